@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors a user can meet: each has a sentence that says what is wrong and one that says what to do.
+
+The exit codes are the contract with render farms: 10 must not be retried, 20 may succeed on another
+machine, 30 may succeed when tried again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Ex4dError(Exception):
+    """Base of all errors that are shown to the user.
+
+    Args:
+        message: one sentence, what is wrong.
+        hint: one sentence, what to do about it.
+    """
+
+    exit_code: ClassVar[int] = 30
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}"
+
+
+class UsageError(Ex4dError):
+    """The command itself is wrong: an unknown option, a preset that does not exist."""
+
+    exit_code: ClassVar[int] = 2
+    kind: ClassVar[str] = "usage"
+
+
+class BadInputError(Ex4dError):
+    """The input cannot be used; trying again gives the same answer."""
+
+    exit_code: ClassVar[int] = 10
+    kind: ClassVar[str] = "bad_input"
+
+
+class ResourceError(Ex4dError):
+    """This machine lacks memory, a GPU or a driver; another one may do."""
+
+    exit_code: ClassVar[int] = 20
+    kind: ClassVar[str] = "resources"
+
+
+class TransientError(Ex4dError):
+    """Something outside failed (disk full, output not writable); trying again may succeed."""
+
+    exit_code: ClassVar[int] = 30
+    kind: ClassVar[str] = "transient"
+
+
+class CancelledError(Ex4dError):
+    """The user or the system stopped the work; ``exit_code`` is 130 for Ctrl-C and 143 for SIGTERM."""
+
+    kind: ClassVar[str] = "cancelled"
+
+    def __init__(self, exit_code: int = 130) -> None:
+        super().__init__("Cancelled.", "Finished stages are kept; the same command goes on from there.")
+        self.exit_code = exit_code  # type: ignore[misc]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few threads for file work (compressing, writing) beside the main one; memory stays bounded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BoundedPool:
+    """Runs calls on threads; ``submit`` waits while too many are under way. A context manager.
+
+    The first exception of a call is raised again by the next ``submit`` or at the end of the block.
+    """
+
+    def __init__(self, threads: int = 2, waiting: int = 4) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+        self._pending: deque[Future[Any]] = deque()
+        self._limit = threads + waiting
+
+    def submit(self, call: Callable[..., Any], *args: Any) -> None:
+        """Run ``call(*args)`` soon."""
+        while len(self._pending) >= self._limit or (self._pending and self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(call, *args))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while kind is None and self._pending:
+                self._pending.popleft().result()
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
+    """``load(item)`` for each item in order, loaded on a thread while the caller works on the former ones."""
+    with ThreadPoolExecutor(1) as pool:
+        pending: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(load, item))
+                if len(pending) > ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cameras, trajectories, presets and trajectory files; numpy only."""
+
+from ex4d.camera.camera import (
+    Camera,
+    Trajectory,
+    intrinsics,
+    intrinsics_from_fov,
+    resize_intrinsics,
+    static_trajectory,
+)
+from ex4d.camera.formats import read_trajectory, write_json, write_released_npz, write_transforms_json
+from ex4d.camera.pivot import subject_distance
+from ex4d.camera.presets import PRESETS, PresetSpec, build_take, parse_preset, preset_help
+
+__all__ = [
+    "PRESETS",
+    "Camera",
+    "PresetSpec",
+    "Trajectory",
+    "build_take",
+    "intrinsics",
+    "intrinsics_from_fov",
+    "parse_preset",
+    "preset_help",
+    "read_trajectory",
+    "resize_intrinsics",
+    "static_trajectory",
+    "subject_distance",
+    "write_json",
+    "write_released_npz",
+    "write_transforms_json",
+]

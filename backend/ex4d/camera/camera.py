@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pinhole cameras and trajectories.
+
+Conventions (DESIGN §3): OpenCV axes; ``E`` is world->camera 4x4; ``K`` is 3x3 in pixels with pixel *centres*
+at i+0.5, so the image spans [0, width] x [0, height] and a centred principal point is (width/2, height/2).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera.transforms import invert_rigid, rigid_error
+from ex4d.protocol.errors import BadInputError
+
+Array = NDArray[np.float64]
+
+#: Rotation matrices stored as float32 or rounded to six digits in a text file pass; a scaled matrix does not.
+RIGID_TOLERANCE = 1e-4
+#: Skew that is round-off and not a lens, as a share of the focal length.
+SKEW_TOLERANCE = 1e-6
+
+
+def intrinsics(focal_px: float, width: int, height: int) -> Array:
+    """3x3 K of a square-pixel camera with a centred principal point; ``focal_px`` in pixels."""
+    return np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]], dtype=np.float64)
+
+
+def intrinsics_from_fov(fov_deg: float, width: int, height: int) -> Array:
+    """3x3 K from the field of view over the *longer* side, in degrees."""
+    return intrinsics(max(width, height) / 2 / math.tan(math.radians(fov_deg) / 2), width, height)
+
+
+def resize_intrinsics(K: Array, from_size: tuple[int, int], to_size: tuple[int, int]) -> Array:
+    """K (..., 3, 3) for the same view at another pixel size; sizes are (width, height)."""
+    scale = np.array([to_size[0] / from_size[0], to_size[1] / from_size[1], 1.0])
+    return np.asarray(K * scale[:, None], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One pinhole camera.
+
+    Attributes:
+        K: (3, 3) float64, pixels.
+        E: (4, 4) float64, world->camera, OpenCV axes.
+        width, height: image size in pixels.
+        near, far: z-depths in world units outside which nothing is drawn.
+    """
+
+    K: Array
+    E: Array
+    width: int
+    height: int
+    near: float = 1e-3
+    far: float = math.inf
+
+    def project(self, points: Array) -> tuple[Array, Array]:
+        """World points (..., 3) -> (pixel positions (..., 2), z-depth (...))."""
+        cam = points @ self.E[:3, :3].T + self.E[:3, 3]
+        z = cam[..., 2]
+        uvw = cam @ self.K.T
+        return uvw[..., :2] / uvw[..., 2:3], z
+
+    def center(self) -> Array:
+        """Camera position in world units, (3,)."""
+        return -self.E[:3, :3].T @ self.E[:3, 3]
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same view at another pixel size."""
+        K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
+        return replace(self, K=K, width=width, height=height)
+
+
+def _per_frame(values: Array | float, count: int, name: str) -> Array:
+    out = np.broadcast_to(np.asarray(values, dtype=np.float64), (count,)).copy()
+    if np.any(np.isnan(out)) or np.any(out <= 0):
+        raise BadInputError(f"The trajectory's {name} clip distance is not positive.", "Give distances above zero.")
+    return out
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One camera per frame, all of one pixel size. Checked when made.
+
+    Attributes:
+        K: (T, 3, 3) float64 pixels.
+        E: (T, 4, 4) float64 world->camera, OpenCV axes.
+        width, height: image size in pixels.
+        near, far: (T,) float64 z-depths, world units.
+        frame_numbers: the plate's frame number of each camera, or empty when the source had none.
+        fps: frames per second, or None when the source had none.
+
+    Raises:
+        BadInputError: on empty or non-finite data, matrices that are not rigid, focal lengths that are not
+            positive, lengths that disagree.
+    """
+
+    K: Array
+    E: Array
+    width: int
+    height: int
+    near: Array = field(default_factory=lambda: np.array(1e-3))
+    far: Array = field(default_factory=lambda: np.array(math.inf))
+    frame_numbers: tuple[int, ...] = ()
+    fps: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        E = np.asarray(self.E, dtype=np.float64)
+        if E.ndim != 3 or E.shape[1:] != (4, 4) or len(E) == 0:
+            raise BadInputError(
+                f"The trajectory's extrinsics have shape {E.shape}, not (frames, 4, 4).",
+                "Give one 4x4 world-to-camera matrix per frame.",
+            )
+        K = np.asarray(self.K, dtype=np.float64)
+        if K.shape[-2:] != (3, 3) or K.ndim not in (2, 3) or (K.ndim == 3 and len(K) not in (1, len(E))):
+            raise BadInputError(
+                f"The trajectory's intrinsics have shape {K.shape}, which does not fit {len(E)} frames.",
+                "Give one 3x3 matrix, or one per frame.",
+            )
+        K = np.broadcast_to(K, (len(E), 3, 3)).copy()
+        if not (np.isfinite(K).all() and np.isfinite(E).all()):
+            raise BadInputError(
+                "The trajectory holds numbers that are not finite.", "Export it again from where it was made."
+            )
+        skewed = np.any(np.abs(K[:, (0, 1), (1, 0)]) > SKEW_TOLERANCE * K[:, :1, 0])
+        if np.any(K[:, (0, 1), (0, 1)] <= 0) or skewed or not np.allclose(K[:, 2], [0, 0, 1]):
+            raise BadInputError(
+                "The trajectory's intrinsics are not those of a pinhole camera.",
+                "K needs positive focal lengths in pixels, no skew and the last row 0, 0, 1.",
+            )
+        if rigid_error(E) > RIGID_TOLERANCE:
+            raise BadInputError(
+                "The trajectory's extrinsics are not rigid: they scale, shear or mirror.",
+                "Remove scale from the camera and its parents before the export.",
+            )
+        if self.width < 1 or self.height < 1:
+            raise BadInputError(
+                f"The trajectory's image size is {self.width}x{self.height}.",
+                "Give a width and a height of at least one pixel.",
+            )
+        if self.frame_numbers and len(self.frame_numbers) != len(E):
+            raise BadInputError(
+                f"The trajectory has {len(E)} cameras but {len(self.frame_numbers)} frame numbers.",
+                "Give one frame number per camera.",
+            )
+        object.__setattr__(self, "E", E)
+        object.__setattr__(self, "K", K)
+        object.__setattr__(self, "near", _per_frame(self.near, len(E), "near"))
+        object.__setattr__(self, "far", _per_frame(self.far, len(E), "far"))
+
+    def __len__(self) -> int:
+        return len(self.E)
+
+    def __getitem__(self, index: int) -> Camera:
+        return Camera(
+            self.K[index],
+            self.E[index],
+            self.width,
+            self.height,
+            float(self.near[index]),
+            float(self.far[index]),
+        )
+
+    def __iter__(self) -> Iterator[Camera]:
+        return (self[i] for i in range(len(self)))
+
+    def centers(self) -> Array:
+        """Camera positions in world units, (T, 3)."""
+        return invert_rigid(self.E)[:, :3, 3]
+
+    def resized(self, width: int, height: int) -> Trajectory:
+        """The same views at another pixel size."""
+        K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
+        return replace(self, K=K, width=width, height=height)
+
+    def numbered(self, frame_numbers: Sequence[int], fps: Fraction | None) -> Trajectory:
+        """The same cameras with the plate's frame numbers and rate."""
+        return replace(self, frame_numbers=tuple(frame_numbers), fps=fps)
+
+    def for_frames(self, frame_numbers: Sequence[int], fps: Fraction | None, name: str) -> Trajectory:
+        """The cameras of those frames: by number where the trajectory has all of them, else in order.
+
+        Args:
+            name: what the trajectory is called in an error.
+
+        Raises:
+            BadInputError: as many cameras as frames there are not.
+        """
+        if self.frame_numbers and set(frame_numbers) <= set(self.frame_numbers):
+            place = {number: index for index, number in enumerate(self.frame_numbers)}
+            chosen = [place[number] for number in frame_numbers]
+            picked = replace(
+                self, K=self.K[chosen], E=self.E[chosen], near=self.near[chosen], far=self.far[chosen], frame_numbers=()
+            )
+            return picked.numbered(frame_numbers, fps)
+        if len(self) != len(frame_numbers):
+            raise BadInputError(
+                f"{name} has {len(self)} cameras, the plate {len(frame_numbers)} frames.",
+                "Export one camera per frame, or choose the frames with --frames.",
+            )
+        return self.numbered(frame_numbers, fps)
+
+
+def static_trajectory(K: Array, width: int, height: int, count: int) -> Trajectory:
+    """``count`` cameras at the world's origin: what a source camera without known poses is assumed to be."""
+    return Trajectory(K, np.broadcast_to(np.eye(4), (count, 4, 4)), width, height)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our plain trajectory JSON: K and E per frame, with the conventions spelt out in the file."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.camera.camera import Trajectory
+from ex4d.camera.formats._checks import bad_file, matrix
+from ex4d.files import atomic_write
+
+JSON_FORMAT = "ex4d-trajectory"
+JSON_VERSION = 1
+
+
+def write_json(path: Path, trajectory: Trajectory) -> None:
+    """Write our plain JSON: K and E per frame with the conventions spelt out."""
+    numbers = trajectory.frame_numbers or tuple(range(len(trajectory)))
+    document = {
+        "format": JSON_FORMAT,
+        "version": JSON_VERSION,
+        "convention": "E world->camera, OpenCV axes (x right, y down, z forward); K in pixels, centres at i+0.5",
+        "width": trajectory.width,
+        "height": trajectory.height,
+        "fps": str(trajectory.fps) if trajectory.fps is not None else None,
+        "numbered": bool(trajectory.frame_numbers),
+        "frames": [
+            {
+                "frame": number,
+                "K": camera.K.tolist(),
+                "E": camera.E.tolist(),
+                "near": camera.near,
+                "far": camera.far if math.isfinite(camera.far) else None,
+            }
+            for number, camera in zip(numbers, trajectory, strict=True)
+        ],
+    }
+    atomic_write(path, json.dumps(document, indent=1).encode())
+
+
+def parse_own_json(path: Path, document: dict[str, Any]) -> Trajectory:
+    """Trajectory from the parsed document; ``path`` is for error texts only."""
+    if document.get("version") != JSON_VERSION:
+        raise bad_file(
+            path,
+            f"is of version {document.get('version')}, not {JSON_VERSION}",
+            "Update ex4d, or export it again.",
+        )
+    frames = document.get("frames")
+    if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames) or not frames:
+        raise bad_file(path, "holds no frames", "Export it again.")
+    K = np.stack([matrix(path, f.get("K"), (3, 3), "K") for f in frames])
+    E = np.stack([matrix(path, f.get("E"), (4, 4), "E") for f in frames])
+    try:
+        fps = Fraction(document["fps"]) if document.get("fps") is not None else None
+        near = np.array([float(f.get("near", 1e-3)) for f in frames])
+        far = np.array([math.inf if f.get("far") is None else float(f["far"]) for f in frames])
+        numbers = tuple(int(f["frame"]) for f in frames) if document.get("numbered") else ()
+        width, height = int(document["width"]), int(document["height"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError):
+        raise bad_file(
+            path, "lacks a number that a trajectory needs, or has a text in its place", "Export it again."
+        ) from None
+    return Trajectory(K, E, width, height, near, far, numbers, fps)

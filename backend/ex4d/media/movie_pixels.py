@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoded movie frames -> RGB arrays: colour matrix, range, bit depth, alpha and orientation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, cast
+
+import av
+import cv2
+import numpy as np
+from av.sidedata.sidedata import SideData
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+from ex4d.media.images import Pixels
+from ex4d.protocol.errors import BadInputError
+
+#: swscale's defaults are off by two levels and interpolate no chroma; with these flags it is within one level and
+#: gives the same values on every processor.
+ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.BITEXACT
+
+#: Untagged clips of at least this height are taken as BT.709, smaller ones as BT.601, as players do.
+HD_HEIGHT = 720
+
+# Values of ITU-T H.273, tables 3 and 4.
+_MATRIX_RGB, _MATRIX_UNSPECIFIED = 0, 2
+_MATRICES = {
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+    9: Colorspace.BT2020,
+}
+_TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
+_RANGE_LIMITED, _RANGE_FULL = 1, 2
+
+# The depths of integer YUV and grey above 8 bits; floating-point formats need no correction.
+_STRETCHED_BITS = (9, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """How a decoded picture is turned to be upright: transposed first, then flipped.
+
+    Attributes:
+        transpose, flip_columns, flip_rows: the three steps.
+        degrees: the clockwise rotation they amount to.
+    """
+
+    transpose: bool = False
+    flip_columns: bool = False
+    flip_rows: bool = False
+    degrees: int = 0
+
+    def apply(self, pixels: Pixels) -> Pixels:
+        """(H, W) or (H, W, C) -> upright, contiguous."""
+        if self.transpose:
+            pixels = np.swapaxes(pixels, 0, 1)
+        if self.flip_columns:
+            pixels = pixels[:, ::-1]
+        if self.flip_rows:
+            pixels = pixels[::-1]
+        return cast(Pixels, np.ascontiguousarray(pixels))
+
+
+def orientation_of(frame: av.VideoFrame) -> Orientation | None:
+    """The orientation in a frame's display matrix; None where it is no multiple of 90 degrees.
+
+    The matrix (libavutil/display.h) maps x' = a x + c y, y' = b x + d y with y down; a, b, c, d are 16.16 fixed point.
+    """
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return Orientation()
+    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, side_data)), dtype=np.int32)[:5].tolist()
+    degrees = round(math.degrees(math.atan2(b, a))) % 360
+    if a == d == 0 and b != 0 and c != 0:
+        return Orientation(transpose=True, flip_columns=c < 0, flip_rows=b < 0, degrees=degrees)
+    if b == c == 0 and a != 0 and d != 0:
+        return Orientation(flip_columns=a < 0, flip_rows=d < 0, degrees=degrees)
+    return None
+
+
+def transfer_name(frame: av.VideoFrame) -> str | None:
+    """Name of a tagged transfer curve that is not that of an ordinary display."""
+    return _TRANSFERS.get(int(frame.color_trc))
+
+
+class FrameConverter:
+    """Turns the frames of one clip into arrays.
+
+    Attributes:
+        bit_depth: 8, or 16 for sources of more than 8 bits.
+        has_alpha: whether frames carry alpha.
+        assumed_matrix: ``BT.709`` or ``BT.601`` where the clip has a colour matrix but does not say which.
+    """
+
+    def __init__(self, first: av.VideoFrame) -> None:
+        self.bit_depth: Literal[8, 16] = 16 if max(c.bits for c in first.format.components) > 8 else 8
+        self.has_alpha = any(c.is_alpha for c in first.format.components)
+        self._size = (first.width, first.height)
+        self._reformatter = VideoReformatter()
+        self._format = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}[
+            self.bit_depth, self.has_alpha
+        ]
+        self.assumed_matrix: str | None = None
+        if _has_matrix(first) and first.colorspace in (_MATRIX_RGB, _MATRIX_UNSPECIFIED):
+            self.assumed_matrix = "BT.709" if first.height >= HD_HEIGHT else "BT.601"
+
+    def fits(self, frame: av.VideoFrame) -> bool:
+        """Whether the frame has the size of the first."""
+        return (frame.width, frame.height) == self._size
+
+    def convert(self, frame: av.VideoFrame) -> tuple[Pixels, Pixels | None]:
+        """Colour and alpha of a frame.
+
+        Returns:
+            (H, W, 3) RGB and (H, W) straight alpha or None, uint8 or uint16 with white at the highest value.
+
+        Raises:
+            BadInputError: the clip's colour matrix is not supported.
+        """
+        converted = self._reformatter.reformat(
+            frame,
+            format=self._format,
+            src_colorspace=self._matrix(frame),
+            interpolation=ACCURATE,
+        )
+        pixels = cast(Pixels, converted.to_ndarray())
+        if converted is frame:
+            pixels = pixels.copy()  # the decoder may still refer to the frame's own memory
+        alpha = None
+        if self.has_alpha:
+            alpha = cast(Pixels, np.ascontiguousarray(pixels[..., 3]))
+            pixels = cast(Pixels, np.ascontiguousarray(pixels[..., :3]))
+        bits = max(c.bits for c in frame.format.components)
+        if bits in _STRETCHED_BITS and not frame.format.is_rgb:
+            pixels = _stretched(pixels, _white(bits, _is_full_range(frame)))
+            alpha = None if alpha is None else _stretched(alpha, _white(bits, full_range=True))
+        return pixels, alpha
+
+    def _matrix(self, frame: av.VideoFrame) -> Colorspace | None:
+        if not _has_matrix(frame):
+            return None
+        if self.assumed_matrix:
+            return Colorspace.ITU709 if self.assumed_matrix == "BT.709" else Colorspace.ITU601
+        matrix = _MATRICES.get(int(frame.colorspace))
+        if matrix is None:
+            raise BadInputError(
+                f"The clip's colour matrix (H.273 number {int(frame.colorspace)}) is not supported.",
+                "Convert the clip to BT.709.",
+            )
+        return matrix
+
+
+def _has_matrix(frame: av.VideoFrame) -> bool:
+    # PyAV's is_chroma is true of subsampled components only.
+    return not frame.format.is_rgb and len(frame.format.components) >= 3
+
+
+def _is_full_range(frame: av.VideoFrame) -> bool:
+    return not _has_matrix(frame) or frame.color_range == _RANGE_FULL
+
+
+@cache
+def _white(bits: int, full_range: bool) -> int:
+    """The 16-bit value swscale gives to the white of a YUV source of ``bits`` bits.
+
+    It is not 65535: swscale shifts full-range codes up instead of scaling them, and its limited-range coefficients
+    are those of 8 bits. Measured here, so that another version of swscale cannot make it wrong.
+    """
+    frame = av.VideoFrame(16, 16, f"yuv444p{bits}le")
+    frame.color_range = _RANGE_FULL if full_range else _RANGE_LIMITED
+    luma = (1 << bits) - 1 if full_range else 235 << (bits - 8)
+    for plane, code in zip(frame.planes, (luma, 1 << (bits - 1), 1 << (bits - 1)), strict=True):
+        plane.update(np.full(plane.buffer_size // 2, code, dtype="<u2").tobytes())
+    converted = VideoReformatter().reformat(
+        frame, format="rgb48le", src_colorspace=Colorspace.ITU709, interpolation=ACCURATE
+    )
+    return int(converted.to_ndarray()[8, 8, 1])
+
+
+def _stretched(pixels: Pixels, white: int) -> Pixels:
+    """uint16 pixels with ``white`` brought to 65535; what is brighter is clipped."""
+    if white == 65535:
+        return pixels
+    flat = pixels.reshape(pixels.shape[0], -1)  # OpenCV would apply one factor to the first channel only
+    stretched = cv2.multiply(flat, 65535 / white)  # type: ignore[call-overload]
+    return cast(Pixels, stretched.reshape(pixels.shape))

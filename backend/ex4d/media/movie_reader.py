@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decoding a movie: every frame once, in display order, as upright RGB, with its own time.
+
+Frames here have indices from 0; a plate gives them numbers (`ex4d.plate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal, cast
+
+import av
+import av.error
+from av.codec.codec import UnknownCodecError
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.stream import Disposition
+
+from ex4d.media.container_check import ContainerCheck, container_check
+from ex4d.media.images import Pixels
+from ex4d.media.inputs import empty_file_error, reading
+from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
+from ex4d.protocol.errors import BadInputError
+
+#: FFmpeg also opens play lists, which read other files and the network, and text files, which it draws as pictures.
+CONTAINERS = (
+    *("mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "mxf", "gxf", "asf", "wtv", "flv", "ogg"),
+    *("nut", "rm", "dv", "ivf", "h264", "hevc", "vvc", "m4v", "av1", "obu", "vc1", "dirac", "cavsvideo", "mjpeg"),
+    *("yuv4mpegpipe", "cine", "gif", "apng"),
+)
+
+# FFmpeg's own VP8 and VP9 decoders leave alpha out.
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+# Each packet of these is one picture, so that a packet without one is a loss. Others have packets of hidden frames.
+_PICTURE_PER_PACKET = frozenset({"h264", "hevc", "mjpeg", "prores", "dnxhd", "cfhd", "ffv1", "png", "qtrle", "utvideo"})
+
+# FFmpegError has the failures of FFmpeg; PyAV itself raises the others on values it does not know.
+_DECODE_ERRORS = (av.error.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
+
+
+class MovieDamagedError(BadInputError):
+    """Decoding cannot go on.
+
+    Attributes:
+        good_frames: how many frames from the start of the clip are whole.
+    """
+
+    def __init__(self, path: Path, what: str, good_frames: int) -> None:
+        frames = "1 frame" if good_frames == 1 else f"{good_frames} frames"
+        super().__init__(f"{path} {what} after {frames}.", "Copy or export the file again.")
+        self.good_frames = good_frames
+
+
+class MovieTooShortError(BadInputError):
+    """The clip ends before the frames that were asked for.
+
+    Attributes:
+        frame_count: how many frames the whole clip has.
+    """
+
+    def __init__(self, path: Path, frame_count: int) -> None:
+        super().__init__(f"{path} ends after {frame_count} frames.", "Ask for fewer frames.")
+        self.frame_count = frame_count
+
+
+@dataclass(frozen=True)
+class MovieFacts:
+    """What a movie is, as far as its header and first frame tell.
+
+    Attributes:
+        width, height: pixels of the upright picture.
+        fps: average frame rate, None if the container has none.
+        frame_count: None if only decoding tells.
+        intervals: shortest and longest time between frames in seconds, None if only decoding tells.
+        tick: the unit of the clip's times in seconds.
+        bit_depth: 8, or 16 for a source of more than 8 bits.
+        has_alpha: whether frames have alpha.
+        alpha_left_out: the clip has alpha that no decoder here can read.
+        orientation: how frames are turned to be upright, None if the display matrix is no multiple of 90 degrees.
+        codec: FFmpeg's name.
+        interlaced: whether a frame is two fields.
+        pixel_aspect: width of a pixel by its height, in the upright picture.
+        assumed_matrix: the colour matrix taken where the clip has no tag.
+        transfer: a tagged transfer curve that is not a display's: PQ, HLG or linear.
+        video_streams: how many there are; the best one is read.
+    """
+
+    width: int
+    height: int
+    fps: Fraction | None
+    frame_count: int | None
+    intervals: tuple[Fraction, Fraction] | None
+    tick: Fraction
+    bit_depth: Literal[8, 16]
+    has_alpha: bool
+    alpha_left_out: bool
+    orientation: Orientation | None
+    codec: str
+    interlaced: bool
+    pixel_aspect: Fraction
+    assumed_matrix: str | None
+    transfer: str | None
+    video_streams: int
+
+
+@dataclass(frozen=True)
+class MovieFrame:
+    """One decoded frame.
+
+    Attributes:
+        index: from 0, the place in the clip.
+        time: presentation time in seconds as the container has it, or None.
+        pixels: (H, W, 3) RGB uint8 or uint16, upright.
+        alpha: (H, W) straight alpha of the same dtype, or None.
+    """
+
+    index: int
+    time: Fraction | None
+    pixels: Pixels
+    alpha: Pixels | None
+
+
+class MovieReader:
+    """Reads one movie file, from the start, as often as wanted.
+
+    Raises (when made and when read):
+        BadInputError: the file is missing, no movie, has no video, no frames or frames of several sizes.
+        MovieDamagedError: the file is damaged or cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _check_file(path)
+        with _Source.open(path) as source:
+            first = next(source.pictures(), None)
+            if first is None:
+                raise BadInputError(f"The video in {path} has no frames.", "Choose another file.")
+            self.facts = _facts(source, first)
+
+    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[MovieFrame]:
+        """Frames ``start`` to ``stop`` (half-open, indices from 0), to the clip's end without ``stop``.
+
+        Those before ``start`` are decoded, as only that counts them, but not converted. Memory does not grow with
+        the length of the clip.
+
+        Raises:
+            MovieTooShortError: at the clip's end, when it comes before ``stop`` or ``start``.
+        """
+        orientation = self.facts.orientation or Orientation()
+        decoded = 0
+        with _Source.open(self.path) as source:
+            converter: FrameConverter | None = None
+            for index, picture in enumerate(source.pictures(stop)):
+                decoded = index + 1
+                converter = converter or FrameConverter(picture)
+                if not converter.fits(picture):
+                    raise MovieDamagedError(self.path, "changes the size of its picture", index)
+                if index < start:
+                    continue
+                try:
+                    pixels, alpha = converter.convert(picture)
+                except _DECODE_ERRORS as error:
+                    raise MovieDamagedError(self.path, "cannot be converted to RGB", index) from error
+                yield MovieFrame(
+                    index,
+                    None if picture.pts is None else picture.pts * self.facts.tick,
+                    orientation.apply(pixels),
+                    None if alpha is None else orientation.apply(alpha),
+                )
+        if decoded <= start or (stop is not None and decoded < stop):
+            raise MovieTooShortError(self.path, decoded)
+
+
+@dataclass
+class _Source:
+    """An open container, its video stream and the decoder for it."""
+
+    path: Path
+    container: InputContainer
+    stream: av.VideoStream
+    decoder: av.VideoCodecContext
+    alpha_left_out: bool
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> Iterator[_Source]:
+        try:
+            container = av.open(
+                f"file:{path}",  # without the protocol, a colon in the name would be taken for one
+                mode="r",
+                options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
+                metadata_errors="replace",
+            )
+        except _DECODE_ERRORS as error:
+            raise _cannot_be_opened(path) from error
+        with container:
+            yield cls._of_container(path, container)
+
+    @classmethod
+    def _of_container(cls, path: Path, container: InputContainer) -> _Source:
+        if not len(container.streams):
+            raise _cannot_be_opened(path)  # an mp4 whose header is cut short may still open, with no streams
+        stream = container.streams.best("video")
+        # The picture of an album is a video stream too.
+        if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
+            raise BadInputError(f"{path} has no video.", "Choose a file with a video stream.")
+        decoder = stream.codec_context
+        if decoder is None:
+            raise BadInputError(f"The codec of the video in {path} is not known.", "Convert it, for example to ProRes.")
+        wants_alpha = stream.metadata.get("alpha_mode") == "1" and decoder.name in _ALPHA_DECODERS
+        alpha_decoder = _alpha_decoder(decoder) if wants_alpha else None
+        decoder = alpha_decoder or decoder
+        decoder.thread_type = ThreadType.AUTO
+        return cls(path, container, stream, decoder, alpha_left_out=wants_alpha and alpha_decoder is None)
+
+    def pictures(self, stop: int | None = None) -> Iterator[av.VideoFrame]:
+        """Decoded frames in display order, ``stop`` at most.
+
+        Raises:
+            MovieDamagedError: at the first frame that is missing or not whole.
+        """
+        if stop == 0:
+            return
+        with container_check(self.path, self.container, self.stream) as check:
+            for count, picture in enumerate(self._sound_pictures(check), start=1):
+                yield picture
+                if count == stop:
+                    return
+
+    def _sound_pictures(self, check: ContainerCheck) -> Iterator[av.VideoFrame]:
+        count = 0
+        waiting: set[int] = set()  # times of the pictures the decoder has taken in and not given out
+        safe_before: int | None = None  # what is shown before this time cannot follow a packet that is missing
+        try:
+            for packet in self.container.demux(self.stream):
+                at_end = packet.size == 0
+                if packet.is_corrupt and packet.dts is not None:
+                    safe_before = packet.dts
+                if packet.is_corrupt or not check.is_whole_to(None if at_end else packet.pos):
+                    for picture in self._whole_before(safe_before):
+                        yield picture
+                        count += 1
+                    raise MovieDamagedError(self.path, "is cut short or damaged", count)
+                if packet.dts is not None:
+                    safe_before = packet.dts + 1
+                if not at_end and not packet.is_discard and packet.pts is not None:
+                    waiting.add(packet.pts)
+                for picture in self.decoder.decode(None if at_end else packet):
+                    if picture.is_corrupt:
+                        raise MovieDamagedError(self.path, "is damaged", count)
+                    yield picture
+                    count += 1
+                    if picture.pts is not None:
+                        waiting = {time for time in waiting if time > picture.pts}
+                    if picture.interlaced_frame:
+                        waiting.clear()  # fields may come in packets of their own
+        except _DECODE_ERRORS as error:
+            raise MovieDamagedError(self.path, "is damaged", count) from error
+        # PyAV drops an error of the decoder when it comes with good frames, which is how the last frames come out.
+        if waiting and self.decoder.codec.canonical_name in _PICTURE_PER_PACKET:
+            raise MovieDamagedError(self.path, "is damaged", count)
+
+    def _whole_before(self, time: int | None) -> Iterator[av.VideoFrame]:
+        """The pictures left in the decoder that are shown before ``time``.
+
+        Later ones may come out too, but without those that should be between. As a packet is decoded no later than
+        it is shown, this does not depend on how far ahead the decoder's threads have read.
+        """
+        for picture in self.decoder.decode(None):
+            if time is None or picture.pts is None or picture.pts >= time or picture.is_corrupt:
+                return
+            yield picture
+
+
+def _check_file(path: Path) -> None:
+    with reading(path), path.open("rb") as file:
+        if not file.read(1):
+            raise empty_file_error(path)
+
+
+def _cannot_be_opened(path: Path) -> BadInputError:
+    return BadInputError(
+        f"{path} cannot be opened: it is no movie, or it is damaged or cut short.", "Copy or export the file again."
+    )
+
+
+def _alpha_decoder(native: av.VideoCodecContext) -> av.VideoCodecContext | None:
+    try:
+        decoder = av.CodecContext.create(_ALPHA_DECODERS[native.name], "r")
+    except UnknownCodecError:
+        return None
+    decoder.extradata = native.extradata
+    return cast(av.VideoCodecContext, decoder)
+
+
+def _facts(source: _Source, first: av.VideoFrame) -> MovieFacts:
+    stream = source.stream
+    converter = FrameConverter(first)
+    orientation = orientation_of(first)
+    turned = orientation is not None and orientation.transpose
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    times = _index_times(stream)
+    intervals = [after - before for before, after in pairwise(times)]
+    tick = stream.time_base or Fraction(1, 90000)
+    return MovieFacts(
+        width=first.height if turned else first.width,
+        height=first.width if turned else first.height,
+        fps=stream.average_rate or stream.guessed_rate or stream.base_rate,
+        frame_count=len(times) or None,
+        intervals=(min(intervals) * tick, max(intervals) * tick) if intervals else None,
+        tick=tick,
+        bit_depth=converter.bit_depth,
+        has_alpha=converter.has_alpha,
+        alpha_left_out=source.alpha_left_out,
+        orientation=orientation,
+        codec=source.decoder.codec.canonical_name,
+        interlaced=first.interlaced_frame,
+        pixel_aspect=1 / aspect if turned else aspect,
+        assumed_matrix=converter.assumed_matrix,
+        transfer=transfer_name(first),
+        video_streams=len(source.container.streams.video),
+    )
+
+
+def _index_times(stream: av.VideoStream) -> list[int]:
+    """Decode times of the frames that are shown, where the container has an index of all; else empty."""
+    if stream.frames == 0 or len(stream.index_entries) < stream.frames:
+        return []
+    return [entry.timestamp for entry in stream.index_entries if not entry.is_discard]

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plate: the source video, a movie or an image sequence, as numbered upright RGB frames with times."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+from ex4d.media.inputs import reading
+from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
+from ex4d.plate.base import PlateFrame, PlateInfo, PlateReader
+from ex4d.plate.frame_range import FrameRange
+from ex4d.plate.movie import MoviePlate
+from ex4d.plate.sequence import SequencePlate
+from ex4d.protocol.errors import UsageError
+
+__all__ = ["FrameRange", "PlateFrame", "PlateInfo", "PlateReader", "open_plate", "plate_hash"]
+
+#: Scene-linear and log formats get the sequence's clear refusal, not the movie's "damaged".
+_IMAGE_SUFFIXES = (*PLATE_SUFFIXES, ".exr", ".dpx")
+
+
+def open_plate(
+    path: Path, *, frames: FrameRange | None = None, fps: Fraction | None = None, first_frame: int = 1001
+) -> PlateReader:
+    """Open a plate and check what can be checked without reading all of it.
+
+    Args:
+        path: a movie; or a folder with one image sequence, a pattern like ``plate.####.png``, one image of a
+            sequence, or a lone image.
+        frames: the frames to read, by the plate's own numbers; all when None.
+        fps: a constant rate. A movie then loses its own times; for a sequence it is 24 when None.
+        first_frame: the number of a movie's first frame, or of a lone image without a number.
+
+    Raises:
+        UsageError: a rate that is not positive, or frame numbers below 0.
+        BadInputError: the plate cannot be used or does not have all of ``frames``.
+    """
+    if fps is not None and fps <= 0:
+        raise UsageError(f"{fps} is not a frame rate.", "Give a rate above 0, like 24 or 30000/1001.")
+    if first_frame < 0:
+        raise UsageError(
+            f"The first frame cannot have the number {first_frame}.", "Give a number from 0 on, like 1001."
+        )
+    reader = SequencePlate if _is_of_images(path) else MoviePlate
+    return reader(path, frames=frames, fps=fps, first_frame=first_frame)
+
+
+def plate_hash(plate: Path | PlateReader) -> str:
+    """SHA-256 in hexadecimal of what a plate is made of; constant memory.
+
+    Of a movie it is that of the file. Of a sequence it covers the names and contents of its files: all of them for a
+    path, the selected ones for an opened plate.
+
+    Raises:
+        BadInputError: a file is missing or unreadable.
+    """
+    if not isinstance(plate, Path):
+        is_sequence, paths = plate.info.kind == "sequence", plate.paths
+    elif _is_of_images(plate):
+        is_sequence, paths = True, find_sequence(plate, PLATE_SUFFIXES).paths
+    else:
+        is_sequence, paths = False, (plate,)
+    if not is_sequence:
+        return _file_hash(paths[0])
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{_file_hash(path)}  {path.name}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _is_of_images(path: Path) -> bool:
+    with reading(path):
+        return path.suffix.lower() in _IMAGE_SUFFIXES or path.is_dir() or (is_pattern(path) and not path.exists())
+
+
+def _file_hash(path: Path) -> str:
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A movie as a plate: numbers for its frames, times from its first selected frame, notes for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+from ex4d.media.movie_pixels import HD_HEIGHT
+from ex4d.media.movie_reader import MovieDamagedError, MovieFacts, MovieFrame, MovieReader, MovieTooShortError
+from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
+from ex4d.plate.frame_range import FrameRange
+from ex4d.protocol.errors import BadInputError
+
+#: Containers that count in milliseconds make intervals that differ by one at a constant rate.
+_RATE_TOLERANCE = Fraction(3, 2000)
+
+
+class MoviePlate:
+    """Reads a movie as a plate.
+
+    Args:
+        path: the file.
+        frames: the frames to read, all when None.
+        fps: a constant rate that replaces the clip's own times.
+        first_frame: number of the clip's first frame; a movie has no numbers of its own.
+
+    Raises (when made and when read):
+        BadInputError: as `ex4d.media.movie_reader.MovieReader`, and where the clip does not have all of ``frames``.
+    """
+
+    def __init__(self, path: Path, *, frames: FrameRange | None, fps: Fraction | None, first_frame: int) -> None:
+        self._reader = MovieReader(path)
+        self._clip_start = first_frame
+        self._wanted = frames or FrameRange(first_frame)
+        self._fixed_rate = fps is not None
+        facts = self._reader.facts
+        count = facts.frame_count
+        if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
+            raise self._outside(count)
+        timing = _Timing(None if self._fixed_rate else facts.intervals)
+        self._info = PlateInfo(
+            path=path,
+            kind="movie",
+            width=facts.width,
+            height=facts.height,
+            fps=fps or facts.fps or FALLBACK_FPS,
+            first_frame=self._wanted.start,
+            frame_count=self._selected_count(count),
+            bit_depth=facts.bit_depth,
+            has_alpha=facts.has_alpha,
+            rotation=facts.orientation.degrees if facts.orientation else 0,
+            codec=facts.codec,
+            variable_rate=False if self._fixed_rate else timing.varies,
+            notes=(*_picture_notes(facts), *_rate_notes(facts, fps), *timing.notes()),
+        )
+
+    @property
+    def info(self) -> PlateInfo:
+        """The plate's facts; what only decoding tells is there once `frames` has run to its end."""
+        return self._info
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The movie's file."""
+        return (self._reader.path,)
+
+    def frames(self) -> Iterator[PlateFrame]:
+        """The selected frames; see `ex4d.plate.base.PlateReader`."""
+        start = self._wanted.start - self._clip_start
+        stop = None if self._wanted.stop is None else self._wanted.stop - self._clip_start
+        clock = _Clock(1 / self._info.fps, self._fixed_rate)
+        try:
+            for frame in self._reader.frames(start, stop):
+                yield PlateFrame(self._clip_start + frame.index, clock.read(frame), frame.pixels, frame.alpha)
+        except MovieDamagedError as error:
+            raise self._damaged(error) from error
+        except MovieTooShortError as error:
+            raise self._outside(error.frame_count) from error
+        facts = self._reader.facts
+        fps = self._info.fps if self._fixed_rate else None
+        self._info = replace(
+            self._info,
+            frame_count=clock.count,
+            variable_rate=bool(clock.timing.varies),
+            notes=(*_picture_notes(facts), *_rate_notes(facts, fps), *clock.timing.notes()),
+        )
+
+    def _ends_within(self, clip_count: int) -> bool:
+        last = self._wanted.start if self._wanted.stop is None else self._wanted.stop - 1
+        return last < self._clip_start + clip_count
+
+    def _selected_count(self, clip_count: int | None) -> int | None:
+        if self._wanted.stop is not None:
+            return self._wanted.stop - self._wanted.start
+        return None if clip_count is None else self._clip_start + clip_count - self._wanted.start
+
+    def _outside(self, clip_count: int | None) -> BadInputError:
+        stop = None if clip_count is None else self._clip_start + clip_count
+        return outside_error(self._reader.path, self._wanted, FrameRange(self._clip_start, stop))
+
+    def _damaged(self, error: MovieDamagedError) -> BadInputError:
+        stop = self._clip_start + error.good_frames
+        if stop <= self._wanted.start:
+            return BadInputError(error.message, error.hint)
+        good = FrameRange(self._wanted.start, stop)
+        return BadInputError(
+            error.message, f"Copy or export the file again, or take only the whole frames with --frames {good}."
+        )
+
+
+@dataclass
+class _Timing:
+    """The shortest and longest interval between frames in seconds, and how many frames had no usable time."""
+
+    intervals: tuple[Fraction, Fraction] | None = None
+    untimed: int = 0
+
+    @property
+    def varies(self) -> bool | None:
+        return None if self.intervals is None else self.intervals[1] - self.intervals[0] > _RATE_TOLERANCE
+
+    def add(self, interval: Fraction) -> None:
+        low, high = self.intervals or (interval, interval)
+        self.intervals = (min(low, interval), max(high, interval))
+
+    def notes(self) -> Iterator[str]:
+        if self.intervals and self.varies:
+            low, high = (f"{float(1 / interval):.4g}" if interval else "infinite" for interval in self.intervals[::-1])
+            yield f"The frame rate varies, {low}-{high} fps: each frame keeps its own time."
+        if self.untimed:
+            yield f"{self.untimed} frames have no time of their own: each follows the one before at the nominal rate."
+
+
+@dataclass
+class _Clock:
+    """Times from the first frame read, rising."""
+
+    interval: Fraction
+    fixed_rate: bool
+    count: int = 0
+    timing: _Timing = field(default_factory=_Timing)
+    _origin: Fraction | None = None
+    _last: Fraction = Fraction(0)
+
+    def read(self, frame: MovieFrame) -> Fraction:
+        nominal = self._last + self.interval if self.count else Fraction(0)
+        time = nominal
+        if not self.fixed_rate:
+            if frame.time is not None and self._origin is None:
+                self._origin = frame.time - nominal
+            if frame.time is not None and self._origin is not None and self._is_next(frame.time - self._origin):
+                time = frame.time - self._origin
+            else:
+                self.timing.untimed += 1
+            if self.count:
+                self.timing.add(time - self._last)
+        self._last = time
+        self.count += 1
+        return time
+
+    def _is_next(self, time: Fraction) -> bool:
+        return time > self._last or self.count == 0
+
+
+def _picture_notes(facts: MovieFacts) -> Iterator[str]:
+    if facts.assumed_matrix:
+        size = f"at least {HD_HEIGHT}" if facts.assumed_matrix == "BT.709" else f"below {HD_HEIGHT}"
+        yield f"The colour matrix is not tagged: {facts.assumed_matrix} is assumed, as the height is {size}."
+    if facts.transfer:
+        yield f"The transfer curve is tagged {facts.transfer}: values are used as they are, without tone mapping."
+    if facts.interlaced:
+        yield "The clip is interlaced: the two fields of a frame are used as one picture."
+    if facts.pixel_aspect != 1:
+        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
+    if facts.orientation is None:
+        yield "The clip is tagged with a rotation that is no multiple of 90 degrees: it is left out."
+    if facts.alpha_left_out:
+        yield "The clip's alpha is left out: this build of FFmpeg has no decoder for it."
+    if facts.video_streams > 1:
+        yield f"The file has {facts.video_streams} video streams: the main one is used."
+
+
+def _rate_notes(facts: MovieFacts, fixed: Fraction | None) -> Iterator[str]:
+    if fixed is not None:
+        yield f"A rate of {float(fixed):.6g} fps was asked for: it replaces the clip's own times."
+    elif facts.fps is None:
+        yield f"The file names no frame rate: {FALLBACK_FPS} fps is assumed."

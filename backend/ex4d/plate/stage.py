@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 1: the plate's frames as lossless PNG files, at their own size, rate and numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.cache import Stage
+from ex4d.files import make_folder
+from ex4d.media.images import write_png
+from ex4d.plate.base import PlateFrame, PlateReader
+from ex4d.plate.store import PLATE_FILE, frame_file
+from ex4d.progress import Progress
+from ex4d.workers import BoundedPool
+
+#: Frame times that differ from even ones by less than this share of a frame are even: containers round them.
+TIME_TOLERANCE = Fraction(1, 10)
+
+
+@dataclass
+class PlateStage(Stage):
+    """Reads the plate.
+
+    Attributes:
+        source_hash: hash of the plate's content.
+        selection: everything that decides which frames are read and how they are numbered, JSON-able.
+        reader: None when the plate itself is gone; then only a finished output can be used.
+    """
+
+    name = "plate"
+    version = 1
+
+    source_hash: str
+    selection: dict[str, Any]
+    reader: PlateReader | None
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Stage``."""
+        return {"source": self.source_hash, "selection": self.selection}
+
+    def run(self, out: Path, progress: Progress) -> None:
+        """See ``Stage``."""
+        assert self.reader is not None
+        info = self.reader.info
+        progress.begin(self.name, info.frame_count)
+        folder = make_folder(out / "frames")
+        numbers: list[int] = []
+        times: list[Fraction] = []
+        with BoundedPool() as pool:
+            for frame in self.reader.frames():
+                pool.submit(write_png, frame_file(folder, frame.number, ".png"), _rgba(frame))
+                numbers.append(frame.number)
+                times.append(frame.time)
+                progress.advance()
+        even = all(abs(time * info.fps - index) < TIME_TOLERANCE for index, time in enumerate(times))
+        record = {
+            "width": info.width,
+            "height": info.height,
+            "fps": str(info.fps),
+            "numbers": numbers,
+            "times": [str(time) for time in times],
+            "variable_rate": not even,
+            "bit_depth": info.bit_depth,
+            "has_alpha": info.has_alpha,
+            "notes": list(info.notes),
+        }
+        (out / PLATE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _rgba(frame: PlateFrame) -> np.ndarray[Any, Any]:
+    return frame.pixels if frame.alpha is None else np.dstack([frame.pixels, frame.alpha])

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plate as the other stages see it: numbered frames in a folder, read in any order."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.media.images import read_image
+
+PLATE_FILE = "plate.json"
+
+#: Code values, uint8 or uint16.
+Pixels: TypeAlias = NDArray[Any]
+
+
+def frame_file(folder: Path, number: int, suffix: str) -> Path:
+    """Path of one frame's file: six digits, so that plain sorting keeps the order."""
+    return folder / f"{number:06d}{suffix}"
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """Frames of an ingested plate.
+
+    Attributes:
+        folder: output folder of the plate stage.
+        width, height: in pixels.
+        fps: frames per second.
+        numbers: the plate's own frame numbers, ascending.
+        times: seconds since the first frame, one per frame.
+        variable_rate: whether the times are uneven.
+        bit_depth: 8 or 16.
+        has_alpha: whether the frames carry alpha.
+        notes: sentences about how the plate was read.
+    """
+
+    folder: Path
+    width: int
+    height: int
+    fps: Fraction
+    numbers: tuple[int, ...]
+    times: tuple[Fraction, ...]
+    variable_rate: bool
+    bit_depth: int
+    has_alpha: bool
+    notes: tuple[str, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> FrameStore:
+        """The store in a finished plate stage's folder."""
+        record = json.loads((folder / PLATE_FILE).read_text(encoding="utf-8"))
+        return cls(
+            folder,
+            record["width"],
+            record["height"],
+            Fraction(record["fps"]),
+            tuple(record["numbers"]),
+            tuple(Fraction(time) for time in record["times"]),
+            record["variable_rate"],
+            record["bit_depth"],
+            record["has_alpha"],
+            tuple(record["notes"]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.width, self.height
+
+    def read(self, number: int) -> tuple[Pixels, Pixels | None]:
+        """Frame ``number``: RGB (H, W, 3) uint8 or uint16, and alpha (H, W) or None."""
+        pixels = read_image(frame_file(self.folder / "frames", number, ".png"))
+        if self.has_alpha:
+            return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
+        return pixels, None
+
+    def read_8bit(self, number: int) -> NDArray[np.uint8]:
+        """Frame ``number`` as RGB (H, W, 3) uint8, for analysis and previews."""
+        pixels, _ = self.read(number)
+        return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+    def opaque(self, number: int) -> NDArray[np.bool_] | None:
+        """(H, W) bool, where the frame is more than half opaque; None when it has no alpha."""
+        if not self.has_alpha:
+            return None
+        _, alpha = self.read(number)
+        assert alpha is not None
+        return np.asarray(alpha > np.iinfo(alpha.dtype).max // 2)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ex4d.media.images import read_grey, read_image, write_png
+from ex4d.protocol.errors import BadInputError, TransientError
+
+RNG = np.random.default_rng(1)
+
+
+def noise(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(color_type: int, depth: int, row: bytes, width: int, extra: bytes = b"") -> bytes:
+    """A PNG of one row, made by hand."""
+    header = struct.pack(">IIBBBBB", width, 1, depth, color_type, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + extra
+        + chunk(b"IDAT", zlib.compress(b"\0" + row))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_png_round_trip_is_exact(tmp_path: Path, dtype: type, channels: int) -> None:
+    pixels = noise((37, 53, channels), dtype)
+    write_png(tmp_path / "a.png", pixels)
+    read = read_image(tmp_path / "a.png")
+    assert read.dtype == dtype
+    np.testing.assert_array_equal(read, pixels)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.png"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_round_trip_is_exact(tmp_path: Path, dtype: type) -> None:
+    pixels = noise((8, 9), dtype)
+    write_png(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(read_grey(tmp_path / "a.png"), pixels)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.dstack([pixels] * 3))
+
+
+def test_file_has_rgb_order(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(2, 8, bytes([10, 20, 30]), 1))
+    assert read_image(tmp_path / "a.png").tolist() == [[[10, 20, 30]]]
+    write_png(tmp_path / "b.png", np.array([[[10, 20, 30]]], np.uint8))
+    bgr = cv2.imread(str(tmp_path / "b.png"))
+    assert bgr.tolist() == [[[30, 20, 10]]]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (png(4, 8, bytes([10, 20]), 1), [10, 10, 10, 20]),
+        (png(4, 16, struct.pack(">HH", 1000, 2000), 1), [1000, 1000, 1000, 2000]),
+        (png(0, 16, struct.pack(">H", 40000), 1), [40000] * 3),
+        (png(0, 1, b"\x80", 1), [255] * 3),
+        (png(3, 8, b"\0", 1, chunk(b"PLTE", b"\1\2\3")), [1, 2, 3]),
+    ],
+    ids=["grey+alpha 8", "grey+alpha 16", "grey 16", "1 bit", "palette"],
+)
+def test_unusual_png(tmp_path: Path, data: bytes, expected: list[int]) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    assert read_image(tmp_path / "a.png")[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_is_exact(tmp_path: Path, dtype: type) -> None:
+    pixels = noise((20, 30, 3), dtype)
+    (tmp_path / "a.tif").write_bytes(cv2.imencode(".tiff", pixels[..., ::-1])[1].tobytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), pixels)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turn"),
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (4, lambda a: a[::-1]),
+        (6, lambda a: np.rot90(a, -1)),
+        (8, lambda a: np.rot90(a, 1)),
+    ],
+)
+def test_exif_orientation_of_jpeg(tmp_path: Path, orientation: int, turn) -> None:
+    stored = np.zeros((32, 64, 3), np.uint8)
+    stored[:16, :32] = (255, 0, 0)
+    stored[16:, 32:] = (0, 0, 255)
+    jpeg = cv2.imencode(".jpg", stored[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">HH", orientation, 0) + b"\0\0\0\0"
+    exif = b"Exif\0\0" + tiff
+    segment = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + segment + jpeg[2:])
+    read = read_image(tmp_path / "a.jpg")
+    expected = turn(stored)
+    assert read.shape == expected.shape
+    assert np.abs(read.astype(int) - expected).mean() < 3
+
+
+def test_names_beyond_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "Ünïcødé 水.png"
+    pixels = noise((4, 4, 3), np.uint8)
+    write_png(path, pixels)
+    np.testing.assert_array_equal(read_image(path), pixels)
+
+
+def test_grey_of_a_colour_file(tmp_path: Path) -> None:
+    same = np.dstack([noise((4, 4), np.uint16)] * 3)
+    write_png(tmp_path / "same.png", same)
+    np.testing.assert_array_equal(read_grey(tmp_path / "same.png"), same[..., 0])
+    write_png(tmp_path / "colour.png", noise((4, 4, 3), np.uint8))
+    with pytest.raises(BadInputError, match=r"colour\.png is a colour image"):
+        read_grey(tmp_path / "colour.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff"])
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
+def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) -> None:
+    data = cv2.imencode(suffix, noise((64, 64, 3), np.uint8))[1].tobytes()
+    path = tmp_path / f"cut{suffix}"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(BadInputError, match=rf"cut\{suffix} is damaged"):
+        read_image(path)
+
+
+def test_unusable_files(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "float.tif").write_bytes(cv2.imencode(".tiff", np.ones((4, 4, 3), np.float32))[1].tobytes())
+    (tmp_path / "folder.png").mkdir()
+    cases = {
+        "missing": "does not exist",
+        "empty": "is an empty file",
+        "text": "is damaged or not an image",
+        "float": "holds float32 pixels",
+        "folder": "cannot be read",
+    }
+    for stem, message in cases.items():
+        path = tmp_path / ("float.tif" if stem == "float" else f"{stem}.png")
+        with pytest.raises(BadInputError, match=message) as caught:
+            read_image(path)
+        assert path.name in caught.value.message
+        assert caught.value.hint.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros(4, np.uint8), np.zeros((0, 4), np.uint8)],
+)
+def test_write_refuses_other_arrays(tmp_path: Path, pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="pixels have"):
+        write_png(tmp_path / "a.png", pixels)
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_folder_is_an_output_error_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(TransientError, match="cannot be written"):
+        write_png(tmp_path / "no" / "a.png", np.zeros((2, 2), np.uint8))
+    assert not (tmp_path / "no").exists()
+
+
+def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TransientError, match="is full"):
+        write_png(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
+    assert not list(tmp_path.iterdir())

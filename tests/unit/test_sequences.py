@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ex4d.media.sequences import DEPTH_SUFFIXES, PLATE_SUFFIXES, find_sequence, format_ranges
+from ex4d.protocol.errors import BadInputError
+
+
+def touch(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def names(folder: Path, pattern: str = "", suffixes: tuple[str, ...] = PLATE_SUFFIXES) -> list[str]:
+    return [path.name for path in find_sequence(folder / pattern, suffixes).paths]
+
+
+def test_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "plate.1003.png", "plate.1001.png", "plate.1002.png", ".plate.1004.png", "poster.png", "notes.txt")
+    found = find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert found.pattern == "plate.####.png"
+    assert found.numbers == (1001, 1002, 1003)
+    assert [path.name for path in found.paths] == ["plate.1001.png", "plate.1002.png", "plate.1003.png"]
+    assert found.is_numbered
+    assert found.gaps() == ()
+
+
+def test_numbers_sort_as_numbers(tmp_path: Path) -> None:
+    touch(tmp_path, "f9.png", "f10.png", "f100.png")
+    found = find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert found.numbers == (9, 10, 100)
+    assert found.pattern == "f#.png"
+
+
+def test_the_last_number_of_the_name_counts(tmp_path: Path) -> None:
+    touch(tmp_path, "sh010_v2.1001.png", "sh010_v2.1002.png")
+    assert find_sequence(tmp_path, PLATE_SUFFIXES).pattern == "sh010_v2.####.png"
+    touch(tmp_path / "b", "0001_left.png", "0002_left.png")
+    assert find_sequence(tmp_path / "b", PLATE_SUFFIXES).pattern == "####_left.png"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("p.####.png", ["p.1001.png", "p.10000.png"]),
+        ("p.#.png", ["p.7.png", "p.1001.png", "p.10000.png"]),
+        ("p.#####.png", ["p.10000.png"]),
+        ("p.%04d.png", ["p.1001.png", "p.10000.png"]),
+        ("p.%d.png", ["p.7.png", "p.1001.png", "p.10000.png"]),
+        ("p.1001.png", ["p.7.png", "p.1001.png", "p.10000.png"]),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, expected: list[str]) -> None:
+    touch(tmp_path, "p.7.png", "p.1001.png", "p.10000.png", "q.1001.png", "p.1001.jpg", "p.1001.png.bak")
+    assert names(tmp_path, pattern) == expected
+
+
+def test_pattern_with_regular_expression_characters(tmp_path: Path) -> None:
+    touch(tmp_path, "a+(b).01.png", "aab.01.png")
+    assert names(tmp_path, "a+(b).##.png") == ["a+(b).01.png"]
+
+
+def test_lone_image(tmp_path: Path) -> None:
+    touch(tmp_path, "poster.png", "other.png")
+    found = find_sequence(tmp_path / "poster.png", PLATE_SUFFIXES)
+    assert (found.pattern, found.numbers, found.is_numbered) == ("poster.png", (0,), False)
+    touch(tmp_path / "one", "only.jpg")
+    assert names(tmp_path / "one") == ["only.jpg"]
+
+
+def test_gaps_and_selection(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"p.{number}.png" for number in (1, 2, 5, 9)), "p.900000000000.png")
+    found = find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert found.gaps() == (range(3, 5), range(6, 9), range(10, 900000000000))
+    part = found.select(range(2, 9))
+    assert part.numbers == (2, 5)
+    assert [path.name for path in part.paths] == ["p.2.png", "p.5.png"]
+    assert found.select(range(6, 7)).paths == ()
+
+
+def test_format_ranges() -> None:
+    assert format_ranges([range(3, 4)]) == "3"
+    assert format_ranges([range(3, 5), range(7, 8)]) == "3-4, 7"
+    many = [range(n, n + 2) for n in range(0, 40, 4)]
+    assert format_ranges(many) == "0-1, 4-5, 8-9, 12-13, 16-17, 20-21 and 8 more"
+
+
+def test_several_sequences_are_listed(tmp_path: Path) -> None:
+    touch(tmp_path, "a.01.png", "a.02.png", "b.01.png", "a.01.jpg")
+    with pytest.raises(BadInputError, match=r"holds 3 sequences: a\.##\.jpg, a\.##\.png, b\.##\.png") as caught:
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert "a.##.jpg" in caught.value.hint
+    assert names(tmp_path, "a.##.png") == ["a.01.png", "a.02.png"]
+
+
+def test_two_files_of_one_number(tmp_path: Path) -> None:
+    touch(tmp_path, "p.1.png", "p.01.png", "p.2.png")
+    with pytest.raises(BadInputError, match=r"two files for frame 1: p\.01\.png and p\.1\.png"):
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert names(tmp_path, "p.##.png") == ["p.01.png"]
+
+
+def test_suffixes_restrict(tmp_path: Path) -> None:
+    touch(tmp_path, "z.01.exr", "z.01.jpg", "z.02.EXR")
+    assert names(tmp_path, "z.01.exr", DEPTH_SUFFIXES) == ["z.01.exr"]
+    with pytest.raises(BadInputError, match=r"not a \.exr or \.png or \.npy or \.npz file"):
+        find_sequence(tmp_path / "z.01.jpg", DEPTH_SUFFIXES)
+    with pytest.raises(BadInputError, match=r"not a \.png or \.jpg"):
+        find_sequence(tmp_path / "z.##.exr", PLATE_SUFFIXES)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("missing", "missing does not exist"),
+        ("missing.png", "does not exist"),
+        ("empty", "holds no .png or .jpg"),
+        ("unnumbered", "holds 2 images whose names have no frame number"),
+        ("p.####.png", "No file matches"),
+        ("gone/p.####.png", "No file matches"),
+        ("p.##.##.png", "more than one place"),
+        ("x" * 400 + ".png", "cannot be read"),
+        ("nul\0.png", "null character"),
+    ],
+)
+def test_unusable_paths(tmp_path: Path, target: str, message: str) -> None:
+    touch(tmp_path / "empty", ".hidden.01.png")
+    touch(tmp_path / "unnumbered", "a.png", "b.png")
+    with pytest.raises(BadInputError, match=message) as caught:
+        find_sequence(tmp_path / target, PLATE_SUFFIXES)
+    assert caught.value.hint
+
+
+def test_a_folder_is_not_a_frame(tmp_path: Path) -> None:
+    touch(tmp_path, "p.01.png")
+    (tmp_path / "p.02.png").mkdir()
+    assert names(tmp_path) == ["p.01.png"]

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 2: depth of the plate's frames and the source camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ex4d.depth.base import DepthResult, DepthSink, DepthSource
+from ex4d.depth.estimators import create_estimator, estimator_names
+from ex4d.depth.files import FileDepth
+from ex4d.protocol.errors import UsageError
+
+__all__ = ["DepthResult", "DepthSink", "DepthSource", "create_depth_source", "depth_names"]
+
+
+def depth_names() -> list[str]:
+    """Names that ``create_depth_source`` knows besides files."""
+    return estimator_names()
+
+
+def create_depth_source(
+    name: str,
+    *,
+    kind: Literal["depth", "disparity"] | None = None,
+    scale: float | None = None,
+    camera: Path | None = None,
+    fov_deg: float | None = None,
+) -> DepthSource:
+    """A source of depth by its name or by the path of its files.
+
+    Args:
+        name: of an estimator, or a path.
+        kind, scale, camera: see ``FileDepth``; only for files.
+        fov_deg: field of view over the longer side in degrees, where nothing else tells it.
+
+    Raises:
+        UsageError: options for files with an estimator.
+    """
+    if name not in estimator_names():
+        return FileDepth(Path(name), kind=kind, scale=scale, camera=camera, fov_deg=fov_deg)
+    if kind or scale or camera:
+        raise UsageError(
+            "--depth-kind, --depth-scale and --depth-camera are for depth files.", "Give the files with --depth PATH."
+        )
+    return create_estimator(name, fov_deg)

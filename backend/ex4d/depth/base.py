@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every source of depth takes and gives."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory
+from ex4d.plate.store import FrameStore
+from ex4d.progress import Progress
+
+#: Longest side's field of view when nobody knows it: the released EX-4D's 500 px at 512 (54.2°).
+DEFAULT_FOV_DEG = math.degrees(2 * math.atan(512 / 2 / 500))
+
+#: Said where the source camera's poses are not known.
+STATIC_NOTE = "The source camera is assumed to stand still."
+
+
+@dataclass(frozen=True)
+class DepthResult:
+    """What a source says about the depth it wrote.
+
+    Attributes:
+        source: the source camera per frame, at the plate's size. Without known poses all stand at the origin.
+        poses_known: False when the source camera was assumed to stand still.
+        intrinsics_known: False when the field of view was assumed.
+        notes: sentences for the report.
+    """
+
+    source: Trajectory
+    poses_known: bool
+    intrinsics_known: bool
+    notes: tuple[str, ...] = ()
+
+
+class DepthSink(Protocol):
+    """Takes the depth of one frame after the other, in the plate's order."""
+
+    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+        """Store z-depth (H, W) float32 at the plate's size, world units; NaN = not measured, inf = sky."""
+        ...
+
+
+class DepthSource(Protocol):
+    """One way to get depth."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """How good it is, in a few words that stand wherever its result is shown."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """SPDX name or a sentence, of code and weights."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """Relative error between frames within which two depths may be the same surface."""
+        ...
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything besides the plate that changes the result, JSON-able."""
+        ...
+
+    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+        """Write the depth of all frames to ``sink``.
+
+        Args:
+            scratch: an empty folder for intermediate files; it is removed afterwards.
+        """
+        ...

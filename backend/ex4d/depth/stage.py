@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 2: depth and source camera of every frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.cache import Stage
+from ex4d.camera import subject_distance, write_json
+from ex4d.depth.base import DepthSource
+from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
+from ex4d.files import make_folder, remove_tree
+from ex4d.plate.store import FrameStore, frame_file
+from ex4d.progress import Progress
+from ex4d.protocol.errors import BadInputError
+from ex4d.workers import BoundedPool
+
+#: Frames that are looked at for the subject's distance.
+SUBJECT_FRAMES = 9
+
+
+@dataclass
+class _Sink:
+    """Stores depth maps and keeps their statistics."""
+
+    folder: Path
+    pool: BoundedPool
+    deepest: float = 0.0
+    medians: list[float] = field(default_factory=list)
+
+    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+        finite = depth[np.isfinite(depth) & (depth > 0)]
+        if finite.size:
+            self.deepest = max(self.deepest, float(finite.max()))
+            self.medians.append(float(np.median(finite)))
+        elif not np.isposinf(depth).any():
+            raise BadInputError(
+                f"The depth of frame {number} has no valid pixel.",
+                "Depth must be above zero and not NaN somewhere in every frame; check the files and --depth-kind.",
+            )
+        self.pool.submit(np.save, frame_file(self.folder, number, ".npy"), depth)
+
+
+@dataclass
+class DepthStage(Stage):
+    """Runs a depth source over the plate.
+
+    Attributes:
+        plate_key: key of the plate stage.
+        frames: its output.
+        source: what makes the depth.
+    """
+
+    name = "depth"
+    version = 1
+
+    plate_key: str
+    frames: FrameStore
+    source: DepthSource
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Stage``."""
+        return {"plate": self.plate_key, "source": self.source.name, "options": self.source.inputs()}
+
+    def run(self, out: Path, progress: Progress) -> None:
+        """See ``Stage``."""
+        folder, scratch = make_folder(out / "z"), make_folder(out / "scratch")
+        with BoundedPool() as pool:
+            sink = _Sink(folder, pool)
+            result = self.source.estimate(self.frames, sink, scratch, progress)
+        remove_tree(scratch)
+        if not sink.medians:
+            raise BadInputError(
+                "The depth is infinite everywhere, so there is nothing to move about.", "Check the depth files."
+            )
+        numbers = self.frames.numbers[:: math.ceil(len(self.frames) / SUBJECT_FRAMES)]
+        record = {
+            "name": self.source.name,
+            "label": self.source.label,
+            "licence": self.source.licence,
+            "tolerance": self.source.tolerance,
+            "poses_known": result.poses_known,
+            "intrinsics_known": result.intrinsics_known,
+            "deepest": sink.deepest,
+            "median": float(np.median(sink.medians)),
+            "subject": subject_distance(np.load(frame_file(folder, number, ".npy")) for number in numbers),
+            "notes": list(result.notes),
+        }
+        write_json(out / SOURCE_CAMERA_FILE, result.source)
+        (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")

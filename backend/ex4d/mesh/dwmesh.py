@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The depth-watertight mesh (DW-Mesh) of one frame.
+
+Idea: EX-4D (arXiv 2506.05554): one vertex per pixel, grid triangles, an occlusion flag per face, a closed surface that
+stands for visible and hidden space alike. Differences to the released code and their reasons: docs/decisions.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Camera
+from ex4d.camera.transforms import invert_rigid
+from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
+from ex4d.mesh.validity import MAX_DEPTH_RATIO, MIN_ANGLE_DEG, valid_grid_faces
+from ex4d.protocol.errors import BadInputError
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+#: The far plane stands this much behind the deepest surface, so that no surface touches it.
+FAR_MARGIN = 1.25
+#: Surfaces beyond this many median depths are drawn at that distance: parallax there is below anything visible, and
+#: sky sentinels such as 1e10 would ruin float32.
+FAR_MEDIANS = 1000.0
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """What decides the mesh besides depth and camera.
+
+    Attributes:
+        min_angle_deg: smallest interior angle of a valid face, degrees.
+        max_depth_ratio: largest ratio of z-depths inside a valid face.
+        max_grid_side: vertices along the longer side of the grid at most; plates up to that size get one vertex per
+            pixel. 4096 keeps the index buffer of the largest mesh below 200 MB.
+        compat: "none", or "ex4d" for the released construction (module ``released``).
+    """
+
+    min_angle_deg: float = MIN_ANGLE_DEG
+    max_depth_ratio: float = MAX_DEPTH_RATIO
+    max_grid_side: int = 4096
+    compat: str = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class DWMesh:
+    """The mesh of one frame.
+
+    Attributes:
+        topology: faces and texture coordinates, shared by all frames of the shot.
+        points: (V, 3) float32 vertices in *source camera* coordinates (OpenCV axes, world units). Camera space keeps
+            float32 exact however far the world's origin is.
+        face_gap: (F,) float32, the disparity jump (1/z) that a face spans: 0 = real source surface, a number = spans a
+            depth jump, inf = can never be surface (cap, pixels without depth).
+        pixel_valid: (h, w) bool, whether the grid's pixel has a measured depth and is opaque.
+        source: the source camera of this frame.
+        vertex_alpha: None, or (V,) bool of the released construction, where validity belongs to vertices and is
+            interpolated; ``face_gap`` then only documents the rule's result.
+    """
+
+    topology: Topology
+    points: Float
+    face_gap: Float
+    pixel_valid: Bool
+    source: Camera
+    vertex_alpha: Bool | None = None
+
+    @property
+    def face_valid(self) -> Bool:
+        """(F,) bool, whether the face is real source surface."""
+        return np.asarray(self.face_gap == 0)
+
+    def world_points(self) -> NDArray[np.float64]:
+        """(V, 3) vertices in world coordinates."""
+        pose = invert_rigid(self.source.E)
+        return np.asarray(self.points @ pose[:3, :3].T + pose[:3, 3], dtype=np.float64)
+
+
+def far_plane(deepest: float, median: float) -> float:
+    """z-depth of the far plane for a whole shot, world units, from its deepest finite and its median z-depth."""
+    return FAR_MARGIN * min(deepest, FAR_MEDIANS * median)
+
+
+def grid_size(plate: tuple[int, int], max_side: int) -> tuple[int, int]:
+    """Vertex grid (width, height) for a plate (width, height): one per pixel up to ``max_side``, else fewer.
+
+    Raises:
+        BadInputError: for a plate that is one pixel wide or high.
+    """
+    if min(plate) < MIN_GRID:
+        raise BadInputError(
+            f"The plate is {plate[0]}x{plate[1]} pixels; a surface needs at least {MIN_GRID}x{MIN_GRID}.",
+            "Use a larger plate.",
+        )
+    scale = min(1.0, max_side / max(plate))
+    return max(MIN_GRID, round(plate[0] * scale)), max(MIN_GRID, round(plate[1] * scale))
+
+
+@lru_cache(maxsize=2)
+def _rays(topology: Topology, fx: float, fy: float, cx: float, cy: float) -> Float:
+    """(V, 2) x and y of the viewing rays at z = 1; the same for all frames unless the plate zooms."""
+    return ((topology.pixels - np.array([cx, cy])) / np.array([fx, fy])).astype(np.float32)
+
+
+def unproject(z: Float, topology: Topology, K: NDArray[np.float64]) -> Float:
+    """The first N vertices (N, 3) float32 in camera coordinates at z-depths (N,)."""
+    rays = _rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])[: len(z)]
+    out = np.empty((len(z), 3), dtype=np.float32)
+    np.multiply(rays, z[:, None], out=out[:, :2])
+    out[:, 2] = z
+    return out
+
+
+def sample_grid(values: NDArray[Any], topology: Topology) -> NDArray[Any]:
+    """Values of a picture (H, W) of the plate, of any size, at the grid's vertices, (h, w).
+
+    The nearest pixel's, because a mean of near and far is neither.
+    """
+    width, height = topology.grid
+    if values.shape == (height, width):
+        return values
+    scale_y, scale_x = values.shape[0] / topology.plate[1], values.shape[1] / topology.plate[0]
+    columns = np.minimum((topology.pixels[:width, 0] * scale_x).astype(int), values.shape[1] - 1)
+    rows = np.minimum((topology.pixels[: width * height : width, 1] * scale_y).astype(int), values.shape[0] - 1)
+    return np.ascontiguousarray(values[np.ix_(rows, columns)])
+
+
+def _face_gaps(topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool) -> Float:
+    """``DWMesh.face_gap`` from the validity of the grid's faces; ``z`` (V,) of all vertices."""
+    gaps = np.full(len(topology.faces), np.inf, dtype=np.float32)
+    gaps[: topology.grid_faces] = 0
+    invalid = np.flatnonzero(~face_valid)
+    corners = topology.faces[invalid]
+    # A needle between corners of equal depth spans no jump, but it must not pass for surface.
+    jump = np.maximum(1 / z[corners].min(axis=1) - 1 / z[corners].max(axis=1), np.finfo(np.float32).tiny)
+    gaps[invalid] = np.where(pixel_valid.reshape(-1)[corners].all(axis=1), jump, np.inf)
+    skirt = slice(topology.grid_faces, topology.grid_faces + topology.skirt_faces)
+    skirt_z = z[topology.faces[skirt]]
+    gaps[skirt] = 1 / skirt_z.min(axis=1) - 1 / skirt_z.max(axis=1)
+    return gaps
+
+
+def assemble_mesh(
+    topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool, source: Camera, far: float
+) -> DWMesh:
+    """A mesh from what was decided about it.
+
+    Args:
+        topology: of its grid.
+        z: (h, w) float32 z-depth of the grid's vertices, before the far plane.
+        face_valid: (2·(w−1)·(h−1),) bool of the grid's faces.
+        pixel_valid: (h, w) bool.
+        source: the source camera at the plate's size.
+        far: z-depth of the far plane.
+    """
+    ring = np.full(len(topology.pixels) - z.size, far, dtype=np.float32)
+    all_z = np.concatenate([z.ravel(), ring])
+    points = unproject(all_z, topology, source.K)
+    return DWMesh(topology, points, _face_gaps(topology, all_z, face_valid, pixel_valid), pixel_valid, source)
+
+
+def build_mesh(
+    depth: Float, source: Camera, far: float, opaque: Bool | None = None, settings: MeshSettings | None = None
+) -> DWMesh:
+    """The watertight mesh of one frame.
+
+    Args:
+        depth: (H, W) float32 z-depth in world units over the plate, at any size; NaN or <= 0 = not measured,
+            inf = sky.
+        source: the source camera of this frame at the plate's size.
+        far: z-depth of the far plane (``far_plane``), the same for all frames of a shot.
+        opaque: (H, W) bool, at any size, False where the plate is transparent; None = opaque everywhere.
+        settings: thresholds; None = the defaults.
+    """
+    settings = settings or MeshSettings()
+    plate = (source.width, source.height)
+    topology = closed_topology(grid_size(plate, settings.max_grid_side), plate)
+    z = sample_grid(depth, topology)
+    pixel_valid = z > 0  # False for NaN
+    # Skies and whatever lies beyond the far plane stand just before it; so do pixels without depth, where they hide
+    # nothing.
+    limit = np.float32(far / FAR_MARGIN)
+    z = np.where(pixel_valid, np.minimum(z, limit), limit)
+    if opaque is not None:
+        pixel_valid &= sample_grid(opaque, topology)
+    points = unproject(z.ravel(), topology, source.K)
+    face_valid = valid_grid_faces(
+        points.reshape(*z.shape, 3),
+        pixel_valid,
+        min_angle_deg=settings.min_angle_deg,
+        max_depth_ratio=settings.max_depth_ratio,
+    )
+    return assemble_mesh(topology, z, face_valid, pixel_valid, source, far)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 3: the watertight mesh of every frame."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.cache import Stage
+from ex4d.camera import Trajectory, intrinsics, static_trajectory, write_json
+from ex4d.camera.released import released_radius
+from ex4d.depth.store import DepthStore
+from ex4d.files import make_folder
+from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, far_plane
+from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
+from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
+from ex4d.plate.store import FrameStore, frame_file
+from ex4d.progress import Progress
+from ex4d.workers import BoundedPool
+
+#: The released code's far depth for pixels without any (it clips depth to 1e-4 … 1e4).
+RELEASED_MAX_DEPTH = 1e4
+
+
+@dataclass
+class MeshStage(Stage):
+    """Builds the meshes.
+
+    Attributes:
+        plate_key, depth_key: keys of the former stages.
+        frames, depth: their outputs.
+        settings: thresholds and construction.
+    """
+
+    name = "mesh"
+    version = 1
+
+    plate_key: str
+    depth_key: str
+    frames: FrameStore
+    depth: DepthStore
+    settings: MeshSettings
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Stage``."""
+        return {"plate": self.plate_key, "depth": self.depth_key, "settings": asdict(self.settings)}
+
+    def run(self, out: Path, progress: Progress) -> None:
+        """See ``Stage``."""
+        numbers = self.frames.numbers
+        progress.begin(self.name, len(numbers))
+        folder = make_folder(out / "frames")
+        released = self.settings.compat == "ex4d"
+        source = self._released_source() if released else self.depth.source
+        far = RELEASED_FAR if released else far_plane(self.depth.deepest, self.depth.median)
+        pivot = released_radius(self.depth.read(numbers[0])) if released else self.depth.subject
+        with BoundedPool() as pool:
+            for index, number in enumerate(numbers):
+                path = frame_file(folder, number, ".npz")
+                depth = self.depth.read(number)
+                if released:
+                    z = np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)
+                    pool.submit(_save, path, {"z": z})
+                else:
+                    opaque = self.frames.opaque(number)
+                    pool.submit(_save, path, _arrays(build_mesh(depth, source[index], far, opaque, self.settings)))
+                progress.advance()
+        write_json(out / MESH_CAMERA_FILE, source)
+        record = {"settings": asdict(self.settings), "far": far, "pivot": pivot}
+        (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def _released_source(self) -> Trajectory:
+        K = intrinsics(RELEASED_FOCAL_PX, *self.frames.size)
+        return static_trajectory(K, *self.frames.size, len(self.frames)).numbered(self.frames.numbers, self.frames.fps)
+
+
+def _arrays(mesh: DWMesh) -> dict[str, np.ndarray[Any, Any]]:
+    width, height = mesh.topology.grid
+    return {
+        "z": mesh.points[: mesh.topology.grid_vertices, 2].reshape(height, width),
+        "face_valid": np.packbits(mesh.face_valid[: mesh.topology.grid_faces]),
+        "pixel_valid": np.packbits(mesh.pixel_valid),
+    }
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    np.savez(path, allow_pickle=False, **arrays)

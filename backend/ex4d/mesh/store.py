@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mesh as the other stages see it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ex4d.camera import Trajectory, read_trajectory
+from ex4d.mesh.dwmesh import DWMesh, MeshSettings, assemble_mesh
+from ex4d.mesh.released import build_released_mesh
+from ex4d.mesh.topology import closed_topology
+from ex4d.plate.store import frame_file
+
+MESH_FILE = "mesh.json"
+MESH_CAMERA_FILE = "source_camera.json"
+
+
+@dataclass(frozen=True)
+class MeshStore:
+    """Meshes of a finished mesh stage.
+
+    Attributes:
+        folder: its output folder.
+        source: the source camera per frame, at the plate's size.
+        settings: what it was built with.
+        far: z-depth of the far plane, world units.
+        pivot: z-depth that presets turn about unless told otherwise, world units.
+    """
+
+    folder: Path
+    source: Trajectory
+    settings: MeshSettings
+    far: float
+    pivot: float
+
+    @classmethod
+    def open(cls, folder: Path) -> MeshStore:
+        """The store in a finished mesh stage's folder."""
+        record = json.loads((folder / MESH_FILE).read_text(encoding="utf-8"))
+        settings = MeshSettings(**{f.name: record["settings"][f.name] for f in fields(MeshSettings)})
+        source = read_trajectory(folder / MESH_CAMERA_FILE)
+        return cls(folder, source, settings, record["far"], record["pivot"])
+
+    def read(self, index: int) -> DWMesh:
+        """The mesh of the frame with this index."""
+        source = self.source[index]
+        with np.load(frame_file(self.folder / "frames", self.source.frame_numbers[index], ".npz")) as arrays:
+            z = arrays["z"]
+            if self.settings.compat == "ex4d":
+                return build_released_mesh(z, source)
+            plate = (source.width, source.height)
+            topology = closed_topology((z.shape[1], z.shape[0]), plate)
+            face_valid = np.unpackbits(arrays["face_valid"], count=topology.grid_faces).astype(np.bool_)
+            pixel_valid = np.unpackbits(arrays["pixel_valid"], count=z.size).astype(np.bool_).reshape(z.shape)
+        return assemble_mesh(topology, z, face_valid, pixel_valid, source, self.far)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which faces of the mesh are real surface and which only span a depth jump."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+#: Smallest interior angle of a face that counts as surface, degrees (released recon.py, ``min_angle_deg``).
+MIN_ANGLE_DEG = 2.5
+#: Largest ratio of the z-depths inside one face. The angle rule alone lets jumps through where pixels are wide (at
+#: a focal length of 100 px it tolerates 23 % from one pixel to the next).
+MAX_DEPTH_RATIO = 1.15
+
+
+def _squared_lengths(points: Float, dy: int, dx: int) -> Float:
+    h, w = points.shape[:2]
+    a = points[: h - dy, (1 if dx < 0 else 0) : (w - dx if dx > 0 else w)]
+    b = points[dy:, max(dx, 0) : (w + dx if dx < 0 else w)]
+    d = b - a
+    return np.asarray(np.einsum("ijk,ijk->ij", d, d), dtype=np.float32)
+
+
+def _wide_enough(a2: Float, b2: Float, c2: Float, cos_min: float) -> Bool:
+    """Whether the smallest angle of triangles with these squared sides is at least the one with cosine ``cos_min``.
+
+    The smallest angle is opposite the shortest side; by the law of cosines its cosine is
+    (sum of the other two − shortest) / (2·product of the other two's lengths).
+    """
+    low = np.minimum(np.minimum(a2, b2), c2)
+    high = np.maximum(np.maximum(a2, b2), c2)
+    middle = np.maximum(np.minimum(a2, b2), np.minimum(np.maximum(a2, b2), c2))
+    numerator = high + middle - low
+    wide = numerator * numerator <= (4 * cos_min * cos_min) * high * middle
+    return np.asarray(wide & (low > 0), dtype=np.bool_)
+
+
+def minimum_angle_faces(corners: Float, min_angle_deg: float) -> Bool:
+    """Whether each triangle's smallest interior angle is at least ``min_angle_deg``; corners (F, 3, 3) -> (F,)."""
+    a2, b2, c2 = (
+        np.einsum("ij,ij->i", d, d)
+        for d in (corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1], corners[:, 0] - corners[:, 2])
+    )
+    return _wide_enough(a2, b2, c2, float(np.cos(np.radians(min_angle_deg))))
+
+
+def valid_grid_faces(
+    points: Float,
+    pixel_valid: Bool,
+    *,
+    min_angle_deg: float = MIN_ANGLE_DEG,
+    max_depth_ratio: float = MAX_DEPTH_RATIO,
+) -> Bool:
+    """Validity of the grid's faces, (2·(w−1)·(h−1),) bool in the order of ``grid_face_indices``.
+
+    A face is valid when all its three pixels are, when its smallest interior angle is at least ``min_angle_deg``,
+    and when its z-depths differ by at most the factor ``max_depth_ratio``.
+
+    Args:
+        points: (h, w, 3) float32 vertex positions in source camera coordinates (z = z-depth > 0).
+        pixel_valid: (h, w) bool, whether the pixel has a measured depth and is opaque.
+    """
+    h, w = pixel_valid.shape
+    cos_min = float(np.cos(np.radians(min_angle_deg)))
+    right = _squared_lengths(points, 0, 1)
+    down = _squared_lengths(points, 1, 0)
+    diagonal = _squared_lengths(points, 1, -1)
+    z = np.ascontiguousarray(points[..., 2])
+    # The diagonal from top right to bottom left belongs to both faces.
+    diagonal_low = np.minimum(z[:-1, 1:], z[1:, :-1])
+    diagonal_high = np.maximum(z[:-1, 1:], z[1:, :-1])
+    diagonal_valid = pixel_valid[:-1, 1:] & pixel_valid[1:, :-1]
+    out = np.empty((h - 1, w - 1, 2), dtype=np.bool_)
+    for side, sides, corner in (
+        (0, (right[:-1], down[:, :-1]), np.s_[:-1, :-1]),
+        (1, (right[1:], down[:, 1:]), np.s_[1:, 1:]),
+    ):
+        near, far = np.minimum(diagonal_low, z[corner]), np.maximum(diagonal_high, z[corner])
+        out[..., side] = _wide_enough(*sides, diagonal, cos_min) & (far <= max_depth_ratio * near)
+        out[..., side] &= diagonal_valid & pixel_valid[corner]
+    return out.reshape(-1)

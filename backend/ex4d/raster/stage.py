@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage 4: the mesh seen by the take camera."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.cache import Stage
+from ex4d.camera import Trajectory, write_json
+from ex4d.files import make_folder
+from ex4d.media.images import write_png
+from ex4d.mesh import DWMesh
+from ex4d.mesh.store import MeshStore
+from ex4d.plate.store import FrameStore, frame_file
+from ex4d.progress import Progress
+from ex4d.raster.base import RasterFrame, Rasterizer, Texture
+from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE
+from ex4d.workers import BoundedPool, prefetched
+
+
+def trajectory_hash(trajectory: Trajectory) -> str:
+    """Hash of everything in a trajectory that changes its pictures."""
+    digest = hashlib.sha256(f"{trajectory.width}x{trajectory.height}".encode())
+    for array in (trajectory.K, trajectory.E, trajectory.near, trajectory.far):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass
+class RasterStage(Stage):
+    """Renders a take.
+
+    Attributes:
+        plate_key, mesh_key: keys of the former stages.
+        frames, mesh: their outputs.
+        trajectory: the take camera, one per frame, at the size to render.
+        rasterizer_name: of the rasterizer that ``create`` makes.
+        create: makes it, with sentences about those that did not work; called only when there is something to do.
+    """
+
+    name = "raster"
+    version = 1
+
+    plate_key: str
+    mesh_key: str
+    frames: FrameStore
+    mesh: MeshStore
+    trajectory: Trajectory
+    rasterizer_name: str
+    create: Callable[[], tuple[Rasterizer, tuple[str, ...]]]
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Stage``."""
+        return {
+            "plate": self.plate_key,
+            "mesh": self.mesh_key,
+            "trajectory": trajectory_hash(self.trajectory),
+            "rasterizer": self.rasterizer_name,
+        }
+
+    def run(self, out: Path, progress: Progress) -> None:
+        """See ``Stage``."""
+        numbers = self.frames.numbers
+        progress.begin(self.name, len(numbers))
+        for name in ("color", "mask", "z"):
+            make_folder(out / name)
+        rasterizer, notes = self.create()
+        coverage: list[float] = []
+        try:
+            with BoundedPool() as pool:
+                for index, (mesh, texture) in enumerate(prefetched(self._load, range(len(numbers)))):
+                    frame = self._render(rasterizer, mesh, texture, index)
+                    coverage.append(float(frame.mask.mean() / 255))
+                    number = numbers[index]
+                    pool.submit(write_png, frame_file(out / "color", number, ".png"), frame.color)
+                    pool.submit(write_png, frame_file(out / "mask", number, ".png"), frame.mask)
+                    pool.submit(np.save, frame_file(out / "z", number, ".npy"), frame.z)
+                    progress.advance()
+        finally:
+            rasterizer.close()
+        write_json(out / TRAJECTORY_FILE, self.trajectory.numbered(numbers, self.frames.fps))
+        record = {
+            "coverage": coverage,
+            "rasterizer": rasterizer.name,
+            "device": rasterizer.device,
+            "licence": rasterizer.licence,
+            "notes": list(notes),
+        }
+        (out / RASTER_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def _load(self, index: int) -> tuple[DWMesh, Texture]:
+        return self.mesh.read(index), self.frames.read(self.frames.numbers[index])[0]
+
+    def _render(self, rasterizer: Rasterizer, mesh: DWMesh, texture: Texture, index: int) -> RasterFrame:
+        with rasterizer.upload(mesh, texture) as scene:
+            frame = scene.render(self.trajectory[index])
+        same_size = texture.shape[:2] == frame.mask.shape
+        if self.mesh.settings.compat == "ex4d" and index == 0 and same_size:
+            # The released code puts the source frame itself in place of the first one.
+            return replace(frame, color=texture, mask=np.full_like(frame.mask, 255))
+        return frame

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filling a render that exists only as two movies, colour and mask, such as the released EX-4D makes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.composite.blend import composite
+from ex4d.composite.take import package_versions
+from ex4d.files import atomic_write, make_folder
+from ex4d.fill import Generator, Geometry, TakeFrame
+from ex4d.media.movie import MovieWriter
+from ex4d.plate import PlateReader, open_plate, plate_hash
+from ex4d.progress import Progress
+from ex4d.protocol.errors import BadInputError
+
+MASK_THRESHOLD = 127
+
+
+@dataclass(frozen=True)
+class MovieTake:
+    """``TakeView`` of a colour and a mask movie (or image sequences).
+
+    Attributes:
+        color, mask: the opened movies, of one size.
+        erosion: pixels taken off the mask's edge.
+    """
+
+    color: PlateReader
+    mask: PlateReader
+    erosion: int
+
+    @classmethod
+    def open(cls, color: Path, mask: Path, erosion: int) -> MovieTake:
+        """Open both.
+
+        Raises:
+            BadInputError: one cannot be used, or they do not fit each other.
+        """
+        take = cls(open_plate(color), open_plate(mask), erosion)
+        a, b = take.color.info, take.mask.info
+        if (a.width, a.height) != (b.width, b.height):
+            raise BadInputError(
+                f"{color.name} is {a.width}x{a.height} and {mask.name} is {b.width}x{b.height}.",
+                "Give the colour and the mask of the same render.",
+            )
+        return take
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.color.info.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.color.info.height
+
+    @property
+    def count(self) -> int | None:
+        """Number of frames, where it is known."""
+        return self.color.info.frame_count
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Unknown."""
+        return None
+
+    def frames(self) -> Iterator[TakeFrame]:
+        """See ``TakeView``."""
+        return (frame for frame, _ in self.timed_frames())
+
+    def timed_frames(self) -> Iterator[tuple[TakeFrame, Fraction]]:
+        """The frames, colours 0 in the holes, and the seconds since the first one."""
+        kernel = np.ones((2 * self.erosion + 1, 2 * self.erosion + 1), np.uint8)
+        masks = self.mask.frames()
+        for frame in self.color.frames():
+            seen = next(masks, None)
+            if seen is None:
+                raise self._unequal("fewer")
+            mask = (seen.pixels[..., 1] > MASK_THRESHOLD * (np.iinfo(seen.pixels.dtype).max // 255)).astype(
+                np.uint8
+            ) * 255
+            # A frame without holes has no blurred edge; the picture's border is none either.
+            mask = np.asarray(cv2.erode(mask, kernel, borderValue=255), dtype=np.uint8)
+            color = np.where(mask[..., None] > 0, frame.pixels, 0).astype(frame.pixels.dtype)
+            yield TakeFrame(frame.number, color, mask, None), frame.time
+        if next(masks, None) is not None:
+            raise self._unequal("more")
+
+    def _unequal(self, comparison: str) -> BadInputError:
+        return BadInputError(
+            f"{self.mask.info.path.name} has {comparison} frames than {self.color.info.path.name}.",
+            "Give the colour and the mask of the same render.",
+        )
+
+
+class _CompositeSink:
+    """``FillSink`` that composites each filled frame with its take and writes the movie."""
+
+    def __init__(self, take: MovieTake, movie: MovieWriter) -> None:
+        self._frames = take.timed_frames()
+        self._constant_rate = not take.color.info.variable_rate
+        self._movie = movie
+        self.generated: list[float] = []
+
+    def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+        frame, moment = next(self._frames)
+        result = composite(frame.color, frame.mask, color, frame.z)
+        self._movie.write(result, None if self._constant_rate else moment)
+        self.generated.append(round(float((frame.mask == 0).mean()), 6))
+
+
+def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: Progress) -> dict[str, Any]:
+    """Fill a movie take and write ``output`` at the colour movie's rate, with a record beside it.
+
+    Returns:
+        The record: sources with their hashes, generator, share of generated pixels per frame.
+    """
+    make_folder(output.parent)
+    info = take.color.info
+    with MovieWriter(output, width=take.width, height=take.height, fps=info.fps) as movie:
+        sink = _CompositeSink(take, movie)
+        notes = generator.generate(take, sink, progress)
+    progress.end()
+    for note in (*info.notes, *notes):
+        progress.note(note)
+    record = {
+        "format": "ex4d-filled-movie",
+        "version": 1,
+        "versions": package_versions(),
+        "movie": str(output),
+        "color": {"path": str(info.path.absolute()), "sha256": plate_hash(take.color)},
+        "mask": {"path": str(take.mask.info.path.absolute()), "sha256": plate_hash(take.mask)},
+        "mask_erosion_px": take.erosion,
+        "fill": {
+            "name": generator.name,
+            "label": generator.label,
+            "licence": generator.licence,
+            "generative_model": generator.generative,
+            "seed": generator.seed,
+        },
+        "fps": str(info.fps),
+        "generated_mean": round(float(np.mean(sink.generated)), 6),
+        "generated_max": round(float(np.max(sink.generated)), 6),
+        "generated": sink.generated,
+        "notes": [*info.notes, *notes],
+    }
+    atomic_write(output.with_suffix(".json"), json.dumps(record, indent=1).encode())
+    return record

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every generator takes and gives. A generator draws the pixels that the plate never showed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory
+from ex4d.mesh.store import MeshStore
+from ex4d.plate.store import FrameStore
+from ex4d.progress import Progress
+from ex4d.raster import Rasterizer, Texture
+
+
+class Confidence(IntEnum):
+    """Where a pixel of the result comes from; the code values of the confidence channel."""
+
+    INVENTED = 0
+    OTHER_FRAME = 128
+    MEASURED = 255
+
+
+@dataclass(frozen=True)
+class TakeFrame:
+    """One rendered frame that a generator gets.
+
+    Attributes:
+        number: the plate's frame number.
+        color: (H, W, 3) uint8 or uint16 RGB, 0 in the holes.
+        mask: (H, W) uint8, 255 = real source surface, 0 = to be filled.
+        z: (H, W) float32 z-depth in the take camera, NaN = none; None where only pictures are known.
+    """
+
+    number: int
+    color: Texture
+    mask: NDArray[np.uint8]
+    z: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The scene behind a take, for generators that look at it from elsewhere.
+
+    Attributes:
+        frames, mesh: the plate and its meshes.
+        trajectory: the take camera, one per frame of the plate.
+        tolerance: relative error within which two depths may be the same surface.
+        create_rasterizer: makes a rasterizer.
+    """
+
+    frames: FrameStore
+    mesh: MeshStore
+    trajectory: Trajectory
+    tolerance: float
+    create_rasterizer: Callable[[], Rasterizer]
+
+
+class TakeView(Protocol):
+    """A rendered take."""
+
+    @property
+    def width(self) -> int:
+        """Of its frames, in pixels."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Of its frames, in pixels."""
+        ...
+
+    @property
+    def count(self) -> int | None:
+        """Number of frames, or None where only reading tells."""
+        ...
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """None where only pictures are known."""
+        ...
+
+    def frames(self) -> Iterator[TakeFrame]:
+        """The frames in order; can be asked for again."""
+        ...
+
+
+class FillSink(Protocol):
+    """Takes the generated frames, in order."""
+
+    def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+        """Store one frame: whole pictures (h, w, 3) in the take's dtype, at any one size for all frames of a take, and
+        ``Confidence`` codes (h, w) uint8."""
+        ...
+
+
+class Generator(Protocol):
+    """One way to fill."""
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few words that stand wherever its result is shown."""
+        ...
+
+    @property
+    def licence(self) -> str:
+        """SPDX name or a sentence, of code and weights."""
+        ...
+
+    @property
+    def generative(self) -> bool:
+        """Whether a generative model draws; governance wants to know."""
+        ...
+
+    @property
+    def seed(self) -> int | None:
+        """Of its random numbers, None where it uses none."""
+        ...
+
+    def inputs(self) -> dict[str, Any]:
+        """Everything besides the take that changes the result, JSON-able."""
+        ...
+
+    def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
+        """Write the filled frames; returns sentences for the report."""
+        ...

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that EX-4D's recon.py leaves: colour and mask movies, camera, mesh."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+from ex4d.camera import write_json, write_released_npz
+from ex4d.files import make_folder
+from ex4d.media.movie import MovieWriter
+from ex4d.mesh.export import write_npz, write_pc2, write_ply
+from ex4d.pipeline import RenderedShot
+from ex4d.progress import Progress, steps
+from ex4d.shot import Reconstruction
+from ex4d.workers import prefetched
+
+MESH_FORMATS = ("ply", "pc2", "npz")
+
+
+def camera_slug(camera: str) -> str:
+    """A file name's part for a camera: ``180``, ``orbit_60``, the stem of a trajectory file."""
+    name = Path(camera).stem if camera.lower().endswith((".json", ".npz")) else camera
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", name).strip("_")
+
+
+def export_render(
+    rendered: RenderedShot, reconstruction: Reconstruction, out: Path, slug: str, progress: Progress
+) -> dict[str, str]:
+    """Write ``color_SLUG.mp4``, ``mask_SLUG.mp4``, ``camera_SLUG.npz`` and ``.json`` at the plate's rate."""
+    make_folder(out)
+    raster, frames = rendered.raster, reconstruction.frames
+    writer = partial(MovieWriter, width=raster.trajectory.width, height=raster.trajectory.height, fps=frames.fps)
+    paths = {
+        "color": out / f"color_{slug}.mp4",
+        "mask": out / f"mask_{slug}.mp4",
+        "camera": out / f"camera_{slug}.npz",
+        "trajectory": out / f"camera_{slug}.json",
+    }
+    progress.begin("export", len(raster.numbers))
+    pictures = prefetched(lambda number: (raster.color(number), raster.mask(number)), raster.numbers)
+    with writer(paths["color"]) as color, writer(paths["mask"]) as mask:
+        for (picture, seen), moment in zip(steps(progress, pictures), frames.times, strict=True):
+            time = moment if frames.variable_rate else None
+            color.write(picture, time)
+            mask.write(seen, time)
+    write_released_npz(paths["camera"], raster.trajectory)
+    write_json(paths["trajectory"], raster.trajectory)
+    progress.end()
+    return {name: str(path) for name, path in paths.items()}
+
+
+def export_mesh(reconstruction: Reconstruction, out: Path, formats: list[str], progress: Progress) -> dict[str, str]:
+    """Write ``DW-Mesh.ply`` (first frame), ``.pc2`` (all frames' vertices) and ``.npz`` (all frames), as asked."""
+    make_folder(out)
+    writers = {"ply": write_ply, "pc2": write_pc2, "npz": write_npz}
+    paths = {name: out / f"DW-Mesh.{name}" for name in formats}
+    for name, path in paths.items():
+        writers[name](path, reconstruction.mesh, reconstruction.frames, progress)
+    return {f"mesh_{name}": str(path) for name, path in paths.items()}

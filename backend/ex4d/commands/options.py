@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that several commands share, and what is made of them."""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+from ex4d.depth import create_depth_source, depth_names
+from ex4d.depth.base import DepthSource
+from ex4d.fill import GENERATORS
+from ex4d.mesh import MeshSettings
+from ex4d.pipeline import CameraRequest
+from ex4d.plate import FrameRange
+from ex4d.protocol.errors import UsageError
+from ex4d.raster import RASTERIZERS
+from ex4d.shot import PlateRequest
+
+MAX_FPS = 1000
+
+
+def parse_rate(text: str) -> Fraction:
+    """Frames per second from ``24``, ``23.976`` or ``24000/1001``; raises UsageError."""
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= MAX_FPS:
+        raise UsageError(f"The frame rate «{text}» is not understood.", "Give a number such as 24 or 24000/1001.")
+    # 23.976 and its kin stand for a rate over 1001.
+    ntsc = Fraction(round(rate * 1001 / 1000), 1) * 1000 / 1001
+    return ntsc if rate.denominator != 1 and abs(rate - ntsc) < Fraction(1, 1000) else rate
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(width, height) from ``1280x720``; raises UsageError."""
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and 0 < int(part) <= 65536 for part in parts):
+        raise UsageError(f"The size «{text}» is not understood.", "Give width x height in pixels, such as 1280x720.")
+    return int(parts[0]), int(parts[1])
+
+
+def add_plate_options(parser: argparse.ArgumentParser) -> None:
+    """The plate, its depth and its mesh."""
+    parser.add_argument(
+        "input", nargs="?", type=Path, help="the plate: a movie, a folder, a pattern plate.####.png, an image"
+    )
+    plate = parser.add_argument_group("plate")
+    plate.add_argument("--input_video", dest="input_option", type=Path, help="the plate, as EX-4D's recon.py names it")
+    plate.add_argument("--frames", help="frames to use by the plate's own numbers, such as 1001-1049")
+    plate.add_argument("--fps", help="frame rate: of an image sequence (default 24), or instead of a movie's own")
+    plate.add_argument("--first-frame", type=int, default=1001, help="number of a movie's first frame (default 1001)")
+    depth = parser.add_argument_group("depth")
+    depth.add_argument(
+        "--depth",
+        default="prior",
+        help=f"{', '.join(depth_names())}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default prior)",
+    )
+    depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
+    depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")
+    depth.add_argument("--depth-camera", type=Path, help="trajectory file with the source camera's K and poses")
+    depth.add_argument("--fov", type=float, help="field of view over the longer side in degrees, where it is not known")
+    mesh = parser.add_argument_group("mesh")
+    defaults = MeshSettings()
+    mesh.add_argument(
+        "--min-angle",
+        type=float,
+        default=defaults.min_angle_deg,
+        help="smallest angle of a valid face (default %(default)s°)",
+    )
+    mesh.add_argument(
+        "--max-depth-ratio",
+        type=float,
+        default=defaults.max_depth_ratio,
+        help="largest ratio of depths inside a valid face (default %(default)s)",
+    )
+    mesh.add_argument(
+        "--mesh-grid",
+        type=int,
+        default=defaults.max_grid_side,
+        help="vertices along the longer side at most (default %(default)s; smaller plates get one per pixel)",
+    )
+    mesh.add_argument(
+        "--compat", choices=["none", "ex4d"], default="none", help="ex4d: build the mesh as the released code does"
+    )
+
+
+def plate_request(args: argparse.Namespace) -> PlateRequest:
+    """The plate that was asked for; raises UsageError if none was."""
+    path = args.input or args.input_option
+    if path is None:
+        raise UsageError("No plate is named.", "Give a movie or an image sequence.")
+    return PlateRequest(
+        path,
+        FrameRange.parse(args.frames) if args.frames else None,
+        parse_rate(args.fps) if args.fps else None,
+        args.first_frame,
+    )
+
+
+def depth_source(args: argparse.Namespace) -> DepthSource:
+    """The source of depth that was asked for."""
+    if args.fov is not None and not 1 <= args.fov <= 170:
+        raise UsageError(f"A field of view of {args.fov:g}° is not possible.", "Give 1 to 170 degrees.")
+    return create_depth_source(
+        args.depth, kind=args.depth_kind, scale=args.depth_scale, camera=args.depth_camera, fov_deg=args.fov
+    )
+
+
+def mesh_settings(args: argparse.Namespace) -> MeshSettings:
+    """The mesh that was asked for; raises UsageError for impossible thresholds."""
+    if not 0 <= args.min_angle < 60 or not args.max_depth_ratio > 1 or args.mesh_grid < 2:
+        raise UsageError(
+            "A threshold of the mesh is out of range.",
+            "--min-angle takes 0 to 60, --max-depth-ratio more than 1, --mesh-grid at least 2.",
+        )
+    return MeshSettings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.compat)
+
+
+def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """The take camera and the rasterizer."""
+    camera = parser.add_argument_group("camera")
+    camera.add_argument(
+        "--cam",
+        action="append",
+        required=required,
+        metavar="MOVE|FILE",
+        help="a move such as orbit:60 (see below) or a trajectory file; may be given more than once",
+    )
+    camera.add_argument(
+        "--pivot", default="auto", help="what a move turns about: auto, a distance, or x,y,z (world units)"
+    )
+    camera.add_argument(
+        "--no-follow", action="store_true", help="start from the first frame's source camera instead of riding on it"
+    )
+    camera.add_argument("--size", help="size to render, such as 1280x720 (default: the plate's)")
+    camera.add_argument(
+        "--raster", choices=["auto", *RASTERIZERS], default="auto", help="rasterizer (default: the first that works)"
+    )
+
+
+def camera_requests(args: argparse.Namespace) -> list[CameraRequest]:
+    """The cameras that were asked for."""
+    size = parse_size(args.size) if args.size else None
+    return [CameraRequest(camera, args.pivot, not args.no_follow, size) for camera in args.cam or ()]
+
+
+def add_fill_options(parser: argparse.ArgumentParser) -> None:
+    """The generator."""
+    parser.add_argument_group("fill").add_argument(
+        "--fill", choices=list(GENERATORS), default="preview", help="what fills the holes (default %(default)s)"
+    )
+
+
+def add_out_option(parser: argparse.ArgumentParser) -> None:
+    """The shot folder, under both names."""
+    parser.add_argument("--out", "--output_dir", dest="out", type=Path, required=True, help="the shot's folder")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine can do, and why not more."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from ex4d import __version__
+from ex4d.depth import create_depth_source, depth_names
+from ex4d.fill import GENERATORS, create_generator
+from ex4d.media.movie import h264_encoder
+from ex4d.protocol.errors import Ex4dError
+from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
+
+#: Names by which software OpenGL drivers are known.
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        area: "raster", "depth", "fill", "movie", "machine".
+        name: what.
+        works: whether it can be used here.
+        detail: one sentence: what it is, or why not.
+        hint: one sentence what to do, empty when there is nothing to do.
+        licence: of what would be used.
+    """
+
+    area: str
+    name: str
+    works: bool
+    detail: str
+    hint: str = ""
+    licence: str = ""
+
+
+def _memory_gib() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return None  # Windows has no sysconf
+
+
+def _gpus() -> list[str]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def _machine() -> list[Finding]:
+    memory = _memory_gib()
+    detail = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    if memory is not None:
+        detail += f", {memory:.1f} GiB of memory"
+    gpus = _gpus()
+    return [
+        Finding(
+            "machine", "ex4d", True, f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})"
+        ),
+        Finding("machine", "computer", True, detail),
+        Finding(
+            "machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; nothing in this version needs one"
+        ),
+    ]
+
+
+def _rasterizers() -> list[Finding]:
+    findings = []
+    for name in RASTERIZERS:
+        try:
+            rasterizer, _ = create_rasterizer(name)
+        except Ex4dError as error:
+            findings.append(Finding("raster", name, False, error.message, error.hint))
+            continue
+        software = name == "opengl" and any(word in rasterizer.device.lower() for word in SOFTWARE_RENDERERS)
+        hint = "This is a software driver; a graphics driver would make it many times faster." if software else ""
+        findings.append(Finding("raster", name, True, rasterizer.device, hint, rasterizer.licence))
+        rasterizer.close()
+    return findings
+
+
+def _depth() -> list[Finding]:
+    findings = [Finding("depth", "files", True, "npz, npy, EXR, 16-bit PNG", licence="the user's")]
+    for name in depth_names():
+        source = create_depth_source(name)
+        findings.append(Finding("depth", name, True, source.label, licence=source.licence))
+    return findings
+
+
+def _fills() -> list[Finding]:
+    return [
+        Finding("fill", name, True, generator.label, licence=generator.licence)
+        for name, generator in ((name, create_generator(name)) for name in GENERATORS)
+    ]
+
+
+def _movie() -> Finding:
+    encoder = h264_encoder()
+    if encoder is None:
+        return Finding(
+            "movie", "H.264", False, "PyAV has no H.264 encoder; movies are written as MPEG-4.", "pip install av."
+        )
+    return Finding("movie", "H.264", True, f"encoder {encoder}")
+
+
+def diagnose() -> list[Finding]:
+    """Look at everything; takes about a second."""
+    return [*_machine(), *_rasterizers(), *_depth(), *_fills(), _movie()]
+
+
+def usable(findings: list[Finding]) -> bool:
+    """Whether a plate can be re-shot on this machine."""
+    return any(finding.area == "raster" and finding.works for finding in findings)
+
+
+def default_rasterizer(findings: list[Finding]) -> str | None:
+    """The rasterizer that is used unless told otherwise."""
+    working = {finding.name for finding in findings if finding.area == "raster" and finding.works}
+    return next((name for name in AUTOMATIC if name in working), None)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a reconstructed shot and a camera to a delivered take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory, build_take, parse_preset, read_trajectory
+from ex4d.composite import TakeJob
+from ex4d.fill import Generator, Geometry
+from ex4d.fill.stage import FillStage, FillStore, RenderedTake
+from ex4d.progress import Progress
+from ex4d.protocol.errors import UsageError
+from ex4d.raster import Rasterizer, create_rasterizer
+from ex4d.raster.stage import RasterStage
+from ex4d.raster.store import RasterStore
+from ex4d.shot import Reconstruction, Shot
+
+
+@dataclass(frozen=True)
+class CameraRequest:
+    """Which camera.
+
+    Attributes:
+        camera: a preset or the path of a trajectory file.
+        pivot: "auto", a distance along the optical axis ("2.5"), or a point x,y,z in the base camera's axes (OpenCV);
+            world units.
+        follow: see ``build_take``.
+        size: (width, height) to render, None = the plate's (for a file: the file's).
+    """
+
+    camera: str
+    pivot: str = "auto"
+    follow: bool = True
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class RenderedShot:
+    """A finished raster stage."""
+
+    raster: RasterStore
+    key: str
+    camera: dict[str, Any]
+
+
+def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
+    """The pivot (3,) in the base camera's coordinates.
+
+    Raises:
+        UsageError: not understood.
+    """
+    if text == "auto":
+        return np.array([0.0, 0.0, automatic])
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 1:
+        numbers = [0.0, 0.0, *numbers]
+    if len(numbers) != 3 or not np.isfinite(numbers).all() or numbers[2] <= 0:
+        raise UsageError(
+            f"The pivot «{text}» is not understood.",
+            "Use auto, a distance such as 2.5, or a point x,y,z before the camera.",
+        )
+    return np.array(numbers)
+
+
+def take_camera(request: CameraRequest, reconstruction: Reconstruction) -> tuple[Trajectory, dict[str, Any]]:
+    """The take camera per frame of the plate, and what a report says of it.
+
+    Raises:
+        UsageError, BadInputError: no such preset or file, or a file that does not fit the plate.
+    """
+    source = reconstruction.mesh.source
+    looks_like_file = request.camera.lower().endswith((".json", ".npz")) or Path(request.camera).is_file()
+    if looks_like_file:
+        path = Path(request.camera)
+        trajectory = read_trajectory(path).for_frames(source.frame_numbers, source.fps, path.name)
+        record: dict[str, Any] = {"file": str(path.absolute())}
+    else:
+        pivot = parse_pivot(request.pivot, reconstruction.mesh.pivot)
+        trajectory = build_take(parse_preset(request.camera), source, pivot, follow=request.follow)
+        record = {"preset": request.camera, "pivot": pivot.tolist(), "follow": request.follow}
+    if request.size:
+        trajectory = trajectory.resized(*request.size)
+    return trajectory, record
+
+
+@dataclass
+class Pipeline:
+    """Runs the stages after the mesh, for one shot.
+
+    Attributes:
+        shot: where outputs go.
+        reconstruction: of its plate.
+        rasterizer: name, or "auto".
+        progress: who listens.
+    """
+
+    shot: Shot
+    reconstruction: Reconstruction
+    rasterizer: str
+    progress: Progress
+    _chosen: str | None = field(default=None, init=False)
+
+    def _rasterizer_name(self) -> str:
+        """The name that "auto" stands for on this machine."""
+        if self._chosen is None:
+            self._chosen = self.rasterizer
+            if self.rasterizer == "auto":
+                rasterizer, notes = create_rasterizer()
+                self._chosen = rasterizer.name
+                rasterizer.close()
+                for note in notes:
+                    self.progress.note(f"{note} The rasterizer «{self._chosen}» is used meanwhile.")
+        return self._chosen
+
+    def _create(self) -> Rasterizer:
+        return create_rasterizer(self._rasterizer_name())[0]
+
+    def render(self, request: CameraRequest) -> RenderedShot:
+        """Colour, mask and z of a take."""
+        trajectory, camera = take_camera(request, self.reconstruction)
+        stage = RasterStage(
+            self.reconstruction.plate_key,
+            self.reconstruction.mesh_key,
+            self.reconstruction.frames,
+            self.reconstruction.mesh,
+            trajectory,
+            self._rasterizer_name(),
+            lambda: (self._create(), ()),
+        )
+        folder = self.shot.cache.ensure(stage, self.progress)
+        return RenderedShot(RasterStore.open(folder), stage.key(), camera)
+
+    def deliver(self, rendered: RenderedShot, generator: Generator) -> Path:
+        """Fill and composite; returns the folder of the take."""
+        reconstruction = self.reconstruction
+        geometry = Geometry(
+            reconstruction.frames,
+            reconstruction.mesh,
+            rendered.raster.trajectory,
+            reconstruction.depth.tolerance,
+            self._create,
+        )
+        stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, geometry), generator)
+        fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
+        record = {**reconstruction.record(), "camera": rendered.camera}
+        job = TakeJob(
+            self.shot.takes, reconstruction.frames, lambda: rendered.raster, lambda: fill, stage.key(), record
+        )
+        folder = job.ensure(self.progress)
+        for note in fill.notes:
+            self.progress.note(note)
+        return folder

@@ -1,8 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m ex4d``."""
+"""``python -m ex4d`` and the command ``ex4d``."""
 
+import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
-from ex4d.cli import main
 
-sys.exit(main())
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    os.write(2, b"error: Cancelled.\n")
+    os._exit(128 + number)
+
+
+def main() -> int:
+    """Run the command line. Its imports take a while, so that a signal may come before any of our code can take it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    from ex4d.cli import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -132,7 +132,8 @@ class StageCache:
     @staticmethod
     def _set_aside(final: Path) -> None:
         """Move a damaged output away, so that the stage can be done anew."""
-        if not final.exists():
+        # Another process may have finished it since it was looked at.
+        if not final.exists() or is_complete(final):
             return
         bad = temporary_sibling(final)
         with writing(final):
@@ -152,9 +153,6 @@ def remove_leftovers(folder: Path) -> int:
     for path in folder.glob(f"{TEMP_PREFIX}*") if folder.is_dir() else ():
         match = _TEMP_NAME.fullmatch(path.name)
         if match and match["host"] == host_name() and not process_alive(int(match["pid"])):
-            if path.is_dir():
-                remove_tree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove_tree(path)
             count += 1
     return count

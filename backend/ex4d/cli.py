@@ -11,18 +11,20 @@ import argparse
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
+
+import cv2
 
 from ex4d import __version__
 from ex4d.commands import doctor, generate, recon, render, run
 from ex4d.console import Console, open_console
-from ex4d.protocol.errors import CancelledError, Ex4dError, ResourceError, UsageError
+from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, UsageError
 
 COMMANDS = (run, recon, render, generate, doctor)
-SIGTERM_EXIT = 143
-INTERNAL_ERROR_EXIT = 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,8 +57,28 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise CancelledError(SIGTERM_EXIT)
+class _StoppedError(KeyboardInterrupt):
+    """Like Ctrl-C not an ``Exception``: no library swallows it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+def _stop(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _StoppedError(number)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into an exception, unless whoever started us had them ignored."""
+    signals = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
+    former = [signal.signal(number, _stop) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, former, strict=True):
+            signal.signal(number, handler)
 
 
 def _out_of_memory() -> ResourceError:
@@ -66,10 +88,17 @@ def _out_of_memory() -> ResourceError:
     )
 
 
+def _silence_libraries() -> None:
+    """What numpy and OpenCV say of single pixels and bytes is for us, with --debug, and not for the user."""
+    warnings.simplefilter("ignore")
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def _fail(console: Console, error: Ex4dError, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    console.error(error)
+    with suppress(Ex4dError):
+        console.error(error)
     return error.exit_code
 
 
@@ -78,30 +107,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     console = open_console(as_json="--json" in arguments)
     debug = "--debug" in arguments
-    former = signal.signal(signal.SIGTERM, _terminate)
+    if not debug:
+        _silence_libraries()
     try:
-        args = build_parser().parse_args(arguments)
-        args.execute(args, console)
+        with _stoppable():
+            args = build_parser().parse_args(arguments)
+            args.execute(args, console)
     except Ex4dError as error:
         return _fail(console, error, debug=debug)
-    except KeyboardInterrupt:
-        return _fail(console, CancelledError(), debug=debug)
+    except _StoppedError as stop:
+        return _fail(console, CancelledError(stop.exit_code), debug=debug)
     except MemoryError:
         return _fail(console, _out_of_memory(), debug=debug)
-    except BrokenPipeError:
-        # Whoever read our output has gone; nobody is left to tell.
-        sys.stderr.close()
-        return SIGTERM_EXIT
     except Exception as error:  # noqa: BLE001  the last line of defence
-        if debug:
-            traceback.print_exc()
-        console.close()
-        print(f"error: ex4d has a bug: {type(error).__name__}: {error}", file=sys.stderr)
-        print("       Please report it with the output of the same command with --debug.", file=sys.stderr)
-        return INTERNAL_ERROR_EXIT
+        return _fail(console, InternalError(error), debug=debug)
     finally:
         console.close()
-        signal.signal(signal.SIGTERM, former)
     return 0
 
 

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console as RichConsole
@@ -14,10 +19,37 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 from ex4d.progress import Progress
-from ex4d.protocol.errors import Ex4dError
+from ex4d.protocol.errors import CancelledError, Ex4dError, TransientError
 
 #: Machines get at most one step event per this many seconds.
 STEP_INTERVAL = 0.1
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    """Print a line at once; a process without a console has no streams.
+
+    Raises:
+        CancelledError: nobody reads the stream any more.
+        TransientError: it cannot be written.
+    """
+    if stream is None:
+        return
+    try:
+        print(text, file=stream, flush=True)
+    except OSError as error:
+        raise _output_lost(error, stream) from error
+
+
+def _output_lost(error: OSError, stream: TextIO) -> Ex4dError:
+    # What the stream still holds would make Python complain when it ends.
+    with suppress(OSError, ValueError), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
+    # Windows says EINVAL of a closed pipe.
+    if isinstance(error, BrokenPipeError) or error.errno == errno.EINVAL:
+        return CancelledError(CancelledError.TERMINATED)
+    return TransientError(
+        f"The output of this command cannot be written: {error.strerror or error}.", "Send it elsewhere."
+    )
 
 
 class Console(Progress, Protocol):
@@ -36,7 +68,7 @@ class Console(Progress, Protocol):
 class JsonConsole:
     """One JSON object per line on standard output."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._stage = ""
         self._of: int | None = None
@@ -44,7 +76,12 @@ class JsonConsole:
         self._started = self._last = 0.0
 
     def _event(self, event: str, **values: Any) -> None:
-        print(json.dumps({"event": event, **values}), file=self._stream, flush=True)
+        try:
+            _print(json.dumps({"event": event, **values}), self._stream)
+        except Ex4dError:
+            # The error itself can still be told there.
+            self._stream = sys.stderr
+            raise
 
     def begin(self, stage: str, of: int | None) -> None:
         """See ``Progress``."""
@@ -86,13 +123,13 @@ class JsonConsole:
 class TextConsole:
     """Results on standard output, notes and errors on standard error; a progress bar where that is a terminal."""
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+        self._out, self._err = out, err
         self._rich = RichConsole(file=err, highlight=False, soft_wrap=True)
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
         self._noted: set[str] = set()
-        if self._rich.is_terminal:
+        if err is not None and self._rich.is_terminal:
             self._bar = RichProgress(
                 TextColumn("{task.description:<10}"),
                 BarColumn(),
@@ -126,18 +163,20 @@ class TextConsole:
         """See ``Progress``."""
         if text not in self._noted:
             self._noted.add(text)
-            self._rich.print(f"note: {text}", markup=False)
+            if self._bar:
+                self._rich.print(f"note: {text}", markup=False)
+            else:
+                _print(f"note: {text}", self._err)
 
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """See ``Console``."""
         self.close()
-        print(text, file=self._out, flush=True)
+        _print(text, self._out)
 
     def error(self, error: Ex4dError) -> None:
         """See ``Console``."""
         self.close()
-        self._rich.print(f"error: {error.message}", markup=False)
-        self._rich.print(f"       {error.hint}", markup=False)
+        _print(f"error: {error.message}\n       {error.hint}", self._err)
 
     def close(self) -> None:
         """See ``Console``."""
@@ -148,4 +187,8 @@ class TextConsole:
 
 def open_console(*, as_json: bool) -> Console:
     """The console for this run."""
+    for stream in (sys.stdout, sys.stderr):
+        # A path or a sign that the terminal cannot show must not end the work.
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     return JsonConsole(sys.stdout) if as_json else TextConsole(sys.stdout, sys.stderr)

@@ -10,11 +10,14 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 
 from ex4d.protocol.errors import BadInputError, Ex4dError, TransientError
 
 TEMP_PREFIX = ".tmp-"
+#: A disk with less than these bytes left is full.
+_FULL = 1 << 20
 
 
 def host_name() -> str:
@@ -27,17 +30,38 @@ def temporary_sibling(path: Path) -> Path:
     return path.with_name(f"{TEMP_PREFIX}{host_name()}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}")
 
 
+def _final_part(path: Path) -> Path:
+    """The path up to the first temporary name in it, which is no name for a user."""
+    visible = takewhile(lambda part: not part.startswith(TEMP_PREFIX), path.parts)
+    return Path(*visible)
+
+
+def _is_full(error: OSError, path: Path) -> bool:
+    if error.errno is not None:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # numpy tells only that it wrote less than it wanted.
+    with suppress(OSError):
+        return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.exists())).free < _FULL
+    return False
+
+
 def output_error(error: OSError, path: Path) -> Ex4dError:
     """The user's error for a failed write to ``path``."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    shown = _final_part(path)
+    if _is_full(error, path):
         return TransientError(
-            f"The disk that holds {path} is full.",
+            f"The disk that holds {shown} is full.",
             "Free some space and run the same command again: it goes on from there.",
         )
+    if error.errno == errno.EFBIG:
+        return TransientError(
+            f"{shown} cannot be written: the disk or the account allows no file of that size.",
+            "Choose an output folder on another disk, or raise the limit.",
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL):
-        return BadInputError(f"{path} cannot be made a folder: {error.strerror}.", "Choose another output folder.")
+        return BadInputError(f"{shown} cannot be made a folder: {error.strerror}.", "Choose another output folder.")
     return TransientError(
-        f"{path} cannot be written: {error.strerror or error}.",
+        f"{shown} cannot be written: {error.strerror or error}.",
         "Check the permissions, or choose another output folder.",
     )
 
@@ -81,5 +105,9 @@ def make_folder(path: Path) -> Path:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder, also when another process is removing it too."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Remove a folder or a file, also when another process is removing it too."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()

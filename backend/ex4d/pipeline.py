@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,14 @@ class CameraRequest:
     follow: bool = True
     size: tuple[int, int] | None = None
 
+    def file(self) -> Path | None:
+        """The trajectory file, None for a preset."""
+        path = Path(self.camera)
+        with suppress(OSError):
+            if path.suffix.lower() in (".json", ".npz") or path.is_file():
+                return path
+        return None
+
 
 @dataclass(frozen=True)
 class RenderedShot:
@@ -71,6 +80,15 @@ def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
     return np.array(numbers)
 
 
+def check_camera(request: CameraRequest) -> None:
+    """Find what is wrong with a request without knowing the shot; raises as ``take_camera``."""
+    if path := request.file():
+        read_trajectory(path)
+    else:
+        parse_preset(request.camera)
+        parse_pivot(request.pivot, 1.0)
+
+
 def take_camera(request: CameraRequest, reconstruction: Reconstruction) -> tuple[Trajectory, dict[str, Any]]:
     """The take camera per frame of the plate, and what a report says of it.
 
@@ -78,9 +96,7 @@ def take_camera(request: CameraRequest, reconstruction: Reconstruction) -> tuple
         UsageError, BadInputError: no such preset or file, or a file that does not fit the plate.
     """
     source = reconstruction.mesh.source
-    looks_like_file = request.camera.lower().endswith((".json", ".npz")) or Path(request.camera).is_file()
-    if looks_like_file:
-        path = Path(request.camera)
+    if path := request.file():
         trajectory = read_trajectory(path).for_frames(source.frame_numbers, source.fps, path.name)
         record: dict[str, Any] = {"file": str(path.absolute())}
     else:

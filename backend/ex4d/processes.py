@@ -9,7 +9,7 @@ import sys
 
 def process_alive(pid: int) -> bool:
     """Whether a process of that id exists on this machine."""
-    if pid <= 0:
+    if not 0 < pid < 1 << 31:
         return False
     if sys.platform == "win32":
         return _windows_process_alive(pid)

@@ -18,7 +18,7 @@ from ex4d.cache import StageCache, is_complete, remove_leftovers
 from ex4d.depth.base import DepthSource
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
-from ex4d.files import atomic_write, make_folder
+from ex4d.files import atomic_write, make_folder, writing
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.store import MeshStore
@@ -30,7 +30,6 @@ from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
 
 SHOT_FILE = "shot.json"
-SHOT_FORMAT = "ex4d-shot"
 
 
 @dataclass(frozen=True)
@@ -101,6 +100,18 @@ class Reconstruction:
         return (*self.frames.notes, *self.depth.notes)
 
 
+def _is_shot(record: Any) -> bool:
+    match record:
+        case {
+            "format": "ex4d-shot",
+            "version": 1,
+            "plate": {"path": str(), "sha256": str(), "files": list()},
+            "stages": {"plate": str(), "depth": str(), "mesh": str()},
+        }:
+            return True
+    return False
+
+
 def _stamp(reader: PlateReader) -> list[list[Any]]:
     """Names, sizes and times of the plate's files: as long as they stay, so does the hash."""
     stats = ((path.name, path.stat()) for path in reader.paths)
@@ -118,11 +129,12 @@ class Shot:
         self.root = root
         self.cache = StageCache(root / "cache")
         self.takes = root / "takes"
-        if root.exists() and not root.is_dir():
-            raise BadInputError(f"{root} is a file, not a folder.", "Choose a folder for the shot.")
-        for folder in (self.root, self.cache.root, self.takes):
-            remove_leftovers(folder)
-        self._record = self._read()
+        with writing(root):
+            if root.exists() and not root.is_dir():
+                raise BadInputError(f"{root} is a file, not a folder.", "Choose a folder for the shot.")
+            for folder in (self.root, self.cache.root, self.takes):
+                remove_leftovers(folder)
+            self._record = self._read()
 
     def _read(self) -> dict[str, Any]:
         path = self.root / SHOT_FILE
@@ -130,9 +142,9 @@ class Shot:
             return {}
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             record = None
-        if not isinstance(record, dict) or record.get("format") != SHOT_FORMAT:
+        if not _is_shot(record):
             raise BadInputError(
                 f"{path} is damaged or belongs to something else.",
                 "Choose another folder; if the shot was yours, delete the file: the next run finds its cache again.",
@@ -145,10 +157,12 @@ class Shot:
         """Read the plate, get its depth, build its meshes; what is already there is not done again."""
         reader = open_plate(request.path, frames=request.frames, fps=request.fps, first_frame=request.first_frame)
         sha256, stamp = self._hash(reader)
-        known = self._record.get("plate", {}).get("sha256")
-        if known not in (None, sha256):
+        path = str(request.path.absolute())
+        known = self._record.get("plate", {"path": path})
+        # Other frames of the same sequence, or a new version of the same file, have another hash.
+        if known["path"] != path and known["sha256"] != sha256:
             raise BadInputError(
-                f"{self.root} is the shot of another plate ({self._record['plate']['path']}).",
+                f"{self.root} is the shot of another plate ({known['path']}).",
                 "Choose another output folder for this plate.",
             )
         make_folder(self.root)
@@ -163,9 +177,9 @@ class Shot:
         depth = DepthStore.open(self.cache.ensure(depth_stage, progress))
         mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
         mesh = MeshStore.open(self.cache.ensure(mesh_stage, progress))
-        plate = {"path": str(request.path.absolute()), "sha256": sha256}
+        plate = {"path": path, "sha256": sha256}
         self._record = {
-            "format": SHOT_FORMAT,
+            "format": "ex4d-shot",
             "version": 1,
             "plate": {**plate, "files": stamp},
             "stages": {stage.name: stage.key() for stage in (plate_stage, depth_stage, mesh_stage)},

@@ -19,7 +19,7 @@ class BoundedPool:
     The first exception of a call is raised again by the next ``submit`` or at the end of the block.
     """
 
-    def __init__(self, threads: int = 2, waiting: int = 4) -> None:
+    def __init__(self, threads: int = 2, waiting: int = 2) -> None:
         self._pool = ThreadPoolExecutor(threads)
         self._pending: deque[Future[Any]] = deque()
         self._limit = threads + waiting
@@ -43,7 +43,7 @@ class BoundedPool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
+def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 1) -> Iterator[R]:
     """``load(item)`` for each item in order, loaded on a thread while the caller works on the former ones."""
     with ThreadPoolExecutor(1) as pool:
         pending: deque[Future[R]] = deque()

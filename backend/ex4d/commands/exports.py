@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from ex4d.cache import remove_leftovers
 from ex4d.camera import write_json, write_released_npz
 from ex4d.files import make_folder
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
-from ex4d.pipeline import RenderedShot
+from ex4d.pipeline import CameraRequest, RenderedShot
 from ex4d.progress import Progress, steps
+from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.shot import Reconstruction
 from ex4d.workers import prefetched
 
@@ -22,7 +25,19 @@ MESH_FORMATS = ("ply", "pc2", "npz")
 def camera_slug(camera: str) -> str:
     """A file name's part for a camera: ``180``, ``orbit_60``, the stem of a trajectory file."""
     name = Path(camera).stem if camera.lower().endswith((".json", ".npz")) else camera
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", name).strip("_")
+    return re.sub(r"[^\w.+-]+", "_", name).strip("_")
+
+
+def check_names(cameras: Sequence[CameraRequest]) -> None:
+    """Raise UsageError where two cameras would write files of the same names."""
+    taken: dict[str, str] = {}
+    for request in cameras:
+        slug = camera_slug(request.camera)
+        if taken.setdefault(slug.casefold(), request.camera) != request.camera:
+            raise UsageError(
+                f"The cameras {taken[slug.casefold()]} and {request.camera} would both write color_{slug}.mp4.",
+                "Rename a trajectory file, or run them one by one into different folders.",
+            )
 
 
 def export_render(
@@ -30,6 +45,7 @@ def export_render(
 ) -> dict[str, str]:
     """Write ``color_SLUG.mp4``, ``mask_SLUG.mp4``, ``camera_SLUG.npz`` and ``.json`` at the plate's rate."""
     make_folder(out)
+    remove_leftovers(out)
     raster, frames = rendered.raster, reconstruction.frames
     writer = partial(MovieWriter, width=raster.trajectory.width, height=raster.trajectory.height, fps=frames.fps)
     paths = {
@@ -38,6 +54,9 @@ def export_render(
         "camera": out / f"camera_{slug}.npz",
         "trajectory": out / f"camera_{slug}.json",
     }
+    plate = Path(reconstruction.plate["path"])
+    if plate.exists() and any(path.exists() and path.samefile(plate) for path in paths.values()):
+        raise BadInputError(f"{plate} would be written over, and it is the plate.", "Choose another output folder.")
     progress.begin("export", len(raster.numbers))
     pictures = prefetched(lambda number: (raster.color(number), raster.mask(number)), raster.numbers)
     with writer(paths["color"]) as color, writer(paths["mask"]) as mask:

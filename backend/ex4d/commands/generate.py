@@ -7,13 +7,16 @@ As EX-4D's generate.py: ex4d generate --color_video color.mp4 --mask_video mask.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from ex4d.cache import remove_leftovers
 from ex4d.camera import preset_help
 from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests
 from ex4d.commands.takes import deliver_takes
 from ex4d.composite.movies import MovieTake, fill_movies
 from ex4d.console import Console
+from ex4d.files import writing
 from ex4d.fill import create_generator
 from ex4d.protocol.errors import UsageError
 from ex4d.shot import Shot
@@ -42,14 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
+def _check_output(output: Path, inputs: Sequence[Path]) -> None:
+    with writing(output):
+        if output.suffix.lower() != ".mp4" or output.is_dir():
+            raise UsageError(f"The output «{output}» is not the name of an .mp4 file.", "Name it like out.mp4.")
+        if output.exists() and any(path.exists() and output.samefile(path) for path in inputs):
+            raise UsageError(f"The output {output} is also an input.", "Give the output another name.")
+
+
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     movies = (args.color_video, args.mask_video, args.output_video)
     if args.shot and not any(movies):
         if not args.cam:
             raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
+        cameras = camera_requests(args)
         shot = Shot(args.shot)
-        deliver_takes(shot, shot.reconstruction(), camera_requests(args), args.raster, args.fill, console)
+        deliver_takes(shot, shot.reconstruction(), cameras, args.raster, args.fill, console)
         return
     if args.shot or args.cam or not all(movies):
         raise UsageError(
@@ -58,7 +70,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         )
     if not 0 <= args.mask_erode <= 64:
         raise UsageError("The mask can be eroded by 0 to 64 pixels.", "Give a number in that range.")
+    _check_output(args.output_video, (args.color_video, args.mask_video))
     take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode)
+    remove_leftovers(args.output_video.parent)
     result = fill_movies(take, create_generator(args.fill), args.output_video, console)
     console.result(
         result,

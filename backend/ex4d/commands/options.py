@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,22 +13,24 @@ from ex4d.depth import create_depth_source, depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.fill import GENERATORS
 from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest
+from ex4d.pipeline import CameraRequest, check_camera
 from ex4d.plate import FrameRange
 from ex4d.protocol.errors import UsageError
-from ex4d.raster import RASTERIZERS
+from ex4d.raster import RASTERIZERS, create_rasterizer
 from ex4d.shot import PlateRequest
 
-MAX_FPS = 1000
+MAX_SIDE = 65536
+MIN_FPS, MAX_FPS = Fraction(1, 100), 1000
 
 
 def parse_rate(text: str) -> Fraction:
     """Frames per second from ``24``, ``23.976`` or ``24000/1001``; raises UsageError."""
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        # Fraction() would take a day for 1e999999999.
+        rate = Fraction(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", text) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
-    if not 0 < rate <= MAX_FPS:
+    if not MIN_FPS <= rate <= MAX_FPS:
         raise UsageError(f"The frame rate «{text}» is not understood.", "Give a number such as 24 or 24000/1001.")
     # 23.976 and its kin stand for a rate over 1001.
     ntsc = Fraction(round(rate * 1001 / 1000), 1) * 1000 / 1001
@@ -36,7 +40,7 @@ def parse_rate(text: str) -> Fraction:
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) from ``1280x720``; raises UsageError."""
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and 0 < int(part) <= 65536 for part in parts):
+    if len(parts) != 2 or not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) <= MAX_SIDE for part in parts):
         raise UsageError(f"The size «{text}» is not understood.", "Give width x height in pixels, such as 1280x720.")
     return int(parts[0]), int(parts[1])
 
@@ -88,13 +92,15 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
 
 def plate_request(args: argparse.Namespace) -> PlateRequest:
     """The plate that was asked for; raises UsageError if none was."""
-    path = args.input or args.input_option
-    if path is None:
-        raise UsageError("No plate is named.", "Give a movie or an image sequence.")
+    paths = [path for path in (args.input, args.input_option) if path is not None]
+    if len(paths) != 1:
+        raise UsageError(
+            "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
+        )
     return PlateRequest(
-        path,
-        FrameRange.parse(args.frames) if args.frames else None,
-        parse_rate(args.fps) if args.fps else None,
+        paths[0],
+        FrameRange.parse(args.frames) if args.frames is not None else None,
+        parse_rate(args.fps) if args.fps is not None else None,
         args.first_frame,
     )
 
@@ -110,7 +116,7 @@ def depth_source(args: argparse.Namespace) -> DepthSource:
 
 def mesh_settings(args: argparse.Namespace) -> MeshSettings:
     """The mesh that was asked for; raises UsageError for impossible thresholds."""
-    if not 0 <= args.min_angle < 60 or not args.max_depth_ratio > 1 or args.mesh_grid < 2:
+    if not 0 <= args.min_angle < 60 or not 1 < args.max_depth_ratio < math.inf or args.mesh_grid < 2:
         raise UsageError(
             "A threshold of the mesh is out of range.",
             "--min-angle takes 0 to 60, --max-depth-ratio more than 1, --mesh-grid at least 2.",
@@ -129,7 +135,9 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         help="a move such as orbit:60 (see below) or a trajectory file; may be given more than once",
     )
     camera.add_argument(
-        "--pivot", default="auto", help="what a move turns about: auto, a distance, or x,y,z (world units)"
+        "--pivot",
+        default="auto",
+        help="what a move turns about: auto, a distance, or x,y,z (world units; --pivot=-1,0,3 where x is negative)",
     )
     camera.add_argument(
         "--no-follow", action="store_true", help="start from the first frame's source camera instead of riding on it"
@@ -141,9 +149,21 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
 
 
 def camera_requests(args: argparse.Namespace) -> list[CameraRequest]:
-    """The cameras that were asked for."""
-    size = parse_size(args.size) if args.size else None
-    return [CameraRequest(camera, args.pivot, not args.no_follow, size) for camera in args.cam or ()]
+    """The cameras that were asked for.
+
+    Raises:
+        UsageError, BadInputError: as ``check_camera``, before any long work.
+    """
+    size = parse_size(args.size) if args.size is not None else None
+    requests = [CameraRequest(camera, args.pivot, not args.no_follow, size) for camera in args.cam or ()]
+    for request in requests:
+        check_camera(request)
+    return requests
+
+
+def check_rasterizer(name: str) -> None:
+    """Raise ResourceError if it, or for "auto" any, does not work on this machine: before any long work."""
+    create_rasterizer(name)[0].close()
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 
 from ex4d.camera import preset_help
-from ex4d.commands.exports import MESH_FORMATS, camera_slug, export_mesh, export_render
+from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, export_mesh, export_render
 from ex4d.commands.options import (
     add_camera_options,
     add_out_option,
     add_plate_options,
     camera_requests,
+    check_rasterizer,
     depth_source,
     mesh_settings,
     plate_request,
@@ -46,9 +47,15 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     formats = args.save_mesh.split(",") if args.save_mesh else []
     unknown = sorted(set(formats) - set(MESH_FORMATS))
     if unknown:
-        raise UsageError(f"There is no mesh format «{unknown[0]}».", f"Use {', '.join(MESH_FORMATS)}.")
+        raise UsageError(
+            f"There is no mesh format «{unknown[0]}».",
+            f"Use {', '.join(MESH_FORMATS)}, and name the plate before --save_mesh.",
+        )
     cameras, request = camera_requests(args), plate_request(args)
+    check_names(cameras)
     source, settings = depth_source(args), mesh_settings(args)
+    if cameras:
+        check_rasterizer(args.raster)
     shot = Shot(args.out)
     reconstruction = shot.reconstruct(request, source, settings, console)
     for camera in cameras:

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from ex4d.camera import preset_help
-from ex4d.commands.exports import camera_slug, export_render
+from ex4d.commands.exports import camera_slug, check_names, export_render
 from ex4d.commands.options import add_camera_options, camera_requests
 from ex4d.console import Console
 from ex4d.pipeline import Pipeline, take_camera
@@ -24,9 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
+    cameras = camera_requests(args)
+    check_names(cameras)
     shot = Shot(args.shot)
     reconstruction = shot.reconstruction()
-    cameras = camera_requests(args)
     for camera in cameras:
         take_camera(camera, reconstruction)
     pipeline = Pipeline(shot, reconstruction, args.raster, console)

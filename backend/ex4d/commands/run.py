@@ -16,6 +16,7 @@ from ex4d.commands.options import (
     add_out_option,
     add_plate_options,
     camera_requests,
+    check_rasterizer,
     depth_source,
     mesh_settings,
     plate_request,
@@ -38,6 +39,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     cameras, request = camera_requests(args), plate_request(args)
     source, settings = depth_source(args), mesh_settings(args)
+    check_rasterizer(args.raster)
     shot = Shot(args.out)
     reconstruction = shot.reconstruct(request, source, settings, console)
     deliver_takes(shot, reconstruction, cameras, args.raster, args.fill, console)

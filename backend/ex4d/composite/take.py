@@ -11,6 +11,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,8 +57,9 @@ def existing_takes(root: Path) -> dict[str, Path]:
 def find_take(root: Path, key: str) -> Path | None:
     """The finished take that was made from the same inputs."""
     for path in existing_takes(root).values():
-        if json.loads((path / TAKE_FILE).read_text(encoding="utf-8")).get("key") == key:
-            return path
+        with suppress(OSError, ValueError, AttributeError):
+            if json.loads((path / TAKE_FILE).read_text(encoding="utf-8")).get("key") == key:
+                return path
     return None
 
 
@@ -126,10 +128,15 @@ class TakeJob:
         return final
 
     def _claim_number(self, temporary: Path) -> Path:
-        # Another process may take the same number at the same time; then the next one is free.
-        while not claim(temporary, final := self.root / _next_name(self.root)):
-            pass
-        return final
+        """The folder's final name; that of another process's folder, where it has delivered the same take meanwhile."""
+        while True:
+            # In this order: whoever takes the number after it was chosen makes the claim fail.
+            final = self.root / _next_name(self.root)
+            if found := find_take(self.root, self.key()):
+                remove_tree(temporary)
+                return found
+            if claim(temporary, final):
+                return final
 
     def _write(self, out: Path, progress: Progress) -> None:
         raster, fill = self.raster(), self.fill()

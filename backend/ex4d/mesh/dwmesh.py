@@ -139,10 +139,14 @@ def _face_gaps(topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool
     corners = topology.faces[invalid]
     # A needle between corners of equal depth spans no jump, but it must not pass for surface.
     jump = np.maximum(1 / z[corners].min(axis=1) - 1 / z[corners].max(axis=1), np.finfo(np.float32).tiny)
-    gaps[invalid] = np.where(pixel_valid.reshape(-1)[corners].all(axis=1), jump, np.inf)
+    measured = np.ones(len(z), dtype=np.bool_)
+    measured[: pixel_valid.size] = pixel_valid.reshape(-1)
+    gaps[invalid] = np.where(measured[corners].all(axis=1), jump, np.inf)
     skirt = slice(topology.grid_faces, topology.grid_faces + topology.skirt_faces)
-    skirt_z = z[topology.faces[skirt]]
-    gaps[skirt] = 1 / skirt_z.min(axis=1) - 1 / skirt_z.max(axis=1)
+    corners = topology.faces[skirt]
+    jump = 1 / z[corners].min(axis=1) - 1 / z[corners].max(axis=1)
+    # Pixels without depth stand so far that their skirt spans next to nothing.
+    gaps[skirt] = np.where(measured[corners].all(axis=1), jump, np.inf)
     return gaps
 
 

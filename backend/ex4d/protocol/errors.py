@@ -58,11 +58,31 @@ class TransientError(Ex4dError):
     kind: ClassVar[str] = "transient"
 
 
+class InternalError(Ex4dError):
+    """A bug of ours."""
+
+    exit_code: ClassVar[int] = 1
+    kind: ClassVar[str] = "bug"
+
+    def __init__(self, error: Exception) -> None:
+        text = " ".join(str(error).split()).removesuffix(".")
+        super().__init__(
+            f"ex4d has a bug: {type(error).__name__}: {text}.",
+            "Please report it with the output of the same command with --debug.",
+        )
+
+
 class CancelledError(Ex4dError):
-    """The user or the system stopped the work; ``exit_code`` is 130 for Ctrl-C and 143 for SIGTERM."""
+    """The user or the system stopped the work.
+
+    Args:
+        exit_code: ``INTERRUPTED`` for Ctrl-C, ``TERMINATED`` for SIGTERM or when nobody listens any more.
+    """
 
     kind: ClassVar[str] = "cancelled"
+    INTERRUPTED: ClassVar[int] = 130
+    TERMINATED: ClassVar[int] = 143
 
-    def __init__(self, exit_code: int = 130) -> None:
+    def __init__(self, exit_code: int = INTERRUPTED) -> None:
         super().__init__("Cancelled.", "Finished stages are kept; the same command goes on from there.")
         self.exit_code = exit_code  # type: ignore[misc]

@@ -25,18 +25,20 @@ def read_trajectory(path: Path) -> Trajectory:
     Raises:
         BadInputError: missing, unreadable or unusable file.
     """
-    if not path.is_file():
-        raise BadInputError(
-            f"There is no trajectory file {path}.", "Check the path, or name a preset such as orbit:60."
-        )
     try:
+        if not path.is_file():
+            raise BadInputError(
+                f"There is no trajectory file {path}.", "Check the path, or name a preset such as orbit:60."
+            )
         with path.open("rb") as file:
             head = file.read(4)
         if head.startswith(b"PK"):
             return read_released_npz(path)
         document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise bad_file(path, "cannot be read", "Check its permissions.") from None
+    except OSError as error:
+        raise bad_file(
+            path, f"cannot be read: {error.strerror or error}", "Check the path and its permissions."
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         document = None
     if isinstance(document, dict) and document.get("format") == JSON_FORMAT:

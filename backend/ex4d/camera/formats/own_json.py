@@ -49,7 +49,7 @@ def parse_own_json(path: Path, document: dict[str, Any]) -> Trajectory:
     if document.get("version") != JSON_VERSION:
         raise bad_file(
             path,
-            f"is of version {document.get('version')}, not {JSON_VERSION}",
+            f"is of version {document.get('version', 'unknown')}, not {JSON_VERSION}",
             "Update ex4d, or export it again.",
         )
     frames = document.get("frames")

@@ -23,6 +23,7 @@ from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
+from ex4d.depth.frame_maps import FrameMaps
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 
@@ -50,26 +51,24 @@ NEAR_Z, FAR_Z, FLAT_FAR_Z = 1.0, 3.3, 2.0
 
 @dataclass(frozen=True)
 class _Track:
-    """Per-frame maps of a shot on disk, so that memory does not grow with its length."""
+    """Per-frame maps of a shot at the size of the analysis."""
 
-    guide: NDArray[np.uint8]
-    state: NDArray[np.float16]
-    cues: NDArray[np.float16]
-    flow: NDArray[np.float16]
-    nearness: NDArray[np.float16]
+    guide: FrameMaps
+    state: FrameMaps
+    cues: FrameMaps
+    flow: FrameMaps
+    nearness: FrameMaps
     cut: NDArray[np.bool_]
 
     @classmethod
     def create(cls, folder: Path, count: int, height: int, width: int) -> _Track:
-        def array(name: str, shape: tuple[int, ...], dtype: type) -> Any:
-            return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(count, *shape))
-
+        size = (height, width)
         return cls(
-            array("guide", (height, width, 3), np.uint8),
-            array("state", (height, width, 3), np.float16),
-            array("cues", (height, width, 3), np.float16),
-            array("flow", (height, width, 2), np.float16),
-            array("nearness", (height, width), np.float16),
+            FrameMaps(folder / "guide", (*size, 3), np.uint8),
+            FrameMaps(folder / "state", (*size, 3), np.float16),
+            FrameMaps(folder / "cues", (*size, 3), np.float16),
+            FrameMaps(folder / "flow", (*size, 2), np.float16),
+            FrameMaps(folder / "nearness", size, np.float16),
             np.zeros(count, dtype=np.bool_),
         )
 
@@ -138,14 +137,16 @@ class PriorDepth:
 
     def _look(self, frames: FrameStore, track: _Track, progress: Progress) -> tuple[float, float]:
         """First pass, forwards: cues, flow, running average. Returns the mean trust in movement and sharpness."""
-        count, height, width = track.guide.shape[:3]
+        count = len(frames)
+        height, width = track.nearness.shape
         greys: dict[int, NDArray[np.uint8]] = {}
         sharp: dict[int, tuple[Float, float]] = {}
 
         def load(index: int) -> None:
             picture = frames.read_8bit(frames.numbers[index])
-            track.guide[index] = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-            greys[index] = cv2.cvtColor(track.guide[index], cv2.COLOR_RGB2GRAY)
+            small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+            track.guide[index] = small
+            greys[index] = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
             cue = sharpness(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (width, height))
             sharp[index] = np.stack([cue.value * cue.confidence, cue.confidence], axis=-1), cue.trust
             if index > 0:
@@ -191,7 +192,7 @@ class PriorDepth:
     @staticmethod
     def _fuse(track: _Track, trusts: tuple[float, float], progress: Progress) -> None:
         """Second pass, backwards: the other half of the average, and the weighted sum of the cues."""
-        count, height = track.guide.shape[:2]
+        count, height = len(track.cut), track.nearness.shape[0]
         weights = np.array([MOVEMENT_WEIGHT * trusts[0], SHARPNESS_WEIGHT * trusts[1], POSITION_WEIGHT], np.float32)
         position = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
         backward: Float | None = None
@@ -212,7 +213,7 @@ class PriorDepth:
     def _write(frames: FrameStore, track: _Track, far_z: float, sink: DepthSink, progress: Progress) -> None:
         """Third pass, forwards: normalise over the shot, fit to the full-size picture, turn into z-depth."""
         count = len(frames)
-        sample = track.nearness[:: max(1, count // 32)].astype(np.float32)
+        sample = np.stack([track.nearness[index] for index in range(0, count, max(1, count // 32))]).astype(np.float32)
         low, knee = np.percentile(sample, [LOW_PERCENTILE, KNEE_PERCENTILE])
         span = max(float(knee - low), 1e-3)
         for index, number in enumerate(frames.numbers):

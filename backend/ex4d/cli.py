@@ -84,7 +84,7 @@ def _stoppable() -> Iterator[None]:
 def _out_of_memory() -> ResourceError:
     return ResourceError(
         "This machine has too little memory for a plate of this size.",
-        "Use a machine with more memory, or fewer vertices with --mesh-grid.",
+        "Use a machine with more memory, a smaller plate, or where there is a mesh fewer vertices with --mesh-grid.",
     )
 
 

@@ -83,6 +83,8 @@ def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
 def check_camera(request: CameraRequest) -> None:
     """Find what is wrong with a request without knowing the shot; raises as ``take_camera``."""
     if path := request.file():
+        if request.pivot != "auto" or not request.follow:
+            raise UsageError("A trajectory file takes no --pivot and no --no-follow.", "Leave them out.")
         read_trajectory(path)
     else:
         parse_preset(request.camera)

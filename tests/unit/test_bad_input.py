@@ -241,7 +241,7 @@ NARROW = [(3, 64), (64, 3), (2, 2), (3, 3), (17, 5)]
     "depth",
     [
         "files",
-        pytest.param("prior", marks=pytest.mark.xfail(reason="optical flow needs 12 pixels a side", strict=False)),
+        "prior",
     ],
 )
 def test_narrow_frames(command: Run, tmp_path: Path, width: int, height: int, depth: str) -> None:

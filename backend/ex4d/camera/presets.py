@@ -149,8 +149,16 @@ _SPEC = re.compile(
 
 def preset_help() -> str:
     """One line per preset, for ``--help`` and error texts."""
-    rows = [f"{name}[:{p.default:g}]  {p.help}" for name, p in PRESETS.items()]
-    return "\n".join([*rows, "30 60 90 180  the released EX-4D paths"])
+    rows = [(f"{name}:{p.default:g}" if p.default else name, p.help) for name, p in PRESETS.items()]
+    rows.append(("30 60 90 180", "the released EX-4D paths"))
+    lines = [f"  {move:<17}{text}" for move, text in rows]
+    return "\n".join(
+        [
+            *lines,
+            "The numbers shown are what a bare name means. orbit:-30..30 goes from one to the other.",
+            f"Add ,ease={'|'.join(EASINGS)} to any move and ,elevation=DEGREES to orbit.",
+        ]
+    )
 
 
 def parse_preset(text: str) -> PresetSpec:

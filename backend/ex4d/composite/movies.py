@@ -24,6 +24,8 @@ from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
 
 MASK_THRESHOLD = 127
+#: How far compression moves black and white, of 1, and how many of a mask's pixels may be moved farther, at its edges.
+MASK_BLUR, MASK_TONES = 0.2, 0.25
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class MovieTake:
                 f"{color.name} is {a.width}x{a.height} and {mask.name} is {b.width}x{b.height}.",
                 "Give the colour and the mask of the same render.",
             )
+        if None not in (a.frame_count, b.frame_count) and a.frame_count != b.frame_count:
+            raise take._unequal()
+        _check_mask(take.mask)
         return take
 
     @property
@@ -86,7 +91,7 @@ class MovieTake:
         for frame in self.color.frames():
             seen = next(masks, None)
             if seen is None:
-                raise self._unequal("fewer")
+                raise self._unequal()
             mask = (seen.pixels[..., 1] > MASK_THRESHOLD * (np.iinfo(seen.pixels.dtype).max // 255)).astype(
                 np.uint8
             ) * 255
@@ -95,13 +100,25 @@ class MovieTake:
             color = np.where(mask[..., None] > 0, frame.pixels, 0).astype(frame.pixels.dtype)
             yield TakeFrame(frame.number, color, mask, None), frame.time
         if next(masks, None) is not None:
-            raise self._unequal("more")
+            raise self._unequal()
 
-    def _unequal(self, comparison: str) -> BadInputError:
+    def _unequal(self) -> BadInputError:
         return BadInputError(
-            f"{self.mask.info.path.name} has {comparison} frames than {self.color.info.path.name}.",
+            f"{self.mask.info.path.name} has another number of frames than {self.color.info.path.name}.",
             "Give the colour and the mask of the same render.",
         )
+
+
+def _check_mask(movie: PlateReader) -> None:
+    """Refuse what is no mask, judged by its first frame: colours, or many tones between black and white."""
+    for frame in movie.frames():
+        pixels = frame.pixels.astype(np.float32) / np.iinfo(frame.pixels.dtype).max
+        is_black_or_white = (pixels.max(axis=2) < MASK_BLUR) | (pixels.min(axis=2) > 1 - MASK_BLUR)
+        if is_black_or_white.mean() < 1 - MASK_TONES:
+            raise BadInputError(
+                f"{movie.info.path.name} is not a mask.", "A mask is white where the render is real, black elsewhere."
+            )
+        return
 
 
 class _CompositeSink:

@@ -39,7 +39,7 @@ def create_depth_source(
     """
     if name not in estimator_names():
         return FileDepth(Path(name), kind=kind, scale=scale, camera=camera, fov_deg=fov_deg)
-    if kind or scale or camera:
+    if any(option is not None for option in (kind, scale, camera)):
         raise UsageError(
             "--depth-kind, --depth-scale and --depth-camera are for depth files.", "Give the files with --depth PATH."
         )

@@ -43,6 +43,10 @@ class Cue:
     trust: float
 
 
+#: OpenCV's DIS refuses smaller pictures, and crashes on some.
+LEAST_FLOW_SIDE = 32
+
+
 def _grid(height: int, width: int) -> Float:
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return np.stack([x, y], axis=-1)
@@ -50,8 +54,12 @@ def _grid(height: int, width: int) -> Float:
 
 def flow_between(a: Grey, b: Grey) -> Float:
     """Dense optical flow (h, w, 2) in pixels from grey picture ``a`` to ``b`` (DIS)."""
+    height, width = a.shape
+    below, beside = max(0, LEAST_FLOW_SIDE - height), max(0, LEAST_FLOW_SIDE - width)
+    first, second = (cv2.copyMakeBorder(picture, 0, below, 0, beside, cv2.BORDER_REPLICATE) for picture in (a, b))
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    return np.asarray(solver.calc(a, b, None), dtype=np.float32)  # type: ignore[call-overload]
+    flow = np.asarray(solver.calc(first, second, None), dtype=np.float32)  # type: ignore[call-overload]
+    return np.ascontiguousarray(flow[:height, :width])
 
 
 def carry(values: Float, flow: Float) -> Float:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
-#: Radius of the neighbourhood whose deepest surface counts as the far side, as a share of the longer side.
-REACH = 1 / 8
+#: How far the far side is looked for, as shares of the longer side: across a hole inside the picture, along one that
+#: the picture's border cuts (there the surface at hand goes on, it is not hidden), and beside a hole.
+ACROSS, ALONG, BESIDE = 1 / 3, 1 / 16, 1 / 8
 #: Sharpness of the choice: a surface at 3/4 of the far side's depth keeps a tenth of the weight.
 NEAR_EXPONENT = 8
 #: Over larger distances deeper surfaces still have more say, but gently.
@@ -22,6 +23,20 @@ FLOOR = 1e-6
 BORDER = 1 / 40
 #: The search for the far side works on pictures this much smaller.
 SHRINK = 8
+
+
+def _through_holes(depth: Float, across: int, along: int) -> Float:
+    """Depth (h, w) with its holes, which are 0, taking the deepest surface within so many steps through the hole."""
+    hole = depth == 0
+    _, label = cv2.connectedComponents(hole.astype(np.uint8))
+    cut = np.isin(label, np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]]))
+    square = np.ones((3, 3), np.uint8)
+    for step in range(across):
+        into = hole if step < along else hole & ~cut
+        if not into.any():
+            break
+        depth = np.where(into, cv2.dilate(depth, square), depth).astype(np.float32)
+    return depth
 
 
 def far_side_weights(z: Float | None, known: Bool) -> tuple[Float, Float]:
@@ -35,16 +50,21 @@ def far_side_weights(z: Float | None, known: Bool) -> tuple[Float, Float]:
         Two (H, W) float32 in 0..1.
     """
     height, width = known.shape
-    inland = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 3)
-    weight = known * np.maximum(np.exp(inland / np.float32(-BORDER * max(known.shape))), np.float32(FLOOR))
+    # Without any hole OpenCV gives distances near the largest float.
+    inland = np.minimum(cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 3), np.float32(max(known.shape)))
+    fading = np.exp(inland / np.float32(-BORDER * max(known.shape)))
+    weight = np.where(known, np.maximum(fading, FLOOR), 0).astype(np.float32)
     if z is None or not known.any():
         return weight, known.astype(np.float32)
     depth = np.where(known & np.isfinite(z), z, 0).astype(np.float32)
-    small = cv2.resize(depth, (-(-width // SHRINK), -(-height // SHRINK)), interpolation=cv2.INTER_NEAREST)
-    size = 2 * round(REACH * max(width, height) / SHRINK) + 1
-    deepest = cv2.blur(cv2.dilate(small, np.ones((size, size), np.uint8)), (3, 3))
+    small_size = (-(-width // SHRINK), -(-height // SHRINK))
+    small = np.asarray(cv2.resize(depth, small_size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)
+    reach = max(width, height) / SHRINK
+    size = 2 * round(BESIDE * reach) + 1
+    deepest = cv2.dilate(_through_holes(small, round(ACROSS * reach), round(ALONG * reach)), np.ones((size, size)))
     deepest = cv2.resize(deepest, (width, height), interpolation=cv2.INTER_LINEAR)
-    ratio = np.clip(depth / np.maximum(deepest, np.finfo(np.float32).tiny), 0, 1)
+    ratio = depth / np.maximum(np.maximum(deepest, depth), np.finfo(np.float32).tiny)
     far = max(float(np.percentile(depth[known], 95)), float(np.finfo(np.float32).tiny))
     say = np.clip(depth / np.float32(far), 0, 1) ** SAY_EXPONENT
-    return weight * np.maximum(ratio**NEAR_EXPONENT, FLOOR), np.maximum(say, np.float32(FLOOR)).astype(np.float32)
+    weight = np.asarray(weight * np.maximum(ratio**NEAR_EXPONENT, FLOOR), dtype=np.float32)
+    return weight, np.maximum(say, np.float32(FLOOR)).astype(np.float32)

@@ -68,7 +68,7 @@ class PreviewFill:
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator.inputs``."""
-        return {"version": 1}
+        return {"version": 2}
 
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """See ``Generator.generate``."""

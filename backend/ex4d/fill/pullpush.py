@@ -28,7 +28,7 @@ def pull_push(color: Float, weight: Float, say: Float) -> Float:
     voice = weight * say
     stack = np.dstack([color * voice[..., None], voice, weight]).astype(np.float32)
     levels = [stack]
-    while max(levels[-1].shape[:2]) > 2:
+    while max(levels[-1].shape[:2]) > 1:
         levels.append(np.asarray(cv2.pyrDown(levels[-1]), dtype=np.float32))
     filled: Float | None = None
     for level in reversed(levels):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from ex4d.protocol.errors import BadInputError
 #: What numpy and zipfile raise on damaged npy and npz files.
 NPZ_ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
-    RuntimeError, zipfile.BadZipFile, zlib.error, struct.error,
+    RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 
 

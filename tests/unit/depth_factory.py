@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small plates on disk and a sink, for the tests of depth sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ex4d.depth.base import DepthResult, DepthSource
+from ex4d.files import make_folder
+from ex4d.media.images import write_png
+from ex4d.plate.store import FrameStore, frame_file
+from ex4d.progress import Silent
+
+WIDTH, HEIGHT = 48, 32
+NUMBERS = (1001, 1002, 1003)
+
+
+def plate(folder: Path, pictures: Sequence[np.ndarray], numbers: Sequence[int] = ()) -> FrameStore:
+    """A stored plate at 25 frames a second."""
+    numbers = tuple(numbers or range(1001, 1001 + len(pictures)))
+    frames = make_folder(folder / "frames")
+    for number, picture in zip(numbers, pictures, strict=True):
+        write_png(frame_file(frames, number, ".png"), picture)
+    height, width = pictures[0].shape[:2]
+    times = tuple(Fraction(index, 25) for index in range(len(numbers)))
+    return FrameStore(folder, width, height, Fraction(25), numbers, times, False, 8, False, ())
+
+
+def grey_plate(folder: Path, numbers: Sequence[int] = NUMBERS, size: tuple[int, int] = (WIDTH, HEIGHT)) -> FrameStore:
+    """A plate of which only size and numbers matter."""
+    return plate(folder, [np.full((size[1], size[0], 3), 90, np.uint8)] * len(numbers), numbers)
+
+
+@dataclass
+class Collected:
+    """A ``DepthSink`` that keeps everything."""
+
+    maps: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def write(self, number: int, depth: np.ndarray) -> None:
+        assert depth.dtype == np.float32
+        assert number not in self.maps
+        self.maps[number] = depth
+
+
+def estimated(source: DepthSource, frames: FrameStore, scratch: Path) -> tuple[DepthResult, np.ndarray]:
+    """Result and depth (T, H, W) of a source."""
+    sink = Collected()
+    scratch.mkdir(parents=True, exist_ok=True)
+    result = source.estimate(frames, sink, scratch, Silent())
+    assert tuple(sink.maps) == frames.numbers
+    assert len(result.source) == len(frames)
+    assert (result.source.width, result.source.height) == frames.size
+    return result, np.stack(list(sink.maps.values()))

@@ -118,7 +118,7 @@ def table(title: str, head: list[str], rows: list[list[str]]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("video", nargs="?", type=Path, default=ROOT / "samples" / "street.mp4")
+    parser.add_argument("video", nargs="?", type=Path, default=ROOT / "samples" / "toy_train.mp4")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--long", type=int, default=10, help="0 leaves out the third part")
     args = parser.parse_args()

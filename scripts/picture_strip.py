@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One picture of a take: columns are moments, rows are plate, render, mask and result.
 
-    python scripts/picture_strip.py SHOT MOVE OUT.png [--columns 6] [--width 1536]
+    python scripts/picture_strip.py SHOT MOVE OUT.png|OUT.jpg [--columns 6] [--width 1536]
 
 SHOT was made by `ex4d run` with the same MOVE; what is not in its cache any more is computed again.
 """
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.composite.take import sequence_file
+from ex4d.files import atomic_write
 from ex4d.fill import create_generator
-from ex4d.media.images import read_image, write_png
+from ex4d.media.images import read_image
 from ex4d.pipeline import CameraRequest, Pipeline
 from ex4d.progress import Silent
 from ex4d.shot import Shot
@@ -68,7 +69,9 @@ def main() -> None:
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--width", type=int, default=1536, help="of the picture in pixels")
     args = parser.parse_args()
-    write_png(args.out, picture_strip(Shot(args.shot), args.move, args.columns, args.width))
+    picture = picture_strip(Shot(args.shot), args.move, args.columns, args.width)
+    _, data = cv2.imencode(args.out.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    atomic_write(args.out, data.tobytes())
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SHRINK = 8
 
 
 def _through_holes(depth: Float, across: int, along: int) -> Float:
-    """Depth (h, w) with its holes, which are 0, taking the deepest surface within so many steps through the hole."""
+    """Depth (h, w) is 0 in holes; gives it there the deepest surface within so many steps, and 0 elsewhere."""
     hole = depth == 0
     _, label = cv2.connectedComponents(hole.astype(np.uint8))
     cut = np.isin(label, np.concatenate([label[0], label[-1], label[:, 0], label[:, -1]]))
@@ -36,7 +36,7 @@ def _through_holes(depth: Float, across: int, along: int) -> Float:
         if not into.any():
             break
         depth = np.where(into, cv2.dilate(depth, square), depth).astype(np.float32)
-    return depth
+    return np.where(hole, depth, 0).astype(np.float32)
 
 
 def far_side_weights(z: Float | None, known: Bool) -> tuple[Float, Float]:

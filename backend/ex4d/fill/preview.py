@@ -2,7 +2,8 @@
 """The preview fill: no generative model, made to see at once whether a camera works.
 
 Holes are filled, in this order: with static surface that other frames show there (``background``), then smoothly from
-the far side of each hole (``farside``, ``pullpush``). Deterministic.
+the far side of each hole (``farside``, ``pullpush``), which without depth is told from the colours that have gone
+missing since the first frame (``missing``). Deterministic.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from ex4d.fill.background import Background, open_background
 from ex4d.fill.base import Confidence, FillSink, TakeFrame, TakeView
 from ex4d.fill.farside import far_side_weights
+from ex4d.fill.missing import MissingColors
 from ex4d.fill.pullpush import pull_push
 from ex4d.progress import Progress, steps
 
@@ -74,26 +76,32 @@ class PreviewFill:
         """See ``Generator.generate``."""
         progress.begin("fill", take.count)
         background = open_background(take.geometry) if take.geometry else None
+        size = working_size(take.width, take.height)
+        missing: MissingColors | None = None
         try:
             for index, frame in enumerate(steps(progress, take.frames())):
-                self._fill(take, frame, index, background, sink)
+                work, white = _shrink(frame, size), float(np.iinfo(frame.color.dtype).max)
+                missing = missing or MissingColors(work.color, work.known, white)
+                color, confidence = self._fill(take, work, index, background, missing)
+                sink.write(frame.number, np.clip(color + 0.5, 0, white).astype(frame.color.dtype), confidence)
         finally:
             if background:
                 background.close()
         notes = ["Filled by the preview fill, which is no generative model."]
         if take.geometry is None:
-            notes.append("No depth was given, so the fill cannot tell the far side of a hole from the near one.")
+            notes.append("No depth was given, so colours alone tell what belongs in a hole; a shot fills better.")
         return tuple(notes)
 
+    @staticmethod
     def _fill(
-        self, take: TakeView, frame: TakeFrame, index: int, background: Background | None, sink: FillSink
-    ) -> None:
-        size = working_size(take.width, take.height)
-        work = _shrink(frame, size)
+        take: TakeView, work: _Working, index: int, background: Background | None, missing: MissingColors
+    ) -> tuple[Float, NDArray[np.uint8]]:
+        """Filled code values (h, w, 3) and ``Confidence`` codes (h, w)."""
         color, known, z = work.color.copy(), work.known.copy(), work.z
         confidence = np.where(known, np.uint8(Confidence.MEASURED), np.uint8(Confidence.INVENTED))
         if background and take.geometry and not known.all():
-            seen = background.look(index, take.geometry.trajectory[index].resized(*size), ~known)
+            camera = take.geometry.trajectory[index].resized(known.shape[1], known.shape[0])
+            seen = background.look(index, camera, ~known)
             color[seen.known] = seen.color[seen.known]
             confidence[seen.known] = Confidence.OTHER_FRAME
             known |= seen.known
@@ -102,8 +110,10 @@ class PreviewFill:
         inner = cv2.erode(known.astype(np.uint8), kernel, borderValue=1) > 0
         # Slivers too thin to have an inside still colour what nothing else reaches.
         weight, say = far_side_weights(z, known)
+        missed = missing.weight(color, known)
+        # With depth the far side is known, and colours only have a say in how far it spreads.
+        weight, say = (weight * missed, missed) if z is None else (weight, say * missed)
         weight = np.where(inner, weight, weight * np.float32(0.02))
         filled = pull_push(color, weight, say)
         filled[known] = color[known]
-        white = np.iinfo(frame.color.dtype).max
-        sink.write(frame.number, np.clip(filled + 0.5, 0, white).astype(frame.color.dtype), confidence)
+        return filled, confidence

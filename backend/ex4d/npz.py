@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import tokenize
 import zipfile
@@ -19,7 +20,7 @@ from ex4d.protocol.errors import BadInputError
 #: What numpy and zipfile raise on damaged npy and npz files.
 NPZ_ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, SyntaxError, MemoryError, OverflowError, NotImplementedError,
-    RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, struct.error,
+    RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error,
 )  # fmt: skip
 
 

@@ -35,6 +35,27 @@ def test_nothing_stands_between_two_layers(size):
     assert set(np.unique(resample_depth(depth, *size))) <= {2, 5}
 
 
+@pytest.mark.parametrize("factor", [2, 3, 5])
+def test_edges_stay_where_they_are(factor):
+    depth = np.full((40, 60), 5, np.float32)
+    depth[10:30, 20:45] = 2
+    large = resample_depth(depth, factor * 60, factor * 40)
+    assert np.array_equal(large, np.kron(depth, np.ones((factor, factor), np.float32)))
+
+
+def torn_plane(width, height):
+    """The plane, whose right half is three times nearer."""
+    return np.where(np.arange(width) < width // 2, 1, np.float32(1 / 3)) * plane(width, height)
+
+
+def test_planes_on_both_sides_of_an_edge_stay_planes():
+    error = np.abs(resample_depth(torn_plane(60, 40), 120, 80) / torn_plane(120, 80) - 1)[2:-2, 4:-4]
+    edge = np.s_[:, 54:58]
+    assert error[edge].max() < 0.02  # the nearest pixel's value, of the right side
+    error[edge] = 0
+    assert error.max() < 1e-5
+
+
 def test_holes_and_sky_do_not_spread():
     depth = np.full((40, 60), 5, np.float32)
     depth[:10], depth[30, 30] = np.inf, np.nan

@@ -68,7 +68,9 @@ def rigid_about(rotation: Array, pivot: Array) -> Array:
 def rigid_error(matrix: Array) -> float:
     """How far (..., 4, 4) matrices are from rigid ones: the largest entry of |RᵀR − I| and of the last row's error."""
     r = matrix[..., :3, :3]
-    gram = np.swapaxes(r, -1, -2) @ r - np.eye(3)
-    last = matrix[..., 3, :] - np.array([0.0, 0.0, 0.0, 1.0])
-    mirrored = 2.0 if np.any(np.linalg.det(r) < 0) else 0.0
-    return float(max(np.abs(gram).max(), np.abs(last).max(), mirrored))
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = np.swapaxes(r, -1, -2) @ r - np.eye(3)
+        last = matrix[..., 3, :] - np.array([0.0, 0.0, 0.0, 1.0])
+        mirrored = 2.0 if np.any(np.linalg.det(r) < 0) else 0.0
+    error = float(np.max([np.abs(gram).max(), np.abs(last).max(), mirrored]))
+    return error if np.isfinite(error) else np.inf

@@ -64,7 +64,11 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")
     depth.add_argument("--depth-camera", type=Path, help="trajectory file with the source camera's K and poses")
-    depth.add_argument("--fov", type=float, help="field of view over the longer side in degrees, where it is not known")
+    depth.add_argument(
+        "--fov",
+        type=float,
+        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file",
+    )
     mesh = parser.add_argument_group("mesh")
     defaults = MeshSettings()
     mesh.add_argument(

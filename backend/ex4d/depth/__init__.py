@@ -32,7 +32,7 @@ def create_depth_source(
     Args:
         name: of an estimator, or a path.
         kind, scale, camera: see ``FileDepth``; only for files.
-        fov_deg: field of view over the longer side in degrees, where nothing else tells it.
+        fov_deg: field of view over the longer side in degrees; only ``camera`` goes before it.
 
     Raises:
         UsageError: options for files with an estimator.

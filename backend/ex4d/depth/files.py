@@ -45,7 +45,8 @@ class FileDepth:
         kind: what the values are; None = what the array's name says, else depth.
         scale: world units (or 1/world units for disparity) per value; PNG files need one.
         camera: a trajectory file with the source camera.
-        fov_deg: field of view over the longer side in degrees where no file has K; None = assumed.
+        fov_deg: field of view over the longer side in degrees, instead of a K among the depth; ``camera`` goes before
+            it. None = that K, else an assumed one.
     """
 
     path: Path
@@ -147,13 +148,13 @@ def to_depth(raw: NDArray[np.float32], *, disparity: bool, scale: float, coded: 
         scale: factor on the values.
         coded: whether the value 0 stands for "not measured".
     """
-    values = raw.astype(np.float64) * scale
-    measured = (values >= 0) & ~(coded & (raw == 0)) if disparity else values > 0
-    with np.errstate(divide="ignore", over="ignore"):
-        depth = 1 / values if disparity else values
-    depth = np.where(depth >= SKY, np.inf, depth)
-    # An infinite disparity is a point at the camera itself.
-    return np.where(measured & (depth > 0), depth, np.nan).astype(np.float32)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        values = raw.astype(np.float64) * scale
+        measured = (values >= 0) & ~(coded & (raw == 0)) if disparity else values > 0
+        depth = (1 / values if disparity else values).astype(np.float32)
+    depth = np.where(depth >= SKY, np.float32(np.inf), depth)
+    # What is too near for float32 to tell from zero, such as an infinite disparity, is at the camera itself.
+    return np.where(measured & (depth > 0), depth, np.float32(np.nan))
 
 
 def _order(maps: DepthMaps, frames: FrameStore, path: Path) -> tuple[list[int], list[str]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -24,7 +24,7 @@ from ex4d.protocol.errors import BadInputError
 #: Names of arrays in npz files, the first that is there counts. ``arr_0`` is numpy's own name for an unnamed array.
 DEPTH_NAMES = ("depth", "depths", "arr_0")
 DISPARITY_NAMES = ("disparity", "disp", "inverse_depth")
-INTRINSICS_NAMES = ("intrinsics", "K")
+INTRINSICS_NAMES = ("intrinsics", "intrinsic", "K")  # MegaSaM writes the singular
 WORLD_TO_CAMERA_NAMES = ("extrinsics", "E", "w2c")
 CAMERA_TO_WORLD_NAMES = ("cam_c2w", "c2w", "poses")
 
@@ -126,7 +126,7 @@ class _Arrays:
         return len(self.array)
 
     def read(self, index: int) -> NDArray[np.float32]:
-        return np.asarray(self.array[index], dtype=np.float32)
+        return _single_precision(self.array[index])
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Sequence:
                 f"{path} holds {len(maps)} maps where one is needed.",
                 "Name the file itself if it has all frames, or give one map per file.",
             )
-        return np.asarray(maps[0], dtype=np.float32)
+        return _single_precision(maps[0])
 
 
 def _open_arrays(path: Path, scratch: Path) -> _Arrays:
@@ -180,17 +180,30 @@ def _open_arrays(path: Path, scratch: Path) -> _Arrays:
     unpacked = scratch / "maps.npy"
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as packed:
-            _unpack(packed, unpacked)
+            _unpack(packed, unpacked, path)
     except NPZ_ERRORS as error:
         raise _damaged(path) from error
     return _Arrays(_as_maps(_load_npy(unpacked, path), path), disparity, _read_camera(path))
 
 
-def _unpack(packed: IO[bytes], path: Path) -> None:
-    # A full disk is not a damaged input.
-    with writing(path), path.open("wb") as file:
+def _unpack(packed: IO[bytes], unpacked: Path, path: Path) -> None:
+    # A full disk is not a damaged input, and a damaged input not a full disk.
+    with writing(unpacked), unpacked.open("wb") as file:
+        file.writelines(_blocks(packed, path))
+
+
+def _blocks(packed: IO[bytes], path: Path) -> Iterator[bytes]:
+    try:
         while block := packed.read(1 << 20):
-            file.write(block)
+            yield block
+    except NPZ_ERRORS as error:
+        raise _damaged(path) from error
+
+
+def _single_precision(values: Array) -> NDArray[np.float32]:
+    """Those numbers as float32; what is too large, such as a renderer's sky of 1e300, becomes infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(values, dtype=np.float32)
 
 
 def _npz_names(path: Path) -> list[str]:
@@ -215,8 +228,9 @@ def _pick(names: Sequence[str], path: Path) -> tuple[str, bool | None]:
 def _load_npy(file: Path, path: Path) -> Array:
     """The array in ``file``, mapped, not read; ``path`` is the user's file that it comes from."""
     try:
-        with reading(path):
-            return np.asanyarray(np.load(file, mmap_mode="r", allow_pickle=False))
+        # numpy multiplies the sides that a header claims before it finds that the file is shorter.
+        with reading(path), np.errstate(over="ignore"):
+            return np.lib.format.open_memmap(file, mode="r")
     except NPZ_ERRORS as error:
         raise _damaged(path) from error
 

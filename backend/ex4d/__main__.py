@@ -20,7 +20,11 @@ def main() -> int:
             signal.signal(number, _stop)
     from ex4d.cli import main as run
 
-    return run()
+    code = run()
+    # All is delivered; Python's own shutdown would still die of a late signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    return code
 
 
 if __name__ == "__main__":

@@ -201,7 +201,6 @@ def test_stopped(undisturbed: Undisturbed, tmp_path: Path, number: signal.Signal
             assert as_json
             assert stopped.refused(code) == "Cancelled."
         check_whole(shot)
-        assert not existing_takes(shot / "takes")
 
 
 @posix_only

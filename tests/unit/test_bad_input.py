@@ -512,11 +512,12 @@ def test_output_where_nobody_can_write(command: Run, tmp_path: Path) -> None:
     plate = make_plate(tmp_path / "a.mp4")
     failed = command("recon", plate, "--out", "/proc/shot", "--json")
     assert failed.refused(30).startswith("/proc/shot cannot be written")
+    mask = write_movie(tmp_path / "m.mp4", [np.full((64, 96, 3), 255, np.uint8)] * 8, fps=25)
     failed = command(
-        "generate", "--color_video", plate, "--mask_video", plate, "--output_video", "/proc/o/o.mp4", "--json"
+        "generate", "--color_video", plate, "--mask_video", mask, "--output_video", "/proc/o/o.mp4", "--json"
     )
     assert failed.refused(30).startswith("/proc/o cannot be written")
-    assert files_below(tmp_path) == ["a.mp4"]
+    assert files_below(tmp_path) == ["a.mp4", "m.mp4"]
 
 
 def test_an_export_folder_that_is_a_file(command: Run, tmp_path: Path) -> None:

@@ -123,8 +123,9 @@ def test_killed_at_every_stage_boundary(undisturbed: Undisturbed, tmp_path: Path
         wait_for(process, lambda e, at=(event, stage): (e["event"], e.get("stage")) == at)
         process.kill()
         killed = finish(process)
-        assert killed.code not in (0, 30)
-        assert "done" not in killed.out
+        if (stage, event) != (STAGES[-1], "end"):  # nothing is left to do then, so the kill may come late
+            assert killed.code not in (0, 30)
+            assert '"done"' not in killed.out
         finished = STAGES[: (done + 1) // 2]
         assert final_names(shot) >= {"v001" if name == "composite" else name for name in finished}
         seals = {path: path.stat().st_mtime_ns for path in shot.glob("*/*/done.json")} | seals

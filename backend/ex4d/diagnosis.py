@@ -42,14 +42,16 @@ class Finding:
     licence: str = ""
 
 
-def _memory_gib() -> float | None:
+def memory_gib() -> float | None:
+    """Memory of this machine, None where unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):
         return None  # Windows has no sysconf
 
 
-def _gpus() -> list[str]:
+def graphics_cards() -> list[str]:
+    """NVIDIA GPUs, each with its memory."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -62,11 +64,11 @@ def _gpus() -> list[str]:
 
 
 def _machine() -> list[Finding]:
-    memory = _memory_gib()
+    memory = memory_gib()
     detail = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     if memory is not None:
         detail += f", {memory:.1f} GiB of memory"
-    gpus = _gpus()
+    gpus = graphics_cards()
     return [
         Finding(
             "machine", "ex4d", True, f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})"

@@ -157,8 +157,8 @@ class Pipeline:
         folder = self.shot.cache.ensure(stage, self.progress)
         return RenderedShot(RasterStore.open(folder), stage.key(), camera)
 
-    def deliver(self, rendered: RenderedShot, generator: Generator) -> Path:
-        """Fill and composite; returns the folder of the take."""
+    def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
+        """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
         geometry = Geometry(
             reconstruction.frames,
@@ -169,7 +169,7 @@ class Pipeline:
         )
         stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, geometry), generator)
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
-        record = {**reconstruction.record(), "camera": rendered.camera}
+        record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
         job = TakeJob(
             self.shot.takes, reconstruction.frames, lambda: rendered.raster, lambda: fill, stage.key(), record
         )

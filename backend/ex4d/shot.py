@@ -9,7 +9,7 @@ takes/v001/ …        delivered takes
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,33 @@ class Reconstruction:
             },
             "notes": list(self.notes()),
         }
+
+    def selected(self, frames: FrameRange | None) -> Reconstruction:
+        """The same shot with only those frames; stages made from it are kept apart from those of all frames.
+
+        Raises:
+            BadInputError: the plate has none of them, or not all.
+        """
+        numbers = self.frames.numbers
+        chosen = [index for index, number in enumerate(numbers) if frames is None or number in frames]
+        if len(chosen) == len(numbers) and (frames is None or frames.start == numbers[0]):
+            return self
+        last = frames.stop - 1 if frames is not None and frames.stop is not None else numbers[-1]
+        if not chosen or frames is None or frames.start < numbers[0] or last > numbers[-1]:
+            raise BadInputError(
+                f"Frames {frames} are not all in this shot, which has frames {numbers[0]}-{numbers[-1]}.",
+                "Choose frames within these, or reconstruct the plate with them.",
+            )
+        kept = tuple(numbers[index] for index in chosen)
+        source = self.mesh.source.for_frames(kept, self.frames.fps, "the source camera")
+        times = tuple(self.frames.times[index] - self.frames.times[chosen[0]] for index in chosen)
+        suffix = f":{kept[0]}-{kept[-1]}"
+        return replace(
+            self,
+            frames=replace(self.frames, numbers=kept, times=times),
+            mesh=replace(self.mesh, source=source),
+            plate_key=self.plate_key + suffix,
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Sentences that belong into every report on this shot."""

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import re
-from fractions import Fraction
 from pathlib import Path
 
-from ex4d.depth import create_depth_source, depth_names
+from ex4d import requests
+from ex4d.depth import depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.fill import GENERATORS
 from ex4d.mesh import MeshSettings
@@ -17,24 +16,10 @@ from ex4d.pipeline import CameraRequest, check_camera
 from ex4d.plate import FrameRange
 from ex4d.protocol.errors import UsageError
 from ex4d.raster import RASTERIZERS, create_rasterizer
+from ex4d.requests import parse_rate
 from ex4d.shot import PlateRequest
 
 MAX_SIDE = 65536
-MIN_FPS, MAX_FPS = Fraction(1, 100), 1000
-
-
-def parse_rate(text: str) -> Fraction:
-    """Frames per second from ``24``, ``23.976`` or ``24000/1001``; raises UsageError."""
-    try:
-        # Fraction() would take a day for 1e999999999.
-        rate = Fraction(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", text) else Fraction(0)
-    except ZeroDivisionError:
-        rate = Fraction(0)
-    if not MIN_FPS <= rate <= MAX_FPS:
-        raise UsageError(f"The frame rate «{text}» is not understood.", "Give a number such as 24 or 24000/1001.")
-    # 23.976 and its kin stand for a rate over 1001.
-    ntsc = Fraction(round(rate * 1001 / 1000), 1) * 1000 / 1001
-    return ntsc if rate.denominator != 1 and abs(rate - ntsc) < Fraction(1, 1000) else rate
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -111,21 +96,12 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
 
 def depth_source(args: argparse.Namespace) -> DepthSource:
     """The source of depth that was asked for."""
-    if args.fov is not None and not 1 <= args.fov <= 170:
-        raise UsageError(f"A field of view of {args.fov:g}° is not possible.", "Give 1 to 170 degrees.")
-    return create_depth_source(
-        args.depth, kind=args.depth_kind, scale=args.depth_scale, camera=args.depth_camera, fov_deg=args.fov
-    )
+    return requests.depth_source(args.depth, args.depth_kind, args.depth_scale, args.depth_camera, args.fov)
 
 
 def mesh_settings(args: argparse.Namespace) -> MeshSettings:
     """The mesh that was asked for; raises UsageError for impossible thresholds."""
-    if not 0 <= args.min_angle < 60 or not 1 < args.max_depth_ratio < math.inf or args.mesh_grid < 2:
-        raise UsageError(
-            "A threshold of the mesh is out of range.",
-            "--min-angle takes 0 to 60, --max-depth-ratio more than 1, --mesh-grid at least 2.",
-        )
-    return MeshSettings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.compat)
+    return requests.mesh_settings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.compat)
 
 
 def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -70,6 +70,11 @@ def write_ply(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: P
     progress.end()
 
 
+def pc2_header(points: int, first_frame: int, samples: int) -> bytes:
+    """The 32 bytes before a point cache's vertices: magic, version, points, first frame, sample rate, samples."""
+    return PC2_MAGIC + struct.pack("<iiffi", 1, points, float(first_frame), 1.0, samples)
+
+
 def write_pc2(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: Progress) -> None:
     """PC2 point cache: the vertices of all frames, for a Mesh Cache modifier on the topology of ``write_ply``.
 
@@ -81,9 +86,7 @@ def write_pc2(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: P
         for index in steps(progress, range(len(frames))):
             points = mesh_store.read(index).world_points().astype("<f4")
             if index == 0:
-                file.write(
-                    PC2_MAGIC + struct.pack("<iiffi", 1, len(points), float(frames.numbers[0]), 1.0, len(frames))
-                )
+                file.write(pc2_header(len(points), frames.numbers[0], len(frames)))
             file.write(points.tobytes())
     progress.end()
 

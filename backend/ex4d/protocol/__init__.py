@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Blender side and the backend share; imports nothing but numpy and the standard library."""
+"""What Blender and the backend say to each other: messages, jobs, errors, the handshake file. Standard library only."""

@@ -7,7 +7,8 @@ machine, 30 may succeed when tried again.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class Ex4dError(Exception):
@@ -86,3 +87,42 @@ class CancelledError(Ex4dError):
     def __init__(self, exit_code: int = INTERRUPTED) -> None:
         super().__init__("Cancelled.", "Finished stages are kept; the same command goes on from there.")
         self.exit_code = exit_code  # type: ignore[misc]
+
+
+class ProtocolError(Ex4dError):
+    """A message that is none of ours, or of another version of the protocol."""
+
+    exit_code: ClassVar[int] = 2
+    kind: ClassVar[str] = "protocol"
+
+    def __init__(self, message: str, hint: str = "Use a client of the same version as the backend.") -> None:
+        super().__init__(message, hint)
+
+
+class RemoteError(Ex4dError):
+    """An error that happened in the backend, as its record told it.
+
+    Args:
+        kind, exit_code: those of the original error.
+    """
+
+    def __init__(self, kind: str, exit_code: int, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.kind = kind  # type: ignore[misc]
+        self.exit_code = exit_code  # type: ignore[misc]
+
+
+def error_record(error: Ex4dError) -> dict[str, Any]:
+    """An error as JSON: kind, exit_code, message, hint."""
+    return {"kind": error.kind, "exit_code": error.exit_code, "message": error.message, "hint": error.hint}
+
+
+def error_from_record(record: Mapping[str, Any]) -> RemoteError:
+    """The error of ``error_record``; whatever is missing gets a neutral value."""
+    code = record.get("exit_code")
+    return RemoteError(
+        str(record.get("kind", "error")),
+        code if isinstance(code, int) else Ex4dError.exit_code,
+        str(record.get("message", "The backend failed.")),
+        str(record.get("hint", "Look into the backend's log.")),
+    )

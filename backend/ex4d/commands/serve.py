@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Serve jobs to Blender and other clients on this machine, until stopped.
+
+Address and keys go to backend.json in the runtime folder, which only this user can read; logs lie beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from pathlib import Path
+
+from ex4d.console import Console
+from ex4d.processes import process_alive
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.runtime import LOG_FILE, default_runtime_dir
+from ex4d.server.front import FrontSettings, serve
+from ex4d.server.lifetime import end_children_with_us
+from ex4d.server.lock import RuntimeLock
+from ex4d.server.logs import start_log
+
+IDLE_MINUTES = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--runtime-dir", type=Path, help="folder for address, jobs and logs (default: the user's own)")
+    parser.add_argument("--parent", type=int, help="process id; the backend ends when that process is gone")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        default=IDLE_MINUTES,
+        metavar="MINUTES",
+        help="end after so long without a job (default %(default)g)",
+    )
+    parser.add_argument("--keep", action="store_true", help="neither --parent nor --idle ends it")
+
+
+def execute(args: argparse.Namespace, console: Console) -> None:
+    """Run the command."""
+    if not 0 < args.idle < 1e6:
+        raise UsageError(f"An idle time of {args.idle:g} minutes is not possible.", "Give a number above zero.")
+    if args.parent is not None and not process_alive(args.parent):
+        raise UsageError(f"There is no process {args.parent}.", "Give the id of a running process with --parent.")
+    runtime = (args.runtime_dir or default_runtime_dir()).absolute()
+    with RuntimeLock(runtime):
+        start_log(runtime / LOG_FILE)
+        job_object = end_children_with_us()
+        keep = args.keep
+        settings = FrontSettings(runtime, None if keep else args.parent, None if keep else args.idle * 60)
+        serve(settings, (signal.SIGINT, signal.SIGTERM))
+        del job_object
+    console.result({"runtime": str(runtime)}, "The backend has ended.")

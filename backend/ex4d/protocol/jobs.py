@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs: what can be asked of the backend, and what it says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.records import from_record
+
+QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
+DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
+STATES = (QUEUED, RUNNING, CANCELLING, DONE, FAILED, CANCELLED)
+FINAL_STATES = frozenset({DONE, FAILED, CANCELLED})
+
+
+@dataclass(frozen=True)
+class PlateParams:
+    """Which frames of which plate.
+
+    Attributes:
+        path: movie, folder, pattern or image, absolute.
+        frames: such as "1001-1049", by the plate's own numbers; None = all.
+        fps: such as "24000/1001"; None = the plate's own, or 24.
+        first_frame: number of a movie's first frame.
+    """
+
+    path: str
+    frames: str | None = None
+    fps: str | None = None
+    first_frame: int = 1001
+
+
+@dataclass(frozen=True)
+class DepthParams:
+    """Where depth comes from.
+
+    Attributes:
+        source: the name of an estimator, or the path of depth files.
+        kind: "depth" or "disparity", of files.
+        scale: per code value, of files.
+        camera: path of a trajectory file with the source camera's K and poses.
+        fov: over the longer side, degrees.
+    """
+
+    source: str = "prior"
+    kind: str | None = None
+    scale: float | None = None
+    camera: str | None = None
+    fov: float | None = None
+
+
+@dataclass(frozen=True)
+class MeshParams:
+    """The mesh; None stands for the backend's default (``ex4d.mesh.MeshSettings``).
+
+    Attributes:
+        min_angle: smallest interior angle of a valid face, degrees.
+        max_depth_ratio: largest ratio of depths inside a valid face.
+        max_grid_side: vertices along the longer side at most.
+    """
+
+    min_angle: float | None = None
+    max_depth_ratio: float | None = None
+    max_grid_side: int | None = None
+
+
+@dataclass(frozen=True)
+class ReconstructParams:
+    """Plate, depth, mesh, and the mesh for a viewport. A source camera, where one is known, is the first blob (JSON of
+    ``ex4d.camera``, shot world).
+
+    Attributes:
+        shot: the shot's folder, absolute.
+        viewport_side: vertices along the longer side of the viewport's mesh at most.
+    """
+
+    shot: str
+    plate: PlateParams
+    depth: DepthParams = field(default_factory=DepthParams)
+    mesh: MeshParams = field(default_factory=MeshParams)
+    viewport_side: int = 512
+
+
+@dataclass(frozen=True)
+class RenderParams:
+    """Colour, mask and coverage of a take.
+
+    Attributes:
+        shot: the shot's folder.
+        camera: a move such as "orbit:30"; None = the trajectory of the first blob (JSON of ``ex4d.camera``).
+        size: (width, height) in pixels; None = the trajectory's, or the plate's.
+        frames: such as "1001-1020", by the plate's own numbers; None = all.
+        raster: name of a rasterizer, or "auto".
+        preview: draw a small copy of the shot, kept in memory: fast, approximate at edges.
+    """
+
+    shot: str
+    camera: str | None = None
+    size: tuple[int, int] | None = None
+    frames: str | None = None
+    raster: str = "auto"
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class GenerateParams:
+    """A take, delivered.
+
+    Attributes:
+        shot, camera, size, frames, raster: see ``RenderParams``.
+        profile: name of a way to fill.
+        seed: of the fill's random numbers, for those that have any.
+        prompt: for those that take one.
+        title: what the client calls the take; stands in its record.
+    """
+
+    shot: str
+    camera: str | None = None
+    size: tuple[int, int] | None = None
+    frames: str | None = None
+    raster: str = "auto"
+    profile: str = "preview"
+    seed: int | None = None
+    prompt: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorParams:
+    """What this machine can do; no parameters."""
+
+
+@dataclass(frozen=True)
+class FreeMemoryParams:
+    """End the worker process, so that all its memory is free; no parameters."""
+
+
+Params: TypeAlias = ReconstructParams | RenderParams | GenerateParams | DoctorParams | FreeMemoryParams
+KINDS: dict[str, type[Params]] = {
+    "reconstruct": ReconstructParams,
+    "render": RenderParams,
+    "generate": GenerateParams,
+    "doctor": DoctorParams,
+    "free_memory": FreeMemoryParams,
+}
+
+
+def parse_params(kind: str, record: Mapping[str, Any]) -> Params:
+    """The checked parameters of a job.
+
+    Raises:
+        UsageError: no such kind, or parameters that are not its own.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"There is no job «{kind[:40]}».", f"Use one of: {', '.join(KINDS)}.")
+    return from_record(KINDS[kind], record)
+
+
+def params_record(params: Params) -> dict[str, Any]:
+    """Parameters as JSON."""
+    return dataclasses.asdict(params)
+
+
+def new_job_id() -> str:
+    """An id for a new job."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True)
+class JobSnapshot:
+    """Where a job is.
+
+    Attributes:
+        id, kind: which job.
+        state: one of ``STATES``.
+        title: for people.
+        stage: what it is doing; "" before and after.
+        stage_index, stage_count: place of the stage among the job's.
+        step, of: of the stage; ``of`` is 0 where unknown.
+        eta: seconds until the stage ends, None where unknown.
+        notes: sentences that the user should read.
+        result: of a done job, JSON object.
+        error: of a failed or cancelled job (``errors.error_record``).
+        created, started, finished: seconds since 1970, None where not yet.
+    """
+
+    id: str
+    kind: str
+    state: str = QUEUED
+    title: str = ""
+    stage: str = ""
+    stage_index: int = 0
+    stage_count: int = 1
+    step: int = 0
+    of: int = 0
+    eta: float | None = None
+    notes: tuple[str, ...] = ()
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    created: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL_STATES
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0..1; stages count alike."""
+        if self.state == DONE:
+            return 1.0
+        inside = min(self.step / self.of, 1.0) if self.of > 0 else 0.0
+        return min((self.stage_index + inside) / max(self.stage_count, 1), 1.0)
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> JobSnapshot:
+        """From the backend's JSON; fields of a newer backend are left out."""
+        names = {item.name for item in dataclasses.fields(cls)}
+        values = {name: value for name, value in record.items() if name in names}
+        values["notes"] = tuple(values.get("notes") or ())
+        return cls(**values)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One message of the backend protocol as the frames of a ZeroMQ multipart message.
+
+    [version, type, job id, header, blob …]
+
+``version`` is ``ex4d/1``; ``type`` a lower-case word; the job id is chosen by the client and empty where a message is
+about no job; the header is a JSON object; blobs are bytes whose meaning the type tells. The first frame keeps its place
+in every version of the protocol, so that two versions can tell each other that they do not fit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ex4d.protocol.errors import ProtocolError
+
+VERSION = b"ex4d/1"
+#: A header is a page of JSON at most; what is longer (a trajectory) travels as a blob.
+MAX_HEADER_BYTES = 1 << 20
+MAX_BLOB_BYTES = 64 << 20
+MAX_BLOBS = 4
+#: JSON of this depth is no message of ours, and deeper ones exhaust the parser's stack.
+MAX_DEPTH = 32
+
+_TYPE = re.compile(rb"[a-z_]{1,32}")
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_VERSION = re.compile(rb"ex4d/[0-9]{1,6}")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A checked message.
+
+    Attributes:
+        type: what it is.
+        job: the id of the job it is about, or "".
+        header: JSON object.
+        blobs: at most ``MAX_BLOBS`` byte strings.
+    """
+
+    type: str
+    job: str = ""
+    header: Mapping[str, Any] = field(default_factory=dict)
+    blobs: tuple[bytes, ...] = ()
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job may be called that: 1 to 64 letters, digits, - and _."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def encode(message: Message) -> list[bytes]:
+    """The frames of a message."""
+    header = json.dumps(message.header, separators=(",", ":"), allow_nan=False).encode()
+    return [VERSION, message.type.encode(), message.job.encode(), header, *message.blobs]
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _depth(value: Any) -> int:
+    """Nesting of a parsed JSON value; the parser's own limit keeps the recursion short."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max((_depth(child) for child in children), default=0)
+
+
+def _header(frame: bytes) -> dict[str, Any]:
+    if len(frame) > MAX_HEADER_BYTES:
+        raise ProtocolError(f"A message's header has {len(frame)} bytes; {MAX_HEADER_BYTES} are allowed.")
+    try:
+        header = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("A message's header is not JSON.") from error
+    if not isinstance(header, dict) or _depth(header) > MAX_DEPTH:
+        raise ProtocolError("A message's header is not a JSON object, or one of too many levels.")
+    return header
+
+
+def decode(frames: Sequence[bytes]) -> Message:
+    """The message of these frames.
+
+    Raises:
+        ProtocolError: it is none, or of another version of the protocol.
+    """
+    if not frames or not _VERSION.fullmatch(frames[0][:16]):
+        raise ProtocolError("A message does not begin with the protocol's version.")
+    if frames[0] != VERSION:
+        other, ours = frames[0].decode(), VERSION.decode()
+        raise ProtocolError(
+            f"The other side speaks {other}, this one {ours}.",
+            "Install the extension and the backend in the same version (Preferences, Install Backend).",
+        )
+    if not 4 <= len(frames) <= 4 + MAX_BLOBS:
+        raise ProtocolError(f"A message has {len(frames)} frames; 4 to {4 + MAX_BLOBS} are allowed.")
+    if not _TYPE.fullmatch(frames[1]):
+        raise ProtocolError("A message's type is not a lower-case word.")
+    job = frames[2].decode("ascii", errors="replace") if len(frames[2]) <= 64 else "?"
+    if job and not is_job_id(job):
+        raise ProtocolError("A job id is not made of 1 to 64 letters, digits, - and _.")
+    blobs = tuple(bytes(frame) for frame in frames[4:])
+    if any(len(blob) > MAX_BLOB_BYTES for blob in blobs):
+        raise ProtocolError(f"A message's blob has more than {MAX_BLOB_BYTES} bytes.")
+    return Message(frames[1].decode(), job, _header(frames[3]), blobs)

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front process: takes messages, keeps the queue, supervises the workers. It never computes and never imports what
+does, so that nothing a plate or a model does can take it down."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from ex4d import __version__
+from ex4d.protocol import wire
+from ex4d.protocol.errors import Ex4dError, InternalError, ProtocolError, UsageError, error_record
+from ex4d.protocol.jobs import FreeMemoryParams, JobSnapshot, parse_params
+from ex4d.protocol.runtime import Handshake, remove_handshake, write_handshake
+from ex4d.server.auth import CLIENT_DOMAIN, Gate
+from ex4d.server.clients import Clients, jobs_message
+from ex4d.server.journal import Entry, Journal
+from ex4d.server.lane import Lane, bound_address
+from ex4d.server.lifetime import Owners
+from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue
+
+log = logging.getLogger(__name__)
+
+#: Messages that are taken between two looks at the workers.
+BURST = 200
+TICK_MS = 200
+#: The doctor's worker is not kept longer than this without work.
+DOCTOR_IDLE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class FrontSettings:
+    """How long a backend lives.
+
+    Attributes:
+        runtime: its folder.
+        parent: the process that started it; None = nobody in particular.
+        idle_seconds: it ends after so long without a job; None = never.
+    """
+
+    runtime: Path
+    parent: int | None
+    idle_seconds: float | None
+
+
+class Front:
+    """A backend. ``run`` returns when it has ended in good order."""
+
+    def __init__(self, settings: FrontSettings) -> None:
+        self._settings = settings
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._gate = Gate(self._context)
+        server = zmq.curve_keypair()
+        public, secret = zmq.curve_keypair()
+        self._gate.allow(CLIENT_DOMAIN, public)
+        self._socket = self._open(server)
+        self._handshake = Handshake(
+            bound_address(self._socket),
+            server[0].decode(),
+            public.decode(),
+            secret.decode(),
+            os.getpid(),
+            __version__,
+            wire.VERSION.decode(),
+        )
+        self._queue = JobQueue(Journal(settings.runtime / "jobs"), self._job_changed)
+        self._clients = Clients(self._socket, self._queue.get)
+        self._lanes = {
+            name: Lane(name, self._context, settings.runtime, server, self._allow(name))
+            for name in (WORK_LANE, DOCTOR_LANE)
+        }
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._polled: dict[str, zmq.Socket[bytes]] = {}
+        self._owners = Owners(settings.parent)
+        self._busy_at = self._doctor_at = time.monotonic()
+        self._known: dict[str, Any] = {}
+        self._stopping = ""
+
+    def _open(self, server: tuple[bytes, bytes]) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.ROUTER)
+        socket.linger = 0
+        socket.router_mandatory = 1
+        socket.maxmsgsize = wire.MAX_BLOB_BYTES
+        # A client that does not read loses what is beyond this; it gets the last state when it reads again.
+        socket.sndhwm = 1000
+        socket.handshake_ivl = 10_000
+        socket.heartbeat_ivl, socket.heartbeat_timeout = 5000, 120_000
+        socket.curve_server = True
+        socket.curve_secretkey = server[1]
+        socket.zap_domain = CLIENT_DOMAIN.encode()
+        socket.bind("tcp://127.0.0.1:*")
+        return socket
+
+    def _allow(self, lane: str) -> Any:
+        return lambda key: self._gate.allow(lane, key, only=True)
+
+    def stop(self, why: str) -> None:
+        """End soon; may be called from a signal handler."""
+        self._stopping = self._stopping or why
+
+    def parent_signal(self) -> None:
+        """The program that started us has died; may be called from a signal handler."""
+        if self._settings.parent is not None and self._owners.all_gone():
+            self.stop("the program that started it is gone")
+
+    # Life ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        self._queue.restore()
+        # Warm before the first job comes.
+        self._lanes[WORK_LANE].start()
+        write_handshake(self._settings.runtime, self._handshake)
+        log.info("backend %s (%d) serves at %s", __version__, os.getpid(), self._handshake.endpoint)
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._close()
+
+    def _turn(self) -> None:
+        self._watch_lanes()
+        with suppress(zmq.ZMQError):
+            self._poller.poll(20 if self._clients.waiting else TICK_MS)
+        self._take_messages()
+        for lane in self._lanes.values():
+            self._pump(lane)
+        self._clients.flush()
+        self._look_at_the_time()
+
+    def _watch_lanes(self) -> None:
+        for name, lane in self._lanes.items():
+            if self._polled.get(name) is not lane.socket:
+                if name in self._polled:
+                    with suppress(KeyError):
+                        self._poller.unregister(self._polled.pop(name))
+                if lane.socket is not None:
+                    self._poller.register(lane.socket, zmq.POLLIN)
+                    self._polled[name] = lane.socket
+
+    def _look_at_the_time(self) -> None:
+        now = time.monotonic()
+        if not self._queue.is_idle:
+            self._busy_at = now
+        idle = self._settings.idle_seconds
+        if idle is not None and now - self._busy_at > idle:
+            self.stop(f"there was nothing to do for {idle:.0f} s")
+        if self._settings.parent is not None and self._owners.all_gone():
+            self.stop("the program that started it is gone")
+        doctor = self._lanes[DOCTOR_LANE]
+        if doctor.job is not None:
+            self._doctor_at = now
+        elif doctor.process is not None and now - self._doctor_at > DOCTOR_IDLE_SECONDS:
+            doctor.end()
+
+    def _close(self) -> None:
+        log.info("backend stops: %s", self._stopping or "an error")
+        remove_handshake(self._settings.runtime, os.getpid())
+        with suppress(Exception):
+            for lane in self._lanes.values():
+                lane.end()
+            self._queue.stop()
+            self._clients.tell_all(wire.Message("bye", header={"reason": self._stopping}))
+            self._clients.flush()
+        self._socket.close(linger=500)
+        self._gate.close()
+        self._context.term()
+
+    # Clients ------------------------------------------------------------------------------------------------------
+
+    def _take_messages(self) -> None:
+        for _ in range(BURST):
+            try:
+                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.ZMQError:
+                return
+            job = frames[2].decode("ascii", errors="replace")[:64] if len(frames) > 2 else ""
+            try:
+                self._answer(identity, wire.decode(frames))
+            except Ex4dError as error:
+                log.info("refused: %s", error.message)
+                job = job if wire.is_job_id(job) and not isinstance(error, ProtocolError) else ""
+                self._clients.reply(identity, wire.Message("error", job, error_record(error)))
+            except Exception as error:
+                log.exception("a message makes the front stumble")
+                self._clients.reply(identity, wire.Message("error", "", error_record(InternalError(error))))
+
+    def _answer(self, identity: bytes, message: wire.Message) -> None:
+        match message.type:
+            case "hello":
+                self._hello(identity, message)
+            case "submit":
+                self._submit(identity, message)
+            case "cancel":
+                self._cancel(message.job)
+                self._clients.watch(identity, message.job)
+            case "watch":
+                if self._queue.get(message.job) is None:
+                    raise UsageError("The backend knows no such job.", "It may have ended long ago; ask for it again.")
+                self._clients.watch(identity, message.job)
+            case "list":
+                self._clients.watch_all(identity)
+                self._clients.reply(identity, jobs_message(self._queue.all()))
+            case "ping":
+                self._clients.reply(identity, wire.Message("pong"))
+            case "shutdown":
+                self.stop("a client asked for it")
+            case _:
+                raise ProtocolError(f"There is no message «{message.type}».")
+
+    def _hello(self, identity: bytes, message: wire.Message) -> None:
+        name, pid = message.header.get("client"), message.header.get("pid")
+        self._clients.introduce(identity, name if isinstance(name, str) else "")
+        if isinstance(pid, int) and not isinstance(pid, bool):
+            self._owners.add(pid)
+        self._clients.reply(identity, wire.Message("welcome", header=self._welcome()))
+
+    def _welcome(self) -> dict[str, Any]:
+        ready = self._lanes[WORK_LANE].ready
+        self._known = ready or self._known
+        return {
+            "protocol": wire.VERSION.decode(),
+            "version": __version__,
+            "pid": os.getpid(),
+            "ready": ready is not None,
+            "runtime": str(self._settings.runtime),
+            "log": str(self._settings.runtime / "backend.log"),
+            "device": self._known.get("device", ""),
+            "memory_gib": self._known.get("memory_gib"),
+            "gpus": self._known.get("gpus", []),
+            "capabilities": self._known.get("capabilities", {}),
+        }
+
+    def _submit(self, identity: bytes, message: wire.Message) -> None:
+        if not message.job:
+            raise ProtocolError("A job needs an id.")
+        kind, record, title = (message.header.get(name) for name in ("kind", "params", "title"))
+        if not isinstance(kind, str) or not isinstance(record, dict) or not isinstance(title, str | None):
+            raise ProtocolError("A job needs a kind and parameters.")
+        params = parse_params(kind, record)
+        self._queue.submit(message.job, kind, params, message.blobs, (title or "")[:200])
+        self._clients.watch(identity, message.job)
+
+    def _cancel(self, job: str) -> None:
+        if self._queue.cancel(job) is None:
+            raise UsageError("The backend knows no such job.", "It may have ended long ago.")
+        for lane in self._lanes.values():
+            lane.cancel(job)
+
+    def _job_changed(self, snapshot: JobSnapshot) -> None:
+        self._clients.job_changed(snapshot.id)
+
+    # Workers ------------------------------------------------------------------------------------------------------
+
+    def _pump(self, lane: Lane) -> None:
+        for message in lane.messages():
+            match message.type:
+                case "progress":
+                    self._queue.progress(message.job, message.header)
+                case "done":
+                    self._queue.done(message.job, dict(message.header))
+                case "failed":
+                    self._queue.failed(message.job, dict(message.header))
+                case "ready":
+                    self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
+        lane.insist()
+        job, alive = lane.job, lane.ready is not None
+        if (how := lane.death()) is not None:
+            if job is not None:
+                self._queue.worker_died(job, how)
+            elif not alive:
+                self._never_ready(lane, how)
+        if lane.process is None and self._wants(lane):
+            lane.start()
+        if lane.is_free and (entry := self._queue.next(lane.name)) is not None:
+            self._begin(lane, entry)
+
+    def _wants(self, lane: Lane) -> bool:
+        return lane.name == WORK_LANE or self._queue.waits(lane.name)
+
+    def _never_ready(self, lane: Lane, how: str) -> None:
+        """A worker that cannot even start would be started for ever: its jobs fail instead."""
+        log.error("the worker of %s cannot start (%s)", lane.name, how)
+        self._queue.fail_waiting(lane.name, how)
+        # Not at once: a broken installation must not burn a core.
+        time.sleep(1.0)
+
+    def _begin(self, lane: Lane, entry: Entry) -> None:
+        if isinstance(entry.params, FreeMemoryParams):
+            freed = lane.resident_mib()
+            lane.end()
+            self._queue.done(entry.snapshot.id, {"freed_mib": freed})
+        else:
+            lane.give(entry)
+
+
+def serve(settings: FrontSettings, stop_signals: tuple[int, ...]) -> None:
+    """Run a backend until it is stopped; ``stop_signals`` end it in good order."""
+    from ex4d.server.lifetime import PARENT_DEATH_SIGNAL, signal_on_parent_death
+
+    front = Front(settings)
+
+    def stop(number: int, _frame: object) -> None:
+        front.stop(signal.Signals(number).name)
+
+    for number in stop_signals:
+        signal.signal(number, stop)
+    if settings.parent is not None and hasattr(signal, "SIGHUP"):
+        signal.signal(PARENT_DEATH_SIGNAL, lambda *_: front.parent_signal())
+        signal_on_parent_death(PARENT_DEATH_SIGNAL)
+    front.run()

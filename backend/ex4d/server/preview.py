@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quick looks at a take: a quarter of its size, drawn from a small copy of the shot that stays in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.cache import Stage, is_complete
+from ex4d.camera import Trajectory
+from ex4d.files import make_folder, remove_tree
+from ex4d.media.images import write_png
+from ex4d.mesh.viewport import ProxyShot
+from ex4d.plate.store import frame_file
+from ex4d.progress import Progress
+from ex4d.raster import Rasterizer
+from ex4d.raster.stage import trajectory_hash
+from ex4d.workers import BoundedPool
+
+PREVIEW_FILE = "preview.json"
+#: Share of the take's size, each way.
+PREVIEW_SCALE = 4
+#: Previews that stay on disk; older ones can be drawn again in a moment.
+KEPT_PREVIEWS = 8
+
+
+@dataclass
+class PreviewStage(Stage):
+    """Draws a preview.
+
+    Attributes:
+        mesh_key: key of the shot's mesh.
+        proxy: the small copy.
+        trajectory: the take camera at the take's size.
+        rasterizer: what draws.
+    """
+
+    name = "preview"
+    version = 1
+
+    mesh_key: str
+    proxy: ProxyShot
+    trajectory: Trajectory
+    rasterizer: Rasterizer
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Stage``."""
+        return {
+            "mesh": self.mesh_key,
+            "side": self.proxy.side,
+            "frames": list(self.proxy.frames.numbers),
+            "trajectory": trajectory_hash(self.trajectory),
+            "rasterizer": self.rasterizer.name,
+        }
+
+    def run(self, out: Path, progress: Progress) -> None:
+        """See ``Stage``."""
+        numbers = self.proxy.frames.numbers
+        progress.begin("raster", len(numbers))
+        colors, masks = make_folder(out / "color"), make_folder(out / "mask")
+        size = tuple(max(2, side // PREVIEW_SCALE) for side in (self.trajectory.width, self.trajectory.height))
+        small = self.trajectory.resized(*size)
+        coverage: list[float] = []
+        with BoundedPool() as pool:
+            for index, number in enumerate(numbers):
+                mesh, picture = self.proxy.read(index)
+                with self.rasterizer.upload(mesh, picture) as scene:
+                    frame = scene.render(small[index])
+                coverage.append(round(float(frame.mask.mean() / 255), 6))
+                # Holes are transparent, so that the picture can lie over a viewport.
+                pool.submit(write_png, frame_file(colors, number, ".png"), np.dstack([frame.color, frame.mask]))
+                pool.submit(write_png, frame_file(masks, number, ".png"), frame.mask)
+                progress.advance()
+        record = {
+            "coverage": coverage,
+            "size": list(size),
+            "rasterizer": self.rasterizer.name,
+            "device": self.rasterizer.device,
+            "notes": ["A quick look, drawn from a coarse copy of the shot: edges of holes are approximate."],
+        }
+        (out / PREVIEW_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def prune_previews(cache: Path, keep: Path) -> None:
+    """Remove all but the newest previews in a shot's cache; ``keep`` always stays."""
+    folders = [path for path in cache.glob(f"{PreviewStage.name}-*") if path != keep and is_complete(path)]
+    folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in folders[KEPT_PREVIEWS - 1 :]:
+        remove_tree(path)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job's progress as the worker reports it: stage, step, of, eta."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ex4d.protocol.errors import CancelledError
+
+#: Seconds between two reports of one stage.
+REPORT_SECONDS = 0.1
+
+#: The stages of each kind of job, in order.
+STAGES: dict[str, tuple[str, ...]] = {
+    "reconstruct": ("plate", "depth", "mesh", "viewport"),
+    "render": ("raster",),
+    "generate": ("raster", "fill", "composite"),
+    "doctor": ("doctor",),
+    "free_memory": ("free_memory",),
+}
+
+
+@dataclass
+class JobProgress:
+    """``Progress`` of one job.
+
+    Attributes:
+        kind: of the job.
+        send: takes what changed, fields of ``JobSnapshot``.
+        cancelled: asked at every step; when it says so the work ends with ``CancelledError``.
+    """
+
+    kind: str
+    send: Callable[[dict[str, Any]], None]
+    cancelled: Callable[[], bool]
+    notes: list[str] = field(default_factory=list)
+    _stage: str = ""
+    _index: int = 0
+    _step: int = 0
+    _of: int = 0
+    _started: float = 0.0
+    _reported: float = 0.0
+
+    def begin(self, stage: str, of: int | None) -> None:
+        """See ``Progress``."""
+        plan = STAGES[self.kind]
+        if stage in plan:
+            self._index = plan.index(stage)
+        self._stage, self._step, self._of = stage, 0, of or 0
+        self._started = time.monotonic()
+        self._report()
+        self._check()
+
+    def advance(self) -> None:
+        """See ``Progress``."""
+        self._step += 1
+        if time.monotonic() - self._reported >= REPORT_SECONDS or self._step == self._of:
+            self._report()
+        self._check()
+
+    def end(self, *, cached: bool = False) -> None:
+        """See ``Progress``."""
+        self._index, self._step, self._of = min(self._index + 1, len(STAGES[self.kind])), 0, 0
+        self._check()
+
+    def note(self, text: str) -> None:
+        """See ``Progress``."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.send({"notes": list(self.notes)})
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        self._reported = now
+        eta = (now - self._started) / self._step * (self._of - self._step) if self._of and self._step else None
+        self.send(
+            {
+                "stage": self._stage,
+                "stage_index": self._index,
+                "stage_count": len(STAGES[self.kind]),
+                "step": self._step,
+                "of": self._of,
+                "eta": round(eta, 1) if eta is not None else None,
+            }
+        )
+
+    def _check(self) -> None:
+        if self.cancelled():
+            raise CancelledError

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker process: computes, reports, can be killed at any moment.
+
+Started by the front with the address and keys on standard input, which then stays open for as long as the front lives.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import logging
+import os
+import platform
+import signal
+import sys
+from typing import Any, NoReturn
+
+import zmq
+
+from ex4d import __version__
+from ex4d.protocol import wire
+from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ProtocolError, ResourceError, error_record
+from ex4d.protocol.jobs import parse_params
+from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
+from ex4d.server.logs import start_log
+from ex4d.server.progress import JobProgress
+
+log = logging.getLogger(__name__)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """Like Ctrl-C not an ``Exception``: no library swallows it."""
+
+
+def _terminate(_number: int, _frame: object) -> NoReturn:
+    raise _TerminatedError
+
+
+class Worker:
+    """Does the jobs that the front sends, one at a time."""
+
+    def __init__(self, address: dict[str, str]) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 500
+        self._socket.curve_serverkey = address["server_public"].encode()
+        self._socket.curve_publickey = address["client_public"].encode()
+        self._socket.curve_secretkey = address["client_secret"].encode()
+        self._socket.connect(address["endpoint"])
+        self._cancelled: set[str] = set()
+        self._quit = False
+
+    def send(self, kind: str, job: str = "", header: dict[str, Any] | None = None) -> None:
+        """Tell the front."""
+        self._socket.send_multipart(wire.encode(wire.Message(kind, job, header or {})))
+
+    def run(self, lane: str) -> None:
+        """Serve until told to quit."""
+        # The heavy imports, here so that the front hears of their failure.
+        from ex4d.server.workshop import Workshop, profiles
+
+        workshop = Workshop()
+        device = workshop.warm_up() if lane == "work" else ""
+        capabilities = {"profiles": profiles()} if lane == "work" else {}
+        self.send("ready", header={"pid": os.getpid(), "device": device, "capabilities": capabilities, **_machine()})
+        while not self._quit:
+            message = self._receive(block=True)
+            if message is not None and message.type == "run":
+                self._do(message, workshop)
+
+    def _receive(self, *, block: bool) -> wire.Message | None:
+        try:
+            message = wire.decode(self._socket.recv_multipart(0 if block else zmq.NOBLOCK))
+        except (zmq.Again, ProtocolError):
+            return None
+        if message.type == "cancel":
+            self._cancelled.add(message.job)
+        elif message.type == "quit":
+            self._quit = True
+        return message
+
+    def _is_cancelled(self, job: str) -> bool:
+        while self._receive(block=False) is not None:
+            pass
+        return job in self._cancelled or self._quit
+
+    def _do(self, message: wire.Message, workshop: Any) -> None:
+        job, kind = message.job, str(message.header.get("kind"))
+        log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("params")))
+        error: Ex4dError
+        try:
+            progress = JobProgress(
+                kind, lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job)
+            )
+            params = parse_params(kind, message.header.get("params", {}))
+            result = workshop.run(params, message.blobs, progress)
+        except CancelledError as stop:
+            error = stop
+        except Ex4dError as failure:
+            error = failure
+        except MemoryError:
+            log.exception("job %s: out of memory", job)
+            error = ResourceError(
+                "This machine has too little memory for a plate of this size.",
+                "Use a machine with more memory, a smaller plate, or a mesh of fewer vertices.",
+            )
+        except Exception as failure:
+            log.exception("job %s: a bug", job)
+            error = InternalError(failure)
+            error.hint = "Please report it with the file worker.log from the backend's folder."
+        else:
+            log.info("job %s: done", job)
+            self.send("done", job, result)
+            return
+        finally:
+            self._cancelled.discard(job)
+        log.info("job %s: %s", job, error)
+        self.send("failed", job, error_record(error))
+
+
+def _machine() -> dict[str, Any]:
+    from ex4d.diagnosis import graphics_cards, memory_gib
+
+    memory = memory_gib()
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "memory_gib": round(memory, 1) if memory is not None else None,
+        "gpus": graphics_cards(),
+    }
+
+
+def main() -> int:
+    """Run a worker; returns the exit code."""
+    signal_on_parent_death(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    address = json.loads(sys.stdin.buffer.readline())
+    end_with_pipe(sys.stdin.buffer)
+    start_log(address["log"])
+    try:
+        Worker(address).run(address["lane"])
+    except _TerminatedError:
+        log.info("terminated")
+        return CancelledError.TERMINATED
+    except Exception:
+        log.exception("the worker fails")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    # Libraries' own threads and destructors have nothing to say any more.
+    code = main()
+    logging.shutdown()
+    os._exit(code)

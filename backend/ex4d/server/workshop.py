@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The jobs themselves, and what a warm worker keeps between them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ex4d.camera import read_trajectory
+from ex4d.composite.take import TAKE_FILE
+from ex4d.depth.base import DepthSource
+from ex4d.diagnosis import default_rasterizer, diagnose, usable
+from ex4d.files import atomic_write, make_folder
+from ex4d.fill import GENERATORS, Generator, create_generator
+from ex4d.mesh.store import MESH_CAMERA_FILE
+from ex4d.mesh.viewport import ProxyShot, ViewportStage
+from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot, check_camera, take_camera
+from ex4d.plate import FrameRange
+from ex4d.progress import Progress
+from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.jobs import (
+    DoctorParams,
+    GenerateParams,
+    Params,
+    PlateParams,
+    ReconstructParams,
+    RenderParams,
+)
+from ex4d.raster import Rasterizer, create_rasterizer
+from ex4d.requests import depth_source, mesh_settings, parse_rate
+from ex4d.server.preview import PreviewStage, prune_previews
+from ex4d.shot import PlateRequest, Reconstruction, Shot
+
+#: Longer side of the copy of a shot that previews are drawn from, pixels and vertices.
+PROXY_SIDE = 256
+#: Memory for such copies, all shots together.
+PROXY_BYTES = 512 << 20
+#: Viewport meshes have at least and at most so many vertices along their longer side.
+VIEWPORT_SIDES = (16, 4096)
+
+
+def profiles() -> list[dict[str, Any]]:
+    """The ways to fill, for the client's menu."""
+    found = []
+    for name in GENERATORS:
+        generator = create_generator(name)
+        found.append(
+            {
+                "name": name,
+                "label": generator.label,
+                "licence": generator.licence,
+                "takes_seed": generator.seed is not None,
+                "takes_prompt": False,
+            }
+        )
+    return found
+
+
+def absolute(text: str, what: str) -> Path:
+    """A path of a request; the backend's working folder is not the client's.
+
+    Raises:
+        UsageError: it is relative.
+    """
+    path = Path(text)
+    if not path.is_absolute():
+        raise UsageError(f"The {what} «{text}» is not an absolute path.", "Send absolute paths.")
+    return path
+
+
+def _plate_request(plate: PlateParams) -> PlateRequest:
+    return PlateRequest(
+        absolute(plate.path, "plate"),
+        FrameRange.parse(plate.frames) if plate.frames is not None else None,
+        parse_rate(plate.fps) if plate.fps is not None else None,
+        plate.first_frame,
+    )
+
+
+def _generator(params: GenerateParams) -> Generator:
+    generator = create_generator(params.profile)
+    if params.seed is not None and generator.seed is None:
+        raise UsageError(f"The profile «{params.profile}» takes no seed.", "Leave it out.")
+    if params.prompt:
+        raise UsageError(f"The profile «{params.profile}» takes no prompt.", "Leave it out.")
+    return generator
+
+
+@dataclass
+class Workshop:
+    """Does jobs, one at a time."""
+
+    _proxies: dict[str, ProxyShot] = field(default_factory=dict)
+    _rasterizers: dict[str, Rasterizer] = field(default_factory=dict)
+
+    def warm_up(self) -> str:
+        """Make the default rasterizer; returns the name of its device, or why there is none."""
+        try:
+            return self._rasterizer("auto").device
+        except Exception as error:  # noqa: BLE001  a job will tell; a backend without it still reconstructs
+            return str(error)
+
+    def run(self, params: Params, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
+        """The result of a job, JSON-able.
+
+        Raises:
+            Ex4dError: it cannot be done; whatever ``progress`` raises.
+        """
+        match params:
+            case ReconstructParams():
+                return self._reconstruct(params, blobs, progress)
+            case RenderParams():
+                return self._render(params, blobs, progress)
+            case GenerateParams():
+                return self._generate(params, blobs, progress)
+            case DoctorParams():
+                progress.begin("doctor", None)
+                findings = diagnose()
+                progress.end()
+                return {
+                    "usable": usable(findings),
+                    "rasterizer": default_rasterizer(findings),
+                    "findings": [asdict(finding) for finding in findings],
+                }
+            case _:
+                # free_memory is the front's: it ends this process.
+                raise UsageError("The worker does not know this job.", "Use a client of the same version.")
+
+    # Jobs ---------------------------------------------------------------------------------------------------------
+
+    def _reconstruct(self, params: ReconstructParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
+        low, high = VIEWPORT_SIDES
+        if not low <= params.viewport_side <= high:
+            raise UsageError(
+                f"A viewport mesh of {params.viewport_side} vertices is out of range.", f"Choose {low} to {high}."
+            )
+        request = _plate_request(params.plate)
+        shot = Shot(absolute(params.shot, "shot folder"))
+        source = self._depth_source(params, shot, blobs)
+        mesh = params.mesh
+        settings = mesh_settings(mesh.min_angle, mesh.max_depth_ratio, mesh.max_grid_side)
+        reconstruction = shot.reconstruct(request, source, settings, progress)
+        stage = ViewportStage(
+            reconstruction.plate_key,
+            reconstruction.mesh_key,
+            reconstruction.frames,
+            reconstruction.mesh,
+            reconstruction.frames.folder / "frames",
+            params.viewport_side,
+        )
+        viewport = shot.cache.ensure(stage, progress)
+        return {**_shot_record(shot, reconstruction), "viewport": str(viewport)}
+
+    @staticmethod
+    def _depth_source(params: ReconstructParams, shot: Shot, blobs: tuple[bytes, ...]) -> DepthSource:
+        depth = params.depth
+        camera = absolute(depth.camera, "camera file") if depth.camera else None
+        if blobs:
+            if camera is not None:
+                raise UsageError("Two source cameras are given.", "Send the camera as a file or as a blob.")
+            # Kept in the shot: the depth stage's key is made from it, and people may want it.
+            camera = make_folder(shot.root / "cameras") / f"source-{hashlib.sha256(blobs[0]).hexdigest()[:16]}.json"
+            if not camera.exists():
+                atomic_write(camera, blobs[0])
+        return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)
+
+    def _render(self, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
+        started = time.monotonic()
+        shot = Shot(absolute(params.shot, "shot folder"))
+        reconstruction = shot.reconstruction().selected(_frames(params.frames))
+        request = _camera_request(params, shot, blobs)
+        if params.preview:
+            folder, stage_record = self._preview(shot, reconstruction, request, params.raster, progress)
+        else:
+            rendered = Pipeline(shot, reconstruction, params.raster, progress).render(request)
+            folder, stage_record = rendered.raster.folder, _raster_record(rendered)
+        return {
+            "folder": str(folder),
+            "color": str(folder / "color"),
+            "mask": str(folder / "mask"),
+            "numbers": list(reconstruction.frames.numbers),
+            **stage_record,
+            "seconds": round(time.monotonic() - started, 3),
+        }
+
+    def _preview(
+        self, shot: Shot, reconstruction: Reconstruction, request: CameraRequest, raster: str, progress: Progress
+    ) -> tuple[Path, dict[str, Any]]:
+        trajectory, _ = take_camera(request, reconstruction)
+        rasterizer = self._rasterizer(raster)
+        proxy = self._proxy(reconstruction)
+        stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
+        folder = shot.cache.ensure(stage, progress)
+        prune_previews(shot.cache.root, folder)
+        record = json.loads((folder / "preview.json").read_text(encoding="utf-8"))
+        return folder, record
+
+    def _generate(self, params: GenerateParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
+        generator = _generator(params)
+        shot = Shot(absolute(params.shot, "shot folder"))
+        reconstruction = shot.reconstruction().selected(_frames(params.frames))
+        request = _camera_request(params, shot, blobs)
+        pipeline = Pipeline(shot, reconstruction, params.raster, progress)
+        rendered = pipeline.render(request)
+        before = set(shot.takes.iterdir()) if shot.takes.is_dir() else set()
+        folder = pipeline.deliver(rendered, generator, title=params.title)
+        take = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
+        return {
+            "take": folder.name,
+            "folder": str(folder),
+            "numbers": list(reconstruction.frames.numbers),
+            "fps": str(reconstruction.frames.fps),
+            "result": str(folder / "result"),
+            "movie": str(folder / "result.mp4"),
+            "profile": params.profile,
+            "label": take["fill"]["label"],
+            "generated_mean": take["generated_mean"],
+            "generated_max": take["generated_max"],
+            "color": str(rendered.raster.folder / "color"),
+            "mask": str(rendered.raster.folder / "mask"),
+            **_raster_record(rendered),
+            "notes": take["notes"],
+            "reused": folder in before,
+        }
+
+    # What is kept -------------------------------------------------------------------------------------------------
+
+    def _rasterizer(self, name: str) -> Rasterizer:
+        if name not in self._rasterizers:
+            self._rasterizers[name], _ = create_rasterizer(name)
+        return self._rasterizers[name]
+
+    def _proxy(self, reconstruction: Reconstruction) -> ProxyShot:
+        key = f"{reconstruction.mesh_key}:{reconstruction.plate_key}"
+        proxy = self._proxies.pop(key, None) or ProxyShot(reconstruction.frames, reconstruction.mesh, PROXY_SIDE)
+        # The most recently used one is the last; the others go first when memory is short.
+        self._proxies[key] = proxy
+        while len(self._proxies) > 1 and self._proxy_bytes() > PROXY_BYTES:
+            del self._proxies[next(iter(self._proxies))]
+        return proxy
+
+    def _proxy_bytes(self) -> int:
+        return sum(len(proxy.frames) * proxy.bytes_per_frame for proxy in self._proxies.values())
+
+
+def _frames(text: str | None) -> FrameRange | None:
+    return FrameRange.parse(text) if text is not None else None
+
+
+def _camera_request(params: RenderParams | GenerateParams, shot: Shot, blobs: tuple[bytes, ...]) -> CameraRequest:
+    if (params.camera is None) == (not blobs):
+        raise UsageError("A take needs one camera.", "Name a move, or send a trajectory as the first blob.")
+    camera = params.camera
+    if camera is None:
+        path = make_folder(shot.root / "cameras") / f"take-{hashlib.sha256(blobs[0]).hexdigest()[:16]}.json"
+        if not path.exists():
+            atomic_write(path, blobs[0])
+        try:
+            read_trajectory(path)
+        except BadInputError:
+            path.unlink(missing_ok=True)
+            raise
+        camera = str(path)
+    request = CameraRequest(camera, size=params.size)
+    check_camera(request)
+    return request
+
+
+def _raster_record(rendered: RenderedShot) -> dict[str, Any]:
+    raster = rendered.raster
+    return {
+        "coverage": [round(share, 6) for share in raster.coverage],
+        "size": [raster.trajectory.width, raster.trajectory.height],
+        "rasterizer": raster.rasterizer,
+        "device": raster.device,
+        "notes": list(raster.notes),
+    }
+
+
+def _shot_record(shot: Shot, reconstruction: Reconstruction) -> dict[str, Any]:
+    frames, depth, mesh = reconstruction.frames, reconstruction.depth, reconstruction.mesh
+    return {
+        "shot": str(shot.root),
+        "plate": {
+            **reconstruction.plate,
+            "width": frames.width,
+            "height": frames.height,
+            "fps": str(frames.fps),
+            "numbers": list(frames.numbers),
+            "bit_depth": frames.bit_depth,
+            "alpha": frames.has_alpha,
+            "variable_rate": frames.variable_rate,
+        },
+        "depth": {
+            "name": depth.name,
+            "label": depth.label,
+            "licence": depth.licence,
+            "source_poses_known": depth.poses_known,
+            "intrinsics_known": depth.intrinsics_known,
+        },
+        "pivot": mesh.pivot,
+        "far": mesh.far,
+        "source": str(mesh.folder / MESH_CAMERA_FILE),
+        "notes": list(reconstruction.notes()),
+    }

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's client: one DEALER socket, drained by whoever calls ``poll``. No threads of ours.
+
+libzmq's own thread queues what arrives, so ``poll(0)`` in a timer costs microseconds. A job's id is chosen here before
+anything is sent; that makes sending it again after a lost connection harmless.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+from ex4d.protocol import wire
+from ex4d.protocol.errors import Ex4dError, ProtocolError, TransientError, error_from_record
+from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, new_job_id
+from ex4d.protocol.runtime import Handshake
+
+#: The connection counts as lost when a living backend's ping has not been answered for this long. Blender itself
+#: freezes for seconds at times, so this is generous.
+SILENCE_SECONDS = 20.0
+PING_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job as it was asked for, kept until it has ended so that it can be sent again."""
+
+    kind: str
+    params: Mapping[str, Any]
+    blobs: tuple[bytes, ...]
+    title: str
+
+
+@dataclass
+class Updates:
+    """What one ``poll`` brought.
+
+    Attributes:
+        jobs: changed jobs, the last snapshot of each.
+        errors: answers to messages that the backend refused; they belong to no job.
+        welcome: the backend has just introduced itself.
+        left: the backend has said goodbye.
+    """
+
+    jobs: dict[str, JobSnapshot] = field(default_factory=dict)
+    errors: list[Ex4dError] = field(default_factory=list)
+    welcome: bool = False
+    left: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.jobs or self.errors or self.welcome or self.left)
+
+
+class JobClient:
+    """Talks to one backend after the other; jobs outlive the connection.
+
+    Attributes:
+        name: what the backend's log calls this client.
+        jobs: last snapshot of each known job, by id.
+        welcome: what the backend said of itself (version, pid, device, capabilities …), None while not connected.
+    """
+
+    def __init__(self, name: str, *, pid: int | None = None) -> None:
+        """``pid``: the process for whose life the backend stays, default this one."""
+        self.name = name
+        self.pid = os.getpid() if pid is None else pid
+        self.jobs: dict[str, JobSnapshot] = {}
+        self.welcome: dict[str, Any] | None = None
+        self.handshake: Handshake | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._requests: dict[str, Request] = {}
+        self._last_heard = 0.0
+        self._last_ping = 0.0
+
+    # Connection ---------------------------------------------------------------------------------------------------
+
+    def connect(self, handshake: Handshake) -> None:
+        """Connect, and send all unfinished jobs again; what is running over there goes on."""
+        self.disconnect()
+        self._context = zmq.Context()
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.sndhwm = socket.rcvhwm = 10_000
+        socket.maxmsgsize = wire.MAX_BLOB_BYTES
+        socket.curve_serverkey = handshake.server_public.encode()
+        socket.curve_publickey = handshake.client_public.encode()
+        socket.curve_secretkey = handshake.client_secret.encode()
+        socket.reconnect_ivl, socket.reconnect_ivl_max = 100, 2000
+        socket.connect(handshake.endpoint)
+        self._socket, self.handshake = socket, handshake
+        self._last_heard = self._last_ping = time.monotonic()
+        self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
+        for job, request in self._requests.items():
+            self._send_request(job, request)
+
+    def disconnect(self) -> None:
+        """Close the socket at once; jobs in the backend go on."""
+        if self._socket is not None:
+            self._socket.close(linger=0)
+        if self._context is not None:
+            self._context.destroy(linger=0)
+        self._socket = self._context = self.handshake = self.welcome = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket; see ``welcome`` for whether the backend has answered."""
+        return self._socket is not None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the backend has not answered for ``SILENCE_SECONDS``."""
+        return self._socket is not None and time.monotonic() - self._last_heard > SILENCE_SECONDS
+
+    # Jobs ---------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        kind: str,
+        params: Mapping[str, Any],
+        *,
+        blobs: tuple[bytes, ...] = (),
+        title: str = "",
+        job: str | None = None,
+    ) -> str:
+        """Ask for a job; returns its id at once. Without a connection it is sent as soon as there is one.
+
+        Args:
+            kind: see ``ex4d.protocol.jobs.KINDS``.
+            params: of that kind, JSON-able.
+            job: its id; the same id is the same job.
+        """
+        job = job or new_job_id()
+        request = Request(kind, params, blobs, title)
+        self._requests[job] = request
+        self.jobs[job] = JobSnapshot(job, kind, title=title, created=time.time())
+        if self._socket is not None:
+            self._send_request(job, request)
+        return job
+
+    def retry(self, job: str) -> str | None:
+        """Ask for a finished job once more under a new id; None where its request is no longer known."""
+        request = self._requests.get(job)
+        if request is None:
+            return None
+        return self.submit(request.kind, request.params, blobs=request.blobs, title=request.title)
+
+    def cancel(self, job: str) -> None:
+        """Ask to stop a job; its state tells when it has."""
+        if self._socket is not None:
+            self._send(wire.Message("cancel", job))
+        elif job in self.jobs and not self.jobs[job].is_final:
+            # Never sent, or the backend is gone: there is nothing to stop.
+            self.jobs[job] = JobSnapshot(job, self.jobs[job].kind, state="cancelled", title=self.jobs[job].title)
+
+    def watch(self, job: str) -> None:
+        """Ask where a job is, and to be told of its changes."""
+        self._send(wire.Message("watch", job))
+
+    def list(self) -> None:
+        """Ask for all jobs of the backend, and to be told of their changes."""
+        self._send(wire.Message("list"))
+
+    def forget(self, job: str) -> None:
+        """Drop a finished job from this client's memory."""
+        if job in self.jobs and self.jobs[job].is_final:
+            del self.jobs[job]
+            self._requests.pop(job, None)
+
+    def shutdown(self) -> None:
+        """Ask the backend to stop; unfinished jobs are cancelled, finished stages stay."""
+        self._send(wire.Message("shutdown"))
+
+    @property
+    def unfinished(self) -> list[JobSnapshot]:
+        """Jobs that have not ended, oldest first."""
+        return [job for job in self.jobs.values() if not job.is_final]
+
+    # Messages -----------------------------------------------------------------------------------------------------
+
+    def poll(self, timeout_ms: int = 0, *, budget_s: float = 0.01) -> Updates:
+        """Take what has arrived, for ``budget_s`` at most; waits up to ``timeout_ms`` for the first message."""
+        updates = Updates()
+        socket = self._socket
+        if socket is None:
+            return updates
+        self._keep_alive()
+        if timeout_ms and not socket.poll(timeout_ms):
+            return updates
+        end = time.monotonic() + budget_s
+        while time.monotonic() < end:
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._take(frames, updates)
+        return updates
+
+    def wait(
+        self,
+        job: str,
+        on_change: Callable[[JobSnapshot], None] = lambda _: None,
+        *,
+        alive: Callable[[], bool] = lambda: True,
+    ) -> JobSnapshot:
+        """Block until a job has ended; for background mode and the command line.
+
+        Args:
+            on_change: called with each new snapshot.
+            alive: asked now and then whether the backend still lives.
+
+        Raises:
+            TransientError: the backend is gone.
+        """
+        while True:
+            for snapshot in self.poll(200).jobs.values():
+                if snapshot.id == job:
+                    on_change(snapshot)
+            if self.jobs[job].is_final:
+                return self.jobs[job]
+            if not alive():
+                raise TransientError(
+                    "The backend has stopped in the middle of the job.",
+                    "Run it again: finished stages are kept. The backend's log tells why.",
+                )
+
+    def _keep_alive(self) -> None:
+        now = time.monotonic()
+        if now - self._last_ping > PING_SECONDS:
+            if now - self._last_ping > 2 * PING_SECONDS:
+                # We were not asked for a while (a render, a long import): silence was ours, not the backend's.
+                self._last_heard = now
+            self._last_ping = now
+            self._send(wire.Message("ping"))
+
+    def _take(self, frames: list[bytes], updates: Updates) -> None:
+        try:
+            message = wire.decode(frames)
+        except ProtocolError as error:
+            updates.errors.append(error)
+            return
+        self._last_heard = time.monotonic()
+        if message.type == "welcome":
+            self.welcome, updates.welcome = dict(message.header), True
+        elif message.type == "job":
+            self._remember(message.header, updates)
+        elif message.type == "jobs":
+            for record in message.header.get("jobs", []):
+                self._remember(record, updates)
+        elif message.type == "error":
+            updates.errors.append(error_from_record(message.header))
+            if message.job in self.jobs:
+                # The backend took no such job.
+                failed = JobSnapshot(
+                    message.job,
+                    self.jobs[message.job].kind,
+                    state="failed",
+                    title=self.jobs[message.job].title,
+                    error=dict(message.header),
+                    created=self.jobs[message.job].created,
+                    finished=time.time(),
+                )
+                updates.errors.pop()
+                self.jobs[message.job] = updates.jobs[message.job] = failed
+        elif message.type == "bye":
+            self.welcome, updates.left = None, True
+
+    def _remember(self, record: Mapping[str, Any], updates: Updates) -> None:
+        try:
+            snapshot = JobSnapshot.from_record(record)
+        except TypeError:
+            return
+        known = self.jobs.get(snapshot.id)
+        if known is not None and known.is_final and snapshot.state not in FINAL_STATES:
+            return
+        self.jobs[snapshot.id] = updates.jobs[snapshot.id] = snapshot
+
+    def _send_request(self, job: str, request: Request) -> None:
+        if job in self.jobs and self.jobs[job].is_final:
+            return
+        header = {"kind": request.kind, "params": dict(request.params), "title": request.title}
+        self._send(wire.Message("submit", job, header, request.blobs))
+
+    def _send(self, message: wire.Message) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send_multipart(wire.encode(message), zmq.NOBLOCK)
+        except zmq.Again as error:
+            raise TransientError(
+                "The backend does not take messages any more.", "Restart it (Preferences, Stop; it starts by itself)."
+            ) from error

@@ -32,11 +32,12 @@ from ex4d.protocol.jobs import (
 )
 from ex4d.raster import Rasterizer, create_rasterizer
 from ex4d.requests import depth_source, mesh_settings, parse_rate
-from ex4d.server.preview import PreviewStage, prune_previews
+from ex4d.server.preview import PREVIEW_SCALE, PreviewStage, prune_previews
 from ex4d.shot import PlateRequest, Reconstruction, Shot
 
-#: Longer side of the copy of a shot that previews are drawn from, pixels and vertices.
-PROXY_SIDE = 256
+#: Longer side of the copy of a shot that previews are drawn from, pixels and vertices: a quarter of the plate's, as
+#: previews are a quarter of a take's, within these.
+PROXY_SIDES = (96, 256)
 #: Memory for such copies, all shots together.
 PROXY_BYTES = 512 << 20
 #: Viewport meshes have at least and at most so many vertices along their longer side.
@@ -236,7 +237,8 @@ class Workshop:
 
     def _proxy(self, reconstruction: Reconstruction) -> ProxyShot:
         key = f"{reconstruction.mesh_key}:{reconstruction.plate_key}"
-        proxy = self._proxies.pop(key, None) or ProxyShot(reconstruction.frames, reconstruction.mesh, PROXY_SIDE)
+        side = min(max(max(reconstruction.frames.size) // PREVIEW_SCALE, PROXY_SIDES[0]), PROXY_SIDES[1])
+        proxy = self._proxies.pop(key, None) or ProxyShot(reconstruction.frames, reconstruction.mesh, side)
         # The most recently used one is the last; the others go first when memory is short.
         self._proxies[key] = proxy
         while len(self._proxies) > 1 and self._proxy_bytes() > PROXY_BYTES:

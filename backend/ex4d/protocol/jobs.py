@@ -71,8 +71,8 @@ class MeshParams:
 
 @dataclass(frozen=True)
 class ReconstructParams:
-    """Plate, depth, mesh, and the mesh for a viewport. A source camera, where one is known, is the first blob (JSON of
-    ``ex4d.camera``, shot world).
+    """Plate, depth, mesh, and the mesh for a viewport. A solved source camera, where there is one, is the first blob
+    (JSON of ``ex4d.camera``, shot world), the solve's points the second: JSON ``{"points": [[x, y, z], …]}``.
 
     Attributes:
         shot: the shot's folder, absolute.

@@ -10,9 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ex4d.camera import read_trajectory
 from ex4d.composite.take import TAKE_FILE
+from ex4d.depth import depth_names
 from ex4d.depth.base import DepthSource
+from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
 from ex4d.files import atomic_write, make_folder
 from ex4d.fill import GENERATORS, Generator, create_generator
@@ -160,14 +164,17 @@ class Workshop:
     def _depth_source(params: ReconstructParams, shot: Shot, blobs: tuple[bytes, ...]) -> DepthSource:
         depth = params.depth
         camera = absolute(depth.camera, "camera file") if depth.camera else None
-        if blobs:
-            if camera is not None:
-                raise UsageError("Two source cameras are given.", "Send the camera as a file or as a blob.")
-            # Kept in the shot: the depth stage's key is made from it, and people may want it.
-            camera = make_folder(shot.root / "cameras") / f"source-{hashlib.sha256(blobs[0]).hexdigest()[:16]}.json"
-            if not camera.exists():
-                atomic_write(camera, blobs[0])
-        return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)
+        if not blobs:
+            return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)
+        if camera is not None:
+            raise UsageError("Two source cameras are given.", "Send the camera as a file or as a blob.")
+        # Kept in the shot: the depth stage reads it, and people may want it.
+        camera = _keep_camera(shot, "source", blobs[0])
+        if depth.source not in depth_names():
+            return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)
+        points = parse_points(blobs[1]) if len(blobs) > 1 else np.empty((0, 3))
+        estimator = depth_source(depth.source, depth.kind, depth.scale, None, depth.fov)
+        return SolvedDepth(estimator, read_trajectory(camera), points)
 
     def _render(self, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         started = time.monotonic()
@@ -258,18 +265,23 @@ def _camera_request(params: RenderParams | GenerateParams, shot: Shot, blobs: tu
         raise UsageError("A take needs one camera.", "Name a move, or send a trajectory as the first blob.")
     camera = params.camera
     if camera is None:
-        path = make_folder(shot.root / "cameras") / f"take-{hashlib.sha256(blobs[0]).hexdigest()[:16]}.json"
-        if not path.exists():
-            atomic_write(path, blobs[0])
-        try:
-            read_trajectory(path)
-        except BadInputError:
-            path.unlink(missing_ok=True)
-            raise
-        camera = str(path)
+        camera = str(_keep_camera(shot, "take", blobs[0]))
     request = CameraRequest(camera, size=params.size)
     check_camera(request)
     return request
+
+
+def _keep_camera(shot: Shot, name: str, data: bytes) -> Path:
+    """A trajectory that a client has sent, as a file of the shot; raises BadInputError for what is none."""
+    path = make_folder(shot.root / "cameras") / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.json"
+    if not path.exists():
+        atomic_write(path, data)
+    try:
+        read_trajectory(path)
+    except BadInputError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def _raster_record(rendered: RenderedShot) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages, job parameters, errors on the wire, the handshake file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ex4d.protocol import wire
+from ex4d.protocol.errors import (
+    BadInputError,
+    CancelledError,
+    ProtocolError,
+    TransientError,
+    UsageError,
+    error_from_record,
+    error_record,
+)
+from ex4d.protocol.jobs import (
+    KINDS,
+    STATES,
+    GenerateParams,
+    JobSnapshot,
+    ReconstructParams,
+    new_job_id,
+    params_record,
+    parse_params,
+)
+from ex4d.protocol.runtime import Handshake, default_runtime_dir, read_handshake, remove_handshake, write_handshake
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(
+    st.from_regex(r"[a-z_]{1,32}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9_-]{0,64}", fullmatch=True),
+    st.dictionaries(st.text(), JSON, max_size=5),
+    st.lists(st.binary(max_size=50), max_size=wire.MAX_BLOBS),
+)
+def test_every_message_comes_back(kind: str, job: str, header: dict[str, Any], blobs: list[bytes]) -> None:
+    message = wire.Message(kind, job, header, tuple(blobs))
+    assert wire.decode(wire.encode(message)) == message
+
+
+def _frames(**parts: Any) -> list[bytes]:
+    values = {"version": wire.VERSION, "type": b"ping", "job": b"", "header": b"{}", **parts}
+    return [values["version"], values["type"], values["job"], values["header"], *parts.get("blobs", [])]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b""],
+        [b"GET / HTTP/1.1"],
+        [wire.VERSION],
+        [wire.VERSION, b"ping", b""],
+        _frames(type=b"Ping"),
+        _frames(type=b""),
+        _frames(type=b"x" * 33),
+        _frames(job=b"a/b"),
+        _frames(job=b"x" * 65),
+        _frames(job="é".encode()),
+        _frames(header=b""),
+        _frames(header=b"[]"),
+        _frames(header=b'{"a": NaN}'),
+        _frames(header=b'{"a": 1e999, "b": Infinity}'),
+        _frames(header=b"\xff{}"),
+        _frames(header=b"[" * 100_000),
+        _frames(header=b'{"a":' * 40 + b"1" + b"}" * 40),
+        _frames(header=b'{"a":"' + b"x" * wire.MAX_HEADER_BYTES + b'"}'),
+        _frames(blobs=[b""] * (wire.MAX_BLOBS + 1)),
+    ],
+)
+def test_what_is_no_message(frames: list[bytes]) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        wire.decode(frames)
+    assert caught.value.message.endswith(".")
+    assert caught.value.hint
+
+
+def test_a_blob_too_large() -> None:
+    with pytest.raises(ProtocolError):
+        wire.decode(_frames(blobs=[bytes(wire.MAX_BLOB_BYTES + 1)]))
+
+
+def test_another_version_is_named() -> None:
+    with pytest.raises(ProtocolError, match="ex4d/2") as caught:
+        wire.decode([b"ex4d/2", b"whatever", b"that", b"means"])
+    assert "ex4d/1" in caught.value.message
+
+
+@given(st.lists(st.binary(max_size=30), max_size=7))
+def test_decoding_never_fails_in_another_way(frames: list[bytes]) -> None:
+    with suppress(ProtocolError):
+        wire.decode(frames)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parameters_come_back(kind: str) -> None:
+    needed = {
+        "reconstruct": {"shot": "/s", "plate": {"path": "/p.mp4"}},
+        "render": {"shot": "/s", "size": [320, 180]},
+        "generate": {"shot": "/s", "camera": "orbit:30", "seed": 7},
+    }
+    params = parse_params(kind, needed.get(kind, {}))
+    assert parse_params(kind, json.loads(json.dumps(params_record(params)))) == params
+
+
+def test_parameters_have_their_defaults() -> None:
+    params = parse_params("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 60}})
+    assert isinstance(params, ReconstructParams)
+    assert params.depth.source == "prior"
+    assert params.depth.fov == 60.0
+    assert params.viewport_side == 512
+    render = parse_params("generate", {"shot": "/s"})
+    assert isinstance(render, GenerateParams)
+    assert render.profile == "preview"
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "named"),
+    [
+        ("dance", {}, "dance"),
+        ("render", {}, "shot"),
+        ("render", {"shot": 3}, "shot"),
+        ("render", {"shot": None}, "shot"),
+        ("render", {"shot": "/s", "size": [1]}, "size"),
+        ("render", {"shot": "/s", "size": [1, "2"]}, "size"),
+        ("render", {"shot": "/s", "size": [1, True]}, "size"),
+        ("render", {"shot": "/s", "preview": 1}, "preview"),
+        ("render", {"shot": "/s", "shots": 1}, "shots"),
+        ("render", {"shot": "/s\0"}, "shot"),
+        ("render", {"shot": "x" * 20_000}, "shot"),
+        ("generate", {"shot": "/s", "seed": 1.5}, "seed"),
+        ("generate", {"shot": "/s", "seed": 1 << 60}, "seed"),
+        ("reconstruct", {"shot": "/s", "plate": "p.mp4"}, "plate"),
+        ("reconstruct", {"shot": "/s", "plate": {}}, "plate.path"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p", "first_frame": None}}, "plate.first_frame"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": float("inf")}}, "depth.fov"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 10**400}}, "depth.fov"),
+    ],
+)
+def test_wrong_parameters_are_named(kind: str, record: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named) as caught:
+        parse_params(kind, record)
+    assert caught.value.hint
+
+
+@given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(["shot", "plate", "size", "seed", "x"]), JSON))
+def test_random_parameters_are_taken_or_refused(kind: str, record: dict[str, Any]) -> None:
+    with suppress(UsageError):
+        parse_params(kind, record)
+
+
+def test_job_ids_are_ids() -> None:
+    ids = {new_job_id() for _ in range(100)}
+    assert len(ids) == 100
+    assert all(wire.is_job_id(job) for job in ids)
+
+
+def test_snapshots_come_back_and_leave_out_what_a_newer_backend_adds() -> None:
+    snapshot = JobSnapshot("a", "render", state="running", stage="raster", step=3, of=9, notes=("one",), eta=1.5)
+    record = json.loads(json.dumps({**snapshot.record(), "mood": "good"}))
+    assert JobSnapshot.from_record(record) == snapshot
+    assert snapshot.state in STATES
+
+
+@pytest.mark.parametrize(
+    ("values", "fraction"),
+    [
+        ({}, 0.0),
+        ({"stage_count": 4, "stage_index": 1, "step": 5, "of": 10}, 0.375),
+        ({"stage_count": 4, "stage_index": 3, "step": 20, "of": 10}, 1.0),
+        ({"stage_count": 0, "of": 0, "step": 4}, 0.0),
+        ({"state": "done"}, 1.0),
+    ],
+)
+def test_fraction(values: dict[str, Any], fraction: float) -> None:
+    assert JobSnapshot("a", "generate", **values).fraction == pytest.approx(fraction)
+
+
+@pytest.mark.parametrize(
+    "error", [UsageError("A.", "B."), BadInputError("A.", "B."), TransientError("A.", "B."), CancelledError(143)]
+)
+def test_errors_keep_what_they_say(error: Any) -> None:
+    back = error_from_record(json.loads(json.dumps(error_record(error))))
+    assert (back.kind, back.exit_code, back.message, back.hint) == (
+        error.kind,
+        error.exit_code,
+        error.message,
+        error.hint,
+    )
+
+
+@pytest.mark.parametrize("record", [{}, {"exit_code": "ten"}, {"message": None, "hint": 3}])
+def test_damaged_error_records_still_give_an_error(record: dict[str, Any]) -> None:
+    error = error_from_record(record)
+    assert error.message
+    assert error.hint
+    assert isinstance(error.exit_code, int)
+
+
+HANDSHAKE = Handshake("tcp://127.0.0.1:5", "a" * 40, "b" * 40, "c" * 40, os.getpid(), "0.1.0", "ex4d/1")
+
+
+def test_handshake_is_the_users_alone(tmp_path: Path) -> None:
+    write_handshake(tmp_path, HANDSHAKE)
+    assert read_handshake(tmp_path) == HANDSHAKE
+    if sys.platform != "win32":
+        assert stat.S_IMODE((tmp_path / "backend.json").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["backend.json"]
+
+
+def test_a_handshake_is_taken_back_by_its_owner_only(tmp_path: Path) -> None:
+    write_handshake(tmp_path, HANDSHAKE)
+    remove_handshake(tmp_path, HANDSHAKE.pid + 1)
+    assert read_handshake(tmp_path) is not None
+    remove_handshake(tmp_path, HANDSHAKE.pid)
+    assert read_handshake(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "ex4d-backend"}', '{"format": "other"}', "\0"])
+def test_a_damaged_handshake_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "backend.json").write_text(text, encoding="utf-8")
+    assert read_handshake(tmp_path) is None
+
+
+def test_handshake_in_no_folder_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(TransientError) as caught:
+        write_handshake(tmp_path / "missing", HANDSHAKE)
+    assert "runtime-dir" in caught.value.hint
+
+
+def test_the_runtime_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path))
+    assert default_runtime_dir() == tmp_path
+    monkeypatch.delenv("EX4D_RUNTIME_DIR")
+    assert default_runtime_dir().name in ("ex4d", "run")

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender camera <-> trajectory: exactly what Blender renders, as K and E per frame.
+
+Pixel edges are at integers, K in pixels of the scene's render size; E maps the shot world to OpenCV camera axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+import bpy
+import numpy as np
+from ex4d.camera import Trajectory
+from ex4d.protocol.errors import BadInputError
+from numpy.typing import NDArray
+
+from . import axes
+from .fcurves import animate, remove_fcurves
+
+Array = NDArray[np.float64]
+
+#: Sensor width in mm of cameras made here; only the ratio to the focal length has a meaning.
+SENSOR_WIDTH = 36.0
+#: A channel that changes by less than this is still: float32 round-off of poses and lens.
+STILL = 1e-7
+POSE_PATHS = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale")
+LENS_PATHS = ("lens", "shift_x", "shift_y")
+
+
+@dataclass(frozen=True)
+class SampledCamera:
+    """A trajectory and what the artist should know about it.
+
+    Attributes:
+        trajectory: K, E per frame.
+        notes: whole sentences.
+    """
+
+    trajectory: Trajectory
+    notes: tuple[str, ...]
+
+
+def scene_fps(scene: bpy.types.Scene) -> Fraction:
+    """Frames per second as a fraction: 24 / 1.001 is 24000/1001."""
+    # fps_base is a float32; all bases in use are short fractions.
+    base = Fraction(scene.render.fps_base).limit_denominator(10000)
+    return Fraction(scene.render.fps) / base
+
+
+def render_size(scene: bpy.types.Scene) -> tuple[int, int]:
+    """(width, height) in pixels that the scene renders at, with its percentage."""
+    render = scene.render
+    percentage = render.resolution_percentage
+    return render.resolution_x * percentage // 100, render.resolution_y * percentage // 100
+
+
+def intrinsics(data: bpy.types.Camera, scene: bpy.types.Scene) -> Array:
+    """K (3, 3) float64 in pixels of a perspective camera at the scene's render size and pixel aspect."""
+    width, height = render_size(scene)
+    aspect_x, aspect_y = scene.render.pixel_aspect_x, scene.render.pixel_aspect_y
+    ratio = aspect_y / aspect_x
+    fit = data.sensor_fit
+    if fit == "AUTO":
+        fit = "HORIZONTAL" if aspect_x * width >= aspect_y * height else "VERTICAL"
+        # Blender takes the sensor's width for both directions here.
+        sensor = data.sensor_width
+    else:
+        sensor = data.sensor_width if fit == "HORIZONTAL" else data.sensor_height
+    view = width if fit == "HORIZONTAL" else ratio * height
+    fx = data.lens / sensor * view
+    return np.array(
+        [
+            [fx, 0.0, width / 2 - data.shift_x * view],
+            [0.0, fx / ratio, height / 2 + data.shift_y * view / ratio],
+            [0.0, 0.0, 1.0],
+        ]
+    )
+
+
+@contextmanager
+def keeping_frame(scene: bpy.types.Scene) -> Iterator[None]:
+    """Put the scene's frame, subframe and active camera back afterwards."""
+    frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
+    try:
+        yield
+    finally:
+        scene.frame_set(frame, subframe=subframe)
+        # frame_set takes the camera of the last marker, which need not be the one that was chosen.
+        scene.camera = camera
+
+
+def _evaluated(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Object | None:
+    for layer in scene.view_layers:
+        depsgraph = layer.depsgraph
+        if depsgraph is not None:
+            evaluated = obj.evaluated_get(depsgraph)
+            if evaluated.is_evaluated:
+                return evaluated
+    return None
+
+
+def _camera_at(scene: bpy.types.Scene, chosen: bpy.types.Object | None, frame: int) -> bpy.types.Object:
+    camera = chosen or scene.camera
+    if camera is None:
+        raise BadInputError(
+            f"The scene has no active camera at frame {frame}.", "Choose a camera, or make one the scene's active camera."
+        )
+    evaluated = _evaluated(scene, camera)
+    if evaluated is None:
+        raise BadInputError(
+            f"The camera «{camera.name}» is switched off in the scene, so it does not move.",
+            "Enable it and its collection in the viewport.",
+        )
+    if evaluated.type != "CAMERA" or evaluated.data.type != "PERSP":
+        kind = evaluated.data.type.lower() if evaluated.type == "CAMERA" else evaluated.type.lower()
+        raise BadInputError(
+            f"«{camera.name}» is not a perspective camera but of type {kind}.",
+            "Set its lens type to Perspective, or choose another camera.",
+        )
+    return evaluated
+
+
+def _notes(scene: bpy.types.Scene, cameras: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    if scene.render.use_border:
+        notes.append("The scene renders only a region of the picture; the take covers the whole picture.")
+    if scene.render.use_multiview:
+        notes.append("The scene renders in stereo; the take is that of the camera itself.")
+    cuts = sum(a != b for a, b in zip(cameras, cameras[1:], strict=False))
+    if cuts:
+        notes.append(f"The active camera changes {cuts} times within the frames, so the take has cuts.")
+    return tuple(notes)
+
+
+def sample_camera(
+    scene: bpy.types.Scene,
+    frames: Sequence[int],
+    *,
+    root: bpy.types.Object | None,
+    camera: bpy.types.Object | None,
+    frame_numbers: Sequence[int] | None = None,
+) -> SampledCamera:
+    """The evaluated camera at each scene frame: parents, constraints, drivers and F-curve modifiers included.
+
+    The scene's frame, subframe and active camera are put back.
+
+    Args:
+        frames: scene frames.
+        root: the shot's root, whose space the poses are given in; None: Blender's world, stood as a new root stands.
+        camera: the camera; None: the scene's active camera, as markers switch it.
+        frame_numbers: the plate's number of each frame; None: the scene frames themselves.
+
+    Raises:
+        BadInputError: there is no camera, it is not a perspective one, it or the root is scaled so that no pinhole
+            camera shows the same.
+    """
+    width, height = render_size(scene)
+    K, E, near, names = [], [], [], []
+    with keeping_frame(scene):
+        for frame in frames:
+            scene.frame_set(frame)
+            evaluated = _camera_at(scene, camera, frame)
+            root_world = axes.SHOT_TO_BLENDER
+            if root is not None:
+                root_world = axes.to_array((_evaluated(scene, root) or root).matrix_world)
+            pose, scale = axes.camera_extrinsics(
+                axes.to_array(evaluated.matrix_world), evaluated.name, root_world, root.name if root else ""
+            )
+            K.append(intrinsics(evaluated.data, scene))
+            E.append(pose)
+            near.append(evaluated.data.clip_start / scale)
+            names.append(evaluated.name)
+    trajectory = Trajectory(
+        np.array(K),
+        np.array(E),
+        width,
+        height,
+        # The far clip distance is a matter of the viewport: it must not cut the backdrop off.
+        near=np.array(near),
+        frame_numbers=tuple(frames if frame_numbers is None else frame_numbers),
+        fps=scene_fps(scene),
+    )
+    return SampledCamera(trajectory, _notes(scene, names))
+
+
+def sample_trajectory(
+    scene: bpy.types.Scene,
+    frames: Sequence[int],
+    *,
+    root: bpy.types.Object | None,
+    camera: bpy.types.Object | None,
+    frame_numbers: Sequence[int] | None = None,
+) -> Trajectory:
+    """``sample_camera`` without its notes."""
+    return sample_camera(scene, frames, root=root, camera=camera, frame_numbers=frame_numbers).trajectory
+
+
+def euler_angles(rotations: Array) -> Array:
+    """Rotations (N, 3, 3) -> XYZ Euler angles (N, 3) in radians, as Blender's (Rz·Ry·Rx), without jumps."""
+    y = np.arcsin(np.clip(-rotations[:, 2, 0], -1, 1))
+    x = np.arctan2(rotations[:, 2, 1], rotations[:, 2, 2])
+    z = np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0])
+    # Looking straight along the middle axis the outer two turn about one line: all goes to the first.
+    locked = np.hypot(rotations[:, 2, 1], rotations[:, 2, 2]) < 1e-9
+    x[locked] = np.arctan2(-rotations[locked, 1, 2], rotations[locked, 1, 1])
+    z[locked] = 0.0
+    first = np.stack([x, y, z], axis=-1)
+    # Each rotation has two sets of angles; follow the one that is nearer to the frame before.
+    second = np.stack([x + np.pi, np.pi - y, z + np.pi], axis=-1)
+    out = np.empty_like(first)
+    previous = first[0]
+    for i in range(len(first)):
+        options = [_near(angles[i], previous) for angles in (first, second)]
+        out[i] = previous = min(options, key=lambda angles: float(abs(angles - previous).sum()))
+    return out
+
+
+def _near(angles: Array, reference: Array) -> Array:
+    return angles - 2 * np.pi * np.round((angles - reference) / (2 * np.pi))
+
+
+def lens_channels(K: Array, width: int, height: int) -> dict[str, Array]:
+    """K (N, 3, 3) -> ``lens`` in mm and shifts (N,) of a camera of ``SENSOR_WIDTH`` with horizontal fit."""
+    ratio = K[:, 0, 0] / K[:, 1, 1]
+    return {
+        "lens": K[:, 0, 0] * SENSOR_WIDTH / width,
+        "shift_x": (width / 2 - K[:, 0, 2]) / width,
+        "shift_y": (K[:, 1, 2] - height / 2) * ratio / width,
+    }
+
+
+def set_horizontal_fit(data: bpy.types.Camera) -> None:
+    """The kind of camera that ``lens_channels`` describes."""
+    data.type = "PERSP"
+    data.sensor_fit = "HORIZONTAL"
+    data.sensor_width = SENSOR_WIDTH
+    data.lens_unit = "MILLIMETERS"
+
+
+def set_clip_distances(data: bpy.types.Camera, near: float, far: float) -> None:
+    """Clip distances in Blender units; an infinite ``far`` becomes a million times the near one."""
+    data.clip_start = max(near, 1e-6)
+    data.clip_end = far if np.isfinite(far) else data.clip_start * 1e6
+
+
+def write_poses(obj: bpy.types.Object, poses: Array, frames: Sequence[int]) -> None:
+    """Give an object the local matrices (N, 4, 4) at those frames: linear keys where it moves, values where not.
+
+    The former animation of its transform goes.
+    """
+    remove_fcurves(obj, POSE_PATHS)
+    obj.rotation_mode = "XYZ"
+    obj.scale = (1, 1, 1)
+    angles = euler_angles(poses[:, :3, :3])
+    for axis in range(3):
+        animate(obj, "location", axis, frames, poses[:, axis, 3], tolerance=STILL)
+        animate(obj, "rotation_euler", axis, frames, angles[:, axis], tolerance=STILL)
+
+
+def write_lens(data: bpy.types.Camera, trajectory: Trajectory, frames: Sequence[int]) -> None:
+    """Give a camera the trajectory's focal length and principal point: keys only where they change."""
+    remove_fcurves(data, LENS_PATHS)
+    set_horizontal_fit(data)
+    for path, values in lens_channels(trajectory.K, trajectory.width, trajectory.height).items():
+        tolerance = STILL * SENSOR_WIDTH if path == "lens" else STILL
+        animate(data, path, None, frames, values, tolerance=tolerance)
+
+
+def apply_trajectory(camera: bpy.types.Object, trajectory: Trajectory, *, frames: Sequence[int]) -> None:
+    """Make a camera, a child of its shot's root (or Blender's world standing as one), follow a trajectory.
+
+    What does not change gets no keys; the rest one linear key per frame. The scene's resolution and pixel aspect are
+    the caller's: they must have the trajectory's aspect.
+
+    Args:
+        frames: (T,) scene frame of each camera, rising.
+    """
+    write_poses(camera, axes.camera_poses(trajectory.E), frames)
+    write_lens(camera.data, trajectory, frames)

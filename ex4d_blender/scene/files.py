@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that Blender's data points to: how their paths are stored, and the numbered files of a sequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+from ex4d.protocol.errors import BadInputError
+
+_LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
+
+
+def stored_path(path: Path) -> str:
+    """A path as it goes into a .blend: relative to it where the file is saved and the user's preference says so."""
+    text = str(path)
+    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+        try:
+            return bpy.path.relpath(text)
+        except ValueError:
+            # Another drive on Windows.
+            return text
+    return text
+
+
+def absolute_path(stored: str) -> Path:
+    """The path that a stored one means."""
+    return Path(bpy.path.abspath(stored))
+
+
+def split_number(name: str) -> tuple[str, int, int, str] | None:
+    """A file's name -> (before the frame number, number, its digits, after it): the last run of digits of the stem."""
+    path = Path(name)
+    found = _LAST_NUMBER.fullmatch(path.stem)
+    if found is None:
+        return None
+    return found["head"], int(found["number"]), len(found["number"]), found["tail"] + path.suffix
+
+
+def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path]:
+    """The picture of each frame number in a folder that holds one PNG sequence.
+
+    Args:
+        what: how the sequence is called in an error, «The take's mask».
+
+    Raises:
+        BadInputError: pictures are missing.
+    """
+    by_number: dict[int, Path] = {}
+    if folder.is_dir():
+        for path in folder.iterdir():
+            parts = split_number(path.name)
+            if parts is not None and path.suffix.lower() == ".png":
+                by_number[parts[1]] = path
+    missing = [number for number in numbers if number not in by_number]
+    if missing:
+        raise BadInputError(
+            f"{what} lacks {len(missing)} of {len(numbers)} pictures in {folder}, the first is frame {missing[0]}.",
+            "Make it again, or put its folder back where it was.",
+        )
+    return [by_number[number] for number in numbers]
+
+
+def check_consecutive(numbers: Sequence[int], what: str) -> None:
+    """Raise BadInputError unless the frame numbers rise by one: Blender cannot show a sequence with gaps."""
+    if not numbers or list(numbers) != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise BadInputError(f"{what} has gaps in its frame numbers.", "Choose a range of frames without gaps.")
+
+
+def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
+    """An image datablock of its own for a sequence of files; ``is_data``: no colour space is applied (masks)."""
+    image = bpy.data.images.load(stored_path(first), check_existing=False)
+    image.name = name
+    image.source = "SEQUENCE"
+    image.alpha_mode = "NONE"
+    if is_data:
+        image.colorspace_settings.is_data = True
+    else:
+        _set_srgb(image.colorspace_settings)
+    return image
+
+
+def _set_srgb(settings: bpy.types.ColorManagedInputColorspaceSettings) -> None:
+    # A studio's own OCIO config may lack the name; what its role for 8-bit files gave is right then.
+    if "sRGB" in settings.bl_rna.properties["name"].enum_items:
+        settings.name = "sRGB"
+
+
+def show_sequence(user: bpy.types.ImageUser, *, first_number: int, count: int, first_frame: int) -> None:
+    """Show file number ``first_number + i`` at scene frame ``first_frame + i``; the ends hold."""
+    user.frame_duration = count
+    user.frame_start = first_frame
+    # Blender shows file number (scene frame - frame_start + 1 + offset).
+    user.frame_offset = first_number - 1
+    user.use_cyclic = False
+    user.use_auto_refresh = True

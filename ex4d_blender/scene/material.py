@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mesh's material: the plate's pictures as light, holes transparent or in one colour.
+
+Emission only, so that under the Standard view each pixel of the plate comes out as it went in, in EEVEE and Cycles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+
+from .files import absolute_path, load_sequence, numbered_files, show_sequence, split_number
+from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
+
+COLOR_NODE = "EX-4D Plate"
+VALID_NODE = "EX-4D Validity"
+HOLE_NODE = "EX-4D Hole"
+CLEAR_NODE = "EX-4D Clear"
+MIX_NODE = "EX-4D Mix"
+#: Holes are seen as such at once; no footage has this colour in large areas.
+DEFAULT_HOLE_COLOR = (1.0, 0.0, 1.0)
+
+
+def _texture(
+    nodes: bpy.types.Nodes, links: bpy.types.NodeLinks, name: str, image: bpy.types.Image, uv: str, place: float
+) -> bpy.types.ShaderNodeTexImage:
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.name = texture.label = name
+    texture.image = image
+    texture.extension = "EXTEND"
+    texture.location = (-500, place)
+    coordinates = nodes.new("ShaderNodeUVMap")
+    coordinates.uv_map = uv
+    coordinates.location = (-700, place)
+    links.new(coordinates.outputs["UV"], texture.inputs["Vector"])
+    return texture
+
+
+def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> bpy.types.Material:
+    """A new material that shows the plate's first picture at scene frame ``first_frame``; holes are transparent.
+
+    Raises:
+        BadInputError: pictures are missing.
+    """
+    colors = numbered_files(viewport.color, viewport.numbers, "The plate")
+    valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        # Blender 5 makes the tree itself and will drop the switch.
+        material.use_nodes = True
+    # Holes are either there or not: nothing needs blending or sorting.
+    material.surface_render_method = "DITHERED"
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes.clear()
+    plate = _texture(nodes, links, COLOR_NODE, load_sequence(colors[0], f"{name} Plate", is_data=False), PLATE_UV, 300)
+    plate.interpolation = "Linear"
+    mask = _texture(nodes, links, VALID_NODE, load_sequence(valid[0], f"{name} Validity", is_data=True), VALIDITY_UV, 0)
+    mask.interpolation = "Closest"
+    emission = nodes.new("ShaderNodeEmission")
+    emission.location = (-200, 300)
+    hole = nodes.new("ShaderNodeEmission")
+    hole.name = hole.label = HOLE_NODE
+    hole.location = (-200, -200)
+    clear = nodes.new("ShaderNodeBsdfTransparent")
+    clear.name = clear.label = CLEAR_NODE
+    clear.location = (-200, -400)
+    mix = nodes.new("ShaderNodeMixShader")
+    mix.name = MIX_NODE
+    output = nodes.new("ShaderNodeOutputMaterial")
+    output.location = (200, 0)
+    links.new(plate.outputs["Color"], emission.inputs["Color"])
+    links.new(mask.outputs["Color"], mix.inputs["Fac"])
+    links.new(emission.outputs["Emission"], mix.inputs[2])
+    links.new(mix.outputs["Shader"], output.inputs["Surface"])
+    retime(material, viewport.numbers, first_frame)
+    set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
+    return material
+
+
+def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: int) -> None:
+    """Show the plate's picture number ``numbers[0]`` at scene frame ``first_frame``."""
+    for name in (COLOR_NODE, VALID_NODE):
+        user = material.node_tree.nodes[name].image_user
+        show_sequence(user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
+
+
+def set_hole_style(material: bpy.types.Material, *, transparent: bool, color: Sequence[float]) -> None:
+    """What is seen where the plate showed nothing: what lies behind, or one colour (scene-linear RGB)."""
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes[HOLE_NODE].inputs["Color"].default_value = (*color[:3], 1.0)
+    source = nodes[CLEAR_NODE].outputs["BSDF"] if transparent else nodes[HOLE_NODE].outputs["Emission"]
+    links.new(source, nodes[MIX_NODE].inputs[1])
+
+
+def hole_style(material: bpy.types.Material) -> tuple[bool, tuple[float, float, float]]:
+    """(transparent, colour) as ``set_hole_style`` takes them."""
+    nodes = material.node_tree.nodes
+    links = nodes[MIX_NODE].inputs[1].links
+    transparent = bool(links) and links[0].from_node.name == CLEAR_NODE
+    red, green, blue = tuple(nodes[HOLE_NODE].inputs["Color"].default_value)[:3]
+    return transparent, (red, green, blue)
+
+
+def is_ours(material: bpy.types.Material | None) -> bool:
+    """Whether a material is one of ``build_material`` with its nodes still there."""
+    if material is None or material.node_tree is None:
+        return False
+    return all(name in material.node_tree.nodes for name in (COLOR_NODE, VALID_NODE, HOLE_NODE, CLEAR_NODE, MIX_NODE))
+
+
+def point_to(material: bpy.types.Material, viewport: ViewportFolder) -> None:
+    """Load the pictures of another folder into the material's images.
+
+    Raises:
+        BadInputError: pictures are missing.
+    """
+    colors = numbered_files(viewport.color, viewport.numbers, "The plate")
+    valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
+    for name, first in ((COLOR_NODE, colors[0]), (VALID_NODE, valid[0])):
+        node = material.node_tree.nodes[name]
+        old = node.image
+        replacement = load_sequence(first, old.name if old else name, is_data=name == VALID_NODE)
+        if old is not None:
+            title = old.name
+            old.user_remap(replacement)
+            bpy.data.images.remove(old)
+            replacement.name = title
+        node.image = replacement
+
+
+def picture_paths(material: bpy.types.Material) -> list[Path]:
+    """All files that the material's two sequences need."""
+    paths = []
+    for name in (COLOR_NODE, VALID_NODE):
+        node = material.node_tree.nodes.get(name)
+        if node is None or node.image is None:
+            continue
+        first = absolute_path(node.image.filepath)
+        parts = split_number(first.name)
+        if parts is None:
+            continue
+        head, _, digits, tail = parts
+        start = node.image_user.frame_offset + 1
+        numbers = range(start, start + node.image_user.frame_duration)
+        paths += [first.with_name(f"{head}{number:0{digits}d}{tail}") for number in numbers]
+    return paths
+
+
+def remove_material(material: bpy.types.Material) -> None:
+    """Delete a material and the images that only it used."""
+    images = {node.image for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeTexImage" and node.image}
+    bpy.data.materials.remove(material)
+    for image in images:
+        if image.users == 0:
+            bpy.data.images.remove(image)

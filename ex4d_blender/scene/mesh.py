@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The animated depth-watertight mesh: an ordinary mesh with a Mesh Cache modifier that plays a PC2 file.
+
+It needs no handler and no add-on to play or to render. Vertices are in the shot world (OpenCV axes); see ``axes``.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from ex4d.protocol.errors import BadInputError
+from numpy.typing import NDArray
+
+from .files import absolute_path, check_consecutive, stored_path
+
+VIEWPORT_FILE = "viewport.json"
+VIEWPORT_FORMAT = "ex4d-viewport"
+VIEWPORT_VERSION = 1
+PC2_FILE = "mesh.pc2"
+PC2_MAGIC = b"POINTCACHE2\0"
+PC2_HEADER = struct.Struct("<12siiffi")
+#: UV map of the plate's pictures, and that of the picture with one pixel per quad.
+PLATE_UV = "UVMap"
+VALIDITY_UV = "Validity"
+MODIFIER = "EX-4D Mesh Cache"
+
+
+@dataclass(frozen=True)
+class ViewportFolder:
+    """What a viewport folder says about itself.
+
+    Attributes:
+        folder: where it is.
+        grid: (width, height) of the vertex grid.
+        plate: (width, height) of the plate in pixels.
+        vertices, quads, triangles: how many.
+        numbers: the plate's frame numbers, rising by one.
+        fps: frames per second.
+        color, valid: the folders of the pictures.
+    """
+
+    folder: Path
+    grid: tuple[int, int]
+    plate: tuple[int, int]
+    vertices: int
+    quads: int
+    triangles: int
+    numbers: tuple[int, ...]
+    fps: Fraction
+    color: Path
+    valid: Path
+
+    @property
+    def pc2(self) -> Path:
+        """The point cache."""
+        return self.folder / PC2_FILE
+
+
+def _damaged(path: Path, problem: str) -> BadInputError:
+    return BadInputError(f"{path} {problem}.", "Reconstruct the shot again.")
+
+
+def read_viewport(folder: Path) -> ViewportFolder:
+    """Read a folder's ``viewport.json``.
+
+    Raises:
+        BadInputError: it is missing, of another version or lacks something.
+    """
+    path = folder / VIEWPORT_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise BadInputError(
+            f"There is no reconstructed mesh in {folder}.", "Reconstruct the shot, or choose the folder it was moved to."
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise _damaged(path, "is damaged") from None
+    if not isinstance(record, dict) or record.get("format") != VIEWPORT_FORMAT:
+        raise _damaged(path, "does not describe a mesh")
+    if record.get("version") != VIEWPORT_VERSION:
+        raise BadInputError(
+            f"{path} is of version {record.get('version')}, not {VIEWPORT_VERSION}.",
+            "Update EX-4D, or reconstruct the shot again.",
+        )
+    try:
+        viewport = ViewportFolder(
+            folder=folder,
+            grid=(int(record["grid"][0]), int(record["grid"][1])),
+            plate=(int(record["plate"][0]), int(record["plate"][1])),
+            vertices=int(record["vertices"]),
+            quads=int(record["quads"]),
+            triangles=int(record["triangles"]),
+            numbers=tuple(int(number) for number in record["numbers"]),
+            fps=Fraction(record["fps"]),
+            # resolve: «..» in a path survives neither a link nor Blender's relative paths.
+            color=(folder / record["color"]).resolve(),
+            valid=folder / record["valid"],
+        )
+    except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
+        raise _damaged(path, "lacks a value") from None
+    check_consecutive(viewport.numbers, "The reconstructed mesh")
+    return viewport
+
+
+def check_point_cache(path: Path, vertices: int, frames: int) -> None:
+    """Check a PC2 file against the mesh it is for; Blender itself would silently show a still mesh.
+
+    Raises:
+        BadInputError: it is missing, no PC2 file, for another mesh or cut short.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(PC2_HEADER.size)
+    except OSError as error:
+        raise BadInputError(
+            f"The mesh's point cache {path} cannot be read: {error.strerror or error}.",
+            "Relink the shot to the folder it was moved to, or reconstruct it.",
+        ) from None
+    if len(head) < PC2_HEADER.size or not head.startswith(PC2_MAGIC):
+        raise _damaged(path, "is not a PC2 point cache")
+    _, version, points, _, _, samples = PC2_HEADER.unpack(head)
+    if version != 1 or points != vertices or samples != frames:
+        raise _damaged(path, f"holds {points} points and {samples} frames, the mesh has {vertices} and {frames}")
+    expected = PC2_HEADER.size + 12 * points * samples
+    if size != expected:
+        raise _damaged(path, f"has {size} bytes, not {expected}: it was cut short")
+
+
+def _array(folder: Path, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
+    """A saved array of that type and shape; None in the shape: any length."""
+    path = folder / f"{name}.npy"
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        raise _damaged(path, "is missing or damaged") from None
+    fits = len(values.shape) == len(shape) and all(b in (None, a) for a, b in zip(values.shape, shape, strict=True))
+    if values.dtype != dtype or not fits:
+        raise _damaged(path, f"has shape {values.shape} of {values.dtype}, which does not fit the mesh")
+    return np.ascontiguousarray(values)
+
+
+def _check_indices(path: Path, values: NDArray[np.int32], limit: int) -> None:
+    # Blender crashes on an index that points outside.
+    if values.size and (values.min() < 0 or values.max() >= limit):
+        raise _damaged(path, "points to what is not there")
+
+
+def _validity_uv(grid: tuple[int, int], triangles: int) -> NDArray[np.float32]:
+    """(loops, 2): each quad at its own texel's centre, skirt and cap at one of the last row, which is never valid."""
+    width, height = grid
+    columns = (np.arange(width - 1, dtype=np.float32) + np.float32(0.5)) / np.float32(width - 1)
+    rows = np.float32(1) - (np.arange(height - 1, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
+    out = np.empty((4 * (width - 1) * (height - 1) + 3 * triangles, 2), np.float32)
+    quads = out[: 4 * (width - 1) * (height - 1)].reshape(height - 1, width - 1, 4, 2)
+    quads[..., 0] = columns[None, :, None]
+    quads[..., 1] = rows[:, None, None]
+    out[quads.size // 2 :] = (columns[0], np.float32(0.5 / height))
+    return out
+
+
+def build_mesh(viewport: ViewportFolder, name: str) -> bpy.types.Mesh:
+    """The mesh datablock of a viewport folder, in the pose of its first frame.
+
+    All arrays, edges too, go in as they are: Blender calculates nothing.
+
+    Raises:
+        BadInputError: a file is missing, damaged or does not fit the others.
+    """
+    folder, count = viewport.folder, viewport.vertices
+    width, height = viewport.grid
+    if viewport.quads != (width - 1) * (height - 1):
+        raise _damaged(folder / VIEWPORT_FILE, "has a grid that does not fit its faces")
+    quads = _array(folder, "quads", np.int32, (viewport.quads, 4))
+    triangles = _array(folder, "triangles", np.int32, (viewport.triangles, 3))
+    loops = quads.size + triangles.size
+    loop_edges = _array(folder, "loop_edges", np.int32, (loops,))
+    uv = _array(folder, "uv", np.float32, (count, 2))
+    edges = _array(folder, "edges", np.int32, (None, 2))
+    for part, values, limit in (
+        ("quads", quads, count),
+        ("triangles", triangles, count),
+        ("edges", edges, count),
+        ("loop_edges", loop_edges, len(edges)),
+    ):
+        _check_indices(folder / f"{part}.npy", values, limit)
+    check_point_cache(viewport.pc2, count, len(viewport.numbers))
+
+    # Blender splits a quad between its first and third corner, the backend between bottom left and top right: with
+    # bottom left as the first corner both show the same two triangles.
+    quads = np.roll(quads, -1, axis=1)
+    loop_edges[: quads.size] = np.roll(loop_edges[: quads.size].reshape(-1, 4), -1, axis=1).ravel()
+    corners = np.concatenate([quads.ravel(), triangles.ravel()])
+    starts = np.concatenate(
+        [
+            np.arange(len(quads), dtype=np.int32) * 4,
+            np.int32(quads.size) + np.arange(len(triangles), dtype=np.int32) * 3,
+        ]
+    )
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(count)
+    mesh.edges.add(len(edges))
+    mesh.loops.add(loops)
+    mesh.polygons.add(len(starts))
+    mesh.polygons.foreach_set("loop_start", starts)
+    first = np.fromfile(viewport.pc2, "<f4", 3 * count, offset=PC2_HEADER.size)
+    for attribute, key, values in (
+        ("position", "vector", first),
+        (".edge_verts", "value", edges),
+        (".corner_vert", "value", corners),
+        (".corner_edge", "value", loop_edges),
+    ):
+        mesh.attributes[attribute].data.foreach_set(key, values.ravel())
+    plate_uv = uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)
+    for layer, coordinates in (
+        (PLATE_UV, plate_uv[corners]),
+        (VALIDITY_UV, _validity_uv(viewport.grid, len(triangles))),
+    ):
+        # The attribute itself and not uv_layers.new(), which would fill it with a default map first.
+        attribute = mesh.attributes.new(layer, "FLOAT2", "CORNER")
+        attribute.data.foreach_set("vector", coordinates.ravel())
+    mesh.uv_layers[PLATE_UV].active_render = True
+    mesh.uv_layers.active = mesh.uv_layers[PLATE_UV]
+    # Flat: the surface emits, and Blender need not average normals over the vertices at each frame.
+    mesh.shade_flat()
+    mesh.update()
+    return mesh
+
+
+def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: int) -> bpy.types.MeshCacheModifier:
+    """Give an object the Mesh Cache modifier that shows the folder's first frame at scene frame ``first_frame``.
+
+    A modifier of a former import is taken over; others stay.
+    """
+    modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "MESH_CACHE")
+    modifier.cache_format = "PC2"
+    modifier.filepath = stored_path(viewport.pc2)
+    modifier.time_mode = "FRAME"
+    modifier.play_mode = "SCENE"
+    modifier.interpolation = "LINEAR"
+    modifier.frame_start = first_frame
+    modifier.frame_scale = 1.0
+    return modifier
+
+
+def build_mesh_object(folder: Path, name: str, *, first_frame: int | None = None) -> bpy.types.Object:
+    """A new mesh object with its point cache, in no collection and without a material.
+
+    Args:
+        folder: the viewport folder.
+        first_frame: the scene frame of the plate's first picture; None: the plate's own number.
+
+    Raises:
+        BadInputError: see ``read_viewport``, ``build_mesh``.
+    """
+    viewport = read_viewport(folder)
+    obj = bpy.data.objects.new(name, build_mesh(viewport, name))
+    attach_cache(obj, viewport, viewport.numbers[0] if first_frame is None else first_frame)
+    return obj
+
+
+def cache_path(obj: bpy.types.Object) -> Path | None:
+    """The point cache that an object's modifier plays."""
+    modifier = obj.modifiers.get(MODIFIER)
+    return absolute_path(modifier.filepath) if modifier is not None else None
+
+
+@dataclass(frozen=True)
+class ViewportMemory:
+    """What a viewport mesh takes, in bytes.
+
+    Attributes:
+        ram: in Blender's memory while it plays.
+        gpu: in the graphics card's, without the textures.
+        disk: the point cache and the validity pictures at most.
+    """
+
+    ram: int
+    gpu: int
+    disk: int
+
+
+def viewport_memory(grid: tuple[int, int], frames: int) -> ViewportMemory:
+    """Estimate the memory of a mesh with a (width, height) vertex grid; the number of frames counts on disk only."""
+    width, height = grid
+    rim = 2 * (width + height) - 4
+    vertices, quads, triangles = width * height + rim, (width - 1) * (height - 1), 3 * rim - 2
+    corners, faces = 4 * quads + 3 * triangles, quads + triangles
+    edges = corners // 2
+    # Positions twice (base and evaluated) and the sample read from the cache; edges; corner vertex and edge, two UV
+    # maps; face offset, flatness, normals.
+    ram = 36 * vertices + 8 * edges + 24 * corners + 17 * faces
+    # Per corner: position, normal, two UV maps; indices of the triangles.
+    gpu = (12 + 4 + 16) * corners + 12 * (2 * quads + triangles)
+    return ViewportMemory(ram, gpu, PC2_HEADER.size + frames * (12 * vertices + quads))

@@ -1,0 +1,454 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A shot in a scene: its root, the mesh, the source camera; and the scene settings that fit its plate.
+
+What belongs to a shot is known by the custom property ``ex4d`` (role, shot folder) on the objects, so it is found
+again in a saved file and after renaming.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from ex4d.camera import Trajectory, read_trajectory
+from ex4d.protocol.errors import BadInputError
+
+from . import axes, camera, material, mesh
+
+#: Custom property of every object that belongs to a shot.
+PROPERTY = "ex4d"
+#: A source camera shows what is nearer than this share of the pivot's distance to nobody.
+NEAR_SHARE = 1e-2
+#: The backdrop lies on the far plane of the source camera; a take camera may be further away from it.
+FAR_FACTOR = 4.0
+
+
+@dataclass(frozen=True)
+class ShotObjects:
+    """The objects of a shot in a scene. Do not keep it across an undo or a file load: look the shot up again.
+
+    Attributes:
+        root: the Empty whose local space is the shot world.
+        mesh: the animated mesh, or None when it was deleted.
+        source_camera: the camera that matches the plate, or None when it was deleted.
+        collection: holds them all.
+        folder: the shot's folder, as in its record.
+        first_frame: the scene frame of the plate's first picture.
+    """
+
+    root: bpy.types.Object
+    mesh: bpy.types.Object | None
+    source_camera: bpy.types.Object | None
+    collection: bpy.types.Collection
+    folder: str
+    first_frame: int
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The shot record it was imported from."""
+        return json.loads(self.root[PROPERTY]["record"])
+
+    @property
+    def numbers(self) -> list[int]:
+        """The plate's frame numbers."""
+        return list(self.record["plate"]["numbers"])
+
+    @property
+    def frames(self) -> range:
+        """The scene frames of the plate's pictures."""
+        return range(self.first_frame, self.first_frame + len(self.numbers))
+
+    def number_at(self, frame: int) -> int:
+        """The plate's frame number that is shown at a scene frame."""
+        return frame - self.first_frame + self.numbers[0]
+
+    def frame_of(self, number: int) -> int:
+        """The scene frame that shows the plate's frame number."""
+        return number - self.numbers[0] + self.first_frame
+
+    def source(self) -> Trajectory:
+        """The source camera of each plate frame, at the plate's size.
+
+        Raises:
+            BadInputError: its file is gone or damaged.
+        """
+        return source_trajectory(self.record)
+
+    @property
+    def takes(self) -> list[bpy.types.Object]:
+        """The take cameras, by name."""
+        found = (obj for obj in self.root.children_recursive if role(obj) == "take" and obj.type == "CAMERA")
+        return sorted(found, key=lambda obj: obj.name)
+
+
+def role(obj: bpy.types.Object) -> str | None:
+    """What an object is to its shot: root, mesh, source, take, rig or pivot; None for any other object."""
+    tag = obj.get(PROPERTY)
+    return tag.get("role") if hasattr(tag, "get") else None
+
+
+def tag(obj: bpy.types.Object, object_role: str, folder: str, **values: Any) -> None:
+    """Mark an object as belonging to a shot."""
+    obj[PROPERTY] = {"role": object_role, "shot": folder, **values}
+
+
+def _roots(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
+    return (obj for obj in scene.objects if role(obj) == "root")
+
+
+def _child(root: bpy.types.Object, wanted: str, kind: str) -> bpy.types.Object | None:
+    return next((obj for obj in root.children if role(obj) == wanted and obj.type == kind), None)
+
+
+def _collect(root: bpy.types.Object) -> ShotObjects:
+    return ShotObjects(
+        root,
+        _child(root, "mesh", "MESH"),
+        _child(root, "source", "CAMERA"),
+        root.users_collection[0],
+        str(root[PROPERTY]["shot"]),
+        int(root[PROPERTY]["first_frame"]),
+    )
+
+
+def find_shots(scene: bpy.types.Scene) -> list[ShotObjects]:
+    """All shots in a scene, in the order of their objects' names."""
+    return [_collect(root) for root in _roots(scene)]
+
+
+def find_shot(scene: bpy.types.Scene, folder: str | None = None) -> ShotObjects | None:
+    """The shot of that folder; without one the shot that the active object belongs to, else the scene's first."""
+    shots = find_shots(scene)
+    if folder is not None:
+        return next((shot for shot in shots if Path(shot.folder) == Path(folder)), None)
+    active = scene.view_layers[0].objects.active if scene.view_layers else None
+    chosen = shot_of(active) if active is not None else None
+    if chosen is not None and any(chosen.root == shot.root for shot in shots):
+        return chosen
+    return shots[0] if shots else None
+
+
+def shot_of(obj: bpy.types.Object) -> ShotObjects | None:
+    """The shot that an object is part of: the one whose root is among its parents."""
+    current: bpy.types.Object | None = obj
+    while current is not None:
+        if role(current) == "root":
+            return _collect(current)
+        current = current.parent
+    return None
+
+
+def source_trajectory(record: Mapping[str, Any]) -> Trajectory:
+    """The source camera of a shot record, one per plate frame, at the plate's size.
+
+    Raises:
+        BadInputError: its file is gone or damaged.
+    """
+    plate = record["plate"]
+    source = read_trajectory(Path(record["source"]))
+    source = source.for_frames(plate["numbers"], Fraction(plate["fps"]), "The source camera")
+    return source.resized(int(plate["width"]), int(plate["height"]))
+
+
+def _check_record(record: Mapping[str, Any]) -> None:
+    try:
+        plate = record["plate"]
+        usable = (
+            isinstance(record["shot"], str)
+            and isinstance(record["viewport"], str)
+            and isinstance(record["source"], str)
+            and Fraction(plate["fps"]) > 0
+            and min(int(plate["width"]), int(plate["height"])) > 0
+            and float(record["pivot"]) > 0
+            and float(record["far"]) > 0
+            and len(plate["numbers"]) > 0
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        usable = False
+    if not usable:
+        raise BadInputError("The shot's record lacks a value.", "Reconstruct the shot again.")
+
+
+def import_shot(
+    scene: bpy.types.Scene, record: Mapping[str, Any], *, first_frame: int | None = None, name: str | None = None
+) -> ShotObjects:
+    """Put a reconstructed shot into a scene, or renew the one of the same folder.
+
+    Renewed are mesh, material and the source camera's animation. The root stays where it was put; take cameras, hole
+    style and whatever the artist added stay as they are. Nothing is changed when an error is raised.
+
+    Args:
+        record: the result of a ``reconstruct`` job.
+        first_frame: the scene frame of the plate's first picture; None: as before, else the plate's own number.
+        name: of the new objects; None: that of the shot's folder.
+
+    Raises:
+        BadInputError: files are missing or damaged.
+    """
+    _check_record(record)
+    folder, numbers = record["shot"], list(record["plate"]["numbers"])
+    viewport = mesh.read_viewport(Path(record["viewport"]))
+    if list(viewport.numbers) != numbers:
+        raise BadInputError("The shot's mesh and its plate have other frame numbers.", "Reconstruct the shot again.")
+    source = source_trajectory(record)
+    former = find_shot(scene, folder)
+    start = first_frame if first_frame is not None else former.first_frame if former else numbers[0]
+    title = name or (former.root.name if former else Path(folder).name)
+    # First all that can fail.
+    mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")
+    try:
+        mesh_material = material.build_material(viewport, f"{title} Plate", first_frame=start)
+    except BadInputError:
+        bpy.data.meshes.remove(mesh_data)
+        raise
+    root = former.root if former else _new_root(scene, title)
+    tag(root, "root", folder, first_frame=start, record=json.dumps(dict(record)))
+    root.empty_display_size = 0.1 * float(record["pivot"])
+    collection = root.users_collection[0]
+    _place_mesh(former, root, collection, mesh_data, mesh_material, f"{title} Mesh")
+    shot = _collect(root)
+    mesh.attach_cache(shot.mesh, viewport, start)
+    _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
+    return _collect(root)
+
+
+def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
+    collection = bpy.data.collections.new(title)
+    scene.collection.children.link(collection)
+    root = bpy.data.objects.new(title, None)
+    root.empty_display_type = "ARROWS"
+    root.rotation_euler = axes.ROOT_ROTATION
+    collection.objects.link(root)
+    return root
+
+
+def _place_mesh(
+    former: ShotObjects | None,
+    root: bpy.types.Object,
+    collection: bpy.types.Collection,
+    data: bpy.types.Mesh,
+    new_material: bpy.types.Material,
+    title: str,
+) -> None:
+    if former is None or former.mesh is None:
+        data.materials.append(new_material)
+        obj = bpy.data.objects.new(title, data)
+        collection.objects.link(obj)
+        axes.parent_plainly(obj, root)
+        # The mesh is a backdrop to look at; a click is meant for a camera.
+        obj.hide_select = True
+        tag(obj, "mesh", root[PROPERTY]["shot"])
+        return
+    obj, old = former.mesh, former.mesh.data
+    old_material = next((item for item in old.materials if material.is_ours(item)), None)
+    if old_material is not None:
+        transparent, color = material.hole_style(old_material)
+        material.set_hole_style(new_material, transparent=transparent, color=color)
+    data.materials.append(new_material)
+    obj.data = data
+    title = old.name
+    if old.users == 0:
+        bpy.data.meshes.remove(old)
+        data.name = title
+    if old_material is not None and old_material.users == 0:
+        title = old_material.name
+        material.remove_material(old_material)
+        new_material.name = title
+    for node in (material.COLOR_NODE, material.VALID_NODE):
+        new_material.node_tree.nodes[node].image.name = f"{new_material.name} {node.rsplit(' ', 1)[1]}"
+
+
+def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, far: float, title: str) -> None:
+    obj = shot.source_camera
+    if obj is None:
+        obj = bpy.data.objects.new(title, bpy.data.cameras.new(title))
+        shot.collection.objects.link(obj)
+        axes.parent_plainly(obj, shot.root)
+        tag(obj, "source", shot.folder)
+        # It must keep matching the plate; takes are made with other cameras.
+        obj.lock_location = obj.lock_rotation = obj.lock_scale = (True, True, True)
+    obj.data.display_size = 0.05 * pivot
+    camera.set_clip_distances(obj.data, NEAR_SHARE * pivot, FAR_FACTOR * far)
+    camera.apply_trajectory(obj, source, frames=list(shot.frames))
+
+
+def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
+    """Let a shot's mesh play from another viewport folder with the same mesh: the shot was moved.
+
+    Raises:
+        BadInputError: the folder lacks files, or is that of another mesh.
+    """
+    viewport = mesh.read_viewport(folder)
+    if viewport.vertices != len(mesh_obj.data.vertices):
+        raise BadInputError(
+            f"{folder} holds a mesh of {viewport.vertices} vertices, not {len(mesh_obj.data.vertices)}.",
+            "Choose the folder of this shot, or import the shot anew.",
+        )
+    mesh.check_point_cache(viewport.pc2, viewport.vertices, len(viewport.numbers))
+    start = int(mesh_obj.modifiers[mesh.MODIFIER].frame_start) if mesh.MODIFIER in mesh_obj.modifiers else None
+    for item in mesh_obj.data.materials:
+        if material.is_ours(item):
+            material.point_to(item, viewport)
+            material.retime(item, viewport.numbers, viewport.numbers[0] if start is None else start)
+    mesh.attach_cache(mesh_obj, viewport, viewport.numbers[0] if start is None else start)
+
+
+def missing_files(mesh_obj: bpy.types.Object) -> list[str]:
+    """The files that a shot's mesh needs to play and that are not there."""
+    paths = [path for path in (mesh.cache_path(mesh_obj),) if path is not None]
+    for item in mesh_obj.data.materials:
+        if material.is_ours(item):
+            paths += material.picture_paths(item)
+    return [str(path) for path in paths if not path.is_file()]
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """One thing of a scene that must fit the plate.
+
+    Attributes:
+        name: as the interface calls it.
+        now, wanted: as text.
+        fits: whether nothing need be done.
+        apply: sets it; returns False when the scene cannot take it.
+    """
+
+    name: str
+    now: str
+    wanted: str
+    fits: bool
+    apply: Callable[[], bool]
+
+
+def _assign(owner: Any, **values: Any) -> Callable[[], bool]:
+    def apply() -> bool:
+        for name, value in values.items():
+            try:
+                setattr(owner, name, value)
+            except TypeError:
+                # The value is not one of the enum's: a studio's own OCIO config without a Standard view.
+                return False
+        return True
+
+    return apply
+
+
+def _fps_text(fps: Fraction) -> str:
+    return str(fps.numerator) if fps.denominator == 1 else f"{float(fps):.3f}"
+
+
+def split_fps(fps: Fraction) -> tuple[int, float]:
+    """Frames per second -> Blender's (fps, fps_base): 24000/1001 is 24 / 1.001."""
+    whole = max(1, math.ceil(fps))
+    return whole, float(Fraction(whole) / fps)
+
+
+def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: int | None) -> list[_Setting]:
+    render, view, plate = scene.render, scene.view_settings, record["plate"]
+    width, height, fps = int(plate["width"]), int(plate["height"]), Fraction(plate["fps"])
+    start = int(plate["numbers"][0]) if first_frame is None else first_frame
+    end = start + len(plate["numbers"]) - 1
+    whole, base = split_fps(fps)
+    size, aspect = (render.resolution_x, render.resolution_y), (render.pixel_aspect_x, render.pixel_aspect_y)
+    looks = (view.view_transform, view.look, view.exposure, view.gamma)
+    now_fps = camera.scene_fps(scene)
+    return [
+        _Setting(
+            "Resolution",
+            f"{size[0]}×{size[1]}",
+            f"{width}×{height}",
+            size == (width, height),
+            _assign(render, resolution_x=width, resolution_y=height),
+        ),
+        _Setting(
+            "Resolution percentage",
+            f"{render.resolution_percentage} %",
+            "100 %",
+            render.resolution_percentage == 100,
+            _assign(render, resolution_percentage=100),
+        ),
+        _Setting(
+            "Pixel aspect",
+            f"{aspect[0]:g}:{aspect[1]:g}",
+            "1:1",
+            aspect == (1.0, 1.0),
+            _assign(render, pixel_aspect_x=1.0, pixel_aspect_y=1.0),
+        ),
+        _Setting(
+            "Frame rate",
+            _fps_text(now_fps),
+            _fps_text(fps),
+            abs(float(now_fps / fps) - 1) < 1e-6,
+            _assign(render, fps=whole, fps_base=base),
+        ),
+        _Setting(
+            "Frame range",
+            f"{scene.frame_start}-{scene.frame_end}",
+            f"{start}-{end}",
+            (scene.frame_start, scene.frame_end) == (start, end),
+            lambda: _set_range(scene, start, end),
+        ),
+        _Setting(
+            "View transform",
+            _look_text(*looks),
+            _look_text("Standard", "None", 0.0, 1.0),
+            view.view_transform == "Standard" and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
+            _assign(view, look="None", view_transform="Standard", exposure=0.0, gamma=1.0),
+        ),
+        _Setting(
+            "Dither", f"{render.dither_intensity:g}", "0", render.dither_intensity == 0, _assign(render, dither_intensity=0.0)
+        ),
+    ]
+
+
+def _look_text(view: str, look: str, exposure: float, gamma: float) -> str:
+    return f"{view}, look {look}, exposure {exposure:g}, gamma {gamma:g}"
+
+
+def _set_range(scene: bpy.types.Scene, start: int, end: int) -> bool:
+    # The start cannot be set beyond the end.
+    scene.frame_end = max(end, scene.frame_start)
+    scene.frame_start = start
+    scene.frame_end = end
+    if not start <= scene.frame_current <= end:
+        scene.frame_set(start)
+    return True
+
+
+def scene_differences(
+    scene: bpy.types.Scene, record: Mapping[str, Any], *, first_frame: int | None = None
+) -> list[str]:
+    """What ``match_scene`` would change, one sentence each; empty when the scene fits the plate."""
+    return [
+        f"{setting.name}: {setting.now} becomes {setting.wanted}."
+        for setting in _settings(scene, record, first_frame)
+        if not setting.fits
+    ]
+
+
+def match_scene(scene: bpy.types.Scene, record: Mapping[str, Any], *, first_frame: int | None = None) -> list[str]:
+    """Give a scene the plate's size, rate and frame range, and colours that come out as they go in.
+
+    Args:
+        first_frame: the scene frame of the plate's first picture; None: the plate's own number.
+
+    Returns:
+        Sentences on what the scene could not take, such as a view transform that its OCIO config lacks.
+    """
+    notes = []
+    for setting in _settings(scene, record, first_frame):
+        if not setting.fits and not setting.apply():
+            notes.append(f"{setting.name} stays {setting.now}: this Blender's colour management has no other.")
+    return notes
+
+
+def pivot_point(record: Mapping[str, Any]) -> np.ndarray:
+    """The point (3,) in source camera coordinates (OpenCV axes) that camera moves turn about."""
+    return np.array([0.0, 0.0, float(record["pivot"])])

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small shots as the backend writes them, made with numpy alone."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ex4d.camera import Trajectory, intrinsics_from_fov, write_json
+from ex4d.camera.transforms import invert_rigid, rigid, rotation_x, rotation_y
+
+
+def write_png(path: Path, pixels: np.ndarray) -> None:
+    """8-bit grey (H, W) or RGB (H, W, 3)."""
+    height, width = pixels.shape[:2]
+    kind = 0 if pixels.ndim == 2 else 2
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    body = zlib.compress(rows.tobytes(), 1)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+
+
+def read_png(path: Path) -> np.ndarray:
+    """8-bit pictures of ``write_png`` and of Blender, (H, W, channels) uint8; filters 0 to 4."""
+    data = path.read_bytes()
+    place, body, width, height, kind = 8, b"", 0, 0, 0
+    while place < len(data):
+        (size,) = struct.unpack(">I", data[place : place + 4])
+        name, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + size]
+        if name == b"IHDR":
+            width, height, depth, kind = struct.unpack(">IIBB", content[:10])
+            assert depth == 8
+        elif name == b"IDAT":
+            body += content
+        place += 12 + size
+    channels = {0: 1, 2: 3, 6: 4}[kind]
+    raw = np.frombuffer(zlib.decompress(body), np.uint8).reshape(height, 1 + width * channels)
+    out = np.zeros((height, width * channels), np.uint8)
+    for y in range(height):
+        line, up = raw[y, 1:].astype(int), out[y - 1].astype(int) if y else np.zeros(width * channels, int)
+        if raw[y, 0] == 0:
+            out[y] = line
+        elif raw[y, 0] == 2:
+            out[y] = line + up & 255
+        else:
+            done = np.zeros(width * channels + channels, int)
+            above = np.concatenate([np.zeros(channels, int), up])
+            for x in range(width * channels):
+                left, top, corner = done[x], up[x], above[x]
+                if raw[y, 0] == 1:
+                    guess = left
+                elif raw[y, 0] == 3:
+                    guess = (left + top) // 2
+                else:
+                    options = [abs(top - corner), abs(left - corner), abs(left + top - 2 * corner)]
+                    guess = (left, top, corner)[int(np.argmin(options))]
+                done[x + channels] = line[x] + guess & 255
+            out[y] = done[channels:]
+    return out.reshape(height, width, channels)
+
+
+def _rim(width: int, height: int) -> np.ndarray:
+    index = np.arange(width * height).reshape(height, width)
+    return np.concatenate([index[0, :-1], index[:-1, -1], index[-1, :0:-1], index[:0:-1, 0]])
+
+
+@dataclass
+class Topology:
+    grid: tuple[int, int]
+    pixels: np.ndarray
+    quads: np.ndarray
+    triangles: np.ndarray
+    edges: np.ndarray
+    loop_edges: np.ndarray
+
+
+def topology(grid: tuple[int, int], plate: tuple[int, int]) -> Topology:
+    width, height = grid
+    columns, rows = np.linspace(0.5, plate[0] - 0.5, width), np.linspace(0.5, plate[1] - 0.5, height)
+    pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    rim = _rim(width, height)
+    ring = np.arange(len(rim)) + width * height
+    centre = np.array(plate) / 2
+    outer = centre + (pixels[rim] - centre) * (1 + 4 / min(grid))
+    index = np.arange(width * height).reshape(height, width)
+    quads = np.stack([index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]], axis=-1).reshape(-1, 4)
+    rim_next, ring_next = np.roll(rim, -1), np.roll(ring, -1)
+    skirt = np.concatenate([np.stack([rim, rim_next, ring], -1), np.stack([ring, rim_next, ring_next], -1)])
+    # A fan closes the ring; the backend's staircase does it without slivers, which matters to no test here.
+    fan = np.stack([np.full(len(ring) - 2, ring[0]), ring[2:], ring[1:-1]], axis=-1)
+    triangles = np.concatenate([skirt, fan])
+    loops = [np.stack([p, np.roll(p, -1, axis=1)], axis=-1).reshape(-1, 2) for p in (quads, triangles)]
+    pairs = np.sort(np.concatenate(loops), axis=1)
+    edges, inverse = np.unique(pairs, axis=0, return_inverse=True)
+    return Topology(
+        grid,
+        np.concatenate([pixels, outer]),
+        quads.astype(np.int32),
+        triangles.astype(np.int32),
+        edges.astype(np.int32),
+        inverse.reshape(-1).astype(np.int32),
+    )
+
+
+def moving_source(K: np.ndarray, size: tuple[int, int], count: int) -> Trajectory:
+    """A hand-held walk: all six degrees of freedom, no two frames alike."""
+    poses = []
+    for i in range(count):
+        s = i / max(count - 1, 1)
+        rotation = rotation_y(0.3 * s) @ rotation_x(0.1 * np.sin(3 * s))
+        roll = 0.05 * np.sin(5 * s)
+        rotation = rotation @ np.array(
+            [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]]
+        )
+        poses.append(rigid(rotation, np.array([0.4 * s, 0.1 * np.sin(4 * s), 0.5 * s])))
+    return Trajectory(K, invert_rigid(np.stack(poses)), *size)
+
+
+def make_shot(
+    folder: Path,
+    *,
+    grid: tuple[int, int] = (24, 16),
+    plate: tuple[int, int] = (48, 32),
+    count: int = 5,
+    first: int = 1001,
+    fps: str = "24",
+    moving: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """A shot folder and its record: a backdrop at z = 6 with a square before it at z = 3 that moves to the right.
+
+    The quads on the square's border are torn (not valid). Pictures are coloured noise.
+    """
+    random = np.random.default_rng(seed)
+    numbers = list(range(first, first + count))
+    topo = topology(grid, plate)
+    width, height = grid
+    K = intrinsics_from_fov(60.0, *plate)
+    source = moving_source(K, plate, count) if moving else Trajectory(K, np.broadcast_to(np.eye(4), (count, 4, 4)), *plate)
+    source = source.numbered(numbers, None)
+    shot = folder / "shot"
+    viewport = shot / "cache" / "viewport-0123"
+    frames = shot / "cache" / "plate-0123" / "frames"
+    viewport.mkdir(parents=True)
+    samples = []
+    rays = np.concatenate([topo.pixels, np.ones((len(topo.pixels), 1))], axis=1) @ np.linalg.inv(K).T
+    for i, number in enumerate(numbers):
+        near = np.zeros((height, width), bool)
+        left = width // 4 + i
+        near[height // 4 : 3 * height // 4, left : left + width // 3] = True
+        z = np.full(len(topo.pixels), 12.0)
+        z[: width * height] = np.where(near, 3.0, 6.0).ravel()
+        cam = rays * z[:, None]
+        pose = invert_rigid(source.E[i])
+        samples.append((cam @ pose[:3, :3].T + pose[:3, 3]).astype("<f4"))
+        corners = np.stack([near[:-1, :-1], near[1:, :-1], near[1:, 1:], near[:-1, 1:]])
+        valid = np.zeros((height, width - 1), np.uint8)
+        valid[:-1] = np.where(corners.all(0) | ~corners.any(0), 255, 0)
+        write_png(viewport / "valid" / f"{number:06d}.png", valid)
+        pixels = random.integers(0, 256, (plate[1], plate[0], 3)).astype(np.uint8)
+        write_png(frames / f"{number:06d}.png", pixels)
+    header = struct.pack("<12siiffi", b"POINTCACHE2\0", 1, len(topo.pixels), float(first), 1.0, count)
+    (viewport / "mesh.pc2").write_bytes(header + np.stack(samples).tobytes())
+    uv = (topo.pixels / np.array(plate)).astype(np.float32)
+    for name in ("quads", "triangles", "edges", "loop_edges"):
+        np.save(viewport / f"{name}.npy", getattr(topo, name))
+    np.save(viewport / "uv.npy", uv)
+    (viewport / "viewport.json").write_text(
+        json.dumps(
+            {
+                "format": "ex4d-viewport",
+                "version": 1,
+                "grid": list(grid),
+                "plate": list(plate),
+                "vertices": len(topo.pixels),
+                "quads": len(topo.quads),
+                "triangles": len(topo.triangles),
+                "numbers": numbers,
+                "fps": fps,
+                "color": "../plate-0123/frames",
+                "valid": "valid",
+            }
+        )
+    )
+    write_json(shot / "source.json", source)
+    return {
+        "shot": str(shot),
+        "plate": {
+            "path": "plate.mp4",
+            "sha256": "0" * 64,
+            "width": plate[0],
+            "height": plate[1],
+            "fps": fps,
+            "numbers": numbers,
+            "bit_depth": 8,
+            "alpha": False,
+            "variable_rate": False,
+        },
+        "depth": {"name": "test", "label": "test", "licence": "", "source_poses_known": moving, "intrinsics_known": True},
+        "pivot": 3.0,
+        "far": 12.0,
+        "source": str(shot / "source.json"),
+        "viewport": str(viewport),
+        "notes": [],
+    }

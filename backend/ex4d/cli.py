@@ -14,17 +14,15 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
-import cv2
-
 from ex4d import __version__
-from ex4d.commands import doctor, generate, recon, render, run, serve
 from ex4d.console import Console, open_console
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, UsageError
 
-COMMANDS = (run, recon, render, generate, doctor, serve)
+COMMANDS = ("run", "recon", "render", "generate", "doctor", "serve")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,13 +32,14 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"`{self.prog} --help` shows what it takes.")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with all commands."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser with all commands, or with ``only`` one: each imports what it works with, and the service's front
+    process must stay small."""
     parser = _Parser(prog="ex4d", description="Re-shoot an ordinary video with a new camera.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"ex4d {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        name = module.__name__.rsplit(".", 1)[1]
+    for name in COMMANDS if only is None else (only,):
+        module = import_module(f"ex4d.commands.{name}")
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(
             name,
@@ -91,7 +90,10 @@ def _out_of_memory() -> ResourceError:
 def _silence_libraries() -> None:
     """What numpy and OpenCV say of single pixels and bytes is for us, with --debug, and not for the user."""
     warnings.simplefilter("ignore")
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if "cv2" in sys.modules:
+        import cv2
+
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def _fail(console: Console, error: Ex4dError, *, debug: bool) -> int:
@@ -107,11 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     console = open_console(as_json="--json" in arguments)
     debug = "--debug" in arguments
-    if not debug:
-        _silence_libraries()
     try:
         with _stoppable():
-            args = build_parser().parse_args(arguments)
+            named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+            args = build_parser(named).parse_args(arguments)
+            if not debug:
+                _silence_libraries()
             args.execute(args, console)
     except Ex4dError as error:
         return _fail(console, error, debug=debug)

@@ -39,7 +39,7 @@ from ex4d.console import JsonConsole, TextConsole
 from ex4d.media.images import read_image
 from ex4d.protocol.errors import BadInputError, UsageError
 
-COMMANDS = ["run", "recon", "render", "generate", "doctor"]
+COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
 STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
 QUICK = ["--raster", "embree", "--json"]
 
@@ -214,7 +214,7 @@ def test_help_of_a_command(ex4d_command: Run, name: str) -> None:
     assert (done.code, done.err) == (0, "")
     assert f"usage: ex4d {name}" in done.out
     assert "--json" in done.out
-    assert ("orbit:30" in done.out) == (name != "doctor")
+    assert ("orbit:30" in done.out) == (name not in ("doctor", "serve"))
     assert "%(" not in done.out
 
 

@@ -83,6 +83,7 @@ class Front:
         self._owners = Owners(settings.parent)
         self._busy_at = self._doctor_at = time.monotonic()
         self._known: dict[str, Any] = {}
+        self._broken: set[str] = set()
         self._stopping = ""
 
     def _open(self, server: tuple[bytes, bytes]) -> zmq.Socket[bytes]:
@@ -271,6 +272,7 @@ class Front:
                 case "failed":
                     self._queue.failed(message.job, dict(message.header))
                 case "ready":
+                    self._broken.discard(lane.name)
                     self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
         lane.insist()
         job, alive = lane.job, lane.ready is not None
@@ -285,14 +287,15 @@ class Front:
             self._begin(lane, entry)
 
     def _wants(self, lane: Lane) -> bool:
-        return lane.name == WORK_LANE or self._queue.waits(lane.name)
+        # The work lane is kept warm, unless its worker cannot even start.
+        return (lane.name == WORK_LANE and lane.name not in self._broken) or self._queue.waits(lane.name)
 
     def _never_ready(self, lane: Lane, how: str) -> None:
-        """A worker that cannot even start would be started for ever: its jobs fail instead."""
+        """A worker that cannot even start would be started for ever: its jobs fail instead, and the next job tries
+        again."""
         log.error("the worker of %s cannot start (%s)", lane.name, how)
+        self._broken.add(lane.name)
         self._queue.fail_waiting(lane.name, how)
-        # Not at once: a broken installation must not burn a core.
-        time.sleep(1.0)
 
     def _begin(self, lane: Lane, entry: Entry) -> None:
         if isinstance(entry.params, FreeMemoryParams):

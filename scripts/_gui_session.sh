@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+# gui_test's inner part, in a mount and process namespace of its own: mounts, virtual screen, Blender, screenshots.
+#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER
+set -euo pipefail
+folder=$(realpath "$1")
+out=$2 plate=$3 until=$4 python_folder=$5
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+screen=1600x1000
+limit=1500 # seconds for Blender as a whole
+
+# This system as it is, for the backend; first, so that it does not hold the mounts that follow.
+mkdir -p "$folder/host"
+mount --rbind / "$folder/host"
+mount -t proc proc "$folder/proc"
+mount --rbind /dev "$folder/dev"
+mount -t tmpfs tmpfs "$folder/tmp"
+# mounts a folder of this system at the same path in the root
+share() {
+    mkdir -p "$folder$1"
+    mount --bind "$1" "$folder$1"
+}
+share "$root"
+case "$out" in "$root"/*) ;; *) share "$out" ;; esac
+
+mkdir -p "$out/home" "$out/user" "$out/tmp" "$out/requests"
+cat >"$out/backend-python" <<WRAPPER
+#!/bin/sh
+# Steps back into the root that the backend's environment was made for; the process keeps its id.
+unset DISPLAY
+exec chroot /host "$root/.venv/bin/python" "\$@"
+WRAPPER
+chmod +x "$out/backend-python"
+
+# TMPDIR: the root's /tmp is not this system's, and both sides must mean the same file by a path.
+inside() {
+    env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 HOME="$out/home" TMPDIR="$out/tmp" \
+        PYTHONPATH="$python_folder" PYTHONUNBUFFERED=1 BLENDER_USER_RESOURCES="$out/user" LIBGL_ALWAYS_SOFTWARE=1 \
+        EX4D_BACKEND_PYTHON="$out/backend-python" DISPLAY="${display:-}" chroot "$folder" "$@"
+}
+
+if ! inside blender --python-use-system-env --command extension install-file -r user_default --enable \
+    "$out/extension.zip" >"$out/install.log" 2>&1; then
+    cat "$out/install.log" >&2
+    echo "error: Blender did not install the extension; it says why above." >&2
+    exit 1
+fi
+
+mkfifo "$out/tmp/display"
+inside Xvfb -displayfd 5 -screen 0 "${screen}x24" -nolisten tcp 5<>"$out/tmp/display" >"$out/xvfb.log" 2>&1 &
+if ! read -r -t 20 number <"$out/tmp/display"; then
+    cat "$out/xvfb.log" >&2
+    echo "error: the virtual screen did not come up." >&2
+    exit 1
+fi
+display=:$number
+
+inside timeout -k 10 "$limit" blender --python-use-system-env --python-exit-code 3 \
+    --window-geometry 0 0 "${screen%x*}" "${screen#*x}" --python "$root/scripts/gui_drive.py" \
+    -- --out "$out" --plate "$plate" --until "$until" >"$out/blender.log" 2>&1 &
+blender=$!
+
+# What the driver cannot do from inside: screenshots of the whole screen, and the mouse.
+serve() {
+    local word first second
+    read -r word first second <"$1" || return 0
+    case "$word" in
+        shot) inside import -window root "$out/$first.png" ;;
+        # one after the other: Blender reads the modifier when the wheel's event comes
+        wheel) inside xdotool mousemove "$first" "$second" sleep 0.2 keydown ctrl sleep 0.2 click 5 sleep 0.2 keyup ctrl ;;
+        rest) inside xdotool mousemove "$first" "$second" ;;
+    esac
+}
+while kill -0 "$blender" 2>/dev/null; do
+    for request in "$out"/requests/*.request; do
+        [ -e "$request" ] || continue
+        serve "$request" || echo "warning: $(cat "$request") did not work" >&2
+        mv "$request" "${request%.request}.done"
+    done
+    sleep 0.1
+done
+status=0
+wait "$blender" || status=$?
+
+cat "$out/result.txt" 2>/dev/null || true
+if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
+    tail -30 "$out/blender.log" >&2
+    echo "error: the run in Blender failed (status $status); its log is $out/blender.log" >&2
+    exit 1
+fi
+# The backend belongs to the Blender that started it, and goes with it.
+for _ in $(seq 200); do
+    grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1 || exit 0
+    sleep 0.1
+done
+echo "error: a backend process was still alive 20 s after Blender had quit." >&2
+exit 1

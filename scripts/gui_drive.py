@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
+
+Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --until STEP``. The work is
+a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the steps. It looks only
+at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the outside's
+part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+STEPS = ("window", "plate", "reconstruct", "take", "generate")
+CATEGORY = "EX-4D"
+MOVE = "orbit:30"
+#: A step's generator yields what it waits for; the next step of it comes when that is true.
+Wait = Callable[[], bool]
+
+
+class DriveError(Exception):
+    """A step did not lead to what it should."""
+
+
+@dataclass
+class Driver:
+    """Steps through the story; at the end writes ``result.txt`` and quits Blender.
+
+    Attributes:
+        out: folder for screenshots, the .blend and the result.
+        story: yields waits.
+        timeout: seconds after which a wait has failed.
+    """
+
+    out: Path
+    story: Iterator[Wait]
+    timeout: float = 600.0
+    _wait: Wait = lambda: True
+    _since: float = 0.0
+    _ending: bool = False
+
+    def tick(self) -> float | None:
+        """The timer's callback."""
+        try:
+            if not self._wait():
+                self._check_patience()
+                return 0.1
+            self._wait, self._since = next(self.story), time.monotonic()
+        except StopIteration:
+            self._finish("passed")
+            return None
+        except Exception as error:  # noqa: BLE001  a timer would drop it silently
+            traceback.print_exc()
+            if self._ending:
+                self._finish(f"failed: {error}")
+                return None
+            # The picture of what went wrong, an error dialog perhaps, then the end.
+            self._ending, reason = True, f"{type(error).__name__}: {error}"
+            self.story = self._fail(reason)
+            self._wait = lambda: True
+        return 0.1
+
+    def _check_patience(self) -> None:
+        if time.monotonic() - self._since > self.timeout:
+            raise DriveError(f"Nothing came of it within {self.timeout:.0f} s.")
+
+    def _fail(self, reason: str) -> Iterator[Wait]:
+        yield after(1.0)
+        yield request(self.out, "shot failed")
+        raise DriveError(reason)
+
+    def _finish(self, text: str) -> None:
+        (self.out / "result.txt").write_text(text + "\n", encoding="utf-8")
+        # Quitting with a job on its way or an unsaved file must not ask.
+        bpy.ops.wm.quit_blender()
+
+
+def after(seconds: float) -> Wait:
+    """Wait for a time, in which Blender draws."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() > end
+
+
+def request(out: Path, line: str) -> Wait:
+    """Ask the outside for something and wait until it is done."""
+    folder = out / "requests"
+    number = sum(1 for _ in folder.iterdir())
+    path = folder / f"{number:03}.request"
+    partial = path.with_suffix(".partial")
+    partial.write_text(line + "\n", encoding="utf-8")
+    partial.rename(path)
+    return path.with_suffix(".done").exists
+
+
+def shot(out: Path, name: str) -> Iterator[Wait]:
+    """A screenshot ``name.png``, once everything is drawn."""
+    for area in window().screen.areas:
+        area.tag_redraw()
+    yield after(1.0)
+    yield request(out, f"shot {name}")
+
+
+def window() -> bpy.types.Window:
+    """Blender's one window."""
+    return bpy.context.window_manager.windows[0]
+
+
+def largest(kind: str) -> bpy.types.Area:
+    """The largest area of a kind, ``VIEW_3D``.
+
+    Raises:
+        DriveError: there is none on the screen.
+    """
+    areas = [area for area in window().screen.areas if area.type == kind]
+    if not areas:
+        raise DriveError(f"There is no area {kind} on the screen.")
+    return max(areas, key=lambda area: area.width * area.height)
+
+
+def region(area: bpy.types.Area, kind: str) -> bpy.types.Region:
+    """An area's region: ``WINDOW``, or ``UI``, the sidebar."""
+    return next(item for item in area.regions if item.type == kind)
+
+
+def call(operator: Callable[..., set[str]], *arguments: str, area: bpy.types.Area, **properties: object) -> None:
+    """Call an operator as a button in the area would.
+
+    Raises:
+        DriveError: it refuses.
+    """
+    with bpy.context.temp_override(window=window(), area=area, region=region(area, "WINDOW")):
+        result = operator(*arguments, **properties)
+    if result & {"CANCELLED", "PASS_THROUGH"}:
+        raise DriveError(f"{operator!r} refused: {result}")
+
+
+def open_sidebar(out: Path, area: bpy.types.Area) -> Iterator[Wait]:
+    """Show the area's sidebar with the extension's tab in front."""
+    area.spaces.active.show_region_ui = True
+    area.tag_redraw()
+    sidebar = region(area, "UI")
+    yield lambda: sidebar.width > 1 and sidebar.active_panel_category != "UNSUPPORTED"
+    # The tab in front can be read but not set: turn the wheel with Ctrl over a tab, as one can by hand. The mouse's y
+    # points down, a region's up.
+    x, y = sidebar.x + sidebar.width - 14, window().height - sidebar.y - sidebar.height + 24
+    for _ in range(12):
+        if sidebar.active_panel_category == CATEGORY:
+            # Off the panel, whose buttons would show what they are for.
+            yield request(out, f"rest {area.x + area.width // 3} {window().height - area.y - 8}")
+            return
+        yield request(out, f"wheel {x} {y}")
+        yield after(0.3)
+    raise DriveError(f"The sidebar has no tab {CATEGORY}; is the extension enabled?")
+
+
+def dw_mesh() -> bpy.types.Object | None:
+    """The mesh that a reconstruction leaves: it plays from a Mesh Cache."""
+    for item in bpy.context.scene.objects:
+        if item.type == "MESH" and any(modifier.type == "MESH_CACHE" for modifier in item.modifiers):
+            return item
+    return None
+
+
+def strips() -> list[bpy.types.Strip]:
+    """All strips of the scene that the sequencer shows."""
+    scene = window().workspace.sequencer_scene or bpy.context.scene
+    editor = scene.sequence_editor
+    return list(editor.strips) if editor is not None else []
+
+
+def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
+    """The artist's way; each step is named in ``STEPS``."""
+    scene = bpy.context.scene
+    for item in list(scene.objects):
+        bpy.data.objects.remove(item)
+    yield after(2.0)
+    view = largest("VIEW_3D")
+    yield from open_sidebar(out, view)
+    view.spaces.active.shading.type = "MATERIAL"
+    yield from shot(out, "1-window")
+    if until == "window":
+        return
+
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
+    yield from shot(out, "2-plate")
+    if until == "plate":
+        return
+
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield after(3.0)
+    if dw_mesh() is not None:
+        raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
+    yield from shot(out, "3-reconstructing")
+    yield lambda: dw_mesh() is not None
+    yield after(5.0)
+    yield from shot(out, "4-reconstructed")
+    if until == "reconstruct":
+        return
+
+    cameras = {item.name for item in scene.objects if item.type == "CAMERA"}
+    call(bpy.ops.ex4d.add_take_camera, area=view, move=MOVE)
+    new = [item for item in scene.objects if item.type == "CAMERA" and item.name not in cameras]
+    if not new or new[0].animation_data is None:
+        raise DriveError("There is no take camera with keyframes.")
+    scene.camera = new[0]
+    scene.frame_set(scene.frame_end)
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(3.0)
+    yield from shot(out, "5-take")
+    view.spaces.active.region_3d.view_perspective = "PERSP"
+    yield after(3.0)
+    yield from shot(out, "6-mesh-from-aside")
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    if until == "take":
+        return
+
+    call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+    yield after(3.0)
+    yield from shot(out, "7-generating")
+    yield lambda: bool(strips())
+    yield from show_sequencer(view)
+    yield from shot(out, "8-strips")
+    for strip in strips():
+        if strip.frame_final_duration < 2:
+            raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
+    bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
+
+
+def show_sequencer(view: bpy.types.Area) -> Iterator[Wait]:
+    """Give the lower part of the 3D viewport to the sequencer, which shows all strips."""
+    before = {area.as_pointer() for area in window().screen.areas}
+    with bpy.context.temp_override(window=window(), area=view):
+        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.35)
+    new = next(area for area in window().screen.areas if area.as_pointer() not in before)
+    lower = min((view, new), key=lambda area: area.y)
+    lower.ui_type = "SEQUENCE_EDITOR"
+    lower.spaces.active.show_region_ui = False
+    if window().workspace.sequencer_scene is None:
+        window().workspace.sequencer_scene = bpy.context.scene
+    yield after(1.0)
+    with bpy.context.temp_override(window=window(), area=lower, region=region(lower, "WINDOW")):
+        bpy.ops.sequencer.view_all()
+    yield after(2.0)
+
+
+def main() -> None:
+    """Start the story; Blender's own loop does the rest."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--plate", type=Path, required=True)
+    parser.add_argument("--until", choices=STEPS, default=STEPS[-1])
+    options = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
+    # It would come up before the timer's first call and take the mouse.
+    bpy.context.preferences.view.show_splash = False
+    driver = Driver(options.out, story(options.out, options.plate, options.until))
+    bpy.app.timers.register(driver.tick, first_interval=1.0, persistent=True)
+
+
+main()

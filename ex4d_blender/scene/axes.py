@@ -12,8 +12,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ex4d.protocol.errors import BadInputError
 from numpy.typing import NDArray
+
+from ex4d.protocol.errors import BadInputError
 
 if TYPE_CHECKING:
     import bpy
@@ -106,7 +107,7 @@ def camera_extrinsics(camera_world: Array, camera_name: str, root_world: Array, 
 
 
 def camera_poses(E: Array) -> Array:
-    """Shot world -> camera (..., 4, 4) -> the camera's matrices (..., 4, 4) in the root's space, Blender camera axes."""
+    """E (..., 4, 4) -> the camera's matrices (..., 4, 4) in the root's space, Blender camera axes."""
     poses = np.zeros_like(E)
     rotation = np.swapaxes(E[..., :3, :3], -1, -2)
     poses[..., :3, :3] = rotation @ CV_BLENDER[:3, :3]

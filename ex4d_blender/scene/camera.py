@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
+
 from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
-from numpy.typing import NDArray
 
 from . import axes
 from .fcurves import animate, remove_fcurves
@@ -92,6 +94,12 @@ def keeping_frame(scene: bpy.types.Scene) -> Iterator[None]:
         scene.camera = camera
 
 
+def refresh(scene: bpy.types.Scene) -> None:
+    """Show animation that was just written: Blender evaluates it only when a frame is set."""
+    with keeping_frame(scene):
+        pass
+
+
 def _evaluated(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Object | None:
     for layer in scene.view_layers:
         depsgraph = layer.depsgraph
@@ -106,7 +114,8 @@ def _camera_at(scene: bpy.types.Scene, chosen: bpy.types.Object | None, frame: i
     camera = chosen or scene.camera
     if camera is None:
         raise BadInputError(
-            f"The scene has no active camera at frame {frame}.", "Choose a camera, or make one the scene's active camera."
+            f"The scene has no active camera at frame {frame}.",
+            "Choose a camera, or make one the scene's active camera.",
         )
     evaluated = _evaluated(scene, camera)
     if evaluated is None:
@@ -129,7 +138,7 @@ def _notes(scene: bpy.types.Scene, cameras: Sequence[str]) -> tuple[str, ...]:
         notes.append("The scene renders only a region of the picture; the take covers the whole picture.")
     if scene.render.use_multiview:
         notes.append("The scene renders in stereo; the take is that of the camera itself.")
-    cuts = sum(a != b for a, b in zip(cameras, cameras[1:], strict=False))
+    cuts = sum(a != b for a, b in pairwise(cameras))
     if cuts:
         notes.append(f"The active camera changes {cuts} times within the frames, so the take has cuts.")
     return tuple(notes)

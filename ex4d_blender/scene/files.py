@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bpy
+
 from ex4d.protocol.errors import BadInputError
 
 _LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)

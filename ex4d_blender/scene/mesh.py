@@ -15,8 +15,9 @@ from typing import Any
 
 import bpy
 import numpy as np
-from ex4d.protocol.errors import BadInputError
 from numpy.typing import NDArray
+
+from ex4d.protocol.errors import BadInputError
 
 from .files import absolute_path, check_consecutive, stored_path
 
@@ -78,7 +79,8 @@ def read_viewport(folder: Path) -> ViewportFolder:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise BadInputError(
-            f"There is no reconstructed mesh in {folder}.", "Reconstruct the shot, or choose the folder it was moved to."
+            f"There is no reconstructed mesh in {folder}.",
+            "Reconstruct the shot, or choose the folder it was moved to.",
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise _damaged(path, "is damaged") from None

@@ -17,6 +17,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+
 from ex4d.camera import Trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
 
@@ -204,7 +205,7 @@ def import_shot(
     # First all that can fail.
     mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")
     try:
-        mesh_material = material.build_material(viewport, f"{title} Plate", first_frame=start)
+        mesh_material = material.build_material(viewport, title, first_frame=start)
     except BadInputError:
         bpy.data.meshes.remove(mesh_data)
         raise
@@ -216,7 +217,11 @@ def import_shot(
     shot = _collect(root)
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
-    return _collect(root)
+    shot = _collect(root)
+    if scene.camera is None:
+        scene.camera = shot.source_camera
+    camera.refresh(scene)
+    return shot
 
 
 def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
@@ -227,6 +232,10 @@ def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
     root.rotation_euler = axes.ROOT_ROTATION
     collection.objects.link(root)
     return root
+
+
+def _lock(obj: bpy.types.Object) -> None:
+    obj.lock_location = obj.lock_rotation = obj.lock_scale = (True, True, True)
 
 
 def _place_mesh(
@@ -242,8 +251,8 @@ def _place_mesh(
         obj = bpy.data.objects.new(title, data)
         collection.objects.link(obj)
         axes.parent_plainly(obj, root)
-        # The mesh is a backdrop to look at; a click is meant for a camera.
-        obj.hide_select = True
+        # Moved by itself it would no longer be where the cameras see it; the root may be moved.
+        _lock(obj)
         tag(obj, "mesh", root[PROPERTY]["shot"])
         return
     obj, old = former.mesh, former.mesh.data
@@ -273,7 +282,7 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
         axes.parent_plainly(obj, shot.root)
         tag(obj, "source", shot.folder)
         # It must keep matching the plate; takes are made with other cameras.
-        obj.lock_location = obj.lock_rotation = obj.lock_scale = (True, True, True)
+        _lock(obj)
     obj.data.display_size = 0.05 * pivot
     camera.set_clip_distances(obj.data, NEAR_SHARE * pivot, FAR_FACTOR * far)
     camera.apply_trajectory(obj, source, frames=list(shot.frames))
@@ -281,6 +290,8 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
 
 def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
     """Let a shot's mesh play from another viewport folder with the same mesh: the shot was moved.
+
+    The shot's record follows: what lay in the old shot folder is now looked for in the new one.
 
     Raises:
         BadInputError: the folder lacks files, or is that of another mesh.
@@ -292,12 +303,33 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
             "Choose the folder of this shot, or import the shot anew.",
         )
     mesh.check_point_cache(viewport.pc2, viewport.vertices, len(viewport.numbers))
-    start = int(mesh_obj.modifiers[mesh.MODIFIER].frame_start) if mesh.MODIFIER in mesh_obj.modifiers else None
+    shot = shot_of(mesh_obj)
+    start = shot.first_frame if shot else viewport.numbers[0]
     for item in mesh_obj.data.materials:
         if material.is_ours(item):
             material.point_to(item, viewport)
-            material.retime(item, viewport.numbers, viewport.numbers[0] if start is None else start)
-    mesh.attach_cache(mesh_obj, viewport, viewport.numbers[0] if start is None else start)
+            material.retime(item, viewport.numbers, start)
+    mesh.attach_cache(mesh_obj, viewport, start)
+    if shot is not None:
+        _move_record(shot, folder)
+
+
+def _move_record(shot: ShotObjects, viewport: Path) -> None:
+    record, old = shot.record, Path(shot.folder)
+    try:
+        inner = Path(record["viewport"]).relative_to(old).parts
+    except ValueError:
+        inner = ()
+    record["viewport"] = str(viewport)
+    if inner and viewport.parts[-len(inner) :] == inner:
+        new = Path(*viewport.parts[: -len(inner)])
+        if Path(record["source"]).is_relative_to(old):
+            record["source"] = str(new / Path(record["source"]).relative_to(old))
+        record["shot"] = str(new)
+    for obj in (shot.root, *shot.root.children_recursive):
+        if role(obj) is not None:
+            obj[PROPERTY]["shot"] = record["shot"]
+    shot.root[PROPERTY]["record"] = json.dumps(record)
 
 
 def missing_files(mesh_obj: bpy.types.Object) -> list[str]:
@@ -362,8 +394,8 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
     return [
         _Setting(
             "Resolution",
-            f"{size[0]}×{size[1]}",
-            f"{width}×{height}",
+            f"{size[0]}x{size[1]}",
+            f"{width}x{height}",
             size == (width, height),
             _assign(render, resolution_x=width, resolution_y=height),
         ),
@@ -403,7 +435,11 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
             _assign(view, look="None", view_transform="Standard", exposure=0.0, gamma=1.0),
         ),
         _Setting(
-            "Dither", f"{render.dither_intensity:g}", "0", render.dither_intensity == 0, _assign(render, dither_intensity=0.0)
+            "Dither",
+            f"{render.dither_intensity:g}",
+            "0",
+            render.dither_intensity == 0,
+            _assign(render, dither_intensity=0.0),
         ),
     ]
 

@@ -14,14 +14,16 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import bpy
 import numpy as np
-from ex4d.camera import PresetSpec, Trajectory, build_take, parse_preset, static_trajectory
-from ex4d.camera.transforms import CV_GL, invert_rigid, rigid, rotation_x, rotation_y
-from ex4d.protocol.errors import BadInputError
 from numpy.typing import NDArray
+
+from ex4d.camera import PresetSpec, Trajectory, build_take, parse_preset, static_trajectory
+from ex4d.camera.transforms import CV_GL, invert_rigid, rotation_x, rotation_y
+from ex4d.protocol.errors import BadInputError
 
 from . import axes, camera
 from .fcurves import ensure_fcurve, fcurves, remove_fcurves, set_value, write_keys
@@ -133,7 +135,7 @@ def _curves(spec: PresetSpec, count: int, pivot: Array) -> _Curves:
 def _hermite(keys: Sequence[int], values: Array, slopes: Array) -> Array:
     """What keys at these indices show at all: (C, N) from values and slopes (C, N)."""
     out = values.copy()
-    for a, b in zip(keys, keys[1:], strict=False):
+    for a, b in pairwise(keys):
         s = (np.arange(a, b + 1) - a) / (b - a)
         step = float(b - a)
         out[:, a : b + 1] = (
@@ -223,7 +225,7 @@ def apply_preset(
     _place_camera(shot, camera_obj, parent, curves, np.array(keys), chosen, pivot)
     _animate_lens(camera_obj.data, source, curves, np.array(keys), chosen)
     tag(camera_obj, "take", shot.folder, move=move)
-    scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+    camera.refresh(scene)
 
 
 def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:

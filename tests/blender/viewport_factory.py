@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from ex4d.camera import Trajectory, intrinsics_from_fov, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_x, rotation_y
 
@@ -28,45 +29,6 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     head = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
     body = zlib.compress(rows.tobytes(), 1)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
-
-
-def read_png(path: Path) -> np.ndarray:
-    """8-bit pictures of ``write_png`` and of Blender, (H, W, channels) uint8; filters 0 to 4."""
-    data = path.read_bytes()
-    place, body, width, height, kind = 8, b"", 0, 0, 0
-    while place < len(data):
-        (size,) = struct.unpack(">I", data[place : place + 4])
-        name, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + size]
-        if name == b"IHDR":
-            width, height, depth, kind = struct.unpack(">IIBB", content[:10])
-            assert depth == 8
-        elif name == b"IDAT":
-            body += content
-        place += 12 + size
-    channels = {0: 1, 2: 3, 6: 4}[kind]
-    raw = np.frombuffer(zlib.decompress(body), np.uint8).reshape(height, 1 + width * channels)
-    out = np.zeros((height, width * channels), np.uint8)
-    for y in range(height):
-        line, up = raw[y, 1:].astype(int), out[y - 1].astype(int) if y else np.zeros(width * channels, int)
-        if raw[y, 0] == 0:
-            out[y] = line
-        elif raw[y, 0] == 2:
-            out[y] = line + up & 255
-        else:
-            done = np.zeros(width * channels + channels, int)
-            above = np.concatenate([np.zeros(channels, int), up])
-            for x in range(width * channels):
-                left, top, corner = done[x], up[x], above[x]
-                if raw[y, 0] == 1:
-                    guess = left
-                elif raw[y, 0] == 3:
-                    guess = (left + top) // 2
-                else:
-                    options = [abs(top - corner), abs(left - corner), abs(left + top - 2 * corner)]
-                    guess = (left, top, corner)[int(np.argmin(options))]
-                done[x + channels] = line[x] + guess & 255
-            out[y] = done[channels:]
-    return out.reshape(height, width, channels)
 
 
 def _rim(width: int, height: int) -> np.ndarray:
@@ -119,9 +81,7 @@ def moving_source(K: np.ndarray, size: tuple[int, int], count: int) -> Trajector
         s = i / max(count - 1, 1)
         rotation = rotation_y(0.3 * s) @ rotation_x(0.1 * np.sin(3 * s))
         roll = 0.05 * np.sin(5 * s)
-        rotation = rotation @ np.array(
-            [[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]]
-        )
+        rotation = rotation @ np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1.0]])
         poses.append(rigid(rotation, np.array([0.4 * s, 0.1 * np.sin(4 * s), 0.5 * s])))
     return Trajectory(K, invert_rigid(np.stack(poses)), *size)
 
@@ -136,17 +96,21 @@ def make_shot(
     fps: str = "24",
     moving: bool = False,
     seed: int = 0,
+    pictures: bool = True,
 ) -> dict[str, Any]:
     """A shot folder and its record: a backdrop at z = 6 with a square before it at z = 3 that moves to the right.
 
-    The quads on the square's border are torn (not valid). Pictures are coloured noise.
+    The quads on the square's border are torn (not valid), and so is a block near the top left corner. Pictures are
+    coloured noise; without ``pictures`` they are one pixel, which is faster to make.
     """
     random = np.random.default_rng(seed)
     numbers = list(range(first, first + count))
     topo = topology(grid, plate)
     width, height = grid
     K = intrinsics_from_fov(60.0, *plate)
-    source = moving_source(K, plate, count) if moving else Trajectory(K, np.broadcast_to(np.eye(4), (count, 4, 4)), *plate)
+    source = (
+        moving_source(K, plate, count) if moving else Trajectory(K, np.broadcast_to(np.eye(4), (count, 4, 4)), *plate)
+    )
     source = source.numbered(numbers, None)
     shot = folder / "shot"
     viewport = shot / "cache" / "viewport-0123"
@@ -166,8 +130,11 @@ def make_shot(
         corners = np.stack([near[:-1, :-1], near[1:, :-1], near[1:, 1:], near[:-1, 1:]])
         valid = np.zeros((height, width - 1), np.uint8)
         valid[:-1] = np.where(corners.all(0) | ~corners.any(0), 255, 0)
+        # Where the plate has no depth at all; moves by one quad a frame.
+        valid[1:5, 1 + i : 5 + i] = 0
         write_png(viewport / "valid" / f"{number:06d}.png", valid)
-        pixels = random.integers(0, 256, (plate[1], plate[0], 3)).astype(np.uint8)
+        size = (plate[1], plate[0]) if pictures else (1, 1)
+        pixels = random.integers(0, 256, (*size, 3)).astype(np.uint8)
         write_png(frames / f"{number:06d}.png", pixels)
     header = struct.pack("<12siiffi", b"POINTCACHE2\0", 1, len(topo.pixels), float(first), 1.0, count)
     (viewport / "mesh.pc2").write_bytes(header + np.stack(samples).tobytes())
@@ -206,7 +173,13 @@ def make_shot(
             "alpha": False,
             "variable_rate": False,
         },
-        "depth": {"name": "test", "label": "test", "licence": "", "source_poses_known": moving, "intrinsics_known": True},
+        "depth": {
+            "name": "test",
+            "label": "test",
+            "licence": "",
+            "source_poses_known": moving,
+            "intrinsics_known": True,
+        },
         "pivot": 3.0,
         "far": 12.0,
         "source": str(shot / "source.json"),

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rendered preview as the background of a take camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .files import check_consecutive, load_sequence, numbered_files, show_sequence
+from .shot import PROPERTY
+
+
+def show_preview(
+    camera_obj: bpy.types.Object,
+    result: Mapping[str, Any],
+    *,
+    frame_offset: int = 0,
+    opacity: float = 1.0,
+    in_front: bool = True,
+    kind: str = "color",
+) -> None:
+    """Show the pictures of a ``render`` job through a camera; a former preview goes.
+
+    Args:
+        result: the result of a ``render`` job.
+        frame_offset: scene frame minus plate frame number.
+        opacity: 0 to 1.
+        in_front: before the scene's objects, or behind them.
+        kind: ``color``, or ``mask``, where white is source surface and black is to be filled.
+
+    Raises:
+        BadInputError: pictures are missing.
+    """
+    numbers = [int(number) for number in result["numbers"]]
+    check_consecutive(numbers, "The preview")
+    files = numbered_files(Path(result[kind]), numbers, f"The preview's {kind}")
+    hide_preview(camera_obj)
+    image = load_sequence(files[0], f"{camera_obj.name} Preview", is_data=kind == "mask")
+    # A background has no properties of its own to be known by.
+    image[PROPERTY] = {"role": "preview", "kind": kind}
+    data = camera_obj.data
+    background = data.background_images.new()
+    background.source = "IMAGE"
+    background.image = image
+    show_sequence(
+        background.image_user, first_number=numbers[0], count=len(numbers), first_frame=numbers[0] + frame_offset
+    )
+    background.frame_method = "FIT"
+    data.show_background_images = True
+    set_preview_look(camera_obj, opacity=opacity, in_front=in_front)
+
+
+def _previews(data: bpy.types.Camera) -> list[bpy.types.CameraBackgroundImage]:
+    return [item for item in data.background_images if item.image is not None and PROPERTY in item.image]
+
+
+def has_preview(camera_obj: bpy.types.Object) -> bool:
+    """Whether the camera shows a preview."""
+    return bool(_previews(camera_obj.data))
+
+
+def set_preview_look(camera_obj: bpy.types.Object, *, opacity: float, in_front: bool) -> None:
+    """Change how the camera's preview is shown, see ``show_preview``."""
+    for background in _previews(camera_obj.data):
+        background.alpha = opacity
+        background.display_depth = "FRONT" if in_front else "BACK"
+
+
+def hide_preview(camera_obj: bpy.types.Object) -> None:
+    """Remove the camera's preview; backgrounds of the artist's own stay."""
+    for background in _previews(camera_obj.data):
+        image = background.image
+        # Removing the entry alone would leave the image counted as used.
+        background.image = None
+        camera_obj.data.background_images.remove(background)
+        if image.users == 0:
+            bpy.data.images.remove(image)

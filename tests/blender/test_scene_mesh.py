@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mesh: valid, exact at each frame, honest about damaged files, fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+from ex4d_blender.scene import mesh, shot
+from viewport_factory import make_shot
+
+from ex4d.protocol.errors import BadInputError
+
+
+def points_of(data: bpy.types.Mesh) -> np.ndarray:
+    out = np.empty(3 * len(data.vertices), np.float32)
+    data.attributes["position"].data.foreach_get("vector", out)
+    return out.reshape(-1, 3)
+
+
+def saved_points(folder: Path, vertices: int) -> np.ndarray:
+    raw = np.fromfile(folder / "mesh.pc2", "<f4", offset=32)
+    return raw.reshape(-1, vertices, 3)
+
+
+def test_mesh_is_valid_and_has_the_given_faces(tmp_path: Path) -> None:
+    record = make_shot(tmp_path)
+    folder = Path(record["viewport"])
+    viewport = mesh.read_viewport(folder)
+    data = mesh.build_mesh(viewport, "Mesh")
+    quads, triangles = np.load(folder / "quads.npy"), np.load(folder / "triangles.npy")
+    faces = [frozenset(polygon.vertices) for polygon in data.polygons]
+    assert faces == [frozenset(face) for face in [*quads.tolist(), *triangles.tolist()]]
+    given = sorted(tuple(sorted(edge.vertices)) for edge in data.edges)
+    loop_edges = [loop.edge_index for loop in data.loops]
+    # Blender mends nothing in it.
+    assert data.validate(verbose=True) is False
+    assert [loop.edge_index for loop in data.loops] == loop_edges
+    reference = bpy.data.meshes.new("Reference")
+    reference.from_pydata(points_of(data).tolist(), [], [list(polygon.vertices) for polygon in data.polygons])
+    assert given == sorted(tuple(sorted(edge.vertices)) for edge in reference.edges)
+    assert [polygon.vertices[:] for polygon in data.polygons] == [polygon.vertices[:] for polygon in reference.polygons]
+    # A closed surface: each edge has two faces.
+    assert np.array_equal(np.bincount(loop_edges, minlength=len(data.edges)), np.full(len(data.edges), 2))
+    assert not any(polygon.use_smooth for polygon in data.polygons)
+
+
+def test_quads_are_split_as_the_backend_splits_them(tmp_path: Path) -> None:
+    folder = Path(make_shot(tmp_path)["viewport"])
+    data = mesh.build_mesh(mesh.read_viewport(folder), "Mesh")
+    flat = data.copy()
+    # In the plane, where no diagonal is better than the other.
+    count = len(np.load(folder / "quads.npy"))
+    uv = np.load(folder / "uv.npy")
+    flat.attributes["position"].data.foreach_set("vector", np.c_[uv, np.zeros(len(uv), np.float32)].ravel())
+    flat.calc_loop_triangles()
+    pairs: dict[int, set[frozenset[int]]] = {}
+    for triangle in flat.loop_triangles:
+        pairs.setdefault(triangle.polygon_index, set()).add(frozenset(triangle.vertices))
+    for index, (tl, bl, br, tr) in enumerate(np.load(folder / "quads.npy").tolist()):
+        assert pairs[index] == {frozenset((tl, bl, tr)), frozenset((tr, bl, br))}
+    assert count > 100
+
+
+def test_texture_coordinates(tmp_path: Path) -> None:
+    record = make_shot(tmp_path, grid=(7, 5), plate=(21, 15))
+    folder = Path(record["viewport"])
+    data = mesh.build_mesh(mesh.read_viewport(folder), "Mesh")
+    uv = np.load(folder / "uv.npy")
+    assert [layer.name for layer in data.uv_layers] == ["UVMap", "Validity"]
+    assert data.uv_layers.active.name == "UVMap"
+    for loop, item in zip(data.loops, data.uv_layers["UVMap"].data, strict=True):
+        u, v = uv[loop.vertex_index]
+        assert tuple(item.uv) == pytest.approx((u, 1 - v), abs=1e-6)
+    layer = data.uv_layers["Validity"].data
+    for polygon in data.polygons:
+        texels = {(int(layer[i].uv.x * 6), int((1 - layer[i].uv.y) * 5)) for i in polygon.loop_indices}
+        row, column = divmod(polygon.index, 6)
+        if polygon.index < 24:
+            assert texels == {(column, row)}
+        else:
+            assert {y for _, y in texels} == {4}
+
+
+def test_each_frame_shows_its_own_points(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path, moving=True)
+    folder = Path(record["viewport"])
+    obj = mesh.build_mesh_object(folder, "Mesh", first_frame=31)
+    scene.collection.objects.link(obj)
+    saved = saved_points(folder, len(obj.data.vertices))
+    # Before and after the range the ends hold.
+    for frame, index in ((30, 0), (31, 0), (33, 2), (35, 4), (40, 4)):
+        scene.frame_set(frame)
+        shown = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        assert np.array_equal(points_of(shown.data), saved[index])
+    assert np.array_equal(points_of(obj.data), saved[0])
+    scene.frame_set(32, subframe=0.5)
+    shown = obj.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    assert np.allclose(points_of(shown.data), (saved[1] + saved[2]) / 2, atol=1e-5)
+
+
+def _edit(folder: Path, change: Callable[[dict], Any]) -> None:
+    record = json.loads((folder / "viewport.json").read_text())
+    change(record)
+    (folder / "viewport.json").write_text(json.dumps(record))
+
+
+def _set_entry(folder: Path, name: str, entry: int, value: int) -> None:
+    values = np.load(folder / f"{name}.npy")
+    values.flat[entry] = value
+    np.save(folder / f"{name}.npy", values)
+
+
+DAMAGE: dict[str, Callable[[Path], Any]] = {
+    "no folder": shutil.rmtree,
+    "no json": lambda folder: (folder / "viewport.json").write_text("{"),
+    "json list": lambda folder: (folder / "viewport.json").write_text("[]"),
+    "version": lambda folder: _edit(folder, lambda record: record.update(version=2)),
+    "no grid": lambda folder: _edit(folder, lambda record: record.pop("grid")),
+    "other grid": lambda folder: _edit(folder, lambda record: record.update(grid=[3, 3])),
+    "gap": lambda folder: _edit(folder, lambda record: record["numbers"].append(2000)),
+    "other numbers": lambda folder: _edit(folder, lambda record: record.update(numbers=[1, 2, 3, 4, 5])),
+    "no cache": lambda folder: (folder / "mesh.pc2").unlink(),
+    "cache cut short": lambda folder: os.truncate(folder / "mesh.pc2", (folder / "mesh.pc2").stat().st_size - 12),
+    "other cache": lambda folder: (folder / "mesh.pc2").write_bytes(
+        struct.pack("<12siiffi", b"POINTCACHE2\0", 1, 3, 1, 1, 1) + bytes(36)
+    ),
+    "no cache at all": lambda folder: (folder / "mesh.pc2").write_bytes(b"hello" * 100),
+    "vertex outside": lambda folder: _set_entry(folder, "quads", 14, 10**6),
+    "edge outside": lambda folder: _set_entry(folder, "loop_edges", 3, -1),
+    "array cut short": lambda folder: os.truncate(folder / "uv.npy", 200),
+    "array type": lambda folder: np.save(folder / "quads.npy", np.load(folder / "quads.npy").astype(np.int64)),
+    "pickle": lambda folder: np.save(folder / "quads.npy", np.array([{}], object), allow_pickle=True),
+    "picture": lambda folder: (folder / "valid" / "001003.png").unlink(),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_damaged_folder_is_refused_and_leaves_nothing(scene: bpy.types.Scene, tmp_path: Path, what: str) -> None:
+    record = make_shot(tmp_path)
+    DAMAGE[what](Path(record["viewport"]))
+    with pytest.raises(BadInputError) as caught:
+        shot.import_shot(scene, record)
+    assert caught.value.message.endswith(".")
+    assert caught.value.hint.endswith(".")
+    for collection in (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images, bpy.data.cameras):
+        assert len(collection) == 0
+
+
+def large_shot(folder: Path, side: int, count: int) -> dict:
+    """A shot of many vertices and frames; all but the first sample of the cache are zeros that take no disk."""
+    record = make_shot(folder, grid=(side, side), plate=(64, 64), count=1)
+    numbers = list(range(1001, 1001 + count))
+    record["plate"]["numbers"] = numbers
+    viewport = Path(record["viewport"])
+    described = json.loads((viewport / "viewport.json").read_text())
+    described["numbers"] = numbers
+    (viewport / "viewport.json").write_text(json.dumps(described))
+    for pictures in (viewport / "valid", Path(record["shot"]) / "cache/plate-0123/frames"):
+        for number in numbers[1:]:
+            shutil.copy(pictures / "001001.png", pictures / f"{number:06d}.png")
+    with (viewport / "mesh.pc2").open("r+b") as file:
+        file.seek(28)
+        file.write(struct.pack("<i", count))
+    os.truncate(viewport / "mesh.pc2", 32 + 12 * described["vertices"] * count)
+    source = json.loads(Path(record["source"]).read_text())
+    source["frames"] = [{**source["frames"][0], "frame": number} for number in numbers]
+    Path(record["source"]).write_text(json.dumps(source))
+    return record
+
+
+def test_import_blocks_for_less_than_a_second(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = large_shot(tmp_path, 512, 49)
+    start = time.perf_counter()
+    placed = shot.import_shot(scene, record)
+    shot.match_scene(scene, record)
+    bpy.context.view_layer.update()
+    elapsed = time.perf_counter() - start
+    assert len(placed.mesh.data.vertices) == 512 * 512 + 4 * 511
+    assert elapsed < 1.0
+
+
+def test_memory_estimate(tmp_path: Path) -> None:
+    record = make_shot(tmp_path, grid=(64, 48))
+    folder = Path(record["viewport"])
+    estimate = mesh.viewport_memory((64, 48), 5)
+    validity = 5 * 63 * 47
+    assert estimate.disk == (folder / "mesh.pc2").stat().st_size + validity
+    assert mesh.viewport_memory((512, 512), 49).ram == pytest.approx(52e6, rel=0.2)
+    assert mesh.viewport_memory((1024, 512), 49).ram == pytest.approx(
+        2 * mesh.viewport_memory((512, 512), 49).ram, rel=0.01
+    )
+    assert mesh.viewport_memory((64, 48), 10).ram == estimate.ram

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes in the sequencer, plates from clips and strips, previews behind a camera."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+from ex4d_blender.scene import background, plates, sequencer
+from viewport_factory import moving_source, write_png
+
+from ex4d.camera import intrinsics
+from ex4d.protocol.errors import BadInputError
+
+
+def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> dict[str, Any]:
+    numbers = list(range(first, first + count))
+    take = folder / "takes" / "v001"
+    for number in numbers:
+        shade = np.full((32, 48, 3), number % 256, np.uint8)
+        for kind in ("result", "color"):
+            write_png(take / kind / f"{kind}.{number}.png", shade)
+        write_png(take / "mask" / f"mask.{number}.png", np.full((32, 48), 255, np.uint8))
+    return {
+        "take": "v001",
+        "folder": str(take),
+        "numbers": numbers,
+        "coverage": [1.0] * count,
+        "size": [48, 32],
+        "fps": "24",
+        **{kind: str(take / kind) for kind in ("result", "mask", "color")},
+    }
+
+
+def span(start: int, end: int, channel: int) -> SimpleNamespace:
+    return SimpleNamespace(frame_final_start=start, frame_final_end=end, channel=channel)
+
+
+def test_free_channel() -> None:
+    strips = [span(1, 11, 1), span(5, 8, 3), span(20, 30, 2)]
+    assert sequencer.free_channel([], 1, 5) == 1
+    assert sequencer.free_channel(strips, 1, 5) == 2
+    assert sequencer.free_channel(strips, 11, 20) == 1
+    assert sequencer.free_channel(strips, 10, 21) == 3
+    assert sequencer.free_channel(strips, 6, 25, preferred=3) == 4
+    with pytest.raises(BadInputError, match="taken"):
+        sequencer.free_channel([span(1, 9, channel) for channel in range(1, 129)], 5, 6)
+
+
+def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path)
+    scene.sequence_editor_clear()
+    placed = sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Shot v001")
+    strips = (placed.result, placed.mask, placed.color)
+    assert [strip.frame_final_start for strip in strips] == [1001] * 3
+    assert [strip.frame_final_duration for strip in strips] == [4] * 3
+    assert [strip.channel for strip in strips] == [1, 2, 3]
+    assert [strip.mute for strip in strips] == [False, True, True]
+    assert [element.filename for element in placed.result.elements] == [f"result.{n}.png" for n in result["numbers"]]
+    assert Path(bpy.path.abspath(placed.result.directory)) == Path(result["result"])
+    assert sequencer.take_of_strip(placed.mask) == {"take": "v001", "folder": result["folder"], "role": "mask"}
+    assert placed.mask.colorspace_settings.is_data
+    assert not placed.result.colorspace_settings.is_data
+    # The next one goes above; elsewhere in time the channel is free.
+    again = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Again")
+    assert (again.result.channel, again.mask, again.color) == (4, None, None)
+    moved = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Moved", frame_offset=-1000)
+    assert (moved.result.channel, moved.result.frame_final_start) == (1, 1)
+    duration = {"length": 5} if bpy.app.version >= (5, 0) else {"frame_end": 6}
+    strips = sequencer.strips_of(scene.sequence_editor)
+    assert len(strips) == 5
+    text = strips.new_effect(name="Text", type="TEXT", channel=9, frame_start=1, **duration)
+    assert sequencer.take_of_strip(text) is None
+    with pytest.raises(BadInputError, match="neither a movie nor pictures"):
+        plates.plate_from_strip(text, scene)
+
+
+def test_take_survives_saving(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    blend = tmp_path / "a.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    result = make_take(tmp_path)
+    placed = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Take")
+    assert placed.result.directory.startswith("//")
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(blend))
+    (strip,) = sequencer.strips_of(bpy.context.scene.sequence_editor)
+    assert sequencer.take_of_strip(strip)["folder"] == result["folder"]
+    assert Path(bpy.path.abspath(strip.directory)) == Path(result["result"])
+
+
+@pytest.mark.parametrize("what", ["missing", "gap", "folder"])
+def test_incomplete_take_places_nothing(scene: bpy.types.Scene, tmp_path: Path, what: str) -> None:
+    result = make_take(tmp_path)
+    if what == "missing":
+        (Path(result["mask"]) / "mask.1003.png").unlink()
+    elif what == "gap":
+        result["numbers"] = [1001, 1003]
+    else:
+        result["color"] = str(tmp_path / "nowhere")
+    with pytest.raises(BadInputError):
+        sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Take")
+    assert scene.sequence_editor is None or len(sequencer.strips_of(scene.sequence_editor)) == 0
+
+
+def test_rendered_sequence_is_the_take(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path, first=100)
+    sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Take")
+    scene.render.resolution_x, scene.render.resolution_y = 48, 32
+    scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(tmp_path / "out.png")
+    scene.frame_set(102)
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(str(tmp_path / "out.png"))
+    pixels = np.round(np.array(image.pixels[:]).reshape(-1, 4)[:, :3] * 255)
+    assert np.abs(pixels - 102).max() <= 1
+
+
+def test_plate_from_an_image_strip(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path, count=6)
+    placed = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Plate", frame_offset=-900)
+    strip = placed.result
+    choice = plates.plate_from_strip(strip, scene)
+    assert choice.path == Path(result["result"]) / "result.####.png"
+    assert (choice.frames, choice.scene_start, choice.fps) == ("1001-1006", 101, None)
+    strip.frame_offset_start, strip.frame_offset_end = 1, 2
+    choice = plates.plate_from_strip(strip, scene)
+    assert (choice.frames, choice.scene_start) == ("1002-1004", 102)
+    scene.sequence_editor.active_strip = strip
+    context = SimpleNamespace(scene=scene)
+    assert plates.selected_plate_strip(context) == choice
+    strips = sequencer.strips_of(scene.sequence_editor)
+    strips.remove(strip)
+    with pytest.raises(BadInputError, match="No movie or image strip"):
+        plates.selected_plate_strip(context)
+
+
+def test_plate_from_a_movie(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    movie = write_movie(scene, tmp_path, frames=9)
+    scene.render.fps, scene.render.fps_base = 30, 1.0
+    if scene.sequence_editor is None:
+        scene.sequence_editor_create()
+    strip = sequencer.strips_of(scene.sequence_editor).new_movie(
+        name="Plate", filepath=str(movie), channel=1, frame_start=50
+    )
+    choice = plates.plate_from_strip(strip, scene)
+    assert (choice.path, choice.frames, choice.scene_start) == (movie, "1001-1009", 50)
+    assert choice.fps == Fraction(24000, 1001)
+    assert any("23.976" in note and "30" in note for note in choice.notes)
+    strip.frame_offset_start = 3
+    assert plates.plate_from_strip(strip, scene).frames == "1004-1009"
+    clip = bpy.data.movieclips.load(str(movie))
+    choice = plates.plate_from_clip(clip, scene)
+    assert (choice.path, choice.frames, choice.fps, choice.scene_start) == (movie, None, Fraction(24000, 1001), 1)
+    movie.rename(tmp_path / "gone.mp4")
+    with pytest.raises(BadInputError, match="does not exist"):
+        plates.plate_from_strip(strip, scene)
+    with pytest.raises(BadInputError, match="does not exist"):
+        plates.plate_from_clip(clip, scene)
+
+
+def write_movie(scene: bpy.types.Scene, folder: Path, frames: int) -> Path:
+    """A film of an empty scene in H.264, 24000/1001 frames per second."""
+    render = scene.render
+    render.engine = "CYCLES"
+    scene.cycles.samples = 1
+    scene.camera = bpy.data.objects.new("Eye", bpy.data.cameras.new("Eye"))
+    scene.collection.objects.link(scene.camera)
+    render.resolution_x, render.resolution_y = 64, 48
+    render.fps, render.fps_base = 24, 1.001
+    scene.frame_start, scene.frame_end = 1, frames
+    if hasattr(render.image_settings, "media_type"):
+        render.image_settings.media_type = "VIDEO"
+    render.image_settings.file_format = "FFMPEG"
+    render.ffmpeg.format, render.ffmpeg.codec = "MPEG4", "H264"
+    render.use_file_extension = False
+    render.filepath = str(folder / "plate.mp4")
+    bpy.ops.render.render(animation=True)
+    return folder / "plate.mp4"
+
+
+def make_clip(folder: Path, count: int) -> bpy.types.MovieClip:
+    for number in range(1001, 1001 + count):
+        write_png(folder / f"plate.{number}.png", np.zeros((480, 640, 3), np.uint8))
+    return bpy.data.movieclips.load(str(folder / "plate.1001.png"))
+
+
+def test_plate_from_a_clip_of_pictures(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path, 5)
+    clip.frame_start = 7
+    choice = plates.plate_from_clip(clip, scene)
+    assert choice.path == tmp_path / "plate.####.png"
+    assert (choice.frames, choice.scene_start) == ("1001-1005", 7)
+    assert plates.solved_camera(clip, scene) is None
+
+
+def test_solved_camera_of_a_clip(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    """Blender's own solver, fed with the projections of known points by known cameras, gives those cameras back."""
+    count = 20
+    clip = make_clip(tmp_path, count)
+    K = intrinsics(600.0, 640, 480)
+    K[0, 2], K[1, 2] = 332, 229
+    truth = moving_source(K, (640, 480), count)
+    rng = np.random.default_rng(1)
+    points = np.c_[rng.uniform(-1.4, 1.4, 40), rng.uniform(-1, 1, 40), rng.uniform(3, 6, 40)]
+    lens = clip.tracking.camera
+    lens.focal_length_pixels = 600
+    lens.principal_point_pixels = (332, 480 - 229)
+    for index, point in enumerate(points):
+        track = clip.tracking.tracks.new(name=f"T{index}", frame=1)
+        for i in range(count):
+            (x, y), _ = truth[i].project(point)
+            track.markers.insert_frame(1 + i, co=(x / 640, 1 - y / 480))
+    clip.tracking.settings.use_keyframe_selection = False
+    clip.tracking.objects[0].keyframe_a, clip.tracking.objects[0].keyframe_b = 1, count
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "CLIP_EDITOR"
+    area.spaces.active.clip = clip
+    with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
+        bpy.ops.clip.solve_camera()
+    found = plates.solved_camera(clip, scene)
+    assert found is not None
+    trajectory = found.trajectory
+    assert trajectory.frame_numbers == tuple(range(1001, 1001 + count))
+    assert (trajectory.width, trajectory.height) == (640, 480)
+    assert np.allclose(trajectory.K[0], K, atol=1e-3)
+    # The solver's world has a scale of its own.
+    rotations = trajectory.E[:, :3, :3] @ np.swapaxes(truth.E[:, :3, :3], 1, 2)
+    assert np.abs(rotations - np.eye(3)).max() < 2e-3
+    a, b = trajectory.centers(), truth.centers()
+    scale = (a * b).sum() / (a * a).sum()
+    assert np.abs(a * scale - b).max() < 5e-3 * np.abs(b).max()
+    assert "average error" in found.notes[0]
+    assert len(found.notes) == 1
+    lens.k1 = 0.01
+    assert any("distortion" in note for note in plates.solved_camera(clip, scene).notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (23.976, "24000/1001"),
+        (23.976024, "24000/1001"),
+        (29.97, "30000/1001"),
+        (59.94, "60000/1001"),
+        (24.0, "24"),
+        (25.0, "25"),
+        (12.5, "25/2"),
+        (0.0, None),
+    ],
+)
+def test_rates_are_exact_fractions(value: float, expected: str | None) -> None:
+    assert plates._exact_fps(value) == (Fraction(expected) if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "number"),
+    [
+        ("plate.1001.png", "plate.####.png", 1001),
+        ("sh010_v2.000007.exr", "sh010_v2.######.exr", 7),
+        ("A003_C012.1.tif", "A003_C012.#.tif", 1),
+        ("take7_final.png", "take#_final.png", 7),
+        ("still.png", "still.png", None),
+    ],
+)
+def test_sequence_pattern(name: str, pattern: str, number: int | None) -> None:
+    assert plates.sequence_pattern(Path("/x") / name) == (Path("/x") / pattern, number)
+
+
+def test_preview_behind_and_before_a_camera(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path)
+    obj = bpy.data.objects.new("Take 01", bpy.data.cameras.new("Take 01"))
+    scene.collection.objects.link(obj)
+    own = obj.data.background_images.new()
+    own.image = bpy.data.images.new("Own", 4, 4)
+    background.show_preview(obj, result, frame_offset=-1000, opacity=0.4, in_front=False)
+    assert background.has_preview(obj)
+    mine = obj.data.background_images[1]
+    assert (mine.alpha, mine.display_depth, mine.frame_method) == (pytest.approx(0.4), "BACK", "FIT")
+    user = mine.image_user
+    assert (user.frame_start, user.frame_offset, user.frame_duration) == (1, 1000, 4)
+    assert Path(bpy.path.abspath(mine.image.filepath_from_user(image_user=user))).parent == Path(result["color"])
+    assert obj.data.show_background_images
+    background.set_preview_look(obj, opacity=1.0, in_front=True)
+    assert (mine.alpha, mine.display_depth) == (1.0, "FRONT")
+    background.show_preview(obj, result, kind="mask")
+    assert len(obj.data.background_images) == 2
+    assert obj.data.background_images[1].image.colorspace_settings.is_data
+    assert len(bpy.data.images) == 2
+    background.hide_preview(obj)
+    assert not background.has_preview(obj)
+    assert [item.image.name for item in obj.data.background_images] == ["Own"]
+    assert len(bpy.data.images) == 1
+    (Path(result["color"]) / "color.1002.png").unlink()
+    with pytest.raises(BadInputError, match="preview's color"):
+        background.show_preview(obj, result)

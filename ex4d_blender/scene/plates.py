@@ -180,8 +180,13 @@ def plate_from_strip(strip: bpy.types.Strip, scene: bpy.types.Scene) -> PlateCho
 def _from_strip(
     strip: bpy.types.Strip, path: Path, first: int, fps: Fraction | None, notes: tuple[str, ...]
 ) -> PlateChoice:
+    start = int(strip.frame_final_start)
+    # Pictures could not be retimed before Blender 4.4.
+    if len(getattr(strip, "retiming_keys", ())) > 0 or strip.use_reverse_frames:
+        retimed = "The strip is retimed or reversed; the plate is the whole file at its own speed."
+        return PlateChoice(path, None, fps, None, (*notes, retimed))
     frames = f"{first}-{first + int(strip.frame_final_duration) - 1}"
-    return PlateChoice(path, frames, fps, int(strip.frame_final_start), notes)
+    return PlateChoice(path, frames, fps, start, notes)
 
 
 def selected_plate_strip(context: bpy.types.Context) -> PlateChoice:

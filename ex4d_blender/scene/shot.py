@@ -30,6 +30,9 @@ NEAR_SHARE = 1e-2
 #: The backdrop lies on the far plane of the source camera; a take camera may be further away from it.
 FAR_FACTOR = 4.0
 
+#: The last frame a Blender scene can have.
+LAST_FRAME = 1048574
+
 
 @dataclass(frozen=True)
 class ShotObjects:
@@ -201,6 +204,11 @@ def import_shot(
     source = source_trajectory(record)
     former = find_shot(scene, folder)
     start = first_frame if first_frame is not None else former.first_frame if former else numbers[0]
+    if not 0 <= start <= LAST_FRAME - len(numbers):
+        raise BadInputError(
+            f"The plate's frame {start} lies beyond what a Blender scene can show, {LAST_FRAME}.",
+            "Choose another first frame for the shot in the scene.",
+        )
     title = name or (former.root.name if former else Path(folder).name)
     # First all that can fail.
     mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -361,7 +362,7 @@ def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int) -> No
         )
     remove_handheld(camera_obj)
     phases = random.Random(seed)
-    fps = float(camera.scene_fps(bpy.context.scene))
+    fps = float(Fraction(shot.record["plate"]["fps"]))
     sway = HANDHELD_SWAY * float(shot.record["pivot"])
     amounts = ((sway, sway, sway / 2), tuple(np.radians(HANDHELD_TURN)))
     for path, amount, period in zip(HANDHELD_PATHS, amounts, HANDHELD_PERIODS, strict=True):

@@ -80,6 +80,13 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
         plates.plate_from_strip(text, scene)
 
 
+def test_take_of_one_frame(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path, first=7, count=1)
+    strip = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="One").result
+    assert (strip.frame_final_start, strip.frame_final_duration) == (7, 1)
+    assert plates.plate_from_strip(strip, scene).frames == "7-7"
+
+
 def test_take_survives_saving(scene: bpy.types.Scene, tmp_path: Path) -> None:
     blend = tmp_path / "a.blend"
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
@@ -132,6 +139,10 @@ def test_plate_from_an_image_strip(scene: bpy.types.Scene, tmp_path: Path) -> No
     strip.frame_offset_start, strip.frame_offset_end = 1, 2
     choice = plates.plate_from_strip(strip, scene)
     assert (choice.frames, choice.scene_start) == ("1002-1004", 102)
+    strip.use_reverse_frames = True
+    reverse = plates.plate_from_strip(strip, scene)
+    assert (reverse.frames, reverse.scene_start, len(reverse.notes)) == (None, None, 1)
+    strip.use_reverse_frames = False
     scene.sequence_editor.active_strip = strip
     context = SimpleNamespace(scene=scene)
     assert plates.selected_plate_strip(context) == choice

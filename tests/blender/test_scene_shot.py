@@ -255,6 +255,13 @@ def test_scene_is_matched_to_the_plate(
     assert scene.render.dither_intensity == 0
 
 
+def test_frames_that_no_scene_has_are_refused(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path, first=2_000_000)
+    with pytest.raises(BadInputError, match="beyond"):
+        shot.import_shot(scene, record)
+    assert shot.import_shot(scene, record, first_frame=10).frames == range(10, 15)
+
+
 @pytest.mark.parametrize("key", ["shot", "plate", "viewport", "source", "pivot"])
 def test_incomplete_record_is_refused(scene: bpy.types.Scene, tmp_path: Path, key: str) -> None:
     record = make_shot(tmp_path)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TOOL = "scripts/addons_core/bl_pkg/cli/blender_ext.py"
+_TAGS = "modules/_bpy_internal/extensions/tags.py"
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,9 @@ def find_validator(root: Path) -> Validator | None:
     tool = find_extension_tool(root)
     if tool is not None:
         label = f"the validator of Blender {tool.parents[4].name}"
+        tags = tool.parents[3] / _TAGS
         # -I: the tool's own folder holds no module that it needs, the project's variables may.
-        return Validator((sys.executable, "-I", str(tool), "validate"), label)
+        return Validator((sys.executable, "-I", str(tool), "validate", f"--valid-tags={tags}"), label)
     blender = shutil.which("blender")
     if blender is not None:
         return Validator((blender, "--factory-startup", "--command", "extension", "validate"), blender)

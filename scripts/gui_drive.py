@@ -200,7 +200,8 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
         raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
     yield from shot(out, "3-reconstructing")
     yield lambda: dw_mesh() is not None
-    yield after(5.0)
+    # Software OpenGL compiles the viewport's shaders for a quarter of a minute.
+    yield after(20.0)
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
         return

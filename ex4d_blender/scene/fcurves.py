@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Animated = bpy.types.Object | bpy.types.ID
 
 #: Layered actions came with Blender 4.4.
 _HAS_SLOTS = "fcurve_ensure_for_datablock" in bpy.types.Action.bl_rna.functions
 
 
-def _collection(datablock: Animated) -> bpy.types.bpy_prop_collection | None:
+def _collection(datablock: bpy.types.ID) -> bpy.types.bpy_prop_collection | None:
     data = datablock.animation_data
     if data is None or data.action is None:
         return None
@@ -32,12 +31,12 @@ def _collection(datablock: Animated) -> bpy.types.bpy_prop_collection | None:
     return None
 
 
-def fcurves(datablock: Animated) -> list[bpy.types.FCurve]:
+def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     """The F-curves that animate a data-block now: those of its action (and slot)."""
     return list(_collection(datablock) or ())
 
 
-def remove_fcurves(datablock: Animated, paths: Iterable[str]) -> None:
+def remove_fcurves(datablock: bpy.types.ID, paths: Iterable[str]) -> None:
     """Delete the F-curves of these data paths, all indices; with the last one the action goes too."""
     collection = _collection(datablock)
     if collection is None:
@@ -52,7 +51,7 @@ def remove_fcurves(datablock: Animated, paths: Iterable[str]) -> None:
             bpy.data.actions.remove(action)
 
 
-def ensure_fcurve(datablock: Animated, path: str, index: int = 0) -> bpy.types.FCurve:
+def ensure_fcurve(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCurve:
     """The F-curve of a property, made with action and slot where there is none."""
     data = datablock.animation_data or datablock.animation_data_create()
     if data.action is None:
@@ -63,7 +62,7 @@ def ensure_fcurve(datablock: Animated, path: str, index: int = 0) -> bpy.types.F
 
 
 def _interpolation_number(name: str) -> int:
-    return bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[name].value
+    return int(bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[name].value)
 
 
 def write_keys(
@@ -102,7 +101,13 @@ def write_keys(
 
 
 def animate(
-    datablock: Animated, path: str, index: int | None, frames: Sequence[int], values: Array, *, tolerance: float = 0.0
+    datablock: bpy.types.ID,
+    path: str,
+    index: int | None,
+    frames: Sequence[int],
+    values: Array,
+    *,
+    tolerance: float = 0.0,
 ) -> None:
     """Set a property to its values per frame (N,): linear keys, one a frame, or none where it does not change."""
     if np.ptp(values) <= tolerance:
@@ -111,7 +116,7 @@ def animate(
         write_keys(ensure_fcurve(datablock, path, index or 0), frames, values)
 
 
-def set_value(datablock: Animated, path: str, index: int | None, value: float) -> None:
+def set_value(datablock: bpy.types.ID, path: str, index: int | None, value: float) -> None:
     """Set a property (``index`` None: a scalar one) without a key."""
     if index is None:
         setattr(datablock, path, value)

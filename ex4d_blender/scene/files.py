@@ -19,7 +19,7 @@ def stored_path(path: Path) -> str:
     text = str(path)
     if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
         try:
-            return bpy.path.relpath(text)
+            return str(bpy.path.relpath(text))
         except ValueError:
             # Another drive on Windows.
             return text

@@ -297,8 +297,8 @@ def viewport_memory(grid: tuple[int, int], frames: int) -> ViewportMemory:
     corners, faces = 4 * quads + 3 * triangles, quads + triangles
     edges = corners // 2
     # Positions twice (base and evaluated) and the sample read from the cache; edges; corner vertex and edge, two UV
-    # maps; face offset, flatness, normals.
-    ram = 36 * vertices + 8 * edges + 24 * corners + 17 * faces
+    # maps; face offset, flatness, normals; a selection flag of each element; the triangles that are drawn.
+    ram = 37 * vertices + 9 * edges + 24 * corners + 18 * faces + 12 * (2 * quads + triangles)
     # Per corner: position, normal, two UV maps; indices of the triangles.
     gpu = (12 + 4 + 16) * corners + 12 * (2 * quads + triangles)
     return ViewportMemory(ram, gpu, PC2_HEADER.size + frames * (12 * vertices + quads))

@@ -57,7 +57,7 @@ class ShotObjects:
     @property
     def record(self) -> dict[str, Any]:
         """The shot record it was imported from."""
-        return json.loads(self.root[PROPERTY]["record"])
+        return dict(json.loads(self.root[PROPERTY]["record"]))
 
     @property
     def numbers(self) -> list[int]:

@@ -195,7 +195,8 @@ def test_memory_estimate(tmp_path: Path) -> None:
     estimate = mesh.viewport_memory((64, 48), 5)
     validity = 5 * 63 * 47
     assert estimate.disk == (folder / "mesh.pc2").stat().st_size + validity
-    assert mesh.viewport_memory((512, 512), 49).ram == pytest.approx(52e6, rel=0.2)
+    # 50 MiB were measured in Blender 4.2, 4.5 and 5.0.
+    assert mesh.viewport_memory((512, 512), 49).ram == pytest.approx(52e6, rel=0.1)
     assert mesh.viewport_memory((1024, 512), 49).ram == pytest.approx(
         2 * mesh.viewport_memory((512, 512), 49).ram, rel=0.01
     )

@@ -269,3 +269,22 @@ def test_incomplete_record_is_refused(scene: bpy.types.Scene, tmp_path: Path, ke
     with pytest.raises(BadInputError, match="record"):
         shot.import_shot(scene, record)
     assert len(bpy.data.objects) == 0
+
+
+def test_undo_and_redo_of_an_import(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path)
+    bpy.ops.ed.undo_push(message="Before")
+    placed = shot.import_shot(scene, record)
+    takes.apply_preset(scene, takes.add_take_camera(scene, placed), "orbit:30", record=record)
+    bpy.ops.ed.undo_push(message="Import")
+    bpy.ops.ed.undo()
+    assert shot.find_shot(bpy.context.scene) is None
+    assert len(bpy.context.scene.objects) == 0
+    bpy.ops.ed.redo()
+    found = shot.find_shot(bpy.context.scene)
+    assert [take.name for take in found.takes] == ["Take 01"]
+    have = camera.sample_trajectory(bpy.context.scene, found.frames, root=found.root, camera=found.takes[0])
+    assert have.centers()[-1, 0] == pytest.approx(3 * np.sin(np.radians(30)), abs=1e-4)
+    # And what is found can be imported again.
+    shot.import_shot(bpy.context.scene, record)
+    assert shot.missing_files(found.mesh) == []

@@ -58,9 +58,13 @@ tell(before=before, after=registered(), enabled=MODULE in bpy.context.preference
      zmq_version=zmq.__version__, ex4d=ex4d.__file__, version=ex4d.__version__, operators=dir(bpy.ops.ex4d))
 """
 
-# As a module Blender starts with factory settings; a program would have read the user's by now.
+# As a module Blender starts with factory settings; a program would have read the user's by now. The module of 4.2
+# crashes in reading them, with or without extensions.
 NEXT_START = """
-bpy.ops.wm.read_userpref()
+if bpy.app.version >= (4, 5):
+    bpy.ops.wm.read_userpref()
+else:
+    addon_utils.enable(MODULE, default_set=True)
 enabled = MODULE in bpy.context.preferences.addons and MODULE in sys.modules
 first = registered()
 addon_utils.disable(MODULE)

@@ -4,6 +4,7 @@
 gui_packages=blender,libgl1-mesa-dri,libegl1,xvfb,xdotool,imagemagick
 # Blender's Python there finds these through PYTHONPATH: Debian's Blender comes without them.
 gui_python=/opt/blender-python
+gui_stamp=.ex4d-gui-root
 
 skip() {
     echo "The GUI test was NOT RUN: $1" >&2
@@ -19,10 +20,10 @@ debian_archive() {
 gui_root() {
     local folder=$1 archive=$2 stamp abi
     stamp=$(cat "$root/constraints-gui.txt" <(echo "$gui_packages") | cksum)
-    [ "$(cat "$folder/.ready" 2>/dev/null)" != "$stamp" ] || return 0
+    [ "$(cat "$folder/$gui_stamp" 2>/dev/null)" != "$stamp" ] || return 0
     command -v mmdebstrap >/dev/null || skip "mmdebstrap is not installed; on Debian: apt install mmdebstrap"
     [ -n "$archive" ] || archive=$(debian_archive) || skip "apt names no Debian archive here; give one with --archive URL"
-    if [ -e "$folder" ] && [ ! -e "$folder/.ready" ] && [ -n "$(ls -A "$folder")" ]; then
+    if [ -e "$folder" ] && [ ! -e "$folder/$gui_stamp" ] && [ -n "$(ls -A "$folder")" ]; then
         skip "$folder holds something that is not such a root; name another folder with --root"
     fi
     echo "Making a Debian root with Blender in $folder (about 1.2 GB) ..." >&2
@@ -44,5 +45,5 @@ gui_root() {
         rm -rf "$folder"
         skip "the packages in constraints-gui.txt could not be installed for Debian's Python $abi; pip says why above"
     }
-    echo "$stamp" >"$folder/.ready"
+    echo "$stamp" >"$folder/$gui_stamp"
 }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: Apache-2.0
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
 
 Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --until STEP``. The work is
@@ -195,10 +195,10 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
         return
 
     call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
-    yield after(3.0)
+    yield after(1.0)
+    yield from shot(out, "3-reconstructing")
     if dw_mesh() is not None:
         raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
-    yield from shot(out, "3-reconstructing")
     yield lambda: dw_mesh() is not None
     # Software OpenGL compiles the viewport's shaders for a quarter of a minute.
     yield after(20.0)
@@ -224,8 +224,10 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
         return
 
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
-    yield after(3.0)
+    yield after(1.0)
     yield from shot(out, "7-generating")
+    if strips():
+        raise DriveError("The take was finished before its progress could be seen; use a longer plate.")
     yield lambda: bool(strips())
     yield from show_sequencer(view)
     yield from shot(out, "8-strips")

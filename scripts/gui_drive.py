@@ -184,7 +184,6 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
-    view.spaces.active.shading.type = "MATERIAL"
     yield from shot(out, "1-window")
     if until == "window":
         return
@@ -200,7 +199,8 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     if dw_mesh() is not None:
         raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
     yield lambda: dw_mesh() is not None
-    # Software OpenGL compiles the viewport's shaders for a quarter of a minute.
+    # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
+    view.spaces.active.shading.type = "MATERIAL"
     yield after(20.0)
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":

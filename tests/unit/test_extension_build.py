@@ -240,8 +240,9 @@ def test_the_add_on_imports_nothing_that_blender_does_not_have():
             if isinstance(node, ast.Import):
                 found |= {(path.name, alias.name) for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                found.add((path.name, node.module or ""))
-    ours = {"ex4d.protocol", "ex4d.camera", "ex4d.files", "ex4d.processes"}
+                names = [f"ex4d.{alias.name}" for alias in node.names] if node.module == "ex4d" else [node.module or ""]
+                found |= {(path.name, name) for name in names}
+    ours = {"ex4d.__version__", "ex4d.protocol", "ex4d.camera", "ex4d.files", "ex4d.processes"}
     foreign = {
         (file, name)
         for file, name in found

@@ -99,7 +99,9 @@ class BackendProcess:
         if self.find() is not None:
             # Another Blender of the same user was faster; its backend serves us as well.
             return None
-        return TransientError(f"The backend has stopped with code {code}: {self._last_words()}", "See its log (Diagnose).")
+        return TransientError(
+            f"The backend has stopped with code {code}: {self._last_words()}", "See its log (Diagnose)."
+        )
 
     def wait(self, seconds: float = START_SECONDS) -> Handshake:
         """Block until the backend is up; for background mode.

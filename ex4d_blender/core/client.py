@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
+
 from ex4d.protocol import wire
 from ex4d.protocol.errors import Ex4dError, ProtocolError, TransientError, error_from_record
 from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, new_job_id
@@ -74,6 +75,7 @@ class JobClient:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._requests: dict[str, Request] = {}
+        self._resumed: set[str] = set()
         self._last_heard = 0.0
         self._last_ping = 0.0
 
@@ -97,6 +99,8 @@ class JobClient:
         self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
         for job, request in self._requests.items():
             self._send_request(job, request)
+        for job in list(self._resumed):
+            self.resume(job)
 
     def disconnect(self) -> None:
         """Close the socket at once; jobs in the backend go on."""
@@ -160,6 +164,16 @@ class JobClient:
     def watch(self, job: str) -> None:
         """Ask where a job is, and to be told of its changes."""
         self._send(wire.Message("watch", job))
+
+    def resume(self, job: str) -> None:
+        """Take up a job that a former client asked for, now or as soon as there is a connection. One that the backend
+        does not know any more ends as failed, with an empty ``kind``."""
+        if job in self._requests or (job in self.jobs and self.jobs[job].is_final):
+            return
+        self._resumed.add(job)
+        if self._socket is not None:
+            self.jobs.setdefault(job, JobSnapshot(job, "", created=time.time()))
+            self.watch(job)
 
     def list(self) -> None:
         """Ask for all jobs of the backend, and to be told of their changes."""
@@ -265,6 +279,7 @@ class JobClient:
                     finished=time.time(),
                 )
                 updates.errors.pop()
+                self._resumed.discard(message.job)
                 self.jobs[message.job] = updates.jobs[message.job] = failed
         elif message.type == "bye":
             self.welcome, updates.left = None, True
@@ -277,6 +292,8 @@ class JobClient:
         known = self.jobs.get(snapshot.id)
         if known is not None and known.is_final and snapshot.state not in FINAL_STATES:
             return
+        if snapshot.is_final:
+            self._resumed.discard(snapshot.id)
         self.jobs[snapshot.id] = updates.jobs[snapshot.id] = snapshot
 
     def _send_request(self, job: str, request: Request) -> None:

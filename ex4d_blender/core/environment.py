@@ -34,7 +34,7 @@ def clean_environment(variables: Mapping[str, str], blender_folder: Path | None)
     out = {
         name: value
         for name, value in variables.items()
-        if not name.startswith(("PYTHON", "CONDA", "VIRTUAL_ENV")) and name not in ("LD_LIBRARY_PATH", "__PYVENV_LAUNCHER__")
+        if not name.startswith(("PYTHON", "CONDA", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "__PYVENV_LAUNCHER__"))
     }
     if blender_folder is not None and "PATH" in out:
         parts = out["PATH"].split(os.pathsep)

@@ -130,6 +130,19 @@ def solved_camera(clip: bpy.types.MovieClip, scene: bpy.types.Scene) -> SampledC
     return SampledCamera(trajectory, _solution_notes(clip))
 
 
+def solved_points(clip: bpy.types.MovieClip) -> NDArray[np.float64]:
+    """The points (N, 3) that the tracker solved, in the world of ``solved_camera``; N is 0 without a solution."""
+    reconstruction = clip.tracking.reconstruction
+    first = next((camera for camera in reconstruction.cameras if camera.frame == 1), None)
+    points = [track.bundle[:] for track in clip.tracking.tracks if track.has_bundle]
+    if not reconstruction.is_valid or first is None or not points:
+        return np.empty((0, 3))
+    pose = np.array(first.matrix, np.float64)
+    pose[:3, :3] = nearest_rotation(pose[:3, :3])
+    to_world = CV_BLENDER @ invert_rigid(pose)
+    return np.array(points, np.float64) @ to_world[:3, :3].T + to_world[:3, 3]
+
+
 def clip_intrinsics(clip: bpy.types.MovieClip) -> NDArray[np.float64]:
     """K (3, 3) in the clip's pixels, edges at integers, y down, from its tracking camera."""
     camera, (_, height) = clip.tracking.camera, clip.size

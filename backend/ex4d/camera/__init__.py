@@ -9,7 +9,7 @@ from ex4d.camera.camera import (
     resize_intrinsics,
     static_trajectory,
 )
-from ex4d.camera.formats import read_trajectory, write_json, write_released_npz, write_transforms_json
+from ex4d.camera.formats import json_bytes, read_trajectory, write_json, write_released_npz, write_transforms_json
 from ex4d.camera.pivot import subject_distance
 from ex4d.camera.presets import PRESETS, PresetSpec, build_take, parse_preset, preset_help
 
@@ -21,6 +21,7 @@ __all__ = [
     "build_take",
     "intrinsics",
     "intrinsics_from_fov",
+    "json_bytes",
     "parse_preset",
     "preset_help",
     "read_trajectory",

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file
-from ex4d.camera.formats.own_json import JSON_FORMAT, parse_own_json, write_json
+from ex4d.camera.formats.own_json import JSON_FORMAT, json_bytes, parse_own_json, write_json
 from ex4d.camera.formats.released_npz import read_released_npz, write_released_npz
 from ex4d.camera.formats.transforms_json import parse_transforms_json, write_transforms_json
 from ex4d.protocol.errors import BadInputError
 
-__all__ = ["read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
+__all__ = ["json_bytes", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
 
 
 def read_trajectory(path: Path) -> Trajectory:

@@ -19,8 +19,8 @@ JSON_FORMAT = "ex4d-trajectory"
 JSON_VERSION = 1
 
 
-def write_json(path: Path, trajectory: Trajectory) -> None:
-    """Write our plain JSON: K and E per frame with the conventions spelt out."""
+def json_bytes(trajectory: Trajectory) -> bytes:
+    """Our plain JSON: K and E per frame with the conventions spelt out."""
     numbers = trajectory.frame_numbers or tuple(range(len(trajectory)))
     document = {
         "format": JSON_FORMAT,
@@ -41,7 +41,12 @@ def write_json(path: Path, trajectory: Trajectory) -> None:
             for number, camera in zip(numbers, trajectory, strict=True)
         ],
     }
-    atomic_write(path, json.dumps(document, indent=1).encode())
+    return json.dumps(document, indent=1).encode()
+
+
+def write_json(path: Path, trajectory: Trajectory) -> None:
+    """Write ``json_bytes`` to a file."""
+    atomic_write(path, json_bytes(trajectory))
 
 
 def parse_own_json(path: Path, document: dict[str, Any]) -> Trajectory:

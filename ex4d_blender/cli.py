@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``blender -b shot.blend --command ex4d reconstruct|render|generate|status …``: the work without a window.
+
+Everything blocks and prints lines; ``--json`` prints one JSON object per line instead. Exit codes as the backend's own
+command line: 0 done, 2 wrong usage, 10 bad input, 20 not enough memory or no backend, 30 try again, 130 and 143
+cancelled. A cancelled job is cancelled in the backend too; its finished stages are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import bpy
+
+from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, InternalError, UsageError, error_record
+from ex4d.protocol.jobs import JobSnapshot
+
+from . import props, session
+from .core.texts import job_state
+from .ops.generate import submit_take, wanted_frames
+from .ops.plate import solved_blobs
+from .ops.reconstruct import plate_name, reconstruct_params
+from .ops.takes import new_take, require_shot, sample_take
+from .scene import takes
+
+log = logging.getLogger(__name__)
+
+COMMAND = "ex4d"
+LINE_SECONDS = 1.0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"`{self.prog} --help` shows what it takes.")
+
+
+class _StoppedError(KeyboardInterrupt):
+    def __init__(self, exit_code: int) -> None:
+        super().__init__()
+        self.exit_code = exit_code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = _Parser(prog="blender -b FILE.blend --command ex4d", description="Re-shoot a video without a window.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=text, description=text)
+        found.add_argument("--json", action="store_true", help="one JSON object per line")
+        return found
+
+    def saves(found: argparse.ArgumentParser) -> None:
+        found.add_argument("--save", action="store_true", help="save the .blend under its own name")
+        found.add_argument("--output", type=Path, help="save the .blend under this name")
+
+    found = add("reconstruct", "Depth and mesh of a plate, into the scene")
+    found.add_argument("--plate", type=Path, help="movie or image sequence (default: the one in the .blend)")
+    found.add_argument("--frames", help="by the plate's own numbers, such as 1001-1049")
+    found.add_argument("--fps", help="of an image sequence")
+    found.add_argument("--depth", type=Path, help="depth files (default: as in the .blend)")
+    found.add_argument("--depth-scale", type=float, help="depth of one code value")
+    found.add_argument("--shot", type=Path, help="the shot's folder")
+    found.add_argument("--viewport", type=int, help="vertices along the longer side of the viewport's mesh")
+    found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
+    saves(found)
+
+    for name, text in (("render", "Colour, mask and coverage of a take"), ("generate", "A delivered take")):
+        found = add(name, text)
+        camera = found.add_mutually_exclusive_group()
+        camera.add_argument("--take", help="name of a take in the .blend")
+        camera.add_argument("--camera", help="name of a camera object")
+        camera.add_argument("--move", help="a new take camera with a move such as orbit:30")
+        camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
+        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: all of the plate)")
+        if name == "render":
+            found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
+        else:
+            found.add_argument("--profile", help="how holes are filled (default: as in the .blend)")
+            found.add_argument("--seed", type=int)
+            found.add_argument("--prompt")
+        saves(found)
+    add("status", "The backend and its jobs")
+    return parser
+
+
+class _Output:
+    """Lines for people or for programs, on standard output."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._json = as_json
+        self._last = ("", 0.0)
+
+    def event(self, event: str, text: str, **values: Any) -> None:
+        """One line."""
+        print(json.dumps({"event": event, **values}) if self._json else text, flush=True)
+
+    def progress(self, job: JobSnapshot) -> None:
+        """Where a job is: at each stage, and every second within."""
+        now = time.monotonic()
+        if job.is_final or (job.stage == self._last[0] and now - self._last[1] < LINE_SECONDS):
+            return
+        self._last = (job.stage, now)
+        text = f"[{job.fraction:4.0%}] {job_state(job)}"
+        self.event("progress", text, stage=job.stage, step=job.step, of=job.of, eta=job.eta, fraction=job.fraction)
+
+    def error(self, error: Ex4dError) -> None:
+        """The command's failure."""
+        if self._json:
+            self.event("error", "", **error_record(error))
+        else:
+            print(f"error: {error.message}\n       {error.hint}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM as exceptions; Blender itself swallows Ctrl-C in background mode."""
+
+    def stop(number: int, _frame: object) -> NoReturn:
+        raise _StoppedError(128 + number)
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; returns the exit code. Called by Blender."""
+    output = _Output(as_json="--json" in argv)
+    current = session.current()
+    try:
+        with _stoppable():
+            args = build_parser().parse_args(list(argv))
+            _COMMANDS[args.command](args, output)
+    except _StoppedError as stop:
+        _cancel_all()
+        error: Ex4dError = CancelledError(stop.exit_code)
+    except Ex4dError as failure:
+        error = failure
+    except SystemExit as leave:
+        # --help
+        return int(leave.code or 0)
+    except Exception as failure:
+        log.exception("ex4d")
+        error = InternalError(failure)
+    else:
+        return 0
+    finally:
+        current.client.disconnect()
+    output.error(error)
+    return error.exit_code
+
+
+def _cancel_all() -> None:
+    client = session.current().client
+    for job in client.unfinished:
+        client.cancel(job.id)
+    end = time.monotonic() + 10.0
+    while client.unfinished and time.monotonic() < end:
+        client.poll(100)
+
+
+def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
+    scene = bpy.context.scene
+    state = scene.ex4d
+    if args.plate is not None:
+        state.plate_path, state.plate_scene_start, state.plate_clip = str(args.plate.absolute()), -1, None
+    for name, value in (("plate_frames", args.frames), ("plate_fps", args.fps)):
+        if value is not None or args.plate is not None:
+            setattr(state, name, value or "")
+    if args.depth is not None:
+        state.depth_source, state.depth_path = "FILES", str(args.depth.absolute())
+    if args.depth_scale is not None:
+        state.depth_scale = args.depth_scale
+    if args.shot is not None:
+        state.shot_folder = str(args.shot.absolute())
+    if args.viewport is not None:
+        state.viewport_side = args.viewport
+    params = reconstruct_params(scene)
+    blobs, notes = solved_blobs(scene)
+    start = state.plate_scene_start if state.plate_scene_start >= 0 else None
+    name = plate_name(state.plate_path)
+    job = session.current().submit(
+        scene,
+        "reconstruct",
+        params,
+        blobs=blobs,
+        action="reconstruct",
+        data={"name": name, "scene_start": start, "match_scene": not args.keep_scene},
+        title=f"Reconstruct {name}",
+        block=True,
+    )
+    snapshot = session.current().wait(job, output.progress)
+    for note in (*notes, *snapshot.notes):
+        output.event("note", f"note: {note}", text=note)
+    result = snapshot.result or {}
+    plate = result["plate"]
+    text = f"{result['shot']}: {len(plate['numbers'])} frames of {plate['width']}x{plate['height']}"
+    _save(args, output)
+    output.event("done", text, result=result)
+
+
+def _chosen_take(args: argparse.Namespace) -> Any:
+    scene = bpy.context.scene
+    shot = require_shot(scene)
+    if args.move:
+        camera = takes.add_take_camera(scene, shot)
+        takes.apply_preset(scene, camera, args.move, record=shot.record, follow=scene.ex4d.move_follow)
+        return new_take(scene, camera, camera.name)
+    if args.camera:
+        camera = scene.objects.get(args.camera)
+        if camera is None:
+            raise BadInputError(f"The scene has no object «{args.camera}».", "Name a camera of the scene.")
+        known = next((take for take in scene.ex4d.takes if take.camera == camera), None)
+        return known or new_take(scene, camera, camera.name)
+    if args.scene_camera:
+        return new_take(scene, None, "Scene Camera")
+    if args.take:
+        found = next((take for take in scene.ex4d.takes if take.name == args.take), None)
+    else:
+        found = props.active_take(scene)
+    if found is None:
+        names = ", ".join(take.name for take in scene.ex4d.takes) or "none"
+        raise BadInputError(
+            "There is no such take.", f"The .blend has: {names}. Or use --move, --camera, --scene-camera."
+        )
+    return found
+
+
+def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]:
+    state = bpy.context.scene.ex4d
+    if args.frames:
+        first, _, last = args.frames.partition("-")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
+        state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
+    return wanted_frames(bpy.context.scene, shot)
+
+
+def _render(args: argparse.Namespace, output: _Output) -> None:
+    scene = bpy.context.scene
+    shot = require_shot(scene)
+    take = _chosen_take(args)
+    frames, chosen = _frames(args, shot)
+    blob, notes = sample_take(scene, shot, take, frames)
+    params = {"shot": shot.folder, "frames": chosen, "raster": scene.ex4d.rasterizer, "preview": args.preview}
+    job = session.current().submit(
+        scene,
+        "render",
+        params,
+        blobs=(blob,),
+        action="preview",
+        data={"take": take.uid, "show": False},
+        title=f"Render {take.name}",
+        block=True,
+    )
+    snapshot = session.current().wait(job, output.progress)
+    for note in (*notes, *snapshot.notes):
+        output.event("note", f"note: {note}", text=note)
+    result = snapshot.result or {}
+    _save(args, output)
+    output.event("done", f"{result['color']}: {min(result['coverage']):.0%} seen at least", result=result)
+
+
+def _generate(args: argparse.Namespace, output: _Output) -> None:
+    from . import profiles
+
+    context, scene = bpy.context, bpy.context.scene
+    shot = require_shot(scene)
+    take = _chosen_take(args)
+    frames, chosen = _frames(args, shot)
+    blob, notes = sample_take(scene, shot, take, frames)
+    name = args.profile or scene.ex4d.profile
+    profile = profiles.profile_named(name)
+    if args.profile is None:
+        name = profile.name
+    job = submit_take(
+        context,
+        shot,
+        take,
+        blob,
+        frames=chosen,
+        profile=name,
+        seed=args.seed if args.seed is not None else scene.ex4d.seed if profile.takes_seed else None,
+        prompt=args.prompt or (scene.ex4d.prompt or None if profile.takes_prompt else None),
+        block=True,
+    )
+    snapshot = session.current().wait(job, output.progress)
+    for note in (*notes, *snapshot.notes):
+        output.event("note", f"note: {note}", text=note)
+    result = snapshot.result or {}
+    _save(args, output)
+    output.event("done", f"{result['movie']}: {result['generated_mean']:.0%} filled ({result['label']})", result=result)
+
+
+def _status(_args: argparse.Namespace, output: _Output) -> None:
+    current = session.current()
+    backend = current.backend_process()
+    handshake = backend.find()
+    if handshake is None:
+        output.event("status", "The backend does not run.", running=False)
+        return
+    client = current.client
+    client.connect(handshake)
+    client.list()
+    end, listed = time.monotonic() + 5.0, False
+    while time.monotonic() < end and not (listed and client.welcome):
+        listed = bool(client.poll(100).jobs) or listed or (client.welcome is not None and not client.jobs)
+    welcome = client.welcome or {}
+    text = f"Backend {welcome.get('version')}, process {handshake.pid}, {welcome.get('device') or 'starting'}"
+    output.event("status", text, running=True, backend=welcome)
+    for job in sorted(client.jobs.values(), key=lambda job: job.created):
+        output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=job.record())
+
+
+def _save(args: argparse.Namespace, output: _Output) -> None:
+    if args.output is not None:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        bpy.ops.wm.save_as_mainfile(filepath=str(args.output.absolute()))
+    elif args.save:
+        if not bpy.data.filepath:
+            raise UsageError("The .blend has no name yet.", "Give it one with --output FILE.")
+        bpy.ops.wm.save_mainfile()
+    if args.save or args.output is not None:
+        output.event("saved", f"saved {bpy.data.filepath}", file=bpy.data.filepath)
+
+
+_COMMANDS = {"reconstruct": _reconstruct, "render": _render, "generate": _generate, "status": _status}
+_handle: Any = None
+
+
+def register() -> None:
+    """Add the command."""
+    global _handle  # noqa: PLW0603
+    _handle = bpy.utils.register_cli_command(COMMAND, main)
+
+
+def unregister() -> None:
+    """Take it away."""
+    global _handle  # noqa: PLW0603
+    if _handle is not None:
+        bpy.utils.unregister_cli_command(_handle)
+        _handle = None

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words for people: times, sizes, jobs, errors."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import textwrap
+from pathlib import Path
+
+from ex4d.protocol.errors import Ex4dError
+from ex4d.protocol.jobs import CANCELLED, CANCELLING, DONE, FAILED, QUEUED, JobSnapshot
+
+STAGE_NAMES = {
+    "plate": "Reading plate",
+    "depth": "Depth",
+    "mesh": "Mesh",
+    "viewport": "Viewport mesh",
+    "raster": "Rendering",
+    "fill": "Filling",
+    "composite": "Compositing",
+    "doctor": "Diagnosing",
+}
+KIND_NAMES = {
+    "reconstruct": "Reconstruct",
+    "render": "Preview",
+    "generate": "Generate",
+    "doctor": "Diagnose",
+    "free_memory": "Free memory",
+}
+
+
+def duration(seconds: float) -> str:
+    """«45 s», «3:20 min», «1:05 h»."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02d} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d} h"
+
+
+def size(count: int) -> str:
+    """Bytes as «12 MB»."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1 if count else 0):.0f} MB"
+
+
+def job_state(job: JobSnapshot) -> str:
+    """Where a job is, in a few words."""
+    if job.state == QUEUED:
+        return "waiting"
+    if job.state == CANCELLING:
+        return "stopping"
+    if job.state == DONE:
+        return "done"
+    if job.state == CANCELLED:
+        return "cancelled"
+    if job.state == FAILED:
+        return "failed"
+    name = STAGE_NAMES.get(job.stage, job.stage or "starting")
+    steps = f" {job.step}/{job.of}" if job.of else ""
+    eta = f", {duration(job.eta)} left" if job.eta is not None else ""
+    return f"{name}{steps}{eta}"
+
+
+def without_user(text: str) -> str:
+    """A text without the user's name and home folder, so that it can be passed on."""
+    home = str(Path.home())
+    if len(home) > 1:
+        text = text.replace(home, "~")
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = ""
+    if len(name) > 2:
+        text = text.replace(f"{os.sep}{name}{os.sep}", f"{os.sep}user{os.sep}")
+    return text
+
+
+def error_report(error: Ex4dError, *, blender: str, extension: str, backend: str, details: str = "") -> str:
+    """All that somebody needs who is asked for help: the error and where it happened, without the user's name."""
+    environment = (
+        f"EX-4D {extension} in Blender {blender}, backend {backend or 'not connected'}, Python "
+        f"{platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
+    )
+    parts = [error.message, error.hint, f"({error.kind}, code {error.exit_code})", environment, details]
+    return without_user("\n".join(part for part in parts if part))
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Lines of at most ``columns`` characters; line breaks of the text stay, long words are cut."""
+    return [line for part in text.splitlines() for line in (textwrap.wrap(part, max(columns, 8)) or [""])]

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows when a job has ended well: the scene gets what was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+from ex4d.protocol.jobs import JobSnapshot
+
+from . import profiles, props, session
+from .scene import background, sequencer
+from .scene import shot as shots
+
+Action = Callable[[bpy.types.Scene, JobSnapshot, dict[str, Any]], None]
+
+
+def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Put the shot into the scene."""
+    record = job.result or {}
+    start = data.get("scene_start")
+    shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
+    if data.get("match_scene"):
+        shots.match_scene(scene, record, first_frame=start)
+    state = scene.ex4d
+    profiles.update_holes(scene)
+    numbers = record["plate"]["numbers"]
+    first = start if start is not None else numbers[0]
+    state.frame_start, state.frame_end = first, first + len(numbers) - 1
+    _push_undo("Import Shot")
+
+
+def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Lay the preview over the take's camera and keep its coverage."""
+    take = props.take_by_uid(scene, data["take"])
+    if take is None:
+        return
+    result = job.result or {}
+    remember_coverage(scene, take, result)
+    if take.camera is not None and data.get("show", True):
+        background.show_preview(take.camera, result, frame_offset=int(data.get("offset", 0)))
+
+
+def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
+    """Keep how much of each frame was seen, for the bar in the viewport."""
+    take.coverage = json.dumps({"numbers": result["numbers"], "coverage": result["coverage"]})
+
+
+def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Put the delivered take into the sequencer and write it down."""
+    result = job.result or {}
+    take = props.take_by_uid(scene, data["take"])
+    title = data.get("title") or result["take"]
+    # Since Blender 5 a workspace may show the sequencer of another scene.
+    target = bpy.data.scenes.get(data.get("sequencer_scene", "")) or scene
+    placed = sequencer.place_take(
+        target,
+        result,
+        with_mask=bool(data.get("with_mask")),
+        with_color=bool(data.get("with_color")),
+        name=f"{title} {result['take']}",
+        frame_offset=int(data.get("offset", 0)),
+    )
+    if take is None:
+        return
+    remember_coverage(scene, take, result)
+    version = take.versions.add()
+    version.name, version.folder = result["take"], result["folder"]
+    version.profile, version.label = result["profile"], result["label"]
+    version.seed = -1 if data.get("seed") is None else data["seed"]
+    version.prompt, version.frames = data.get("prompt") or "", data.get("frames") or ""
+    version.generated_mean = 100 * float(result["generated_mean"])
+    version.strip = placed.result.name
+    _push_undo("Place Take")
+
+
+def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:
+    """Keep what the doctor said, for the preferences."""
+    session.current().doctor = job.result
+
+
+def nothing(_scene: bpy.types.Scene, _job: JobSnapshot, _data: dict[str, Any]) -> None:
+    """For jobs whose end is all that was wanted."""
+
+
+def _push_undo(message: str) -> None:
+    """One step of undo for what a timer did; operators push their own."""
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message=message)
+
+
+ACTIONS: dict[str, Action] = {
+    "reconstruct": import_reconstruction,
+    "preview": show_preview,
+    "generate": place_take,
+    "doctor": keep_diagnosis,
+    "nothing": nothing,
+}

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend: installing, starting, stopping, looking at it."""
+
+import bpy
+
+from .. import installation, session
+from .common import JobOperator, told
+
+
+class EX4D_OT_install_backend(bpy.types.Operator):
+    bl_idname = "ex4d.install_backend"
+    bl_label = "Install Backend"
+    bl_description = (
+        "Install the backend into an environment of its own in the folder above, or bring it up to date. "
+        "A stopped installation goes on where it was"
+    )
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        if not installation.is_running():
+            return True
+        cls.poll_message_set("An installation is under way")
+        return False
+
+    @told
+    def execute(self, _context):
+        plan = installation.make_plan()
+        plan.check()
+        installation.start(plan)
+        if bpy.app.background:
+            installation.wait()
+        return {"FINISHED"}
+
+
+class EX4D_OT_cancel_install(bpy.types.Operator):
+    bl_idname = "ex4d.cancel_install"
+    bl_label = "Stop Installing"
+    bl_description = "Stop the installation; pressing Install again goes on"
+    bl_options = {"REGISTER"}
+
+    @told
+    def execute(self, _context):
+        installation.cancel()
+        return {"FINISHED"}
+
+
+class EX4D_OT_start_backend(bpy.types.Operator):
+    bl_idname = "ex4d.start_backend"
+    bl_label = "Start"
+    bl_description = "Start the backend now, so that the first job finds it warm"
+    bl_options = {"REGISTER"}
+
+    @told
+    def execute(self, _context):
+        session.current().connect(block=bpy.app.background)
+        session.wake()
+        return {"FINISHED"}
+
+
+class EX4D_OT_stop_backend(bpy.types.Operator):
+    bl_idname = "ex4d.stop_backend"
+    bl_label = "Stop"
+    bl_description = "End the backend. Running jobs are cancelled; their finished stages are kept"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        return session.current().client.is_open
+
+    @told
+    def execute(self, _context):
+        session.current().stop_backend()
+        session.current().mirror()
+        return {"FINISHED"}
+
+
+class EX4D_OT_diagnose(JobOperator, bpy.types.Operator):
+    bl_idname = "ex4d.diagnose"
+    bl_label = "Diagnose"
+    bl_description = "Tell what this machine can do and why not more, with the licence of each part"
+    bl_options = {"REGISTER"}
+
+    def begin(self, context, *, block):
+        return session.current().submit(context.scene, "doctor", {}, action="doctor", title="Diagnose", block=block)
+
+
+class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
+    bl_idname = "ex4d.free_memory"
+    bl_label = "Free Memory"
+    bl_description = "Give back all memory that the backend holds on computer and graphics card, after the running job"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        if session.current().is_connected():
+            return True
+        cls.poll_message_set("The backend does not run, so it holds no memory")
+        return False
+
+    def begin(self, context, *, block):
+        return session.current().submit(
+            context.scene, "free_memory", {}, action="nothing", title="Free memory", block=block
+        )
+
+
+CLASSES = (
+    EX4D_OT_install_backend,
+    EX4D_OT_cancel_install,
+    EX4D_OT_start_backend,
+    EX4D_OT_stop_backend,
+    EX4D_OT_diagnose,
+    EX4D_OT_free_memory,
+)

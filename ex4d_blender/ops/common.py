@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What operators share: errors that are read, jobs that block only where there is no window."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import bpy
+
+from ex4d.protocol.errors import Ex4dError, InternalError
+
+from .. import session
+
+log = logging.getLogger(__name__)
+
+
+def tell(operator: Any, action: Callable[[], set[str]]) -> set[str]:
+    """Do an operator's work and show its errors in the dialog; for scripts and in background mode they are raised:
+    Blender makes a RuntimeError of a report."""
+    details = ""
+    try:
+        return action()
+    except Ex4dError as failure:
+        error = failure
+    except Exception as failure:
+        log.exception("%s fails", operator.bl_idname)
+        error, details = InternalError(failure), traceback.format_exc()
+    if bpy.app.background:
+        operator.report({"ERROR"}, f"{error.message} {error.hint}")
+    else:
+        session.current().report(error, details)
+    return {"CANCELLED"}
+
+
+def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any, bpy.types.Context], set[str]]:
+    """Decorates an operator's ``execute``, see ``tell``. Blender counts the arguments, so they are spelt out."""
+
+    @wraps(execute)
+    def wrapper(self: Any, context: bpy.types.Context) -> set[str]:
+        return tell(self, lambda: execute(self, context))
+
+    return wrapper
+
+
+def has_shot(cls: type, context: bpy.types.Context) -> bool:
+    """A poll: the scene has a reconstructed shot."""
+    from ..scene import shot
+
+    if shot.find_shot(context.scene) is not None:
+        return True
+    cls.poll_message_set("Load a plate and reconstruct it first")
+    return False
+
+
+class JobOperator:
+    """An operator that asks the backend for something.
+
+    ``begin`` submits and returns the job's id. Called from the UI the operator ends at once and the result comes by
+    itself; called from a script or without a window it waits for the result.
+    """
+
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        """Submit the job."""
+        raise NotImplementedError
+
+    @told
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Blocks."""
+        job = self.begin(context, block=True)
+        session.current().wait(job)
+        return {"FINISHED"}
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        """Submits and lets the timer do the rest."""
+        if bpy.app.background:
+            return self.execute(context)
+        return tell(self, lambda: self._submit(context))
+
+    def _submit(self, context: bpy.types.Context) -> set[str]:
+        self.begin(context, block=False)
+        session.wake()
+        return {"FINISHED"}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The error dialog: read it, copy it, save it."""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from .. import session
+from ..core.texts import wrapped
+
+DIALOG_WIDTH = 560
+COLUMNS = 82
+
+
+class EX4D_OT_show_error(bpy.types.Operator):
+    bl_idname = "ex4d.show_error"
+    bl_label = "EX-4D Error"
+    bl_description = "Show the last error, to read, copy or save it"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context):
+        if session.current().shown is not None:
+            return True
+        cls.poll_message_set("There was no error")
+        return False
+
+    def invoke(self, context, _event):
+        lines = context.window_manager.ex4d.error_lines
+        lines.clear()
+        for text in wrapped(session.current().error_text(), COLUMNS):
+            lines.add().name = text
+        return context.window_manager.invoke_popup(self, width=DIALOG_WIDTH)
+
+    def execute(self, _context):
+        return {"FINISHED"}
+
+    def draw(self, context):
+        shown = session.current().shown
+        if shown is None:
+            return
+        layout, manager = self.layout, context.window_manager
+        head = layout.column(align=True)
+        for index, text in enumerate(wrapped(shown.error.message, COLUMNS)):
+            head.label(text=text, icon="ERROR" if index == 0 else "BLANK1")
+        for index, text in enumerate(wrapped(shown.error.hint, COLUMNS)):
+            head.label(text=text, icon="INFO" if index == 0 else "BLANK1")
+        rows = min(max(len(manager.ex4d.error_lines), 3), 12)
+        layout.template_list(
+            "EX4D_UL_lines", "error", manager.ex4d, "error_lines", manager.ex4d, "active_error_line", rows=rows
+        )
+        row = layout.row()
+        row.operator("ex4d.copy_error", icon="COPYDOWN")
+        row.operator("ex4d.save_error", icon="FILE_TICK")
+        row.operator("ex4d.open_log", icon="TEXT")
+
+
+class EX4D_OT_copy_error(bpy.types.Operator):
+    bl_idname = "ex4d.copy_error"
+    bl_label = "Copy"
+    bl_description = "Copy the error, with versions and without your name, to the clipboard"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        context.window_manager.clipboard = session.current().error_text()
+        return {"FINISHED"}
+
+
+class EX4D_OT_save_error(bpy.types.Operator):
+    bl_idname = "ex4d.save_error"
+    bl_label = "Save as Text"
+    bl_description = "Save the error, with versions and without your name, to a text file"
+    bl_options = {"INTERNAL"}
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: StringProperty(default="*.txt", options={"HIDDEN"})
+
+    def invoke(self, context, _event):
+        self.filepath = "ex4d-error.txt"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, _context):
+        path = Path(bpy.path.ensure_ext(self.filepath, ".txt"))
+        try:
+            path.write_text(session.current().error_text() + "\n", encoding="utf-8")
+        except OSError as error:
+            self.report({"ERROR"}, f"{path} cannot be written: {error.strerror or error}. Choose another folder.")
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class EX4D_OT_open_log(bpy.types.Operator):
+    bl_idname = "ex4d.open_log"
+    bl_label = "Logs"
+    bl_description = "Open the folder with the backend's logs"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context):
+        folder = session.runtime_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        bpy.ops.wm.path_open(filepath=str(folder))
+        return {"FINISHED"}
+
+
+CLASSES = (EX4D_OT_show_error, EX4D_OT_copy_error, EX4D_OT_save_error, EX4D_OT_open_log)

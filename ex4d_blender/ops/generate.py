@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Delivering takes and getting them back into the sequencer."""
+
+import json
+from pathlib import Path
+
+import bpy
+from bpy.props import StringProperty
+
+from ex4d.camera import json_bytes, read_trajectory
+from ex4d.protocol.errors import BadInputError
+
+from .. import profiles, props, session
+from ..scene import sequencer
+from ..scene import shot as shots
+from .common import JobOperator, has_shot, told
+from .takes import require_shot, require_take, sample_take
+
+TAKE_FILE = "take.json"
+
+
+def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list[int], str | None]:
+    """Scene frames to generate, and the plate's range where that is not all.
+
+    Raises:
+        BadInputError: the chosen frames are not the plate's.
+    """
+    state, frames = scene.ex4d, shot.frames
+    if not state.use_frames:
+        return list(frames), None
+    first, last = state.frame_start, state.frame_end
+    if first > last or first not in frames or last not in frames:
+        raise BadInputError(
+            f"Frames {first}-{last} are not all within the plate's, {frames[0]}-{frames[-1]}.",
+            "Choose frames of the plate, or generate all.",
+        )
+    return list(range(first, last + 1)), f"{shot.number_at(first)}-{shot.number_at(last)}"
+
+
+def read_take(folder: Path) -> dict:
+    """A delivered take's record, as the result of its job was.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    try:
+        record = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
+        numbers = [frame["frame"] for frame in record["frames"]]
+        coverage = [1.0 - frame["generated"] for frame in record["frames"]]
+        fill = record["fill"]
+        return {
+            "take": folder.name,
+            "folder": str(folder),
+            "numbers": numbers,
+            "coverage": coverage,
+            "result": str(folder / "result"),
+            "mask": str(folder / "mask"),
+            "profile": fill["name"],
+            "label": fill["label"],
+            "seed": fill["seed"],
+            "prompt": fill.get("prompt"),
+            "title": record.get("title", ""),
+            "generated_mean": record["generated_mean"],
+            "trajectory": str(folder / record["trajectory"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
+
+
+class EX4D_OT_generate(JobOperator, bpy.types.Operator):
+    bl_idname = "ex4d.generate"
+    bl_label = "Generate"
+    bl_description = "Render the take, fill what the plate never showed, and put the result into the sequencer"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if props.active_take(context.scene) is None:
+            cls.poll_message_set("Add a take camera first")
+            return False
+        return has_shot(cls, context)
+
+    def begin(self, context, *, block):
+        scene = context.scene
+        shot, take = require_shot(scene), require_take(scene)
+        frames, chosen = wanted_frames(scene, shot)
+        blob, notes = sample_take(scene, shot, take, frames)
+        for note in notes:
+            self.report({"INFO"}, note)
+        state = scene.ex4d
+        profile = profiles.profile_named(state.profile)
+        return submit_take(
+            context,
+            shot,
+            take,
+            blob,
+            frames=chosen,
+            profile=profile.name,
+            seed=state.seed if profile.takes_seed else None,
+            prompt=state.prompt if profile.takes_prompt and state.prompt else None,
+            block=block,
+        )
+
+
+def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
+    """Ask for a take; returns the job's id."""
+    scene, state = context.scene, context.scene.ex4d
+    params = {
+        "shot": shot.folder,
+        "frames": frames,
+        "raster": state.rasterizer,
+        "profile": profile,
+        "seed": seed,
+        "prompt": prompt,
+        "title": take.name,
+    }
+    data = {
+        "take": take.uid,
+        "title": take.name,
+        "offset": shot.first_frame - shot.numbers[0],
+        "with_mask": state.with_mask,
+        "with_color": state.with_color,
+        "seed": seed,
+        "prompt": prompt,
+        "frames": frames,
+        "sequencer_scene": sequencer.sequencer_scene(context).name,
+    }
+    return session.current().submit(
+        scene,
+        "generate",
+        params,
+        blobs=(blob,),
+        action="generate",
+        data=data,
+        title=f"Generate {take.name}",
+        block=block,
+    )
+
+
+class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
+    bl_idname = "ex4d.redo_take"
+    bl_label = "Redo with This Take's Settings"
+    bl_description = "Generate the selected strip's take again, with the camera and settings it was made with"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        strip = sequencer.selected_strip(context)
+        if strip is not None and sequencer.take_of_strip(strip) is not None:
+            return True
+        cls.poll_message_set("Select the strip of a take in the sequencer")
+        return False
+
+    def begin(self, context, *, block):
+        known = sequencer.take_of_strip(sequencer.selected_strip(context))
+        record = read_take(Path(known["folder"]))
+        scene = context.scene
+        folder = Path(known["folder"]).parent.parent
+        shot = shots.find_shot(scene, str(folder)) or require_shot(scene)
+        take = next(
+            (item for item in scene.ex4d.takes if any(v.folder == known["folder"] for v in item.versions)), None
+        )
+        if take is None:
+            from .takes import new_take
+
+            take = new_take(scene, None, record["title"] or record["take"])
+        trajectory = read_trajectory(Path(record["trajectory"]))
+        numbers = record["numbers"]
+        whole = len(numbers) == len(shot.numbers)
+        profile = profiles.profile_named(record["profile"])
+        return submit_take(
+            context,
+            shot,
+            take,
+            json_bytes(trajectory),
+            frames=None if whole else f"{numbers[0]}-{numbers[-1]}",
+            profile=profile.name,
+            seed=record["seed"] if profile.takes_seed else None,
+            prompt=record["prompt"] if profile.takes_prompt else None,
+            block=block,
+        )
+
+
+class EX4D_OT_import_take(bpy.types.Operator):
+    bl_idname = "ex4d.import_take"
+    bl_label = "Import Take"
+    bl_description = "Put a take that was delivered earlier, such as takes/v001, into the sequencer"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+
+    def invoke(self, context, _event):
+        shot = shots.find_shot(context.scene)
+        if shot is not None:
+            self.directory = str(Path(shot.folder) / "takes") + "/"
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @told
+    def execute(self, context):
+        record = read_take(Path(bpy.path.abspath(self.directory)))
+        shot = shots.find_shot(context.scene)
+        offset = shot.first_frame - shot.numbers[0] if shot else 0
+        sequencer.place_take(
+            sequencer.sequencer_scene(context),
+            record,
+            with_mask=context.scene.ex4d.with_mask,
+            with_color=False,
+            name=f"{record['title'] or 'Take'} {record['take']}",
+            frame_offset=offset,
+        )
+        return {"FINISHED"}
+
+
+CLASSES = (EX4D_OT_generate, EX4D_OT_redo_take, EX4D_OT_import_take)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The queue: cancel, retry, clear."""
+
+import bpy
+from bpy.props import StringProperty
+
+from .. import session
+from .common import told
+
+
+class _OnJob:
+    """An operator on one job, by default the one that is being done."""
+
+    job: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    def chosen(self) -> str:
+        """The job's id, or ""."""
+        running = session.current().running()
+        return self.job or (running.id if running else "")
+
+
+class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
+    bl_idname = "ex4d.cancel_job"
+    bl_label = "Cancel"
+    bl_description = "Stop this job; finished stages are kept, the same job later goes on from there"
+    bl_options = {"REGISTER"}
+
+    @told
+    def execute(self, _context):
+        job = self.chosen()
+        if not job:
+            return {"CANCELLED"}
+        session.current().client.cancel(job)
+        session.current().mirror()
+        session.wake()
+        return {"FINISHED"}
+
+
+class EX4D_OT_cancel_all(bpy.types.Operator):
+    bl_idname = "ex4d.cancel_all"
+    bl_label = "Cancel All"
+    bl_description = "Stop the running job and clear the queue"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        return bool(session.current().client.unfinished)
+
+    @told
+    def execute(self, _context):
+        current = session.current()
+        # The waiting ones first, or the next would begin in between.
+        for job in sorted(current.client.unfinished, key=lambda job: job.state != "queued"):
+            current.client.cancel(job.id)
+        current.mirror()
+        session.wake()
+        return {"FINISHED"}
+
+
+class EX4D_OT_retry_job(_OnJob, bpy.types.Operator):
+    bl_idname = "ex4d.retry_job"
+    bl_label = "Retry"
+    bl_description = "Ask for this job again; it goes on from its last finished stage"
+    bl_options = {"REGISTER"}
+
+    @told
+    def execute(self, _context):
+        current = session.current()
+        again = current.retry(self.job)
+        if again is None:
+            self.report({"WARNING"}, "This job's request is no longer known; start it again from its panel.")
+            return {"CANCELLED"}
+        if bpy.app.background:
+            current.wait(again)
+        session.wake()
+        return {"FINISHED"}
+
+
+class EX4D_OT_clear_jobs(bpy.types.Operator):
+    bl_idname = "ex4d.clear_jobs"
+    bl_label = "Clear Finished"
+    bl_description = "Take jobs that have ended off the list"
+    bl_options = {"REGISTER"}
+
+    def execute(self, _context):
+        current = session.current()
+        for job in [job.id for job in current.client.jobs.values() if job.is_final]:
+            current.client.forget(job)
+        current.mirror()
+        return {"FINISHED"}
+
+
+class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
+    bl_idname = "ex4d.job_error"
+    bl_label = "Show Error"
+    bl_description = "Show why this job has failed"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context):
+        from ex4d.protocol.errors import error_from_record
+
+        current = session.current()
+        job = current.client.jobs.get(self.job)
+        if job is None or not job.error:
+            return {"CANCELLED"}
+        current.report(error_from_record(job.error))
+        return {"FINISHED"}
+
+
+CLASSES = (
+    EX4D_OT_cancel_job,
+    EX4D_OT_cancel_all,
+    EX4D_OT_retry_job,
+    EX4D_OT_clear_jobs,
+    EX4D_OT_job_error,
+)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the plate to the animated mesh and the source camera."""
+
+import math
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from ex4d.protocol.errors import BadInputError
+
+from .. import session
+from ..scene import mesh as meshes
+from ..scene import shot as shots
+from .common import JobOperator, told
+from .plate import solved_blobs
+
+
+def plate_name(path: str) -> str:
+    """What a shot of this plate is called."""
+    stem = Path(path).stem.rstrip("#").rstrip("._- ")
+    return stem or "shot"
+
+
+def shot_folder(scene: bpy.types.Scene) -> Path:
+    """Where the scene's shot is kept: the chosen folder, else beside the .blend, else in the extension's own folder.
+
+    Raises:
+        BadInputError: none of these is known.
+    """
+    state = scene.ex4d
+    if state.shot_folder:
+        return Path(bpy.path.abspath(state.shot_folder)).absolute()
+    name = plate_name(state.plate_path)
+    if bpy.data.filepath:
+        return Path(bpy.data.filepath).parent / "ex4d" / name
+    base = session.user_folder("shots")
+    if base is None:
+        raise BadInputError("The .blend has no folder yet to put the shot in.", "Save it, or choose a shot folder.")
+    return base / name
+
+
+def reconstruct_params(scene: bpy.types.Scene) -> dict:
+    """The job's parameters from the scene's properties."""
+    state = scene.ex4d
+    if not state.plate_path:
+        raise BadInputError("No plate is chosen.", "Open one in the panel Plate.")
+    depth: dict = {"source": "prior"}
+    if state.depth_source == "FILES":
+        if not state.depth_path:
+            raise BadInputError("No depth files are chosen.", "Choose them, or use the built-in guess.")
+        depth["source"] = str(Path(bpy.path.abspath(state.depth_path)).absolute())
+        depth["kind"] = None if state.depth_kind == "AUTO" else state.depth_kind
+        # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
+        depth["scale"] = state.depth_scale
+        if state.depth_camera:
+            depth["camera"] = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
+    if state.use_fov:
+        depth["fov"] = math.degrees(state.fov)
+    return {
+        "shot": str(shot_folder(scene)),
+        "plate": {
+            "path": str(Path(bpy.path.abspath(state.plate_path)).absolute()),
+            "frames": state.plate_frames or None,
+            "fps": state.plate_fps or None,
+            "first_frame": state.plate_first_frame,
+        },
+        "depth": depth,
+        "mesh": {"min_angle": state.min_angle, "max_depth_ratio": state.max_depth_ratio},
+        "viewport_side": state.viewport_side,
+    }
+
+
+def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
+    """What the viewport mesh of a plate (width, height) will take."""
+    scale = min(1.0, side / max(size))
+    grid = tuple(max(2, round(value * scale)) for value in size)
+    return meshes.viewport_memory(grid, frames)
+
+
+class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
+    bl_idname = "ex4d.reconstruct"
+    bl_label = "Reconstruct"
+    bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
+    bl_options = {"REGISTER"}
+
+    match_scene: BoolProperty(
+        name="Match Scene to Plate",
+        default=True,
+        options={"SKIP_SAVE"},
+        description="Set resolution, frame rate, range and view transform to those of the plate",
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene.ex4d.plate_path:
+            return True
+        cls.poll_message_set("Open a plate first")
+        return False
+
+    def begin(self, context, *, block):
+        scene = context.scene
+        params = reconstruct_params(scene)
+        blobs, notes = solved_blobs(scene)
+        state = scene.ex4d
+        for note in notes:
+            self.report({"INFO"}, note)
+        start = state.plate_scene_start if state.plate_scene_start >= 0 else None
+        name = plate_name(state.plate_path)
+        return session.current().submit(
+            scene,
+            "reconstruct",
+            params,
+            blobs=blobs,
+            action="reconstruct",
+            # With a window the scene is changed only after asking.
+            data={"name": name, "scene_start": start, "match_scene": self.match_scene and block},
+            title=f"Reconstruct {name}",
+            block=block,
+        )
+
+
+class EX4D_OT_match_scene(bpy.types.Operator):
+    bl_idname = "ex4d.match_scene"
+    bl_label = "Match Scene to Plate"
+    bl_description = "Set the scene's resolution, frame rate, range and view transform to those of the plate"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if shots.find_shot(context.scene) is not None:
+            return True
+        cls.poll_message_set("Reconstruct a plate first")
+        return False
+
+    def invoke(self, context, _event):
+        found = shots.find_shot(context.scene)
+        if not shots.scene_differences(context.scene, found.record, first_frame=found.first_frame):
+            self.report({"INFO"}, "The scene matches the plate already.")
+            return {"FINISHED"}
+        return context.window_manager.invoke_props_dialog(self, width=460)
+
+    def draw(self, context):
+        found = shots.find_shot(context.scene)
+        column = self.layout.column(align=True)
+        column.label(text="The scene is not set up for this plate. Change it?", icon="SCENE_DATA")
+        if found is not None:
+            for text in shots.scene_differences(context.scene, found.record, first_frame=found.first_frame):
+                column.label(text=text, icon="DOT")
+
+    @told
+    def execute(self, context):
+        found = shots.find_shot(context.scene)
+        for note in shots.match_scene(context.scene, found.record, first_frame=found.first_frame):
+            self.report({"WARNING"}, note)
+        return {"FINISHED"}
+
+
+class EX4D_OT_relink(bpy.types.Operator):
+    bl_idname = "ex4d.relink"
+    bl_label = "Relink Mesh"
+    bl_description = "Choose where the shot's viewport folder is now: the mesh's files are not where they were"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        found = shots.find_shot(context.scene)
+        if found is not None and found.mesh is not None:
+            return True
+        cls.poll_message_set("The scene has no mesh of a shot")
+        return False
+
+    def invoke(self, context, _event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    @told
+    def execute(self, context):
+        folder = Path(bpy.path.abspath(self.directory))
+        # The shot's folder will do as well, if it holds one viewport folder only.
+        if not (folder / "viewport.json").is_file():
+            inside = sorted(folder.glob("cache/viewport-*/viewport.json")) + sorted(
+                folder.glob("viewport-*/viewport.json")
+            )
+            folder = inside[0].parent if len(inside) == 1 else folder
+        shots.relink(shots.find_shot(context.scene).mesh, folder)
+        return {"FINISHED"}
+
+
+CLASSES = (EX4D_OT_reconstruct, EX4D_OT_match_scene, EX4D_OT_relink)

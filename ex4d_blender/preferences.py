@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on's preferences: the backend, its installation, what the machine can do and under which licences."""
+
+import bpy
+from bpy.props import EnumProperty, StringProperty
+
+from . import installation, session
+from .core.texts import wrapped
+
+COLUMNS = 90
+
+
+class EX4D_AP_preferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    environment_folder: StringProperty(
+        name="Folder",
+        subtype="DIR_PATH",
+        description="Where the backend is installed: an environment of its own; empty for the extension's own folder",
+    )
+    extra: EnumProperty(
+        name="For",
+        items=[
+            ("CPU", "Any Computer", "Reconstruction, rendering and preview fill; 130 MB to download"),
+            ("GPU", "NVIDIA GPU", "With PyTorch and the diffusion packages besides; several GB to download"),
+        ],
+        description="What is installed",
+    )
+    wheels_folder: StringProperty(
+        name="Wheels",
+        subtype="DIR_PATH",
+        description="Folder of wheels to install from without network; empty to use the package index",
+    )
+    base_python: StringProperty(
+        name="Python",
+        subtype="FILE_PATH",
+        description="Python 3.11 or newer that the environment is made with; empty for Blender's own",
+    )
+
+    def draw(self, _context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        self._draw_state(layout.box())
+        self._draw_install(layout.box())
+        self._draw_diagnosis(layout.box())
+
+    def _draw_state(self, box):
+        current = session.current()
+        welcome = current.client.welcome
+        if welcome is None:
+            text = (
+                "The backend is starting." if current.starting else "The backend does not run; the first job starts it."
+            )
+            box.label(text=text, icon="RADIOBUT_OFF")
+        else:
+            box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
+            memory = welcome.get("memory_gib")
+            device = welcome.get("device") or "starting"
+            column = box.column(align=True)
+            column.label(text=f"Renders on: {device}", icon="BLANK1")
+            column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
+            for card in welcome.get("gpus", []):
+                column.label(text=f"GPU: {card}", icon="BLANK1")
+        row = box.row(align=True)
+        row.operator("ex4d.start_backend", icon="PLAY")
+        row.operator("ex4d.stop_backend", icon="PAUSE")
+        row.operator("ex4d.free_memory", icon="TRASH")
+        row.operator("ex4d.open_log", icon="TEXT")
+
+    def _draw_install(self, box):
+        box.label(text=installation.installed(), icon="PACKAGE")
+        column = box.column()
+        column.enabled = not installation.is_running()
+        column.prop(self, "environment_folder")
+        column.prop(self, "extra")
+        column.prop(self, "wheels_folder")
+        column.prop(self, "base_python")
+        if not bpy.app.online_access and not self.wheels_folder:
+            text = "Blender may not go online: allow it in System, Network, or choose a folder of wheels."
+            box.label(text=text, icon="INTERNET_OFFLINE")
+        if installation.is_running():
+            found = installation.state()
+            if found is not None:
+                factor = found.step / max(found.of, 1)
+                box.progress(factor=factor, text=f"{found.stage}: {found.line[:80]}", type="BAR")
+            box.operator("ex4d.cancel_install", icon="CANCEL")
+        else:
+            box.operator("ex4d.install_backend", icon="IMPORT")
+        manager = bpy.context.window_manager.ex4d
+        if len(manager.install_lines):
+            box.template_list(
+                "EX4D_UL_lines", "install", manager, "install_lines", manager, "active_install_line", rows=5
+            )
+
+    def _draw_diagnosis(self, box):
+        row = box.row()
+        row.label(text="What this computer can do, and the licence of each part", icon="INFO")
+        row.operator("ex4d.diagnose", icon="VIEWZOOM")
+        found = session.current().doctor
+        if found is None:
+            box.label(text="Press Diagnose to look.", icon="BLANK1")
+            return
+        for finding in found["findings"]:
+            column = box.column(align=True)
+            licence = f"  [{finding['licence']}]" if finding["licence"] else ""
+            text = f"{finding['area']} {finding['name']}: {finding['detail']}{licence}"
+            # Research-only parts stand out: nobody should find out after delivery.
+            research = "research" in finding["licence"].lower()
+            icon = "ERROR" if research else "CHECKMARK" if finding["works"] else "X"
+            for index, line in enumerate(wrapped(text, COLUMNS)):
+                column.label(text=line, icon=icon if index == 0 else "BLANK1")
+            for line in wrapped(finding["hint"], COLUMNS):
+                column.label(text=line, icon="BLANK1")
+
+
+CLASSES = (EX4D_AP_preferences,)

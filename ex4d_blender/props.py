@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Properties: on the scene what belongs into the file, on the window manager what mirrors the running session.
+
+Scene properties are saved and undone with the file; window-manager properties are neither.
+"""
+
+import uuid
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from ex4d.camera import PRESETS
+from ex4d.camera.released import RELEASED_PRESETS
+
+from . import profiles
+
+_MOVE_NAMES = {
+    "orbit": "Orbit",
+    "zoom_in": "Zoom In",
+    "zoom_out": "Zoom Out",
+    "dolly_in": "Dolly In",
+    "dolly_out": "Dolly Out",
+    "truck": "Truck",
+    "crane": "Crane",
+    "pan": "Pan",
+    "tilt": "Tilt",
+    "figure_eight": "Figure Eight",
+    "hold": "Hold",
+}
+MOVES = [
+    *((name, _MOVE_NAMES.get(name, name.replace("_", " ").title()), preset.help) for name, preset in PRESETS.items()),
+    *((name, f"EX-4D {name}", f"The released EX-4D's camera path {name}") for name in RELEASED_PRESETS),
+]
+EASINGS = [
+    ("DEFAULT", "As the Move", "The easing that the move comes with"),
+    ("linear", "Linear", "Even speed"),
+    ("in", "Ease In", "Starts slowly"),
+    ("out", "Ease Out", "Ends slowly"),
+    ("in_out", "Ease In and Out", "Starts and ends slowly"),
+]
+
+
+def _take_camera_changed(take, _context):
+    if take.camera is not None and not take.name:
+        take.name = take.camera.name
+
+
+class EX4D_PG_version(bpy.types.PropertyGroup):
+    """One delivered version of a take."""
+
+    name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
+    folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
+    profile: StringProperty(name="Profile")
+    label: StringProperty(name="Made By", description="What filled the pixels that the plate never showed")
+    seed: IntProperty(name="Seed", default=-1)
+    prompt: StringProperty(name="Prompt")
+    frames: StringProperty(name="Frames")
+    generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
+    strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
+
+
+class EX4D_PG_take(bpy.types.PropertyGroup):
+    """A take: one camera with its versions."""
+
+    uid: StringProperty(options={"HIDDEN"})
+    camera: PointerProperty(
+        name="Camera",
+        type=bpy.types.Object,
+        poll=lambda _self, obj: obj.type == "CAMERA",
+        update=_take_camera_changed,
+        description="The camera of this take; empty for the scene's active camera, as markers switch it",
+    )
+    versions: CollectionProperty(type=EX4D_PG_version)
+    coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
+
+
+class EX4D_PG_pending(bpy.types.PropertyGroup):
+    """A job whose result this scene waits for."""
+
+    job: StringProperty()
+    action: StringProperty()
+    data: StringProperty(description="What the action needs besides the result, JSON")
+
+
+class EX4D_PG_scene(bpy.types.PropertyGroup):
+    """What a scene knows of its shot."""
+
+    plate_path: StringProperty(name="Plate", description="Movie or image sequence to re-shoot")
+    plate_frames: StringProperty(
+        name="Frames", description="Frames to use by the plate's own numbers, such as 1001-1049; empty for all"
+    )
+    plate_fps: StringProperty(
+        name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
+    )
+    plate_first_frame: IntProperty(
+        name="First Frame", default=1001, min=0, description="Number of a movie's first frame"
+    )
+    plate_scene_start: IntProperty(default=-1, options={"HIDDEN"})
+    plate_clip: PointerProperty(
+        name="Solved Clip", type=bpy.types.MovieClip, description="Clip whose solved camera is the source camera"
+    )
+    use_solved_camera: BoolProperty(
+        name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
+    )
+    plate_info: StringProperty(options={"HIDDEN"})
+
+    shot_folder: StringProperty(
+        name="Shot Folder",
+        subtype="DIR_PATH",
+        description="Where depth, mesh and takes are kept; empty for a folder beside the .blend",
+    )
+    depth_source: EnumProperty(
+        name="Depth",
+        items=[
+            ("prior", "Built-In Guess", "A coarse guess from movement, sharpness and position; needs no download"),
+            ("FILES", "Depth Files", "Depth from npz, npy, OpenEXR or 16-bit PNG files"),
+        ],
+        description="Where depth comes from",
+    )
+    depth_path: StringProperty(
+        name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
+    )
+    depth_kind: EnumProperty(
+        name="Hold",
+        items=[
+            ("AUTO", "As Named", "Depth, unless the file says disparity"),
+            ("depth", "Depth", "Distance along the camera's axis"),
+            ("disparity", "Disparity", "One over the distance"),
+        ],
+        description="What the files hold",
+    )
+    depth_scale: FloatProperty(
+        name="Scale", default=1.0, min=1e-9, precision=6, description="Depth, or disparity, of one code value"
+    )
+    depth_camera: StringProperty(
+        name="Camera File", subtype="FILE_PATH", description="Trajectory file with the source camera's lens and poses"
+    )
+    use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
+    fov: FloatProperty(
+        name="Field of View",
+        default=0.9459,
+        min=0.0175,
+        max=2.967,
+        subtype="ANGLE",
+        description="Of the plate, over its longer side",
+    )
+    min_angle: FloatProperty(
+        name="Smallest Angle",
+        default=2.5,
+        min=0.0,
+        max=59.0,
+        description="Faces with a smaller angle, in degrees, are holes",
+    )
+    max_depth_ratio: FloatProperty(
+        name="Depth Ratio",
+        default=1.15,
+        min=1.001,
+        max=100.0,
+        description="Faces whose corners' distances have a larger ratio are holes",
+    )
+    viewport_side: IntProperty(
+        name="Viewport Mesh",
+        default=512,
+        min=16,
+        max=4096,
+        description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
+    )
+    match_scene: BoolProperty(
+        name="Match Scene to Plate",
+        default=True,
+        description="Set the scene's resolution, frame rate, range and view transform to those of the plate",
+    )
+    holes_transparent: BoolProperty(
+        name="Transparent Holes",
+        default=True,
+        update=lambda self, _context: profiles.update_holes(self.id_data),
+        description="See through what the plate never showed; otherwise it has the hole colour",
+    )
+    hole_color: FloatVectorProperty(
+        name="Hole Colour",
+        subtype="COLOR",
+        size=3,
+        min=0.0,
+        max=1.0,
+        default=(1.0, 0.0, 0.6),
+        update=lambda self, _context: profiles.update_holes(self.id_data),
+        description="Colour of what the plate never showed",
+    )
+
+    takes: CollectionProperty(type=EX4D_PG_take)
+    active_take: IntProperty(name="Take")
+    move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
+    move_default_amount: BoolProperty(
+        name="Usual Amount", default=True, description="Use the amount that the move comes with"
+    )
+    move_amount: FloatProperty(
+        name="Amount",
+        default=30.0,
+        description="Degrees for turns, factor for zooms, share of the pivot's distance else",
+    )
+    move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
+    move_follow: BoolProperty(
+        name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
+    )
+    handheld_strength: FloatProperty(
+        name="Strength", default=0.3, min=0.0, soft_max=2.0, description="How much a hand-held camera sways and turns"
+    )
+    handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
+    show_coverage: BoolProperty(
+        name="Coverage Bar",
+        default=True,
+        description="Draw at the foot of the viewport how much of each frame was seen",
+    )
+
+    profile: EnumProperty(
+        name="Profile", items=profiles.profile_items, description="How pixels that were never seen are filled"
+    )
+    seed: IntProperty(name="Seed", default=0, min=0, description="Of the generator's random numbers")
+    prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
+    use_frames: BoolProperty(name="Some Frames", description="Generate only some of the plate's frames")
+    frame_start: IntProperty(name="First", default=1, description="First scene frame to generate")
+    frame_end: IntProperty(name="Last", default=49, description="Last scene frame to generate")
+    with_mask: BoolProperty(name="Mask Strip", description="Add the validity mask, muted, above the result")
+    with_color: BoolProperty(name="Colour Strip", description="Add the render without fill, muted, above the result")
+    rasterizer: EnumProperty(
+        name="Rasterizer",
+        items=[
+            ("auto", "Automatic", "The first that works on this machine"),
+            ("opengl", "OpenGL", "On the graphics card's driver"),
+            ("embree", "Embree", "On the processor"),
+            ("nvdiffrast", "nvdiffrast", "On CUDA; its licence allows research and evaluation only"),
+        ],
+        description="What renders colour and mask",
+    )
+
+    pending: CollectionProperty(type=EX4D_PG_pending, options={"HIDDEN"})
+
+
+class EX4D_PG_job(bpy.types.PropertyGroup):
+    """Mirror of one job."""
+
+    job: StringProperty()
+    kind: StringProperty()
+    title: StringProperty()
+    state: StringProperty()
+    text: StringProperty(description="Where the job is")
+    fraction: FloatProperty(min=0.0, max=1.0, subtype="FACTOR")
+
+
+class EX4D_PG_line(bpy.types.PropertyGroup):
+    """One line of a text in a list."""
+
+
+class EX4D_PG_window(bpy.types.PropertyGroup):
+    """What mirrors the session."""
+
+    jobs: CollectionProperty(type=EX4D_PG_job)
+    active_job: IntProperty(name="Job")
+    error_lines: CollectionProperty(type=EX4D_PG_line)
+    active_error_line: IntProperty(name="Line")
+    install_lines: CollectionProperty(type=EX4D_PG_line)
+    active_install_line: IntProperty(name="Line")
+
+
+CLASSES = (
+    EX4D_PG_version,
+    EX4D_PG_take,
+    EX4D_PG_pending,
+    EX4D_PG_scene,
+    EX4D_PG_job,
+    EX4D_PG_line,
+    EX4D_PG_window,
+)
+
+
+def attach() -> None:
+    """Give scenes and the window manager their properties."""
+    bpy.types.Scene.ex4d = PointerProperty(type=EX4D_PG_scene)
+    bpy.types.WindowManager.ex4d = PointerProperty(type=EX4D_PG_window, options={"SKIP_SAVE"})
+
+
+def detach() -> None:
+    """Take them away; what a file has saved stays in it."""
+    for owner in (bpy.types.Scene, bpy.types.WindowManager):
+        if hasattr(owner, "ex4d"):
+            del owner.ex4d
+
+
+def new_uid() -> str:
+    """An id for a take that survives renaming."""
+    return uuid.uuid4().hex[:12]
+
+
+def active_take(scene: bpy.types.Scene) -> EX4D_PG_take | None:
+    """The take that is chosen in the list."""
+    state = scene.ex4d
+    return state.takes[state.active_take] if 0 <= state.active_take < len(state.takes) else None
+
+
+def take_by_uid(scene: bpy.types.Scene, uid: str) -> EX4D_PG_take | None:
+    """The take of that id, whatever it is called now."""
+    return next((take for take in scene.ex4d.takes if take.uid == uid), None)

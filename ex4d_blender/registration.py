@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the extension adds to Blender, and takes away again: classes, properties, handlers, a timer, a command."""
+
+from __future__ import annotations
+
+import logging
+
+import bpy
+
+from . import cli, handlers, preferences, props, session
+from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
+from .ui import coverage, lists, panels, status_bar
+
+log = logging.getLogger(__name__)
+
+#: In the order of registration: what others refer to comes first.
+CLASSES: tuple[type, ...] = (
+    *props.CLASSES,
+    *preferences.CLASSES,
+    *errors.CLASSES,
+    *plate.CLASSES,
+    *reconstruct.CLASSES,
+    *takes.CLASSES,
+    *generate.CLASSES,
+    *jobs.CLASSES,
+    *backend.CLASSES,
+    *lists.CLASSES,
+    *panels.CLASSES,
+)
+
+
+def register() -> None:
+    """Add everything; whatever a former, failed registration has left is taken away first."""
+    if hasattr(bpy.types.Scene, "ex4d"):
+        unregister()
+    try:
+        for cls in CLASSES:
+            bpy.utils.register_class(cls)
+        props.attach()
+        handlers.register()
+        session.register()
+        status_bar.register()
+        coverage.register()
+        cli.register()
+    except Exception:
+        unregister()
+        raise
+
+
+def unregister() -> None:
+    """Take everything away; one part that fails must not keep the others."""
+    parts = (
+        cli.unregister,
+        coverage.unregister,
+        status_bar.unregister,
+        session.unregister,
+        handlers.unregister,
+        props.detach,
+    )
+    for part in parts:
+        try:
+            part()
+        except Exception:
+            log.exception("EX-4D: %s could not be unregistered", part.__module__)
+    for cls in reversed(CLASSES):
+        try:
+            bpy.utils.unregister_class(cls)
+        except RuntimeError:
+            log.debug("EX-4D: %s was not registered", cls.__name__)

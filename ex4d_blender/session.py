@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The running session: the backend, its client, and what is to happen when jobs end.
+
+The module's one ``Session`` is the truth. The window manager's properties mirror it for panels; scenes remember the
+jobs they wait for, so that a file that is opened again can go on. Nothing here survives unregistration.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ex4d import __version__
+from ex4d.protocol.errors import Ex4dError, InternalError, TransientError, error_from_record
+from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
+from ex4d.protocol.runtime import RUNTIME_VARIABLE, default_runtime_dir
+
+from .core.backend_process import BackendProcess
+from .core.client import JobClient
+from .core.environment import backend_python
+from .core.texts import KIND_NAMES, error_report, job_state
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
+#: Ended jobs that stay in the list.
+SHOWN_JOBS = 20
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Who waits for a job.
+
+    Attributes:
+        scene: ``session_uid`` of the scene; it survives undo and renaming, and no other scene ever has it.
+        action: see ``finish.ACTIONS``.
+        data: what the action needs, JSON-able.
+    """
+
+    scene: int
+    action: str
+    data: dict[str, Any]
+
+
+@dataclass
+class Shown:
+    """The error that the dialog shows.
+
+    Attributes:
+        error: what happened.
+        details: a traceback or a log's end, for the copied text.
+    """
+
+    error: Ex4dError
+    details: str = ""
+
+
+@dataclass
+class Session:
+    """See the module."""
+
+    client: JobClient = field(default_factory=lambda: JobClient(f"Blender {bpy.app.version_string}"))
+    backend: BackendProcess | None = None
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    finished: set[str] = field(default_factory=set)
+    starting: bool = False
+    shown: Shown | None = None
+    doctor: dict[str, Any] | None = None
+    last_failure: str = ""
+
+    # Backend ------------------------------------------------------------------------------------------------------
+
+    def backend_process(self) -> BackendProcess:
+        """The backend of this user, with the Python of the preferences."""
+        python = backend_python(environment_folder())
+        runtime = runtime_folder()
+        if self.backend is None or self.backend.runtime != runtime:
+            self.backend = BackendProcess(runtime, python, _blender_folder())
+        self.backend.python = python
+        return self.backend
+
+    def connect(self, *, block: bool) -> None:
+        """Connect to the backend, starting it where none runs; without ``block`` the timer does the rest.
+
+        Raises:
+            Ex4dError: it cannot be started.
+        """
+        backend = self.backend_process()
+        handshake = backend.find()
+        if self.client.is_open and handshake is not None and handshake == self.client.handshake:
+            return
+        if handshake is None:
+            backend.start()
+            if not block:
+                self.starting = True
+                return
+            handshake = backend.wait()
+        self.starting = False
+        self.client.connect(handshake)
+
+    def is_connected(self) -> bool:
+        """Whether a backend answers."""
+        return self.client.is_open and self.client.welcome is not None
+
+    def stop_backend(self) -> None:
+        """End the backend in good order."""
+        if self.client.is_open:
+            self.client.shutdown()
+            # The message goes out before the socket is closed.
+            end = time.monotonic() + 3.0
+            while time.monotonic() < end and not self.client.poll(50).left:
+                pass
+        self.client.disconnect()
+        self.starting = False
+
+    # Jobs ---------------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        scene: bpy.types.Scene,
+        kind: str,
+        params: dict[str, Any],
+        *,
+        action: str,
+        data: dict[str, Any] | None = None,
+        blobs: tuple[bytes, ...] = (),
+        title: str,
+        block: bool,
+    ) -> str:
+        """Ask for a job whose result this scene waits for; returns its id.
+
+        Raises:
+            Ex4dError: there is no backend.
+        """
+        self.connect(block=block)
+        job = self.client.submit(kind, params, blobs=blobs, title=title)
+        self.expect(scene, job, action, data or {})
+        self.mirror()
+        return job
+
+    def expect(self, scene: bpy.types.Scene, job: str, action: str, data: dict[str, Any]) -> None:
+        """Remember what is to happen in a scene when a job ends, here and in the file."""
+        self.waiting[job] = Waiting(scene.session_uid, action, data)
+        entry = scene.ex4d.pending.add()
+        entry.job, entry.action, entry.data = job, action, json.dumps(data)
+
+    def retry(self, job: str) -> str | None:
+        """Ask for an ended job once more, for the same scene."""
+        self.connect(block=bpy.app.background)
+        again = self.client.retry(job)
+        known = self.waiting.get(job)
+        if again is not None and known is not None:
+            scene = scene_by_uid(known.scene)
+            if scene is not None:
+                self.expect(scene, again, known.action, known.data)
+        self.mirror()
+        return again
+
+    def wait(self, job: str, on_change: Callable[[JobSnapshot], None] = lambda _: None) -> JobSnapshot:
+        """Block until a job has ended and what follows from it is done.
+
+        Raises:
+            Ex4dError: the job's own, or the backend is gone.
+        """
+        backend = self.backend_process()
+        snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
+        self._finish(snapshot)
+        self.mirror()
+        if snapshot.state != DONE:
+            raise error_from_record(snapshot.error or {})
+        return snapshot
+
+    def pump(self) -> None:
+        """Take what the backend has said; called by the timer."""
+        self._follow_backend()
+        updates = self.client.poll(budget_s=0.02)
+        for error in updates.errors:
+            self.report(error)
+        ended = [job for job in self.client.jobs.values() if job.is_final and job.id not in self.finished]
+        for snapshot in ended:
+            # While Blender renders, its data must be left alone.
+            if not bpy.app.is_job_running("RENDER"):
+                self._finish(snapshot)
+        if updates or ended or self.client.unfinished:
+            self.mirror()
+
+    def _follow_backend(self) -> None:
+        backend = self.backend
+        if backend is None:
+            return
+        backend.reap()
+        if self.starting:
+            handshake = backend.find()
+            if handshake is not None:
+                self.starting = False
+                self.client.connect(handshake)
+            elif (failure := backend.failure()) is not None:
+                self.starting = False
+                self._give_up(failure)
+        elif self.client.is_open:
+            handshake = backend.find()
+            if handshake is None:
+                self.client.disconnect()
+                if self.client.unfinished:
+                    # It was killed: a new one takes up the journal and we ask for our jobs again.
+                    try:
+                        self.connect(block=False)
+                    except Ex4dError as error:
+                        self._give_up(error)
+            elif handshake != self.client.handshake:
+                self.client.connect(handshake)
+
+    def _give_up(self, error: Ex4dError) -> None:
+        for job in self.client.unfinished:
+            self.client.cancel(job.id)
+        self.report(error)
+
+    def _finish(self, snapshot: JobSnapshot) -> None:
+        """Do what a job's end calls for, once."""
+        if snapshot.id in self.finished:
+            return
+        self.finished.add(snapshot.id)
+        from . import finish
+
+        waiting = self.waiting.get(snapshot.id)
+        scene = scene_by_uid(waiting.scene) if waiting else None
+        for candidate in bpy.data.scenes:
+            entries = candidate.ex4d.pending
+            for index in reversed(range(len(entries))):
+                if entries[index].job == snapshot.id:
+                    if scene is None:
+                        scene = candidate
+                        waiting = Waiting(
+                            candidate.session_uid, entries[index].action, json.loads(entries[index].data or "{}")
+                        )
+                    entries.remove(index)
+        if snapshot.state == DONE and waiting is not None and scene is not None:
+            try:
+                finish.ACTIONS[waiting.action](scene, snapshot, waiting.data)
+            except Ex4dError as error:
+                self._failed(error)
+            except Exception as error:
+                log.exception("the result of a job cannot be taken in")
+                self._failed(InternalError(error), traceback.format_exc())
+        elif snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
+            self.report(error_from_record(snapshot.error or {}))
+        for note in snapshot.notes:
+            log.info("%s: %s", snapshot.title, note)
+
+    def _failed(self, error: Ex4dError, details: str = "") -> None:
+        if bpy.app.background:
+            raise error
+        self.report(error, details)
+
+    # What people see ----------------------------------------------------------------------------------------------
+
+    def report(self, error: Ex4dError, details: str = "") -> None:
+        """Show an error where it is read: in a dialog, or on the terminal where there is no window."""
+        self.shown = Shown(error, details)
+        self.last_failure = error.message
+        log.error("%s %s", error.message, error.hint)
+        if bpy.app.background:
+            print(f"error: {error.message}\n       {error.hint}", file=sys.stderr)
+            return
+        windows = bpy.context.window_manager.windows
+        if windows:
+            with bpy.context.temp_override(window=windows[0]):
+                bpy.ops.ex4d.show_error("INVOKE_DEFAULT")
+
+    def error_text(self) -> str:
+        """The shown error with all that a helper needs."""
+        if self.shown is None:
+            return ""
+        backend = (self.client.welcome or {}).get("version", "")
+        return error_report(
+            self.shown.error,
+            blender=bpy.app.version_string,
+            extension=__version__,
+            backend=backend,
+            details=self.shown.details,
+        )
+
+    def shown_jobs(self) -> list[JobSnapshot]:
+        """Jobs for the list, the newest first."""
+        jobs = sorted(self.client.jobs.values(), key=lambda job: job.created, reverse=True)
+        unfinished = [job for job in jobs if not job.is_final]
+        return (unfinished + [job for job in jobs if job.is_final])[: SHOWN_JOBS + len(unfinished)]
+
+    def running(self) -> JobSnapshot | None:
+        """The job that is being done."""
+        return next((job for job in self.client.unfinished if job.state != "queued"), None)
+
+    def mirror(self) -> None:
+        """Copy the jobs to the window manager and draw again."""
+        manager = bpy.context.window_manager
+        if manager is None or not hasattr(manager, "ex4d"):
+            return
+        jobs = self.shown_jobs()
+        items = manager.ex4d.jobs
+        while len(items) > len(jobs):
+            items.remove(len(items) - 1)
+        while len(items) < len(jobs):
+            items.add()
+        for item, job in zip(items, jobs, strict=True):
+            item.name = item.job = job.id
+            item.kind, item.state = job.kind, job.state
+            item.title = job.title or KIND_NAMES.get(job.kind, job.kind)
+            item.text, item.fraction = job_state(job), job.fraction
+        redraw()
+
+
+_session: Session | None = None
+
+
+def current() -> Session:
+    """The session; made when first asked for."""
+    global _session  # noqa: PLW0603  the one place that holds state
+    if _session is None:
+        _session = Session()
+    return _session
+
+
+def runtime_folder() -> Path:
+    """Where the backend leaves its address: ``EX4D_RUNTIME_DIR``, or the extension's own folder."""
+    if os.environ.get(RUNTIME_VARIABLE):
+        return default_runtime_dir()
+    return user_folder("runtime") or default_runtime_dir()
+
+
+def user_folder(name: str) -> Path | None:
+    """A folder of the extension that outlives updates; None where the add-on runs from sources."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    except ValueError:
+        return None
+    except OSError as error:
+        raise TransientError(
+            f"The extension's folder cannot be written: {error.strerror or error}.",
+            "Check the permissions of Blender's user folder.",
+        ) from error
+
+
+def environment_folder() -> Path | None:
+    """The backend's environment: the preferences' folder, or the extension's own."""
+    preferences = addon_preferences()
+    if preferences is not None and preferences.environment_folder:
+        return Path(bpy.path.abspath(preferences.environment_folder))
+    return user_folder("backend")
+
+
+def addon_preferences() -> Any:
+    """The add-on's preferences, None where it was not enabled as an add-on."""
+    addon = bpy.context.preferences.addons.get(__package__)
+    return addon.preferences if addon else None
+
+
+def _blender_folder() -> Path | None:
+    return Path(bpy.app.binary_path).parent if bpy.app.binary_path else None
+
+
+def scene_by_uid(uid: int) -> bpy.types.Scene | None:
+    """The scene of that ``session_uid``, if its file is still open."""
+    return next((scene for scene in bpy.data.scenes if scene.session_uid == uid), None)
+
+
+def redraw() -> None:
+    """Draw the panels again; the status bar follows them."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"):
+                area.tag_redraw()
+
+
+def _tick() -> float:
+    """The timer; one that raises would be gone for good."""
+    session = current()
+    try:
+        session.pump()
+        from . import installation
+
+        installation.pump()
+    except Exception:
+        log.exception("EX-4D: the timer stumbles")
+        return IDLE_SECONDS
+    return BUSY_SECONDS if session.client.unfinished or session.starting or installation.is_running() else IDLE_SECONDS
+
+
+def wake() -> None:
+    """Let the timer look at once: something was asked for."""
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    bpy.app.timers.register(_tick, first_interval=BUSY_SECONDS, persistent=True)
+
+
+def register() -> None:
+    """Start the timer. In background mode timers do not run; there operators block."""
+    current()
+    bpy.app.timers.register(_tick, first_interval=IDLE_SECONDS, persistent=True)
+
+
+def unregister() -> None:
+    """Stop the timer and close the socket. The backend ends by itself when Blender does, or by its idle limit."""
+    global _session  # noqa: PLW0603
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    if _session is not None:
+        _session.client.disconnect()
+        _session = None

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The coverage bar at the foot of the viewport: a column a frame, as high as the share of its picture that was seen."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import blf
+import bpy
+from gpu_extras.batch import batch_for_shader
+
+import gpu
+
+from .. import props
+from ..scene import shot as shots
+
+HEIGHT, MARGIN = 36, 12
+#: Below these shares a column is red, or yellow: much has to be invented there.
+POOR, FAIR = 0.6, 0.85
+_COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good": (0.3, 0.7, 0.4, 0.9)}
+
+_handle: Any = None
+
+
+@lru_cache(maxsize=4)
+def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
+    try:
+        record = json.loads(text)
+        return tuple(record["numbers"]), tuple(record["coverage"])
+    except (ValueError, KeyError, TypeError):
+        return (), ()
+
+
+def summary(text: str) -> str:
+    """One sentence on a take's coverage, or ""."""
+    numbers, shares = parse(text)
+    if not shares:
+        return ""
+    low = min(range(len(shares)), key=lambda index: shares[index])
+    return f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least (frame {numbers[low]})"
+
+
+def quality(share: float) -> str:
+    """Which colour a share gets."""
+    return "poor" if share < POOR else "fair" if share < FAIR else "good"
+
+
+def columns(shares: tuple[float, ...], width: float) -> dict[str, list[tuple[float, float]]]:
+    """Corners of the bar's triangles by quality, pixels from the bar's lower left corner."""
+    out: dict[str, list[tuple[float, float]]] = {"poor": [], "fair": [], "good": []}
+    step = width / max(len(shares), 1)
+    for index, share in enumerate(shares):
+        left, right, top = index * step, (index + 1) * step - (1 if step > 3 else 0), max(share, 0.02) * HEIGHT
+        out[quality(share)] += [(left, 0), (right, 0), (right, top), (left, 0), (right, top), (left, top)]
+    return out
+
+
+def _draw() -> None:
+    context = bpy.context
+    scene = context.scene
+    if not hasattr(scene, "ex4d") or not scene.ex4d.show_coverage or not context.space_data.overlay.show_overlays:
+        return
+    take = props.active_take(scene)
+    if take is None or not take.coverage:
+        return
+    numbers, shares = parse(take.coverage)
+    shot = shots.find_shot(scene)
+    if not shares or shot is None:
+        return
+    region = context.region
+    scale = context.preferences.system.ui_scale
+    width, left, foot = region.width - 8 * MARGIN * scale, 4 * MARGIN * scale, MARGIN * scale
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    gpu.state.blend_set("ALPHA")
+    back = [(left, foot), (left + width, foot), (left + width, foot + HEIGHT), (left, foot + HEIGHT)]
+    _fill(shader, [back[i] for i in (0, 1, 2, 0, 2, 3)], (0, 0, 0, 0.4))
+    for name, corners in columns(shares, width).items():
+        _fill(shader, [(x + left, y + foot) for x, y in corners], _COLORS[name])
+    number = shot.number_at(scene.frame_current)
+    if number in numbers:
+        index = numbers.index(number)
+        x = left + (index + 0.5) * width / len(numbers)
+        _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)] * 1, (1, 1, 1, 1))
+        _fill(shader, [(x - 1, foot), (x + 1, foot + HEIGHT), (x - 1, foot + HEIGHT)], (1, 1, 1, 1))
+        _text(f"frame {number}: {shares[index]:.0%} seen", left, foot + HEIGHT + 4, scale)
+    gpu.state.blend_set("NONE")
+
+
+def _fill(shader: Any, corners: list[tuple[float, float]], color: tuple[float, float, float, float]) -> None:
+    if corners:
+        shader.bind()
+        shader.uniform_float("color", color)
+        batch_for_shader(shader, "TRIS", {"pos": corners}).draw(shader)
+
+
+def _text(text: str, x: float, y: float, scale: float) -> None:
+    blf.size(0, 11 * scale)
+    blf.color(0, 1, 1, 1, 0.9)
+    blf.position(0, x, y, 0)
+    blf.draw(0, text)
+
+
+def register() -> None:
+    """Draw into 3D viewports; without a window there is nothing to draw into."""
+    global _handle  # noqa: PLW0603
+    if not bpy.app.background:
+        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+
+
+def unregister() -> None:
+    """Stop drawing there."""
+    global _handle  # noqa: PLW0603
+    if _handle is not None:
+        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        _handle = None

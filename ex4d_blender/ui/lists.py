@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List rows."""
+
+import bpy
+
+_ICONS = {
+    "queued": "TIME",
+    "running": "RENDER_ANIMATION",
+    "cancelling": "CANCEL",
+    "done": "CHECKMARK",
+    "failed": "ERROR",
+    "cancelled": "X",
+}
+
+
+class EX4D_UL_lines(bpy.types.UIList):
+    """Lines of a text."""
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+        layout.label(text=item.name)
+
+
+class EX4D_UL_takes(bpy.types.UIList):
+    """Takes."""
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+        row = layout.row(align=True)
+        row.prop(item, "name", text="", emboss=False, icon="OUTLINER_DATA_CAMERA" if item.camera else "MARKER")
+        if len(item.versions):
+            row.label(text=item.versions[-1].name)
+
+
+class EX4D_UL_jobs(bpy.types.UIList):
+    """Jobs."""
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+        row = layout.row(align=True)
+        if item.state in ("running", "cancelling"):
+            row.progress(factor=item.fraction, text=f"{item.title}: {item.text}", type="BAR")
+        else:
+            row.label(text=f"{item.title}: {item.text}", icon=_ICONS.get(item.state, "BLANK1"))
+        if item.state in ("queued", "running"):
+            row.operator("ex4d.cancel_job", text="", icon="X", emboss=False).job = item.job
+        if item.state == "failed":
+            row.operator("ex4d.job_error", text="", icon="QUESTION", emboss=False).job = item.job
+        if item.state in ("failed", "cancelled"):
+            row.operator("ex4d.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = item.job
+
+
+CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_jobs)

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar's panels, in the order of the work; the sequencer has those that make sense there."""
+
+from pathlib import Path
+
+import bpy
+
+from .. import profiles, props, session
+from ..core.texts import size as size_text
+from ..core.texts import wrapped
+from ..ops.reconstruct import expected_memory
+from ..scene import background, sequencer
+from ..scene import shot as shots
+from .coverage import summary
+
+CATEGORY = "EX-4D"
+#: A sidebar is narrow.
+COLUMNS = 38
+
+
+def _text(layout, text, icon="NONE"):
+    """Several lines where one does not fit."""
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for index, line in enumerate(wrapped(text, COLUMNS)):
+        column.label(text=line, icon=icon if index == 0 else "BLANK1" if icon != "NONE" else "NONE")
+
+
+def _form(layout):
+    layout.use_property_split = True
+    layout.use_property_decorate = False
+    return layout
+
+
+class _View3D:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+
+
+class _Sequencer:
+    bl_space_type = "SEQUENCE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = CATEGORY
+
+
+def _needs_backend(layout):
+    """Say what is missing where no backend can be started."""
+    current = session.current()
+    backend = current.backend_process()
+    if backend.python is None and not current.is_connected() and backend.find() is None:
+        box = layout.box()
+        _text(box, "No backend is installed. It computes depth, mesh and takes.", "INFO")
+        box.operator(
+            "preferences.addon_show", text="Open Preferences", icon="PREFERENCES"
+        ).module = __package__.rpartition(".")[0]
+
+
+def draw_plate(layout, context):
+    """Plate."""
+    state = context.scene.ex4d
+    column = layout.column(align=True)
+    column.operator("ex4d.load_plate", icon="FILE_MOVIE")
+    row = column.row(align=True)
+    row.operator("ex4d.plate_from_clip", text="Movie Clip", icon="TRACKER")
+    row.operator("ex4d.plate_from_strip", text="Strip", icon="SEQUENCE")
+    if not state.plate_path:
+        return
+    layout.label(text=Path(state.plate_path).name, icon="FILE_MOVIE")
+    if state.plate_info:
+        _text(layout, state.plate_info)
+    form = _form(layout.column())
+    form.prop(state, "plate_frames")
+    form.prop(state, "plate_fps")
+    form.prop(state, "plate_first_frame")
+    if state.plate_clip is not None and state.plate_clip.tracking.reconstruction.is_valid:
+        form.prop(state, "use_solved_camera")
+
+
+def draw_reconstruct(layout, context):
+    """Reconstruct."""
+    state, scene = context.scene.ex4d, context.scene
+    _needs_backend(layout)
+    form = _form(layout.column())
+    form.prop(state, "depth_source")
+    if state.depth_source == "FILES":
+        form.prop(state, "depth_path")
+        form.prop(state, "depth_kind")
+        form.prop(state, "depth_scale")
+        form.prop(state, "depth_camera")
+    else:
+        _text(layout, "Coarse: it orders things, it measures nothing. Small moves only.", "INFO")
+    form = _form(layout.column())
+    form.prop(state, "use_fov")
+    if state.use_fov:
+        form.prop(state, "fov")
+    form.prop(state, "viewport_side")
+    shot = shots.find_shot(scene)
+    if shot is not None:
+        plate = shot.record["plate"]
+        memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
+        _text(layout, f"{size_text(memory.ram)} of memory, {size_text(memory.disk)} on disk")
+    form.prop(state, "shot_folder")
+    header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
+    header.label(text="Mesh")
+    if body is not None:
+        form = _form(body.column())
+        form.prop(state, "min_angle")
+        form.prop(state, "max_depth_ratio")
+    row = layout.row()
+    row.scale_y = 1.4
+    row.operator("ex4d.reconstruct", icon="MOD_REMESH")
+    _draw_progress(layout, "reconstruct")
+    if shot is None:
+        return
+    form = _form(layout.column())
+    form.prop(state, "holes_transparent")
+    if not state.holes_transparent:
+        form.prop(state, "hole_color")
+    if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):
+        layout.operator("ex4d.match_scene", icon="SCENE_DATA")
+    if shot.mesh is not None and shots.missing_files(shot.mesh):
+        box = layout.box()
+        _text(box, "The mesh's files are not where they were.", "ERROR")
+        box.operator("ex4d.relink", icon="FILE_FOLDER")
+    depth = shot.record["depth"]
+    _text(layout, f"Depth: {depth['label']}", "INFO")
+
+
+def _draw_progress(layout, kind):
+    manager = bpy.context.window_manager.ex4d
+    for item in manager.jobs:
+        if item.kind == kind and item.state in ("running", "cancelling"):
+            row = layout.row(align=True)
+            row.progress(factor=item.fraction, text=item.text, type="BAR")
+            row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
+
+
+def draw_take(layout, context):
+    """Take."""
+    state = context.scene.ex4d
+    if shots.find_shot(context.scene) is None:
+        _text(layout, "Reconstruct a plate first.", "INFO")
+        return
+    form = _form(layout.column())
+    form.prop(state, "move")
+    if not state.move.isdigit():
+        form.prop(state, "move_default_amount")
+        if not state.move_default_amount:
+            form.prop(state, "move_amount")
+        form.prop(state, "move_ease")
+    form.prop(state, "move_follow")
+    row = layout.row(align=True)
+    row.operator("ex4d.add_take_camera", icon="OUTLINER_OB_CAMERA")
+    row.operator("ex4d.apply_preset", text="", icon="KEYINGSET")
+    row = layout.row(align=True)
+    row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
+    row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
+    if not len(state.takes):
+        return
+    row = layout.row()
+    row.template_list("EX4D_UL_takes", "", state, "takes", state, "active_take", rows=2)
+    row.operator("ex4d.remove_take", text="", icon="REMOVE")
+    take = props.active_take(context.scene)
+    if take is None:
+        return
+    form = _form(layout.column())
+    form.prop(take, "camera")
+    if take.camera is not None:
+        row = layout.row(align=True)
+        row.prop(state, "handheld_strength", text="Hand-Held")
+        row.prop(state, "handheld_seed")
+        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+    row = layout.row(align=True)
+    row.operator("ex4d.preview_take", icon="HIDE_OFF")
+    if take.camera is not None and background.has_preview(take.camera):
+        row.operator("ex4d.hide_preview", text="", icon="X")
+    _draw_progress(layout, "render")
+    if take.coverage:
+        _text(layout, summary(take.coverage))
+        _form(layout.column()).prop(state, "show_coverage")
+
+
+def draw_generate(layout, context):
+    """Generate."""
+    state = context.scene.ex4d
+    _needs_backend(layout)
+    take = props.active_take(context.scene)
+    profile = profiles.profile_named(state.profile)
+    form = _form(layout.column())
+    form.prop(state, "profile")
+    _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+    if profile.takes_seed:
+        form.prop(state, "seed")
+    if profile.takes_prompt:
+        form.prop(state, "prompt")
+    form = _form(layout.column())
+    form.prop(state, "rasterizer")
+    if state.rasterizer == "nvdiffrast":
+        _text(layout, "nvdiffrast is licensed for research and evaluation only.", "ERROR")
+    form.prop(state, "use_frames")
+    if state.use_frames:
+        row = form.row(align=True)
+        row.prop(state, "frame_start")
+        row.prop(state, "frame_end")
+    form.prop(state, "with_mask")
+    form.prop(state, "with_color")
+    row = layout.row()
+    row.scale_y = 1.4
+    row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    layout.operator("ex4d.import_take", icon="IMPORT")
+    if take is not None and len(take.versions):
+        column = layout.column(align=True)
+        for version in reversed(take.versions):
+            row = column.row(align=True)
+            row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
+            row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+
+
+def draw_jobs(layout, context):
+    """Jobs."""
+    manager = context.window_manager.ex4d
+    if not len(manager.jobs):
+        _text(layout, "No jobs.")
+        return
+    layout.template_list("EX4D_UL_jobs", "", manager, "jobs", manager, "active_job", rows=3)
+    row = layout.row(align=True)
+    row.operator("ex4d.cancel_all", icon="X")
+    row.operator("ex4d.clear_jobs", icon="TRASH")
+
+
+def _panel(name, label, draw, place, *, closed=False):
+    """A panel class of one of the two editors."""
+    editor = "view3d" if place is _View3D else "sequencer"
+    options = {"DEFAULT_CLOSED"} if closed else set()
+    return type(
+        f"EX4D_PT_{editor}_{name}",
+        (place, bpy.types.Panel),
+        {
+            "bl_label": label,
+            "bl_options": options,
+            "draw": lambda self, context: draw(self.layout, context),
+        },
+    )
+
+
+def _draw_strip(layout, context):
+    strip = sequencer.selected_strip(context)
+    known = sequencer.take_of_strip(strip) if strip is not None else None
+    if known is None:
+        _text(layout, "Select the strip of a take to redo it.", "INFO")
+        return
+    layout.label(text=f"{known['take']} ({known['role']})", icon="SEQUENCE")
+    layout.operator("ex4d.redo_take", icon="FILE_REFRESH")
+    layout.operator("ex4d.open_folder", icon="FILE_FOLDER").folder = known["folder"]
+
+
+CLASSES = (
+    _panel("plate", "Plate", draw_plate, _View3D),
+    _panel("reconstruct", "Reconstruct", draw_reconstruct, _View3D),
+    _panel("take", "Take", draw_take, _View3D),
+    _panel("generate", "Generate", draw_generate, _View3D),
+    _panel("jobs", "Jobs", draw_jobs, _View3D),
+    _panel("plate", "Plate", draw_plate, _Sequencer),
+    _panel("generate", "Generate", draw_generate, _Sequencer),
+    _panel("strip", "Take of Strip", _draw_strip, _Sequencer),
+    _panel("jobs", "Jobs", draw_jobs, _Sequencer),
+)

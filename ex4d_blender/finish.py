@@ -30,7 +30,20 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     numbers = record["plate"]["numbers"]
     first = start if start is not None else numbers[0]
     state.frame_start, state.frame_end = first, first + len(numbers) - 1
+    if not first <= scene.frame_current < first + len(numbers):
+        # Outside its frames an image sequence has no picture.
+        scene.frame_set(first)
     _push_undo("Import Shot")
+    if not data.get("match_scene") and not bpy.app.background:
+        _ask_to_match(scene, record, start)
+
+
+def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | None) -> None:
+    """Ask whether the scene is to be set up for the plate, where it is not."""
+    windows = [window for window in bpy.context.window_manager.windows if window.scene == scene]
+    if windows and shots.scene_differences(scene, record, first_frame=start):
+        with bpy.context.temp_override(window=windows[0]):
+            bpy.ops.ex4d.match_scene("INVOKE_DEFAULT")
 
 
 def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:

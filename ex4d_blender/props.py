@@ -174,10 +174,9 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         max=4096,
         description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
     )
-    match_scene: BoolProperty(
-        name="Match Scene to Plate",
-        default=True,
-        description="Set the scene's resolution, frame rate, range and view transform to those of the plate",
+    match_without_asking: BoolProperty(
+        name="Match Scene Without Asking",
+        description="Set the scene's resolution, rate, range and view transform to the plate's as soon as it is there",
     )
     holes_transparent: BoolProperty(
         name="Transparent Holes",

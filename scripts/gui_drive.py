@@ -179,8 +179,7 @@ def strips() -> list[bpy.types.Strip]:
 def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
-    for item in list(scene.objects):
-        bpy.data.objects.remove(item)
+    bpy.data.batch_remove(list(scene.objects))
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
@@ -193,6 +192,8 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     if until == "plate":
         return
 
+    # The question whether to set the scene up would wait for a click.
+    scene.ex4d.match_without_asking = True
     call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
     yield after(1.0)
     yield from shot(out, "3-reconstructing")
@@ -200,7 +201,7 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
         raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
     yield lambda: dw_mesh() is not None
     # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
-    view.spaces.active.shading.type = "MATERIAL"
+    call(bpy.ops.ex4d.view_shot, area=view)
     yield after(20.0)
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
@@ -209,13 +210,14 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     cameras = {item.name for item in scene.objects if item.type == "CAMERA"}
     call(bpy.ops.ex4d.add_take_camera, area=view, move=MOVE)
     new = [item for item in scene.objects if item.type == "CAMERA" and item.name not in cameras]
-    if not new or new[0].animation_data is None:
+    if not new or not is_keyed(new[0]):
         raise DriveError("There is no take camera with keyframes.")
-    scene.camera = new[0]
     scene.frame_set(scene.frame_end)
-    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    call(bpy.ops.ex4d.preview_take, "INVOKE_DEFAULT", area=view)
+    yield lambda: bool(scene.ex4d.takes[0].coverage)
     yield after(3.0)
     yield from shot(out, "5-take")
+    call(bpy.ops.ex4d.hide_preview, area=view)
     view.spaces.active.region_3d.view_perspective = "PERSP"
     yield after(3.0)
     yield from shot(out, "6-mesh-from-aside")
@@ -223,6 +225,7 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     if until == "take":
         return
 
+    scene.ex4d.with_mask = scene.ex4d.with_color = True
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
     yield after(1.0)
     yield from shot(out, "7-generating")
@@ -235,6 +238,41 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
         if strip.frame_final_duration < 2:
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
+
+    yield from wrong_button_and_preferences(out, view)
+
+
+def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+    """The error dialog, and what the preferences say."""
+    with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
+        bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
+    yield from shot(out, "9-error")
+    yield request(out, f"rest {view.x + 8} {window().height - view.y - 8}")
+    yield from show_preferences(view)
+    yield from shot(out, "10-preferences")
+
+
+def is_keyed(camera: bpy.types.Object) -> bool:
+    """Whether a camera or something that it hangs on has keyframes."""
+    current: bpy.types.Object | None = camera
+    while current is not None:
+        if current.animation_data is not None and current.animation_data.action is not None:
+            return True
+        current = current.parent
+    return False
+
+
+def show_preferences(view: bpy.types.Area) -> Iterator[Wait]:
+    """Turn an area into the preferences, with the extension's own part open and diagnosed."""
+    names = [addon.module for addon in bpy.context.preferences.addons]
+    module = next(name for name in names if name.endswith("ex4d_blender"))
+    call(bpy.ops.ex4d.diagnose, "INVOKE_DEFAULT", area=view)
+    view.ui_type = "PREFERENCES"
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "EX-4D"
+    with bpy.context.temp_override(window=window(), area=view):
+        bpy.ops.preferences.addon_expand(module=module)
+    yield after(6.0)
 
 
 def show_sequencer(view: bpy.types.Area) -> Iterator[Wait]:

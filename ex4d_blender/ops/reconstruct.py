@@ -12,7 +12,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import session
 from ..scene import mesh as meshes
 from ..scene import shot as shots
-from .common import JobOperator, told
+from .common import JobOperator, has_shot, told
 from .plate import solved_blobs
 
 
@@ -113,11 +113,34 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
             params,
             blobs=blobs,
             action="reconstruct",
-            # With a window the scene is changed only after asking.
-            data={"name": name, "scene_start": start, "match_scene": self.match_scene and block},
+            # With a window the scene is changed only after asking, unless told otherwise.
+            data={
+                "name": name,
+                "scene_start": start,
+                "match_scene": self.match_scene if block else state.match_without_asking,
+            },
             title=f"Reconstruct {name}",
             block=block,
         )
+
+
+class EX4D_OT_view_shot(bpy.types.Operator):
+    bl_idname = "ex4d.view_shot"
+    bl_label = "Look Through Camera"
+    bl_description = "Show the plate on the mesh, seen through the scene's camera"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.space_data is not None and context.space_data.type == "VIEW_3D":
+            return has_shot(cls, context)
+        return False
+
+    def execute(self, context):
+        # Only this mode and rendering show image sequences.
+        context.space_data.shading.type = "MATERIAL"
+        context.space_data.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
 
 
 class EX4D_OT_match_scene(bpy.types.Operator):
@@ -189,4 +212,4 @@ class EX4D_OT_relink(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_reconstruct, EX4D_OT_match_scene, EX4D_OT_relink)
+CLASSES = (EX4D_OT_reconstruct, EX4D_OT_view_shot, EX4D_OT_match_scene, EX4D_OT_relink)

@@ -101,6 +101,7 @@ def draw_reconstruct(layout, context):
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
         _text(layout, f"{size_text(memory.ram)} of memory, {size_text(memory.disk)} on disk")
     form.prop(state, "shot_folder")
+    form.prop(state, "match_without_asking")
     header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
     header.label(text="Mesh")
     if body is not None:
@@ -113,6 +114,8 @@ def draw_reconstruct(layout, context):
     _draw_progress(layout, "reconstruct")
     if shot is None:
         return
+    if context.space_data.type == "VIEW_3D":
+        layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:

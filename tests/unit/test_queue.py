@@ -10,7 +10,7 @@ import pytest
 
 from ex4d.files import atomic_path
 from ex4d.protocol.errors import TransientError
-from ex4d.protocol.jobs import DoctorParams, GenerateParams, JobSnapshot, RenderParams
+from ex4d.protocol.jobs import DoctorParams, GenerateParams, JobSnapshot, PlateParams, ReconstructParams, RenderParams
 from ex4d.server import queue as queue_module
 from ex4d.server.journal import Journal
 from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue
@@ -57,6 +57,17 @@ def test_first_come_first_served_but_previews_overtake(bench: Bench) -> None:
         bench.queue.done(entry.snapshot.id, {})
     assert order == ["p", "a", "b", "c"]
     assert bench.queue.is_idle
+
+
+def test_a_preview_waits_for_its_own_shot(bench: Bench) -> None:
+    bench.submit("other")
+    bench.queue.submit("shot", "reconstruct", ReconstructParams("/shot", PlateParams("/plate.mp4")), (), "")
+    bench.submit("p", QUICK)
+    order = []
+    while entry := bench.queue.next(WORK_LANE):
+        order.append(entry.snapshot.id)
+        bench.queue.done(entry.snapshot.id, {})
+    assert order == ["other", "shot", "p"]
 
 
 def test_the_doctor_has_its_own_lane(bench: Bench) -> None:

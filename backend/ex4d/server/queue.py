@@ -20,6 +20,7 @@ from ex4d.protocol.jobs import (
     DoctorParams,
     JobSnapshot,
     Params,
+    ReconstructParams,
     RenderParams,
 )
 from ex4d.server.journal import Entry, Journal
@@ -41,9 +42,12 @@ def lane_of(params: Params) -> str:
     return DOCTOR_LANE if isinstance(params, DoctorParams) else WORK_LANE
 
 
-def _is_urgent(params: Params) -> bool:
-    """Whether somebody waits for it in front of the screen."""
-    return isinstance(params, RenderParams) and params.preview
+def _may_overtake(params: Params, waiting: list[_Job]) -> bool:
+    """Whether a job goes before those that wait longer: one in front of the screen does, unless its shot is yet to be
+    reconstructed."""
+    if not isinstance(params, RenderParams) or not params.preview:
+        return False
+    return not any(isinstance(job.params, ReconstructParams) and job.params.shot == params.shot for job in waiting)
 
 
 @dataclass
@@ -51,6 +55,8 @@ class _Job:
     snapshot: JobSnapshot
     params: Params
     deaths: int = 0
+    #: The queue's own sentences; the worker tells its own anew each time.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -145,7 +151,7 @@ class JobQueue:
         waiting = [job for job in self._jobs.values() if job.snapshot.state == QUEUED and lane_of(job.params) == lane]
         if not waiting:
             return None
-        job = next((job for job in waiting if _is_urgent(job.params)), waiting[0])
+        job = next((job for job in waiting if _may_overtake(job.params, waiting)), waiting[0])
         entry = self.journal.read(job.snapshot.id)
         if entry is None:
             error = TransientError("The job's file in the runtime folder is gone.", "Ask for the job again.")
@@ -183,8 +189,8 @@ class JobQueue:
             self._end(found, CANCELLED, error=CancelledError(CancelledError.TERMINATED))
         elif found.deaths <= RETRIES:
             note = f"The worker process has died ({how}); the job was begun anew from its last finished stage."
-            notes = tuple(dict.fromkeys((*found.snapshot.notes, note)))
-            self._set(found, state=QUEUED, stage="", step=0, of=0, eta=None, notes=notes)
+            found.notes = tuple(dict.fromkeys((*found.notes, note)))
+            self._set(found, state=QUEUED, stage="", step=0, of=0, eta=None, notes=())
             self._store(found)
         else:
             self._end(
@@ -207,7 +213,7 @@ class JobQueue:
 
     def _set(self, job: _Job, **values: Any) -> None:
         if "notes" in values:
-            values["notes"] = tuple(values["notes"])
+            values["notes"] = tuple(dict.fromkeys((*job.notes, *values["notes"])))
         job.snapshot = replace(job.snapshot, **values)
         self.changed(job.snapshot)
 

@@ -5,55 +5,75 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import signal
 import sys
 import time
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ex4d_blender.core import installer as module
 from ex4d_blender.core.environment import backend_python, clean_environment, environment_python
 from ex4d_blender.core.installer import (
     MARKER,
     STEPS,
     Installer,
     InstallPlan,
+    InstallState,
     bundled_wheel,
+    candidate_pythons,
     environment_state,
     remove_environment,
 )
 
-from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, ResourceError
+from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, ResourceError, TransientError
 
-ANSWER = {"event": "done", "result": {"findings": [{"name": "ex4d", "detail": "ex4d 9.9 on Python"}]}}
+VENV, PACKAGES, BACKEND, CHECK = (module.STEP_NAMES[step] for step in STEPS)
+PROBE = module.STEP_NAMES["probe"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts, links and signals")
 
 
-def make_wheel(folder: Path, name: str, requires: str = "", *, main: str | None = None) -> Path:
+def answer(version: str) -> str:
+    """A program that answers like the doctor."""
+    found = {"event": "done", "result": {"findings": [{"name": "ex4d", "detail": f"ex4d {version} on Python"}]}}
+    return f"print({json.dumps(found)!r})"
+
+
+def make_wheel(
+    folder: Path, name: str, version: str = "9.9", *, requires: tuple[str, ...] = (), main: str | None = None
+) -> Path:
     """A wheel of one module."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-9.9-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n" + (
-        f"Requires-Dist: {requires}\n" if requires else ""
-    )
-    if main is None:
-        main = f"print({json.dumps(json.dumps(ANSWER))})"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: gpu\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
+    info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}/__init__.py", "")
-        archive.writestr(f"{name}/__main__.py", main)
-        archive.writestr(f"{name}-9.9.dist-info/METADATA", metadata)
-        archive.writestr(
-            f"{name}-9.9.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{name}-9.9.dist-info/RECORD", "")
+        archive.writestr(f"{name}/__main__.py", answer(version) if main is None else main)
+        archive.writestr(f"{info}/METADATA", metadata)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", f"{name}/__main__.py,,5\n")
     return path
 
 
+def make_ex4d(folder: Path, version: str = "9.9", **changes: object) -> Path:
+    values = {"requires": ("helper", 'graphics; extra == "gpu"'), **changes}
+    return make_wheel(folder, "ex4d", version, **values)  # type: ignore[arg-type]
+
+
 def plan_in(tmp_path: Path, **changes: object) -> InstallPlan:
-    wheels = tmp_path / "wheels"
+    wheels = tmp_path / "my wheels"
     if not wheels.exists():
-        make_wheel(wheels, "ex4d", "helper")
+        make_ex4d(wheels)
         make_wheel(wheels, "helper")
+        make_wheel(wheels, "graphics")
     values = {
-        "folder": tmp_path / "env",
+        "folder": tmp_path / "räume" / "env 1",
         "base_python": Path(sys.executable),
         "source": wheels / "ex4d-9.9-py3-none-any.whl",
         "wheels": wheels,
@@ -61,156 +81,509 @@ def plan_in(tmp_path: Path, **changes: object) -> InstallPlan:
     return InstallPlan(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def install(plan: InstallPlan) -> list[str]:
-    """Install to the end; returns the stages that were seen."""
-    installer, stages = Installer(plan), []
+def make_script(path: Path, text: str) -> Path:
+    """Something that is started in place of Python."""
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def run(installer: Installer) -> tuple[list[str], InstallState]:
+    """Install to the end; returns the stages that were seen and the last state."""
+    stages: list[str] = []
     installer.start()
     state = installer.wait(lambda state: stages.append(state.stage))
+    return list(dict.fromkeys(stages)), state
+
+
+def install(plan: InstallPlan) -> list[str]:
+    """Install successfully; returns the stages that were seen."""
+    stages, state = run(Installer(plan))
     if state.error is not None:
         raise state.error
     assert state.step == state.of
-    return list(dict.fromkeys(stages))
+    return stages
+
+
+def poll_until(installer: Installer, reached: Callable[[InstallState], bool]) -> None:
+    end = time.monotonic() + 60
+    while not reached(state := installer.poll()):
+        assert not state.done, state
+        assert time.monotonic() < end, state
+        time.sleep(0.01)
+
+
+def done_steps(folder: Path) -> list[str]:
+    done: list[str] = json.loads((folder / MARKER).read_text(encoding="utf-8"))["done"]
+    return done
+
+
+def set_done(folder: Path, *steps: str) -> None:
+    record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    (folder / MARKER).write_text(json.dumps({**record, "done": steps}), encoding="utf-8")
+
+
+def site(folder: Path) -> Path:
+    return next(folder.glob("[Ll]ib/**/site-packages"))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> InstallPlan:
     plan = plan_in(tmp_path_factory.mktemp("install"))
     plan.check()
-    assert install(plan) == [
-        "Making the environment",
-        "Installing packages",
-        "Installing the backend",
-        "Checking",
-    ]
+    assert not plan.folder.exists()
+    assert install(plan) == [VENV, PACKAGES, BACKEND, CHECK]
     return plan
+
+
+@pytest.fixture
+def copied(made: InstallPlan, tmp_path: Path) -> InstallPlan:
+    """The same environment at another place, to be spoilt."""
+    shutil.copytree(made.folder, tmp_path / "env", symlinks=True)
+    return replace(made, folder=tmp_path / "env")
+
+
+# Installing ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_environment_is_made_and_found(made: InstallPlan) -> None:
     state = environment_state(made.folder)
-    assert (state.installed, state.complete, state.version, state.problem) == (True, True, "9.9", "")
+    assert (state.installed, state.complete, state.version, state.extra, state.problem) == (True, True, "9.9", "", "")
     assert backend_python(made.folder) == environment_python(made.folder)
+    assert not (site(made.folder) / "graphics").exists()
+    record = json.loads((made.folder / MARKER).read_text(encoding="utf-8"))
+    assert record["done"] == list(STEPS)
+    assert record["source"] == {"name": made.source.name, "sha256": made.digest(), "version": "9.9"}
+    assert record["python"] == str(made.base_python)
+
+
+def test_the_log_tells_what_when_and_how_it_ended(made: InstallPlan) -> None:
     log = (made.folder / "install.log").read_text(encoding="utf-8")
     assert "Successfully installed ex4d-9.9 helper-9.9" in log
-    assert time.strftime("%Y-") in log
+    for name in (VENV, PACKAGES, BACKEND, CHECK):
+        assert re.search(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d {name}$", log, re.MULTILINE)
+        assert re.search(rf"^\S+ \S+ {name}: code 0 after \d+ s$", log, re.MULTILINE)
 
 
 def test_what_is_done_is_not_done_again(made: InstallPlan) -> None:
     made.check()
-    assert install(made) == ["Checking"]
+    before = (made.folder / "install.log").read_bytes()
+    installer = Installer(made)
+    stages, state = run(installer)
+    assert (stages, state.error) == ([PROBE, CHECK], None)
+    # The log goes on, and only the new part is shown.
+    after = (made.folder / "install.log").read_bytes()
+    assert after.startswith(before)
+    assert installer.tail(100)[0].endswith(PROBE)
+    assert installer.tail(1) == [state.line]
+    assert f"{CHECK}: code 0" in state.line
 
 
-def test_another_build_is_installed_into_the_same_environment(made: InstallPlan, tmp_path: Path) -> None:
-    answer = json.dumps(json.dumps(ANSWER).replace("9.9 on", "10.1 on"))
-    other = make_wheel(tmp_path, "ex4d", main=f"print({answer})")
-    before = environment_python(made.folder).lstat().st_ctime_ns
-    plan = InstallPlan(made.folder, made.base_python, other, wheels=made.wheels)
-    assert install(plan) == ["Installing packages", "Installing the backend", "Checking"]
-    assert environment_python(made.folder).lstat().st_ctime_ns == before
-    assert environment_state(made.folder).version == "10.1"
+def test_another_version_is_installed_into_the_same_environment(copied: InstallPlan, tmp_path: Path) -> None:
+    before = environment_python(copied.folder).lstat().st_ctime_ns
+    plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.1"))
+    assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
+    assert environment_python(copied.folder).lstat().st_ctime_ns == before
+    assert environment_state(copied.folder).version == "10.1"
 
 
-def test_a_stopped_installation_goes_on(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path)
-    # Installing it takes a second: enough to stop it in the middle.
+def test_gpu_packages_are_added_to_the_same_environment(copied: InstallPlan) -> None:
+    plan = replace(copied, extra="gpu")
+    assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
+    assert (site(copied.folder) / "graphics").is_dir()
+    assert environment_state(copied.folder).extra == "gpu"
+
+
+def test_the_projects_folder_is_installed(copied: InstallPlan, tmp_path: Path) -> None:
+    project = tmp_path / "my project"
+    (project / "backend" / "ex4d").mkdir(parents=True)
+    (project / "backend" / "ex4d" / "__init__.py").write_text('__version__ = "9.10"\n', encoding="utf-8")
+    wheel = make_ex4d(tmp_path / "built", "9.10")
+    (project / "maker.py").write_text(
+        "import shutil\n"
+        "def build_wheel(folder, settings=None, metadata=None):\n"
+        f"    return shutil.copy({str(wheel)!r}, folder) and {wheel.name!r}\n",
+        encoding="utf-8",
+    )
+    text = '[build-system]\nrequires = []\nbuild-backend = "maker"\nbackend-path = ["."]\n[project]\nname = "ex4d"\n'
+    (project / "pyproject.toml").write_text(f'{text}version = "9.10"\n', encoding="utf-8")
+    plan = replace(copied, source=project)
+    plan.check()
+    assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
+    assert environment_state(copied.folder).version == "9.10"
+    before = plan.digest()
+    (project / "backend" / "ex4d" / "new.py").touch()
+    assert plan.digest() != before
+
+
+@posix
+def test_places_of_the_users_pip_settings_do_not_count(
+    copied: InstallPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.invalid/simple")
+    monkeypatch.setenv("PYTHONPATH", "/blender")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/blender/lib")
+    python = make_script(tmp_path / "python", "env\nexit 1")
+    installer = Installer(replace(copied, folder=tmp_path / "new", base_python=python))
+    run(installer)
+    names = dict(line.partition("=")[::2] for line in installer.tail(200))
+    assert names["PIP_INDEX_URL"] == "https://mirror.invalid/simple"
+    assert names["PYTHONUTF8"] == "1"
+    assert not {"PIP_TARGET", "PYTHONPATH", "LD_LIBRARY_PATH"} & set(names)
+
+
+# Interruptions ------------------------------------------------------------------------------------------------------
+
+
+def stop_in(plan: InstallPlan, stage: str, seconds: float) -> None:
+    """Begin an installation and stop it some time into a stage."""
     installer = Installer(plan)
     installer.start()
-    while installer.poll().stage != "Installing packages":
-        time.sleep(0.02)
+    poll_until(installer, lambda state: state.stage == stage)
+    time.sleep(seconds)
     installer.cancel()
     state = installer.wait(lambda _: None)
     assert isinstance(state.error, CancelledError)
+    assert "install.log" in state.error.hint
+    assert state.stage == stage
     assert not environment_state(plan.folder).complete
-    assert environment_state(plan.folder).problem
+    assert "not finished" in environment_state(plan.folder).problem
     plan.check()
-    assert "Making the environment" not in install(plan)
-    assert environment_state(plan.folder).complete
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="environments have links only elsewhere")
-def test_an_environment_whose_python_is_gone_is_made_anew(tmp_path: Path) -> None:
+def test_an_environment_that_was_stopped_on_its_way_is_made_again(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
-    install(plan)
-    python = environment_python(plan.folder)
+    for _ in range(2):
+        stop_in(plan, VENV, 0.4)
+        assert done_steps(plan.folder) == []
+    assert (plan.folder / MARKER).is_file()
+
+
+def test_a_stopped_installation_goes_on(copied: InstallPlan) -> None:
+    set_done(copied.folder, "venv")
+    for rest in [*site(copied.folder).glob("ex4d*"), *site(copied.folder).glob("helper*")]:
+        shutil.rmtree(rest)
+    stop_in(copied, PACKAGES, 0.2)
+    assert done_steps(copied.folder) == ["venv"]
+    assert install(copied) == [PROBE, PACKAGES, BACKEND, CHECK]
+    assert environment_state(copied.folder).complete
+
+
+@posix
+def test_packages_that_a_killed_pip_left_incomplete_are_installed_again(copied: InstallPlan) -> None:
+    set_done(copied.folder, "venv")
+    installer = Installer(copied)
+    installer.start()
+    poll_until(installer, lambda state: state.stage == PACKAGES)
+    assert installer._process is not None
+    os.killpg(installer._process.pid, signal.SIGKILL)
+    state = installer.wait(lambda _: None)
+    assert "interrupted" in str(state.error)
+    # pip copies the files before it writes RECORD, and without it takes the package for installed all the same.
+    (site(copied.folder) / "helper-9.9.dist-info" / "RECORD").unlink()
+    (site(copied.folder) / "helper" / "__main__.py").unlink()
+    (site(copied.folder) / "~orch").mkdir()
+    assert install(copied) == [PROBE, PACKAGES, BACKEND, CHECK]
+    assert (site(copied.folder) / "helper" / "__main__.py").is_file()
+    assert not (site(copied.folder) / "~orch").exists()
+    assert "again: helper" in (copied.folder / "install.log").read_text(encoding="utf-8")
+
+
+def test_a_file_that_has_gone_from_a_complete_environment_is_noticed(copied: InstallPlan) -> None:
+    (site(copied.folder) / "ex4d" / "__main__.py").write_text("", encoding="utf-8")
+    assert install(copied) == [PROBE, PACKAGES, BACKEND, CHECK]
+
+
+@posix
+def test_an_environment_whose_python_is_gone_is_made_anew(copied: InstallPlan) -> None:
+    python = environment_python(copied.folder)
     python.unlink()
-    python.symlink_to(tmp_path / "gone")
-    assert "gone" in environment_state(plan.folder).problem
-    assert install(plan)[0] == "Making the environment"
-    assert environment_state(plan.folder).complete
+    python.symlink_to(copied.folder / "gone")
+    (copied.folder / "notes.txt").write_text("words", encoding="utf-8")
+    assert "gone" in environment_state(copied.folder).problem
+    assert install(copied)[0] == VENV
+    assert environment_state(copied.folder).complete
+    assert (copied.folder / "notes.txt").is_file()
 
 
-def test_a_missing_wheel_is_named(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path)
-    (tmp_path / "wheels" / "helper-9.9-py3-none-any.whl").unlink()
-    with pytest.raises(BadInputError, match="helper") as caught:
+@posix
+@pytest.mark.parametrize("mode", [0o755, 0o644])
+def test_an_environment_whose_python_does_not_start_is_made_anew(
+    copied: InstallPlan, tmp_path: Path, mode: int
+) -> None:
+    python = environment_python(copied.folder)
+    python.unlink()
+    make_script(python, "exit 127").chmod(mode)
+    plan = replace(copied, base_python=make_script(tmp_path / "python", 'echo "Error: as far as here"; exit 1'))
+    installer = Installer(plan)
+    _, state = run(installer)
+    assert installer.tail(20)[0].endswith(PROBE)
+    assert "Making the environment has failed" in str(state.error)
+    assert done_steps(copied.folder) == []
+
+
+@posix
+def test_what_does_not_end_is_killed_with_all_it_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KILL_SECONDS", 0.3)
+    python = make_script(tmp_path / "python", "trap '' TERM\nsleep 600 &\necho stubborn\nwait")
+    installer = Installer(plan_in(tmp_path, base_python=python))
+    installer.start()
+    poll_until(installer, lambda state: state.line == "stubborn")
+    other = Installer(plan_in(tmp_path, base_python=make_script(tmp_path / "python2", "echo second; exit 1")))
+    _, state = run(other)
+    assert "is under way" in str(state.error)
+    installer.cancel()
+    begun = time.monotonic()
+    assert isinstance(installer.wait(lambda _: None).error, CancelledError)
+    assert time.monotonic() - begun < 5
+    # The lock is held by whoever holds the log: nobody does any more.
+    time.sleep(0.2)
+    again = Installer(other.plan)
+    run(again)
+    assert "second" in again.tail(10)
+
+
+def test_control_c_stops_a_waiting_command(tmp_path: Path) -> None:
+    installer = Installer(plan_in(tmp_path))
+    installer.start()
+
+    def interrupt(state: InstallState) -> None:
+        if not state.done and installer._cancelled_at is None:
+            raise KeyboardInterrupt
+
+    assert isinstance(installer.wait(interrupt).error, CancelledError)
+
+
+# Errors -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_wheel_is_named(copied: InstallPlan, tmp_path: Path) -> None:
+    plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.2", requires=("absent>=2",)))
+    with pytest.raises(BadInputError, match=r"my wheels has no fitting wheel of absent>=2\.") as caught:
+        install(plan)
+    assert str(copied.folder / "install.log") in caught.value.hint
+    assert done_steps(copied.folder) == ["venv"]
+
+
+def test_a_backend_that_does_not_start_is_installed_again(copied: InstallPlan, tmp_path: Path) -> None:
+    plan = replace(copied, source=make_ex4d(tmp_path / "new", main="raise SystemExit(3)"))
+    with pytest.raises(TransientError, match="Checking has failed") as caught:
         install(plan)
     assert "install.log" in caught.value.hint
-
-
-def test_a_backend_that_does_not_start_is_an_error(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path)
-    make_wheel(tmp_path / "wheels", "ex4d", main="raise SystemExit(3)")
-    with pytest.raises(Ex4dError, match="Checking has failed"):
-        install(plan)
     assert not environment_state(plan.folder).complete
+    assert done_steps(plan.folder) == ["venv"]
+
+
+def test_a_backend_of_another_version_is_an_error(copied: InstallPlan, tmp_path: Path) -> None:
+    plan = replace(copied, source=make_ex4d(tmp_path / "new", "9.11", main=answer("9.9")))
+    with pytest.raises(TransientError, match=r"has version 9\.9 of the backend and not 9\.11"):
+        install(plan)
+
+
+def test_what_the_machine_lacks_is_told_and_nothing_installed_again(copied: InstallPlan, tmp_path: Path) -> None:
+    error = {"event": "error", "kind": "resources", "message": "No rasterizer.", "hint": "Buy one.", "exit_code": 20}
+    main = f"{answer('9.9')}\nprint({json.dumps(error)!r})\nraise SystemExit(20)"
+    plan = replace(copied, source=make_ex4d(tmp_path / "new", main=main))
+    _, state = run(Installer(plan))
+    assert state.error is not None
+    assert (state.error.kind, state.error.message) == ("resources", "No rasterizer.")
+    assert state.error.hint.startswith("Buy one. The log")
+    assert environment_state(plan.folder).problem == "No rasterizer."
+    assert run(Installer(plan))[0] == [PROBE, CHECK]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("said", "error", "words"),
+    [
+        (
+            "WARNING: Retrying after connection broken by NewConnectionError('[Errno 13] Permission denied')\n"
+            "ERROR: No matching distribution found for numpy>=1.26",
+            TransientError,
+            "index cannot be reached",
+        ),
+        ("ERROR: HTTP error 403 while getting https://mirror.invalid/a.whl", TransientError, "cannot be reached"),
+        ("ERROR: No matching distribution found for numpy>=1.26", ResourceError, "There is no numpy>=1.26 for"),
+        ("OSError: [Errno 28] No space left on device", TransientError, "The disk is full"),
+        ("Error: [Errno 13] Permission denied: '/env'", BadInputError, "cannot be written"),
+        ("PermissionError: [WinError 5] Access is denied: 'x.pyd'", BadInputError, "cannot be written"),
+        ("ERROR: Wheel 'torch' located at /x.whl is invalid.", TransientError, "torch is damaged"),
+        ("ERROR: Package 'ex4d' requires a different Python: 3.10", ResourceError, "does not run with Python"),
+        ("ERROR: ResolutionImpossible: for help visit", BadInputError, "do not fit together"),
+        ("nothing known", TransientError, "Making the environment has failed"),
+    ],
+)
+def test_what_pip_says_becomes_a_sentence(tmp_path: Path, said: str, error: type[Ex4dError], words: str) -> None:
+    python = make_script(tmp_path / "python", f"cat <<'END'\n{said}\nEND\nexit 1")
+    plan = plan_in(tmp_path, base_python=python, wheels=None)
+    with pytest.raises(error, match=re.escape(words)) as caught:
+        install(plan)
+    assert f"The log says more: {plan.folder / 'install.log'}" in caught.value.hint
+
+
+def test_a_full_disk_between_the_steps_is_an_error_and_no_exception(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: Installer) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Installer, "_store", full)
+    installer = Installer(plan_in(tmp_path))
+    installer.start()
+    state = installer.poll()
+    assert state.done
+    assert state.error is not None
+    assert state.error.message == "The disk is full."
+
+
+# Plans --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
-    plan.folder.mkdir()
+    plan.folder.mkdir(parents=True)
     (plan.folder / "thesis.txt").write_text("words", encoding="utf-8")
+    (plan.folder / "lib").mkdir()
     with pytest.raises(BadInputError, match="not empty"):
         plan.check()
+    with pytest.raises(BadInputError, match="not empty"):
+        install(plan)
     with pytest.raises(BadInputError):
         remove_environment(plan.folder)
-    assert [path.name for path in plan.folder.iterdir()] == ["thesis.txt"]
+    assert sorted(path.name for path in plan.folder.iterdir()) == ["lib", "thesis.txt"]
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
         ({"source": Path("/nowhere/ex4d.whl")}, BadInputError, "does not exist"),
+        ({"source": Path(__file__)}, BadInputError, "no wheel"),
+        ({"source": Path(__file__).parent}, BadInputError, "no wheel"),
+        ({"extra": "tpu"}, BadInputError, "tpu"),
         ({"wheels": Path("/nowhere")}, BadInputError, "no wheels"),
         ({"base_python": Path("/nowhere/python")}, ResourceError, "cannot be run"),
         ({"blender_folder": Path("/")}, BadInputError, "Blender's own"),
+        ({"folder": Path(module.__file__).parents[1] / "env"}, BadInputError, "extension's folder"),
+        ({"folder": Path(__file__) / "env"}, BadInputError, "cannot be written"),
+        ({"folder": Path(f"/tmp/a{os.pathsep}b")}, BadInputError, "contains"),
     ],
 )
 def test_wrong_plans(tmp_path: Path, changes: dict[str, object], error: type[Ex4dError], words: str) -> None:
+    plan = plan_in(tmp_path, **changes)
     with pytest.raises(error, match=words) as caught:
-        plan_in(tmp_path, **changes).check()
+        plan.check()
     assert caught.value.hint
-    assert not (tmp_path / "env").exists()
+    assert not plan.folder.exists()
+
+
+@posix
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo 3.9; exit 1", r"is Python 3\.9\."),
+        ("echo 3.12; exit 1", "has no venv"),
+        ("echo Usage", "does not work as a Python"),
+    ],
+)
+def test_pythons_that_cannot_make_environments(tmp_path: Path, script: str, words: str) -> None:
+    with pytest.raises(ResourceError, match=words):
+        plan_in(tmp_path, base_python=make_script(tmp_path / "python", script)).check()
+
+
+@pytest.mark.parametrize("name", ["source", "wheels", "base_python"])
+def test_nothing_that_is_needed_may_lie_in_the_environment(tmp_path: Path, name: str) -> None:
+    plan = plan_in(tmp_path)
+    with pytest.raises(BadInputError, match="environment's own folder"):
+        replace(plan, **{name: plan.folder / "x"}).check()  # type: ignore[arg-type]
+
+
+def test_a_link_into_blenders_folder_is_followed(tmp_path: Path) -> None:
+    application = tmp_path / "Blender.app"
+    executable = application / "Contents" / "MacOS"
+    executable.mkdir(parents=True)
+    (application / "Resources").mkdir()
+    try:
+        (tmp_path / "link").symlink_to(application / "Resources", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no links")
+    with pytest.raises(BadInputError, match="Blender's own"):
+        plan_in(tmp_path, folder=tmp_path / "link" / "env", blender_folder=executable).check()
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("", encoding="utf-8")
     with pytest.raises(BadInputError, match="is a file"):
-        plan_in(tmp_path).check()
+        plan_in(tmp_path, folder=tmp_path / "env").check()
 
 
-def test_environments_are_removed_with_their_marker_only(made: InstallPlan, tmp_path: Path) -> None:
+def test_long_paths_are_refused_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_in(tmp_path, folder=tmp_path / ("x" * 121))
+    plan.check()
+    monkeypatch.setattr(module.sys, "platform", "win32")
+    with pytest.raises(BadInputError, match="too long"):
+        plan._check_place()
+
+
+# Folders ------------------------------------------------------------------------------------------------------------
+
+
+def test_environments_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "env"
-    folder.mkdir()
+    (folder / "lib").mkdir(parents=True)
     (folder / MARKER).write_text("{}", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(module.shutil, "rmtree", lambda path: (_ for _ in ()).throw(OSError(16, "Busy", str(path))))
+        with pytest.raises(TransientError, match="lib cannot be removed: Busy"):
+            remove_environment(folder)
+    # What is left is still ours.
+    assert (folder / MARKER).is_file()
     remove_environment(folder)
     assert not folder.exists()
 
 
 def test_states_of_folders(tmp_path: Path) -> None:
     assert not environment_state(tmp_path).installed
-    (tmp_path / MARKER).write_text("damaged", encoding="utf-8")
-    assert not environment_state(tmp_path).installed
-    record = {"format": "ex4d-environment", "done": list(STEPS)}
+    for text in ("damaged", "[]", '{"format": "other"}'):
+        (tmp_path / MARKER).write_text(text, encoding="utf-8")
+        assert not environment_state(tmp_path).installed
+    record = {"format": "ex4d-environment", "done": 3, "version": 4}
     (tmp_path / MARKER).write_text(json.dumps(record), encoding="utf-8")
+    state = environment_state(tmp_path)
+    assert (state.installed, state.complete, state.version) == (True, False, None)
+    set_done(tmp_path, *STEPS)
     assert "gone" in environment_state(tmp_path).problem
 
 
 def test_where_the_wheel_is(tmp_path: Path) -> None:
     extension = tmp_path / "extension"
     assert bundled_wheel(extension) is None
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n', encoding="utf-8")
+    assert bundled_wheel(extension) is None
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "ex4d"\n', encoding="utf-8")
     assert bundled_wheel(extension) == tmp_path
-    wheel = make_wheel(extension / "wheels", "ex4d")
+    make_wheel(extension / "wheels", "ex4d", "0.9.0")
+    wheel = make_wheel(extension / "wheels", "ex4d", "0.10.0")
     assert bundled_wheel(extension) == wheel
+
+
+@posix
+def test_pythons_to_choose_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blender = make_script(tmp_path / "blender-python", "")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    newer, older = make_script(folder / "python3.12", ""), make_script(folder / "python3.11", "")
+    (folder / "python3").symlink_to(newer)
+    monkeypatch.setenv("PATH", str(folder))
+    assert candidate_pythons(blender) == [blender, newer, older]
+    assert candidate_pythons(newer) == [newer, older]
+    assert candidate_pythons(tmp_path) == [newer, older]
+
+
+def test_versions_that_wheels_write_in_another_way() -> None:
+    for own, in_name in (("1.0.0-rc1", "1.0.0rc1"), ("1.0.dev2", "1.0.dev2"), ("1.0+ab.1", "1.0_ab.1")):
+        assert module._plain_version(own) == module._plain_version(in_name)
+    assert module._plain_version("1.10") != module._plain_version("1.1.0")
 
 
 def test_blenders_own_variables_stay_with_blender(tmp_path: Path) -> None:

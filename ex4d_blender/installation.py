@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 from . import session
+from .core.environment import PYTHON_VARIABLE
 from .core.installer import Installer, InstallPlan, InstallState, bundled_wheel, environment_state
 
 _installer: Installer | None = None
@@ -109,6 +111,8 @@ def pump() -> None:
 
 def installed() -> str:
     """One sentence on what is installed where."""
+    if os.environ.get(PYTHON_VARIABLE):
+        return f"{PYTHON_VARIABLE} names the backend's Python: {os.environ[PYTHON_VARIABLE]}"
     folder = session.environment_folder()
     if folder is None:
         return "No folder for the backend is chosen."

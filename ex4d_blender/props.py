@@ -175,7 +175,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
     )
     match_without_asking: BoolProperty(
-        name="Match Scene Without Asking",
+        name="Match Scene",
         description="Set the scene's resolution, rate, range and view transform to the plate's as soon as it is there",
     )
     holes_transparent: BoolProperty(

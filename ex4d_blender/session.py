@@ -198,7 +198,6 @@ class Session:
         backend = self.backend
         if backend is None:
             return
-        backend.reap()
         if self.starting:
             handshake = backend.find()
             if handshake is not None:
@@ -411,8 +410,11 @@ def register() -> None:
 def unregister() -> None:
     """Stop the timer and close the socket. The backend ends by itself when Blender does, or by its idle limit."""
     global _session  # noqa: PLW0603
+    from . import installation
+
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    installation.cancel()
     if _session is not None:
         _session.client.disconnect()
         _session = None

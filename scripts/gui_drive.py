@@ -176,7 +176,7 @@ def strips() -> list[bpy.types.Strip]:
     return list(editor.strips) if editor is not None else []
 
 
-def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
+def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0915  a story has its steps in one place
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
     bpy.data.batch_remove(list(scene.objects))
@@ -219,6 +219,7 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
     yield from shot(out, "5-take")
     call(bpy.ops.ex4d.hide_preview, area=view)
     view.spaces.active.region_3d.view_perspective = "PERSP"
+    call(bpy.ops.view3d.view_all, area=view)
     yield after(3.0)
     yield from shot(out, "6-mesh-from-aside")
     view.spaces.active.region_3d.view_perspective = "CAMERA"
@@ -243,13 +244,12 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:
 
 
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
-    """The error dialog, and what the preferences say."""
+    """What the preferences say, and the dialog of an error."""
+    yield from show_preferences(view)
+    yield from shot(out, "9-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
-    yield from shot(out, "9-error")
-    yield request(out, f"rest {view.x + 8} {window().height - view.y - 8}")
-    yield from show_preferences(view)
-    yield from shot(out, "10-preferences")
+    yield from shot(out, "10-error")
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:

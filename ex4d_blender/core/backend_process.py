@@ -22,6 +22,10 @@ START_SECONDS = 90.0
 RESTART_SECONDS = 5.0
 START_LOG = "start.log"
 
+#: All that were ever started here. One that has ended counts as alive until its exit code is collected, also when the
+#: add-on was disabled and enabled meanwhile.
+_started: list[subprocess.Popen[bytes]] = []
+
 
 @dataclass
 class BackendProcess:
@@ -41,6 +45,7 @@ class BackendProcess:
 
     def find(self) -> Handshake | None:
         """The handshake of a backend that lives."""
+        self.reap()
         handshake = read_handshake(self.runtime)
         return handshake if handshake is not None and process_alive(handshake.pid) else None
 
@@ -79,6 +84,7 @@ class BackendProcess:
                     start_new_session=sys.platform != "win32",
                     creationflags=flags,
                 )
+            _started.append(self._process)
         except OSError as error:
             raise TransientError(
                 f"The backend cannot be started: {error.strerror or error}.",
@@ -121,9 +127,8 @@ class BackendProcess:
         raise TransientError("The backend has not come up in time.", "Press Diagnose in the preferences.")
 
     def reap(self) -> None:
-        """Collect the exit code of a process that has ended."""
-        if self._process is not None:
-            self._process.poll()
+        """Collect the exit codes of processes that have ended."""
+        _started[:] = [process for process in _started if process.poll() is None]
 
     def _last_words(self) -> str:
         try:

@@ -70,9 +70,10 @@ def _draw() -> None:
     shot = shots.find_shot(scene)
     if not shares or shot is None:
         return
-    region = context.region
     scale = context.preferences.system.ui_scale
-    width, left, foot = region.width - 8 * MARGIN * scale, 4 * MARGIN * scale, MARGIN * scale
+    left, right = _free_width(context)
+    left, foot = left + 2 * MARGIN * scale, MARGIN * scale
+    width = max(right - 2 * MARGIN * scale - left, 1.0)
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     gpu.state.blend_set("ALPHA")
     back = [(left, foot), (left + width, foot), (left + width, foot + HEIGHT), (left, foot + HEIGHT)]
@@ -83,10 +84,22 @@ def _draw() -> None:
     if number in numbers:
         index = numbers.index(number)
         x = left + (index + 0.5) * width / len(numbers)
-        _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)] * 1, (1, 1, 1, 1))
+        _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)], (1, 1, 1, 1))
         _fill(shader, [(x - 1, foot), (x + 1, foot + HEIGHT), (x - 1, foot + HEIGHT)], (1, 1, 1, 1))
         _text(f"frame {number}: {shares[index]:.0%} seen", left, foot + HEIGHT + 4, scale)
     gpu.state.blend_set("NONE")
+
+
+def _free_width(context: bpy.types.Context) -> tuple[float, float]:
+    """Left and right end, in the region's pixels, of what toolbar and sidebar leave free: both lie over the region."""
+    left, right = 0.0, float(context.region.width)
+    if context.preferences.system.use_region_overlap:
+        for other in context.area.regions:
+            if other.type == "TOOLS" and other.alignment == "LEFT" and other.width > 1:
+                left = max(left, other.x + other.width - context.region.x)
+            elif other.type == "UI" and other.alignment == "RIGHT" and other.width > 1:
+                right = min(right, other.x - context.region.x)
+    return left, right
 
 
 def _fill(shader: Any, corners: list[tuple[float, float]], color: tuple[float, float, float, float]) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +48,28 @@ def scene() -> Any:
     import bpy
 
     return bpy.context.scene
+
+
+@pytest.fixture(scope="session")
+def backend_python() -> str:
+    """The Python of the backend, which has its packages; Blender's own has not."""
+    python = os.environ.get("EX4D_BACKEND_PYTHON", "")
+    if not python:
+        pytest.skip("needs a Python with the backend: EX4D_BACKEND_PYTHON=…/.venv/bin/python, as scripts/test sets it")
+    return python
+
+
+@pytest.fixture(scope="session")
+def plate(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Path:
+    """A movie of six small frames, made by the backend's Python."""
+    path = tmp_path_factory.mktemp("plate") / "plate.mp4"
+    code = (
+        "import sys, numpy as np; from fractions import Fraction; from pathlib import Path;"
+        "from ex4d.media.movie import MovieWriter;"
+        "y, x = np.mgrid[:64, :96]; back = np.stack([x * 2, y * 3, 128 + 0 * x], -1).astype(np.uint8)\n"
+        "with MovieWriter(Path(sys.argv[1]), width=96, height=64, fps=Fraction(24)) as movie:\n"
+        "    for i in range(6):\n"
+        "        picture = back.copy(); picture[20:44, 10 + 8 * i : 34 + 8 * i] = (220, 60, 40); movie.write(picture)"
+    )
+    subprocess.run([backend_python, "-I", "-c", code, str(path)], check=True)
+    return path

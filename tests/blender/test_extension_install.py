@@ -87,9 +87,30 @@ client.close(); server.close(); context.term()
 """
 
 
-def in_blender(user: Path, code: str, *arguments: str) -> dict[str, Any]:
+#: The add-on's whole way, with the backend's own Python.
+WORK = """
+bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+addon_utils.enable(MODULE, default_set=True)
+scene = bpy.context.scene
+bpy.ops.wm.save_as_mainfile(filepath=sys.argv[2])
+scene.ex4d.viewport_side = 64
+bpy.ops.ex4d.load_plate(filepath=sys.argv[1])
+bpy.ops.ex4d.reconstruct()
+bpy.ops.ex4d.add_take_camera(move="orbit:15")
+bpy.ops.ex4d.generate()
+editor = scene.sequence_editor
+strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+tell(objects=sorted(obj.type for obj in scene.objects), runtime=str(os.environ.get("EX4D_RUNTIME_DIR")),
+     strips=[[strip.frame_final_start, strip.frame_final_duration] for strip in strips],
+     modifiers=[modifier.type for obj in scene.objects for modifier in obj.modifiers])
+addon_utils.disable(MODULE)
+"""
+
+
+def in_blender(user: Path, code: str, *arguments: str, variables: dict[str, str] | None = None) -> dict[str, Any]:
     """Run code in a new process with Blender as a module, and what it tells."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BLENDER_", "EX4D_"))}
+    kept |= variables or {}
     done = subprocess.run(
         [sys.executable, "-c", ONLY_WHEELS + code, *arguments],
         env={**kept, "BLENDER_USER_RESOURCES": str(user)},
@@ -162,3 +183,16 @@ def test_the_next_start_has_it_and_disabling_leaves_nothing(installed: tuple[Pat
 def test_its_pyzmq_carries_messages_and_encrypts(installed: tuple[Path, dict[str, Any]]) -> None:
     user, _ = installed
     assert in_blender(user, ROUND_TRIP) == {"got": "ping", "curve": True}
+
+
+def test_it_does_a_job(
+    installed: tuple[Path, dict[str, Any]], tmp_path: Path, backend_python: str, plate: Path
+) -> None:
+    user, _ = installed
+    variables = {"EX4D_BACKEND_PYTHON": backend_python, "EX4D_RUNTIME_DIR": str(tmp_path / "run")}
+    facts = in_blender(user, WORK, str(plate), str(tmp_path / "shot.blend"), variables=variables)
+    assert facts["objects"].count("CAMERA") == 2
+    assert facts["objects"].count("MESH") == 1
+    assert facts["modifiers"] == ["MESH_CACHE"]
+    assert facts["strips"] == [[1001, 6]]
+    assert (tmp_path / "ex4d" / "plate" / "takes" / "v001" / "result.mp4").is_file()

@@ -19,6 +19,7 @@ sys.path[:0] = [str(REPOSITORY)]
 if importlib.util.find_spec("ex4d") is None:
     sys.path[:0] = [str(REPOSITORY / "backend")]
 
+_STATUS = pytest.StashKey[int]()
 HAS_BPY = importlib.util.find_spec("bpy") is not None
 
 
@@ -30,6 +31,19 @@ class _WithoutBlender(pytest.Module):
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Skip each file of this folder with a sentence where there is no bpy, before its imports fail."""
     return None if HAS_BPY else _WithoutBlender.from_parent(parent, path=module_path)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember how it went, for ``pytest_unconfigure``."""
+    session.config.stash[_STATUS] = exitstatus
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave at once: the module of Blender 4.2 crashes at its end when any property ever had a Python callback."""
+    if "bpy" in sys.modules and sys.modules["bpy"].app.version < (4, 5):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash.get(_STATUS, 1))
 
 
 @pytest.fixture(autouse=True)

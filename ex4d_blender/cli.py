@@ -100,7 +100,7 @@ class _Output:
         self._json = as_json
         self._last = ("", 0.0)
 
-    def event(self, event: str, text: str, **values: Any) -> None:
+    def event(self, event: str, text: str, /, **values: Any) -> None:
         """One line."""
         print(json.dumps({"event": event, **values}) if self._json else text, flush=True)
 
@@ -317,7 +317,7 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
     client.list()
     end, listed = time.monotonic() + 5.0, False
     while time.monotonic() < end and not (listed and client.welcome):
-        listed = bool(client.poll(100).jobs) or listed or (client.welcome is not None and not client.jobs)
+        listed = client.poll(100).listed or listed
     welcome = client.welcome or {}
     text = f"Backend {welcome.get('version')}, process {handshake.pid}, {welcome.get('device') or 'starting'}"
     output.event("status", text, running=True, backend=welcome)

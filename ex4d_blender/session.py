@@ -378,6 +378,8 @@ def redraw() -> None:
         for area in window.screen.areas:
             if area.type in ("VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"):
                 area.tag_redraw()
+        # The status bar is no area of the screen; giving its text back to Blender draws it again.
+        window.workspace.status_text_set(None)
 
 
 def _tick() -> float:

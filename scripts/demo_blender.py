@@ -11,12 +11,21 @@ import shutil
 import sys
 from pathlib import Path
 
-import addon_utils
 import bpy
+
+
+def show_camera() -> None:
+    """Let the file open with the take's view of the mesh, in the mode that shows pictures."""
+    for area in (area for screen in bpy.data.screens for area in screen.areas if area.type == "VIEW_3D"):
+        area.spaces.active.shading.type = "MATERIAL"
+        area.spaces.active.region_3d.view_perspective = "CAMERA"
 
 
 def main() -> int:
     """Run the demo."""
+    # Found only once bpy has set its paths up.
+    import addon_utils
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path)
     parser.add_argument("move")
@@ -25,6 +34,7 @@ def main() -> int:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     if addon_utils.enable("ex4d_blender", default_set=True) is None:
         return 1
+    bpy.context.preferences.filepaths.save_version = 0
     scene = bpy.context.scene
     blend = args.out / f"{args.video.stem}.blend"
     # Saved first: whatever is made then lies beside it and is referred to relatively.
@@ -34,6 +44,7 @@ def main() -> int:
     bpy.ops.ex4d.reconstruct(match_scene=True)
     bpy.ops.ex4d.add_take_camera(move=args.move)
     bpy.ops.ex4d.generate()
+    show_camera()
     bpy.ops.wm.save_mainfile()
     take = Path(bpy.path.abspath(scene.ex4d.takes[0].versions[-1].folder))
     link = args.out / "take"

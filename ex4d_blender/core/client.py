@@ -44,16 +44,18 @@ class Updates:
         jobs: changed jobs, the last snapshot of each.
         errors: answers to messages that the backend refused; they belong to no job.
         welcome: the backend has just introduced itself.
+        listed: the answer to ``list`` has come.
         left: the backend has said goodbye.
     """
 
     jobs: dict[str, JobSnapshot] = field(default_factory=dict)
     errors: list[Ex4dError] = field(default_factory=list)
     welcome: bool = False
+    listed: bool = False
     left: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.jobs or self.errors or self.welcome or self.left)
+        return bool(self.jobs or self.errors or self.welcome or self.listed or self.left)
 
 
 class JobClient:
@@ -263,6 +265,7 @@ class JobClient:
         elif message.type == "job":
             self._remember(message.header, updates)
         elif message.type == "jobs":
+            updates.listed = True
             for record in message.header.get("jobs", []):
                 self._remember(record, updates)
         elif message.type == "error":

@@ -87,6 +87,17 @@ if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
     echo "error: the run in Blender failed (status $status); its log is $out/blender.log" >&2
     exit 1
 fi
+# The same work from the command line, on the file that was saved.
+if [ "$until" = generate ]; then
+    if ! inside timeout 300 blender -b "$out/gui.blend" --python-use-system-env --command ex4d generate \
+        --move orbit:10 --frames 1001-1004 --json >"$out/command.log" 2>&1 ||
+        ! grep -q '"event": "done"' "$out/command.log"; then
+        tail -20 "$out/command.log" >&2
+        echo "error: the command ex4d failed in background mode; its output is above." >&2
+        exit 1
+    fi
+    echo "command ex4d generate: done"
+fi
 # The backend belongs to the Blender that started it, and goes with it.
 for _ in $(seq 200); do
     grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1 || exit 0

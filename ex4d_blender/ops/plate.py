@@ -2,6 +2,7 @@
 """Choosing the plate."""
 
 import json
+import re
 from pathlib import Path
 
 import bpy
@@ -25,9 +26,9 @@ def _choose(scene: bpy.types.Scene, choice: plates.PlateChoice, clip: bpy.types.
 
 
 def _image_info(path: Path) -> str:
-    """Size, rate and length as Blender itself reads a movie; nothing is kept of it."""
+    """Size, rate and length as Blender itself reads them; nothing is kept of it."""
     if "#" in path.name or path.is_dir():
-        return ""
+        return _sequence_info(path)
     try:
         clip = bpy.data.movieclips.load(str(path))
     except RuntimeError:
@@ -37,6 +38,24 @@ def _image_info(path: Path) -> str:
         return f"{clip.size[0]}x{clip.size[1]}{rate}, {clip.frame_duration} frames"
     finally:
         bpy.data.movieclips.remove(clip)
+
+
+def _sequence_info(path: Path) -> str:
+    """Size and number of the pictures that a pattern or a folder stands for."""
+    folder, pattern = (path, re.compile(r".*\d\.\w+")) if path.is_dir() else (path.parent, _pattern(path.name))
+    files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
+    if not files:
+        return "No pictures are there."
+    image = bpy.data.images.load(str(files[0]))
+    try:
+        return f"{image.size[0]}x{image.size[1]}, {len(files)} frames"
+    finally:
+        bpy.data.images.remove(image)
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    head, _, tail = name.partition("#")
+    return re.compile(re.escape(head) + r"\d+" + re.escape(tail.lstrip("#")))
 
 
 def _add_info(scene: bpy.types.Scene) -> None:

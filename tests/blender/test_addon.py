@@ -16,6 +16,8 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
+import numpy as np  # noqa: E402
+from clip_factory import solved_clip  # noqa: E402
 
 REPOSITORY = Path(__file__).parents[2]
 ADDON = "ex4d_blender"
@@ -268,6 +270,47 @@ def test_hand_held_and_back(shot: Any) -> None:
     bpy.ops.ex4d.add_handheld(strength=0.0)
     bpy.ops.ex4d.preview_take()
     assert shot.ex4d.takes[0].coverage == still
+
+
+def test_a_solved_clip_brings_its_camera(addon: Any, tmp_path: Path) -> None:
+    count = 12
+    solved = solved_clip(tmp_path / "clip", count, 160, 120)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    scene = bpy.context.scene
+    scene.ex4d.viewport_side = 48
+    assert bpy.ops.ex4d.plate_from_clip(clip=solved.clip.name) == {"FINISHED"}
+    assert "160x120" in scene.ex4d.plate_info
+    assert "12 frames" in scene.ex4d.plate_info
+    bpy.ops.ex4d.reconstruct()
+    from ex4d_blender.scene import shot as shots
+
+    found = shots.find_shot(scene)
+    assert found.record["depth"]["source_poses_known"]
+    assert found.record["depth"]["intrinsics_known"]
+    assert any("sightings" in note for note in found.record["notes"])
+    source = found.source()
+    a, b = source.centers(), solved.truth.centers() - solved.truth.centers()[0]
+    first = solved.truth.E[0, :3, :3]
+    scale = np.linalg.norm(a[-1]) / np.linalg.norm(b[-1])
+    assert scale > 0
+    np.testing.assert_allclose(a, scale * b @ first.T, atol=0.03 * np.linalg.norm(a[-1]))
+    # Without the solve it is the plain guess again.
+    scene.ex4d.use_solved_camera = False
+    bpy.ops.ex4d.reconstruct()
+    assert not shots.find_shot(scene).record["depth"]["source_poses_known"]
+
+
+def test_a_strip_is_a_plate(addon: Any, plate: Path) -> None:
+    scene = bpy.context.scene
+    scene.sequence_editor_create()
+    editor = scene.sequence_editor
+    found = editor.strips if hasattr(editor, "strips") else editor.sequences
+    strip = found.new_movie(name="plate", filepath=str(plate), channel=1, frame_start=10)
+    editor.active_strip = strip
+    assert bpy.ops.ex4d.plate_from_strip() == {"FINISHED"}
+    assert scene.ex4d.plate_path == str(plate)
+    assert scene.ex4d.plate_frames == "1001-1006"
+    assert scene.ex4d.plate_scene_start == 10
 
 
 # In between

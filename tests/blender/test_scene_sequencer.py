@@ -11,10 +11,10 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from clip_factory import make_clip, solved_clip
 from ex4d_blender.scene import background, plates, sequencer
-from viewport_factory import moving_source, write_png
+from viewport_factory import write_png
 
-from ex4d.camera import intrinsics
 from ex4d.protocol.errors import BadInputError
 
 
@@ -196,12 +196,6 @@ def write_movie(scene: bpy.types.Scene, folder: Path, frames: int) -> Path:
     return folder / "plate.mp4"
 
 
-def make_clip(folder: Path, count: int) -> bpy.types.MovieClip:
-    for number in range(1001, 1001 + count):
-        write_png(folder / f"plate.{number}.png", np.zeros((480, 640, 3), np.uint8))
-    return bpy.data.movieclips.load(str(folder / "plate.1001.png"))
-
-
 def test_plate_from_a_clip_of_pictures(scene: bpy.types.Scene, tmp_path: Path) -> None:
     clip = make_clip(tmp_path, 5)
     clip.frame_start = 7
@@ -214,28 +208,8 @@ def test_plate_from_a_clip_of_pictures(scene: bpy.types.Scene, tmp_path: Path) -
 def test_solved_camera_of_a_clip(scene: bpy.types.Scene, tmp_path: Path) -> None:
     """Blender's own solver, fed with the projections of known points by known cameras, gives those cameras back."""
     count = 20
-    clip = make_clip(tmp_path, count)
-    K = intrinsics(600.0, 640, 480)
-    K[0, 2], K[1, 2] = 332, 229
-    truth = moving_source(K, (640, 480), count)
-    rng = np.random.default_rng(1)
-    points = np.c_[rng.uniform(-1.4, 1.4, 40), rng.uniform(-1, 1, 40), rng.uniform(3, 6, 40)]
-    lens = clip.tracking.camera
-    lens.focal_length_pixels = 600
-    lens.principal_point_pixels = (332, 480 - 229)
-    for index, point in enumerate(points):
-        track = clip.tracking.tracks.new(name=f"T{index}", frame=1)
-        for i in range(count):
-            (x, y), _ = truth[i].project(point)
-            track.markers.insert_frame(1 + i, co=(x / 640, 1 - y / 480))
-    clip.tracking.settings.use_keyframe_selection = False
-    clip.tracking.objects[0].keyframe_a, clip.tracking.objects[0].keyframe_b = 1, count
-    window = bpy.context.window_manager.windows[0]
-    area = window.screen.areas[0]
-    area.type = "CLIP_EDITOR"
-    area.spaces.active.clip = clip
-    with bpy.context.temp_override(window=window, area=area, region=area.regions[-1]):
-        bpy.ops.clip.solve_camera()
+    solved = solved_clip(tmp_path, count)
+    clip, truth, K = solved.clip, solved.truth, solved.truth.K[0]
     found = plates.solved_camera(clip, scene)
     assert found is not None
     trajectory = found.trajectory
@@ -250,7 +224,10 @@ def test_solved_camera_of_a_clip(scene: bpy.types.Scene, tmp_path: Path) -> None
     assert np.abs(a * scale - b).max() < 5e-3 * np.abs(b).max()
     assert "average error" in found.notes[0]
     assert len(found.notes) == 1
-    lens.k1 = 0.01
+    known = plates.solved_points(clip)
+    pose = truth.E[0]
+    assert np.abs(known * scale - (solved.points @ pose[:3, :3].T + pose[:3, 3])).max() < 0.05
+    clip.tracking.camera.k1 = 0.01
     assert any("distortion" in note for note in plates.solved_camera(clip, scene).notes)
 
 

@@ -174,7 +174,8 @@ class Session:
         """
         backend = self.backend_process()
         snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
-        self._finish(snapshot)
+        # Its error is raised here, and shown by whoever waits.
+        self._finish(snapshot, tell=False)
         self.mirror()
         if snapshot.state != DONE:
             raise error_from_record(snapshot.error or {})
@@ -224,8 +225,8 @@ class Session:
             self.client.cancel(job.id)
         self.report(error)
 
-    def _finish(self, snapshot: JobSnapshot) -> None:
-        """Do what a job's end calls for, once."""
+    def _finish(self, snapshot: JobSnapshot, *, tell: bool = True) -> None:
+        """Do what a job's end calls for, once; ``tell``: show its error."""
         if snapshot.id in self.finished:
             return
         self.finished.add(snapshot.id)
@@ -251,7 +252,8 @@ class Session:
             except Exception as error:
                 log.exception("the result of a job cannot be taken in")
                 self._failed(InternalError(error), traceback.format_exc())
-        elif snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
+        elif tell and snapshot.kind and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
+            # A job without a kind is one that the backend has forgotten long ago; the list shows it.
             self.report(error_from_record(snapshot.error or {}))
         for note in snapshot.notes:
             log.info("%s: %s", snapshot.title, note)

@@ -158,6 +158,8 @@ def test_logs_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_all_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
+    # Now there is one only; the doctor gets another.
+    worker = server.worker()
     shot = tmp_path / "shot"
     seen: list[tuple[str, int, int]] = []
     done = finish(
@@ -204,7 +206,6 @@ def test_all_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
     doctor = finish(client, client.submit("doctor", {}))
     assert doctor.result is not None
     assert doctor.result["usable"] is True
-    worker = server.worker()
     freed = finish(client, client.submit("free_memory", {}))
     assert freed.result is not None
     assert freed.result["freed_mib"] > 50

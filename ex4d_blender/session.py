@@ -375,7 +375,10 @@ def scene_by_uid(uid: int) -> bpy.types.Scene | None:
 
 
 def redraw() -> None:
-    """Draw the panels again; the status bar follows them."""
+    """Draw the panels again, and the status bar."""
+    if bpy.app.background:
+        # Nothing is drawn there, and Blender crashes over the status bar's text.
+        return
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type in ("VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"):

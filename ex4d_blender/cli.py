@@ -133,7 +133,8 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         for number, handler in former.items():
-            signal.signal(number, handler)
+            # None: Blender's own, which Python can neither tell nor put back; the process ends now anyway.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def main(argv: Sequence[str]) -> int:

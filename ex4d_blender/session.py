@@ -173,7 +173,12 @@ class Session:
             Ex4dError: the job's own, or the backend is gone.
         """
         backend = self.backend_process()
-        snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
+        try:
+            snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
+        except TransientError:
+            # It was just ending with another Blender, or was killed: once more, with a new one.
+            self.connect(block=True)
+            snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
         # Its error is raised here, and shown by whoever waits.
         self._finish(snapshot, tell=False)
         self.mirror()

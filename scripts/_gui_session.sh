@@ -87,6 +87,15 @@ if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
     echo "error: the run in Blender failed (status $status); its log is $out/blender.log" >&2
     exit 1
 fi
+# The backend belongs to the Blender that started it, and goes with it.
+for _ in $(seq 200); do
+    grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1 || break
+    sleep 0.1
+done
+if grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1; then
+    echo "error: a backend process was still alive 20 s after Blender had quit." >&2
+    exit 1
+fi
 # The same work from the command line, on the file that was saved.
 if [ "$until" = generate ]; then
     if ! inside timeout 300 blender -b "$out/gui.blend" --python-use-system-env --command ex4d generate \
@@ -98,10 +107,3 @@ if [ "$until" = generate ]; then
     fi
     echo "command ex4d generate: done"
 fi
-# The backend belongs to the Blender that started it, and goes with it.
-for _ in $(seq 200); do
-    grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1 || exit 0
-    sleep 0.1
-done
-echo "error: a backend process was still alive 20 s after Blender had quit." >&2
-exit 1

@@ -88,12 +88,16 @@ if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
     exit 1
 fi
 # The backend belongs to the Blender that started it, and goes with it.
+# By the output, not by the status: that is an error's whenever a process ends while grep looks at it.
+backends() { grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline 2>/dev/null || true; }
 for _ in $(seq 200); do
-    grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1 || break
+    [ -n "$(backends)" ] || break
     sleep 0.1
 done
-if grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline >/dev/null 2>&1; then
-    echo "error: a backend process was still alive 20 s after Blender had quit." >&2
+left=$(backends)
+if [ -n "$left" ]; then
+    for process in $left; do tr '\0' ' ' <"$process" || true; done >&2
+    echo "error: a backend process was still alive 20 s after Blender had quit; see above." >&2
     exit 1
 fi
 # The same work from the command line, on the file that was saved.

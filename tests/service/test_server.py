@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ex4d.processes import process_alive
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ResourceError, TransientError
 from ex4d.protocol.runtime import read_handshake
+from ex4d.server.front import Front, FrontSettings
 from ex4d.server.logs import start_log
 from service import (
     Server,
@@ -317,6 +319,29 @@ def test_the_doctor_does_not_wait_and_previews_overtake(server: Server, long_pla
         assert finish(client, job).state == "done"
     finished = {job: client.jobs[job].finished or 0 for job in (slow, later, quick)}
     assert finished[slow] < finished[quick] < finished[later]
+
+
+def test_the_doctor_works_after_an_idle_while_and_its_worker_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("ex4d.server.front.DOCTOR_IDLE_SECONDS", 0.5)
+    front = Front(FrontSettings(tmp_path, parent=None, idle_seconds=None))
+    thread = threading.Thread(target=front.run)
+    thread.start()
+    client = JobClient("test")
+    try:
+        client.connect(until(lambda: read_handshake(tmp_path)))
+        until(lambda: client.poll(20) and (client.welcome or {}).get("ready"))
+        [working] = process_group(os.getpid())
+        time.sleep(1.0)
+        for _ in range(2):
+            assert finish(client, client.submit("doctor", {})).state == "done"
+            until(lambda: process_group(os.getpid()) == [working], what="for the doctor to go")
+    finally:
+        client.disconnect()
+        front.stop("the test is over")
+        thread.join(30)
+    assert not thread.is_alive()
 
 
 # Cancelling

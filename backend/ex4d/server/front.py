@@ -158,9 +158,10 @@ class Front:
         if self._settings.parent is not None and self._owners.all_gone():
             self.stop("the program that started it is gone")
         doctor = self._lanes[DOCTOR_LANE]
-        if doctor.job is not None:
+        if not doctor.is_free or self._queue.waits(DOCTOR_LANE):
+            # Also while it is still starting: its first job waits for that.
             self._doctor_at = now
-        elif doctor.process is not None and now - self._doctor_at > DOCTOR_IDLE_SECONDS:
+        elif now - self._doctor_at > DOCTOR_IDLE_SECONDS:
             doctor.end()
 
     def _close(self) -> None:

@@ -2,7 +2,7 @@
 """What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
 
 Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --until STEP``. The work is
-a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the steps. It looks only
+a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the steps. It looks
 at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the outside's
 part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
 """
@@ -272,7 +272,8 @@ def show_preferences(view: bpy.types.Area) -> Iterator[Wait]:
     bpy.context.window_manager.addon_search = "EX-4D"
     with bpy.context.temp_override(window=window(), area=view):
         bpy.ops.preferences.addon_expand(module=module)
-    yield after(6.0)
+    session = sys.modules[f"{module}.session"]
+    yield lambda: session.current().doctor is not None
 
 
 def show_sequencer(view: bpy.types.Area) -> Iterator[Wait]:

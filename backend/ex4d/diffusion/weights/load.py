@@ -1,0 +1,468 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Components and pipelines from folders of weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    PreTrainedTokenizerBase,
+    UMT5Config,
+    UMT5EncoderModel,
+)
+
+from ex4d.diffusion.geometry import GeometryEncoder
+from ex4d.diffusion.pipeline import EX4DPipeline
+from ex4d.diffusion.sampler import create_scheduler
+from ex4d.diffusion.weights.adapter import Lora, LoraLayer, geometry_config, parse_lora, split_checkpoint
+from ex4d.diffusion.weights.kinds import Kind, kind_of
+from ex4d.diffusion.weights.tensors import SUFFIXES, TensorFile, TensorSet, check_shards
+from ex4d.diffusion.weights.wan import (
+    Renaming,
+    image_renaming,
+    text_renaming,
+    transformer_renaming,
+    vae_renaming,
+)
+from ex4d.protocol.errors import BadInputError
+
+#: Folders below the named one that are looked into.
+_DEPTH = 4
+_TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+#: What EX-4D's checkpoint is made of in our converted folder.
+LORA_FOLDER = "lora"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The weights of one part of the model.
+
+    Attributes:
+        kind: what they are.
+        tensors: of all shards.
+        config: what a config.json beside them says, or {}.
+    """
+
+    kind: Kind
+    tensors: TensorSet
+    config: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie."""
+        return self.tensors.files[0].path.parent
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """All weights that were found.
+
+    Attributes:
+        parts: by role: "transformer", "vae", "text", "image", "adapter", "lora", "geometry".
+        tokenizer: folder of the text encoder's tokenizer, None = not found.
+        places: the folders that were searched, for messages.
+    """
+
+    parts: Mapping[str, Part]
+    tokenizer: Path | None
+    places: tuple[Path, ...]
+
+    def part(self, role: str) -> Part:
+        """The weights of a part; raises BadInputError where there are none."""
+        if role not in self.parts:
+            raise BadInputError(
+                f"No {_ROLE_NAMES[role]} was found in {' or '.join(map(str, self.places))}.",
+                "`ex4d models download` gets the model; `ex4d models list DIR` shows what a folder holds.",
+            )
+        return self.parts[role]
+
+    def files(self) -> list[Path]:
+        """All files of weights."""
+        return [file.path for part in self.parts.values() for file in part.tensors.files]
+
+
+_ROLES: dict[Kind, str] = {
+    Kind.WAN_TRANSFORMER: "transformer",
+    Kind.TRANSFORMER: "transformer",
+    Kind.WAN_VAE: "vae",
+    Kind.VAE: "vae",
+    Kind.WAN_TEXT: "text",
+    Kind.TEXT: "text",
+    Kind.WAN_IMAGE: "image",
+    Kind.IMAGE: "image",
+    Kind.ADAPTER: "adapter",
+    Kind.LORA: "lora",
+    Kind.GEOMETRY: "geometry",
+}
+_ROLE_NAMES = {
+    "transformer": "Wan 2.1 transformer",
+    "vae": "Wan 2.1 VAE",
+    "text": "UMT5 text encoder",
+    "image": "CLIP image encoder",
+    "adapter": "EX-4D checkpoint",
+    "lora": "EX-4D LoRA",
+    "geometry": "EX-4D geometry encoder",
+}
+
+
+def _candidates(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise BadInputError(f"There is no folder {place}.", "Check the path, or download the model.")
+    found, folders = [], [(place, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.is_dir() and depth < _DEPTH:
+                folders.append((path, depth + 1))
+            elif path.suffix.lower() in (*SUFFIXES, *(Path(name).suffix for name in _TOKENIZER_FILES)):
+                found.append(path)
+    return sorted(found)
+
+
+def find_models(places: Sequence[Path]) -> ModelFiles:
+    """Look for the model's parts in folders (or files), by what the files hold.
+
+    Raises:
+        BadInputError: a folder is missing, a file is damaged, a shard is missing, or a part is there twice.
+        TransientError: a file cannot be read.
+    """
+    paths = list(dict.fromkeys(path for place in places for path in _candidates(place)))
+    weights = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    check_shards(weights)
+    found: dict[str, dict[tuple[Path, Kind], list[TensorFile]]] = {}
+    for path in weights:
+        file = TensorFile.open(path)
+        kind = kind_of(file.shapes)
+        if kind is not None:
+            found.setdefault(_ROLES[kind], {}).setdefault((path.parent, kind), []).append(file)
+    parts = {}
+    for role, groups in found.items():
+        if len(groups) > 1:
+            raise BadInputError(
+                f"There is more than one {_ROLE_NAMES[role]}: in "
+                f"{' and in '.join(str(folder) for folder, _ in groups)}.",
+                "Name the folders or files to use one by one.",
+            )
+        ((folder, kind), files), *_ = groups.items()
+        parts[role] = Part(kind, TensorSet.of(files), _config_beside(folder, role))
+    tokenizers = [path.parent for path in paths if path.name in _TOKENIZER_FILES and _is_text_tokenizer(path)]
+    return ModelFiles(parts, tokenizers[0] if tokenizers else None, tuple(places))
+
+
+def _is_text_tokenizer(path: Path) -> bool:
+    # Wan's repository also has the tokenizer of CLIP's text half, which nothing uses.
+    return "xlm" not in path.parent.name.lower()
+
+
+def _config_beside(folder: Path, role: str) -> dict[str, Any]:
+    """What a config.json in the folder says of a part: flat, as Wan's and diffusers', or by part."""
+    config: Any = None
+    with suppress(OSError, ValueError):
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        return {}
+    section = {"transformer": "dit", "adapter": "lora"}.get(role, role)
+    inner = config.get(section)
+    return inner if isinstance(inner, dict) else config
+
+
+# Components ------------------------------------------------------------------------------------------------------
+
+_CLASSES: dict[str, type[nn.Module]] = {
+    "transformer": WanTransformer3DModel,
+    "vae": AutoencoderKLWan,
+    "text": UMT5EncoderModel,
+    "image": CLIPVisionModel,
+    "geometry": GeometryEncoder,
+}
+
+
+def _renaming(part: Part) -> Renaming | None:
+    """How to read a part in Wan's own layout; None for one whose names are its component's."""
+    shapes = part.tensors.shapes
+    match part.kind:
+        case Kind.WAN_TRANSFORMER:
+            return transformer_renaming(shapes, part.config)
+        case Kind.WAN_VAE:
+            return vae_renaming(shapes)
+        case Kind.WAN_TEXT:
+            return text_renaming(shapes)
+        case Kind.WAN_IMAGE:
+            return image_renaming(shapes, part.config)
+        case _:
+            return None
+
+
+def _empty(role: str, part: Part, renaming: Renaming | None) -> nn.Module:
+    """The component without weights."""
+    if renaming is None and not part.config:
+        raise BadInputError(f"{part.folder} lacks config.json.", "Copy the whole folder, with its config.json.")
+    config = dict(part.config if renaming is None else renaming.config)
+    # Buffers are computed and not stored, so they are made for real.
+    with init_empty_weights(include_buffers=False):
+        match role:
+            case "text":
+                return UMT5EncoderModel(UMT5Config(**config))
+            case "image":
+                return CLIPVisionModel(CLIPVisionConfig(**config.get("vision_config", config)))
+            case _:
+                cls: Any = _CLASSES[role]
+                return cls.from_config(config)
+
+
+@dataclass
+class _Assembly:
+    """Puts tensors into an empty component, each in its place, fused with LoRAs, cast and moved."""
+
+    model: nn.Module
+    what: str
+    dtype: torch.dtype
+    device: torch.device
+    loras: Sequence[Lora] = ()
+    _missing: set[str] = field(init=False)
+    _expected: dict[str, nn.Parameter] = field(init=False)
+    _unfused: set[tuple[int, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._expected = dict(self.model.named_parameters(remove_duplicate=False))
+        self._missing = set(self._expected)
+        self._unfused = {(index, name) for index, lora in enumerate(self.loras) for name in lora.layers}
+
+    def put(self, name: str, tensor: torch.Tensor) -> None:
+        """One tensor by its name in the component."""
+        name = self._resolved(name)
+        parameter = self._expected[name]
+        if tuple(tensor.shape) != tuple(parameter.shape):
+            raise BadInputError(
+                f"The tensor «{name}» of the {self.what} is {tuple(tensor.shape)} instead of {tuple(parameter.shape)}.",
+                "The file belongs to a model of another size.",
+            )
+        value = tensor.to(self.device)
+        module = name.rpartition(".")[0]
+        for index, lora in enumerate(self.loras):
+            if (layer := lora.layers.get(module)) is not None:
+                value = self._fused(value, layer, name, lora.name)
+                self._unfused.discard((index, module))
+        value = value.to(self._dtype(name))
+        if not bool(torch.isfinite(value).all()):
+            wide = bool(torch.isfinite(tensor).all())
+            raise BadInputError(
+                f"The tensor «{name}» of the {self.what} holds "
+                + (
+                    f"values that {str(value.dtype).removeprefix('torch.')} cannot hold."
+                    if wide
+                    else "NaN or infinity."
+                ),
+                "Use bfloat16." if wide else "Get the file again; `ex4d models verify` compares checksums.",
+            )
+        owner = self.model.get_submodule(module)
+        # A copy where nothing was changed on the way: mapped files must not stay open behind the model's back.
+        setattr(owner, name.rpartition(".")[2], nn.Parameter(value.clone() if value is tensor else value, False))
+        self._missing.discard(name)
+
+    def _resolved(self, name: str) -> str:
+        # transformers has moved its vision models' parts in and out of «vision_model» over the years.
+        bare = name.removeprefix("vision_model.")
+        for candidate in (name, bare, f"vision_model.{bare}"):
+            if candidate in self._expected:
+                return candidate
+        raise BadInputError(
+            f"The {self.what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
+        )
+
+    def _fused(self, value: torch.Tensor, layer: LoraLayer, name: str, file: str) -> torch.Tensor:
+        value = value.float()
+        if name.endswith(".bias"):
+            return value if layer.bias is None else value + layer.bias.to(value)
+        if layer.up.shape[0] == 0:
+            return value
+        if (layer.up.shape[0], layer.down.shape[1]) != tuple(value.shape):
+            raise BadInputError(
+                f"{file} changes «{name}» as if it were {layer.up.shape[0]}x{layer.down.shape[1]}; it is "
+                f"{value.shape[0]}x{value.shape[1]}.",
+                "The adapter belongs to a model of another width.",
+            )
+        return value + layer.delta(value.device)
+
+    def _dtype(self, name: str) -> torch.dtype:
+        keep = getattr(self.model, "_keep_in_fp32_modules", None) or ()
+        return torch.float32 if any(part in name.split(".") for part in keep) else self.dtype
+
+    def finish(self) -> nn.Module:
+        """The component; raises BadInputError where a tensor or a LoRA's layer is missing."""
+        if isinstance(self.model, UMT5EncoderModel) and "shared.weight" not in self._missing:
+            self.model.encoder.embed_tokens.weight = self.model.shared.weight
+            self._missing.discard("encoder.embed_tokens.weight")
+        if self._missing:
+            first, more = sorted(self._missing)[0], len(self._missing) - 1
+            raise BadInputError(
+                f"The {self.what} lacks the tensor «{first}»" + (f" and {more} more." if more else "."),
+                "A file or a shard is missing, or it belongs to another model.",
+            )
+        if self._unfused:
+            index, name = sorted(self._unfused)[0]
+            raise BadInputError(
+                f"{self.loras[index].name} changes the layer «{name}», which the transformer does not have.",
+                "The adapter belongs to a model of another size.",
+            )
+        for name, buffer in list(self.model.named_buffers()):
+            owner = self.model.get_submodule(name.rpartition(".")[0])
+            owner._buffers[name.rpartition(".")[2]] = buffer.to(self.device)
+        return self.model.eval().requires_grad_(False)
+
+
+def load_component(
+    role: str, part: Part, dtype: torch.dtype, device: torch.device | str, loras: Sequence[Lora] = ()
+) -> nn.Module:
+    """A part of the model, ready to run.
+
+    Args:
+        role: "transformer", "vae", "text", "image" or "geometry".
+        part: its weights.
+        dtype: to run in; what diffusers keeps in float32 stays so.
+        device: to put it on, tensor by tensor.
+        loras: fused into the transformer in float32, before the cast.
+
+    Raises:
+        BadInputError: a tensor is missing, unexpected, of another shape, or not finite.
+    """
+    renaming = _renaming(part)
+    what = _ROLE_NAMES[role]
+    assembly = _Assembly(_empty(role, part, renaming), what, dtype, torch.device(device), loras)
+    for name, tensor in part.tensors.tensors():
+        if renaming is None:
+            assembly.put(name, tensor)
+            continue
+        if name not in renaming.names:
+            raise BadInputError(
+                f"The {what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
+            )
+        for target in renaming.names[name]:
+            assembly.put(target, renaming.change(target, tensor))
+    return assembly.finish()
+
+
+def load_adapter(models: ModelFiles, dtype: torch.dtype, device: torch.device | str) -> tuple[Lora, GeometryEncoder]:
+    """EX-4D's LoRA and geometry encoder, from its checkpoint or from our converted folder.
+
+    Raises:
+        BadInputError: as ``load_component``.
+    """
+    if "adapter" in models.parts or "geometry" not in models.parts:
+        part = models.part("adapter")
+        lora, tensors = split_checkpoint(part.tensors, _alpha(part.config))
+        with init_empty_weights(include_buffers=False):
+            empty = GeometryEncoder(**geometry_config(tensors))
+        assembly = _Assembly(empty, _ROLE_NAMES["geometry"], dtype, torch.device(device))
+        for name, tensor in tensors.items():
+            assembly.put(name, tensor)
+        encoder = assembly.finish()
+    else:
+        part = models.part("lora")
+        alpha = _peft_alpha(part.folder)
+        lora = parse_lora(dict(part.tensors.tensors()), part.tensors.name, alpha)
+        encoder = load_component("geometry", models.part("geometry"), dtype, device)
+    assert isinstance(encoder, GeometryEncoder)
+    return lora, encoder
+
+
+def _alpha(config: Mapping[str, Any]) -> float | None:
+    alpha = config.get("alpha")
+    return float(alpha) if isinstance(alpha, int | float) else None
+
+
+def _peft_alpha(folder: Path) -> float | None:
+    with suppress(OSError, ValueError):
+        alpha = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("lora_alpha")
+        return float(alpha) if isinstance(alpha, int | float) else None
+    return None
+
+
+def load_lora(path: Path) -> Lora:
+    """Another LoRA of Wan 2.1's transformer, such as one that distils steps.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    file = TensorFile.open(path)
+    return parse_lora(dict(TensorSet.of([file]).tensors()), path.name)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The text encoder's tokenizer; raises BadInputError where its files are damaged."""
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:
+        raise BadInputError(
+            f"The tokenizer in {folder} cannot be used: {' '.join(str(error).split())[:200]}.", "Get its files again."
+        ) from error
+
+
+def load_pipeline(
+    places: Sequence[Path | str] | Path | str,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    device: torch.device | str = "cpu",
+    encoders: bool = True,
+    extra_loras: Iterable[Lora] = (),
+) -> EX4DPipeline:
+    """The model from folders in any layout: Wan's own files, diffusers', ``ex4d.ckpt``, our converted folder.
+
+    Args:
+        places: folders or files that together hold the model.
+        dtype: of all components; what diffusers keeps in float32 stays so.
+        device: of all components.
+        encoders: also load text and image encoder, where they are found.
+        extra_loras: fused on top of the adapter.
+
+    Raises:
+        BadInputError: a part is missing or damaged.
+    """
+    places = [places] if isinstance(places, Path | str) else places
+    models = find_models([Path(place) for place in places])
+    lora, geometry = load_adapter(models, dtype, device)
+    transformer = load_component("transformer", models.part("transformer"), dtype, device, (lora, *extra_loras))
+    vae = load_component("vae", models.part("vae"), dtype, device)
+    check_fit(transformer, vae, geometry, lora)
+    found: dict[str, Any] = {}
+    if encoders and "text" in models.parts and models.tokenizer is not None:
+        found["text_encoder"] = load_component("text", models.part("text"), dtype, device)
+        found["tokenizer"] = load_tokenizer(models.tokenizer)
+    if encoders and "image" in models.parts:
+        found["image_encoder"] = load_component("image", models.part("image"), dtype, device)
+    return EX4DPipeline(transformer, vae, geometry, create_scheduler(), **found)
+
+
+def check_fit(transformer: Any, vae: Any, geometry: GeometryEncoder, lora: Lora) -> None:
+    """Raise BadInputError where parts of models of different sizes were put together."""
+    changed = {name.split(".")[1] for name in lora.layers}
+    if len(changed) != transformer.config.num_layers:
+        raise BadInputError(
+            f"{lora.name} changes {len(changed)} blocks of the transformer's {transformer.config.num_layers}.",
+            "Use EX-4D's checkpoint with Wan2.1-I2V-14B-480P.",
+        )
+    width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
+    if geometry.config.out_channels != width:
+        raise BadInputError(
+            f"The adapter is made for a transformer of width {geometry.config.out_channels}, this one's is {width}.",
+            "Use EX-4D's checkpoint with Wan2.1-I2V-14B-480P.",
+        )
+    channels = vae.config.z_dim
+    if geometry.config.latent_channels != channels or transformer.config.out_channels != channels:
+        raise BadInputError(f"The VAE's {channels} channels do not fit the transformer.", "Use Wan2.1_VAE.pth.")

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading tensors from files without running anything that a file may hold."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from ex4d.protocol.errors import BadInputError, TransientError
+
+#: Files that may hold tensors.
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+#: torch.save files may wrap the tensors in one of these.
+_WRAPPERS = ("model_state", "state_dict", "model", "module")
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "base_model.model.", "module.")
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """One file of named tensors, opened; safetensors are read when asked for, others are mapped into memory.
+
+    Attributes:
+        path: of the file.
+        shapes: by name, without the wrappers that training tools put before it.
+    """
+
+    path: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    _read: Callable[[str], torch.Tensor]
+    _names: Mapping[str, str]
+
+    @classmethod
+    def open(cls, path: Path) -> TensorFile:
+        """Open a file, whatever its name says.
+
+        Raises:
+            BadInputError: it holds no tensors, is truncated, or would run code.
+            TransientError: it cannot be read.
+        """
+        try:
+            with path.open("rb") as file:
+                head = file.read(16)
+        except OSError as error:
+            raise TransientError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
+        # safetensors: a length of 8 bytes, then JSON. torch.save: a zip, or in old versions a bare pickle.
+        if head[8:9] == b"{":
+            return _open_safetensors(path)
+        return _open_torch(path)
+
+    def read(self, name: str) -> torch.Tensor:
+        """A tensor, on the CPU.
+
+        Raises:
+            BadInputError: the file is damaged there.
+        """
+        try:
+            return self._read(self._names[name])
+        except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+            raise _damaged(self.path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BadInputError:
+    reason = " ".join(str(error).split())[:200]
+    return BadInputError(
+        f"{path.name} is truncated or damaged ({reason}).", f"Get it again; `ex4d models verify {path.parent}` checks."
+    )
+
+
+def _stripped(names: list[str]) -> dict[str, str]:
+    """Names without a common prefix of ``_PREFIXES`` → names in the file."""
+    prefix = next((prefix for prefix in _PREFIXES if names and all(name.startswith(prefix) for name in names)), "")
+    return {name.removeprefix(prefix): name for name in names}
+
+
+def _open_safetensors(path: Path) -> TensorFile:
+    try:
+        file = safe_open(str(path), framework="pt")
+        names = _stripped(list(file.keys()))
+        shapes = {name: tuple(file.get_slice(raw).get_shape()) for name, raw in names.items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    return TensorFile(path, shapes, file.get_tensor, names)
+
+
+def _open_torch(path: Path) -> TensorFile:
+    mapped = zipfile.is_zipfile(path)
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error).lower() or "unsupported" in str(error).lower():
+            raise BadInputError(
+                f"{path.name} holds more than tensors, and loading it could run code.",
+                "Get the model from its authors' page, or convert it to safetensors where you trust it.",
+            ) from error
+        raise _damaged(path, error) from error
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(path, error) from error
+    while isinstance(loaded, dict) and (inner := next((loaded[key] for key in _WRAPPERS if key in loaded), None)):
+        if not isinstance(inner, dict):
+            break
+        loaded = inner
+    if not isinstance(loaded, dict):
+        raise BadInputError(f"{path.name} holds no named tensors.", "Name a file of model weights.")
+    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise BadInputError(f"{path.name} holds no named tensors.", "Name a file of model weights.")
+    names = _stripped(list(tensors))
+    shapes = {name: tuple(tensors[raw].shape) for name, raw in names.items()}
+    return TensorFile(path, shapes, tensors.__getitem__, names)
+
+
+@dataclass(frozen=True)
+class TensorSet:
+    """The tensors of one model, from one file or from several shards.
+
+    Attributes:
+        files: in order.
+    """
+
+    files: tuple[TensorFile, ...]
+
+    @classmethod
+    def of(cls, files: list[TensorFile]) -> TensorSet:
+        """Raises BadInputError where two files hold a tensor of the same name."""
+        seen: dict[str, Path] = {}
+        for file in files:
+            for name in file.shapes:
+                if name in seen:
+                    raise BadInputError(
+                        f"Both {seen[name].name} and {file.path.name} hold the tensor «{name}».",
+                        "Keep one of the two in the folder.",
+                    )
+                seen[name] = file.path
+        return cls(tuple(files))
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        first = self.files[0].path.name
+        return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """All shapes by name."""
+        return {name: shape for file in self.files for name, shape in file.shapes.items()}
+
+    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """All tensors, file by file, each read when its turn comes."""
+        for file in self.files:
+            for name in file.shapes:
+                yield name, file.read(name)
+
+
+_SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")
+
+
+def check_shards(files: list[Path]) -> None:
+    """Raise BadInputError where a numbered shard is missing."""
+    by_set: dict[tuple[Path, str], dict[int, int]] = {}
+    for path in files:
+        if match := _SHARD.search(path.name):
+            key = (path.parent, path.name[: match.start()])
+            by_set.setdefault(key, {})[int(match[1])] = int(match[2])
+    for (folder, name), found in by_set.items():
+        count = max(found.values())
+        missing = [number for number in range(1, count + 1) if number not in found]
+        if missing:
+            raise BadInputError(
+                f"{folder} lacks {name}-{missing[0]:05}-of-{count:05}.safetensors"
+                + (f" and {len(missing) - 1} more shards." if len(missing) > 1 else "."),
+                "Get the missing files; `ex4d models download` goes on where it stopped.",
+            )

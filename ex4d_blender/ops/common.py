@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -79,6 +79,11 @@ class JobOperator:
         if bpy.app.background:
             return self.execute(context)
         return tell(self, lambda: self._submit(context))
+
+    def report_notes(self, notes: Iterable[str]) -> None:
+        """Show what should be known of the job although it can be done."""
+        for note in notes:
+            self.report({"INFO"}, note)
 
     def _submit(self, context: bpy.types.Context) -> set[str]:
         self.begin(context, block=False)

@@ -10,11 +10,11 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.errors import BadInputError
 
-from .. import profiles, props, session
+from .. import profiles, session
 from ..scene import sequencer
 from ..scene import shot as shots
-from .common import JobOperator, has_shot, told
-from .takes import require_shot, require_take, sample_take
+from .common import JobOperator, told
+from .takes import TakeJobOperator, new_take, require_shot, require_take
 
 TAKE_FILE = "take.json"
 
@@ -67,26 +67,17 @@ def read_take(folder: Path) -> dict:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
 
 
-class EX4D_OT_generate(JobOperator, bpy.types.Operator):
+class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
     bl_idname = "ex4d.generate"
     bl_label = "Generate"
     bl_description = "Render the take, fill what the plate never showed, and put the result into the sequencer"
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, context):
-        if props.active_take(context.scene) is None:
-            cls.poll_message_set("Add a take camera first")
-            return False
-        return has_shot(cls, context)
-
     def begin(self, context, *, block):
         scene = context.scene
         shot, take = require_shot(scene), require_take(scene)
         frames, chosen = wanted_frames(scene, shot)
-        blob, notes = sample_take(scene, shot, take, frames)
-        for note in notes:
-            self.report({"INFO"}, note)
+        blob = self.sample(scene, shot, take, frames)
         state = scene.ex4d
         profile = profiles.profile_named(state.profile)
         return submit_take(
@@ -161,8 +152,6 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
             (item for item in scene.ex4d.takes if any(v.folder == known["folder"] for v in item.versions)), None
         )
         if take is None:
-            from .takes import new_take
-
             take = new_take(scene, None, record["title"] or record["take"])
         trajectory = read_trajectory(Path(record["trajectory"]))
         numbers = record["numbers"]

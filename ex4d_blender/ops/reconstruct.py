@@ -103,8 +103,7 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
         params = reconstruct_params(scene)
         blobs, notes = solved_blobs(scene)
         state = scene.ex4d
-        for note in notes:
-            self.report({"INFO"}, note)
+        self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
         return session.current().submit(

@@ -60,6 +60,25 @@ def sample_take(
     return json_bytes(sampled.trajectory), sampled.notes
 
 
+class TakeJobOperator(JobOperator):
+    """An operator that asks the backend for something of the chosen take."""
+
+    @classmethod
+    def poll(cls, context):
+        if props.active_take(context.scene) is None:
+            cls.poll_message_set("Add a take camera first")
+            return False
+        return has_shot(cls, context)
+
+    def sample(
+        self, scene: bpy.types.Scene, shot: shots.ShotObjects, take: "props.EX4D_PG_take", frames: list[int]
+    ) -> bytes:
+        """The take's camera at these scene frames as a job's blob; tells what should be known of it."""
+        blob, notes = sample_take(scene, shot, take, frames)
+        self.report_notes(notes)
+        return blob
+
+
 class EX4D_OT_add_take_camera(bpy.types.Operator):
     bl_idname = "ex4d.add_take_camera"
     bl_label = "Add Take Camera"
@@ -184,20 +203,13 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_preview_take(JobOperator, bpy.types.Operator):
+class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
     bl_idname = "ex4d.preview_take"
     bl_label = "Preview"
     bl_description = (
         "Render the take quickly at a quarter of its size, show it through its camera, and count what is seen"
     )
     bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context):
-        if props.active_take(context.scene) is None:
-            cls.poll_message_set("Add a take camera first")
-            return False
-        return has_shot(cls, context)
 
     def begin(self, context, *, block):
         scene = context.scene
@@ -208,9 +220,7 @@ class EX4D_OT_preview_take(JobOperator, bpy.types.Operator):
             # A preview that is not finished yet is of no more use.
             if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
                 current.client.cancel(job)
-        blob, notes = sample_take(scene, shot, take, list(shot.frames))
-        for note in notes:
-            self.report({"INFO"}, note)
+        blob = self.sample(scene, shot, take, list(shot.frames))
         return current.submit(
             scene,
             "render",

@@ -103,7 +103,7 @@ def begin(operator: str, **options: Any) -> str:
     cls = {**found, "preview": takes.EX4D_OT_preview_take}[operator]
     assert ops
 
-    class Click:
+    class Click(takes.TakeJobOperator):
         match_scene = True
         report = staticmethod(lambda *_: None)
 

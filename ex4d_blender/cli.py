@@ -203,13 +203,9 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         title=f"Reconstruct {name}",
         block=True,
     )
-    snapshot = session.current().wait(job, output.progress)
-    for note in (*notes, *snapshot.notes):
-        output.event("note", f"note: {note}", text=note)
-    result = snapshot.result or {}
+    result = _finish(args, output, job, notes)
     plate = result["plate"]
     text = f"{result['shot']}: {len(plate['numbers'])} frames of {plate['width']}x{plate['height']}"
-    _save(args, output)
     output.event("done", text, result=result)
 
 
@@ -267,11 +263,7 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
         title=f"Render {take.name}",
         block=True,
     )
-    snapshot = session.current().wait(job, output.progress)
-    for note in (*notes, *snapshot.notes):
-        output.event("note", f"note: {note}", text=note)
-    result = snapshot.result or {}
-    _save(args, output)
+    result = _finish(args, output, job, notes)
     output.event("done", f"{result['color']}: {min(result['coverage']):.0%} seen at least", result=result)
 
 
@@ -298,11 +290,7 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
         prompt=args.prompt or (scene.ex4d.prompt or None if profile.takes_prompt else None),
         block=True,
     )
-    snapshot = session.current().wait(job, output.progress)
-    for note in (*notes, *snapshot.notes):
-        output.event("note", f"note: {note}", text=note)
-    result = snapshot.result or {}
-    _save(args, output)
+    result = _finish(args, output, job, notes)
     output.event("done", f"{result['movie']}: {result['generated_mean']:.0%} filled ({result['label']})", result=result)
 
 
@@ -324,6 +312,15 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
     output.event("status", text, running=True, backend=welcome)
     for job in sorted(client.jobs.values(), key=lambda job: job.created):
         output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=job.record())
+
+
+def _finish(args: argparse.Namespace, output: _Output, job: str, notes: Sequence[str]) -> dict[str, Any]:
+    """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
+    snapshot = session.current().wait(job, output.progress)
+    for note in (*notes, *snapshot.notes):
+        output.event("note", f"note: {note}", text=note)
+    _save(args, output)
+    return snapshot.result or {}
 
 
 def _save(args: argparse.Namespace, output: _Output) -> None:

@@ -76,7 +76,6 @@ class Session:
     starting: bool = False
     shown: Shown | None = None
     doctor: dict[str, Any] | None = None
-    last_failure: str = ""
 
     # Backend ------------------------------------------------------------------------------------------------------
 
@@ -273,7 +272,6 @@ class Session:
     def report(self, error: Ex4dError, details: str = "") -> None:
         """Show an error where it is read: in a dialog, or on the terminal where there is no window."""
         self.shown = Shown(error, details)
-        self.last_failure = error.message
         log.error("%s %s", error.message, error.hint)
         if bpy.app.background:
             print(f"error: {error.message}\n       {error.hint}", file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
@@ -59,13 +60,13 @@ def has_shot(cls: type, context: bpy.types.Context) -> bool:
 class JobOperator:
     """An operator that asks the backend for something.
 
-    ``begin`` submits and returns the job's id. Called from the UI the operator ends at once and the result comes by
-    itself; called from a script or without a window it waits for the result.
+    Called from the UI the operator ends at once and the result comes by itself; called from a script or without a
+    window it waits for the result.
     """
 
+    @abstractmethod
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
-        """Submit the job."""
-        raise NotImplementedError
+        """Submit the job; returns its id."""
 
     @told
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -9,14 +9,9 @@ from .common import told
 
 
 class _OnJob:
-    """An operator on one job, by default the one that is being done."""
+    """An operator on one job."""
 
     job: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
-
-    def chosen(self) -> str:
-        """The job's id, or ""."""
-        running = session.current().running()
-        return self.job or (running.id if running else "")
 
 
 class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
@@ -27,11 +22,14 @@ class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
 
     @told
     def execute(self, _context):
-        job = self.chosen()
+        current = session.current()
+        # By default the one that is being done.
+        running = current.running()
+        job = self.job or (running.id if running else "")
         if not job:
             return {"CANCELLED"}
-        session.current().client.cancel(job)
-        session.current().mirror()
+        current.client.cancel(job)
+        current.mirror()
         session.wake()
         return {"FINISHED"}
 

@@ -13,7 +13,9 @@ from ex4d.protocol.errors import BadInputError, ResourceError
 
 from . import session
 from .core.environment import PYTHON_VARIABLE
-from .core.installer import Installer, InstallPlan, InstallState, bundled_wheel, environment_state
+from .core.environment_state import environment_state
+from .core.install_plan import InstallPlan, bundled_wheel
+from .core.installer import Installer, InstallState
 
 _installer: Installer | None = None
 _state: InstallState | None = None

@@ -8,101 +8,24 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ex4d_blender.core import installer as module
-from ex4d_blender.core.environment import backend_python, clean_environment, environment_python
-from ex4d_blender.core.installer import (
-    MARKER,
-    STEPS,
-    Installer,
-    InstallPlan,
-    InstallState,
-    bundled_wheel,
-    candidate_pythons,
-    environment_state,
-    remove_environment,
-)
+from ex4d_blender.core.environment import backend_python, environment_python
+from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state
+from ex4d_blender.core.install_plan import InstallPlan
+from ex4d_blender.core.install_steps import STEP_NAMES
+from ex4d_blender.core.installer import Installer, InstallState
+from installations import answer, install, make_ex4d, make_script, plan_in, posix, run, set_done
 
-from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, ResourceError, TransientError
+from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 
-VENV, PACKAGES, BACKEND, CHECK = (module.STEP_NAMES[step] for step in STEPS)
-PROBE = module.STEP_NAMES["probe"]
-posix = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts, links and signals")
-
-
-def answer(version: str) -> str:
-    """A program that answers like the doctor."""
-    found = {"event": "done", "result": {"findings": [{"name": "ex4d", "detail": f"ex4d {version} on Python"}]}}
-    return f"print({json.dumps(found)!r})"
-
-
-def make_wheel(
-    folder: Path, name: str, version: str = "9.9", *, requires: tuple[str, ...] = (), main: str | None = None
-) -> Path:
-    """A wheel of one module."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nProvides-Extra: gpu\n"
-    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}/__init__.py", "")
-        archive.writestr(f"{name}/__main__.py", answer(version) if main is None else main)
-        archive.writestr(f"{info}/METADATA", metadata)
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", f"{name}/__main__.py,,5\n")
-    return path
-
-
-def make_ex4d(folder: Path, version: str = "9.9", **changes: object) -> Path:
-    values = {"requires": ("helper", 'graphics; extra == "gpu"'), **changes}
-    return make_wheel(folder, "ex4d", version, **values)  # type: ignore[arg-type]
-
-
-def plan_in(tmp_path: Path, **changes: object) -> InstallPlan:
-    wheels = tmp_path / "my wheels"
-    if not wheels.exists():
-        make_ex4d(wheels)
-        make_wheel(wheels, "helper")
-        make_wheel(wheels, "graphics")
-    values = {
-        "folder": tmp_path / "räume" / "env 1",
-        "base_python": Path(sys.executable),
-        "source": wheels / "ex4d-9.9-py3-none-any.whl",
-        "wheels": wheels,
-    }
-    return InstallPlan(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def make_script(path: Path, text: str) -> Path:
-    """Something that is started in place of Python."""
-    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-def run(installer: Installer) -> tuple[list[str], InstallState]:
-    """Install to the end; returns the stages that were seen and the last state."""
-    stages: list[str] = []
-    installer.start()
-    state = installer.wait(lambda state: stages.append(state.stage))
-    return list(dict.fromkeys(stages)), state
-
-
-def install(plan: InstallPlan) -> list[str]:
-    """Install successfully; returns the stages that were seen."""
-    stages, state = run(Installer(plan))
-    if state.error is not None:
-        raise state.error
-    assert state.step == state.of
-    return stages
+VENV, PACKAGES, BACKEND, CHECK = (STEP_NAMES[step] for step in STEPS)
+PROBE = STEP_NAMES["probe"]
 
 
 def poll_until(installer: Installer, reached: Callable[[InstallState], bool]) -> None:
@@ -116,11 +39,6 @@ def poll_until(installer: Installer, reached: Callable[[InstallState], bool]) ->
 def done_steps(folder: Path) -> list[str]:
     done: list[str] = json.loads((folder / MARKER).read_text(encoding="utf-8"))["done"]
     return done
-
-
-def set_done(folder: Path, *steps: str) -> None:
-    record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    (folder / MARKER).write_text(json.dumps({**record, "done": steps}), encoding="utf-8")
 
 
 def site(folder: Path) -> Path:
@@ -393,35 +311,6 @@ def test_what_the_machine_lacks_is_told_and_nothing_installed_again(copied: Inst
     assert run(Installer(plan))[0] == [PROBE, CHECK]
 
 
-@posix
-@pytest.mark.parametrize(
-    ("said", "error", "words"),
-    [
-        (
-            "WARNING: Retrying after connection broken by NewConnectionError('[Errno 13] Permission denied')\n"
-            "ERROR: No matching distribution found for numpy>=1.26",
-            TransientError,
-            "index cannot be reached",
-        ),
-        ("ERROR: HTTP error 403 while getting https://mirror.invalid/a.whl", TransientError, "cannot be reached"),
-        ("ERROR: No matching distribution found for numpy>=1.26", ResourceError, "There is no numpy>=1.26 for"),
-        ("OSError: [Errno 28] No space left on device", TransientError, "The disk is full"),
-        ("Error: [Errno 13] Permission denied: '/env'", BadInputError, "cannot be written"),
-        ("PermissionError: [WinError 5] Access is denied: 'x.pyd'", BadInputError, "cannot be written"),
-        ("ERROR: Wheel 'torch' located at /x.whl is invalid.", TransientError, "torch is damaged"),
-        ("ERROR: Package 'ex4d' requires a different Python: 3.10", ResourceError, "does not run with Python"),
-        ("ERROR: ResolutionImpossible: for help visit", BadInputError, "do not fit together"),
-        ("nothing known", TransientError, "Making the environment has failed"),
-    ],
-)
-def test_what_pip_says_becomes_a_sentence(tmp_path: Path, said: str, error: type[Ex4dError], words: str) -> None:
-    python = make_script(tmp_path / "python", f"cat <<'END'\n{said}\nEND\nexit 1")
-    plan = plan_in(tmp_path, base_python=python, wheels=None)
-    with pytest.raises(error, match=re.escape(words)) as caught:
-        install(plan)
-    assert f"The log says more: {plan.folder / 'install.log'}" in caught.value.hint
-
-
 def test_a_full_disk_between_the_steps_is_an_error_and_no_exception(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,168 +324,3 @@ def test_a_full_disk_between_the_steps_is_an_error_and_no_exception(
     assert state.done
     assert state.error is not None
     assert state.error.message == "The disk is full."
-
-
-# Plans --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    plan = plan_in(tmp_path)
-    plan.folder.mkdir(parents=True)
-    (plan.folder / "thesis.txt").write_text("words", encoding="utf-8")
-    (plan.folder / "lib").mkdir()
-    with pytest.raises(BadInputError, match="not empty"):
-        plan.check()
-    with pytest.raises(BadInputError, match="not empty"):
-        install(plan)
-    with pytest.raises(BadInputError):
-        remove_environment(plan.folder)
-    assert sorted(path.name for path in plan.folder.iterdir()) == ["lib", "thesis.txt"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "error", "words"),
-    [
-        ({"source": Path("/nowhere/ex4d.whl")}, BadInputError, "does not exist"),
-        ({"source": Path(__file__)}, BadInputError, "no wheel"),
-        ({"source": Path(__file__).parent}, BadInputError, "no wheel"),
-        ({"extra": "tpu"}, BadInputError, "tpu"),
-        ({"wheels": Path("/nowhere")}, BadInputError, "no wheels"),
-        ({"base_python": Path("/nowhere/python")}, ResourceError, "cannot be run"),
-        ({"blender_folder": Path("/")}, BadInputError, "Blender's own"),
-        ({"folder": Path(module.__file__).parents[1] / "env"}, BadInputError, "extension's folder"),
-        ({"folder": Path(__file__) / "env"}, BadInputError, "cannot be written"),
-        ({"folder": Path(f"/tmp/a{os.pathsep}b")}, BadInputError, "contains"),
-    ],
-)
-def test_wrong_plans(tmp_path: Path, changes: dict[str, object], error: type[Ex4dError], words: str) -> None:
-    plan = plan_in(tmp_path, **changes)
-    with pytest.raises(error, match=words) as caught:
-        plan.check()
-    assert caught.value.hint
-    assert not plan.folder.exists()
-
-
-@posix
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        ("echo 3.9; exit 1", r"is Python 3\.9\."),
-        ("echo 3.12; exit 1", "has no venv"),
-        ("echo Usage", "does not work as a Python"),
-    ],
-)
-def test_pythons_that_cannot_make_environments(tmp_path: Path, script: str, words: str) -> None:
-    with pytest.raises(ResourceError, match=words):
-        plan_in(tmp_path, base_python=make_script(tmp_path / "python", script)).check()
-
-
-@pytest.mark.parametrize("name", ["source", "wheels", "base_python"])
-def test_nothing_that_is_needed_may_lie_in_the_environment(tmp_path: Path, name: str) -> None:
-    plan = plan_in(tmp_path)
-    with pytest.raises(BadInputError, match="environment's own folder"):
-        replace(plan, **{name: plan.folder / "x"}).check()  # type: ignore[arg-type]
-
-
-def test_a_link_into_blenders_folder_is_followed(tmp_path: Path) -> None:
-    application = tmp_path / "Blender.app"
-    executable = application / "Contents" / "MacOS"
-    executable.mkdir(parents=True)
-    (application / "Resources").mkdir()
-    try:
-        (tmp_path / "link").symlink_to(application / "Resources", target_is_directory=True)
-    except OSError:
-        pytest.skip("this system makes no links")
-    with pytest.raises(BadInputError, match="Blender's own"):
-        plan_in(tmp_path, folder=tmp_path / "link" / "env", blender_folder=executable).check()
-
-
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "env").write_text("", encoding="utf-8")
-    with pytest.raises(BadInputError, match="is a file"):
-        plan_in(tmp_path, folder=tmp_path / "env").check()
-
-
-def test_long_paths_are_refused_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = plan_in(tmp_path, folder=tmp_path / ("x" * 121))
-    plan.check()
-    monkeypatch.setattr(module.sys, "platform", "win32")
-    with pytest.raises(BadInputError, match="too long"):
-        plan._check_place()
-
-
-# Folders ------------------------------------------------------------------------------------------------------------
-
-
-def test_environments_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "env"
-    (folder / "lib").mkdir(parents=True)
-    (folder / MARKER).write_text("{}", encoding="utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "rmtree", lambda path: (_ for _ in ()).throw(OSError(16, "Busy", str(path))))
-        with pytest.raises(TransientError, match="lib cannot be removed: Busy"):
-            remove_environment(folder)
-    # What is left is still ours.
-    assert (folder / MARKER).is_file()
-    remove_environment(folder)
-    assert not folder.exists()
-
-
-def test_states_of_folders(tmp_path: Path) -> None:
-    assert not environment_state(tmp_path).installed
-    for text in ("damaged", "[]", '{"format": "other"}'):
-        (tmp_path / MARKER).write_text(text, encoding="utf-8")
-        assert not environment_state(tmp_path).installed
-    record = {"format": "ex4d-environment", "done": 3, "version": 4}
-    (tmp_path / MARKER).write_text(json.dumps(record), encoding="utf-8")
-    state = environment_state(tmp_path)
-    assert (state.installed, state.complete, state.version) == (True, False, None)
-    set_done(tmp_path, *STEPS)
-    assert "gone" in environment_state(tmp_path).problem
-
-
-def test_where_the_wheel_is(tmp_path: Path) -> None:
-    extension = tmp_path / "extension"
-    assert bundled_wheel(extension) is None
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n', encoding="utf-8")
-    assert bundled_wheel(extension) is None
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "ex4d"\n', encoding="utf-8")
-    assert bundled_wheel(extension) == tmp_path
-    make_wheel(extension / "wheels", "ex4d", "0.9.0")
-    wheel = make_wheel(extension / "wheels", "ex4d", "0.10.0")
-    assert bundled_wheel(extension) == wheel
-
-
-@posix
-def test_pythons_to_choose_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blender = make_script(tmp_path / "blender-python", "")
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    newer, older = make_script(folder / "python3.12", ""), make_script(folder / "python3.11", "")
-    (folder / "python3").symlink_to(newer)
-    monkeypatch.setenv("PATH", str(folder))
-    assert candidate_pythons(blender) == [blender, newer, older]
-    assert candidate_pythons(newer) == [newer, older]
-    assert candidate_pythons(tmp_path) == [newer, older]
-
-
-def test_versions_that_wheels_write_in_another_way() -> None:
-    for own, in_name in (("1.0.0-rc1", "1.0.0rc1"), ("1.0.dev2", "1.0.dev2"), ("1.0+ab.1", "1.0_ab.1")):
-        assert module._plain_version(own) == module._plain_version(in_name)
-    assert module._plain_version("1.10") != module._plain_version("1.1.0")
-
-
-def test_blenders_own_variables_stay_with_blender(tmp_path: Path) -> None:
-    path = os.pathsep.join([str(tmp_path), "/usr/bin"])
-    variables = {"PYTHONPATH": "x", "PYTHONHOME": "y", "LD_LIBRARY_PATH": "z", "PATH": path, "HTTPS_PROXY": "p"}
-    out = clean_environment(variables, tmp_path)
-    assert out == {"PATH": "/usr/bin", "HTTPS_PROXY": "p", "PYTHONUTF8": "1"}
-
-
-def test_the_backends_python_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EX4D_BACKEND_PYTHON", sys.executable)
-    assert backend_python(tmp_path) == Path(sys.executable)
-    monkeypatch.setenv("EX4D_BACKEND_PYTHON", str(tmp_path / "none"))
-    assert backend_python(tmp_path) is None
-    monkeypatch.delenv("EX4D_BACKEND_PYTHON")
-    assert backend_python(None) is None

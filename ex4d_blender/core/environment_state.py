@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a folder holds of the backend's environment: it is written down in the folder itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ex4d.protocol.errors import BadInputError, TransientError
+
+from .environment import environment_python
+
+FORMAT = "ex4d-environment"
+MARKER = "ex4d-environment.json"
+STEPS = ("venv", "packages", "backend", "check")
+
+_MARKER_NEW = "ex4d-environment.new"
+
+
+@dataclass(frozen=True)
+class EnvironmentState:
+    """What a folder holds.
+
+    Attributes:
+        installed: whether there is an environment of ours.
+        version: of the backend in it.
+        extra: "" or "gpu".
+        complete: whether the installation went through to its end and its Python is there.
+        problem: one sentence, where it did not.
+    """
+
+    installed: bool
+    version: str | None = None
+    extra: str = ""
+    complete: bool = False
+    problem: str = ""
+
+
+def check_ours(folder: Path) -> None:
+    """Raise BadInputError for a folder with somebody else's files; an empty one and none at all are fine."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError(f"{folder} is a file.", "Choose a folder.")
+    try:
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be read: {error.strerror or error}.", "Choose another folder.") from error
+    if MARKER not in names and names - {_MARKER_NEW}:
+        raise BadInputError(f"{folder} is not empty and not an environment of ours.", "Choose an empty folder.")
+
+
+def read_marker(folder: Path) -> dict[str, Any]:
+    """What is written down of an installation; empty where there is nothing of ours."""
+    try:
+        record = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) and record.get("format") == FORMAT else {}
+
+
+def write_marker(folder: Path, record: dict[str, Any]) -> None:
+    """Write down how far an installation is, whole or not at all."""
+    temporary = folder / _MARKER_NEW
+    temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    temporary.replace(folder / MARKER)
+
+
+def done_steps(record: dict[str, Any]) -> list[str]:
+    """Steps that need not be done again, by what is written down."""
+    done = record.get("done")
+    return [step for step in STEPS if step in done] if isinstance(done, list) else []
+
+
+def has_python(folder: Path) -> bool:
+    """Whether the environment's Python and the one that made it are there."""
+    if not environment_python(folder).is_file():
+        return False
+    with suppress(OSError, ValueError):
+        # On Windows the environment's Python is a small program that starts the other one.
+        home = re.search(r"^home\s*=\s*(.+)$", (folder / "pyvenv.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+        return home is not None and Path(home[1].strip()).is_dir()
+    return False
+
+
+def environment_state(folder: Path) -> EnvironmentState:
+    """What is installed in a folder; reads two small files."""
+    record = read_marker(folder)
+    if not record:
+        return EnvironmentState(False, problem="No backend is installed.")
+    done, version = done_steps(record), record.get("version")
+    version = version if isinstance(version, str) else None
+    extra = str(record.get("extra", ""))
+    if "venv" in done and not has_python(folder):
+        return EnvironmentState(True, version, extra, False, "The Python that the backend was installed with is gone.")
+    if done != list(STEPS):
+        problem = str(record.get("problem") or "The installation was not finished.")
+        return EnvironmentState(True, version, extra, False, problem)
+    return EnvironmentState(True, version, extra, True)
+
+
+def remove_environment(folder: Path) -> None:
+    """Remove an environment of ours; blocks until it is gone.
+
+    Raises:
+        BadInputError: the folder is none.
+        TransientError: something in it is in use; the rest is removed, and trying again goes on.
+    """
+    if not (folder / MARKER).is_file():
+        raise BadInputError(f"{folder} is not an environment of ours.", "Remove it by hand.")
+    try:
+        # The marker goes last: what is left of the folder stays ours.
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == MARKER):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if not folder.is_symlink():
+            folder.rmdir()
+    except OSError as error:
+        raise TransientError(
+            f"{error.filename or folder} cannot be removed: {error.strerror or error}.",
+            "Stop the backend and close what uses the folder, then try again.",
+        ) from error

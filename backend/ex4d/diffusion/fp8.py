@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linear layers in 8-bit floating point: weights and activations scaled row by row.
+
+Weights take half the memory of bfloat16 everywhere; the matrix product itself runs in 8 bits where the GPU can (compute
+capability 8.9 and above), else the weight is widened first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+#: Largest value of float8_e4m3fn.
+_MAX = 448.0
+#: Blocks that stay in bfloat16: the first and last ones lose most by coarse weights (arXiv 2606.00957, for the
+#: text-to-video model of the same size: blocks 0, 1 and the last three).
+SENSITIVE_FIRST, SENSITIVE_LAST = 2, 3
+
+
+def has_fp8(device: torch.device | str) -> bool:
+    """Whether the GPU multiplies in 8 bits."""
+    device = torch.device(device)
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
+
+
+def quantized(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows of (n, k) → float8_e4m3fn (n, k) and their scales (n, 1) float32; ``values ≈ quantized · scales``."""
+    scale = values.abs().amax(dim=-1, keepdim=True).float().clamp_min(1e-12) / _MAX
+    return (values.float() / scale).clamp(-_MAX, _MAX).to(torch.float8_e4m3fn), scale
+
+
+class Fp8Linear(nn.Module):
+    """A linear layer with weights in 8 bits.
+
+    Attributes:
+        multiply: whether activations are quantized and the product is done in 8 bits; else the weight is widened.
+    """
+
+    def __init__(self, linear: nn.Linear, *, multiply: bool) -> None:
+        super().__init__()
+        weight, scale = quantized(linear.weight.data)
+        self.weight: torch.Tensor
+        self.scale: torch.Tensor
+        self.register_buffer("weight", weight)
+        self.register_buffer("scale", scale)
+        self.bias = linear.bias
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.multiply = multiply
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """(…, in) → (…, out) in the dtype of ``values``."""
+        if not self.multiply:
+            weight = (self.weight.to(values.dtype) * self.scale.to(values.dtype)).to(values.dtype)
+            return functional.linear(values, weight, self.bias)
+        rows, scale = quantized(values.flatten(0, -2))
+        out = torch._scaled_mm(
+            rows,
+            self.weight.t(),
+            scale_a=scale,
+            scale_b=self.scale.t(),
+            bias=self.bias.to(values.dtype),
+            out_dtype=values.dtype,
+            use_fast_accum=True,
+        )
+        return out.unflatten(0, values.shape[:-1])
+
+
+def sensitive_blocks(count: int) -> set[int]:
+    """Indices of the blocks that stay in bfloat16, of so many; none of a transformer too small to have any."""
+    if count <= SENSITIVE_FIRST + SENSITIVE_LAST:
+        return set()
+    return {*range(SENSITIVE_FIRST), *range(count - SENSITIVE_LAST, count)}
+
+
+def use_fp8(transformer: Any, *, keep: Collection[int] | None = None, multiply: bool = True) -> None:
+    """Turn the linear layers of a transformer's blocks into ``Fp8Linear``, each freed as the next is made.
+
+    Args:
+        transformer: diffusers' Wan transformer.
+        keep: blocks left alone; None = ``sensitive_blocks``.
+        multiply: see ``Fp8Linear``.
+    """
+    kept = sensitive_blocks(len(transformer.blocks)) if keep is None else keep
+    for index, block in enumerate(transformer.blocks):
+        if index in kept:
+            continue
+        for name, module in list(block.named_modules()):
+            # The projections of the image's few tokens are too small to gain.
+            if isinstance(module, nn.Linear) and "add" not in name.rpartition(".")[2]:
+                owner = block.get_submodule(name.rpartition(".")[0])
+                setattr(owner, name.rpartition(".")[2], Fp8Linear(module, multiply=multiply))

@@ -96,7 +96,7 @@ def test_the_same_tensor_in_two_files_is_refused(folder: Path) -> None:
 
 
 def test_missing_parts_and_folders(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(BadInputError, match="There is no folder"):
+    with pytest.raises(BadInputError, match="There is no model folder"):
         find_models([tmp_path / "nowhere"])
     checkpoint(folder).unlink()
     with pytest.raises(BadInputError, match="No EX-4D checkpoint was found in") as failure:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from ex4d.cache import remove_leftovers
 from ex4d.camera import preset_help
-from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests
+from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests, fill_generator
 from ex4d.commands.takes import deliver_takes
 from ex4d.composite.movies import MovieTake, fill_movies
 from ex4d.console import Console
 from ex4d.files import writing
-from ex4d.fill import create_generator
 from ex4d.protocol.errors import UsageError
 from ex4d.shot import Shot
 
@@ -56,12 +55,13 @@ def _check_output(output: Path, inputs: Sequence[Path]) -> None:
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     movies = (args.color_video, args.mask_video, args.output_video)
+    generator = fill_generator(args)
     if args.shot and not any(movies):
         if not args.cam:
             raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
         cameras = camera_requests(args)
         shot = Shot(args.shot)
-        deliver_takes(shot, shot.reconstruction(), cameras, args.raster, args.fill, console)
+        deliver_takes(shot, shot.reconstruction(), cameras, args.raster, generator, console)
         return
     if args.shot or args.cam or not all(movies):
         raise UsageError(
@@ -73,7 +73,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     _check_output(args.output_video, (args.color_video, args.mask_video))
     take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode)
     remove_leftovers(args.output_video.parent)
-    result = fill_movies(take, create_generator(args.fill), args.output_video, console)
+    generator.prepare(take.count)
+    result = fill_movies(take, generator, args.output_video, console)
     console.result(
         result,
         f"{args.output_video}  {result['generated_mean']:.0%} of the pixels filled by the {result['fill']['label']}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from ex4d import requests
 from ex4d.depth import depth_names
 from ex4d.depth.base import DepthSource
-from ex4d.fill import GENERATORS
+from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, check_camera
 from ex4d.plate import FrameRange
@@ -148,9 +148,40 @@ def check_rasterizer(name: str) -> None:
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
     """The generator."""
-    parser.add_argument_group("fill").add_argument(
+    fill = parser.add_argument_group("fill")
+    fill.add_argument(
         "--fill", choices=list(GENERATORS), default="preview", help="what fills the holes (default %(default)s)"
     )
+    fill.add_argument("--seed", type=int, help="of a model's random numbers (default 0)")
+    fill.add_argument("--prompt", help="what a model is told about the shot (default: the released script's prompt)")
+    fill.add_argument("--fill-size", help="size a model works at, such as 832x480 (default: about 512x512 pixels)")
+    add_models_option(fill)
+    fill.add_argument("--distill-lora", type=Path, help="LoRA of Wan 2.1 that distils steps, for --fill draft")
+
+
+def add_models_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
+    """Where the model is."""
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        metavar="FOLDER|FILE",
+        help="where the model is; may be given more than once (default: EX4D_MODELS, or that of `models download`)",
+    )
+
+
+def fill_generator(args: argparse.Namespace) -> Generator:
+    """The generator that was asked for; raises UsageError for options that it does not take."""
+    if args.seed is not None and not 0 <= args.seed < 1 << 53:
+        raise UsageError(f"The seed {args.seed} is out of range.", "Use a number from 0 to 9007199254740991.")
+    options = FillOptions(
+        args.seed,
+        args.prompt,
+        parse_size(args.fill_size) if args.fill_size is not None else None,
+        tuple(args.models or ()),
+        args.distill_lora,
+    )
+    return create_generator(args.fill, options)
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:

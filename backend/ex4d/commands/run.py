@@ -18,6 +18,7 @@ from ex4d.commands.options import (
     camera_requests,
     check_rasterizer,
     depth_source,
+    fill_generator,
     mesh_settings,
     plate_request,
 )
@@ -38,8 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     cameras, request = camera_requests(args), plate_request(args)
-    source, settings = depth_source(args), mesh_settings(args)
+    source, settings, generator = depth_source(args), mesh_settings(args), fill_generator(args)
     check_rasterizer(args.raster)
+    generator.prepare(None)
     shot = Shot(args.out)
     reconstruction = shot.reconstruct(request, source, settings, console)
-    deliver_takes(shot, reconstruction, cameras, args.raster, args.fill, console)
+    deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)

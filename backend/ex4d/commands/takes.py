@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ex4d.composite.take import TAKE_FILE
 from ex4d.console import Console
-from ex4d.fill import create_generator
+from ex4d.fill import Generator
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.shot import Reconstruction, Shot
 
@@ -18,15 +18,15 @@ def deliver_takes(
     reconstruction: Reconstruction,
     cameras: Sequence[CameraRequest],
     rasterizer: str,
-    fill: str,
+    generator: Generator,
     console: Console,
 ) -> None:
     """Deliver one take per camera and report them."""
     for camera in cameras:
         # All cameras are checked before the first one is rendered.
         take_camera(camera, reconstruction)
+    generator.prepare(len(reconstruction.frames))
     pipeline = Pipeline(shot, reconstruction, rasterizer, console)
-    generator = create_generator(fill)
     takes, lines = [], []
     for camera in cameras:
         folder = pipeline.deliver(pipeline.render(camera), generator)

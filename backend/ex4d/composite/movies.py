@@ -165,6 +165,7 @@ def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: P
             "licence": generator.licence,
             "generative_model": generator.generative,
             "seed": generator.seed,
+            "prompt": generator.prompt,
         },
         "fps": str(info.fps),
         "generated_mean": round(float(np.mean(sink.generated)), 6),

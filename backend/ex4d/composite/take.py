@@ -38,7 +38,7 @@ TAKE_FILE = "take.json"
 TAKE_FORMAT = "ex4d-take"
 _TAKE_NAME = re.compile(r"v(\d{3,})")
 #: Packages whose versions change pixels.
-_PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex")
+_PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "torch", "diffusers", "transformers")
 
 
 def sequence_file(folder: Path, number: int) -> Path:
@@ -183,6 +183,7 @@ class TakeJob:
                 "licence": fill.licence,
                 "generative_model": fill.generative,
                 "seed": fill.seed,
+                "prompt": fill.prompt,
             },
             "fps": str(self.frames.fps),
             "generated_mean": round(float(np.mean(generated)), 6),

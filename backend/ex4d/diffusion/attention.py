@@ -112,14 +112,34 @@ def _split_halves(attn: Any) -> None:
     one = torch.arange(size).unflatten(0, (-1, 2)).t().flatten()
     order = (torch.arange(attn.heads)[:, None] * size + one).flatten().to(attn.to_q.weight.device)
     for tensor in (*attn.to_q.parameters(), *attn.to_k.parameters(), attn.norm_q.weight, attn.norm_k.weight):
-        tensor.data = tensor.data[order]
+        tensor.data = (
+            tensor.data.view(torch.uint8)[order].view(tensor.dtype)
+            if tensor.element_size() == 1
+            else tensor.data[order]
+        )
     attn.rope_halves = True
 
 
+@torch.no_grad()
 def _fuse(attn: Any) -> None:
-    attn.fuse_projections()
-    pairs = {"to_qkv": ("to_q", "to_k", "to_v"), "to_kv": ("to_k", "to_v"), "to_added_kv": ("add_k_proj", "add_v_proj")}
-    for joined, single in pairs.items():
-        if hasattr(attn, joined):
-            for name in single:
-                setattr(attn, name, None)
+    """Join the projections of the same input into one, of plain or 8-bit layers, as diffusers names them."""
+    joined: dict[str, tuple[str, ...]] = {"to_qkv": ("to_q", "to_k", "to_v")}
+    if attn.is_cross_attention:
+        joined = {"to_kv": ("to_k", "to_v")}
+    if attn.added_kv_proj_dim is not None:
+        joined["to_added_kv"] = ("add_k_proj", "add_v_proj")
+    for name, parts in joined.items():
+        layers = [getattr(attn, part) for part in parts]
+        # The first one grows; its class knows what to do with the others' rows.
+        for key, parameter in layers[0].named_parameters():
+            rows = [layer.get_parameter(key).data for layer in layers]
+            parameter.data = (
+                torch.cat([row.view(torch.uint8) for row in rows]).view(parameter.dtype)
+                if (parameter.element_size() == 1)
+                else torch.cat(rows)
+            )
+        layers[0].out_features = sum(layer.out_features for layer in layers)
+        for part in parts:
+            setattr(attn, part, None)
+        setattr(attn, name, layers[0])
+    attn.fused_projections = True

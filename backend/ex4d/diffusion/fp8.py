@@ -34,7 +34,7 @@ def quantized(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Fp8Linear(nn.Module):
-    """A linear layer with weights in 8 bits.
+    """A linear layer with weights in 8 bits. Made without weights; ``put`` or a state dict fills it.
 
     Attributes:
         multiply: whether activations are quantized and the product is done in 8 bits; else the weight is widened.
@@ -42,14 +42,19 @@ class Fp8Linear(nn.Module):
 
     def __init__(self, linear: nn.Linear, *, multiply: bool) -> None:
         super().__init__()
-        weight, scale = quantized(linear.weight.data)
-        self.weight: torch.Tensor
-        self.scale: torch.Tensor
-        self.register_buffer("weight", weight)
-        self.register_buffer("scale", scale)
+        rows, columns = linear.weight.shape
+        meta = torch.empty((rows, columns), dtype=torch.float8_e4m3fn, device="meta")
+        self.weight = nn.Parameter(meta, requires_grad=False)
+        self.scale = nn.Parameter(torch.empty((rows, 1), device="meta"), requires_grad=False)
         self.bias = linear.bias
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self.multiply = multiply
+
+    def put(self, weight: torch.Tensor, device: torch.device | None = None) -> None:
+        """Quantize a weight (out, in) and keep it, on its own device or another."""
+        values, scale = quantized(weight)
+        self.weight = nn.Parameter(values.to(device), requires_grad=False)
+        self.scale = nn.Parameter(scale.to(device), requires_grad=False)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(…, in) → (…, out) in the dtype of ``values``."""
@@ -77,7 +82,8 @@ def sensitive_blocks(count: int) -> set[int]:
 
 
 def use_fp8(transformer: Any, *, keep: Collection[int] | None = None, multiply: bool = True) -> None:
-    """Turn the linear layers of a transformer's blocks into ``Fp8Linear``, each freed as the next is made.
+    """Turn the linear layers of a transformer's blocks into ``Fp8Linear``. Of an empty one (on "meta") the new layers
+    are empty, too.
 
     Args:
         transformer: diffusers' Wan transformer.
@@ -89,7 +95,10 @@ def use_fp8(transformer: Any, *, keep: Collection[int] | None = None, multiply: 
         if index in kept:
             continue
         for name, module in list(block.named_modules()):
+            owner, _, last = name.rpartition(".")
             # The projections of the image's few tokens are too small to gain.
-            if isinstance(module, nn.Linear) and "add" not in name.rpartition(".")[2]:
-                owner = block.get_submodule(name.rpartition(".")[0])
-                setattr(owner, name.rpartition(".")[2], Fp8Linear(module, multiply=multiply))
+            if isinstance(module, nn.Linear) and "add" not in last:
+                layer = Fp8Linear(module, multiply=multiply)
+                if not module.weight.is_meta:
+                    layer.put(module.weight.data)
+                setattr(block.get_submodule(owner), last, layer)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
@@ -77,6 +79,23 @@ class EX4DPipeline(DiffusionPipeline):
             text_encoder=text_encoder,
             image_encoder=image_encoder,
         )
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> EX4DPipeline:
+        """The model from a folder that ``ex4d models convert`` wrote; options as in diffusers, such as
+        ``torch_dtype``. The LoRA in the folder's ``lora`` is fused into the transformer.
+
+        Raises:
+            BadInputError: there is no such LoRA, or it does not fit.
+        """
+        from ex4d.diffusion.weights.adapter import fuse_lora
+        from ex4d.diffusion.weights.load import load_peft_lora
+
+        folder = Path(pretrained_model_name_or_path)
+        lora = load_peft_lora(folder)
+        pipeline: EX4DPipeline = super().from_pretrained(str(folder), **options)
+        fuse_lora(pipeline.transformer, lora)
+        return pipeline
 
     # Conditions --------------------------------------------------------------------------------------------------
 
@@ -162,6 +181,51 @@ class EX4DPipeline(DiffusionPipeline):
         )[0].float()
 
     @torch.no_grad()
+    def denoise(
+        self,
+        latents: torch.Tensor,
+        geometry: torch.Tensor,
+        condition: torch.Tensor,
+        contexts: Sequence[torch.Tensor],
+        image_embeds: torch.Tensor,
+        steps: int,
+        guidance_scale: float,
+        callback: StepCallback,
+    ) -> torch.Tensor:
+        """Noise → latents of a video, (B, 16, t, h, w) float32.
+
+        Args:
+            latents: noise of that shape.
+            geometry, condition: of ``encode_conditions``.
+            contexts: embeddings of the prompt and, where guidance is not 1, of the negative prompt.
+            image_embeds: of the first frame.
+            steps, guidance_scale: of the sampler.
+            callback: called after each step; may raise to stop.
+        """
+        device, scheduler = self.transformer_device, self.scheduler
+        latents, geometry, condition = latents.to(device, torch.float32), geometry.to(device), condition.to(device)
+        contexts, image_embeds = [context.to(device) for context in contexts], image_embeds.to(device)
+        set_steps(scheduler, steps, device)
+        with geometry_added(self.transformer, geometry):
+            for index, timestep in enumerate(scheduler.timesteps):
+                moment = timestep.expand(latents.shape[0])
+                velocities = [
+                    self.predict_velocity(latents, moment, condition, context, image_embeds) for context in contexts
+                ]
+                velocity = velocities[0]
+                if len(velocities) > 1:
+                    velocity = velocities[1] + guidance_scale * (velocity - velocities[1])
+                x0 = latents - scheduler.sigmas[index] * velocity
+                latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+                callback(self, index, float(timestep), {"latents": latents, "x0": x0})
+        return latents
+
+    @property
+    def transformer_device(self) -> torch.device:
+        """Where the transformer computes; its blocks may come there one by one."""
+        return self.transformer.patch_embedding.weight.device
+
+    @torch.no_grad()
     def __call__(
         self,
         color: torch.Tensor,
@@ -215,29 +279,21 @@ class EX4DPipeline(DiffusionPipeline):
         geometry, condition = self.encode_conditions(color, mask)
         if latents is None:
             latents = initial_noise(condition.shape, generator)
-        latents = latents.to(device, torch.float32)
 
-        scheduler = self.scheduler
-        set_steps(scheduler, num_inference_steps, device)
-        contexts = [prompt_embeds.to(device)]
+        contexts = [prompt_embeds]
         if guided:
             assert negative_prompt_embeds is not None
-            contexts.append(negative_prompt_embeds.to(device))
-        image_embeds = image_embeds.to(device)
-        with geometry_added(self.transformer, geometry), self.progress_bar(total=num_inference_steps) as bar:
-            for index, timestep in enumerate(scheduler.timesteps):
-                moment = timestep.expand(latents.shape[0])
-                velocities = [
-                    self.predict_velocity(latents, moment, condition, context, image_embeds) for context in contexts
-                ]
-                velocity = velocities[0]
-                if guided:
-                    velocity = velocities[1] + guidance_scale * (velocity - velocities[1])
-                x0 = latents - scheduler.sigmas[index] * velocity
-                latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            contexts.append(negative_prompt_embeds)
+        with self.progress_bar(total=num_inference_steps) as bar:
+
+            def ended(*step: Any) -> None:
                 if callback_on_step_end is not None:
-                    callback_on_step_end(self, index, float(timestep), {"latents": latents, "x0": x0})
+                    callback_on_step_end(*step)
                 bar.update()
+
+            latents = self.denoise(
+                latents, geometry, condition, contexts, image_embeds, num_inference_steps, guidance_scale, ended
+            )
         frames = latents if output_type == "latent" else torch.cat(list(self.decode_frames(latents)), dim=2)
         self.maybe_free_model_hooks()
         return EX4DOutput(frames=frames) if return_dict else (frames,)

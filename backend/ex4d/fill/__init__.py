@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ex4d.fill.base import Confidence, FillSink, Generator, Geometry, TakeFrame, TakeView
+from ex4d.fill.base import Confidence, FillOptions, FillSink, Generator, Geometry, TakeFrame, TakeView
+from ex4d.fill.model import model_generators
 from ex4d.fill.preview import PreviewFill
 from ex4d.protocol.errors import UsageError
 
 __all__ = [
     "GENERATORS",
     "Confidence",
+    "FillOptions",
     "FillSink",
     "Generator",
     "Geometry",
@@ -21,15 +23,23 @@ __all__ = [
 ]
 
 #: By name.
-GENERATORS: dict[str, Callable[[], Generator]] = {"preview": PreviewFill}
+GENERATORS: dict[str, Callable[[FillOptions], Generator]] = {"preview": lambda _: PreviewFill(), **model_generators()}
 
 
-def create_generator(name: str) -> Generator:
+def create_generator(name: str, options: FillOptions | None = None) -> Generator:
     """The generator of that name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or it has no use for an option.
     """
     if name not in GENERATORS:
         raise UsageError(f"There is no fill «{name}».", f"Use one of: {', '.join(GENERATORS)}.")
-    return GENERATORS[name]()
+    options = options or FillOptions()
+    generator = GENERATORS[name](options)
+    if options.seed is not None and not generator.takes_seed:
+        raise UsageError(f"The fill «{name}» takes no seed.", "Leave it out.")
+    if options.prompt and not generator.takes_prompt:
+        raise UsageError(f"The fill «{name}» takes no prompt.", "Leave it out.")
+    if (options.size or options.lora) and not generator.generative:
+        raise UsageError(f"The fill «{name}» is no model and takes neither size nor LoRA.", "Leave them out.")
+    return generator

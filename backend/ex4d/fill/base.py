@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,6 +99,25 @@ class FillSink(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FillOptions:
+    """What a user may choose; a generator refuses what it has no use for.
+
+    Attributes:
+        seed: of random numbers, None = the generator's own.
+        prompt: what a text model is told, None = the generator's own.
+        size: (width, height) that a model works at, None = by the take.
+        models: folders or files of models, () = ``EX4D_MODELS`` or the user's folder.
+        lora: file of a LoRA that distils steps.
+    """
+
+    seed: int | None = None
+    prompt: str | None = None
+    size: tuple[int, int] | None = None
+    models: tuple[Path, ...] = ()
+    lora: Path | None = None
+
+
 class Generator(Protocol):
     """One way to fill."""
 
@@ -124,6 +144,26 @@ class Generator(Protocol):
     @property
     def seed(self) -> int | None:
         """Of its random numbers, None where it uses none."""
+        ...
+
+    @property
+    def prompt(self) -> str | None:
+        """What a text model is told, None where it takes none."""
+        ...
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether a seed can be chosen."""
+        ...
+
+    @property
+    def takes_prompt(self) -> bool:
+        """Whether a prompt can be chosen."""
+        ...
+
+    def prepare(self, count: int | None) -> None:
+        """Find what would make ``generate`` fail for a take of so many frames (None = not known yet), before any long
+        work; raises what ``generate`` would."""
         ...
 
     def inputs(self) -> dict[str, Any]:

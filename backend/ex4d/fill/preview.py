@@ -66,7 +66,13 @@ class PreviewFill:
     label = "preview fill: other frames' background and soft colour, no generative model"
     licence = "Apache-2.0"
     generative = False
+    takes_seed = False
+    takes_prompt = False
     seed: int | None = None
+    prompt: str | None = None
+
+    def prepare(self, count: int | None) -> None:
+        """See ``Generator.prepare``: nothing can."""
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator.inputs``."""

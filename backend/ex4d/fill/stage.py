@@ -31,7 +31,7 @@ class FillStore:
 
     Attributes:
         folder: its output folder.
-        name, label, licence, generative, seed: of the generator.
+        name, label, licence, generative, seed, prompt: of the generator.
         notes: sentences for the report.
     """
 
@@ -41,6 +41,7 @@ class FillStore:
     licence: str
     generative: bool
     seed: int | None
+    prompt: str | None
     notes: tuple[str, ...]
 
     @classmethod
@@ -48,6 +49,8 @@ class FillStore:
         """The store in a finished fill stage's folder."""
         record = json.loads((folder / FILL_FILE).read_text(encoding="utf-8"))
         record["notes"] = tuple(record["notes"])
+        # Fills from before there were models have none.
+        record.setdefault("prompt", None)
         return cls(folder=folder, **record)
 
     def color(self, number: int) -> Texture:
@@ -133,6 +136,7 @@ class FillStage(Stage):
             "licence": self.generator.licence,
             "generative": self.generator.generative,
             "seed": self.generator.seed,
+            "prompt": self.generator.prompt,
             "notes": list(notes),
         }
         (out / FILL_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")

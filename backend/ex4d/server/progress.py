@@ -63,7 +63,10 @@ class JobProgress:
 
     def end(self, *, cached: bool = False) -> None:
         """See ``Progress``."""
-        self._index, self._step, self._of = min(self._index + 1, len(STAGES[self.kind])), 0, 0
+        if self._stage in STAGES[self.kind]:
+            # Others are parts of one.
+            self._index = min(self._index + 1, len(STAGES[self.kind]))
+        self._step, self._of = 0, 0
         self._check()
 
     def note(self, text: str) -> None:

@@ -19,7 +19,7 @@ from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
 from ex4d.files import atomic_write, make_folder
-from ex4d.fill import GENERATORS, Generator, create_generator
+from ex4d.fill import GENERATORS, FillOptions, create_generator
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.mesh.viewport import ProxyShot, ViewportStage
 from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot, check_camera, take_camera
@@ -50,19 +50,16 @@ VIEWPORT_SIDES = (16, 4096)
 
 def profiles() -> list[dict[str, Any]]:
     """The ways to fill, for the client's menu."""
-    found = []
-    for name in GENERATORS:
-        generator = create_generator(name)
-        found.append(
-            {
-                "name": name,
-                "label": generator.label,
-                "licence": generator.licence,
-                "takes_seed": generator.seed is not None,
-                "takes_prompt": False,
-            }
-        )
-    return found
+    return [
+        {
+            "name": name,
+            "label": generator.label,
+            "licence": generator.licence,
+            "takes_seed": generator.takes_seed,
+            "takes_prompt": generator.takes_prompt,
+        }
+        for name, generator in ((name, create_generator(name)) for name in GENERATORS)
+    ]
 
 
 def absolute(text: str, what: str) -> Path:
@@ -84,15 +81,6 @@ def _plate_request(plate: PlateParams) -> PlateRequest:
         parse_rate(plate.fps) if plate.fps is not None else None,
         plate.first_frame,
     )
-
-
-def _generator(params: GenerateParams) -> Generator:
-    generator = create_generator(params.profile)
-    if params.seed is not None and generator.seed is None:
-        raise UsageError(f"The profile «{params.profile}» takes no seed.", "Leave it out.")
-    if params.prompt:
-        raise UsageError(f"The profile «{params.profile}» takes no prompt.", "Leave it out.")
-    return generator
 
 
 @dataclass
@@ -208,10 +196,11 @@ class Workshop:
         return folder, record
 
     def _generate(self, params: GenerateParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
-        generator = _generator(params)
+        generator = create_generator(params.profile, FillOptions(params.seed, params.prompt or None))
         shot = Shot(absolute(params.shot, "shot folder"))
         reconstruction = shot.reconstruction().selected(_frames(params.frames))
         request = _camera_request(params, shot, blobs)
+        generator.prepare(len(reconstruction.frames))
         pipeline = Pipeline(shot, reconstruction, params.raster, progress)
         rendered = pipeline.render(request)
         before = set(shot.takes.iterdir()) if shot.takes.is_dir() else set()

@@ -160,6 +160,25 @@ def _check_names(found: Iterable[str], wanted: Iterable[str], file: str, kind: s
             )
 
 
+@torch.no_grad()
+def fuse_lora(transformer: Any, lora: Lora) -> None:
+    """Add a LoRA to a transformer's weights: the sum in float32, then back to the weights' dtype.
+
+    Raises:
+        BadInputError: it changes a layer that the transformer does not have.
+    """
+    modules = dict(transformer.named_modules())
+    for name, layer in lora.layers.items():
+        module = modules.get(name)
+        if module is None or tuple(module.weight.shape) != (layer.up.shape[0], layer.down.shape[1]):
+            raise BadInputError(
+                f"{lora.name} changes the layer «{name}», which the transformer does not have in that size.",
+                "The adapter belongs to another model.",
+            )
+        weight = module.weight.data
+        module.weight.data = (weight.float() + layer.delta(weight.device)).to(weight.dtype)
+
+
 def geometry_config(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """Arguments of ``GeometryEncoder`` for these tensors."""
     hidden, inputs = tensors["latent_encoder.0.weight"].shape[:2]

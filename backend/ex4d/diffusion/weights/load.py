@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,14 @@ from transformers import (
     UMT5EncoderModel,
 )
 
+from ex4d.diffusion.fp8 import Fp8Linear, use_fp8
 from ex4d.diffusion.geometry import GeometryEncoder
 from ex4d.diffusion.pipeline import EX4DPipeline
 from ex4d.diffusion.sampler import create_scheduler
 from ex4d.diffusion.weights.adapter import Lora, LoraLayer, geometry_config, parse_lora, split_checkpoint
 from ex4d.diffusion.weights.kinds import Kind, kind_of
-from ex4d.diffusion.weights.tensors import SUFFIXES, TensorFile, TensorSet, check_shards
+from ex4d.diffusion.weights.places import SUFFIXES, TOKENIZER_FILES, candidate_files
+from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, check_shards
 from ex4d.diffusion.weights.wan import (
     Renaming,
     image_renaming,
@@ -38,9 +41,6 @@ from ex4d.diffusion.weights.wan import (
 )
 from ex4d.protocol.errors import BadInputError
 
-#: Folders below the named one that are looked into.
-_DEPTH = 4
-_TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 #: What EX-4D's checkpoint is made of in our converted folder.
 LORA_FOLDER = "lora"
 
@@ -63,6 +63,11 @@ class Part:
     def folder(self) -> Path:
         """Where they lie."""
         return self.tensors.files[0].path.parent
+
+    @property
+    def gib(self) -> float:
+        """GiB in 16 bits."""
+        return sum(math.prod(shape) for shape in self.tensors.shapes.values()) * 2 / 2**30
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,14 @@ class ModelFiles:
                 "`ex4d models download` gets the model; `ex4d models list DIR` shows what a folder holds.",
             )
         return self.parts[role]
+
+    def check_tokenizer(self) -> None:
+        """Raise BadInputError where the text encoder's tokenizer is missing."""
+        if self.tokenizer is None:
+            raise BadInputError(
+                f"No tokenizer of the text encoder was found in {' or '.join(map(str, self.places))}.",
+                "It is the folder google/umt5-xxl of Wan's download; `ex4d models download` gets it.",
+            )
 
     def files(self) -> list[Path]:
         """All files of weights."""
@@ -117,24 +130,6 @@ _ROLE_NAMES = {
 }
 
 
-def _candidates(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    if not place.is_dir():
-        raise BadInputError(f"There is no folder {place}.", "Check the path, or download the model.")
-    found, folders = [], [(place, 0)]
-    while folders:
-        folder, depth = folders.pop()
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith("."):
-                continue
-            if path.is_dir() and depth < _DEPTH:
-                folders.append((path, depth + 1))
-            elif path.suffix.lower() in (*SUFFIXES, *(Path(name).suffix for name in _TOKENIZER_FILES)):
-                found.append(path)
-    return sorted(found)
-
-
 def find_models(places: Sequence[Path]) -> ModelFiles:
     """Look for the model's parts in folders (or files), by what the files hold.
 
@@ -142,7 +137,7 @@ def find_models(places: Sequence[Path]) -> ModelFiles:
         BadInputError: a folder is missing, a file is damaged, a shard is missing, or a part is there twice.
         TransientError: a file cannot be read.
     """
-    paths = list(dict.fromkeys(path for place in places for path in _candidates(place)))
+    paths = candidate_files(places)
     weights = [path for path in paths if path.suffix.lower() in SUFFIXES]
     check_shards(weights)
     found: dict[str, dict[tuple[Path, Kind], list[TensorFile]]] = {}
@@ -161,7 +156,7 @@ def find_models(places: Sequence[Path]) -> ModelFiles:
             )
         ((folder, kind), files), *_ = groups.items()
         parts[role] = Part(kind, TensorSet.of(files), _config_beside(folder, role))
-    tokenizers = [path.parent for path in paths if path.name in _TOKENIZER_FILES and _is_text_tokenizer(path)]
+    tokenizers = [path.parent for path in paths if path.name in TOKENIZER_FILES and _is_text_tokenizer(path)]
     return ModelFiles(parts, tokenizers[0] if tokenizers else None, tuple(places))
 
 
@@ -180,6 +175,34 @@ def _config_beside(folder: Path, role: str) -> dict[str, Any]:
     section = {"transformer": "dit", "adapter": "lora"}.get(role, role)
     inner = config.get(section)
     return inner if isinstance(inner, dict) else config
+
+
+def missing_roles(models: ModelFiles) -> list[str]:
+    """Names of parts that a take needs and that were not found."""
+    needed = ["transformer", "vae", "text", "image"]
+    needed += ["lora", "geometry"] if "geometry" in models.parts else ["adapter"]
+    missing = [_ROLE_NAMES[role] for role in needed if role not in models.parts]
+    return missing + (["tokenizer"] if models.tokenizer is None else [])
+
+
+def check_parts(models: ModelFiles) -> None:
+    """Compare every part's tensors with what its component has, by name and shape; reads only the adapter's weights.
+
+    Raises:
+        BadInputError: a part or a tensor is missing or unexpected, or of another shape.
+    """
+    if missing := missing_roles(models):
+        raise BadInputError(
+            f"The model lacks its {' and '.join(missing)}.", "`ex4d models download` gets what is missing."
+        )
+    for role, part in models.parts.items():
+        if role in _CLASSES:
+            renaming = _renaming(part)
+            assembly = _Assembly(_empty(role, part, renaming), _ROLE_NAMES[role], torch.float32, torch.device("meta"))
+            for name, shape in part.tensors.shapes.items():
+                _place(assembly, renaming, name, torch.empty(shape, device="meta"))
+            assembly.finish()
+    load_adapter(models, torch.float32, "cpu")
 
 
 # Components ------------------------------------------------------------------------------------------------------
@@ -235,13 +258,15 @@ class _Assembly:
     dtype: torch.dtype
     device: torch.device
     loras: Sequence[Lora] = ()
+    store: Callable[[str], torch.device] | None = None
     _missing: set[str] = field(init=False)
     _expected: dict[str, nn.Parameter] = field(init=False)
     _unfused: set[tuple[int, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._expected = dict(self.model.named_parameters(remove_duplicate=False))
-        self._missing = set(self._expected)
+        # The scales of 8-bit layers come with their weights.
+        self._missing = {name for name in self._expected if not self._is_scale(name)}
         self._unfused = {(index, name) for index, lora in enumerate(self.loras) for name in lora.layers}
 
     def put(self, name: str, tensor: torch.Tensor) -> None:
@@ -260,7 +285,7 @@ class _Assembly:
                 value = self._fused(value, layer, name, lora.name)
                 self._unfused.discard((index, module))
         value = value.to(self._dtype(name))
-        if not bool(torch.isfinite(value).all()):
+        if not value.is_meta and not bool(torch.isfinite(value).all()):
             wide = bool(torch.isfinite(tensor).all())
             raise BadInputError(
                 f"The tensor «{name}» of the {self.what} holds "
@@ -271,10 +296,22 @@ class _Assembly:
                 ),
                 "Use bfloat16." if wide else "Get the file again; `ex4d models verify` compares checksums.",
             )
-        owner = self.model.get_submodule(module)
-        # A copy where nothing was changed on the way: mapped files must not stay open behind the model's back.
-        setattr(owner, name.rpartition(".")[2], nn.Parameter(value.clone() if value is tensor else value, False))
+        self._keep(name, value.clone() if value is tensor else value)
         self._missing.discard(name)
+
+    def _keep(self, name: str, value: torch.Tensor) -> None:
+        """``value`` is no view of a file: those must not stay open behind the model's back."""
+        module, _, last = name.rpartition(".")
+        owner = self.model.get_submodule(module)
+        device = self.device if self.store is None else self.store(name)
+        if isinstance(owner, Fp8Linear) and last == "weight":
+            owner.put(value, device)
+        else:
+            setattr(owner, last, nn.Parameter(value.to(device), requires_grad=False))
+
+    def _is_scale(self, name: str) -> bool:
+        module, _, last = name.rpartition(".")
+        return last == "scale" and isinstance(self.model.get_submodule(module), Fp8Linear)
 
     def _resolved(self, name: str) -> str:
         # transformers has moved its vision models' parts in and out of «vision_model» over the years.
@@ -327,8 +364,28 @@ class _Assembly:
         return self.model.eval().requires_grad_(False)
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How a transformer is loaded where memory is short.
+
+    Attributes:
+        fp8: whether its linear layers become 8-bit ones.
+        multiply: see ``Fp8Linear``.
+        store: where a tensor is kept, by its name; None = where it is computed.
+    """
+
+    fp8: bool = False
+    multiply: bool = False
+    store: Callable[[str], torch.device] | None = None
+
+
 def load_component(
-    role: str, part: Part, dtype: torch.dtype, device: torch.device | str, loras: Sequence[Lora] = ()
+    role: str,
+    part: Part,
+    dtype: torch.dtype,
+    device: torch.device | str,
+    loras: Sequence[Lora] = (),
+    layout: Layout | None = None,
 ) -> nn.Module:
     """A part of the model, ready to run.
 
@@ -338,24 +395,33 @@ def load_component(
         dtype: to run in; what diffusers keeps in float32 stays so.
         device: to put it on, tensor by tensor.
         loras: fused into the transformer in float32, before the cast.
+        layout: of a transformer; None = all of it in ``dtype`` on ``device``.
 
     Raises:
         BadInputError: a tensor is missing, unexpected, of another shape, or not finite.
     """
     renaming = _renaming(part)
     what = _ROLE_NAMES[role]
-    assembly = _Assembly(_empty(role, part, renaming), what, dtype, torch.device(device), loras)
+    model, layout = _empty(role, part, renaming), layout or Layout()
+    if layout.fp8:
+        use_fp8(model, multiply=layout.multiply)
+    assembly = _Assembly(model, what, dtype, torch.device(device), loras, layout.store)
     for name, tensor in part.tensors.tensors():
-        if renaming is None:
-            assembly.put(name, tensor)
-            continue
-        if name not in renaming.names:
-            raise BadInputError(
-                f"The {what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
-            )
-        for target in renaming.names[name]:
-            assembly.put(target, renaming.change(target, tensor))
+        _place(assembly, renaming, name, tensor)
     return assembly.finish()
+
+
+def _place(assembly: _Assembly, renaming: Renaming | None, name: str, tensor: torch.Tensor) -> None:
+    """Put a file's tensor where it belongs; raises BadInputError for one that belongs nowhere."""
+    if renaming is None:
+        assembly.put(name, tensor)
+        return
+    if name not in renaming.names:
+        raise BadInputError(
+            f"The {assembly.what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
+        )
+    for target in renaming.names[name]:
+        assembly.put(target, renaming.change(target, tensor))
 
 
 def load_adapter(models: ModelFiles, dtype: torch.dtype, device: torch.device | str) -> tuple[Lora, GeometryEncoder]:
@@ -402,6 +468,19 @@ def load_lora(path: Path) -> Lora:
     """
     file = TensorFile.open(path)
     return parse_lora(dict(TensorSet.of([file]).tensors()), path.name)
+
+
+def load_peft_lora(folder: Path) -> Lora:
+    """EX-4D's LoRA of our converted folder.
+
+    Raises:
+        BadInputError: there is none, or it is damaged.
+    """
+    path = folder / LORA_FOLDER / "adapter_model.safetensors"
+    if not path.is_file():
+        raise BadInputError(f"{folder} has no {LORA_FOLDER}.", "Name a folder that `ex4d models convert` wrote.")
+    tensors = dict(TensorSet.of([TensorFile.open(path)]).tensors())
+    return parse_lora(tensors, path.name, _peft_alpha(path.parent))
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -16,8 +16,6 @@ from safetensors import SafetensorError, safe_open
 
 from ex4d.protocol.errors import BadInputError, TransientError
 
-#: Files that may hold tensors.
-SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 #: torch.save files may wrap the tensors in one of these.
 _WRAPPERS = ("model_state", "state_dict", "model", "module")
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "base_model.model.", "module.")

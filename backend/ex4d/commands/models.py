@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Get, check, list and convert the EX-4D model: models download | verify | list | convert.
+
+The model is Wan 2.1 image-to-video 14B with the EX-4D adapter, about 80 GB to download. HF_ENDPOINT names a mirror of
+the hub, HF_HUB_OFFLINE=1 forbids the network. Files that were got in another way work as well: name their folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ex4d.commands.options import add_models_option
+from ex4d.console import Console
+from ex4d.diffusion import require_packages
+from ex4d.diffusion.weights.places import default_models_folder, model_places
+from ex4d.protocol.errors import BadInputError, UsageError
+
+ACTIONS = ("download", "verify", "list", "convert")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("folders", nargs="*", type=Path, help="where the model is; for download, where to put it")
+    add_models_option(parser)
+    parser.add_argument("--to", type=Path, help="convert: the folder to write")
+    parser.add_argument(
+        "--dtype",
+        choices=["bfloat16", "float32"],
+        default="bfloat16",
+        help="convert: of the weights (default bfloat16)",
+    )
+
+
+def execute(args: argparse.Namespace, console: Console) -> None:
+    """Run the command."""
+    require_packages()
+    if args.action != "convert" and args.to is not None:
+        raise UsageError("Only convert takes --to.", "For download, name the folder: models download FOLDER.")
+    named = [*args.folders, *(args.models or ())]
+    match args.action:
+        case "download":
+            _download(named, console)
+        case "verify":
+            _verify(list(model_places(named)), console)
+        case "list":
+            _list(list(model_places(named)), console)
+        case _:
+            _convert(list(model_places(named)), args.to, args.dtype, console)
+
+
+def _download(named: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.hub import SOURCES, download
+    from ex4d.diffusion.weights.load import find_models
+
+    if len(named) > 1:
+        raise UsageError("The model is downloaded into one folder.", "Name one, or none for the user's own.")
+    root = named[0] if named else default_models_folder()
+    records = {}
+    for source in SOURCES:
+        folder = root / source.repository.rpartition("/")[2]
+        records[source.repository] = download(source, folder, console.note)
+    find_models([root])
+    lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
+    licences = {name: record.licence for name, record in records.items()}
+    console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
+
+
+def _verify(places: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.hub import recorded_folders, total_chunks, wrong_files
+    from ex4d.diffusion.weights.load import check_parts, find_models
+
+    models = find_models(places)
+    check_parts(models)
+    folders = recorded_folders(places)
+    wrong = []
+    console.begin("verify", total_chunks(folders))
+    for folder, record in folders:
+        wrong += [f"{folder}: {sentence}" for sentence in wrong_files(folder, record, console.advance)]
+    console.end()
+    if wrong:
+        raise BadInputError(" ".join(wrong), "Delete the file and run `ex4d models download` again.")
+    if not folders:
+        console.note("These files have no record of a download, so names and shapes were checked, no checksums.")
+    parts = {role: str(part.kind) for role, part in models.parts.items()}
+    console.result(
+        {"parts": parts, "checksums": sum(len(record.sha256) for _, record in folders)},
+        f"The model is whole: {', '.join(parts.values())}.",
+    )
+
+
+def _list(places: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.hub import recorded_folders
+    from ex4d.diffusion.weights.load import find_models, missing_roles
+
+    models = find_models(places)
+    lines, found = [], []
+    for role, part in models.parts.items():
+        size = sum(file.path.stat().st_size for file in part.tensors.files) / 1e9
+        found.append(
+            {
+                "role": role,
+                "kind": str(part.kind),
+                "files": [str(file.path) for file in part.tensors.files],
+                "tensors": len(part.tensors.shapes),
+                "gigabytes": round(size, 3),
+            }
+        )
+        where = part.folder if len(part.tensors.files) > 1 else part.tensors.files[0].path
+        lines.append(f"{part.kind:<24}{len(part.tensors.shapes):>6} tensors {size:>8.2f} GB  {where}")
+    for name in missing_roles(models):
+        lines.append(f"{name:<24}missing")
+    licences = {record.repository: record.licence for _, record in recorded_folders(places)}
+    lines += [f"licence of {name}: {licence}" for name, licence in licences.items()]
+    console.result(
+        {"parts": found, "missing": missing_roles(models), "licences": licences}, "\n".join(lines) or "nothing found"
+    )
+
+
+def _convert(places: list[Path], target: Path | None, dtype: str, console: Console) -> None:
+    if target is None:
+        raise UsageError("No folder to write is named.", "Give it with --to.")
+    import torch
+
+    from ex4d.diffusion.weights.convert import convert_model
+    from ex4d.diffusion.weights.load import find_models
+
+    convert_model(find_models(places), target, getattr(torch, dtype), console)
+    console.result(
+        {"folder": str(target)}, f"{target}: load it with EX4DPipeline.from_pretrained, or name it as --models"
+    )

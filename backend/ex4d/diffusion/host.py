@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model in a process that does one job after the other: loads what a job needs, lays it out on the GPU, keeps it
+for the next job."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ex4d.diffusion.attention import fastest_kernel, use_fast_attention
+from ex4d.diffusion.clip import Clip, token_count
+from ex4d.diffusion.feedforward import use_fused_gelu
+from ex4d.diffusion.fp8 import has_fp8
+from ex4d.diffusion.image import encode_image
+from ex4d.diffusion.offload import Parked, StreamedBlocks
+from ex4d.diffusion.pipeline import EX4DPipeline, initial_noise
+from ex4d.diffusion.profiles import Fit, Profile, choose_fit, fits
+from ex4d.diffusion.prompts import cached_embeddings
+from ex4d.diffusion.quirks import TEXT_LENGTH, TRAINED_FRAMES, TRAINED_SIDE, first_frame
+from ex4d.diffusion.sampler import create_scheduler
+from ex4d.diffusion.text import count_tokens, encode_prompt
+from ex4d.diffusion.vae import use_fast_vae
+from ex4d.diffusion.weights.load import (
+    Layout,
+    ModelFiles,
+    check_fit,
+    find_models,
+    load_adapter,
+    load_component,
+    load_lora,
+    load_tokenizer,
+)
+from ex4d.diffusion.weights.places import fingerprint, models_fingerprint
+from ex4d.progress import Progress
+from ex4d.protocol.errors import ResourceError
+
+log = logging.getLogger(__name__)
+
+#: "cuda", "cuda:1" or "cpu" instead of the first GPU.
+DEVICE_VARIABLE = "EX4D_DEVICE"
+#: Parameters up to which the transformer runs on a CPU in this life.
+_CPU_PARAMETERS = 1e9
+#: GiB that the text encoder takes on the GPU; with less it runs on the CPU.
+_TEXT_GIB = 13.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """One generation.
+
+    Attributes:
+        places: folders or files with the model.
+        profile: how.
+        prompt, negative_prompt: what the model is told.
+        seed: of the noise.
+        lora: file of a LoRA that distils steps.
+    """
+
+    places: tuple[Path, ...]
+    profile: Profile
+    prompt: str
+    negative_prompt: str
+    seed: int
+    lora: Path | None = None
+
+
+def pick_device() -> torch.device:
+    """Where the model runs: the first GPU, or what ``EX4D_DEVICE`` names."""
+    named = os.environ.get(DEVICE_VARIABLE)
+    if named:
+        return torch.device(named)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def free_gib(device: torch.device) -> float:
+    """Memory that this process could use on a device, what it holds already included."""
+    if device.type != "cuda":
+        return _free_ram_gib() or 1e9
+    free, _ = torch.cuda.mem_get_info(device)
+    return (free + torch.cuda.memory_reserved(device)) / 2**30
+
+
+def _free_ram_gib() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def transformer_parameters(models: ModelFiles) -> float:
+    """Of the transformer in those files."""
+    return float(sum(np.prod(shape, dtype=np.int64) for shape in models.part("transformer").tensors.shapes.values()))
+
+
+@dataclass
+class _Loaded:
+    """The transformer's side of the pipeline, as it is laid out."""
+
+    key: tuple[Any, ...]
+    fit: Fit
+    pipeline: EX4DPipeline
+    parked: Parked | None = None
+    streamed: StreamedBlocks | None = None
+
+
+@dataclass
+class ModelHost:
+    """See the module. Not for several threads."""
+
+    _loaded: _Loaded | None = None
+    _models: tuple[str, ModelFiles] | None = None
+
+    # Before ------------------------------------------------------------------------------------------------------
+
+    def check(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> Fit:
+        """How the model would be laid out; reads no weights.
+
+        Raises:
+            BadInputError: parts of the model are missing or damaged.
+            ResourceError: there is too little memory, or no GPU.
+        """
+        models = self._find(places)
+        for role in ("transformer", "vae", "image"):
+            models.part(role)
+        models.part("adapter" if "geometry" not in models.parts else "geometry")
+        size = size or (TRAINED_SIDE, TRAINED_SIDE)
+        return self._choose(models, profile, size, count or TRAINED_FRAMES, pick_device())
+
+    def _find(self, places: Sequence[Path]) -> ModelFiles:
+        key = models_fingerprint(places)
+        if self._models is None or self._models[0] != key:
+            self._models = (key, find_models(places))
+        return self._models[1]
+
+    def _candidates(self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int) -> list[Fit]:
+        return fits(profile, token_count(size, frames), size[0] * size[1] / 1e6, transformer_parameters(models))
+
+    def _choose(
+        self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, device: torch.device
+    ) -> Fit:
+        candidates = self._candidates(models, profile, size, frames)
+        if device.type == "cpu":
+            if transformer_parameters(models) > _CPU_PARAMETERS:
+                raise ResourceError(
+                    "The EX-4D model needs an NVIDIA GPU, and none is found.",
+                    "Install its driver and a torch with CUDA, or use --fill preview; `ex4d doctor` tells more.",
+                )
+            return Fit("resident", profile.fp8, 0.0)
+        return choose_fit(candidates, free_gib(device), _free_ram_gib())
+
+    # A job -------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, request: Request, clip: Clip, progress: Progress
+    ) -> tuple[Iterator[NDArray[np.float32]], tuple[str, ...]]:
+        """Generate a clip.
+
+        Returns:
+            The pictures (h, w, 3) in [0, 1], one for each of the clip's ``numbers``, decoded as they are taken; and
+            sentences for the report.
+
+        Raises:
+            BadInputError, ResourceError: as ``check``; or memory did not last, also not with the next smaller layout.
+        """
+        models = self._find(request.places)
+        device = pick_device()
+        frames, height, width = clip.visible.shape
+        fit = self._choose(models, request.profile, (width, height), frames, device)
+        try:
+            return self._run(request, clip, progress, models, device, fit)
+        except torch.OutOfMemoryError as error:
+            smaller = self._smaller(models, request.profile, (width, height), frames, fit)
+            used = torch.cuda.max_memory_allocated(device) / 2**30
+            self.unload()
+            if smaller is None:
+                raise self._out_of_memory(used, device) from error
+            progress.note(f"{used:.1f} GiB of GPU memory were not enough; going on with less: {smaller.describe()}.")
+        try:
+            return self._run(request, clip, progress, models, device, smaller)
+        except torch.OutOfMemoryError as error:
+            used = torch.cuda.max_memory_allocated(device) / 2**30
+            self.unload()
+            raise self._out_of_memory(used, device) from error
+
+    def _smaller(
+        self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, fit: Fit
+    ) -> Fit | None:
+        candidates = self._candidates(models, profile, size, frames)
+        return next((candidate for candidate in candidates if candidate.gib < fit.gib - 0.5), None)
+
+    def _out_of_memory(self, used: float, device: torch.device) -> ResourceError:
+        total = torch.cuda.get_device_properties(device).total_memory / 2**30
+        return ResourceError(
+            f"The GPU's memory ran out: {used:.1f} of {total:.1f} GiB were in use by the model.",
+            "Close other programs that use the GPU, or choose a smaller --fill-size or fewer frames.",
+        )
+
+    @torch.no_grad()
+    def _run(
+        self,
+        request: Request,
+        clip: Clip,
+        progress: Progress,
+        models: ModelFiles,
+        device: torch.device,
+        fit: Fit,
+    ) -> tuple[Iterator[NDArray[np.float32]], tuple[str, ...]]:
+        profile, started = request.profile, time.monotonic()
+        notes = []
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            notes.append(f"Layout on {torch.cuda.get_device_name(device)}: {fit.describe()}.")
+        color, mask = clip_tensors(clip)
+        progress.begin("prompt", None)
+        prompts = [request.prompt, *([request.negative_prompt] if profile.guidance != 1 else [])]
+        contexts, prompt_notes = self._embed_prompts(models, prompts, device)
+        image = self._embed_image(models, color, device)
+        progress.end()
+        progress.begin("load", None)
+        loaded = self._load(models, profile, fit, request.lora, device)
+        pipeline = loaded.pipeline
+        progress.end()
+        progress.begin("encode", None)
+        self._leave(loaded)
+        geometry, condition = pipeline.encode_conditions(color.to(device), mask.to(device))
+        noise = initial_noise(condition.shape, torch.Generator().manual_seed(request.seed))
+        progress.end()
+        progress.begin("denoise", profile.steps)
+        self._come(loaded)
+        with fastest_kernel() if device.type == "cuda" else nullcontext():
+            latents = pipeline.denoise(
+                noise,
+                geometry,
+                condition,
+                contexts,
+                image,
+                profile.steps,
+                profile.guidance,
+                lambda *_: progress.advance(),
+            )
+        if not bool(torch.isfinite(latents).all()):
+            raise ResourceError(
+                "The model's numbers overflowed.", "Use the profile exact; if that overflows too, report it."
+            )
+        progress.end()
+        progress.begin("decode", len(clip.numbers))
+        self._leave(loaded)
+        log.info("denoised after %.1f s", time.monotonic() - started)
+        return self._pictures(pipeline, latents, clip, progress), (*prompt_notes, *notes)
+
+    @staticmethod
+    def _pictures(
+        pipeline: EX4DPipeline, latents: torch.Tensor, clip: Clip, progress: Progress
+    ) -> Iterator[NDArray[np.float32]]:
+        index, last = -clip.lead, len(clip.numbers)
+        with torch.no_grad():
+            for frames in pipeline.decode_frames(latents):
+                pictures = (frames[0].permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
+                for picture in pictures:
+                    if 0 <= index < last:
+                        yield np.asarray(picture, dtype=np.float32)
+                        progress.advance()
+                    index += 1
+
+    # Conditions --------------------------------------------------------------------------------------------------
+
+    def _embed_prompts(
+        self, models: ModelFiles, prompts: Sequence[str], device: torch.device
+    ) -> tuple[list[torch.Tensor], list[str]]:
+        notes: list[str] = []
+        part = models.part("text")
+        files = [file.path for file in part.tensors.files]
+        if models.tokenizer is not None:
+            files += sorted(path for path in models.tokenizer.iterdir() if path.is_file())
+        encoder = hashlib.sha256("".join(fingerprint(path) for path in files).encode()).hexdigest()
+
+        def compute(missing: Sequence[str]) -> list[torch.Tensor]:
+            models.check_tokenizer()
+            assert models.tokenizer is not None
+            tokenizer = load_tokenizer(models.tokenizer)
+            for prompt in missing:
+                if (count := count_tokens(tokenizer, prompt)) > TEXT_LENGTH:
+                    notes.append(f"The prompt has {count} tokens; the model reads {TEXT_LENGTH}, the rest was cut off.")
+            if device.type == "cuda" and part.gib > 1 and free_gib(device) - _held_gib(device) < _TEXT_GIB:
+                # A warm model is in the way.
+                self.unload()
+            large = part.gib < 1 or free_gib(device) > _TEXT_GIB
+            where = device if large else torch.device("cpu")
+            dtype = torch.bfloat16 if where.type == "cuda" or part.gib > 1 else torch.float32
+            text = load_component("text", part, dtype, where)
+            embeds = [encode_prompt(tokenizer, text, prompt).cpu() for prompt in missing]
+            del text
+            _collect(device)
+            return embeds
+
+        return cached_embeddings(prompts, encoder, compute), notes
+
+    def _embed_image(self, models: ModelFiles, color: torch.Tensor, device: torch.device) -> torch.Tensor:
+        # Small enough to fit beside anything; its answer is another for each clip.
+        encoder: Any = load_component("image", models.part("image"), _dtype(device), device)
+        embeds = encode_image(encoder, first_frame(color.to(device)))
+        del encoder
+        _collect(device)
+        return embeds
+
+    # Layout ------------------------------------------------------------------------------------------------------
+
+    def _load(
+        self, models: ModelFiles, profile: Profile, fit: Fit, lora_path: Path | None, device: torch.device
+    ) -> _Loaded:
+        extra = lora_path if profile.distilled else None
+        assert self._models is not None
+        key = (self._models[0], fit.name, fit.fp8, extra and fingerprint(extra), profile.shift, str(device))
+        if self._loaded is not None and self._loaded.key == key:
+            return self._loaded
+        self.unload()
+        dtype = _dtype(device)
+        adapter, geometry = load_adapter(models, dtype, device)
+        loras = (adapter, *((load_lora(extra),) if extra is not None else ()))
+        parks = fit.name != "resident"
+        layout = Layout(
+            fp8=fit.fp8,
+            multiply=has_fp8(device),
+            store=(lambda name: torch.device("cpu") if name.startswith("blocks.") else device) if parks else None,
+        )
+        transformer: Any = load_component("transformer", models.part("transformer"), dtype, device, loras, layout)
+        vae: Any = load_component("vae", models.part("vae"), dtype, device)
+        check_fit(transformer, vae, geometry, adapter)
+        pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(profile.shift))
+        loaded = _Loaded(key, fit, pipeline)
+        if device.type == "cuda":
+            use_fast_attention(transformer)
+            use_fused_gelu(transformer)
+            use_fast_vae(vae)
+            compile_blocks(transformer)
+        if fit.name == "swapped":
+            loaded.parked = Parked(transformer.blocks, device)
+        elif fit.name == "streamed":
+            loaded.streamed = StreamedBlocks(list(transformer.blocks), device)
+        self._loaded = loaded
+        _collect(device)
+        return loaded
+
+    @staticmethod
+    def _come(loaded: _Loaded) -> None:
+        if loaded.parked is not None:
+            _collect(loaded.pipeline.transformer_device)
+            loaded.parked.come()
+
+    @staticmethod
+    def _leave(loaded: _Loaded) -> None:
+        if loaded.parked is not None:
+            loaded.parked.leave()
+            _collect(loaded.pipeline.transformer_device)
+
+    def unload(self) -> None:
+        """Free all memory that is kept between jobs."""
+        if self._loaded is None:
+            return
+        device = self._loaded.pipeline.transformer_device
+        if self._loaded.streamed is not None:
+            self._loaded.streamed.close()
+        self._loaded = None
+        _collect(device)
+
+
+def compile_blocks(transformer: Any) -> None:
+    """Compile the blocks' forwards, one graph for all of them. What hooks do before and after stays outside."""
+    for block in transformer.blocks:
+        block.forward = torch.compile(
+            block.forward, fullgraph=True, dynamic=False, options={"coordinate_descent_tuning": True}
+        )
+
+
+def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
+    """Colour (1, 3, T, h, w) in [−1, 1], −1 in the holes, and mask (1, 1, T, h, w), −1 or +1."""
+    color = torch.from_numpy(clip.color).permute(3, 0, 1, 2)[None] * 2 - 1
+    mask = torch.from_numpy(clip.visible)[None, None].float() * 2 - 1
+    return color, mask
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def _held_gib(device: torch.device) -> float:
+    return torch.cuda.memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
+
+
+def _collect(device: torch.device) -> None:
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+_host: ModelHost | None = None
+
+
+def model_host() -> ModelHost:
+    """The process's one host."""
+    global _host  # noqa: PLW0603  a worker keeps one model
+    if _host is None:
+        _host = ModelHost()
+    return _host

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Profiles: named settings of speed and quality. And fits: how a model is laid out on a GPU of a given memory.
+
+Known without torch, so that menus and errors come at once. Figures: docs/benchmarks.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ex4d.diffusion.quirks import GUIDANCE, SHIFT, STEPS
+from ex4d.protocol.errors import ResourceError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a take is generated.
+
+    Attributes:
+        name: as on the command line.
+        label: a few words for people, which stand wherever the result is shown.
+        steps, guidance, shift: of the sampler; guidance 1 = none, half the work.
+        fp8: whether the transformer's linear layers are in 8 bits.
+        distilled: whether a step-distillation LoRA is needed on top of the adapter.
+    """
+
+    name: str
+    label: str
+    steps: int = STEPS
+    guidance: float = GUIDANCE
+    shift: float = SHIFT
+    fp8: bool = False
+    distilled: bool = False
+
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile("exact", "EX-4D on Wan 2.1 14B, as released"),
+        Profile("fast", "EX-4D on Wan 2.1 14B, 8-bit", fp8=True),
+        Profile(
+            "draft",
+            "EX-4D on Wan 2.1 14B, 8-bit, 4 distilled steps",
+            steps=4,
+            guidance=1.0,
+            fp8=True,
+            distilled=True,
+        ),
+    )
+}
+
+#: GiB of the released transformer's weights: in bfloat16, and with its linear layers in 8 bits but for the sensitive
+#: blocks. Both scale with the number of parameters.
+_BF16_GIB, _FP8_GIB = 30.6, 17.1
+_RELEASED_PARAMETERS = 16.4e9
+#: GiB that a forward takes beside them for 1000 tokens; that the VAE takes for a megapixel of a frame; and that torch
+#: and CUDA take themselves.
+_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 14.0, 0.8
+#: Of the blocks, the share that stays on the GPU when they are streamed: the one that computes, the next, some slack.
+_STREAMED_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the model is laid out.
+
+    Attributes:
+        name: "resident": all parts stay on the GPU; "swapped": the VAE and the transformer take turns; "streamed": the
+            transformer's blocks come from main memory as they are needed.
+        fp8: whether its linear layers are stored in 8 bits.
+        gib: peak of GPU memory, estimated.
+        ram_gib: main memory that the weights take.
+    """
+
+    name: str
+    fp8: bool
+    gib: float
+    ram_gib: float = 0.0
+
+    def describe(self) -> str:
+        """For a note."""
+        how = {
+            "resident": "everything stays on the GPU",
+            "swapped": "transformer and VAE take turns on the GPU",
+            "streamed": "the transformer's blocks are streamed from main memory",
+        }[self.name]
+        return f"{how}, weights in {8 if self.fp8 else 16} bits, about {self.gib:.0f} GiB"
+
+
+def fits(profile: Profile, tokens: int, megapixels: float, parameters: float = _RELEASED_PARAMETERS) -> list[Fit]:
+    """All ways to lay the model out, the fastest first.
+
+    Args:
+        profile: what is asked for.
+        tokens: of the transformer, a quarter of the latents' pixels.
+        megapixels: of a frame.
+        parameters: of the transformer.
+    """
+    scale = parameters / _RELEASED_PARAMETERS
+    forward, vae = _FORWARD_GIB * tokens / 1000 + _OVERHEAD_GIB, _VAE_GIB * megapixels + _OVERHEAD_GIB
+    found = []
+    for fp8 in (True,) if profile.fp8 else (False, True):
+        weights = scale * (_FP8_GIB if fp8 else _BF16_GIB)
+        found.append(Fit("resident", fp8, weights + max(forward, vae)))
+        found.append(Fit("swapped", fp8, max(weights + forward, vae), weights))
+        found.append(Fit("streamed", fp8, max(_STREAMED_SHARE * weights + forward, vae), weights))
+    # 8 bits for a profile that asks for 16 only where nothing else fits: they change pixels.
+    order = {"resident": 0, "swapped": 1, "streamed": 2}
+    return sorted(found, key=lambda fit: (fit.fp8 and not profile.fp8, order[fit.name]))
+
+
+def choose_fit(candidates: list[Fit], free_gib: float, free_ram_gib: float | None) -> Fit:
+    """The first that the free memory holds.
+
+    Raises:
+        ResourceError: none does.
+    """
+    for fit in candidates:
+        if fit.gib <= free_gib and (free_ram_gib is None or fit.ram_gib <= free_ram_gib):
+            return fit
+    least = min(candidates, key=lambda fit: fit.gib)
+    ram = "" if free_ram_gib is None else f" and {free_ram_gib:.0f} GiB of main memory"
+    raise ResourceError(
+        f"The model needs {least.gib:.0f} GiB of GPU memory and {least.ram_gib:.0f} GiB of main memory at least; "
+        f"{free_gib:.1f} GiB{ram} are free.",
+        "Close other programs that use the GPU, choose a smaller --fill-size or fewer frames, or use a larger GPU.",
+    )

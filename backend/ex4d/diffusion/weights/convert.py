@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our own folder of the model: diffusers' layout, the LoRA in peft's format, the geometry encoder beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+from peft import LoraConfig
+from safetensors.torch import save_file
+
+from ex4d.diffusion.sampler import create_scheduler
+from ex4d.diffusion.weights.adapter import TARGETS, Lora
+from ex4d.diffusion.weights.load import LORA_FOLDER, ModelFiles, load_adapter, load_component, load_tokenizer
+from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
+from ex4d.progress import Progress
+from ex4d.protocol.errors import BadInputError
+
+INDEX_FILE = "model_index.json"
+_FOLDERS = {"transformer": "transformer", "vae": "vae", "text": "text_encoder", "image": "image_encoder"}
+
+
+def convert_model(models: ModelFiles, target: Path, dtype: torch.dtype, progress: Progress) -> None:
+    """Write a folder that ``EX4DPipeline.from_pretrained`` loads; it appears when it is whole.
+
+    Args:
+        models: in any layout.
+        target: the folder to make.
+        dtype: of the weights, but for the adapter's, which stay in float32.
+        progress: one step a part.
+
+    Raises:
+        BadInputError: the folder exists, or a part is missing or damaged.
+        TransientError: it cannot be written.
+    """
+    if target.exists():
+        raise BadInputError(f"{target} exists already.", "Name a new folder.")
+    roles = [role for role in _FOLDERS if role in models.parts or role in ("transformer", "vae")]
+    progress.begin("convert", len(roles) + 1)
+    make_folder(target.parent)
+    temporary = temporary_sibling(target)
+    try:
+        with writing(target):
+            index: dict[str, Any] = {"_class_name": "EX4DPipeline", "_diffusers_version": diffusers.__version__}
+            for role in roles:
+                component: Any = load_component(role, models.part(role), dtype, "cpu")
+                component.save_pretrained(temporary / _FOLDERS[role])
+                library = "diffusers" if role in ("transformer", "vae") else "transformers"
+                index[_FOLDERS[role]] = [library, type(component).__name__]
+                del component
+                progress.advance()
+            if "text" in roles:
+                models.check_tokenizer()
+                assert models.tokenizer is not None
+                tokenizer = load_tokenizer(models.tokenizer)
+                tokenizer.save_pretrained(temporary / "tokenizer")
+                index["tokenizer"] = ["transformers", type(tokenizer).__name__]
+            lora, geometry = load_adapter(models, torch.float32, "cpu")
+            geometry.save_pretrained(temporary / "geometry_encoder")
+            index["geometry_encoder"] = ["ex4d.diffusion", "GeometryEncoder"]
+            save_lora(lora, temporary / LORA_FOLDER)
+            scheduler = create_scheduler()
+            scheduler.save_pretrained(temporary / "scheduler")
+            index["scheduler"] = ["diffusers", type(scheduler).__name__]
+            _write_json(temporary / INDEX_FILE, index)
+            progress.advance()
+            temporary.rename(target)
+    except BaseException:
+        remove_tree(temporary)
+        raise
+    progress.end()
+
+
+def save_lora(lora: Lora, folder: Path) -> None:
+    """A LoRA of one rank as peft saves it: ``adapter_config.json`` and ``adapter_model.safetensors``."""
+    first = next(iter(lora.layers.values()))
+    rank = first.down.shape[0]
+    config = LoraConfig(r=rank, lora_alpha=first.scale * rank, target_modules=list(TARGETS), lora_dropout=0.0)
+    make_folder(folder)
+    config.save_pretrained(str(folder))
+    tensors = {}
+    for name, layer in lora.layers.items():
+        tensors[f"base_model.model.{name}.lora_A.weight"] = layer.down.float().contiguous()
+        tensors[f"base_model.model.{name}.lora_B.weight"] = layer.up.float().contiguous()
+    save_file(tensors, folder / "adapter_model.safetensors")
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the model's files are, and which; known without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ex4d.protocol.errors import BadInputError, TransientError
+
+#: Folders with models, separated as PATH is.
+MODELS_VARIABLE = "EX4D_MODELS"
+#: Files that may hold tensors, and those that a tokenizer is read from.
+SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+#: Folders below the named one that are looked into.
+_DEPTH = 4
+#: A file is told by its size and this much of its beginning and end.
+_SAMPLE_BYTES = 1 << 20
+
+
+def user_folder(kind: str) -> Path:
+    """The user's folder for "data" or "cache" of this program, by the habits of the system."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        return base / "ex4d" / kind
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / ("Caches" if kind == "cache" else "Application Support") / "ex4d"
+    variable, default = {"data": ("XDG_DATA_HOME", ".local/share"), "cache": ("XDG_CACHE_HOME", ".cache")}[kind]
+    return Path(os.environ.get(variable) or Path.home() / default) / "ex4d"
+
+
+def default_models_folder() -> Path:
+    """Where `ex4d models download` puts the model."""
+    return user_folder("data") / "models"
+
+
+def model_places(named: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """The folders or files to look into: those named, else those of ``EX4D_MODELS``, else the default."""
+    if named:
+        return tuple(named)
+    listed = [Path(part) for part in os.environ.get(MODELS_VARIABLE, "").split(os.pathsep) if part]
+    return tuple(listed) or (default_models_folder(),)
+
+
+def candidate_files(places: Sequence[Path]) -> list[Path]:
+    """Files that may belong to a model, in order of their paths.
+
+    Raises:
+        BadInputError: a place does not exist.
+        TransientError: a folder cannot be read.
+    """
+    return list(dict.fromkeys(path for place in places for path in _files(place)))
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise BadInputError(
+            f"There is no model folder {place}.",
+            "`ex4d models download` gets the model; --models names another folder.",
+        )
+    found, folders = [], [(place, 0)]
+    while folders:
+        folder, depth = folders.pop()
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError as error:
+            raise TransientError(
+                f"{folder} cannot be read: {error.strerror or error}.", "Check its permissions."
+            ) from error
+        for path in entries:
+            if path.name.startswith("."):
+                continue
+            if path.is_dir() and depth < _DEPTH:
+                folders.append((path, depth + 1))
+            elif path.suffix.lower() in SUFFIXES or path.name in TOKENIZER_FILES:
+                found.append(path)
+    return sorted(found)
+
+
+def fingerprint(path: Path) -> str:
+    """A hash of a file's size, beginning and end: quick, and another one for another file in practice. Checksums of
+    whole files are `ex4d models verify`'s."""
+    try:
+        size = path.stat().st_size
+        digest = hashlib.sha256(str(size).encode())
+        with path.open("rb") as file:
+            digest.update(file.read(_SAMPLE_BYTES))
+            file.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(file.read(_SAMPLE_BYTES))
+    except OSError as error:
+        raise TransientError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
+    return digest.hexdigest()
+
+
+def models_fingerprint(places: Sequence[Path]) -> str:
+    """A hash of all files of weights in the places."""
+    files = [path for path in candidate_files(places) if path.suffix.lower() in SUFFIXES]
+    return hashlib.sha256("".join(sorted(fingerprint(path) for path in files)).encode()).hexdigest()[:32]

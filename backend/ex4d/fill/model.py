@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The EX-4D model as a generator. Imports nothing of it until it generates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ex4d.diffusion import require_packages
+from ex4d.diffusion.profiles import PROFILES, Profile
+from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
+from ex4d.diffusion.weights.places import fingerprint, model_places, models_fingerprint
+from ex4d.fill.base import Confidence, FillOptions, FillSink, TakeView
+from ex4d.progress import Progress
+from ex4d.protocol.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ModelFill:
+    """See ``Generator``.
+
+    Attributes:
+        profile: how.
+        options: what the user chose.
+    """
+
+    profile: Profile
+    options: FillOptions = field(default_factory=FillOptions)
+
+    generative = True
+    takes_seed = True
+    takes_prompt = True
+    licence = "Wan 2.1: Apache-2.0; EX-4D adapter: see its page, `ex4d models list`"
+
+    @property
+    def name(self) -> str:
+        """See ``Generator``."""
+        return self.profile.name
+
+    @property
+    def label(self) -> str:
+        """See ``Generator``."""
+        return self.profile.label
+
+    @property
+    def seed(self) -> int:
+        """See ``Generator``; 0 unless chosen, as in the released script."""
+        return self.options.seed if self.options.seed is not None else 0
+
+    @property
+    def prompt(self) -> str:
+        """What the model is told; the released script's unless chosen."""
+        return self.options.prompt if self.options.prompt is not None else PROMPT
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where the model's files are looked for."""
+        return model_places(self.options.models)
+
+    def prepare(self, count: int | None) -> None:
+        """See ``Generator``.
+
+        Raises:
+            ResourceError: packages are missing, or memory.
+            BadInputError: the model's files are missing or damaged.
+            UsageError: the take is too long, the size impossible, or a LoRA is needed.
+        """
+        # Clips know takes, and takes are of this package.
+        from ex4d.diffusion.clip import check_count, check_size
+
+        require_packages()
+        if self.options.size is not None:
+            check_size(self.options.size)
+        if count is not None:
+            check_count(count)
+        if self.profile.distilled and self.options.lora is None:
+            raise UsageError(
+                f"The profile «{self.name}» needs a LoRA that distils steps.",
+                "Name its file with --distill-lora, or choose the profile fast.",
+            )
+        from ex4d.diffusion.host import model_host
+
+        model_host().check(self.places, self.profile, self.options.size, count)
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``Generator``."""
+        return {
+            "version": 1,
+            "profile": [self.profile.steps, self.profile.guidance, self.profile.shift, self.profile.fp8],
+            "seed": self.seed,
+            "prompt": self.prompt,
+            "negative_prompt": NEGATIVE_PROMPT,
+            "size": list(self.options.size or ()),
+            "model": models_fingerprint(self.places),
+            "lora": fingerprint(self.options.lora) if self.options.lora else None,
+        }
+
+    def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
+        """See ``Generator``."""
+        require_packages()
+        from ex4d.diffusion.clip import make_clip, model_size
+        from ex4d.diffusion.host import Request, model_host
+
+        size = self.options.size or model_size(take.width, take.height)
+        progress.begin("read", take.count)
+        clip = make_clip(take, size, self.seed)
+        progress.end()
+        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.options.lora)
+        dtype = next(take.frames()).color.dtype
+        white = float(np.iinfo(dtype).max)
+        pictures, notes = model_host().run(request, clip, progress)
+        for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
+            confidence = np.where(known, np.uint8(Confidence.MEASURED), np.uint8(Confidence.INVENTED))
+            sink.write(number, (picture * white + 0.5).astype(dtype), confidence)
+        progress.end()
+        return (f"Filled by {self.label}.", *clip.notes, *notes)
+
+
+def model_generators() -> dict[str, Callable[[FillOptions], ModelFill]]:
+    """One for each profile, by name."""
+    return {
+        name: lambda options, profile=profile: ModelFill(profile, options)  # type: ignore[misc]
+        for name, profile in PROFILES.items()
+    }

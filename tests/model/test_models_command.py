@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Getting, checking, listing and converting the model's files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import WanTransformer3DModel
+from peft import PeftModel
+
+from ex4d.cli import main
+from ex4d.diffusion import EX4DPipeline, load_pipeline
+from ex4d.diffusion.weights.hub import SOURCES
+
+Take = tuple[torch.Tensor, torch.Tensor]
+
+
+def run(*arguments: object) -> int:
+    return main(["models", *(str(argument) for argument in arguments)])
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])["result"]
+
+
+@pytest.fixture
+def folder(model_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(model_folder, tmp_path / "copy"))
+
+
+# List and verify
+
+
+def test_list_says_what_a_folder_holds(model_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", model_folder) == 0
+    text = capsys.readouterr().out
+    for kind in ("Wan transformer", "Wan VAE", "Wan text encoder", "Wan image encoder", "EX-4D checkpoint"):
+        assert kind in text
+    assert run("list", model_folder / "EX-4D", "--json") == 0
+    listed = result(capsys)
+    assert [part["kind"] for part in listed["parts"]] == ["EX-4D checkpoint"]
+    assert listed["parts"][0]["tensors"] == 2 * 10 * 2 + 8
+    assert "Wan 2.1 transformer" in listed["missing"]
+
+
+def test_verify_without_a_record_checks_names_and_shapes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", folder) == 0
+    out = capsys.readouterr()
+    assert "The model is whole" in out.out
+    assert "no checksums" in out.err
+    path = folder / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth"
+    tensors = torch.load(path, weights_only=True)
+    tensors.pop("encoder.head.2.bias")
+    torch.save(tensors, path)
+    assert run("verify", folder) == 10
+    assert "VAE lacks the tensor «encoder.conv_out.bias»" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["verify", "/nowhere"], 10, "no model folder"),
+        (["verify", "--to", "/x"], 2, "Only convert takes --to"),
+        (["convert"], 2, "No folder to write"),
+        (["download", "a", "b"], 2, "into one folder"),
+    ],
+)
+def test_wrong_use(arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == code
+    assert words in capsys.readouterr().err
+
+
+# Convert
+
+
+@pytest.fixture(scope="module")
+def converted(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("converted") / "ex4d"
+    assert run("convert", model_folder, "--to", target, "--dtype", "float32") == 0
+    return target
+
+
+def latents(pipeline: EX4DPipeline, take: Take) -> torch.Tensor:
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(0)
+    options = {"prompt": "a house by the sea", "num_inference_steps": 2, "output_type": "latent"}
+    return pipeline(*take, generator=generator, **options).frames  # type: ignore[arg-type]
+
+
+def test_the_converted_folder_is_the_model(pipeline: EX4DPipeline, converted: Path, take_tensors: Take) -> None:
+    reference = latents(pipeline, take_tensors)
+    through_diffusers = EX4DPipeline.from_pretrained(converted)
+    torch.testing.assert_close(latents(through_diffusers, take_tensors), reference, rtol=1e-4, atol=1e-5)
+    through_ours = load_pipeline(converted, dtype=torch.float32)
+    torch.testing.assert_close(latents(through_ours, take_tensors), reference, rtol=1e-4, atol=1e-5)
+
+
+def test_its_parts_are_what_other_programs_load(pipeline: EX4DPipeline, converted: Path) -> None:
+    index = json.loads((converted / "model_index.json").read_text(encoding="utf-8"))
+    assert index["_class_name"] == "EX4DPipeline"
+    assert index["transformer"] == ["diffusers", "WanTransformer3DModel"]
+    base = WanTransformer3DModel.from_pretrained(converted, subfolder="transformer")
+    config = json.loads((converted / "lora" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"]) == (4, 4)
+    merged = PeftModel.from_pretrained(base, str(converted / "lora")).merge_and_unload()
+    for name, parameter in pipeline.transformer.named_parameters():
+        torch.testing.assert_close(merged.get_parameter(name), parameter, rtol=1e-4, atol=1e-5)
+
+
+def test_a_converted_folder_passes_verify_and_list(converted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("verify", converted) == 0
+    assert run("list", converted, "--json") == 0
+    roles = {part["role"] for part in result(capsys)["parts"]}
+    assert roles == {"transformer", "vae", "text", "image", "lora", "geometry"}
+
+
+def test_convert_leaves_nothing_half_done(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "EX-4D" / "ex4d.ckpt").unlink()
+    assert run("convert", folder, "--to", tmp_path / "out" / "model") == 10
+    assert "No EX-4D checkpoint" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+    (tmp_path / "there").mkdir()
+    assert run("convert", folder, "--to", tmp_path / "there") == 10
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_from_pretrained_wants_the_lora(converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(converted, tmp_path / "copy"))
+    shutil.rmtree(copy / "lora")
+    assert run("verify", copy) == 10
+    assert "EX-4D LoRA" in capsys.readouterr().err
+    with pytest.raises(Exception, match="has no lora"):
+        EX4DPipeline.from_pretrained(copy)
+
+
+# Download
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the hub as a download asks for, on this machine."""
+
+    root: Path
+    broken: set[str]
+    asked: list[str]
+
+    def _repository(self) -> tuple[str, list[str]]:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[:2] == ["api", "models"]:
+            return "/".join(parts[2:4]), parts[4:]
+        return "/".join(parts[:2]), parts[2:]
+
+    def _send(self, body: bytes, headers: dict[str, str], code: int = 200) -> None:
+        self.send_response(code)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def do_GET(self) -> None:
+        repository, rest = self._repository()
+        folder = self.root / repository
+        if not folder.is_dir():
+            self._send(b"{}", {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"}, 404)
+            return
+        if self.path.startswith("/api"):
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            siblings = [
+                {
+                    "rfilename": str(path.relative_to(folder)),
+                    "size": path.stat().st_size,
+                    "lfs": {
+                        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                        "size": path.stat().st_size,
+                        "pointerSize": 100,
+                    },
+                }
+                for path in files
+            ]
+            if rest[:1] == ["tree"]:
+                entries = [
+                    {
+                        "type": "file",
+                        "path": sibling["rfilename"],
+                        "size": sibling["size"],
+                        "oid": "0" * 40,
+                        "lfs": {"oid": sibling["lfs"]["sha256"], "size": sibling["size"], "pointerSize": 100},
+                    }
+                    for sibling in siblings
+                ]
+                self._send(json.dumps(entries).encode(), {"Content-Type": "application/json"})
+                return
+            info = {
+                "id": repository,
+                "sha": "c" * 40,
+                "siblings": siblings,
+                "cardData": {"license": "apache-2.0"},
+                "private": False,
+                "downloads": 0,
+                "tags": [],
+            }
+            self._send(json.dumps(info).encode(), {"Content-Type": "application/json"})
+            return
+        assert rest[0] == "resolve"
+        path = folder.joinpath(*rest[2:])
+        if self.command == "GET":
+            self.asked.append(path.name)
+            if path.name in self.broken:
+                self._send(b"", {"X-Error-Code": "EntryNotFound"}, 404)
+                return
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._send(path.read_bytes(), {"ETag": f'"{digest}"', "X-Repo-Commit": "c" * 40})
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
+    root = tmp_path / "hub"
+    for source, name in zip(SOURCES, ("Wan2.1-I2V-14B-480P", "EX-4D"), strict=True):
+        shutil.copytree(model_folder / name, root / source.repository)
+        (root / source.repository / "assets").mkdir()
+        (root / source.repository / "assets" / "picture.png").write_bytes(b"not needed")
+    handler = type("OwnHub", (Hub,), {"root": root, "broken": set(), "asked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    # The settings are read when huggingface_hub is imported, so each command is a process of its own.
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    yield handler
+    server.shutdown()
+    thread.join()
+
+
+def command(code: int, *arguments: object) -> str:
+    """What `ex4d models` says, on both streams."""
+    words = [sys.executable, "-m", "ex4d", "models", *(str(argument) for argument in arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_download_gets_what_is_needed_and_records_it(hub: type[Hub], tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    assert "licence: apache-2.0" in command(0, "download", target)
+    assert not (target / "Wan2.1-I2V-14B-480P" / "assets").exists()
+    record = json.loads((target / "EX-4D" / "ex4d-model.json").read_text(encoding="utf-8"))
+    assert record["licence"] == "apache-2.0"
+    assert record["revision"] == "c" * 40
+    assert set(record["sha256"]) == {"ex4d.ckpt"}
+    assert "no checksums" not in command(0, "verify", target)
+    assert "licence of yihouxiang/EX-4D: apache-2.0" in command(0, "list", target)
+    load_pipeline(target, dtype=torch.float32)
+
+    path = target / "Wan2.1-I2V-14B-480P" / "google" / "umt5-xxl" / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert "tokenizer.json differs from the hub's checksum" in command(10, "verify", target)
+
+
+def test_a_download_goes_on_where_it_stopped(hub: type[Hub], tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    hub.broken = {"Wan2.1_VAE.pth"}
+    assert "could not be downloaded" in command(30, "download", target)
+    first = set(hub.asked) - hub.broken
+    hub.broken = set()
+    hub.asked.clear()
+    command(0, "download", target)
+    assert "Wan2.1_VAE.pth" in hub.asked
+    assert not first & set(hub.asked)
+
+
+def test_a_model_that_the_hub_does_not_have(hub: type[Hub], tmp_path: Path) -> None:
+    shutil.rmtree(hub.root / "yihouxiang")
+    assert "The hub has no model yihouxiang/EX-4D" in command(10, "download", tmp_path / "models")

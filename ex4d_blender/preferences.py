@@ -37,11 +37,26 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         description="Python 3.11 or newer that the environment is made with; empty for Blender's own",
     )
 
+    models_folder: StringProperty(
+        name="Models",
+        subtype="DIR_PATH",
+        description=(
+            "Where the EX-4D model's files are, in any layout; empty for the folder that `ex4d models download` fills. "
+            "Counts when the backend starts"
+        ),
+    )
+    distill_lora: StringProperty(
+        name="Step LoRA",
+        subtype="FILE_PATH",
+        description="LoRA of Wan 2.1 that distils steps, for the profile Draft. Counts when the backend starts",
+    )
+
     def draw(self, _context):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         self._draw_state(layout.box())
+        self._draw_models(layout.box())
         self._draw_install(layout.box())
         self._draw_diagnosis(layout.box())
 
@@ -92,6 +107,11 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             box.template_list(
                 "EX4D_UL_lines", "install", manager, "install_lines", manager, "active_install_line", rows=5
             )
+
+    def _draw_models(self, box):
+        box.label(text="The EX-4D model, for the profiles beyond Preview", icon="FILE_FOLDER")
+        box.prop(self, "models_folder")
+        box.prop(self, "distill_lora")
 
     def _draw_diagnosis(self, box):
         row = box.row()

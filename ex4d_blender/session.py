@@ -85,7 +85,7 @@ class Session:
         runtime = runtime_folder()
         if self.backend is None or self.backend.runtime != runtime:
             self.backend = BackendProcess(runtime, python, _blender_folder())
-        self.backend.python = python
+        self.backend.python, self.backend.variables = python, model_variables()
         return self.backend
 
     def connect(self, *, block: bool) -> None:
@@ -360,6 +360,15 @@ def environment_folder() -> Path | None:
     if preferences is not None and preferences.environment_folder:
         return Path(bpy.path.abspath(preferences.environment_folder))
     return user_folder("backend")
+
+
+def model_variables() -> dict[str, str]:
+    """What the preferences say of the model, as the backend's variables; nothing where they say nothing."""
+    preferences = addon_preferences()
+    if preferences is None:
+        return {}
+    named = {"EX4D_MODELS": preferences.models_folder, "EX4D_DISTILL_LORA": preferences.distill_lora}
+    return {name: bpy.path.abspath(path) for name, path in named.items() if path}
 
 
 def addon_preferences() -> Any:

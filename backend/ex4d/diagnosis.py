@@ -74,9 +74,7 @@ def _machine() -> list[Finding]:
             "machine", "ex4d", True, f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})"
         ),
         Finding("machine", "computer", True, detail),
-        Finding(
-            "machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; nothing in this version needs one"
-        ),
+        Finding("machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; only the EX-4D model needs one"),
     ]
 
 
@@ -104,10 +102,17 @@ def _depth() -> list[Finding]:
 
 
 def _fills() -> list[Finding]:
-    return [
-        Finding("fill", name, True, generator.label, licence=generator.licence)
-        for name, generator in ((name, create_generator(name)) for name in GENERATORS)
-    ]
+    findings = []
+    for name in GENERATORS:
+        generator = create_generator(name)
+        try:
+            how = generator.prepare(None)
+        except Ex4dError as error:
+            findings.append(Finding("fill", name, False, error.message, error.hint, generator.licence))
+        else:
+            detail = f"{generator.label}; {how}" if how else generator.label
+            findings.append(Finding("fill", name, True, detail, licence=generator.licence))
+    return findings
 
 
 def _movie() -> Finding:
@@ -120,7 +125,7 @@ def _movie() -> Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at everything; takes about a second."""
+    """Look at everything; takes about a second, and several where the model's packages are installed."""
     return [*_machine(), *_rasterizers(), *_depth(), *_fills(), _movie()]
 
 

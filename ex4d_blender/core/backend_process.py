@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ex4d.processes import process_alive
@@ -35,11 +35,13 @@ class BackendProcess:
         runtime: the folder of its handshake and logs.
         python: that has ``ex4d`` installed; None where there is none, then a running backend can still be found.
         blender_folder: folder of Blender's executable, None outside Blender.
+        variables: set for the backend besides those of this process.
     """
 
     runtime: Path
     python: Path | None
     blender_folder: Path | None = None
+    variables: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
 
@@ -80,7 +82,7 @@ class BackendProcess:
                     stdout=log,
                     stderr=log,
                     close_fds=True,
-                    env=clean_environment(os.environ, self.blender_folder),
+                    env={**clean_environment(os.environ, self.blender_folder), **self.variables},
                     start_new_session=sys.platform != "win32",
                     creationflags=flags,
                 )

@@ -148,6 +148,8 @@ def test_two_movies_as_the_released_script_takes_them(
         (["--fill", "preview", "--seed", "1"], 2, "takes no seed"),
         (["--fill", "preview", "--prompt", "x"], 2, "takes no prompt"),
         (["--fill", "preview", "--fill-size", "64x64"], 2, "neither size"),
+        (["--fill", "exact", "--distill-lora", "x.safetensors"], 2, "takes no LoRA"),
+        (["--fill", "draft", "--distill-lora", "x.safetensors"], 2, "x.safetensors is no file"),
         (["--fill", "exact", "--seed", "-1"], 2, "out of range"),
         (["--fill", "exact", "--models", "/nowhere"], 10, "no model folder"),
     ],

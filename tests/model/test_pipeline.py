@@ -54,13 +54,6 @@ def test_a_mask_of_one_channel_is_a_mask_of_three(pipeline: EX4DPipeline, take_t
     assert torch.equal(make(pipeline, take_tensors), three)
 
 
-def test_one_pass_of_the_vae_is_three(pipeline: EX4DPipeline, take_tensors: Take) -> None:
-    with torch.no_grad():
-        geometry, condition = pipeline.encode_conditions(*take_tensors)
-        torch.testing.assert_close(geometry, pipeline.encode_geometry(*take_tensors), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(condition, pipeline.encode_condition(take_tensors[0]), rtol=1e-4, atol=1e-5)
-
-
 def test_frames_are_decoded_as_they_come(pipeline: EX4DPipeline) -> None:
     latents = torch.randn((1, 16, 3, 6, 8), generator=torch.Generator().manual_seed(3))
     with torch.no_grad():

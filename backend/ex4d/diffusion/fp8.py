@@ -96,8 +96,7 @@ def use_fp8(transformer: Any, *, keep: Collection[int] | None = None, multiply: 
             continue
         for name, module in list(block.named_modules()):
             owner, _, last = name.rpartition(".")
-            # The projections of the image's few tokens are too small to gain.
-            if isinstance(module, nn.Linear) and "add" not in last:
+            if isinstance(module, nn.Linear):
                 layer = Fp8Linear(module, multiply=multiply)
                 if not module.weight.is_meta:
                     layer.put(module.weight.data)

@@ -42,7 +42,7 @@ from ex4d.diffusion.weights.load import (
     load_lora,
     load_tokenizer,
 )
-from ex4d.diffusion.weights.places import fingerprint, models_fingerprint
+from ex4d.diffusion.weights.places import fingerprint, models_fingerprint, user_folder
 from ex4d.progress import Progress
 from ex4d.protocol.errors import ResourceError
 
@@ -124,19 +124,20 @@ class ModelHost:
 
     # Before ------------------------------------------------------------------------------------------------------
 
-    def check(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> Fit:
-        """How the model would be laid out; reads no weights.
+    def check(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> str:
+        """Where and how the model would run; reads no weights.
 
         Raises:
             BadInputError: parts of the model are missing or damaged.
             ResourceError: there is too little memory, or no GPU.
         """
         models = self._find(places)
-        for role in ("transformer", "vae", "image"):
+        for role in ("transformer", "vae", "text", "image"):
             models.part(role)
         models.part("adapter" if "geometry" not in models.parts else "geometry")
-        size = size or (TRAINED_SIDE, TRAINED_SIDE)
-        return self._choose(models, profile, size, count or TRAINED_FRAMES, pick_device())
+        device = pick_device()
+        fit = self._choose(models, profile, size or (TRAINED_SIDE, TRAINED_SIDE), count or TRAINED_FRAMES, device)
+        return f"{_device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
 
     def _find(self, places: Sequence[Path]) -> ModelFiles:
         key = models_fingerprint(places)
@@ -221,7 +222,7 @@ class ModelHost:
         notes = []
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-            notes.append(f"Layout on {torch.cuda.get_device_name(device)}: {fit.describe()}.")
+            notes.append(f"{_device_name(device)}: {fit.describe()}.")
         color, mask = clip_tensors(clip)
         progress.begin("prompt", None)
         prompts = [request.prompt, *([request.negative_prompt] if profile.guidance != 1 else [])]
@@ -234,7 +235,8 @@ class ModelHost:
         progress.end()
         progress.begin("encode", None)
         self._leave(loaded)
-        geometry, condition = pipeline.encode_conditions(color.to(device), mask.to(device))
+        color, mask = color.to(device), mask.to(device)
+        geometry, condition = pipeline.encode_geometry(color, mask), pipeline.encode_condition(color)
         noise = initial_noise(condition.shape, torch.Generator().manual_seed(request.seed))
         progress.end()
         progress.begin("denoise", profile.steps)
@@ -377,7 +379,9 @@ class ModelHost:
 
 
 def compile_blocks(transformer: Any) -> None:
-    """Compile the blocks' forwards, one graph for all of them. What hooks do before and after stays outside."""
+    """Compile the blocks' forwards, one graph for all of them. What hooks do before and after stays outside. What was
+    compiled is kept in the user's cache folder: the system's own temporary one may be emptied any day."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_folder("cache") / "compiled"))
     for block in transformer.blocks:
         block.forward = torch.compile(
             block.forward, fullgraph=True, dynamic=False, options={"coordinate_descent_tuning": True}
@@ -393,6 +397,10 @@ def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{torch.cuda.get_device_name(device)}, {free_gib(device):.0f} GiB free"
 
 
 def _held_gib(device: torch.device) -> float:

@@ -51,13 +51,14 @@ PROFILES: dict[str, Profile] = {
 
 #: GiB of the released transformer's weights: in bfloat16, and with its linear layers in 8 bits but for the sensitive
 #: blocks. Both scale with the number of parameters.
-_BF16_GIB, _FP8_GIB = 30.6, 17.1
+_BF16_GIB, _FP8_GIB = 30.6, 17.4
 _RELEASED_PARAMETERS = 16.4e9
 #: GiB that a forward takes beside them for 1000 tokens; that the VAE takes for a megapixel of a frame; and that torch
 #: and CUDA take themselves.
-_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 14.0, 0.8
-#: Of the blocks, the share that stays on the GPU when they are streamed: the one that computes, the next, some slack.
-_STREAMED_SHARE = 0.1
+_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 8.0, 0.8
+#: The share of the weights that is on the GPU while blocks are streamed: the one that computes, the next, what is not
+#: in blocks, and some slack.
+_STREAMED_SHARE = 0.16
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,24 @@ from torch.nn import functional
 _PAST = 2
 
 
-def _norm_silu(values: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
-    """diffusers' ``WanRMS_norm`` over the channels, then SiLU, in float32."""
-    wide = values.float()
+def _norm_silu_rows(rows: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
+    """diffusers' ``WanRMS_norm`` of rows (n, C), then SiLU, in float32."""
+    wide = rows.float()
     norm = wide.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return functional.silu((wide / norm).to(values.dtype).float() * values.shape[1] ** 0.5 * gamma.float()).to(
-        values.dtype
-    )
+    normalized = (wide / norm).to(rows.dtype).float()
+    return functional.silu(normalized * rows.shape[1] ** 0.5 * gamma.float()).to(rows.dtype)
 
 
-_compiled_norm_silu = torch.compile(_norm_silu, dynamic=True)
+#: One graph for any number of rows, and one for each of the few widths.
+_compiled_rows = torch.compile(_norm_silu_rows, dynamic=True)
+
+
+def _norm_silu(values: torch.Tensor, gamma: torch.Tensor) -> torch.Tensor:
+    """Norm and activation of (B, C, T, H, W); the result has its channels last in memory."""
+    batch, channels, *rest = values.shape
+    rows = values.permute(0, 2, 3, 4, 1).reshape(-1, channels)
+    work = _compiled_rows if values.is_cuda else _norm_silu_rows
+    return work(rows, gamma.flatten()).view(batch, *rest, channels).permute(0, 4, 1, 2, 3)
 
 
 def _causal_conv(self: Any, values: torch.Tensor, cache_x: torch.Tensor | None = None) -> torch.Tensor:
@@ -44,7 +52,7 @@ def _residual(self: Any, x: torch.Tensor, feat_cache: Any = None, feat_idx: Any 
     """``WanResidualBlock.forward`` for the cached, frame by frame pass."""
     out = x
     for norm, conv in ((self.norm1, self.conv1), (self.norm2, self.conv2)):
-        out = _compiled_norm_silu(out, norm.gamma.data)
+        out = _norm_silu(out, norm.gamma.data)
         past = None
         if feat_cache is not None:
             index = feat_idx[0]

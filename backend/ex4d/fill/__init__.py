@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ex4d.fill.base import Confidence, FillOptions, FillSink, Generator, Geometry, TakeFrame, TakeView
-from ex4d.fill.model import model_generators
+from ex4d.fill.model import ModelFill, model_generators
 from ex4d.fill.preview import PreviewFill
 from ex4d.protocol.errors import UsageError
 
@@ -40,6 +40,8 @@ def create_generator(name: str, options: FillOptions | None = None) -> Generator
         raise UsageError(f"The fill «{name}» takes no seed.", "Leave it out.")
     if options.prompt and not generator.takes_prompt:
         raise UsageError(f"The fill «{name}» takes no prompt.", "Leave it out.")
-    if (options.size or options.lora) and not generator.generative:
-        raise UsageError(f"The fill «{name}» is no model and takes neither size nor LoRA.", "Leave them out.")
+    if (options.size or options.lora or options.models) and not generator.generative:
+        raise UsageError(f"The fill «{name}» is no model and takes neither size nor files of one.", "Leave them out.")
+    if options.lora and not (isinstance(generator, ModelFill) and generator.profile.distilled):
+        raise UsageError(f"The fill «{name}» takes no LoRA that distils steps.", "Leave it out, or use --fill draft.")
     return generator

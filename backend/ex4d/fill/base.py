@@ -161,9 +161,9 @@ class Generator(Protocol):
         """Whether a prompt can be chosen."""
         ...
 
-    def prepare(self, count: int | None) -> None:
+    def prepare(self, count: int | None) -> str:
         """Find what would make ``generate`` fail for a take of so many frames (None = not known yet), before any long
-        work; raises what ``generate`` would."""
+        work; raises what ``generate`` would. Returns how it will run, in a few words, or ""."""
         ...
 
     def inputs(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from ex4d.diffusion.weights.places import fingerprint, model_places, models_fing
 from ex4d.fill.base import Confidence, FillOptions, FillSink, TakeView
 from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
+
+#: File of a LoRA that distils steps, where none is named.
+LORA_VARIABLE = "EX4D_DISTILL_LORA"
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,15 @@ class ModelFill:
         """Where the model's files are looked for."""
         return model_places(self.options.models)
 
-    def prepare(self, count: int | None) -> None:
+    @property
+    def lora(self) -> Path | None:
+        """The LoRA that distils steps: the one named, or that of ``EX4D_DISTILL_LORA``; None for profiles without."""
+        if not self.profile.distilled:
+            return None
+        named = os.environ.get(LORA_VARIABLE)
+        return self.options.lora or (Path(named) if named else None)
+
+    def prepare(self, count: int | None) -> str:
         """See ``Generator``.
 
         Raises:
@@ -77,14 +89,15 @@ class ModelFill:
             check_size(self.options.size)
         if count is not None:
             check_count(count)
-        if self.profile.distilled and self.options.lora is None:
+        if self.profile.distilled and (self.lora is None or not self.lora.is_file()):
             raise UsageError(
-                f"The profile «{self.name}» needs a LoRA that distils steps.",
-                "Name its file with --distill-lora, or choose the profile fast.",
+                f"The profile «{self.name}» needs a LoRA that distils steps"
+                + (f", and {self.lora} is no file." if self.lora else "."),
+                "Name its file with --distill-lora or in the add-on's preferences, or choose the profile fast.",
             )
         from ex4d.diffusion.host import model_host
 
-        model_host().check(self.places, self.profile, self.options.size, count)
+        return model_host().check(self.places, self.profile, self.options.size, count)
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator``."""
@@ -96,7 +109,7 @@ class ModelFill:
             "negative_prompt": NEGATIVE_PROMPT,
             "size": list(self.options.size or ()),
             "model": models_fingerprint(self.places),
-            "lora": fingerprint(self.options.lora) if self.options.lora else None,
+            "lora": fingerprint(self.lora) if self.lora else None,
         }
 
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ class ModelFill:
         progress.begin("read", take.count)
         clip = make_clip(take, size, self.seed)
         progress.end()
-        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.options.lora)
+        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora)
         dtype = next(take.frames()).color.dtype
         white = float(np.iinfo(dtype).max)
         pictures, notes = model_host().run(request, clip, progress)

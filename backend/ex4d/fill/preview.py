@@ -71,8 +71,9 @@ class PreviewFill:
     seed: int | None = None
     prompt: str | None = None
 
-    def prepare(self, count: int | None) -> None:
-        """See ``Generator.prepare``: nothing can."""
+    def prepare(self, count: int | None) -> str:
+        """See ``Generator.prepare``: nothing can fail."""
+        return ""
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator.inputs``."""

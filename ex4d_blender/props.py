@@ -253,6 +253,7 @@ class EX4D_PG_job(bpy.types.PropertyGroup):
     state: StringProperty()
     text: StringProperty(description="Where the job is")
     fraction: FloatProperty(min=0.0, max=1.0, subtype="FACTOR")
+    look: StringProperty(description="A small picture of what is being made")
 
 
 class EX4D_PG_line(bpy.types.PropertyGroup):

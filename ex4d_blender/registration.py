@@ -9,7 +9,7 @@ import bpy
 
 from . import cli, handlers, preferences, props, session
 from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
-from .ui import coverage, lists, panels, status_bar
+from .ui import coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ def unregister() -> None:
     """Take everything away; one part that fails must not keep the others."""
     parts = (
         cli.unregister,
+        looks.unregister,
         coverage.unregister,
         status_bar.unregister,
         session.unregister,

@@ -319,7 +319,7 @@ class Session:
             item.name = item.job = job.id
             item.kind, item.state = job.kind, job.state
             item.title = job.title or KIND_NAMES.get(job.kind, job.kind)
-            item.text, item.fraction = job_state(job), job.fraction
+            item.text, item.fraction, item.look = job_state(job), job.fraction, job.look
         redraw()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -20,6 +20,10 @@ from rich.progress import Progress as RichProgress
 
 from ex4d.progress import Progress
 from ex4d.protocol.errors import CancelledError, Ex4dError, TransientError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: Machines get at most one step event per this many seconds.
 STEP_INTERVAL = 0.1
@@ -108,6 +112,9 @@ class JsonConsole:
         """See ``Progress``."""
         self._event("note", text=text)
 
+    def look(self, picture: NDArray[np.uint8]) -> None:
+        """See ``Progress``: lines hold no pictures."""
+
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """See ``Console``."""
         self._event("done", result=result)
@@ -167,6 +174,9 @@ class TextConsole:
                 self._rich.print(f"note: {text}", markup=False)
             else:
                 _print(f"note: {text}", self._err)
+
+    def look(self, picture: NDArray[np.uint8]) -> None:
+        """See ``Progress``: a terminal shows no pictures."""
 
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """See ``Console``."""

@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    # The service's front process stays small.
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -24,6 +29,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """A sentence that the user should read: an assumption, a fallback, a label."""
 
+    def look(self, picture: NDArray[np.uint8]) -> None:
+        """A quick look (h, w, 3) RGB at what is being made; may be shown, or not."""
+
 
 class Silent:
     """A ``Progress`` that nobody listens to."""
@@ -38,6 +46,9 @@ class Silent:
         """See ``Progress``."""
 
     def note(self, text: str) -> None:
+        """See ``Progress``."""
+
+    def look(self, picture: NDArray[np.uint8]) -> None:
         """See ``Progress``."""
 
 

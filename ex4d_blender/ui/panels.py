@@ -11,6 +11,7 @@ from ..core.texts import wrapped
 from ..ops.reconstruct import expected_memory
 from ..scene import background, sequencer
 from ..scene import shot as shots
+from . import looks
 from .coverage import summary
 
 CATEGORY = "EX-4D"
@@ -137,6 +138,9 @@ def _draw_progress(layout, kind):
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
             row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
+            look = looks.icon(item.look)
+            if look:
+                layout.template_icon(icon_value=look, scale=8.0)
 
 
 def draw_take(layout, context):
@@ -211,6 +215,7 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
     if take is not None and len(take.versions):
         column = layout.column(align=True)

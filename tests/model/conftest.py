@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+# The service's client is the add-on's own, which is not installed.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny

@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 DEVICE_VARIABLE = "EX4D_DEVICE"
 #: Parameters up to which the transformer runs on a CPU in this life.
 _CPU_PARAMETERS = 1e9
+#: Steps between two looks at what is being made.
+LOOK_STEPS = 4
 #: GiB that the text encoder takes on the GPU; with less it runs on the CPU.
 _TEXT_GIB = 13.0
 
@@ -250,7 +252,7 @@ class ModelHost:
                 image,
                 profile.steps,
                 profile.guidance,
-                lambda *_: progress.advance(),
+                lambda pipeline, index, _moment, tensors: _step_done(pipeline, index, tensors["x0"], progress),
             )
         if not bool(torch.isfinite(latents).all()):
             raise ResourceError(
@@ -376,6 +378,14 @@ class ModelHost:
             self._loaded.streamed.close()
         self._loaded = None
         _collect(device)
+
+
+def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:
+    """Report a step; now and then with a look at the middle of the clip as it would be if this were the last."""
+    progress.advance()
+    if index % LOOK_STEPS == LOOK_STEPS - 1:
+        picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
+        progress.look(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
 
 
 def compile_blocks(transformer: Any) -> None:

@@ -184,6 +184,7 @@ class JobSnapshot:
         step, of: of the stage; ``of`` is 0 where unknown.
         eta: seconds until the stage ends, None where unknown.
         notes: sentences that the user should read.
+        look: file of a small picture of what is being made, "" = none.
         result: of a done job, JSON object.
         error: of a failed or cancelled job (``errors.error_record``).
         created, started, finished: seconds since 1970, None where not yet.
@@ -200,6 +201,7 @@ class JobSnapshot:
     of: int = 0
     eta: float | None = None
     notes: tuple[str, ...] = ()
+    look: str = ""
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     created: float = 0.0

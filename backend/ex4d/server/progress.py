@@ -5,13 +5,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ex4d.protocol.errors import CancelledError
+from ex4d.files import atomic_write, make_folder
+from ex4d.protocol.errors import CancelledError, Ex4dError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: Seconds between two reports of one stage.
 REPORT_SECONDS = 0.1
+
+#: Longer side of a look at what is being made, pixels.
+LOOK_SIDE = 320
 
 #: The stages of each kind of job, in order.
 STAGES: dict[str, tuple[str, ...]] = {
@@ -31,12 +41,17 @@ class JobProgress:
         kind: of the job.
         send: takes what changed, fields of ``JobSnapshot``.
         cancelled: asked at every step; when it says so the work ends with ``CancelledError``.
+        looks: path of the looks at what is being made, without suffix; each has a number of its own, and only the last
+            one stays. None = none are kept.
     """
 
     kind: str
     send: Callable[[dict[str, Any]], None]
     cancelled: Callable[[], bool]
+    looks: Path | None = None
     notes: list[str] = field(default_factory=list)
+    _look: Path | None = None
+    _look_count: int = 0
     _stage: str = ""
     _index: int = 0
     _step: int = 0
@@ -74,6 +89,31 @@ class JobProgress:
         if text not in self.notes:
             self.notes.append(text)
             self.send({"notes": list(self.notes)})
+
+    def look(self, picture: NDArray[np.uint8]) -> None:
+        """See ``Progress``."""
+        if self.looks is None:
+            return
+        import cv2
+
+        height, width = picture.shape[:2]
+        scale = min(1.0, LOOK_SIDE / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        _, data = cv2.imencode(".jpg", cv2.resize(picture, size, interpolation=cv2.INTER_AREA)[..., ::-1])
+        self._look_count += 1
+        path = self.looks.with_name(f"{self.looks.name}-{self._look_count}.jpg")
+        # A look is a courtesy: a full disk is the work's own business.
+        with suppress(Ex4dError):
+            make_folder(path.parent)
+            atomic_write(path, data.tobytes())
+            self.send({"look": str(path)})
+            self.forget_look()
+            self._look = path
+
+    def forget_look(self) -> None:
+        """Delete the last look."""
+        if self._look is not None:
+            self._look.unlink(missing_ok=True)
 
     def _report(self) -> None:
         now = time.monotonic()

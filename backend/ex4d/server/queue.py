@@ -165,7 +165,7 @@ class JobQueue:
         """A running job has got on; ``values`` are fields of its snapshot."""
         found = self._jobs.get(job)
         if found is not None and not found.snapshot.is_final:
-            allowed = ("stage", "stage_index", "stage_count", "step", "of", "eta", "notes")
+            allowed = ("stage", "stage_index", "stage_count", "step", "of", "eta", "notes", "look")
             self._set(found, **{name: values[name] for name in allowed if name in values})
 
     def done(self, job: str, result: dict[str, Any]) -> None:
@@ -255,4 +255,4 @@ def _ended(
     result: dict[str, Any] | None = None,
 ) -> JobSnapshot:
     record = error_record(error) if isinstance(error, Ex4dError) else error
-    return replace(snapshot, state=state, eta=None, result=result, error=record, finished=time.time())
+    return replace(snapshot, state=state, eta=None, result=result, error=record, look="", finished=time.time())

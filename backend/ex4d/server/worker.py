@@ -11,8 +11,10 @@ import json
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import zmq
@@ -49,6 +51,9 @@ class Worker:
         self._socket.connect(address["endpoint"])
         self._cancelled: set[str] = set()
         self._quit = False
+        # Looks that a killed worker of this lane has left are of no more use.
+        self._looks = Path(address["log"]).parent / f"looks-{address['lane']}"
+        shutil.rmtree(self._looks, ignore_errors=True)
 
     def send(self, kind: str, job: str = "", header: dict[str, Any] | None = None) -> None:
         """Tell the front."""
@@ -88,10 +93,13 @@ class Worker:
         job, kind = message.job, str(message.header.get("kind"))
         log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("params")))
         error: Ex4dError
+        progress = JobProgress(
+            kind,
+            lambda values: self.send("progress", job, values),
+            lambda: self._is_cancelled(job),
+            self._looks / job,
+        )
         try:
-            progress = JobProgress(
-                kind, lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job)
-            )
             params = parse_params(kind, message.header.get("params", {}))
             result = workshop.run(params, message.blobs, progress)
         except CancelledError as stop:
@@ -114,6 +122,7 @@ class Worker:
             return
         finally:
             self._cancelled.discard(job)
+            progress.forget_look()
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
 

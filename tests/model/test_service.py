@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The model behind the service: real processes, real sockets, a toy model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+
+from ex4d.protocol.jobs import JobSnapshot
+from service import Server, finish, make_sequence, reconstruct_params, until, wait_for_stage
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the helpers read /proc")
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) -> Iterator[Server]:
+    monkeypatch.setenv("EX4D_MODELS", str(model_folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    made = Server(tmp_path / "run")
+    yield made
+    made.close()
+
+
+def test_a_take_by_the_model_with_looks_at_it(server: Server, tmp_path: Path) -> None:
+    server.start()
+    client = server.client()
+    profiles = {profile["name"]: profile for profile in client.welcome["capabilities"]["profiles"]}
+    assert profiles["fast"]["takes_seed"]
+    assert profiles["fast"]["takes_prompt"]
+    assert not profiles["preview"]["takes_prompt"]
+    shot, plate = tmp_path / "shot", make_sequence(tmp_path / "plate", 1, 64, 48)
+    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
+    params = {"shot": str(shot), "camera": "orbit:20", "profile": "fast", "seed": 5, "prompt": "a house"}
+    looks: dict[str, tuple[int, ...]] = {}
+    stages = set()
+
+    def seen(snapshot: JobSnapshot) -> None:
+        stages.add(snapshot.stage)
+        # Only the last one stays, so a look may be gone when it is looked at.
+        picture = cv2.imread(snapshot.look) if snapshot.look else None
+        if picture is not None:
+            looks[snapshot.look] = picture.shape
+
+    done = finish(client, client.submit("generate", params), seen)
+    assert done.state == "done", done.error
+    assert {"raster", "denoise"} <= stages
+    assert looks
+    assert {max(shape) for shape in looks.values()} == {320}
+    assert done.look == ""
+    assert not list((server.runtime / "looks-work").iterdir())
+    assert done.result is not None
+    assert done.result["profile"] == "fast"
+
+    # The next one with another seed is quick: the model is warm, its prompt is known.
+    other = finish(client, client.submit("generate", {**params, "seed": 6}))
+    assert other.state == "done"
+    assert other.result is not None
+    assert other.result["take"] != done.result["take"]
+
+    # Cancelled between two steps; the worker lives and goes on.
+    worker = server.worker()
+    job = client.submit("generate", {**params, "seed": 7})
+    wait_for_stage(client, job, "denoise")
+    client.cancel(job)
+    assert finish(client, job).state == "cancelled"
+    assert server.worker() == worker
+    until(lambda: not list((server.runtime / "looks-work").iterdir()))
+
+
+def test_a_model_that_is_not_there_is_said_before_any_work(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EX4D_MODELS", str(tmp_path / "nowhere"))
+    server.start()
+    client = server.client()
+    shot, plate = tmp_path / "shot", make_sequence(tmp_path / "plate", 2, 64, 48)
+    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
+    params = {"shot": str(shot), "camera": "orbit:20", "profile": "exact"}
+    failed = finish(client, client.submit("generate", params))
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert failed.error["exit_code"] == 10
+    assert "no model folder" in failed.error["message"]
+    assert not list((shot / "cache").glob("raster-*"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.errors import BadInputError
 
 from .environment import environment_python
 
@@ -100,28 +99,3 @@ def environment_state(folder: Path) -> EnvironmentState:
         problem = str(record.get("problem") or "The installation was not finished.")
         return EnvironmentState(True, version, extra, False, problem)
     return EnvironmentState(True, version, extra, True)
-
-
-def remove_environment(folder: Path) -> None:
-    """Remove an environment of ours; blocks until it is gone.
-
-    Raises:
-        BadInputError: the folder is none.
-        TransientError: something in it is in use; the rest is removed, and trying again goes on.
-    """
-    if not (folder / MARKER).is_file():
-        raise BadInputError(f"{folder} is not an environment of ours.", "Remove it by hand.")
-    try:
-        # The marker goes last: what is left of the folder stays ours.
-        for path in sorted(folder.iterdir(), key=lambda path: path.name == MARKER):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        if not folder.is_symlink():
-            folder.rmdir()
-    except OSError as error:
-        raise TransientError(
-            f"{error.filename or folder} cannot be removed: {error.strerror or error}.",
-            "Stop the backend and close what uses the folder, then try again.",
-        ) from error

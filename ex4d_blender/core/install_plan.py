@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -186,15 +185,3 @@ def bundled_wheel(extension: Path) -> Path | None:
     if wheels:
         return max(wheels, key=lambda path: [int(part) for part in re.findall(r"\d+", path.name.split("-")[1])])
     return extension.parent if _is_project(extension.parent) else None
-
-
-def candidate_pythons(blender_python: Path) -> list[Path]:
-    """Pythons that may make an environment: Blender's own, then those on PATH. ``InstallPlan.check`` tries them."""
-    names = ["python3.13", "python3.12", "python3.11", "python3", *(["python"] if sys.platform == "win32" else [])]
-    found = [blender_python, *(Path(path) for path in map(shutil.which, names) if path)]
-    # Several names may lead to one Python.
-    pythons: dict[Path, Path] = {}
-    for path in found:
-        if path.is_file():
-            pythons.setdefault(path.resolve(), path)
-    return list(pythons.values())

@@ -7,11 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from ex4d_blender.core import environment_state as module
-from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state, remove_environment
+from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state
 from installations import install, plan_in, set_done
 
-from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.errors import BadInputError
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -23,23 +22,7 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
         plan.check()
     with pytest.raises(BadInputError, match="not empty"):
         install(plan)
-    with pytest.raises(BadInputError):
-        remove_environment(plan.folder)
     assert sorted(path.name for path in plan.folder.iterdir()) == ["lib", "thesis.txt"]
-
-
-def test_environments_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "env"
-    (folder / "lib").mkdir(parents=True)
-    (folder / MARKER).write_text("{}", encoding="utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(module.shutil, "rmtree", lambda path: (_ for _ in ()).throw(OSError(16, "Busy", str(path))))
-        with pytest.raises(TransientError, match="lib cannot be removed: Busy"):
-            remove_environment(folder)
-    # What is left is still ours.
-    assert (folder / MARKER).is_file()
-    remove_environment(folder)
-    assert not folder.exists()
 
 
 def test_states_of_folders(tmp_path: Path) -> None:

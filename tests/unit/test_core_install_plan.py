@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ex4d_blender.core import install_plan as module
-from ex4d_blender.core.install_plan import bundled_wheel, candidate_pythons
+from ex4d_blender.core.install_plan import bundled_wheel
 from installations import make_script, make_wheel, plan_in, posix
 
 from ex4d.protocol.errors import BadInputError, Ex4dError, ResourceError
@@ -96,16 +96,3 @@ def test_where_the_wheel_is(tmp_path: Path) -> None:
     make_wheel(extension / "wheels", "ex4d", "0.9.0")
     wheel = make_wheel(extension / "wheels", "ex4d", "0.10.0")
     assert bundled_wheel(extension) == wheel
-
-
-@posix
-def test_pythons_to_choose_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blender = make_script(tmp_path / "blender-python", "")
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    newer, older = make_script(folder / "python3.12", ""), make_script(folder / "python3.11", "")
-    (folder / "python3").symlink_to(newer)
-    monkeypatch.setenv("PATH", str(folder))
-    assert candidate_pythons(blender) == [blender, newer, older]
-    assert candidate_pythons(newer) == [newer, older]
-    assert candidate_pythons(tmp_path) == [newer, older]

@@ -504,3 +504,48 @@ def test_error_texts_keep_the_user_private(addon: Any) -> None:
     assert "~/clip.mp4 is damaged." in text
     assert "Export it again." in text
     assert bpy.app.version_string in text
+
+
+# The model
+
+
+def test_the_preferences_name_the_model_to_the_backend(addon: Any, tmp_path: Path) -> None:
+    preferences = addon.addon_preferences()
+    assert addon.model_variables() == {}
+    preferences.models_folder = str(tmp_path)
+    preferences.distill_lora = str(tmp_path / "lora.safetensors")
+    named = {"EX4D_MODELS": str(tmp_path), "EX4D_DISTILL_LORA": str(tmp_path / "lora.safetensors")}
+    assert addon.model_variables() == named
+    assert addon.current().backend_process().variables == named
+
+
+def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> None:
+    from ex4d_blender.ui import looks
+
+    assert looks.icon("") == 0
+    assert looks.icon(str(tmp_path / "gone.jpg")) == 0
+    picture = bpy.data.images.new("look", 8, 8)
+    for name in ("1.png", "2.png"):
+        picture.filepath_raw, picture.file_format = str(tmp_path / name), "PNG"
+        picture.save()
+        # Without a window Blender numbers no icons, so only what is kept can be looked at.
+        shown = looks.icon(str(tmp_path / name))
+        assert looks.icon(str(tmp_path / name)) == shown
+    bpy.data.images.remove(picture)
+    assert list(looks._icons) == [str(tmp_path / "2.png")]
+
+
+def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> None:
+    from ex4d_blender import profiles
+
+    session = addon.current()
+    session.connect(block=True)
+    end = time.monotonic() + 60
+    while not (session.client.welcome or {}).get("ready") and time.monotonic() < end:
+        session.client.poll(50)
+    offered = {profile.name: profile for profile in profiles.known_profiles()}
+    assert list(offered) == ["preview", "exact", "fast", "draft"]
+    assert offered["fast"].takes_seed
+    assert offered["fast"].takes_prompt
+    assert "Apache-2.0" in offered["fast"].licence
+    assert not offered["preview"].takes_prompt

@@ -389,6 +389,13 @@ def test_draft_stacks_a_lora(model_folder: Path, tmp_path: Path) -> None:
         pictures(host, request(model_folder, "draft", lora=path))
 
 
+def test_a_prompt_that_is_too_long_is_noted(model_folder: Path) -> None:
+    long = replace(request(model_folder), prompt="house " * 600)
+    made, notes = ModelHost().run(long, clip_of(), Silent())
+    assert len(list(made)) == 5
+    assert "The prompt has 601 tokens; the model reads 512, the rest was cut off." in notes
+
+
 def test_overflow_is_an_error_and_no_black_video(model_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(model_folder, tmp_path / "copy"))
     path = folder / "EX-4D" / "ex4d.ckpt"

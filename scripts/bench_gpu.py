@@ -151,7 +151,7 @@ def make_clip() -> Clip:
     for frame in range(FRAMES):
         visible[frame, :, SIZE - 5 * frame :] = False
     color[~visible] = 0
-    return Clip(color, visible, visible, tuple(range(FRAMES)), 0, ())
+    return Clip(color, visible, visible, tuple(range(FRAMES)), 0, 255, ())
 
 
 class Stages(Silent):

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 
 from ex4d.camera import read_trajectory, write_json
 from ex4d.cli import main
+from ex4d.diffusion import EX4DPipeline
 from ex4d.diffusion import host as host_module
 from ex4d.diffusion.clip import Clip, check_size, make_clip, model_size, token_count
 from ex4d.diffusion.host import ModelHost, Request, clip_tensors
@@ -348,6 +349,28 @@ def test_memory_that_runs_out_is_met_with_the_next_layout_once(
     with pytest.raises(ResourceError, match=r"23.0 of 24.0 GiB were in use"):
         ModelHost().run(request(model_folder), clip_of(), Listener())
     assert len(tried) == 2
+
+
+def test_memory_that_runs_out_while_decoding_lets_the_transformer_go(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = pictures(ModelHost(), request(model_folder))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 23 << 30)
+    decode, calls = EX4DPipeline.decode_frames, []
+
+    def failing(self: EX4DPipeline, latents: torch.Tensor) -> Any:
+        calls.append(self.transformer is not None)
+        for index, frames in enumerate(decode(self, latents)):
+            if index == 1 and len(calls) == 1:
+                raise torch.OutOfMemoryError
+            yield frames
+
+    monkeypatch.setattr(EX4DPipeline, "decode_frames", failing)
+    host = ModelHost()
+    assert np.array_equal(pictures(host, request(model_folder)), reference)
+    assert calls == [True, False]
+    # The next job loads it again.
+    assert np.array_equal(pictures(host, request(model_folder)), reference)
 
 
 def test_cancel_takes_effect_within_a_step(model_folder: Path) -> None:

@@ -79,6 +79,9 @@ def test_prefixes_of_other_programs_are_taken_off(tmp_path: Path, prefix: str, k
 
 def test_unrelated_files_are_ignored(folder: Path) -> None:
     save_file({"some.weight": torch.zeros(2)}, folder / "other.safetensors")
+    for name in ("style.safetensors", "steps.safetensors"):
+        # LoRAs for something else, or for --distill-lora.
+        save_file({"blocks.0.self_attn.q.lora_down.weight": torch.zeros(2, 3)}, folder / name)
     assert len(find_models([folder]).parts) == 5
 
 

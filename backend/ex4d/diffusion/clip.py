@@ -38,6 +38,7 @@ class Clip:
         known: (T, h, w) bool, before the erosion.
         numbers: of the take's frames; T is larger by what was added before and after.
         lead: frames that were added before them, dropped from the result.
+        white: the take's largest code value.
         notes: what was done to the take, for the report.
     """
 
@@ -46,6 +47,7 @@ class Clip:
     known: NDArray[np.bool_]
     numbers: tuple[int, ...]
     lead: int
+    white: int
     notes: tuple[str, ...]
 
 
@@ -144,8 +146,9 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int) -> Clip:
     at_source = starts_at_source(take)
     if take.count is not None:
         check_count(take.count, int(at_source is False))
-    colors, visibles, knowns, numbers = [], [], [], []
+    colors, visibles, knowns, numbers, white = [], [], [], [], 255
     for frame in take.frames():
+        white = np.iinfo(frame.color.dtype).max
         color, known = _resized(frame, size)
         visible = erode_mask(known.astype(np.uint8) * 255, side) > 0
         colors.append(np.where(visible[..., None], color, np.float32(0)))
@@ -174,4 +177,4 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int) -> Clip:
         )
     for items in (colors, visibles, knowns):
         items.extend([items[-1]] * missing)
-    return Clip(np.stack(colors), np.stack(visibles), np.stack(knowns), tuple(numbers), lead, tuple(notes))
+    return Clip(np.stack(colors), np.stack(visibles), np.stack(knowns), tuple(numbers), lead, white, tuple(notes))

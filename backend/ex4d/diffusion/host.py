@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -89,16 +91,14 @@ def pick_device() -> torch.device:
 def free_gib(device: torch.device) -> float:
     """Memory that this process could use on a device, what it holds already included."""
     if device.type != "cuda":
-        return _free_ram_gib() or 1e9
+        return _free_ram_gib()
     free, _ = torch.cuda.mem_get_info(device)
     return (free + torch.cuda.memory_reserved(device)) / 2**30
 
 
-def _free_ram_gib() -> float | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return None
+def _free_ram_gib() -> float:
+    # What the system would give, its cache of files included, which reading the model fills.
+    return float(psutil.virtual_memory().available) / 2**30
 
 
 def transformer_parameters(models: ModelFiles) -> float:
@@ -161,7 +161,8 @@ class ModelHost:
                     "Install its driver and a torch with CUDA, or use --fill preview; `ex4d doctor` tells more.",
                 )
             return Fit("resident", profile.fp8, 0.0)
-        return choose_fit(candidates, free_gib(device), _free_ram_gib())
+        parked = self._loaded.fit.ram_gib if self._loaded is not None else 0.0
+        return choose_fit(candidates, free_gib(device), _free_ram_gib() + parked)
 
     # A job -------------------------------------------------------------------------------------------------------
 
@@ -190,6 +191,8 @@ class ModelHost:
             if smaller is None:
                 raise self._out_of_memory(used, device) from error
             progress.note(f"{used:.1f} GiB of GPU memory were not enough; going on with less: {smaller.describe()}.")
+        # Only now is the failed run's own memory free: the error held on to it.
+        _collect(device)
         try:
             return self._run(request, clip, progress, models, device, smaller)
         except torch.OutOfMemoryError as error:
@@ -264,19 +267,28 @@ class ModelHost:
         log.info("denoised after %.1f s", time.monotonic() - started)
         return self._pictures(pipeline, latents, clip, progress), (*prompt_notes, *notes)
 
-    @staticmethod
     def _pictures(
-        pipeline: EX4DPipeline, latents: torch.Tensor, clip: Clip, progress: Progress
+        self, pipeline: EX4DPipeline, latents: torch.Tensor, clip: Clip, progress: Progress
     ) -> Iterator[NDArray[np.float32]]:
-        index, last = -clip.lead, len(clip.numbers)
-        with torch.no_grad():
-            for frames in pipeline.decode_frames(latents):
-                pictures = (frames[0].permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
-                for picture in pictures:
-                    if 0 <= index < last:
-                        yield np.asarray(picture, dtype=np.float32)
-                        progress.advance()
-                    index += 1
+        """The clip's pictures, each decoded when it is asked for. Where memory runs out the transformer goes, and the
+        decoding begins anew after the pictures that were there already."""
+        made, device = 0, latents.device
+        for attempt in ("beside the transformer", "alone"):
+            try:
+                for picture in islice(_decoded(pipeline, latents), clip.lead + made, clip.lead + len(clip.numbers)):
+                    yield picture
+                    made += 1
+                    progress.advance()
+            except torch.OutOfMemoryError as error:
+                used = torch.cuda.max_memory_allocated(device) / 2**30
+                self.unload()
+                pipeline.transformer = None
+                _collect(device)
+                if attempt == "alone":
+                    raise self._out_of_memory(used, device) from error
+                progress.note(f"{used:.1f} GiB of GPU memory were not enough to decode; the transformer made room.")
+            else:
+                return
 
     # Conditions --------------------------------------------------------------------------------------------------
 
@@ -378,6 +390,13 @@ class ModelHost:
             self._loaded.streamed.close()
         self._loaded = None
         _collect(device)
+
+
+@torch.no_grad()
+def _decoded(pipeline: EX4DPipeline, latents: torch.Tensor) -> Iterator[NDArray[np.float32]]:
+    """Pictures (h, w, 3) in [0, 1], one by one."""
+    for frames in pipeline.decode_frames(latents):
+        yield from (frames[0].permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
 
 
 def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:

@@ -123,12 +123,11 @@ class ModelFill:
         clip = make_clip(take, size, self.seed)
         progress.end()
         request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora)
-        dtype = next(take.frames()).color.dtype
-        white = float(np.iinfo(dtype).max)
+        dtype = np.uint8 if clip.white == 255 else np.uint16
         pictures, notes = model_host().run(request, clip, progress)
         for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
             confidence = np.where(known, np.uint8(Confidence.MEASURED), np.uint8(Confidence.INVENTED))
-            sink.write(number, (picture * white + 0.5).astype(dtype), confidence)
+            sink.write(number, (picture * clip.white + 0.5).astype(dtype), confidence)
         progress.end()
         return (f"Filled by {self.label}.", *clip.notes, *notes)
 

@@ -36,7 +36,7 @@ _SIGNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
         (Kind.WAN_VAE, r"^(en|de)coder\.(middle|downsamples|upsamples)\.\d"),
         (Kind.VAE, r"^(en|de)coder\.(mid_block|down_blocks|up_blocks)\."),
         (Kind.WAN_TEXT, r"^blocks\.\d+\.(attn\.[qkvo]|ffn\.gate)\."),
-        (Kind.TEXT, r"^encoder\.block\.\d+\.layer\."),
+        (Kind.TEXT, r"^encoder\.block\.\d+\.layer\.|^shared\.weight$"),
         (Kind.WAN_IMAGE, r"^visual\."),
         (Kind.IMAGE, r"^(vision_model\.)?(embeddings\.class_embedding|encoder\.layers\.\d+\.self_attn)"),
     )

@@ -43,6 +43,7 @@ from ex4d.protocol.errors import BadInputError
 
 #: What EX-4D's checkpoint is made of in our converted folder.
 LORA_FOLDER = "lora"
+LORA_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,9 @@ def find_models(places: Sequence[Path]) -> ModelFiles:
     for path in weights:
         file = TensorFile.open(path)
         kind = kind_of(file.shapes)
+        # Other LoRAs may lie about; EX-4D's in peft's format has its configuration beside it.
+        if kind is Kind.LORA and not (path.parent / LORA_CONFIG).is_file():
+            continue
         if kind is not None:
             found.setdefault(_ROLES[kind], {}).setdefault((path.parent, kind), []).append(file)
     parts = {}
@@ -455,7 +459,7 @@ def _alpha(config: Mapping[str, Any]) -> float | None:
 
 def _peft_alpha(folder: Path) -> float | None:
     with suppress(OSError, ValueError):
-        alpha = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8")).get("lora_alpha")
+        alpha = json.loads((folder / LORA_CONFIG).read_text(encoding="utf-8")).get("lora_alpha")
         return float(alpha) if isinstance(alpha, int | float) else None
     return None
 

@@ -285,6 +285,14 @@ def test_a_download_goes_on_where_it_stopped(hub: type[Hub], tmp_path: Path) -> 
     assert not first & set(hub.asked)
 
 
+def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    said = command(30, "download", tmp_path / "models")
+    assert "Wan-AI/Wan2.1-I2V-14B-480P could not be downloaded" in said
+    assert "goes on where it stopped" in said
+
+
 def test_a_model_that_the_hub_does_not_have(hub: type[Hub], tmp_path: Path) -> None:
     shutil.rmtree(hub.root / "yihouxiang")
     assert "The hub has no model yihouxiang/EX-4D" in command(10, "download", tmp_path / "models")

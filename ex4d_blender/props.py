@@ -167,6 +167,15 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         max=100.0,
         description="Faces whose corners' distances have a larger ratio are holes",
     )
+    thickness: FloatProperty(
+        name="Thickness",
+        default=1.0,
+        min=0.0,
+        soft_max=4.0,
+        max=1000.0,
+        description="How deep things are thought to be, as a share of their width in the picture. What is farther"
+        " behind them, and was seen beside them, stays; larger values make larger holes",
+    )
     viewport_side: IntProperty(
         name="Viewport Mesh",
         default=512,

@@ -48,16 +48,18 @@ def mesh_settings(
     min_angle: float | None = None,
     max_depth_ratio: float | None = None,
     max_grid_side: int | None = None,
+    thickness: float | None = None,
     compat: str = "none",
 ) -> MeshSettings:
     """Settings of the mesh, None = the default; raises UsageError for impossible thresholds."""
     defaults = MeshSettings()
     angle = defaults.min_angle_deg if min_angle is None else min_angle
     ratio = defaults.max_depth_ratio if max_depth_ratio is None else max_depth_ratio
+    thick = defaults.thickness if thickness is None else thickness
     side = defaults.max_grid_side if max_grid_side is None else max_grid_side
-    if not 0 <= angle < 60 or not 1 < ratio < math.inf or side < 2:
+    if not 0 <= angle < 60 or not 1 < ratio < math.inf or side < 2 or not thick >= 0:
         raise UsageError(
             "A threshold of the mesh is out of range.",
-            "--min-angle takes 0 to 60, --max-depth-ratio more than 1, --mesh-grid at least 2.",
+            "--min-angle takes 0 to 60, --max-depth-ratio more than 1, --thickness 0 or more, --mesh-grid at least 2.",
         )
-    return MeshSettings(angle, ratio, side, compat)
+    return MeshSettings(angle, ratio, thick, side, compat)

@@ -88,6 +88,7 @@ class Reconstruction:
             "mesh": {
                 "min_angle_deg": self.mesh.settings.min_angle_deg,
                 "max_depth_ratio": self.mesh.settings.max_depth_ratio,
+                "thickness": str(self.mesh.settings.thickness),
                 "max_grid_side": self.mesh.settings.max_grid_side,
                 "compat": self.mesh.settings.compat,
                 "far": self.mesh.far,

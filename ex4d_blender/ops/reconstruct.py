@@ -66,7 +66,11 @@ def reconstruct_params(scene: bpy.types.Scene) -> dict:
             "first_frame": state.plate_first_frame,
         },
         "depth": depth,
-        "mesh": {"min_angle": state.min_angle, "max_depth_ratio": state.max_depth_ratio},
+        "mesh": {
+            "min_angle": state.min_angle,
+            "max_depth_ratio": state.max_depth_ratio,
+            "thickness": state.thickness,
+        },
         "viewport_side": state.viewport_side,
     }
 

@@ -109,6 +109,7 @@ def draw_reconstruct(layout, context):
         form = _form(body.column())
         form.prop(state, "min_angle")
         form.prop(state, "max_depth_ratio")
+        form.prop(state, "thickness")
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.reconstruct", icon="MOD_REMESH")

@@ -165,7 +165,7 @@ def test_nothing_stands_behind_the_far_plane_and_nothing_in_front_is_hidden_by_i
 
 
 def test_far_plane_is_bounded_by_the_median():
-    assert far_plane(1e10, 5.0) == pytest.approx(1.25 * 5000)
+    assert far_plane(np.inf, 5.0) == pytest.approx(1.25 * 50_000)
     assert far_plane(40.0, 5.0) == pytest.approx(50)
 
 

@@ -120,7 +120,7 @@ def iou(a, b):
 @pytest.mark.parametrize("angle", [10, 30, 60, -30])
 def test_sphere_before_a_plane(rasterizer, angle):
     """Valid pixels show the true surface: what the ray meets first, where the source camera sees it too."""
-    mesh, depth = mesh_of(SPHERE, SOURCE)
+    mesh, depth = mesh_of(SPHERE, SOURCE, settings=MeshSettings(thickness=np.inf))
     camera = moved(f"orbit:{angle}")
     frame = render(rasterizer, mesh, camera)
     z, shape = cast(SPHERE, camera)
@@ -170,7 +170,8 @@ def test_rasterizers_agree(both, shapes, text):
     assert iou(seen_a, seen_b) >= 0.995
     inside = seen_a & seen_b
     assert np.abs(a.color[inside].astype(int) - b.color[inside]).max() <= 1
-    np.testing.assert_allclose(a.z[inside], b.z[inside], rtol=1e-3)
+    # At an outline a sample may fall to either side.
+    assert (np.abs(a.z[inside] / b.z[inside] - 1) > 1e-3).mean() < 1e-4
     assert (np.isnan(a.z) != np.isnan(b.z)).mean() < 0.001
 
 

@@ -69,6 +69,13 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         help="largest ratio of depths inside a valid face (default %(default)s)",
     )
     mesh.add_argument(
+        "--thickness",
+        type=float,
+        default=defaults.thickness,
+        help="how deep things are thought to be, as a share of their width; what is farther behind them and was seen "
+        "beside them stays seen (default %(default)s; inf: it never does, as in EX-4D)",
+    )
+    mesh.add_argument(
         "--mesh-grid",
         type=int,
         default=defaults.max_grid_side,
@@ -101,7 +108,7 @@ def depth_source(args: argparse.Namespace) -> DepthSource:
 
 def mesh_settings(args: argparse.Namespace) -> MeshSettings:
     """The mesh that was asked for; raises UsageError for impossible thresholds."""
-    return requests.mesh_settings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.compat)
+    return requests.mesh_settings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
 
 
 def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -33,9 +33,11 @@ class _Sink:
     folder: Path
     pool: BoundedPool
     deepest: float = 0.0
+    sky: bool = False
     medians: list[float] = field(default_factory=list)
 
     def write(self, number: int, depth: NDArray[np.float32]) -> None:
+        self.sky |= bool(np.isposinf(depth).any())
         finite = depth[np.isfinite(depth) & (depth > 0)]
         if finite.size:
             self.deepest = max(self.deepest, float(finite.max()))
@@ -59,7 +61,7 @@ class DepthStage(Stage):
     """
 
     name = "depth"
-    version = 1
+    version = 2
 
     plate_key: str
     frames: FrameStore
@@ -89,6 +91,7 @@ class DepthStage(Stage):
             "poses_known": result.poses_known,
             "intrinsics_known": result.intrinsics_known,
             "deepest": sink.deepest,
+            "sky": sink.sky,
             "median": float(np.median(sink.medians)),
             "subject": subject_distance(np.load(frame_file(folder, number, ".npy")) for number in numbers),
             "notes": list(result.notes),

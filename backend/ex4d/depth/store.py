@@ -27,7 +27,8 @@ class DepthStore:
         name, label, licence: of the depth source.
         tolerance: see ``DepthSource``.
         poses_known, intrinsics_known: see ``DepthResult``.
-        deepest, median: z-depths over the shot, world units.
+        deepest, median: z-depths over the shot, of finite ones, world units.
+        sky: whether some pixels have none because they show the sky.
         subject: z-depth of the subject (``subject_distance``), world units.
         notes: sentences for the report.
     """
@@ -41,6 +42,7 @@ class DepthStore:
     poses_known: bool
     intrinsics_known: bool
     deepest: float
+    sky: bool
     median: float
     subject: float
     notes: tuple[str, ...]

@@ -17,6 +17,8 @@ ACROSS, ALONG, BESIDE = 1 / 3, 1 / 16, 1 / 8
 NEAR_EXPONENT = 8
 #: Over larger distances deeper surfaces still have more say, but gently.
 SAY_EXPONENT = 4
+#: Beyond this many median depths everything is equally far.
+DEEPEST_MEDIANS = 8.0
 #: Weight that near surfaces keep, for holes that nothing far borders on.
 FLOOR = 1e-6
 #: Only what borders on a hole flows into it: weights fall by e over this share of the longer side.
@@ -56,7 +58,10 @@ def far_side_weights(z: Float | None, known: Bool) -> tuple[Float, Float]:
     weight = np.where(known, np.maximum(fading, FLOOR), 0).astype(np.float32)
     if z is None or not known.any():
         return weight, known.astype(np.float32)
-    depth = np.where(known & np.isfinite(z), z, 0).astype(np.float32)
+    measured = known & np.isfinite(z)
+    # A sky must not outweigh every surface before it.
+    limit = DEEPEST_MEDIANS * float(np.median(z[measured])) if measured.any() else 0.0
+    depth = np.where(measured, np.minimum(z, limit), 0).astype(np.float32)
     small_size = (-(-width // SHRINK), -(-height // SHRINK))
     small = np.asarray(cv2.resize(depth, small_size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)
     reach = max(width, height) / SHRINK

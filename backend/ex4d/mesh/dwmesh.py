@@ -8,7 +8,7 @@ stands for visible and hidden space alike. Differences to the released code and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
+from ex4d.mesh.edges import EdgePieces, edge_pieces
 from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
 from ex4d.mesh.validity import MAX_DEPTH_RATIO, MIN_ANGLE_DEG, valid_grid_faces
 from ex4d.protocol.errors import BadInputError
@@ -25,9 +26,12 @@ Bool = NDArray[np.bool_]
 
 #: The far plane stands this much behind the deepest surface, so that no surface touches it.
 FAR_MARGIN = 1.25
-#: Surfaces beyond this many median depths are drawn at that distance: parallax there is below anything visible, and
-#: sky sentinels such as 1e10 would ruin float32.
-FAR_MEDIANS = 1000.0
+#: The sky, and surfaces beyond this many median depths, are drawn at that distance: a camera that moves by the median
+#: depth shifts it by f/10,000, a tenth of a pixel in plates of 1000 pixels, and float32 is at ease.
+FAR_MEDIANS = 10_000.0
+#: How deep a thing is thought to be, as a share of its width in the picture. Of 0 to 2, tried on scenes with known
+#: truth, the mask is best between 0.5 and 1 (docs/quality.md); more makes holes larger.
+THICKNESS = 1.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class MeshSettings:
     Attributes:
         min_angle_deg: smallest interior angle of a valid face, degrees.
         max_depth_ratio: largest ratio of z-depths inside a valid face.
+        thickness: how deep things are thought to be behind their outline, as a share of their width in the picture;
+            inf = nothing behind them counts as seen.
         max_grid_side: vertices along the longer side of the grid at most; plates up to that size get one vertex per
             pixel. 4096 keeps the index buffer of the largest mesh below 200 MB.
         compat: "none", or "ex4d" for the released construction (module ``released``).
@@ -44,6 +50,7 @@ class MeshSettings:
 
     min_angle_deg: float = MIN_ANGLE_DEG
     max_depth_ratio: float = MAX_DEPTH_RATIO
+    thickness: float = THICKNESS
     max_grid_side: int = 4096
     compat: str = "none"
 
@@ -60,6 +67,7 @@ class DWMesh:
             depth jump, inf = can never be surface (cap, pixels without depth).
         pixel_valid: (h, w) bool, whether the grid's pixel has a measured depth and is opaque.
         source: the source camera of this frame.
+        settings: what it was built with.
         vertex_alpha: None, or (V,) bool of the released construction, where validity belongs to vertices and is
             interpolated; ``face_gap`` then only documents the rule's result.
     """
@@ -69,12 +77,23 @@ class DWMesh:
     face_gap: Float
     pixel_valid: Bool
     source: Camera
+    settings: MeshSettings
     vertex_alpha: Bool | None = None
 
     @property
     def face_valid(self) -> Bool:
         """(F,) bool, whether the face is real source surface."""
         return np.asarray(self.face_gap == 0)
+
+    @cached_property
+    def edges(self) -> EdgePieces | None:
+        """What is drawn in place of faces that span a depth jump; None for the released construction."""
+        if self.vertex_alpha is not None:
+            return None
+        settings = self.settings
+        return edge_pieces(
+            self.topology, self.points, self.face_gap, self.source.K, settings.thickness, settings.max_depth_ratio
+        )
 
     def world_points(self) -> NDArray[np.float64]:
         """(V, 3) vertices in world coordinates."""
@@ -83,7 +102,8 @@ class DWMesh:
 
 
 def far_plane(deepest: float, median: float) -> float:
-    """z-depth of the far plane for a whole shot, world units, from its deepest finite and its median z-depth."""
+    """z-depth of the far plane for a whole shot, world units, from its deepest (inf = there is sky) and its median
+    finite z-depth."""
     return FAR_MARGIN * min(deepest, FAR_MEDIANS * median)
 
 
@@ -151,7 +171,13 @@ def _face_gaps(topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool
 
 
 def assemble_mesh(
-    topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool, source: Camera, far: float
+    topology: Topology,
+    z: Float,
+    face_valid: Bool,
+    pixel_valid: Bool,
+    source: Camera,
+    far: float,
+    settings: MeshSettings,
 ) -> DWMesh:
     """A mesh from what was decided about it.
 
@@ -162,11 +188,13 @@ def assemble_mesh(
         pixel_valid: (h, w) bool.
         source: the source camera at the plate's size.
         far: z-depth of the far plane.
+        settings: what it was built with.
     """
     ring = np.full(len(topology.pixels) - z.size, far, dtype=np.float32)
     all_z = np.concatenate([z.ravel(), ring])
     points = unproject(all_z, topology, source.K)
-    return DWMesh(topology, points, _face_gaps(topology, all_z, face_valid, pixel_valid), pixel_valid, source)
+    gaps = _face_gaps(topology, all_z, face_valid, pixel_valid)
+    return DWMesh(topology, points, gaps, pixel_valid, source, settings)
 
 
 def build_mesh(
@@ -200,4 +228,4 @@ def build_mesh(
         min_angle_deg=settings.min_angle_deg,
         max_depth_ratio=settings.max_depth_ratio,
     )
-    return assemble_mesh(topology, z, face_valid, pixel_valid, source, far)
+    return assemble_mesh(topology, z, face_valid, pixel_valid, source, far, settings)

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from ex4d.camera import Camera
-from ex4d.mesh.dwmesh import Bool, DWMesh, Float, unproject
+from ex4d.mesh.dwmesh import Bool, DWMesh, Float, MeshSettings, unproject
 from ex4d.mesh.topology import Topology, grid_face_indices
 from ex4d.mesh.validity import MIN_ANGLE_DEG, minimum_angle_faces
 
@@ -47,4 +47,5 @@ def build_released_mesh(depth: Float, source: Camera) -> DWMesh:
     vertex_alpha = np.ones(len(points), dtype=np.bool_)
     vertex_alpha[topology.faces[~face_valid]] = False
     gaps = np.where(face_valid, np.float32(0), np.float32(np.inf))
-    return DWMesh(topology, points, gaps, np.ones(depth.shape, dtype=np.bool_), source, vertex_alpha)
+    settings = MeshSettings(compat="ex4d")
+    return DWMesh(topology, points, gaps, np.ones(depth.shape, dtype=np.bool_), source, settings, vertex_alpha)

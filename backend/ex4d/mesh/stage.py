@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ class MeshStage(Stage):
     """
 
     name = "mesh"
-    version = 1
+    version = 2
 
     plate_key: str
     depth_key: str
@@ -47,7 +48,9 @@ class MeshStage(Stage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"plate": self.plate_key, "depth": self.depth_key, "settings": asdict(self.settings)}
+        # Keys take no infinite numbers.
+        settings = {**asdict(self.settings), "thickness": str(self.settings.thickness)}
+        return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings}
 
     def run(self, out: Path, progress: Progress) -> None:
         """See ``Stage``."""
@@ -56,7 +59,8 @@ class MeshStage(Stage):
         folder = make_folder(out / "frames")
         released = self.settings.compat == "ex4d"
         source = self._released_source() if released else self.depth.source
-        far = RELEASED_FAR if released else far_plane(self.depth.deepest, self.depth.median)
+        shown_far = RELEASED_FAR if released else far_plane(self.depth.deepest, self.depth.median)
+        far = far_plane(math.inf, self.depth.median) if self.depth.sky and not released else shown_far
         pivot = released_radius(self.depth.read(numbers[0])) if released else self.depth.subject
         with BoundedPool() as pool:
             for index, number in enumerate(numbers):
@@ -70,7 +74,7 @@ class MeshStage(Stage):
                     pool.submit(_save, path, _arrays(build_mesh(depth, source[index], far, opaque, self.settings)))
                 progress.advance()
         write_json(out / MESH_CAMERA_FILE, source)
-        record = {"settings": asdict(self.settings), "far": far, "pivot": pivot}
+        record = {"settings": asdict(self.settings), "far": far, "shown_far": shown_far, "pivot": pivot}
         (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
     def _released_source(self) -> Trajectory:

@@ -28,6 +28,8 @@ class MeshStore:
         source: the source camera per frame, at the plate's size.
         settings: what it was built with.
         far: z-depth of the far plane, world units.
+        shown_far: the same where the sky is not told from the deepest surface: for viewports, in which a sky at its
+            true distance could not be handled.
         pivot: z-depth that presets turn about unless told otherwise, world units.
     """
 
@@ -35,6 +37,7 @@ class MeshStore:
     source: Trajectory
     settings: MeshSettings
     far: float
+    shown_far: float
     pivot: float
 
     @classmethod
@@ -43,7 +46,7 @@ class MeshStore:
         record = json.loads((folder / MESH_FILE).read_text(encoding="utf-8"))
         settings = MeshSettings(**{f.name: record["settings"][f.name] for f in fields(MeshSettings)})
         source = read_trajectory(folder / MESH_CAMERA_FILE)
-        return cls(folder, source, settings, record["far"], record["pivot"])
+        return cls(folder, source, settings, record["far"], record["shown_far"], record["pivot"])
 
     def read(self, index: int) -> DWMesh:
         """The mesh of the frame with this index."""
@@ -56,4 +59,4 @@ class MeshStore:
             topology = closed_topology((z.shape[1], z.shape[0]), plate)
             face_valid = np.unpackbits(arrays["face_valid"], count=topology.grid_faces).astype(np.bool_)
             pixel_valid = np.unpackbits(arrays["pixel_valid"], count=z.size).astype(np.bool_).reshape(z.shape)
-        return assemble_mesh(topology, z, face_valid, pixel_valid, source, self.far)
+        return assemble_mesh(topology, z, face_valid, pixel_valid, source, self.far, self.settings)

@@ -76,11 +76,13 @@ class CoarseMeshes:
         mesh: the fine meshes.
         side: vertices along the longer side at most.
         plate: pixel size (width, height) the coarse mesh is made for, None = the plate's.
+        far: z-depth of the far plane, None = the fine meshes'.
     """
 
     mesh: MeshStore
     side: int
     plate: tuple[int, int] | None = None
+    far: float | None = None
 
     @property
     def settings(self) -> MeshSettings:
@@ -102,7 +104,7 @@ class CoarseMeshes:
         fine = self.mesh.read(index)
         width, height = fine.topology.grid
         z = fine.points[: width * height, 2].reshape(height, width)
-        return build_mesh(z, self.source[index], self.mesh.far, fine.pixel_valid, self.settings)
+        return build_mesh(z, self.source[index], self.far or self.mesh.far, fine.pixel_valid, self.settings)
 
 
 @dataclass
@@ -117,7 +119,7 @@ class ViewportStage(Stage):
     """
 
     name = "viewport"
-    version = 1
+    version = 2
 
     plate_key: str
     mesh_key: str
@@ -138,7 +140,7 @@ class ViewportStage(Stage):
         own_colors = self._needs_own_colors()
         if own_colors:
             make_folder(out / "color")
-        coarse = CoarseMeshes(self.mesh, self.side)
+        coarse = CoarseMeshes(self.mesh, self.side, far=self.mesh.shown_far)
         topology: Topology | None = None
         with (out / "mesh.pc2").open("wb") as points, BoundedPool() as pool:
             for mesh, number in zip(prefetched(coarse.read, range(len(numbers))), numbers, strict=True):

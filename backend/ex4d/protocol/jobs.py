@@ -62,11 +62,13 @@ class MeshParams:
         min_angle: smallest interior angle of a valid face, degrees.
         max_depth_ratio: largest ratio of depths inside a valid face.
         max_grid_side: vertices along the longer side at most.
+        thickness: how deep things are thought to be, as a share of their width.
     """
 
     min_angle: float | None = None
     max_depth_ratio: float | None = None
     max_grid_side: int | None = None
+    thickness: float | None = None
 
 
 @dataclass(frozen=True)

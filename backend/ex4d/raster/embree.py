@@ -14,6 +14,7 @@ from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import RasterFrame, Releasing, Texture, view_from_source
+from ex4d.raster.drawn import DrawnMesh
 from ex4d.raster.shading import shade
 
 Float = NDArray[np.float32]
@@ -64,18 +65,19 @@ class EmbreeScene(Releasing):
         from embreex.mesh_construction import TriangleMesh
         from embreex.rtcore_scene import EmbreeScene as Scene
 
-        self._mesh = mesh
+        self._drawn = DrawnMesh.of(mesh)
         self._texture = texture
         self._scene = Scene(robust=True)
-        TriangleMesh(self._scene, mesh.points, mesh.topology.faces)
+        TriangleMesh(self._scene, self._drawn.points, self._drawn.faces[self._drawn.kept])
 
     def render(self, camera: Camera) -> RasterFrame:
         """See ``RasterScene.render``."""
         K = camera.K
         rays = _ray_directions(camera.width, camera.height, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        pose = invert_rigid(view_from_source(self._mesh, camera))
+        pose = invert_rigid(view_from_source(self._drawn.mesh, camera))
         directions = (rays @ pose[:3, :3].T.astype(np.float32)).astype(np.float32)
         # Rays start on the near plane, which is where OpenGL clips.
         origins = (pose[:3, 3].astype(np.float32) + np.float32(camera.near) * directions).astype(np.float32)
         found = self._scene.run(origins, directions)
-        return shade(self._mesh, self._texture, found.reshape(camera.height, camera.width), camera)
+        faces = np.where(found >= 0, self._drawn.kept[found], -1).reshape(camera.height, camera.width)
+        return shade(self._drawn, self._texture, faces, camera)

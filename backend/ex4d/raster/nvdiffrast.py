@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ex4d.camera import Camera
-from ex4d.mesh import DWMesh, Topology
+from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import RasterFrame, Releasing, Texture, clip_from_camera, view_from_source
+from ex4d.raster.drawn import DrawnMesh
 from ex4d.raster.shading import shade
 
 #: The near plane may stand this close before the nearest vertex: nvdiffrast's depth is z/w in float32, which is fine
@@ -45,35 +45,30 @@ class NvdiffrastRasterizer:
         self.dr = nvdiffrast.torch
         self.context = nvdiffrast.torch.RasterizeCudaContext(device="cuda")
         self.device = str(torch.cuda.get_device_name())
-        self._topology: Topology | None = None
-        self._faces: Any = None
 
     def upload(self, mesh: DWMesh, texture: Texture) -> NvdiffrastScene:
         """See ``Rasterizer.upload``."""
-        if self._topology is not mesh.topology:
-            self._topology = mesh.topology
-            self._faces = self.torch.from_numpy(mesh.topology.faces).cuda()
-        return NvdiffrastScene(self, mesh, texture, self._faces)
+        return NvdiffrastScene(self, mesh, texture)
 
     def close(self) -> None:
         """See ``Rasterizer.close``."""
-        self._topology, self._faces, self.context = None, None, None
+        self.context = None
 
 
 class NvdiffrastScene(Releasing):
     """See ``RasterScene``."""
 
-    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture, faces: Any) -> None:
+    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:
         self._rasterizer = rasterizer
-        self._mesh = mesh
+        self._drawn = DrawnMesh.of(mesh)
         self._texture = texture
-        self._faces = faces
-        self._points = rasterizer.torch.from_numpy(mesh.points).cuda()
+        self._faces = rasterizer.torch.from_numpy(self._drawn.faces[self._drawn.kept]).cuda()
+        self._points = rasterizer.torch.from_numpy(self._drawn.points).cuda()
 
     def render(self, camera: Camera) -> RasterFrame:
         """See ``RasterScene.render``."""
         torch = self._rasterizer.torch
-        view = view_from_source(self._mesh, camera)
+        view = view_from_source(self._drawn.mesh, camera)
         axis = torch.from_numpy(view[2].astype(np.float32)).cuda()
         nearest = float((self._points @ axis[:3] + axis[3]).min())
         near = max(camera.near, NEAR_MARGIN * nearest)
@@ -83,9 +78,9 @@ class NvdiffrastScene(Releasing):
             self._rasterizer.context, positions[None], self._faces, resolution=[camera.height, camera.width]
         )
         # The fourth channel is the triangle's index + 1, and row 0 is y = −1, the picture's top here.
-        faces = rast[0, ..., 3].to(torch.int64).cpu().numpy() - 1
-        return shade(self._mesh, self._texture, faces, camera)
+        found = rast[0, ..., 3].to(torch.int64).cpu().numpy() - 1
+        return shade(self._drawn, self._texture, np.where(found >= 0, self._drawn.kept[found], -1), camera)
 
     def release(self) -> None:
         """See ``RasterScene.release``."""
-        self._points = None
+        self._points, self._faces = None, None

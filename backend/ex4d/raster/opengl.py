@@ -28,6 +28,7 @@ from ex4d.raster.base import (
     largest_closed_gap,
     view_from_source,
 )
+from ex4d.raster.drawn import DrawnMesh
 
 SHADERS = Path(__file__).parent / "shaders"
 #: Per-vertex and per-face values are stored in rows of this many texels: plain textures exist on every driver. The
@@ -90,6 +91,16 @@ def grid_strips(width: int, height: int, parity: int) -> NDArray[np.int32]:
     return rows.reshape(-1)
 
 
+def by_last_vertex(values: NDArray[np.uint32], width: int, height: int, parity: int) -> NDArray[np.uint32]:
+    """Values (F,) of the grid's faces at the vertices (V,) that the triangles of ``grid_strips`` end with."""
+    per_quad = values.reshape(height - 1, width - 1, 2)
+    out = np.zeros((height, width), dtype=np.uint32)
+    # In rows of the draw's parity a vertex ends the first triangle of a quad below it, else the second of one above.
+    out[parity:-1:2, 1:] = per_quad[parity::2, :, 0]
+    out[1 + parity :: 2, 1:] = per_quad[parity::2, :, 1]
+    return out.reshape(-1)
+
+
 class _SharedBuffers:
     """What all meshes of one topology share on the device."""
 
@@ -99,7 +110,6 @@ class _SharedBuffers:
         self.strips = [
             context.buffer(strip) for parity in (0, 1) if (strip := grid_strips(*topology.grid, parity)).size
         ]
-        self.outer_faces = _rows(context, topology.faces[topology.grid_faces :].astype(np.uint32))
 
 
 class OpenGLRasterizer:
@@ -160,29 +170,34 @@ class OpenGLScene(Releasing):
         self._mesh = mesh
         self._dtype = texture.dtype
         context = rasterizer.context
-        shared = rasterizer.shared_buffers(mesh.topology)
+        topology, drawn = mesh.topology, DrawnMesh.of(mesh)
         alpha = np.ones((1, 1), bool) if mesh.vertex_alpha is None else mesh.vertex_alpha.reshape(texture.shape[:2])
-        self._own: dict[str, moderngl.Texture] = {
-            "points": _rows(context, mesh.points),
-            "gaps": _rows(context, mesh.face_gap[:, None]),
+        plate = drawn.plate if len(drawn.plate) else np.zeros((1, 2), np.float32)
+        self._textures: dict[str, moderngl.Texture] = {
+            "points": _rows(context, drawn.points),
+            "gaps": _rows(context, drawn.gaps[:, None]),
+            "outer_faces": _rows(context, drawn.faces[topology.grid_faces :].astype(np.uint32)),
+            "piece_plate": _rows(context, plate),
             "plate": _texture(context, texture),
             "alpha": _texture(context, alpha.astype(np.uint8)[..., None]),
         }
-        self._textures = {"outer_faces": shared.outer_faces, **self._own}
-        outer = mesh.points[mesh.topology.faces[mesh.topology.grid_faces :]]
-        self._buffers = [context.buffer(mesh.points), context.buffer(np.ascontiguousarray(outer))]
-        attributes = [(self._buffers[0], "3f", "position")]
-        program = rasterizer.visible_program
-        vertices = mesh.topology.grid_vertices
-        self._draws = [
-            (
-                1 + parity * vertices,
-                context.vertex_array(program, attributes, index_buffer=strip),
-                moderngl.TRIANGLE_STRIP,
-            )
-            for parity, strip in enumerate(shared.strips)
-        ]
-        outer_array = context.vertex_array(program, [(self._buffers[1], "3f", "position")])
+        program, vertices = rasterizer.visible_program, topology.grid_vertices
+        skipped = np.zeros(topology.grid_faces, dtype=np.uint32)
+        skipped[drawn.replaced] = 1
+        # Skirt, cap and pieces share no vertices, so that each face has one of its own to be known by.
+        outer = drawn.points[drawn.faces[topology.grid_faces :]].reshape(-1, 3)
+        self._buffers = [context.buffer(mesh.points), context.buffer(outer), context.buffer(reserve=4 * len(outer))]
+        self._draws = []
+        for parity, strip in enumerate(rasterizer.shared_buffers(topology).strips):
+            skip = context.buffer(by_last_vertex(skipped, *topology.grid, parity))
+            attributes = [(self._buffers[0], "3f", "position"), (skip, "1u", "skip")]
+            array = context.vertex_array(program, attributes, index_buffer=strip)
+            self._buffers.append(skip)
+            self._draws.append((1 + parity * vertices, array, moderngl.TRIANGLE_STRIP))
+        self._buffers[2].clear()
+        outer_array = context.vertex_array(
+            program, [(self._buffers[1], "3f", "position"), (self._buffers[2], "1u", "skip")]
+        )
         self._draws.append((1 + 2 * vertices, outer_array, moderngl.TRIANGLES))
 
     def render(self, camera: Camera) -> RasterFrame:
@@ -219,6 +234,7 @@ class OpenGLScene(Releasing):
         values: dict[str, object] = {
             "plate_lens": (plate_K[0, 0], plate_K[1, 1], plate_K[0, 2], plate_K[1, 2]),
             "ray": (1 / K[0, 0], 1 / K[1, 1], -K[0, 2] / K[0, 0], -K[1, 2] / K[1, 1]),
+            "own_points": len(self._mesh.points),
             "grid_width": topology.grid[0],
             "grid_height": topology.grid[1],
             "grid_low": tuple(low),
@@ -237,10 +253,10 @@ class OpenGLScene(Releasing):
 
     def release(self) -> None:
         """See ``RasterScene.release``."""
-        held: list[Any] = [*(array for _, array, _ in self._draws), *self._buffers, *self._own.values()]
+        held: list[Any] = [*(array for _, array, _ in self._draws), *self._buffers, *self._textures.values()]
         for item in held:
             item.release()
-        self._draws, self._buffers, self._own = [], [], {}
+        self._draws, self._buffers, self._textures = [], [], {}
 
 
 def _column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:

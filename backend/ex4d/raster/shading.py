@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Camera
-from ex4d.mesh import DWMesh
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
     RasterFrame,
@@ -19,6 +18,7 @@ from ex4d.raster.base import (
     largest_closed_gap,
     view_from_source,
 )
+from ex4d.raster.drawn import DrawnMesh
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -46,16 +46,16 @@ def _cross(a: Float, b: Float) -> Float:
     return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
-def _intersect(mesh: DWMesh, pixel: Index, face: Index, camera: Camera) -> _Hits:
+def _intersect(drawn: DrawnMesh, pixel: Index, face: Index, camera: Camera) -> _Hits:
     """Meet the ray through each pixel's centre with the plane of its face.
 
     The weight of corner a is proportional to det(d, b, c) for the ray direction d. Taking multiples of d away
     from b and c does not change it; with q = corner − d·z, whose z vanishes, it is the 2D cross product of q_b
     and q_c. That needs no division by z, so corners behind the camera are fine, and loses no digits.
     """
-    view = view_from_source(mesh, camera)
-    points = mesh.points @ view[:3, :3].T + view[:3, 3]
-    corners = mesh.topology.faces[face].astype(np.intp)
+    view = view_from_source(drawn.mesh, camera)
+    points = drawn.points @ view[:3, :3].T + view[:3, 3]
+    corners = drawn.faces[face].astype(np.intp)
     direction = np.stack(
         [
             (pixel % camera.width + 0.5 - camera.K[0, 2]) / camera.K[0, 0],
@@ -90,10 +90,14 @@ def sample_plate(texture: Texture, at: Float) -> Float:
     return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
 
 
-def _surface(mesh: DWMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+def _surface(drawn: DrawnMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+    mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
-    surface = np.einsum("nk,nkd->nd", hits.weights, mesh.points[hits.corners].astype(np.float64))
+    surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
     at = surface[:, :2] / surface[:, 2:] * np.diag(mesh.source.K)[:2] + mesh.source.K[:2, 2]
+    # A piece at a depth jump has the colours of its own side of it.
+    own = hits.corners[:, 0] >= len(mesh.points)
+    at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])
     low, high = grid_bounds(mesh.topology)
     valid = closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
     color = np.zeros((len(at), 3))
@@ -112,27 +116,29 @@ def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[F
     return color, valid
 
 
-def shade(mesh: DWMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(drawn: DrawnMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
     """The rendered frame.
 
     Args:
+        drawn: what was drawn.
         faces: (H, W) int, the visible face per pixel, −1 = none.
     """
     size = (camera.height, camera.width)
     pixel = np.flatnonzero(faces >= 0)
     face = faces.reshape(-1)[pixel].astype(np.intp)
-    hits = _intersect(mesh, pixel, face, camera)
+    mesh = drawn.mesh
+    hits = _intersect(drawn, pixel, face, camera)
     if mesh.vertex_alpha is None:
-        closed = mesh.face_gap[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
-        values, valid = _surface(mesh, texture, hits, closed)
+        closed = drawn.gaps[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
+        values, valid = _surface(drawn, texture, hits, closed)
     else:
         values, valid = _vertex_colors(texture, hits, mesh.vertex_alpha)
-    drawn = hits.z <= camera.far
-    valid &= drawn
+    within = hits.z <= camera.far
+    valid &= within
     color = np.zeros((camera.height * camera.width, 3), dtype=texture.dtype)
     color[pixel[valid]] = (values[valid] + 0.5).astype(texture.dtype)
     mask = np.zeros(camera.height * camera.width, dtype=np.uint8)
     mask[pixel[valid]] = 255
     z = np.full(camera.height * camera.width, np.nan, dtype=np.float32)
-    z[pixel[drawn]] = hits.z[drawn]
+    z[pixel[within]] = hits.z[within]
     return RasterFrame(color.reshape(*size, 3), mask.reshape(size), z.reshape(size))

@@ -135,7 +135,7 @@ class Workshop:
         shot = Shot(absolute(params.shot, "shot folder"))
         source = self._depth_source(params, shot, blobs)
         mesh = params.mesh
-        settings = mesh_settings(mesh.min_angle, mesh.max_depth_ratio, mesh.max_grid_side)
+        settings = mesh_settings(mesh.min_angle, mesh.max_depth_ratio, mesh.max_grid_side, mesh.thickness)
         reconstruction = shot.reconstruct(request, source, settings, progress)
         stage = ViewportStage(
             reconstruction.plate_key,

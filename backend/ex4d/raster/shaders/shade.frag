@@ -4,13 +4,15 @@
 // derivation, for the rasterizers that have no shaders.
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D points;        // vertices in source camera coordinates, in rows
-uniform usampler2D outer_faces;  // corners of the faces behind the grid's, in rows
+uniform usampler2D outer_faces;  // corners of the faces behind the grid's, in rows: skirt, cap, pieces
+uniform sampler2D piece_plate;   // plate pixel positions whose colours the pieces' points have, in rows
 uniform sampler2D gaps;          // disparity jump of each face, in rows
 uniform usampler2D plate;        // RGB code values
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
 uniform vec4 ray;                // take pixel -> ray at z = 1: scale across and down, offset across and down
 uniform vec4 plate_lens;         // source camera coordinates -> plate pixel: fx, fy, cx, cy
+uniform int own_points;          // of the mesh; those behind them are of pieces
 uniform int grid_width;
 uniform int grid_height;
 uniform vec2 grid_low;           // plate pixel positions between which the surface may lie
@@ -115,6 +117,13 @@ void main() {
     // The plate is projected onto the surface from the source camera.
     vec3 surface = triangle * weights;
     vec2 at = plate_lens.xy * surface.xy / surface.z + plate_lens.zw;
+    if (corners.x >= own_points) {
+        // A piece at a depth jump has the colours of its own side of it.
+        ivec3 own = corners - own_points;
+        at = weights.x * texelFetch(piece_plate, in_rows(own.x), 0).xy
+           + weights.y * texelFetch(piece_plate, in_rows(own.y), 0).xy
+           + weights.z * texelFetch(piece_plate, in_rows(own.z), 0).xy;
+    }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
     color = uvec4(uvec3(plate_color(at) + 0.5), 1u);
 }

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Render scenes with known truth: scripts/make_groundtruth.py --out FOLDER [--small]
+
+Five procedural scenes (still_life, subject, thin, street, glossy), each seen by its source camera and by eight targets:
+30, 60 and 90 degrees to the left and to the right, a dolly and a zoom. Layout of the files: ex4d/evaluation/truth.py.
+Needs what scripts/test sets up and sets it up where it is absent. Interrupted, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Of the renders: another version of Blender renders other noise.
+BLENDER = "4.5"
+FAMILIES = ("still_life", "subject", "thin", "street", "glossy")
+TARGETS = {
+    **{
+        f"{side}_{angle}": f"orbit:{sign * angle}..{sign * angle}"
+        for angle in (30, 60, 90)
+        for side, sign in (("left", -1), ("right", 1))
+    },
+    "dolly": "dolly_in:0.35,ease=linear",
+    "zoom": "zoom_in:1.5,ease=linear",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Size of the pictures, length of the clips, rays a pixel."""
+
+    size: int
+    frames: int
+    samples: int
+
+
+FULL = Setting(512, 49, 8)
+SMALL = Setting(128, 9, 4)
+
+
+def use_environment() -> None:
+    """Go on in the project's environment where this Python lacks ex4d."""
+    if importlib.util.find_spec("ex4d"):
+        return
+    script = 'source scripts/_environment.sh && exec python "$@"'
+    os.execvp("bash", ["bash", "-c", f"cd '{ROOT}' && {script}", "bash", str(Path(__file__).resolve()), *sys.argv[1:]])
+
+
+def blender_python() -> Path:
+    """Python with bpy; its environment is made where it is absent."""
+    script = "source scripts/_environment.sh; source scripts/_bpy_environment.sh; "
+    script += 'bpy_environment "$0" || { echo "$bpy_problem"; exit 20; }'
+    done = subprocess.run(["bash", "-c", script, BLENDER], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"error: Blender {BLENDER} as a Python module is needed to render: {done.stdout.strip()}")
+    return ROOT / f".venv-bpy-{BLENDER}" / "bin" / "python"
+
+
+def _check_setting(folder: Path, wanted: dict[str, object]) -> bool:
+    """Whether the scene is whole; refuses to mix two settings in one folder."""
+    path = folder / "job.json"
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != wanted:
+        sys.exit(f"error: {folder} was begun with other settings.\n       Give another --out, or remove that folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(wanted), encoding="utf-8")
+    return (folder / "scene.json").exists()
+
+
+def render_scene(python: Path, folder: Path, family: str, seed: int, setting: Setting, threads: int) -> None:
+    """One scene, in a process of its own; what is there already is kept."""
+    wanted = {"family": family, "seed": seed, **vars(setting), "targets": TARGETS}
+    if _check_setting(folder, wanted):
+        return
+    job = json.dumps({**wanted, "folder": str(folder), "threads": threads})
+    paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "backend")])
+    process = subprocess.Popen(
+        [str(python), "-m", "truth.render"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(job)
+    process.stdin.close()
+    tail: list[str] = []
+    for line in process.stdout:
+        tail = [*tail[-15:], line]
+        if line.startswith("frame "):
+            print(f"{family}: {line.strip()} of {setting.frames}", flush=True)
+    if process.wait():
+        sys.exit(f"error: {family} could not be rendered.\n{''.join(tail)}")
+
+
+def make(out: Path, families: Sequence[str], seed: int, setting: Setting, workers: int) -> list[Path]:
+    """The folders of the scenes, rendered and with region maps, where they are not there already."""
+    from ex4d.evaluation.regions import write_region_maps
+    from ex4d.evaluation.truth import TruthScene
+    from ex4d.progress import Silent
+
+    folders = [out.resolve() / family for family in families]
+    if not all((folder / "scene.json").exists() for folder in folders):
+        python = blender_python()
+        threads = max(1, (os.cpu_count() or 1) // workers)
+        with ThreadPoolExecutor(workers) as pool:
+            jobs = [
+                pool.submit(render_scene, python, folder, family, seed, setting, threads)
+                for folder, family in zip(folders, families, strict=True)
+            ]
+            for job in jobs:
+                job.result()
+    for folder in folders:
+        write_region_maps(TruthScene.open(folder), Silent())
+    return folders
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the set")
+    parser.add_argument("--small", action="store_true", help="128x128, 9 frames: two minutes instead of hours")
+    parser.add_argument("--scenes", nargs="+", choices=FAMILIES, default=FAMILIES, metavar="NAME", help="default: all")
+    parser.add_argument("--seed", type=int, default=1, help="of layout and textures; default %(default)s")
+    parser.add_argument("--workers", type=int, default=2, help="scenes rendered at a time; default %(default)s")
+    args = parser.parse_args()
+    use_environment()
+    begun = time.monotonic()
+    make(args.out, args.scenes, args.seed, SMALL if args.small else FULL, max(1, args.workers))
+    print(f"{args.out}: {len(args.scenes)} scenes, {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -337,3 +337,20 @@ def test_automatic_choice_falls_back_and_says_why(monkeypatch):
     monkeypatch.setitem(select.RASTERIZERS, "embree", broken)
     with pytest.raises(ResourceError, match="No rasterizer works"):
         create_rasterizer()
+
+
+def test_two_rasterizers_can_be_used_by_turns():
+    """Both have a context of their own, and only one can be current."""
+    mesh, _ = mesh_of(SPHERE, SOURCE)
+    one, other = create_rasterizer("opengl")[0], create_rasterizer("opengl")[0]
+    camera = moved("orbit:20")
+    with one.upload(mesh, PICTURE) as first, other.upload(mesh, PICTURE) as second:
+        a = first.render(camera)
+        b = second.render(moved("orbit:-20"))
+        again = first.render(camera)
+    assert (a.color == again.color).all()
+    assert (a.color != b.color).any()
+    other.close()
+    with one.upload(mesh, PICTURE) as first:
+        assert (first.render(camera).color == a.color).all()
+    one.close()

@@ -21,7 +21,7 @@ Float = NDArray[np.float32]
 
 TILE_PX = 32
 #: Share of a tile that must be comparable.
-TILE_SHARE = 0.7
+TILE_SHARE = 0.5
 #: Both pictures are smoothed by this many pixels first: finer detail differs by resampling, not by alignment.
 SMOOTH_PX = 1.0
 #: Least root of the smaller eigenvalue of a tile's structure tensor, in unit brightness a pixel.

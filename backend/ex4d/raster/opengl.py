@@ -113,7 +113,8 @@ class _SharedBuffers:
 
 
 class OpenGLRasterizer:
-    """See ``Rasterizer``. The context belongs to the thread that made it."""
+    """See ``Rasterizer``. The context belongs to the thread that made it; it is made current for each call, because
+    another rasterizer of the same thread may have been used in between."""
 
     name = "opengl"
     licence = "MIT (moderngl)"
@@ -135,7 +136,8 @@ class OpenGLRasterizer:
 
     def upload(self, mesh: DWMesh, texture: Texture) -> OpenGLScene:
         """See ``Rasterizer.upload``."""
-        return OpenGLScene(self, mesh, texture)
+        with self.context:
+            return OpenGLScene(self, mesh, texture)
 
     def shared_buffers(self, topology: Topology) -> _SharedBuffers:
         """The topology's buffers; the last topology's are kept, scenes of a former one keep theirs alive."""
@@ -202,6 +204,10 @@ class OpenGLScene(Releasing):
 
     def render(self, camera: Camera) -> RasterFrame:
         """See ``RasterScene.render``."""
+        with self._rasterizer.context:
+            return self._render(camera)
+
+    def _render(self, camera: Camera) -> RasterFrame:
         rasterizer = self._rasterizer
         context = rasterizer.context
         target = rasterizer.target((camera.width, camera.height), self._dtype.itemsize)
@@ -254,8 +260,10 @@ class OpenGLScene(Releasing):
     def release(self) -> None:
         """See ``RasterScene.release``."""
         held: list[Any] = [*(array for _, array, _ in self._draws), *self._buffers, *self._textures.values()]
-        for item in held:
-            item.release()
+        if held:
+            with self._rasterizer.context:
+                for item in held:
+                    item.release()
         self._draws, self._buffers, self._textures = [], [], {}
 
 

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The score of a re-shot clip against the truth, by what the plate has shown of each pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.composite.take import sequence_file
+from ex4d.evaluation.alignment import Alignment, alignment
+from ex4d.evaluation.masks import MaskCounts
+from ex4d.evaluation.perceptual import Lpips
+from ex4d.evaluation.pictures import Picture, PictureScore, ssim_map
+from ex4d.evaluation.seams import seam_error
+from ex4d.evaluation.temporal import Flicker
+from ex4d.evaluation.truth import Region, TruthView
+from ex4d.media.images import read_grey
+from ex4d.plate import open_plate
+from ex4d.protocol.errors import BadInputError
+
+Bool = NDArray[np.bool_]
+
+#: As the tables name them.
+REGIONS = {"co-visible": Region.CO_VISIBLE, "other frame": Region.OTHER_FRAME, "never seen": Region.NEVER_SEEN}
+#: Alignment is measured in so many frames at most, evenly spread.
+ALIGNMENT_FRAMES = 9
+
+
+@dataclass(frozen=True)
+class ResultFrame:
+    """One frame of a result.
+
+    Attributes:
+        color: (H, W, 3) 8 or 16 bits.
+        mask: (H, W) uint8, 0 = filled; None where it is not known.
+    """
+
+    color: Picture
+    mask: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True)
+class RegionScore:
+    """One region of a clip: its share of all pixels, PSNR in dB, SSIM, LPIPS (NaN where it is left out), flicker in
+    8-bit code values."""
+
+    share: float
+    psnr: float
+    ssim: float
+    lpips: float
+    flicker: float
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """A clip.
+
+    Attributes:
+        regions: by name (``REGIONS``, and "all").
+        seam: mean seam error, 8-bit code values a pixel; NaN without masks.
+        precision, recall, hole_iou: of the masks' holes against the true disocclusion; NaN without masks.
+        alignment_px, bias_px: median and mean shift of what is co-visible and kept, pixels.
+    """
+
+    regions: dict[str, RegionScore]
+    seam: float
+    precision: float
+    recall: float
+    hole_iou: float
+    alignment_px: float
+    bias_px: float
+
+    def record(self) -> dict[str, Any]:
+        """For JSON, which has neither NaN nor inf: these become None and "inf"."""
+        cleaned: dict[str, Any] = _clean(asdict(self))
+        return cleaned
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return "inf" if value > 0 else None
+    return value
+
+
+class _RegionSum:
+    def __init__(self) -> None:
+        self.picture, self.flicker = PictureScore(), Flicker()
+        self.distance = 0.0
+
+    def add(self, frame: Picture, truth: Picture, where: Bool, similar: Any, distance: Any) -> None:
+        self.picture.add(frame, truth, where, similar)
+        self.flicker.add(frame, truth, where)
+        if distance is not None:
+            self.distance += float(distance[where].sum(dtype=np.float64))
+
+    def score(self, pixels: int, lpips: bool) -> RegionScore:
+        own = self.picture.pixels
+        distance = self.distance / own if lpips and own else math.nan
+        return RegionScore(own / max(pixels, 1), self.picture.psnr, self.picture.ssim, distance, self.flicker.value)
+
+
+def score_clip(
+    frames: Iterable[ResultFrame], view: TruthView, numbers: tuple[int, ...], lpips: Lpips | None = None
+) -> ClipScore:
+    """Score the frames of a result against a target view.
+
+    Args:
+        frames: in order, one for each of ``numbers``, at the truth's size.
+        numbers: of the truth's frames.
+
+    Raises:
+        BadInputError: another number of frames, or another size.
+    """
+    sums = {name: _RegionSum() for name in (*REGIONS, "all")}
+    masks, seams, shifts = MaskCounts(), [], []
+    aligned = set(np.linspace(0, len(numbers) - 1, min(ALIGNMENT_FRAMES, len(numbers))).round().astype(int).tolist())
+    count = pixels = 0
+    for frame in frames:
+        if count == len(numbers):
+            raise _unequal(count + 1, len(numbers), "or more ")
+        truth, codes = view.picture(numbers[count]), view.regions(numbers[count])
+        if frame.color.shape != truth.shape:
+            raise BadInputError(
+                f"The result is {frame.color.shape[1]}x{frame.color.shape[0]}, the truth {truth.shape[1]}x"
+                f"{truth.shape[0]} pixels.",
+                "Bring the result at the truth's size.",
+            )
+        similar = ssim_map(frame.color, truth)
+        distance = lpips.map(frame.color, truth) if lpips else None
+        for name, code in REGIONS.items():
+            sums[name].add(frame.color, truth, codes == code, similar, distance)
+        sums["all"].add(frame.color, truth, np.ones(codes.shape, np.bool_), similar, distance)
+        pixels += codes.size
+        kept = codes == Region.CO_VISIBLE
+        if frame.mask is not None:
+            masks.add(frame.mask == 0, codes != Region.CO_VISIBLE)
+            seams.append(seam_error(frame.color, truth, frame.mask))
+            kept &= frame.mask > 0
+        if count in aligned:
+            shifts.append(alignment(frame.color, truth, kept))
+        count += 1
+    if count != len(numbers):
+        raise _unequal(count, len(numbers), "")
+    pooled = Alignment.pooled(shifts)
+    known = [seam for seam in seams if not math.isnan(seam)]
+    return ClipScore(
+        {name: part.score(pixels, lpips is not None) for name, part in sums.items()},
+        float(np.mean(known)) if known else math.nan,
+        masks.precision,
+        masks.recall,
+        masks.iou,
+        pooled.median_px,
+        pooled.bias_px,
+    )
+
+
+def _unequal(found: int, wanted: int, more: str) -> BadInputError:
+    return BadInputError(
+        f"The result has {found} {more}frames, the truth {wanted}.", "Compare a result of the whole clip."
+    )
+
+
+def read_result(path: Path) -> Iterable[ResultFrame]:
+    """The frames of a take's folder, of a folder of pictures, or of a movie.
+
+    Only a take's folder has masks.
+
+    Raises:
+        BadInputError: there is none, or it is damaged.
+    """
+    take = path / "result"
+    pictures, masks = (take, path / "mask") if take.is_dir() else (path, None)
+    for frame in open_plate(pictures).frames():
+        mask = None
+        if masks is not None:
+            mask = np.asarray(read_grey(sequence_file(masks, frame.number)), np.uint8)
+        yield ResultFrame(frame.pixels, mask)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure every stage on scenes with known truth; see scripts/bench_quality.
+
+Writes quality.json, quality.md (tables) and a picture sheet for each scene into --out. The scenes are kept in
+--truth and made there where they are absent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import make_groundtruth
+from ex4d.evaluation.score import REGIONS
+from ex4d.evaluation.sheet import error_picture, mask_picture, sheet
+from ex4d.evaluation.truth import TruthScene
+from ex4d.files import atomic_write, make_folder
+from ex4d.media.images import write_png
+from ex4d.raster import Rasterizer, create_rasterizer
+from quality import depths, fills, raster
+
+STAGES = ("raster", "fill", "depth")
+#: Targets that fills are scored on; the raster is scored on all.
+FILL_TARGETS = ("right_30", "left_60")
+ANGLES = (30, 60, 90)
+TILE_PX = 220
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def raster_tables(record: dict[str, Any]) -> str:
+    """Markdown of the raster stage."""
+    rows, angles = [], []
+    for scene, targets in record.items():
+        for target, f in targets.items():
+            figures = [("psnr", 1), ("psnr_inner", 1), ("psnr_low_pass", 1), ("alignment_px", 3), ("bias_px", 3)]
+            masks = [("iou", 3), ("precision", 3), ("recall", 3), ("iou_released", 3)]
+            rows.append([scene, target, *(_cell(f[name], digits) for name, digits in [*figures, *masks])])
+    for angle in ANGLES:
+        both = [f for targets in record.values() for name, f in targets.items() if name.endswith(f"_{angle}")]
+        ours, released = (_mean([f[name] for f in both]) for name in ("iou", "iou_released"))
+        angles.append([f"{angle}°", _cell(released, 3), _cell(ours, 3), f"{ours - released:+.3f}"])
+    head = ["scene", "target", "PSNR", "inner", "low-pass", "misalign. px", "bias px", "hole IoU", "prec.", "recall"]
+    return "\n\n".join(
+        [
+            _table([*head, "IoU released"], rows),
+            _table(["targets at", "hole IoU, released construction", "hole IoU, ours", "difference"], angles),
+        ]
+    )
+
+
+def fill_tables(record: dict[str, Any]) -> str:
+    """Markdown of the fill stage."""
+    rows = []
+    for scene, targets in record.items():
+        for target, made in targets.items():
+            for name, score in made.items():
+                cells = [_cell(score["regions"][region]["psnr"], 2) for region in (*REGIONS, "all")]
+                flicker = _cell(score["regions"]["never seen"]["flicker"], 2)
+                rows.append([scene, target, name, *cells, flicker, _cell(score["seam"], 2)])
+    return _table(["scene", "target", "fill", *(f"{r} dB" for r in REGIONS), "all dB", "flicker", "seam"], rows)
+
+
+def depth_tables(record: dict[str, Any]) -> str:
+    """Markdown of the depth stage."""
+    rows = [
+        [scene, name, *(_cell(score[key], 3) for key in ("abs_rel", "delta1", "edge_f1", "wobble"))]
+        for scene, scores in record.items()
+        for name, score in scores.items()
+    ]
+    return _table(["scene", "estimator", "AbsRel", "δ1", "edge F1", "wobble"], rows)
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "raster": raster_tables,
+    "fill": fill_tables,
+    "depth": depth_tables,
+}
+
+
+def write_sheet(path: Path, scene: TruthScene, rasterizer: Rasterizer) -> None:
+    """Source, truth, render, mask and error of the middle frame for every target."""
+    index = len(scene.numbers) // 2
+    number = scene.numbers[index]
+    source, rows = scene.source.picture(number), []
+    for name, color, mask in raster.pictures(scene, rasterizer, index):
+        view = scene.targets[name]
+        truth = view.picture(number)
+        error = error_picture(color, truth)
+        error[mask == 0] = 0
+        rows.append((name, [source, truth, color, mask_picture(truth, mask, view.regions(number)), error]))
+    heads = ["source", "truth", "render", "mask: red wasted, blue missed", "error x4"]
+    write_png(path, sheet(rows, heads, TILE_PX))
+
+
+def measure(scene: TruthScene, stages: Sequence[str], work: Path, step: int, rasterizer: Rasterizer) -> dict[str, Any]:
+    """Figures of one scene by stage."""
+    out: dict[str, Any] = {}
+    if "raster" in stages:
+        indices = list(range(0, len(scene.numbers), step))
+        out["raster"] = {name: result.record() for name, result in raster.run(scene, rasterizer, indices).items()}
+    if "fill" in stages:
+        targets = [name for name in FILL_TARGETS if name in scene.targets]
+        found = fills.run(scene, work / scene.name, targets)
+        out["fill"] = {t: {name: score.record() for name, score in made.items()} for t, made in found.items()}
+    if "depth" in stages:
+        out["depth"] = {name: asdict(score) for name, score in depths.run(scene, ["prior"]).items()}
+    return out
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the figures")
+    parser.add_argument("--truth", type=Path, help="folder of the scenes; default OUT/truth")
+    parser.add_argument("--small", action="store_true", help="128x128, 9 frames")
+    parser.add_argument("--scenes", nargs="+", choices=make_groundtruth.FAMILIES, default=make_groundtruth.FAMILIES)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
+    parser.add_argument("--seed", type=int, default=1, help="of the scenes; default %(default)s")
+    parser.add_argument("--step", type=int, default=1, help="the raster stage looks at every so many frames")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Make the scenes, measure, write."""
+    args = parse_arguments()
+    setting = make_groundtruth.SMALL if args.small else make_groundtruth.FULL
+    truth = args.truth or args.out / "truth"
+    folders = make_groundtruth.make(truth, args.scenes, args.seed, setting, 2)
+    make_folder(args.out)
+    rasterizer, _ = create_rasterizer()
+    figures: dict[str, dict[str, Any]] = {stage: {} for stage in args.stages}
+    for folder in folders:
+        scene, begun = TruthScene.open(folder), time.monotonic()
+        for stage, found in measure(scene, args.stages, args.out / "work", args.step, rasterizer).items():
+            figures[stage][scene.name] = found
+        if "raster" in args.stages:
+            write_sheet(args.out / f"{scene.name}.png", scene, rasterizer)
+        print(f"{scene.name}: {time.monotonic() - begun:.0f} s", flush=True)
+    rasterizer.close()
+    record = {"setting": vars(setting), "seed": args.seed, "step": args.step, **figures}
+    # JSON has no NaN: what could not be measured is null.
+    text = json.dumps(_without_nan(record), indent=1)
+    atomic_write(args.out / "quality.json", text.encode())
+    tables = "\n\n".join(f"## {stage}\n\n{TABLES[stage](figures[stage])}" for stage in args.stages)
+    atomic_write(args.out / "quality.md", (tables + "\n").encode())
+    print(tables)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fills with true depth and true cameras, against simple ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ex4d.depth.files import FileDepth
+from ex4d.evaluation.score import ClipScore, ResultFrame, score_clip
+from ex4d.evaluation.truth import TruthScene
+from ex4d.fill import Geometry, create_generator
+from ex4d.fill.base import TakeFrame
+from ex4d.fill.stage import RenderedTake
+from ex4d.mesh import MeshSettings
+from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot
+from ex4d.progress import Silent
+from ex4d.raster import create_rasterizer
+from ex4d.shot import PlateRequest, Reconstruction, Shot
+
+#: Telea's radius in pixels.
+TELEA_RADIUS = 3
+
+
+class _Kept:
+    """``FillSink`` that keeps the frames in memory."""
+
+    def __init__(self) -> None:
+        self.color: list[np.ndarray] = []
+
+    def write(self, number: int, color: np.ndarray, confidence: np.ndarray) -> None:
+        """See ``FillSink``."""
+        self.color.append(color)
+
+
+def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
+    """The scene as a shot, from its plate, true depth and true source camera."""
+    shot = Shot(folder)
+    depth = FileDepth(
+        scene.source.geometry, kind=None, scale=None, camera=scene.source.folder / "camera.json", fov_deg=None
+    )
+    request = PlateRequest(scene.source.pictures, None, None, 1)
+    return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
+
+
+def _preview(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
+    sink = _Kept()
+    create_generator("preview").generate(RenderedTake(rendered.raster, geometry), sink, Silent())
+    yield from sink.color
+
+
+def _black(frame: TakeFrame) -> np.ndarray:
+    return frame.color
+
+
+def _telea(frame: TakeFrame) -> np.ndarray:
+    return np.asarray(cv2.inpaint(frame.color, (frame.mask == 0).astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA))
+
+
+def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, dict[str, ClipScore]]:
+    """Scores by target and fill: black, telea, spatial (the preview fill without other frames), preview."""
+    shot, made = reconstruct(scene, folder)
+    pipeline = Pipeline(shot, made, "auto", Silent())
+    out: dict[str, dict[str, ClipScore]] = {}
+    for target in targets:
+        view = scene.targets[target]
+        rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
+        geometry = Geometry(
+            made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
+        )
+        take = RenderedTake(rendered.raster, None)
+        fills = {
+            "black": map(_black, take.frames()),
+            "telea": map(_telea, take.frames()),
+            "spatial": _preview(rendered, None),
+            "preview": _preview(rendered, geometry),
+        }
+        out[target] = {
+            name: score_clip(
+                (
+                    # Source pixels stay, whatever the fill is.
+                    ResultFrame(np.where(frame.mask[..., None] > 0, frame.color, color), frame.mask)
+                    for frame, color in zip(take.frames(), colors, strict=True)
+                ),
+                view,
+                scene.numbers,
+            )
+            for name, colors in fills.items()
+        }
+    return out

@@ -23,6 +23,8 @@ Index = NDArray[np.intp]
 #: A point lies on the surface that a pixel shows when it is this near to the plane through that surface, as a share of
 #: its depth. Neighbouring pixels of a ball of 0.2 m three metres away deviate by 3e-5.
 PLANE_TOLERANCE = 2e-3
+#: Other frames in which a point is looked for, evenly spread: in longer clips neighbours show nearly the same.
+OTHER_FRAMES = 24
 #: Frames of exact geometry that are kept in memory.
 KEPT_SURFACES = 64
 
@@ -117,7 +119,9 @@ class RegionMaps:
         codes = np.full(len(points.ids), Region.NEVER_SEEN, dtype=np.uint8)
         codes[self._seen_at(index, points)] = Region.CO_VISIBLE
         open_ = np.flatnonzero((codes == Region.NEVER_SEEN) & ~np.isin(points.ids, list(scene.moving)))
-        others = sorted((i for i in range(len(scene.numbers)) if i != index), key=lambda i: abs(i - index))
+        count = len(scene.numbers)
+        spread = np.unique(np.linspace(0, count - 1, min(OTHER_FRAMES, count)).round().astype(int)).tolist()
+        others = sorted((i for i in spread if i != index), key=lambda i: abs(i - index))
         if self._still():
             # What a still camera does not have in its picture it never has.
             open_ = open_[~np.isnan(_image(points[open_], scene.source.camera[index])[0][:, 0])]

@@ -144,13 +144,21 @@ class AnchoredBackground:
 
     def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
-        shape = holes.shape
+        frames = [self._scene(anchor).render(camera) for anchor in self._nearest_anchors(index)]
+        # First what is surely one surface; what only edges show fills what then is left. Slanted surfaces have gaps
+        # all over in a view from elsewhere, and near gaps nothing is sure.
+        sure = self._gather(frames, [_sure(frame, holes) for frame in frames], holes.shape)
+        left = holes & ~sure.known
+        unsure = [(frame.mask > 0) & left & np.isfinite(frame.z) for frame in frames]
+        rest = self._gather(frames, unsure, holes.shape)
+        color = np.where(sure.known[..., None], sure.color, rest.color)
+        return Uncovered(color, np.where(sure.known, sure.z, rest.z), sure.known | rest.known)
+
+    def _gather(self, frames: list[RasterFrame], candidates: list[Bool], shape: tuple[int, ...]) -> Uncovered:
+        """The nearest of the candidate pixels (h, w) of each frame; surfaces within the tolerance are averaged."""
         color, z = np.zeros((*shape, 3), np.float32), np.full(shape, np.inf, np.float32)
         votes = np.zeros(shape, np.float32)
-        for anchor in self._nearest_anchors(index):
-            frame = self._scene(anchor).render(camera)
-            candidate = _sure(frame, holes)
-            # The nearest surface hides those behind it; surfaces within the tolerance are one and are averaged.
+        for frame, candidate in zip(frames, candidates, strict=True):
             nearer = candidate & (frame.z < z / (1 + self._geometry.tolerance))
             same = candidate & ~nearer & (frame.z <= z * (1 + self._geometry.tolerance))
             votes[nearer] = 0

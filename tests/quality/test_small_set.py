@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every stage on the small set of scenes with known truth, with bounds that a worse stage breaks.
+
+The set takes about two minutes to render and is kept in build/truth until the code that renders it changes. What
+happens to these figures when a stage is broken on purpose: docs/quality.md.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ex4d.evaluation.truth import find_scenes
+
+ROOT = Path(__file__).resolve().parents[2]
+RENDERED_BY = [*sorted((ROOT / "scripts" / "truth").glob("*.py")), ROOT / "scripts" / "make_groundtruth.py"]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Folder of the small set."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in RENDERED_BY)).hexdigest()[:12]
+    folder = ROOT / "build" / "truth" / f"small-{digest}"
+    command = [sys.executable, str(ROOT / "scripts" / "make_groundtruth.py"), "--small", "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "is needed to render" in done.stderr + done.stdout:
+        pytest.skip(f"The scenes cannot be rendered here: {done.stderr.strip()[-300:]}")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def figures(truth, tmp_path_factory):
+    """What scripts/bench_quality writes."""
+    out = tmp_path_factory.mktemp("quality")
+    script = ROOT / "scripts" / "_bench_quality.py"
+    command = [sys.executable, str(script), "--small", "--truth", str(truth), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (out / "quality.md").read_text(encoding="utf-8").count("|") > 500
+    assert (out / "still_life.png").stat().st_size > 50_000
+    return json.loads((out / "quality.json").read_text(encoding="utf-8"))
+
+
+def mean(figures, name, *targets, scenes=None):
+    found = figures["raster"]
+    return np.mean([found[s][t][name] for s in scenes or found for t in targets])
+
+
+def both(angle):
+    return f"left_{angle}", f"right_{angle}"
+
+
+def test_the_set_is_whole(truth):
+    scenes = find_scenes(truth)
+    assert [scene.family for scene in scenes] == ["glossy", "still_life", "street", "subject", "thin"]
+    for scene in scenes:
+        assert len(scene.targets) == 8
+        source = scene.source.surface(scene.numbers[0])
+        assert source.z.shape == (128, 128)
+        assert (np.isinf(source.z) == (source.ids == 0)).all()
+        lengths = np.linalg.norm(source.normals[source.ids > 0], axis=-1)
+        np.testing.assert_allclose(lengths, 1, atol=1e-3)
+
+
+def test_a_view_knows_its_own_picture(truth):
+    """From the source camera's own place everything is co-visible: the region maps' own check."""
+    for scene in find_scenes(truth):
+        zoom = scene.targets["zoom"]
+        first = zoom.regions(scene.numbers[0])
+        assert (first == 255).mean() > 0.999, scene.name
+
+
+def test_what_is_drawn_is_where_it_should_be(figures):
+    matte = ["still_life", "subject", "street"]
+    assert mean(figures, "psnr", *both(30), scenes=["still_life"]) > 31.7
+    assert mean(figures, "psnr", *both(30), scenes=["subject"]) > 29.8
+    assert mean(figures, "psnr_low_pass", *both(30), scenes=matte) > 39
+    assert mean(figures, "bias_px", *both(30), "dolly", "zoom", scenes=matte) < 0.06
+
+
+def test_masks_are_nearer_to_the_truth_than_the_released_ones(figures):
+    for angle, least, gain in ((30, 0.855, 0.10), (60, 0.86, 0.045), (90, 0.87, 0.015)):
+        ours, released = (mean(figures, name, *both(angle)) for name in ("iou", "iou_released"))
+        assert ours > least
+        assert ours - released > gain
+    assert mean(figures, "recall", *both(30)) > 0.93, "holes that pass for surface"
+
+
+@pytest.mark.parametrize("scene", ["still_life", "street"])
+def test_other_frames_fill_what_they_show(figures, scene):
+    for target, made in figures["fill"][scene].items():
+        gain = {name: score["regions"]["other frame"]["psnr"] for name, score in made.items()}
+        assert gain["preview"] > gain["spatial"] + 3, target
+        assert gain["preview"] > gain["telea"] + 3, target
+
+
+def test_the_preview_fill_is_better_than_none(figures):
+    for scene, targets in figures["fill"].items():
+        for target, made in targets.items():
+            never = {name: score["regions"]["never seen"]["psnr"] for name, score in made.items()}
+            assert never["preview"] > never["black"] + 2, (scene, target)
+
+
+def test_the_default_depth_orders_things(figures):
+    scores = figures["depth"]
+    assert np.mean([score["prior"]["abs_rel"] for score in scores.values()]) < 0.31
+    assert np.mean([score["prior"]["edge_f1"] for score in scores.values()]) > 0.14
+    assert max(score["prior"]["wobble"] for score in scores.values()) < 0.05

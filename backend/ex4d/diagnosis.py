@@ -97,7 +97,13 @@ def _depth() -> list[Finding]:
     findings = [Finding("depth", "files", True, "npz, npy, EXR, 16-bit PNG", licence="the user's")]
     for name in depth_names():
         source = create_depth_source(name)
-        findings.append(Finding("depth", name, True, source.label, licence=source.licence))
+        try:
+            how = source.prepare()
+        except Ex4dError as error:
+            findings.append(Finding("depth", name, False, error.message, error.hint, source.licence))
+        else:
+            detail = f"{source.label}; {how}" if how else source.label
+            findings.append(Finding("depth", name, True, detail, licence=source.licence))
     return findings
 
 

@@ -35,13 +35,20 @@ def parse_rate(text: str) -> Fraction:
 def depth_source(
     name: str, kind: str | None, scale: float | None, camera: Path | None, fov_deg: float | None
 ) -> DepthSource:
-    """A source of depth, see ``create_depth_source``; raises UsageError for what it cannot be."""
+    """A source of depth that can run here, see ``create_depth_source``.
+
+    Raises:
+        UsageError: it is not possible.
+        ResourceError, BadInputError: as ``DepthSource.prepare``, before any long work.
+    """
     if fov_deg is not None and not 1 <= fov_deg <= 170:
         raise UsageError(f"A field of view of {fov_deg:g}° is not possible.", "Give 1 to 170 degrees.")
     if kind not in (None, "depth", "disparity"):
         raise UsageError(f"Depth files cannot hold «{kind}».", "Use depth or disparity.")
     stored = cast('Literal["depth", "disparity"] | None', kind)
-    return create_depth_source(name, kind=stored, scale=scale, camera=camera, fov_deg=fov_deg)
+    source = create_depth_source(name, kind=stored, scale=scale, camera=camera, fov_deg=fov_deg)
+    source.prepare()
+    return source
 
 
 def mesh_settings(

@@ -634,9 +634,10 @@ create = Flat
 
 def test_an_estimator_is_one_file(tmp_path, frames, monkeypatch):
     (tmp_path / "flat.py").write_text(FLAT_ESTIMATOR)
-    assert depth_names() == ["prior"]
+    before = depth_names()
+    assert "prior" in before
     monkeypatch.setattr(estimators_package, "__path__", [*estimators_package.__path__, str(tmp_path)])
-    assert depth_names() == ["flat", "prior"]
+    assert depth_names() == sorted([*before, "flat"])
     try:
         source = create_depth_source("flat", fov_deg=30)
     finally:

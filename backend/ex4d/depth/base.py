@@ -70,6 +70,18 @@ class DepthSource(Protocol):
         """Relative error between frames within which two depths may be the same surface."""
         ...
 
+    def prepare(self) -> str:
+        """Look whether it can run here, without long work.
+
+        Returns:
+            how it would run, in a few words; empty where there is nothing to say.
+
+        Raises:
+            ResourceError: packages or a device are missing.
+            BadInputError: files of a model are missing.
+        """
+        ...
+
     def inputs(self) -> dict[str, Any]:
         """Everything besides the plate that changes the result, JSON-able."""
         ...

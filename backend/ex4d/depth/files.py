@@ -65,6 +65,10 @@ class FileDepth:
         if self.scale is not None and not 0 < self.scale < np.inf:
             raise UsageError(f"A depth scale of {self.scale:g} is not possible.", "Give a number above zero.")
 
+    def prepare(self) -> str:
+        """See ``DepthSource``: files are looked at when they are read."""
+        return ""
+
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {

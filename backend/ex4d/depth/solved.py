@@ -109,6 +109,10 @@ class SolvedDepth:
         """See ``DepthSource``."""
         return self.estimator.tolerance
 
+    def prepare(self) -> str:
+        """See ``DepthSource``."""
+        return self.estimator.prepare()
+
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         digest = hashlib.sha256()

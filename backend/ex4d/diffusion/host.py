@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ex4d.diffusion.attention import fastest_kernel, use_fast_attention
 from ex4d.diffusion.clip import Clip, token_count
+from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.feedforward import use_fused_gelu
 from ex4d.diffusion.fp8 import has_fp8
 from ex4d.diffusion.image import encode_image
@@ -50,8 +51,6 @@ from ex4d.protocol.errors import ResourceError
 
 log = logging.getLogger(__name__)
 
-#: "cuda", "cuda:1" or "cpu" instead of the first GPU.
-DEVICE_VARIABLE = "EX4D_DEVICE"
 #: Parameters up to which the transformer runs on a CPU in this life.
 _CPU_PARAMETERS = 1e9
 #: Steps between two looks at what is being made.
@@ -78,14 +77,6 @@ class Request:
     negative_prompt: str
     seed: int
     lora: Path | None = None
-
-
-def pick_device() -> torch.device:
-    """Where the model runs: the first GPU, or what ``EX4D_DEVICE`` names."""
-    named = os.environ.get(DEVICE_VARIABLE)
-    if named:
-        return torch.device(named)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def free_gib(device: torch.device) -> float:

@@ -102,6 +102,10 @@ class PriorDepth:
     licence = "Apache-2.0"
     tolerance = 0.15
 
+    def prepare(self) -> str:
+        """See ``DepthSource.prepare``: it needs nothing."""
+        return ""
+
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource.inputs``."""
         return {"fov_deg": self.fov_deg}

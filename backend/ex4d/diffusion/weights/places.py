@@ -13,6 +13,9 @@ from ex4d.protocol.errors import BadInputError, TransientError
 
 #: Folders with models, separated as PATH is.
 MODELS_VARIABLE = "EX4D_MODELS"
+#: Folder among the models that holds the weights of depth estimators, one folder per repository. They are no part of
+#: the fill's model, and another depth model must not make its takes new ones.
+DEPTH_FOLDER = "depth"
 #: Files that may hold tensors, and those that a tokenizer is read from.
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
@@ -74,7 +77,7 @@ def _files(place: Path) -> list[Path]:
                 f"{folder} cannot be read: {error.strerror or error}.", "Check its permissions."
             ) from error
         for path in entries:
-            if path.name.startswith("."):
+            if path.name.startswith(".") or (folder == place and path.name == DEPTH_FOLDER):
                 continue
             if path.is_dir() and depth < _DEPTH:
                 folders.append((path, depth + 1))

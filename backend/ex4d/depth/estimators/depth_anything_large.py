@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth Anything V2 Large: sharper, and not for commercial work."""
+
+from __future__ import annotations
+
+from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.source import LearnedDepth
+
+
+def create(fov_deg: float | None) -> LearnedDepth:
+    """The estimator; see ``ex4d.depth.estimators``."""
+    return LearnedDepth(
+        CARDS["depth_anything_large"], "depth_anything_network", metric=False, steady=True, fov_deg=fov_deg
+    )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network gives, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.depth.learned.cards import Card
+from ex4d.plate.store import FrameStore
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One frame's depth, as a network says it.
+
+    Attributes:
+        disparity: (h, w) float32 at the network's own size, the plate's view: 1/z in metres for metric networks, else
+            known up to a scale and a shift; larger is nearer.
+        fov_deg: field of view over the longer side in degrees, where the network says it.
+    """
+
+    disparity: NDArray[np.float32]
+    fov_deg: float | None = None
+
+
+class Engine(Protocol):
+    """A loaded network."""
+
+    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+        """An estimate for each frame of the plate, in order; few of them are in memory at once."""
+        ...
+
+
+class Network(Protocol):
+    """A module that loads one."""
+
+    def load(self, card: Card, folders: tuple[Path, ...], fov_deg: float | None) -> Engine:
+        """Load it where ``EX4D_DEVICE`` says.
+
+        Args:
+            card: which of its variants.
+            folders: of the card's repositories, in order.
+            fov_deg: field of view over the longer side in degrees, if it is known.
+
+        Raises:
+            BadInputError: the files are not what they should be.
+        """
+        ...

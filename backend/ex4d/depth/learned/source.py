@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A learned estimator as a source of depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from ex4d.camera import intrinsics_from_fov, static_trajectory
+from ex4d.depth.affine import measured_depth, relative_depth
+from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.learned.cards import Card
+from ex4d.depth.learned.engine import Engine, Network
+from ex4d.depth.learned.files import find_weights, weights_fingerprint
+from ex4d.depth.learned.track import Track, collect, write_depth
+from ex4d.plate.store import FrameStore
+from ex4d.progress import Progress
+from ex4d.protocol.errors import ResourceError
+
+
+@contextmanager
+def loaded(card: Card, network: str, folders: tuple[Path, ...], fov_deg: float | None) -> Iterator[Engine]:
+    """The network of a module in this package, for a while; afterwards the GPU's memory is free again.
+
+    Raises:
+        ResourceError: there is too little memory.
+    """
+    import torch
+
+    module = cast("Network", import_module(f"{__package__}.{network}"))
+    try:
+        yield module.load(card, folders, fov_deg)
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(
+            f"The GPU has too little free memory for {card.title}.",
+            "Close other programs that use it, take a smaller plate, or set EX4D_DEVICE=cpu.",
+        ) from error
+    finally:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+@dataclass(frozen=True)
+class LearnedDepth:
+    """See ``DepthSource``.
+
+    Attributes:
+        card: what it is.
+        network: name of the module that loads it.
+        metric: whether it says 1/z in metres; else disparity up to scale and shift.
+        steady: whether its frames have to be brought onto one scale.
+        fov_deg: field of view over the longer side in degrees, or None if it is not known.
+    """
+
+    card: Card
+    network: str
+    metric: bool
+    steady: bool
+    fov_deg: float | None
+
+    @property
+    def name(self) -> str:
+        """See ``DepthSource``."""
+        return self.card.name
+
+    @property
+    def label(self) -> str:
+        """See ``DepthSource``."""
+        return f"{self.card.title}: {self.card.label}"
+
+    @property
+    def licence(self) -> str:
+        """See ``DepthSource``."""
+        return self.card.licence
+
+    @property
+    def tolerance(self) -> float:
+        """See ``DepthSource``."""
+        return self.card.tolerance
+
+    def folders(self) -> tuple[Path, ...]:
+        """Where its weights are.
+
+        Raises:
+            ResourceError: packages are missing.
+            BadInputError: the weights are.
+        """
+        self.card.require_packages()
+        return find_weights(self.card)
+
+    def prepare(self) -> str:
+        """See ``DepthSource``."""
+        self.folders()
+        from ex4d.diffusion.device import pick_device
+
+        return f"on {pick_device()}"
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``DepthSource``."""
+        return {"version": 1, "fov_deg": self.fov_deg, "weights": weights_fingerprint(self.card, self.folders())}
+
+    def track(self, frames: FrameStore, path: Path, progress: Progress) -> Track:
+        """Its disparities of all frames, in the scratch file ``path``; one step of progress per frame."""
+        with loaded(self.card, self.network, self.folders(), self.fov_deg) as engine:
+            return collect(engine, frames, path, self.card.title, progress, steady=self.steady)
+
+    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+        """See ``DepthSource``."""
+        count = len(frames)
+        progress.begin("depth", 2 * count)
+        track = self.track(frames, scratch / "disparity", progress)
+        sample = track.sample(count)
+        notes = []
+        if self.metric:
+            far = float(np.percentile(sample, 2))
+            mapping = measured_depth(1.0, 0.0, 1 / max(far, 1e-4))
+            notes.append(f"Depth is in metres as {self.card.title} estimates them.")
+        else:
+            mapping = relative_depth(sample)
+            notes.append(f"Depth is relative: {self.card.title} says its shape, not its unit.")
+        write_depth(track, mapping, frames, sink, progress)
+        fov = self.fov_deg or (float(np.median(track.fovs)) if track.fovs else None)
+        return result(self.card, fov, frames, (*notes, *cut_notes(track, frames)))
+
+
+def cut_notes(track: Track, frames: FrameStore) -> list[str]:
+    """A sentence where the plate seems to cut."""
+    if not track.cuts:
+        return []
+    numbers = ", ".join(str(frames.numbers[index]) for index in track.cuts)
+    return [f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames."]
+
+
+def result(card: Card, fov_deg: float | None, frames: FrameStore, notes: tuple[str, ...]) -> DepthResult:
+    """What is said about a shot with a still camera.
+
+    Args:
+        fov_deg: over the longer side, known or estimated; None = neither.
+    """
+    said = list(notes)
+    if fov_deg is None:
+        said.append(f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov.")
+    said.append(STATIC_NOTE)
+    if not card.commercial:
+        said.append(f"The depth's licence forbids commercial use. {card.licence}.")
+    K = intrinsics_from_fov(fov_deg or DEFAULT_FOV_DEG, *frames.size)
+    return DepthResult(
+        static_trajectory(K, *frames.size, len(frames)).numbered(frames.numbers, frames.fps),
+        poses_known=False,
+        intrinsics_known=fov_deg is not None,
+        notes=tuple(said),
+    )

@@ -51,3 +51,97 @@ def write_depth_anything(models: Path, size: str = "Small", channels: int = CHAN
     folder = models / "depth" / f"Depth-Anything-V2-{size}-hf"
     depth_anything(channels).save_pretrained(folder)
     return folder
+
+
+def video_depth_anything_tensors(channels: int = CHANNELS, seed: int = 1) -> dict[str, torch.Tensor]:
+    """Random tensors under the names of the released video_depth_anything_vits.pth; smaller, structured as it is."""
+    out, features, blocks = (16, 16, 32, 32), 32, 12
+    shapes: dict[str, tuple[int, ...]] = {
+        "pretrained.cls_token": (1, 1, channels),
+        "pretrained.pos_embed": (1, 1 + 37 * 37, channels),
+        "pretrained.mask_token": (1, channels),
+        "pretrained.patch_embed.proj.weight": (channels, 3, 14, 14),
+        "pretrained.patch_embed.proj.bias": (channels,),
+    }
+
+    def linear(name: str, columns: int, rows: int, *, bias: bool = True) -> None:
+        shapes[f"{name}.weight"] = (rows, columns)
+        if bias:
+            shapes[f"{name}.bias"] = (rows,)
+
+    def norm(name: str, size: int) -> None:
+        shapes[f"{name}.weight"] = shapes[f"{name}.bias"] = (size,)
+
+    def convolution(name: str, columns: int, rows: int, kernel: int, *, bias: bool = True) -> None:
+        shapes[f"{name}.weight"] = (rows, columns, kernel, kernel)
+        if bias:
+            shapes[f"{name}.bias"] = (rows,)
+
+    for index in range(blocks):
+        block = f"pretrained.blocks.{index}"
+        norm(f"{block}.norm1", channels)
+        linear(f"{block}.attn.qkv", channels, 3 * channels)
+        linear(f"{block}.attn.proj", channels, channels)
+        shapes[f"{block}.ls1.gamma"] = shapes[f"{block}.ls2.gamma"] = (channels,)
+        norm(f"{block}.norm2", channels)
+        linear(f"{block}.mlp.fc1", channels, 4 * channels)
+        linear(f"{block}.mlp.fc2", 4 * channels, channels)
+    norm("pretrained.norm", channels)
+    for level, size in enumerate(out):
+        convolution(f"head.projects.{level}", channels, size, 1)
+        convolution(f"head.scratch.layer{level + 1}_rn", size, features, 3, bias=False)
+        refine = f"head.scratch.refinenet{level + 1}"
+        convolution(f"{refine}.out_conv", features, features, 1)
+        for unit in ("resConfUnit1", "resConfUnit2"):
+            convolution(f"{refine}.{unit}.conv1", features, features, 3)
+            convolution(f"{refine}.{unit}.conv2", features, features, 3)
+    convolution("head.resize_layers.0", out[0], out[0], 4)
+    convolution("head.resize_layers.1", out[1], out[1], 2)
+    convolution("head.resize_layers.3", out[3], out[3], 3)
+    convolution("head.scratch.output_conv1", features, features // 2, 3)
+    convolution("head.scratch.output_conv2.0", features // 2, 32, 3)
+    convolution("head.scratch.output_conv2.2", 32, 1, 1)
+    for index, size in enumerate((out[2], out[3], features, features)):
+        temporal = f"head.motion_modules.{index}.temporal_transformer"
+        norm(f"{temporal}.norm", size)
+        linear(f"{temporal}.proj_in", size, size)
+        linear(f"{temporal}.proj_out", size, size)
+        block = f"{temporal}.transformer_blocks.0"
+        for place in range(2):
+            attention = f"{block}.attention_blocks.{place}"
+            for part in ("to_q", "to_k", "to_v"):
+                linear(f"{attention}.{part}", size, size, bias=False)
+            linear(f"{attention}.to_out.0", size, size)
+            shapes[f"{attention}.pos_encoder.pe"] = (1, 32, size)
+            norm(f"{block}.norms.{place}", size)
+        norm(f"{block}.ff_norm", size)
+        linear(f"{block}.ff.net.0.proj", size, 8 * size)
+        linear(f"{block}.ff.net.2", 4 * size, size)
+
+    rng = np.random.default_rng(seed)
+    tensors = {}
+    for name, shape in sorted(shapes.items()):
+        values = rng.standard_normal(shape) * (0.15 if len(shape) > 1 else 0.1)
+        if "norm" in name and name.endswith("weight"):
+            values += 1
+        tensors[name] = torch.from_numpy(values.astype(np.float32))
+    for name, tensor in tensors.items():
+        if name.endswith(".pe"):
+            tensor.copy_(_waves(tensor.shape[-1]))
+    tensors["head.scratch.output_conv2.2.bias"].fill_(20.0)
+    return tensors
+
+
+def _waves(size: int) -> torch.Tensor:
+    """Sines and cosines of the place in the window, as the released file stores them."""
+    phase = np.arange(32)[:, None] * np.exp(np.arange(0, size, 2) * (-np.log(10000.0) / size))
+    return torch.from_numpy(np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(1, 32, size)).float()
+
+
+def write_video_depth_anything(models: Path, size: str = "Small", channels: int = CHANNELS) -> Path:
+    """As huggingface.co/depth-anything/Video-Depth-Anything-…; returns the file."""
+    folder = models / "depth" / f"Video-Depth-Anything-{size}"
+    folder.mkdir(parents=True)
+    path = folder / f"video_depth_anything_vit{size[0].lower()}.pth"
+    torch.save(video_depth_anything_tensors(channels), path)
+    return path

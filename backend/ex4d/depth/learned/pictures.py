@@ -30,7 +30,10 @@ def to_input(
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
 ) -> NDArray[np.float32]:
-    """(3, h, w) float32 normalised from RGB (H, W, 3) uint8; ``size`` is (w, h)."""
+    """(3, h, w) float32 normalised from RGB (H, W, 3) uint8; ``size`` is (w, h).
+
+    Enlarged as in training; shrunk by averages, because detail that flickers makes depth flicker.
+    """
     shrinks = size[0] * size[1] < picture.shape[0] * picture.shape[1]
     resized = cv2.resize(
         picture.astype(np.float32) / 255, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Video Depth Anything Large: sharper, and not for commercial work."""
+
+from __future__ import annotations
+
+from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.source import LearnedDepth
+
+
+def create(fov_deg: float | None) -> LearnedDepth:
+    """The estimator; see ``ex4d.depth.estimators``."""
+    return LearnedDepth(
+        CARDS["video_depth_anything_large"], "video_depth_anything_network", metric=False, steady=False, fov_deg=fov_deg
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ex4d import __version__
 from ex4d.depth import create_depth_source, depth_names
+from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
 from ex4d.fill import GENERATORS, create_generator
 from ex4d.media.movie import h264_encoder
 from ex4d.protocol.errors import Ex4dError
@@ -74,7 +75,7 @@ def _machine() -> list[Finding]:
             "machine", "ex4d", True, f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})"
         ),
         Finding("machine", "computer", True, detail),
-        Finding("machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; only the EX-4D model needs one"),
+        Finding("machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; learned models need one"),
     ]
 
 
@@ -105,6 +106,26 @@ def _depth() -> list[Finding]:
             detail = f"{source.label}; {how}" if how else source.label
             findings.append(Finding("depth", name, True, detail, licence=source.licence))
     return findings
+
+
+def depth_advice(findings: list[Finding]) -> str:
+    """Which depth is used unless told otherwise, and what would be better: a sentence or two."""
+    working = {finding.name for finding in findings if finding.area == "depth" and finding.works}
+    if DEFAULT in working:
+        return f"Depth comes from «{DEFAULT}» unless --depth names another."
+    advice = "Depth is the coarse guess «prior» unless --depth names another."
+    card = CARDS[DEFAULT]
+    slow = "" if graphics_cards() else " (slow without a GPU)"
+    return f"{advice} {card.title}, {card.weights[0].licence}, is far better{slow}: {_how_to_get(card)}."
+
+
+def _how_to_get(card: Card) -> str:
+    download = f"`ex4d models download --depth {card.name}`"
+    try:
+        card.require_packages()
+    except Ex4dError:
+        return f"{card.install}; then {download}"
+    return download
 
 
 def _fills() -> list[Finding]:

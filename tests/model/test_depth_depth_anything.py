@@ -20,6 +20,7 @@ from ex4d.cli import main
 from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network
+from ex4d.diffusion.weights.hub import Record
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 
@@ -184,3 +185,39 @@ def test_recon_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert "ok  depth    depth_anything" in said
     assert "no  depth    depth_anything_large" in said
+
+
+def test_models_list_and_verify(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--depth", "depth_anything"]) == 0
+    assert "licence: Apache-2.0" in capsys.readouterr().out
+    assert main(["models", "verify", "--depth", "depth_anything"]) == 0
+    assert "no checksums" in capsys.readouterr().err
+    record = {
+        "repository": "depth-anything/Depth-Anything-V2-Small-hf",
+        "revision": "c" * 40,
+        "licence": "apache-2.0",
+        "sha256": {"model.safetensors": "0" * 64},
+    }
+    weights(models).with_name("ex4d-model.json").write_text(json.dumps(record))
+    assert main(["models", "verify", "--depth", "depth_anything"]) == 10
+    assert "differs from the hub's checksum" in capsys.readouterr().err
+    weights(models).unlink()
+    assert main(["models", "list", "--depth", "depth_anything"]) == 10
+
+
+def test_a_download_gets_only_what_is_needed(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(source, folder, tell):
+        asked.append((source.repository, source.patterns))
+        folder.mkdir(parents=True)
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_bytes(b"x")
+        return Record(source.repository, "c" * 40, "cc-by-nc-4.0", {})
+
+    monkeypatch.setattr("ex4d.commands.depth_models.download", fetch)
+    assert main(["models", "download", str(tmp_path / "to"), "--depth", "depth_anything_large"]) == 0
+    assert asked == [
+        ("depth-anything/Depth-Anything-V2-Large-hf", ("config.json", "model.safetensors", "LICENSE*")),
+    ]
+    assert (tmp_path / "to" / "depth" / "Depth-Anything-V2-Large-hf" / "config.json").is_file()

@@ -7,7 +7,7 @@ import argparse
 from dataclasses import asdict
 
 from ex4d.console import Console
-from ex4d.diagnosis import Finding, default_rasterizer, diagnose, usable
+from ex4d.diagnosis import Finding, default_rasterizer, depth_advice, diagnose, usable
 from ex4d.protocol.errors import ResourceError
 
 
@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _line(finding: Finding) -> str:
     mark = "ok  " if finding.works else "no  "
     licence = f" [{finding.licence}]" if finding.licence else ""
-    hint = f"\n                           {finding.hint}" if finding.hint else ""
-    return f"{mark}{finding.area:<8} {finding.name:<12} {finding.detail}{licence}{hint}"
+    hint = f"\n{'':<41}{finding.hint}" if finding.hint else ""
+    return f"{mark}{finding.area:<8} {finding.name:<26} {finding.detail}{licence}{hint}"
 
 
 def execute(args: argparse.Namespace, console: Console) -> None:
@@ -28,7 +28,10 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     default = default_rasterizer(findings)
     result = {"usable": usable(findings), "rasterizer": default, "findings": [asdict(finding) for finding in findings]}
     lines = [_line(finding) for finding in findings]
-    lines.append(f"\nThe rasterizer «{default}» is used unless --raster names another." if default else "")
+    lines.append("")
+    if default:
+        lines.append(f"The rasterizer «{default}» is used unless --raster names another.")
+    lines.append(depth_advice(findings))
     console.result(result, "\n".join(lines).rstrip())
     if not usable(findings):
         first = next(finding for finding in findings if finding.area == "raster")

@@ -3,6 +3,7 @@
 
 The model is Wan 2.1 image-to-video 14B with the EX-4D adapter, about 80 GB to download. HF_ENDPOINT names a mirror of
 the hub, HF_HUB_OFFLINE=1 forbids the network. Files that were got in another way work as well: name their folder.
+With --depth the same is done for a depth estimator: models download --depth video_depth_anything
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ex4d.commands import depth_models
 from ex4d.commands.options import add_models_option
 from ex4d.console import Console
+from ex4d.depth.learned.cards import CARDS
 from ex4d.diffusion import require_packages
 from ex4d.diffusion.weights.places import default_models_folder, model_places
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -24,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("folders", nargs="*", type=Path, help="where the model is; for download, where to put it")
     add_models_option(parser)
+    parser.add_argument("--depth", metavar="NAME", help=f"an estimator's weights instead: {', '.join(CARDS)}")
     parser.add_argument("--to", type=Path, help="convert: the folder to write")
     parser.add_argument(
         "--dtype",
@@ -35,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
+    if args.depth is not None:
+        depth_models.execute(args.action, args.depth, [*args.folders, *(args.models or ())], console)
+        return
     require_packages()
     if args.action != "convert" and args.to is not None:
         raise UsageError("Only convert takes --to.", "For download, name the folder: models download FOLDER.")

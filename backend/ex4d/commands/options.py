@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 
 from ex4d import requests
-from ex4d.depth import depth_names
+from ex4d.depth import AUTOMATIC, depth_names
 from ex4d.depth.base import DepthSource
+from ex4d.depth.learned.cards import DEFAULT
 from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, check_camera
@@ -43,8 +44,9 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
-        default="prior",
-        help=f"{', '.join(depth_names())}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default prior)",
+        default=AUTOMATIC,
+        help=f"{', '.join(depth_names())}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default: "
+        f"{DEFAULT} where its weights are, else prior)",
     )
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")

@@ -9,14 +9,35 @@ from typing import Literal
 from ex4d.depth.base import DepthResult, DepthSink, DepthSource
 from ex4d.depth.estimators import create_estimator, estimator_names
 from ex4d.depth.files import FileDepth
-from ex4d.protocol.errors import UsageError
+from ex4d.depth.learned.cards import DEFAULT
+from ex4d.protocol.errors import Ex4dError, UsageError
 
-__all__ = ["DepthResult", "DepthSink", "DepthSource", "create_depth_source", "depth_names"]
+__all__ = [
+    "AUTOMATIC",
+    "DepthResult",
+    "DepthSink",
+    "DepthSource",
+    "create_depth_source",
+    "default_estimator",
+    "depth_names",
+]
+
+#: Stands for ``default_estimator`` on the command line.
+AUTOMATIC = "auto"
 
 
 def depth_names() -> list[str]:
     """Names that ``create_depth_source`` knows besides files."""
     return estimator_names()
+
+
+def default_estimator() -> str:
+    """The learned estimator that is free to use, where its packages and weights are installed; else the prior."""
+    try:
+        create_estimator(DEFAULT, None).prepare()
+    except Ex4dError:
+        return "prior"
+    return DEFAULT
 
 
 def create_depth_source(
@@ -30,13 +51,15 @@ def create_depth_source(
     """A source of depth by its name or by the path of its files.
 
     Args:
-        name: of an estimator, or a path.
+        name: of an estimator, ``AUTOMATIC``, or a path.
         kind, scale, camera: see ``FileDepth``; only for files.
         fov_deg: field of view over the longer side in degrees; only ``camera`` goes before it.
 
     Raises:
         UsageError: options for files with an estimator.
     """
+    if name == AUTOMATIC:
+        name = default_estimator()
     if name not in estimator_names():
         return FileDepth(Path(name), kind=kind, scale=scale, camera=camera, fov_deg=fov_deg)
     if any(option is not None for option in (kind, scale, camera)):

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The weights of depth estimators: models download | verify | list --depth NAME."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ex4d.console import Console
+from ex4d.depth.learned.cards import CARDS, Card
+from ex4d.depth.learned.files import download_folder, find_weights
+from ex4d.diffusion.weights.hub import Record, Source, download, total_chunks, wrong_files
+from ex4d.protocol.errors import BadInputError, UsageError
+
+
+def execute(action: str, name: str, named: list[Path], console: Console) -> None:
+    """Run an action of `models` for a depth estimator.
+
+    Args:
+        action: "download", "verify" or "list".
+        name: of the estimator.
+        named: folders with models; for download, the one to put them into.
+
+    Raises:
+        UsageError: there is no such estimator, or the action is another.
+    """
+    card = CARDS.get(name)
+    if card is None:
+        raise UsageError(f"There is no estimator «{name}» with weights.", f"Use one of {', '.join(CARDS)}.")
+    match action:
+        case "download":
+            _download(card, named, console)
+        case "verify":
+            _verify(card, named, console)
+        case "list":
+            _list(card, named, console)
+        case _:
+            raise UsageError("The weights of depth estimators are used as they are.", "Leave --depth out.")
+
+
+def _download(card: Card, named: list[Path], console: Console) -> None:
+    if len(named) > 1:
+        raise UsageError("The weights are downloaded into one folder.", "Name one, or none for the user's own.")
+    card.require_packages()
+    root = download_folder(named[0] if named else None)
+    if not card.commercial:
+        console.note(f"These weights are not for commercial use. {card.licence}.")
+    records = {}
+    for weights in card.weights:
+        source = Source(weights.repository, (*weights.files, "LICENSE*"), weights.what)
+        records[weights.repository] = download(source, root / weights.folder, console.note)
+    find_weights(card, [root.parent])
+    lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
+    licences = {name: record.licence for name, record in records.items()}
+    console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
+
+
+def _verify(card: Card, named: list[Path], console: Console) -> None:
+    card.require_packages()
+    folders = find_weights(card, named)
+    recorded = [(folder, record) for folder in folders if (record := Record.read(folder)) is not None]
+    wrong = []
+    console.begin("verify", total_chunks(recorded))
+    for folder, record in recorded:
+        wrong += [f"{folder}: {sentence}" for sentence in wrong_files(folder, record, console.advance)]
+    console.end()
+    if wrong:
+        raise BadInputError(
+            " ".join(wrong), f"Delete the file and run `ex4d models download --depth {card.name}` again."
+        )
+    if len(recorded) < len(folders):
+        console.note("Some files have no record of a download, so they are there, and no checksums were compared.")
+    console.result(
+        {"folders": [str(folder) for folder in folders], "checksums": sum(len(r.sha256) for _, r in recorded)},
+        f"The weights of {card.title} are there.",
+    )
+
+
+def _list(card: Card, named: list[Path], console: Console) -> None:
+    card.require_packages()
+    folders = find_weights(card, named)
+    found, lines = [], []
+    for weights, folder in zip(card.weights, folders, strict=True):
+        size = sum((folder / name).stat().st_size for name in weights.files) / 1e9
+        record = Record.read(folder)
+        said = f"; its page: {record.licence}" if record else ""
+        found.append(
+            {
+                "repository": weights.repository,
+                "folder": str(folder),
+                "gigabytes": round(size, 3),
+                "licence": weights.licence,
+            }
+        )
+        lines.append(f"{weights.what:<32}{size:>8.2f} GB  {folder}  licence: {weights.licence}{said}")
+    console.result({"weights": found, "commercial": card.commercial}, "\n".join(lines))

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learned estimators where they cannot run: what is said, and that nothing else suffers. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ex4d import diagnosis
+from ex4d.cli import main
+from ex4d.depth import create_depth_source, default_estimator, depth_names
+from ex4d.depth.learned import files
+from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
+from ex4d.diffusion.weights.places import DEPTH_FOLDER, candidate_files
+from ex4d.protocol.errors import BadInputError, ResourceError
+
+Missing = Callable[..., None]
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Missing:
+    """Makes it look as if only these packages were missing."""
+
+    def hide(*names: str) -> None:
+        found = object()
+        monkeypatch.setattr("ex4d.depth.learned.cards.find_spec", lambda name: None if name in names else found)
+
+    return hide
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty models' folder, and no Hugging Face cache."""
+    monkeypatch.setenv("EX4D_MODELS", str(tmp_path))
+    monkeypatch.setattr(files, "_cached", lambda weights: None)
+    return tmp_path
+
+
+def lay_down(card: Card, folder: Path) -> None:
+    for weights in card.weights:
+        for name in weights.files:
+            path = folder / weights.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"weights of " + card.name.encode())
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_missing_packages_are_named(name: str, missing: Missing) -> None:
+    missing("torch")
+    with pytest.raises(ResourceError) as caught:
+        create_depth_source(name).prepare()
+    assert "not installed: torch." in caught.value.message
+    assert "pip install" in caught.value.hint
+
+
+def test_every_card_is_an_estimator_with_a_licence() -> None:
+    assert {*CARDS, "prior"} == set(depth_names())
+    for name, card in CARDS.items():
+        assert card.name == name
+        source = create_depth_source(name)
+        assert source.licence == card.licence
+        for weights in card.weights:
+            assert weights.licence in source.licence
+        assert card.commercial is not any(word in card.licence for word in ("NC", "research", "no commercial"))
+    assert CARDS[DEFAULT].commercial
+
+
+def test_the_default_is_the_prior_until_the_weights_are_there(models: Path, missing: Missing, monkeypatch) -> None:
+    missing("torch")
+    assert default_estimator() == "prior"
+    missing()
+    assert default_estimator() == "prior"
+    monkeypatch.setattr("ex4d.depth.learned.source.LearnedDepth.prepare", lambda self: "on cpu")
+    assert default_estimator() == DEFAULT
+    assert create_depth_source("auto").name == DEFAULT
+
+
+def test_weights_are_found_in_each_place(models: Path, tmp_path: Path, missing: Missing) -> None:
+    missing()
+    card = CARDS[DEFAULT]
+    with pytest.raises(BadInputError, match="not on this machine"):
+        files.find_weights(card)
+    lay_down(card, models)
+    assert files.find_weights(card) == (models / card.weights[0].folder,)
+    lay_down(card, models / DEPTH_FOLDER)
+    assert files.find_weights(card) == (models / DEPTH_FOLDER / card.weights[0].folder,)
+    other = tmp_path / "other"
+    with pytest.raises(BadInputError):
+        files.find_weights(card, [other])
+
+
+def test_other_weights_have_another_fingerprint(models: Path) -> None:
+    card = CARDS[DEFAULT]
+    lay_down(card, models)
+    folders = files.find_weights(card)
+    before = files.weights_fingerprint(card, folders)
+    (folders[0] / card.weights[0].files[0]).write_bytes(b"others")
+    assert files.weights_fingerprint(card, folders) != before
+
+
+def test_depth_models_are_no_part_of_the_fills_model(models: Path) -> None:
+    (models / "adapter.safetensors").touch()
+    lay_down(CARDS[DEFAULT], models / DEPTH_FOLDER)
+    assert candidate_files([models]) == [models / "adapter.safetensors"]
+
+
+def test_the_command_line_says_what_is_missing(tmp_path: Path, missing: Missing, capsys) -> None:
+    missing("torch", "transformers")
+    assert main(["recon", str(tmp_path), "--depth", DEFAULT, "--out", str(tmp_path / "shot")]) == 20
+    assert "not installed: torch, transformers" in capsys.readouterr().err
+    assert not (tmp_path / "shot").exists()
+
+
+def test_models_for_an_estimator_that_is_none(capsys) -> None:
+    assert main(["models", "download", "--depth", "zoe"]) == 2
+    assert "no estimator «zoe»" in capsys.readouterr().err
+    assert main(["models", "convert", "--depth", DEFAULT]) == 2
+    assert "Leave --depth out" in capsys.readouterr().err
+
+
+def test_the_doctor_steers_to_a_real_estimator(models: Path, missing: Missing, monkeypatch) -> None:
+    monkeypatch.setattr(diagnosis, "graphics_cards", lambda: ["a GPU"])
+    missing("torch")
+    findings = diagnosis._depth()
+    assert not next(finding for finding in findings if finding.name == DEFAULT).works
+    advice = diagnosis.depth_advice(findings)
+    assert "«prior»" in advice
+    assert 'pip install "ex4d[gpu]"' in advice
+    assert "Apache-2.0" in advice
+    assert "slow" not in advice
+    missing()
+    advice = diagnosis.depth_advice(diagnosis._depth())
+    assert "pip install" not in advice
+    assert f"`ex4d models download --depth {DEFAULT}`" in advice

@@ -10,8 +10,10 @@ from importlib.util import find_spec
 from ex4d.protocol.errors import ResourceError
 
 GPU_EXTRA = 'pip install "ex4d[gpu]", or choose "For: NVIDIA GPU" in the add-on\'s preferences'
+MOGE_EXTRA = 'pip install "ex4d[gpu,moge]", or MoGe from its repository, github.com/microsoft/MoGe'
 _GPU_PACKAGES = ("torch", "transformers", "diffusers", "safetensors", "huggingface_hub", "psutil")
 
+APPLE_RESEARCH = "Apple Machine Learning Research Model licence (apple-amlr), research only, no commercial use"
 NON_COMMERCIAL = "CC-BY-NC-4.0, no commercial use"
 
 
@@ -127,6 +129,24 @@ _ALL = (
         "Depth Anything V2 Large",
         "learned frame by frame, steadied along the flow; relative depth; not for commercial work",
         (_depth_anything("Large", NON_COMMERCIAL),),
+        commercial=False,
+        tolerance=0.07,
+    ),
+    Card(
+        "moge",
+        "MoGe-2",
+        "learned; metres and the lens from key frames, motion from another estimator",
+        (Weights("Ruicheng/moge-2-vitl", ("model.pt",), "MoGe-2", "MIT"),),
+        commercial=True,
+        tolerance=0.05,
+        packages=(*_GPU_PACKAGES, "moge"),
+        install=MOGE_EXTRA,
+    ),
+    Card(
+        "depth_pro",
+        "Depth Pro",
+        "learned frame by frame, steadied along the flow; metres and the lens; for research only",
+        (Weights("apple/DepthPro-hf", ("config.json", "model.safetensors"), "Depth Pro", APPLE_RESEARCH),),
         commercial=False,
         tolerance=0.07,
     ),

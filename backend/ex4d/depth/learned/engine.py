@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from ex4d.depth.learned.cards import Card
 from ex4d.plate.store import FrameStore
+from ex4d.protocol.errors import BadInputError
+
+#: Fields of view that a lens can have, degrees.
+LEAST_FOV, MOST_FOV = 1.0, 170.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,21 @@ class Estimate:
 
     disparity: NDArray[np.float32]
     fov_deg: float | None = None
+
+
+def check_estimate(estimate: Estimate, title: str, number: int) -> None:
+    """Raise BadInputError where an estimate cannot be one.
+
+    Args:
+        title: of the estimator.
+        number: of the frame.
+    """
+    fov = estimate.fov_deg
+    if not np.isfinite(estimate.disparity).all() or (fov is not None and not LEAST_FOV <= fov <= MOST_FOV):
+        raise BadInputError(
+            f"{title} gives values that are no numbers, or no possible lens, for frame {number}.",
+            "Its weights are damaged or not its own: check them with `ex4d models verify --depth`.",
+        )
 
 
 class Engine(Protocol):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ def reading(what: str) -> Iterator[None]:
         yield
     except Ex4dError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (pickle.UnpicklingError, OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(what, " ".join(str(error).split())[:200]) from error
     except Exception as error:
         # safetensors' and huggingface_hub's classes of their own, which change from version to version.

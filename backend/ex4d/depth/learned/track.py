@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from ex4d.depth.affine import AffineDepth
 from ex4d.depth.base import DepthSink
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.learned.engine import Engine
+from ex4d.depth.learned.engine import Engine, check_estimate
 from ex4d.depth.resample import resample_depth
 from ex4d.depth.steady import Lines, Steadier
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
-from ex4d.protocol.errors import BadInputError
 from ex4d.workers import prefetched
 
 #: Frames of a shot, and about so many pixels of each, that tell how its disparities are spread.
@@ -69,11 +68,7 @@ def collect(engine: Engine, frames: FrameStore, path: Path, title: str, progress
     fovs = []
     for index, (number, estimate) in enumerate(zip(frames.numbers, engine.run(frames), strict=True)):
         disparity = estimate.disparity
-        if not np.isfinite(disparity).all():
-            raise BadInputError(
-                f"{title} gives values that are no numbers for frame {number}.",
-                "Its weights are damaged or not its own: check them with `ex4d models verify --depth`.",
-            )
+        check_estimate(estimate, title, number)
         maps = maps or FrameMaps(path, disparity.shape, np.float32)
         maps[index] = disparity
         if steadier is not None:

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scale and lens from a metric network on key frames, shape and motion from an estimator that is steady in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.depth.affine import measured_depth
+from ex4d.depth.base import DepthResult, DepthSink
+from ex4d.depth.learned.engine import Estimate, check_estimate
+from ex4d.depth.learned.source import LearnedDepth, cut_notes, loaded, result
+from ex4d.depth.learned.track import Track, write_depth
+from ex4d.depth.solved import fit_line
+from ex4d.files import make_folder
+from ex4d.plate.store import FrameStore
+from ex4d.progress import Progress
+from ex4d.protocol.errors import BadInputError, Ex4dError
+
+Array = NDArray[np.float64]
+
+#: Frames of a clip that the metric network sees, and pixels of each that the fit uses.
+KEY_FRAMES, KEY_PIXELS = 9, 5_000
+#: Percentile of the key frames' depths that counts as the farthest measured one; beyond it there are outliers.
+FAR_PERCENTILE = 99
+
+
+@dataclass(frozen=True)
+class KeyedDepth:
+    """``DepthSource``: one line from a steady estimator's disparity to a metric network's, fitted over a clip's key
+    frames.
+
+    Attributes:
+        metric: says metres and the lens; alone where no other is installed.
+        shapes: estimators for shape and motion, the best first; the first one that can run is used.
+    """
+
+    metric: LearnedDepth
+    shapes: tuple[LearnedDepth, ...]
+
+    @property
+    def shape(self) -> LearnedDepth | None:
+        """The estimator for shape and motion; None where none of them can run."""
+        for source in self.shapes:
+            try:
+                source.folders()
+            except Ex4dError:
+                continue
+            return source
+        return None
+
+    @property
+    def name(self) -> str:
+        """See ``DepthSource``."""
+        return self.metric.name
+
+    @property
+    def label(self) -> str:
+        """See ``DepthSource``."""
+        return self.metric.label
+
+    @property
+    def licence(self) -> str:
+        """See ``DepthSource``."""
+        shape = self.shape
+        return f"{self.metric.licence}; {shape.licence}" if shape else self.metric.licence
+
+    @property
+    def tolerance(self) -> float:
+        """See ``DepthSource``."""
+        return (self.shape or self.metric).tolerance
+
+    def prepare(self) -> str:
+        """See ``DepthSource``."""
+        how = self.metric.prepare()
+        shape = self.shape
+        return f"{how}, shape and motion from {shape.card.title if shape else 'itself, steadied along the flow'}"
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``DepthSource``."""
+        shape = self.shape
+        own = {**self.metric.inputs(), "keys": [KEY_FRAMES, KEY_PIXELS]}
+        return {**own, "shape": {"name": shape.name, **shape.inputs()}} if shape else own
+
+    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+        """See ``DepthSource``."""
+        shape = self.shape
+        if shape is None:
+            return self.metric.estimate(frames, sink, scratch, progress)
+        keys = np.unique(np.linspace(0, len(frames) - 1, min(KEY_FRAMES, len(frames))).round().astype(int)).tolist()
+        progress.begin("depth", 2 * len(frames) + len(keys))
+        track = shape.track(frames, make_folder(scratch / "shape") / "disparity", progress)
+        estimates = self._look(frames, keys, progress)
+        x, y = _pairs(track, keys, estimates)
+        if len(x) == 0:
+            raise BadInputError(
+                f"{self.metric.card.title} sees nothing but sky in the key frames of this plate.",
+                "Use another estimator; `ex4d doctor` lists them.",
+            )
+        slope, offset = fit_line(x, y)
+        mapping = measured_depth(slope, offset, float(np.percentile(1 / y, FAR_PERCENTILE)))
+        error = float(np.median(np.abs(y * mapping(x) - 1)))
+        write_depth(track, mapping, frames, sink, progress)
+        notes = (
+            f"Scale{'' if self.metric.fov_deg else ' and lens'} come from {self.metric.card.title} on {len(keys)} key "
+            f"frames, in metres as it estimates them; half of their pixels lie within {error:.0%} of the depth.",
+            f"Shape and motion come from {shape.card.title}.",
+            *cut_notes(track, frames),
+        )
+        fov = self.metric.fov_deg or float(np.median([estimate.fov_deg for estimate in estimates if estimate.fov_deg]))
+        return result(self.metric.card, fov, frames, notes)
+
+    def _look(self, frames: FrameStore, keys: Sequence[int], progress: Progress) -> list[Estimate]:
+        """The metric network's estimates of the key frames."""
+        chosen = replace(
+            frames,
+            numbers=tuple(frames.numbers[index] for index in keys),
+            times=tuple(frames.times[index] for index in keys),
+        )
+        metric, estimates = self.metric, []
+        with loaded(metric.card, metric.network, metric.folders(), metric.fov_deg) as engine:
+            for number, estimate in zip(chosen.numbers, engine.run(chosen), strict=True):
+                check_estimate(estimate, metric.card.title, number)
+                estimates.append(estimate)
+                progress.advance()
+        return estimates
+
+
+def _pairs(track: Track, keys: Sequence[int], estimates: Sequence[Estimate]) -> tuple[Array, Array]:
+    """Disparities (N,) of the same pixels, by the track and in 1/metres; pixels of the sky are left out."""
+    own, metric = [], []
+    for index, estimate in zip(keys, estimates, strict=True):
+        height, width = estimate.disparity.shape
+        stride = max(1, round(float(np.sqrt(height * width / KEY_PIXELS))))
+        resized = cv2.resize(track[index], (width, height), interpolation=cv2.INTER_LINEAR)
+        x, y = (values[::stride, ::stride].ravel().astype(np.float64) for values in (resized, estimate.disparity))
+        own.append(x[y > 0])
+        metric.append(y[y > 0])
+    return np.concatenate(own), np.concatenate(metric)

@@ -8,7 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+from transformers import (
+    DepthAnythingConfig,
+    DepthAnythingForDepthEstimation,
+    DepthProConfig,
+    DepthProForDepthEstimation,
+    Dinov2Config,
+)
 
 CHANNELS = 64
 
@@ -145,3 +151,26 @@ def write_video_depth_anything(models: Path, size: str = "Small", channels: int 
     path = folder / f"video_depth_anything_vit{size[0].lower()}.pth"
     torch.save(video_depth_anything_tensors(channels), path)
     return path
+
+
+def write_depth_pro(models: Path) -> Path:
+    """As huggingface.co/apple/DepthPro-hf, with patches of 32 pixels in place of 384; returns its folder."""
+    torch.manual_seed(0)
+    encoder = {
+        "model_type": "dinov2", "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "patch_size": 4,
+        "image_size": 32,
+    }  # fmt: skip
+    config = DepthProConfig(
+        patch_size=32, fusion_hidden_size=16, intermediate_hook_ids=[2, 0], intermediate_feature_dims=[8, 8],
+        scaled_images_feature_dims=[8, 8, 8], merge_padding_value=1, use_fov_model=True, num_fov_head_layers=0,
+        image_model_config=dict(encoder), patch_model_config=dict(encoder), fov_model_config=dict(encoder),
+    )  # fmt: skip
+    model = DepthProForDepthEstimation(config).eval()
+    for name, parameter in model.named_parameters():
+        if "head" in name or "fusion" in name or "neck" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    torch.nn.init.constant_(list(model.head.parameters())[-1], 0.5)
+    torch.nn.init.constant_(list(model.fov_model.parameters())[-1], 55.0)
+    folder = models / "depth" / "DepthPro-hf"
+    model.save_pretrained(folder)
+    return folder

@@ -8,7 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
 from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     DepthAnythingConfig,
     DepthAnythingForDepthEstimation,
     DepthProConfig,
@@ -174,3 +177,31 @@ def write_depth_pro(models: Path) -> Path:
     folder = models / "depth" / "DepthPro-hf"
     model.save_pretrained(folder)
     return folder
+
+
+def write_depthcrafter(models: Path) -> tuple[Path, Path]:
+    """As huggingface.co/tencent/DepthCrafter and stabilityai/stable-video-diffusion-img2vid-xt; the two folders."""
+    torch.manual_seed(0)
+    own = models / "depth" / "DepthCrafter"
+    base = models / "depth" / "stable-video-diffusion-img2vid-xt"
+    UNetSpatioTemporalConditionModel(
+        block_out_channels=(32, 64), layers_per_block=1, sample_size=32, in_channels=8, out_channels=4,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"), cross_attention_dim=32,
+        num_attention_heads=4, projection_class_embeddings_input_dim=96, addition_time_embed_dim=32,
+    ).save_pretrained(own)  # fmt: skip
+    AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32, 32, 32), down_block_types=("DownEncoderBlock2D",) * 4, layers_per_block=1,
+        latent_channels=4, sample_size=64,
+    ).save_pretrained(base / "vae", variant="fp16")  # fmt: skip
+    clip = CLIPVisionConfig(
+        hidden_size=32, projection_dim=32, num_hidden_layers=1, num_attention_heads=4, image_size=224, patch_size=56,
+        intermediate_size=37,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(clip).save_pretrained(base / "image_encoder", variant="fp16")
+    EulerDiscreteScheduler(
+        beta_end=0.012, beta_schedule="scaled_linear", beta_start=0.00085, interpolation_type="linear",
+        prediction_type="v_prediction", sigma_max=700.0, sigma_min=0.002, steps_offset=1, timestep_spacing="leading",
+        timestep_type="continuous", use_karras_sigmas=True,
+    ).save_pretrained(base / "scheduler")  # fmt: skip
+    return own, base

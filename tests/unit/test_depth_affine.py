@@ -6,7 +6,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ex4d.depth.affine import FARTHEST, LEAST_RATIO, MOST_RATIO, NEAR_Z, NEARER, measured_depth, relative_depth
+from ex4d.depth.affine import (
+    FARTHEST,
+    LEAST_RATIO,
+    MOST_RATIO,
+    NEAR_Z,
+    NEARER,
+    measured_depth,
+    relative_depth,
+    released_depth,
+)
 
 
 def far_over_near(disparity: np.ndarray) -> float:
@@ -70,3 +79,13 @@ def test_a_fitted_line_has_a_floor_only() -> None:
     assert mapped(np.array([1.0]))[0] == pytest.approx(1 / 0.3)
     assert mapped(np.array([0.0, 0.4]))[0] == pytest.approx(FARTHEST * 20)
     assert mapped(np.array([100.0]))[0] == pytest.approx(1 / 49.8)
+
+
+def test_the_released_codes_map() -> None:
+    raw = np.linspace(-2.0, 6.0, 9)
+    depth = released_depth(-2.0, 6.0)(raw)
+    normalised = (raw + 2) / 8
+    assert np.allclose(depth[1:], 10000 / (3900 * normalised[1:]), rtol=1e-6)
+    assert depth[-1] == pytest.approx(2.564, abs=1e-3)
+    assert depth[0] == pytest.approx(1e4)
+    assert np.allclose(released_depth(3.0, 3.0)(np.full(4, 3.0)), NEAR_Z)

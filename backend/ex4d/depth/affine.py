@@ -81,3 +81,21 @@ def measured_depth(scale: float, shift: float, farthest: float) -> AffineDepth:
         farthest: the farthest z that was measured; ``FARTHEST`` times it is the limit.
     """
     return AffineDepth(scale, shift, 1 / (FARTHEST * farthest), np.inf)
+
+
+#: The released EX-4D's recon.py: z = 10000 / (3900·d) with d from 0 to 1 over the shot, and bounds of d and z.
+RELEASED_SCALE, RELEASED_LEAST, RELEASED_FAR = 3900 / 10000, 1e-5, 1e4
+
+
+def released_depth(least: float, most: float) -> AffineDepth:
+    """The map of the released EX-4D: the shot's least disparity is (almost) at infinity, the greatest at z = 2.564.
+
+    Args:
+        least, most: of all the shot's disparities.
+    """
+    span = most - least
+    if span <= 0:
+        return AffineDepth(0.0, 1 / NEAR_Z, 1 / NEAR_Z, 1 / NEAR_Z)
+    scale = RELEASED_SCALE / span
+    floor = max(RELEASED_SCALE * RELEASED_LEAST, 1 / RELEASED_FAR)
+    return AffineDepth(scale, -scale * least, floor, RELEASED_SCALE)

@@ -150,6 +150,33 @@ _ALL = (
         commercial=False,
         tolerance=0.07,
     ),
+    Card(
+        "depthcrafter",
+        "DepthCrafter",
+        "learned, consistent in time, as the released EX-4D used it; relative depth; for research only",
+        (
+            Weights(
+                "tencent/DepthCrafter",
+                ("config.json", "diffusion_pytorch_model.safetensors"),
+                "DepthCrafter",
+                "Tencent's own, academic, research and education purposes only, no commercial use",
+            ),
+            Weights(
+                "stabilityai/stable-video-diffusion-img2vid-xt",
+                (
+                    "vae/config.json",
+                    "vae/diffusion_pytorch_model.fp16.safetensors",
+                    "image_encoder/config.json",
+                    "image_encoder/model.fp16.safetensors",
+                    "scheduler/scheduler_config.json",
+                ),
+                "Stable Video Diffusion XT",
+                "Stability AI Community Licence",
+            ),
+        ),
+        commercial=False,
+        tolerance=0.05,
+    ),
 )
 
 CARDS: Mapping[str, Card] = {card.name: card for card in _ALL}

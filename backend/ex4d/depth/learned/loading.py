@@ -53,7 +53,13 @@ def quiet() -> Iterator[None]:
 
 
 def load_transformers(
-    kind: Any, folder: Path | None, what: str, *, config: Any = None, tensors: Mapping[str, Any] | None = None
+    kind: Any,
+    folder: Path | None,
+    what: str,
+    *,
+    config: Any = None,
+    tensors: Mapping[str, Any] | None = None,
+    variant: str | None = None,
 ) -> Any:
     """A model with all its tensors, on the CPU in float32, ready to run.
 
@@ -62,6 +68,7 @@ def load_transformers(
         folder: with config.json and safetensors; None where ``config`` and ``tensors`` are given.
         what: for messages.
         config: transformers' configuration.
+        variant: of the file, as in its name: "fp16".
         tensors: by the names of files on the hub; the library renames them for its version.
 
     Raises:
@@ -73,7 +80,7 @@ def load_transformers(
     if folder is None:
         options |= {"config": config, "state_dict": dict(tensors or {})}
     else:
-        options["use_safetensors"] = True
+        options |= {"use_safetensors": True, "variant": variant}
     with reading(what), quiet():
         model, info = kind.from_pretrained(folder, **options)
     check_tensors(what, missing=info["missing_keys"], wrong=[entry[0] for entry in info["mismatched_keys"]])

@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
-from ex4d.depth.affine import measured_depth, relative_depth
+from ex4d.depth.affine import FAR_PERCENTILE, AffineDepth, measured_depth, relative_depth
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.learned.cards import Card
 from ex4d.depth.learned.engine import Engine, Network
@@ -115,18 +115,18 @@ class LearnedDepth:
         count = len(frames)
         progress.begin("depth", 2 * count)
         track = self.track(frames, scratch / "disparity", progress)
-        sample = track.sample(count)
-        notes = []
-        if self.metric:
-            far = float(np.percentile(sample, 2))
-            mapping = measured_depth(1.0, 0.0, 1 / max(far, 1e-4))
-            notes.append(f"Depth is in metres as {self.card.title} estimates them.")
-        else:
-            mapping = relative_depth(sample)
-            notes.append(f"Depth is relative: {self.card.title} says its shape, not its unit.")
+        mapping, note = self.mapping(track, count)
         write_depth(track, mapping, frames, sink, progress)
         fov = self.fov_deg or (float(np.median(track.fovs)) if track.fovs else None)
-        return result(self.card, fov, frames, (*notes, *cut_notes(track, frames)))
+        return result(self.card, fov, frames, (note, *cut_notes(track, frames)))
+
+    def mapping(self, track: Track, count: int) -> tuple[AffineDepth, str]:
+        """From the disparities of ``count`` frames to depth, and a sentence about its unit."""
+        sample = track.sample(count)
+        if self.metric:
+            far = max(float(np.percentile(sample, FAR_PERCENTILE)), 1e-4)
+            return measured_depth(1.0, 0.0, 1 / far), f"Depth is in metres as {self.card.title} estimates them."
+        return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
 
 
 def cut_notes(track: Track, frames: FrameStore) -> list[str]:

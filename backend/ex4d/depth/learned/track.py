@@ -51,6 +51,11 @@ class Track:
         indices = np.unique(np.linspace(0, count - 1, min(count, SAMPLE_FRAMES)).round().astype(int))
         return np.concatenate([self[int(index)][::stride, ::stride].ravel() for index in indices])
 
+    def extremes(self, count: int) -> tuple[float, float]:
+        """Least and greatest disparity of ``count`` frames."""
+        ranges = [(float(values.min()), float(values.max())) for values in (self[index] for index in range(count))]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+
 
 def collect(engine: Engine, frames: FrameStore, path: Path, title: str, progress: Progress, *, steady: bool) -> Track:
     """Run a network over the plate; one step of progress per frame.

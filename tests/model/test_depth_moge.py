@@ -198,7 +198,7 @@ def test_the_real_package(frames: FrameStore, models: Path, tmp_path: Path) -> N
     model = version.MoGeModel(**config)
     torch.save({"model_config": config, "model": model.state_dict()}, models / "depth" / "moge-2-vitl" / "model.pt")
     tiny_depth.write_depth_anything(models)
-    # Random weights say no possible lens, so it is given.
+    # Random weights say a lens that cannot be, so it is given.
     result, depth = estimated(create_estimator("moge", 50.0), frames, tmp_path / "scratch")
     assert np.isfinite(depth).all()
     assert (depth > 0).all()

@@ -41,9 +41,13 @@ def check_estimate(estimate: Estimate, title: str, number: int) -> None:
         number: of the frame.
     """
     fov = estimate.fov_deg
-    if not np.isfinite(estimate.disparity).all() or (fov is not None and not LEAST_FOV <= fov <= MOST_FOV):
+    problems = {
+        "values that are no numbers": not np.isfinite(estimate.disparity).all(),
+        "a lens that cannot be": fov is not None and not LEAST_FOV <= fov <= MOST_FOV,
+    }
+    if any(problems.values()):
         raise BadInputError(
-            f"{title} gives values that are no numbers, or no possible lens, for frame {number}.",
+            f"{title} gives {' and '.join(name for name, found in problems.items() if found)} for frame {number}.",
             "Its weights are damaged or not its own: check them with `ex4d models verify --depth`.",
         )
 

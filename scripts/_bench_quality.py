@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import make_groundtruth
+from ex4d.evaluation.depth import FITS
 from ex4d.evaluation.score import REGIONS
 from ex4d.evaluation.sheet import error_picture, mask_picture, sheet
 from ex4d.evaluation.truth import TruthScene
@@ -76,19 +77,25 @@ def fill_tables(record: dict[str, Any]) -> str:
         for target, made in targets.items():
             for name, score in made.items():
                 cells = [_cell(score["regions"][region]["psnr"], 2) for region in (*REGIONS, "all")]
-                flicker = _cell(score["regions"]["never seen"]["flicker"], 2)
-                rows.append([scene, target, name, *cells, flicker, _cell(score["seam"], 2)])
-    return _table(["scene", "target", "fill", *(f"{r} dB" for r in REGIONS), "all dB", "flicker", "seam"], rows)
+                never = score["regions"]["never seen"]
+                flicker = [_cell(never[key], 2) for key in ("flicker", "flicker_truth")]
+                rows.append([scene, target, name, *cells, *flicker, _cell(score["seam"], 2)])
+    return _table(
+        ["scene", "target", "fill", *(f"{r} dB" for r in REGIONS), "all dB", "flicker", "(truth)", "seam"], rows
+    )
 
 
 def depth_tables(record: dict[str, Any]) -> str:
     """Markdown of the depth stage."""
-    rows = [
-        [scene, name, *(_cell(score[key], 3) for key in ("abs_rel", "delta1", "edge_f1", "wobble"))]
-        for scene, scores in record.items()
-        for name, score in scores.items()
-    ]
-    return _table(["scene", "estimator", "AbsRel", "δ1", "edge F1", "wobble"], rows)
+    rows = []
+    for scene, scores in record.items():
+        for name, fits in scores.items():
+            cells = [_cell(fits[fit]["abs_rel"], 3) for fit in FITS]
+            rows.append(
+                [scene, name, *cells, *(_cell(fits["affine"][key], 3) for key in ("delta1", "edge_f1", "wobble"))]
+            )
+    heads = [f"AbsRel, fitted {words}" for words in FITS.values()]
+    return _table(["scene", "estimator", *heads, "δ1", "edge F1", "wobble"], rows)
 
 
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -113,7 +120,9 @@ def write_sheet(path: Path, scene: TruthScene, rasterizer: Rasterizer) -> None:
     write_png(path, sheet(rows, heads, TILE_PX))
 
 
-def measure(scene: TruthScene, stages: Sequence[str], work: Path, step: int, rasterizer: Rasterizer) -> dict[str, Any]:
+def measure(
+    scene: TruthScene, stages: Sequence[str], work: Path, step: int, estimators: Sequence[str], rasterizer: Rasterizer
+) -> dict[str, Any]:
     """Figures of one scene by stage."""
     out: dict[str, Any] = {}
     if "raster" in stages:
@@ -122,9 +131,12 @@ def measure(scene: TruthScene, stages: Sequence[str], work: Path, step: int, ras
     if "fill" in stages:
         targets = [name for name in FILL_TARGETS if name in scene.targets]
         found = fills.run(scene, work / scene.name, targets)
-        out["fill"] = {t: {name: score.record() for name, score in made.items()} for t, made in found.items()}
+        out["fill"] = {t: {name: asdict(score) for name, score in made.items()} for t, made in found.items()}
     if "depth" in stages:
-        out["depth"] = {name: asdict(score) for name, score in depths.run(scene, ["prior"]).items()}
+        out["depth"] = {
+            name: {fit: asdict(score) for fit, score in fits.items()}
+            for name, fits in depths.run(scene, list(estimators)).items()
+        }
     return out
 
 
@@ -138,6 +150,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--seed", type=int, default=1, help="of the scenes; default %(default)s")
     parser.add_argument("--step", type=int, default=1, help="the raster stage looks at every so many frames")
+    parser.add_argument("--depth", nargs="+", default=["prior"], help="estimators for the depth stage; default prior")
     return parser.parse_args()
 
 
@@ -152,7 +165,7 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {stage: {} for stage in args.stages}
     for folder in folders:
         scene, begun = TruthScene.open(folder), time.monotonic()
-        for stage, found in measure(scene, args.stages, args.out / "work", args.step, rasterizer).items():
+        for stage, found in measure(scene, args.stages, args.out / "work", args.step, args.depth, rasterizer).items():
             figures[stage][scene.name] = found
         if "raster" in args.stages:
             write_sheet(args.out / f"{scene.name}.png", scene, rasterizer)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ex4d.depth.files import FileDepth
 from ex4d.evaluation.score import ClipScore, ResultFrame, score_clip
+from ex4d.evaluation.temporal import static_paths
 from ex4d.evaluation.truth import TruthScene
 from ex4d.fill import Geometry, create_generator
 from ex4d.fill.base import TakeFrame
@@ -71,7 +72,7 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, dict[s
         geometry = Geometry(
             made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
         )
-        take = RenderedTake(rendered.raster, None)
+        take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
         fills = {
             "black": map(_black, take.frames()),
             "telea": map(_telea, take.frames()),
@@ -85,8 +86,9 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, dict[s
                     ResultFrame(np.where(frame.mask[..., None] > 0, frame.color, color), frame.mask)
                     for frame, color in zip(take.frames(), colors, strict=True)
                 ),
+                scene,
                 view,
-                scene.numbers,
+                paths=paths,
             )
             for name, colors in fills.items()
         }

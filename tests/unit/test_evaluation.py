@@ -90,15 +90,43 @@ def test_mask_counts():
         counts.add(predicted, truth[:5])
 
 
-def test_flicker_is_the_change_of_the_error():
+def at_rest(height, width, shift=(0, 0)):
+    """Paths of pixels that all move by so much."""
+    x, y = np.meshgrid(np.arange(width) + 0.5 + shift[0], np.arange(height) + 0.5 + shift[1])
+    return np.stack([x, y], axis=-1).astype(np.float32)
+
+
+def test_flicker_is_change_where_nothing_moves():
     steady, shaky, everywhere = Flicker(), Flicker(), np.ones((6, 6), bool)
     for i in range(4):
-        truth = np.full((6, 6, 3), 50 + 20 * i, np.uint8)
-        steady.add(truth + np.uint8(30), truth, everywhere)
-        shaky.add(truth + np.uint8(10 * (i % 2)), truth, everywhere)
+        paths = at_rest(6, 6) if i else None
+        steady.add(np.full((6, 6, 3), 90, np.uint8), everywhere, paths)
+        shaky.add(np.full((6, 6, 3), 90 + 10 * (i % 2), np.uint8), everywhere, paths)
     assert steady.value == pytest.approx(0, abs=1e-4)
     assert shaky.value == pytest.approx(10, abs=1e-3)
     assert math.isnan(Flicker().value)
+
+
+def test_flicker_follows_what_moves_in_the_picture():
+    following, staring, everywhere = Flicker(), Flicker(), np.ones((160, 160), bool)
+    for i in range(3):
+        picture = texture((2.0 * i, 1.0 * i))
+        following.add(picture, everywhere, at_rest(160, 160, (2, 1)) if i else None)
+        staring.add(picture, everywhere, at_rest(160, 160) if i else None)
+    # At the border the texture leaves the picture.
+    assert following.value < 0.05 * staring.value
+
+
+def test_flicker_leaves_out_what_has_no_path_and_other_regions():
+    flicker, left = Flicker(), np.ones((6, 6), bool)
+    left[:, 3:] = False
+    paths = at_rest(6, 6)
+    paths[0] = np.nan
+    first, second = np.zeros((6, 6, 3), np.uint8), np.full((6, 6, 3), 8, np.uint8)
+    second[0], second[:, 3:] = 255, 255
+    flicker.add(first, left, None)
+    flicker.add(second, left, paths)
+    assert flicker.value == pytest.approx(8, abs=1e-3)
 
 
 def test_seam_error_sees_a_step_at_the_border_and_not_a_soft_fill():

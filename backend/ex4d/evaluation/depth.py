@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Fit: TypeAlias = Literal["none", "scale", "affine"]
+#: What may be fitted to the truth first, in words.
+FITS: dict[Fit, str] = {"none": "nothing", "scale": "scale", "affine": "scale and shift"}
 
 #: Pixels a frame that the alignment is fitted to.
 FIT_PIXELS = 4000

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from ex4d.evaluation.masks import MaskCounts
 from ex4d.evaluation.perceptual import Lpips
 from ex4d.evaluation.pictures import Picture, PictureScore, ssim_map
 from ex4d.evaluation.seams import seam_error
-from ex4d.evaluation.temporal import Flicker
-from ex4d.evaluation.truth import Region, TruthView
+from ex4d.evaluation.temporal import Flicker, static_paths
+from ex4d.evaluation.truth import Region, TruthScene, TruthView
 from ex4d.media.images import read_grey
 from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError
 
 Bool = NDArray[np.bool_]
+Float = NDArray[np.float32]
 
 #: As the tables name them.
 REGIONS = {"co-visible": Region.CO_VISIBLE, "other frame": Region.OTHER_FRAME, "never seen": Region.NEVER_SEEN}
@@ -47,14 +49,15 @@ class ResultFrame:
 
 @dataclass(frozen=True)
 class RegionScore:
-    """One region of a clip: its share of all pixels, PSNR in dB, SSIM, LPIPS (NaN where it is left out), flicker in
-    8-bit code values."""
+    """One region of a clip: its share of all pixels, PSNR in dB, SSIM, LPIPS (NaN where it is left out), flicker of
+    what stands still and the truth's own, in 8-bit code values."""
 
     share: float
     psnr: float
     ssim: float
     lpips: float
     flicker: float
+    flicker_truth: float
 
 
 @dataclass(frozen=True)
@@ -76,53 +79,49 @@ class ClipScore:
     alignment_px: float
     bias_px: float
 
-    def record(self) -> dict[str, Any]:
-        """For JSON, which has neither NaN nor inf: these become None and "inf"."""
-        cleaned: dict[str, Any] = _clean(asdict(self))
-        return cleaned
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _clean(item) for key, item in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return "inf" if value > 0 else None
-    return value
-
 
 class _RegionSum:
     def __init__(self) -> None:
-        self.picture, self.flicker = PictureScore(), Flicker()
+        self.picture, self.flicker, self.flicker_truth = PictureScore(), Flicker(), Flicker()
         self.distance = 0.0
 
-    def add(self, frame: Picture, truth: Picture, where: Bool, similar: Any, distance: Any) -> None:
+    def add(
+        self, frame: Picture, truth: Picture, where: Bool, similar: Any, distance: Any, paths: Float | None
+    ) -> None:
         self.picture.add(frame, truth, where, similar)
-        self.flicker.add(frame, truth, where)
+        self.flicker.add(frame, where, paths)
+        self.flicker_truth.add(truth, where, paths)
         if distance is not None:
             self.distance += float(distance[where].sum(dtype=np.float64))
 
     def score(self, pixels: int, lpips: bool) -> RegionScore:
         own = self.picture.pixels
         distance = self.distance / own if lpips and own else math.nan
-        return RegionScore(own / max(pixels, 1), self.picture.psnr, self.picture.ssim, distance, self.flicker.value)
+        flicker = self.flicker.value, self.flicker_truth.value
+        return RegionScore(own / max(pixels, 1), self.picture.psnr, self.picture.ssim, distance, *flicker)
 
 
 def score_clip(
-    frames: Iterable[ResultFrame], view: TruthView, numbers: tuple[int, ...], lpips: Lpips | None = None
+    frames: Iterable[ResultFrame],
+    scene: TruthScene,
+    view: TruthView,
+    lpips: Lpips | None = None,
+    paths: Sequence[Float] | None = None,
 ) -> ClipScore:
     """Score the frames of a result against a target view.
 
     Args:
-        frames: in order, one for each of ``numbers``, at the truth's size.
-        numbers: of the truth's frames.
+        frames: in order, one for each of the scene's, at the truth's size.
+        paths: ``static_paths`` of the view, where they are known already.
 
     Raises:
         BadInputError: another number of frames, or another size.
     """
     sums = {name: _RegionSum() for name in (*REGIONS, "all")}
     masks, seams, shifts = MaskCounts(), [], []
+    numbers, count, pixels = scene.numbers, 0, 0
     aligned = set(np.linspace(0, len(numbers) - 1, min(ALIGNMENT_FRAMES, len(numbers))).round().astype(int).tolist())
-    count = pixels = 0
+    steps = chain([None], static_paths(scene, view) if paths is None else paths)
     for frame in frames:
         if count == len(numbers):
             raise _unequal(count + 1, len(numbers), "or more ")
@@ -135,9 +134,10 @@ def score_clip(
             )
         similar = ssim_map(frame.color, truth)
         distance = lpips.map(frame.color, truth) if lpips else None
+        step = next(steps)
         for name, code in REGIONS.items():
-            sums[name].add(frame.color, truth, codes == code, similar, distance)
-        sums["all"].add(frame.color, truth, np.ones(codes.shape, np.bool_), similar, distance)
+            sums[name].add(frame.color, truth, codes == code, similar, distance, step)
+        sums["all"].add(frame.color, truth, np.ones(codes.shape, np.bool_), similar, distance, step)
         pixels += codes.size
         kept = codes == Region.CO_VISIBLE
         if frame.mask is not None:

@@ -46,10 +46,10 @@ BREAKS = {
         "-(K[0, 2] + 0.5) / K[0, 0]",
     ),
     "centres": Break(
-        "mesh: vertices on the corners of pixels, not on their centres",
-        "mesh/topology.py",
-        "np.linspace(0.5, plate[0] - 0.5, grid[0])",
-        "np.linspace(0, plate[0], grid[0])",
+        "raster: the plate's colours half a pixel off",
+        "raster/shaders/shade.frag",
+        "clamp(at - 0.5, vec2(0.0)",
+        "clamp(at, vec2(0.0)",
     ),
     "walls": Break("mesh: things infinitely deep", "mesh/dwmesh.py", "THICKNESS = 1.0", 'THICKNESS = float("inf")'),
     "edges": Break(
@@ -81,12 +81,6 @@ BREAKS = {
         "fill/preview.py",
         "filled = pull_push(color, weight, say)",
         "filled = np.zeros_like(color)",
-    ),
-    "near side": Break(
-        "fill: holes coloured from the near side",
-        "fill/preview.py",
-        "weight, say = far_side_weights(z, known)",
-        "weight, say = far_side_weights(None if z is None else 1 / np.maximum(z, np.float32(1e-6)), known)",
     ),
 }
 

@@ -13,12 +13,14 @@ Bool = NDArray[np.bool_]
 #: How far the far side is looked for, as shares of the longer side: across a hole inside the picture, along one that
 #: the picture's border cuts (there the surface at hand goes on, it is not hidden), and beside a hole.
 ACROSS, ALONG, BESIDE = 1 / 3, 1 / 16, 1 / 8
-#: Sharpness of the choice: a surface at 3/4 of the far side's depth keeps a tenth of the weight.
+#: Sharpness of the choice: a surface at 3/4 of the far side's depth keeps a tenth of the weight. On scenes with known
+#: truth softer choices have up to half a decibel less error (grey is never far wrong), but a bright subject then glows
+#: into the dark behind it.
 NEAR_EXPONENT = 8
 #: Over larger distances deeper surfaces still have more say, but gently.
-SAY_EXPONENT = 4
-#: Beyond this many median depths everything is equally far.
-DEEPEST_MEDIANS = 8.0
+SAY_EXPONENT = 2
+#: Beyond this many median depths everything is equally far: a bit of sky must not flood the hole beside a wall.
+DEEPEST_MEDIANS = 2.0
 #: Weight that near surfaces keep, for holes that nothing far borders on.
 FLOOR = 1e-6
 #: Only what borders on a hole flows into it: weights fall by e over this share of the longer side.
@@ -59,7 +61,6 @@ def far_side_weights(z: Float | None, known: Bool) -> tuple[Float, Float]:
     if z is None or not known.any():
         return weight, known.astype(np.float32)
     measured = known & np.isfinite(z)
-    # A sky must not outweigh every surface before it.
     limit = DEEPEST_MEDIANS * float(np.median(z[measured])) if measured.any() else 0.0
     depth = np.where(measured, np.minimum(z, limit), 0).astype(np.float32)
     small_size = (-(-width // SHRINK), -(-height // SHRINK))

@@ -77,7 +77,7 @@ class PreviewFill:
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator.inputs``."""
-        return {"version": 3}
+        return {"version": 4}
 
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """See ``Generator.generate``."""

@@ -33,6 +33,19 @@ STAGES = ("raster", "fill", "depth")
 FILL_TARGETS = ("right_30", "left_60")
 ANGLES = (30, 60, 90)
 TILE_PX = 220
+#: Figures of the raster stage and their digits, by the head of their column.
+RASTER_COLUMNS = {
+    "PSNR dB": ("psnr", 1),
+    "ideal dB": ("psnr_ideal", 1),
+    "inner dB": ("psnr_inner", 1),
+    "low-pass dB": ("psnr_low_pass", 1),
+    "misaligned px": ("alignment_px", 3),
+    "bias px": ("bias_px", 3),
+    "hole IoU": ("iou", 3),
+    "precision": ("precision", 3),
+    "recall": ("recall", 3),
+    "IoU released": ("iou_released", 3),
+}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -50,21 +63,22 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def raster_tables(record: dict[str, Any]) -> str:
-    """Markdown of the raster stage."""
+    """Markdown of the raster stage; left and right are one row."""
     rows, angles = [], []
     for scene, targets in record.items():
-        for target, f in targets.items():
-            figures = [("psnr", 1), ("psnr_inner", 1), ("psnr_low_pass", 1), ("alignment_px", 3), ("bias_px", 3)]
-            masks = [("iou", 3), ("precision", 3), ("recall", 3), ("iou_released", 3)]
-            rows.append([scene, target, *(_cell(f[name], digits) for name, digits in [*figures, *masks])])
+        groups: dict[str, list[dict[str, float]]] = {}
+        for target, figures in targets.items():
+            groups.setdefault(f"{target.split('_')[1]}°" if "_" in target else target, []).append(figures)
+        for name, found in groups.items():
+            means = {key: _mean([figures[key] for figures in found]) for key in found[0]}
+            rows.append([scene, name, *(_cell(means[key], digits) for key, digits in RASTER_COLUMNS.values())])
     for angle in ANGLES:
         both = [f for targets in record.values() for name, f in targets.items() if name.endswith(f"_{angle}")]
         ours, released = (_mean([f[name] for f in both]) for name in ("iou", "iou_released"))
         angles.append([f"{angle}°", _cell(released, 3), _cell(ours, 3), f"{ours - released:+.3f}"])
-    head = ["scene", "target", "PSNR", "inner", "low-pass", "misalign. px", "bias px", "hole IoU", "prec.", "recall"]
     return "\n\n".join(
         [
-            _table([*head, "IoU released"], rows),
+            _table(["scene", "target", *RASTER_COLUMNS], rows),
             _table(["targets at", "hole IoU, released construction", "hole IoU, ours", "difference"], angles),
         ]
     )

@@ -12,7 +12,8 @@ import numpy as np
 from ex4d.evaluation.alignment import Alignment, alignment
 from ex4d.evaluation.masks import MaskCounts
 from ex4d.evaluation.pictures import PictureScore
-from ex4d.evaluation.truth import Region, TruthScene
+from ex4d.evaluation.points import project, unproject
+from ex4d.evaluation.truth import Region, TruthScene, TruthView
 from ex4d.mesh import DWMesh, build_mesh, build_released_mesh, far_plane
 from ex4d.raster import Rasterizer
 
@@ -32,6 +33,8 @@ class RasterResult:
         kept: colour of what is co-visible and drawn as surface.
         inner: the same without the pixels next to its borders.
         smooth: the same as ``inner``, both pictures low-passed.
+        ideal: as ``kept``, but each pixel taken from where exact geometry says it is in the plate, without any mesh:
+            what linear sampling of a plate of this resolution can give at best.
         wrong: colour of what is drawn as surface and is none.
         shifts: misalignment.
         masks, released: counts of our mask and of the released construction's.
@@ -40,6 +43,7 @@ class RasterResult:
     kept: PictureScore
     inner: PictureScore
     smooth: PictureScore
+    ideal: PictureScore
     wrong: PictureScore
     shifts: list[Alignment]
     masks: MaskCounts
@@ -52,6 +56,7 @@ class RasterResult:
             "psnr": self.kept.psnr,
             "psnr_inner": self.inner.psnr,
             "psnr_low_pass": self.smooth.psnr,
+            "psnr_ideal": self.ideal.psnr,
             "psnr_wrong": self.wrong.psnr,
             "alignment_px": pooled.median_px,
             "bias_px": pooled.bias_px,
@@ -78,7 +83,7 @@ def meshes(scene: TruthScene, index: int) -> tuple[DWMesh, DWMesh]:
 def run(scene: TruthScene, rasterizer: Rasterizer, indices: list[int]) -> dict[str, RasterResult]:
     """All targets at these frames."""
     found = {
-        name: RasterResult(*(PictureScore() for _ in range(4)), [], MaskCounts(), MaskCounts())
+        name: RasterResult(*(PictureScore() for _ in range(5)), [], MaskCounts(), MaskCounts())
         for name in scene.targets
     }
     for index in indices:
@@ -95,11 +100,20 @@ def run(scene: TruthScene, rasterizer: Rasterizer, indices: list[int]) -> dict[s
                 result.kept.add(frame.color, truth, both)
                 result.inner.add(frame.color, truth, inner)
                 result.smooth.add(_smooth(frame.color), _smooth(truth), inner)
+                result.ideal.add(_reprojected(texture, scene, view, index), truth, both)
                 result.wrong.add(frame.color, truth, kept & ~co_visible)
                 result.shifts.append(alignment(frame.color, truth, both))
                 result.masks.add(~kept, ~co_visible)
                 result.released.add(drawn_released.render(view.camera[index]).mask == 0, ~co_visible)
     return found
+
+
+def _reprojected(plate: np.ndarray, scene: TruthScene, view: TruthView, index: int) -> np.ndarray:
+    """The plate (H, W, 3) as the view's true surfaces show it, hidden or not."""
+    points = unproject(view.surface(scene.numbers[index]), view.camera[index])
+    position, _ = project(points, scene.source.camera[index])
+    x, y = np.nan_to_num(position, nan=-1).reshape(*plate.shape[:2], 2).astype(np.float32).transpose(2, 0, 1)
+    return cv2.remap(plate, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _smooth(picture: np.ndarray) -> np.ndarray:

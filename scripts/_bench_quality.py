@@ -119,39 +119,45 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def write_sheet(path: Path, scene: TruthScene, rasterizer: Rasterizer) -> None:
-    """Source, truth, render, mask and error of the middle frame for every target."""
+def write_sheet(path: Path, scene: TruthScene, rasterizer: Rasterizer, results: dict[str, np.ndarray]) -> None:
+    """The middle frame of every target: source, truth, render, mask, the preview fill's result where it was made, and
+    the error of the result, else of the render."""
     index = len(scene.numbers) // 2
     number = scene.numbers[index]
     source, rows = scene.source.picture(number), []
     for name, color, mask in raster.pictures(scene, rasterizer, index):
         view = scene.targets[name]
         truth = view.picture(number)
-        error = error_picture(color, truth)
-        error[mask == 0] = 0
-        rows.append((name, [source, truth, color, mask_picture(truth, mask, view.regions(number)), error]))
-    heads = ["source", "truth", "render", "mask: red wasted, blue missed", "error x4"]
+        result = results.get(name)
+        error = error_picture(color if result is None else result, truth)
+        if result is None:
+            error[mask == 0] = 0
+            result = np.full_like(truth, 255)
+        rows.append((name, [source, truth, color, mask_picture(truth, mask, view.regions(number)), result, error]))
+    heads = ["source", "truth", "render", "mask: red wasted, blue missed", "preview fill", "error x4"]
     write_png(path, sheet(rows, heads, TILE_PX))
 
 
 def measure(
     scene: TruthScene, stages: Sequence[str], work: Path, step: int, estimators: Sequence[str], rasterizer: Rasterizer
-) -> dict[str, Any]:
-    """Figures of one scene by stage."""
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Figures of one scene by stage, and the middle frame of the preview fill by target."""
     out: dict[str, Any] = {}
+    results: dict[str, np.ndarray] = {}
     if "raster" in stages:
         indices = list(range(0, len(scene.numbers), step))
         out["raster"] = {name: result.record() for name, result in raster.run(scene, rasterizer, indices).items()}
     if "fill" in stages:
         targets = [name for name in FILL_TARGETS if name in scene.targets]
         found = fills.run(scene, work / scene.name, targets)
-        out["fill"] = {t: {name: asdict(score) for name, score in made.items()} for t, made in found.items()}
+        out["fill"] = {t: {name: asdict(score) for name, score in made.scores.items()} for t, made in found.items()}
+        results = {target: made.middle for target, made in found.items()}
     if "depth" in stages:
         out["depth"] = {
             name: {fit: asdict(score) for fit, score in fits.items()}
             for name, fits in depths.run(scene, list(estimators)).items()
         }
-    return out
+    return out, results
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -179,10 +185,11 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {stage: {} for stage in args.stages}
     for folder in folders:
         scene, begun = TruthScene.open(folder), time.monotonic()
-        for stage, found in measure(scene, args.stages, args.out / "work", args.step, args.depth, rasterizer).items():
+        measured, results = measure(scene, args.stages, args.out / "work", args.step, args.depth, rasterizer)
+        for stage, found in measured.items():
             figures[stage][scene.name] = found
         if "raster" in args.stages:
-            write_sheet(args.out / f"{scene.name}.png", scene, rasterizer)
+            write_sheet(args.out / f"{scene.name}.png", scene, rasterizer, results)
         print(f"{scene.name}: {time.monotonic() - begun:.0f} s", flush=True)
     rasterizer.close()
     record = {"setting": vars(setting), "seed": args.seed, "step": args.step, **figures}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -61,11 +62,24 @@ def _telea(frame: TakeFrame) -> np.ndarray:
     return np.asarray(cv2.inpaint(frame.color, (frame.mask == 0).astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA))
 
 
-def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, dict[str, ClipScore]]:
-    """Scores by target and fill: black, telea, spatial (the preview fill without other frames), preview."""
+@dataclass(frozen=True)
+class Filled:
+    """Fills of one target.
+
+    Attributes:
+        scores: by fill: black, telea, spatial (the preview fill without other frames), preview.
+        middle: (H, W, 3) uint8, the preview's result in the middle of the clip.
+    """
+
+    scores: dict[str, ClipScore]
+    middle: np.ndarray
+
+
+def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled]:
+    """Fills by target."""
     shot, made = reconstruct(scene, folder)
     pipeline = Pipeline(shot, made, "auto", Silent())
-    out: dict[str, dict[str, ClipScore]] = {}
+    out: dict[str, Filled] = {}
     for target in targets:
         view = scene.targets[target]
         rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
@@ -79,17 +93,29 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, dict[s
             "spatial": _preview(rendered, None),
             "preview": _preview(rendered, geometry),
         }
-        out[target] = {
-            name: score_clip(
-                (
-                    # Source pixels stay, whatever the fill is.
-                    ResultFrame(np.where(frame.mask[..., None] > 0, frame.color, color), frame.mask)
-                    for frame, color in zip(take.frames(), colors, strict=True)
-                ),
-                scene,
-                view,
-                paths=paths,
-            )
-            for name, colors in fills.items()
-        }
+        scores, kept = {}, _Middle(len(scene.numbers) // 2)
+        for name, colors in fills.items():
+            scores[name] = score_clip(kept.passing(_results(take, colors)), scene, view, paths=paths)
+        assert kept.color is not None
+        out[target] = Filled(scores, kept.color)
     return out
+
+
+def _results(take: RenderedTake, colors: Iterator[np.ndarray]) -> Iterator[ResultFrame]:
+    """Source pixels stay, whatever the fill is."""
+    for frame, color in zip(take.frames(), colors, strict=True):
+        yield ResultFrame(np.where(frame.mask[..., None] > 0, frame.color, color), frame.mask)
+
+
+@dataclass
+class _Middle:
+    """Keeps one frame of those that pass, of the last clip that passed."""
+
+    index: int
+    color: np.ndarray | None = None
+
+    def passing(self, frames: Iterator[ResultFrame]) -> Iterator[ResultFrame]:
+        for index, frame in enumerate(frames):
+            if index == self.index:
+                self.color = frame.color
+            yield frame

@@ -85,18 +85,20 @@ def raster_tables(record: dict[str, Any]) -> str:
 
 
 def fill_tables(record: dict[str, Any]) -> str:
-    """Markdown of the fill stage."""
-    rows = []
+    """Markdown of the fill stage; a cell holds all fills."""
+    rows, fills = [], []
     for scene, targets in record.items():
         for target, made in targets.items():
-            for name, score in made.items():
-                cells = [_cell(score["regions"][region]["psnr"], 2) for region in (*REGIONS, "all")]
-                never = score["regions"]["never seen"]
-                flicker = [_cell(never[key], 2) for key in ("flicker", "flicker_truth")]
-                rows.append([scene, target, name, *cells, *flicker, _cell(score["seam"], 2)])
-    return _table(
-        ["scene", "target", "fill", *(f"{r} dB" for r in REGIONS), "all dB", "flicker", "(truth)", "seam"], rows
-    )
+            fills = list(made)
+            cells = [
+                [_cell(score["regions"][region]["psnr"], 1) for score in made.values()] for region in (*REGIONS, "all")
+            ]
+            never = [score["regions"]["never seen"] for score in made.values()]
+            cells.append([_cell(part["flicker"], 1) for part in never])
+            cells.append([_cell(score["seam"], 1) for score in made.values()])
+            rows.append([scene, target, *(" / ".join(cell) for cell in cells), _cell(never[0]["flicker_truth"], 1)])
+    head = ["scene", "target", *(f"{region} dB" for region in (*REGIONS, "all")), "flicker", "seam", "truth's flicker"]
+    return f"{' / '.join(fills)}:\n\n{_table(head, rows)}"
 
 
 def depth_tables(record: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +77,11 @@ def _check_setting(folder: Path, wanted: dict[str, object]) -> bool:
     return (folder / "scene.json").exists()
 
 
-def render_scene(python: Path, folder: Path, family: str, seed: int, setting: Setting, threads: int) -> None:
+def render_scene(
+    python: Path, folder: Path, family: str, seed: int, setting: Setting, threads: int, targets: Mapping[str, str]
+) -> None:
     """One scene, in a process of its own; what is there already is kept."""
-    wanted = {"family": family, "seed": seed, **vars(setting), "targets": TARGETS}
+    wanted = {"family": family, "seed": seed, **vars(setting), "targets": dict(targets)}
     if _check_setting(folder, wanted):
         return
     job = json.dumps({**wanted, "folder": str(folder), "threads": threads})
@@ -105,8 +107,24 @@ def render_scene(python: Path, folder: Path, family: str, seed: int, setting: Se
         sys.exit(f"error: {family} could not be rendered.\n{''.join(tail)}")
 
 
-def make(out: Path, families: Sequence[str], seed: int, setting: Setting, workers: int) -> list[Path]:
-    """The folders of the scenes, rendered and with region maps, where they are not there already."""
+def make(
+    out: Path,
+    families: Sequence[str],
+    seed: int,
+    setting: Setting,
+    workers: int,
+    targets: Mapping[str, str] = TARGETS,
+) -> list[Path]:
+    """The folders of the scenes, rendered and with region maps, where they are not there already.
+
+    Args:
+        out: folder of the set.
+        families: of the scenes.
+        seed: of layout and textures.
+        setting: size and length.
+        workers: scenes rendered at a time.
+        targets: camera moves (``ex4d.camera.presets``) by the names of their views.
+    """
     from ex4d.evaluation.regions import write_region_maps
     from ex4d.evaluation.truth import TruthScene
     from ex4d.progress import Silent
@@ -117,7 +135,7 @@ def make(out: Path, families: Sequence[str], seed: int, setting: Setting, worker
         threads = max(1, (os.cpu_count() or 1) // workers)
         with ThreadPoolExecutor(workers) as pool:
             jobs = [
-                pool.submit(render_scene, python, folder, family, seed, setting, threads)
+                pool.submit(render_scene, python, folder, family, seed, setting, threads, targets)
                 for folder, family in zip(folders, families, strict=True)
             ]
             for job in jobs:

@@ -68,7 +68,7 @@ def moving_pixels(anchor: DWMesh, witnesses: list[DWMesh], tolerance: float) -> 
         height, width = witness.pixel_valid.shape
         inside = (expected.reshape(shape) > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
         column, row = np.where(inside, column, 0).astype(np.intp), np.where(inside, row, 0).astype(np.intp)
-        z = witness.points[: witness.topology.grid_vertices, 2].reshape(height, width)[row, column]
+        z = witness.grid_z[row, column]
         inside &= witness.pixel_valid[row, column]
         past = inside & (z > (1 + tolerance) * expected.reshape(shape))
         # Depth edges are never quite in the same place, so a lone pixel is no evidence.
@@ -184,9 +184,7 @@ class AnchoredBackground:
 
     def _build(self, index: int, still: Bool | None) -> DWMesh:
         full = self._geometry.mesh.read(index)
-        width, height = full.topology.grid
-        z = full.points[: full.topology.grid_vertices, 2].reshape(height, width)
-        depth = np.where(full.pixel_valid, z, np.float32(np.nan))
+        depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
         settings = MeshSettings(max_grid_side=ANCHOR_GRID)
         return build_mesh(depth, full.source, self._geometry.mesh.far, still, settings)
 

@@ -87,8 +87,7 @@ def _grid_depth(geometry: Geometry, index: int) -> Float:
     """z-depth (h, w) of a frame's mesh grid at about ``GRID_SIDE``; NaN where it is not measured."""
     mesh = geometry.mesh.read(index)
     width, height = mesh.topology.grid
-    z = mesh.points[: mesh.topology.grid_vertices, 2].reshape(height, width)
-    depth = np.where(mesh.pixel_valid, z, np.float32(np.nan))
+    depth = np.where(mesh.pixel_valid, mesh.grid_z, np.float32(np.nan))
     scale = min(1.0, GRID_SIDE / max(width, height))
     size = (max(2, round(width * scale)), max(2, round(height * scale)))
     return np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST), dtype=np.float32)

@@ -59,12 +59,13 @@ class MeshSettings:
 class DWMesh:
     """The mesh of one frame.
 
+    It holds what was decided; what follows from that is computed when it is asked for, once.
+
     Attributes:
         topology: faces and texture coordinates, shared by all frames of the shot.
-        points: (V, 3) float32 vertices in *source camera* coordinates (OpenCV axes, world units). Camera space keeps
-            float32 exact however far the world's origin is.
-        face_gap: (F,) float32, the disparity jump (1/z) that a face spans: 0 = real source surface, a number = spans a
-            depth jump, inf = can never be surface (cap, pixels without depth).
+        z: (V,) float32 z-depth of each vertex. Vertices lie on the source camera's rays through ``topology.pixels``.
+        surface: (2·(w−1)·(h−1),) bool, which of the grid's faces are real source surface; of the released
+            construction (F,), of all faces.
         pixel_valid: (h, w) bool, whether the grid's pixel has a measured depth and is opaque.
         source: the source camera of this frame.
         settings: what it was built with.
@@ -73,12 +74,36 @@ class DWMesh:
     """
 
     topology: Topology
-    points: Float
-    face_gap: Float
+    z: Float
+    surface: Bool
     pixel_valid: Bool
     source: Camera
     settings: MeshSettings
     vertex_alpha: Bool | None = None
+
+    @property
+    def grid_z(self) -> Float:
+        """(h, w) float32 z-depth of the grid's vertices."""
+        width, height = self.topology.grid
+        return self.z[: width * height].reshape(height, width)
+
+    @cached_property
+    def points(self) -> Float:
+        """(V, 3) float32 vertices in *source camera* coordinates (OpenCV axes, world units).
+
+        Camera space keeps float32 exact however far the world's origin is.
+        """
+        return unproject(self.z, self.topology, self.source.K)
+
+    @cached_property
+    def face_gap(self) -> Float:
+        """(F,) float32, the disparity jump (1/z) that a face spans.
+
+        0 = real source surface, a number = spans a depth jump, inf = can never be surface (cap, pixels without depth).
+        """
+        if self.vertex_alpha is not None:
+            return np.where(self.surface, np.float32(0), np.float32(np.inf))
+        return _face_gaps(self.topology, self.z, self.surface, self.pixel_valid)
 
     @property
     def face_valid(self) -> Bool:
@@ -123,14 +148,14 @@ def grid_size(plate: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def _rays(topology: Topology, fx: float, fy: float, cx: float, cy: float) -> Float:
+def viewing_rays(topology: Topology, fx: float, fy: float, cx: float, cy: float) -> Float:
     """(V, 2) x and y of the viewing rays at z = 1; the same for all frames unless the plate zooms."""
     return ((topology.pixels - np.array([cx, cy])) / np.array([fx, fy])).astype(np.float32)
 
 
 def unproject(z: Float, topology: Topology, K: NDArray[np.float64]) -> Float:
     """The first N vertices (N, 3) float32 in camera coordinates at z-depths (N,)."""
-    rays = _rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])[: len(z)]
+    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])[: len(z)]
     out = np.empty((len(z), 3), dtype=np.float32)
     np.multiply(rays, z[:, None], out=out[:, :2])
     out[:, 2] = z
@@ -191,10 +216,7 @@ def assemble_mesh(
         settings: what it was built with.
     """
     ring = np.full(len(topology.pixels) - z.size, far, dtype=np.float32)
-    all_z = np.concatenate([z.ravel(), ring])
-    points = unproject(all_z, topology, source.K)
-    gaps = _face_gaps(topology, all_z, face_valid, pixel_valid)
-    return DWMesh(topology, points, gaps, pixel_valid, source, settings)
+    return DWMesh(topology, np.concatenate([z.ravel(), ring]), face_valid, pixel_valid, source, settings)
 
 
 def build_mesh(

@@ -46,6 +46,5 @@ def build_released_mesh(depth: Float, source: Camera) -> DWMesh:
     face_valid: Bool = minimum_angle_faces(points[topology.faces], MIN_ANGLE_DEG)
     vertex_alpha = np.ones(len(points), dtype=np.bool_)
     vertex_alpha[topology.faces[~face_valid]] = False
-    gaps = np.where(face_valid, np.float32(0), np.float32(np.inf))
     settings = MeshSettings(compat="ex4d")
-    return DWMesh(topology, points, gaps, np.ones(depth.shape, dtype=np.bool_), source, settings, vertex_alpha)
+    return DWMesh(topology, z.ravel(), face_valid, np.ones(depth.shape, dtype=np.bool_), source, settings, vertex_alpha)

@@ -83,10 +83,9 @@ class MeshStage(Stage):
 
 
 def _arrays(mesh: DWMesh) -> dict[str, np.ndarray[Any, Any]]:
-    width, height = mesh.topology.grid
     return {
-        "z": mesh.points[: mesh.topology.grid_vertices, 2].reshape(height, width),
-        "face_valid": np.packbits(mesh.face_valid[: mesh.topology.grid_faces]),
+        "z": mesh.grid_z,
+        "face_valid": np.packbits(mesh.surface),
         "pixel_valid": np.packbits(mesh.pixel_valid),
     }
 

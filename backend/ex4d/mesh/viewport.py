@@ -102,9 +102,7 @@ class CoarseMeshes:
     def read(self, index: int) -> DWMesh:
         """The coarse mesh of the frame with this index."""
         fine = self.mesh.read(index)
-        width, height = fine.topology.grid
-        z = fine.points[: width * height, 2].reshape(height, width)
-        return build_mesh(z, self.source[index], self.far or self.mesh.far, fine.pixel_valid, self.settings)
+        return build_mesh(fine.grid_z, self.source[index], self.far or self.mesh.far, fine.pixel_valid, self.settings)
 
 
 @dataclass

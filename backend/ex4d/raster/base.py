@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -61,6 +62,10 @@ class RasterScene(Protocol):
     ) -> None: ...
 
 
+#: A frame to render: the mesh, the plate's frame as ``Rasterizer.upload`` takes it, the take camera.
+View: TypeAlias = tuple[DWMesh, Texture, Camera]
+
+
 class Rasterizer(Protocol):
     """One implementation.
 
@@ -78,9 +83,27 @@ class Rasterizer(Protocol):
         """Bring a mesh and the plate's frame (H, W, 3) uint8 or uint16 RGB to the device."""
         ...
 
+    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+        """Render many frames in order, each from its own mesh; the device works on several of them at a time."""
+        ...
+
     def close(self) -> None:
         """Free the device."""
         ...
+
+
+class OneByOne:
+    """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames."""
+
+    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
+        """See ``Rasterizer.upload``."""
+        raise NotImplementedError
+
+    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+        """See ``Rasterizer.render_sequence``."""
+        for mesh, texture, camera in views:
+            with self.upload(mesh, texture) as scene:
+                yield scene.render(camera)
 
 
 class Releasing:

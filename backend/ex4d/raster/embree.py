@@ -13,14 +13,14 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
-from ex4d.raster.base import RasterFrame, Releasing, Texture, view_from_source
+from ex4d.raster.base import OneByOne, RasterFrame, Releasing, Texture, view_from_source
 from ex4d.raster.drawn import DrawnMesh
 from ex4d.raster.shading import shade
 
 Float = NDArray[np.float32]
 
 
-class EmbreeRasterizer:
+class EmbreeRasterizer(OneByOne):
     """See ``Rasterizer``."""
 
     name = "embree"

@@ -1,30 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
 """CUDA rasterizer through nvdiffrast, which users install themselves: its licence allows research and evaluation only.
 
-API: nvdiffrast documentation, ``RasterizeCudaContext`` and ``rasterize``.
+Meshes are built, drawn and shaded on the GPU, many frames at a time (``ex4d.raster.cuda``); of nvdiffrast only the
+visible face of each pixel is used. API: nvdiffrast documentation, ``RasterizeCudaContext`` and ``rasterize``.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ex4d.camera import Camera
-from ex4d.mesh import DWMesh
+from ex4d.mesh import DWMesh, MeshSettings
 from ex4d.protocol.errors import ResourceError
-from ex4d.raster.base import RasterFrame, Releasing, Texture, clip_from_camera, view_from_source
-from ex4d.raster.drawn import DrawnMesh
-from ex4d.raster.shading import shade
+from ex4d.raster.base import RasterFrame, Releasing, Texture, View, clip_from_camera
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ex4d.raster.cuda.drawn import DrawnBatch
+    from ex4d.raster.cuda.shading import RasterBatch
 
 #: The near plane may stand this close before the nearest vertex: nvdiffrast's depth is z/w in float32, which is fine
 #: near the near plane and coarse far behind it.
 NEAR_MARGIN = 0.9
+#: Faces that nvdiffrast takes for one picture, and indices that its float32 holds, are fewer.
+FACE_LIMIT = 2**24
+#: Pixels of grid or picture that one batch holds, about 700 bytes of GPU memory each.
+BATCH_PIXELS = 2**22
 
 
 class NvdiffrastRasterizer:
-    """See ``Rasterizer``."""
+    """See ``Rasterizer``; ``render_batch`` takes tensors and leaves the pictures on the GPU."""
 
     name = "nvdiffrast"
     licence = "NVIDIA Source Code License (research and evaluation only)"
@@ -46,9 +57,154 @@ class NvdiffrastRasterizer:
         self.context = nvdiffrast.torch.RasterizeCudaContext(device="cuda")
         self.device = str(torch.cuda.get_device_name())
 
+    def render_batch(
+        self,
+        depth: Tensor,
+        color: Tensor,
+        sources: Sequence[Camera],
+        takes: Sequence[Camera],
+        far: float,
+        opaque: Tensor | None = None,
+        settings: MeshSettings | None = None,
+    ) -> RasterBatch:
+        """Build the meshes of N frames and render each from its take camera, all on the GPU.
+
+        The host waits for two things: how many faces span a depth jump, and nvdiffrast's own check of its buffers.
+
+        Args:
+            depth: (N, H, W) float32 CUDA tensor, z-depth as ``ex4d.mesh.build_mesh`` takes it.
+            color: (N, h, w, 3) uint8 or uint16 CUDA tensor, the plate's frames, RGB code values.
+            sources, takes: N cameras each, those of a kind of one size; takes at the size to render.
+            far: z-depth of the far plane (``ex4d.mesh.far_plane``).
+            opaque: (N, H, W) bool, False where the plate is transparent; None = opaque everywhere.
+            settings: thresholds of the mesh; None = the defaults.
+
+        Returns:
+            A ``RasterBatch`` of tensors on the GPU.
+
+        Raises:
+            ResourceError: the mesh has more faces than nvdiffrast takes.
+        """
+        from ex4d.raster.cuda.shading import RasterBatch
+
+        step = _batch_size(depth.shape[1] * depth.shape[2], takes[0])
+        # Batches of about one size leave none small at the end.
+        step = -(-len(takes) // -(-len(takes) // step))
+        parts = []
+        for first in range(0, len(takes), step):
+            part = slice(first, first + step)
+            hidden = None if opaque is None else opaque[part]
+            drawn = self._draw(depth[part], sources[part], far, hidden, settings)
+            parts.append(self.render_drawn(drawn, color[part], takes[part]))
+        if len(parts) == 1:
+            return parts[0]
+        cat = self.torch.cat
+        return RasterBatch(*(cat([getattr(part, name) for part in parts]) for name in ("color", "mask", "z")))
+
+    def _draw(
+        self,
+        depth: Tensor,
+        sources: Sequence[Camera],
+        far: float,
+        opaque: Tensor | None,
+        settings: MeshSettings | None,
+    ) -> DrawnBatch:
+        from ex4d.raster.cuda.drawn import draw_surfaces
+        from ex4d.raster.cuda.surface import build_surfaces
+
+        return draw_surfaces(build_surfaces(depth, sources, far, opaque, settings))
+
+    def render_drawn(self, drawn: DrawnBatch, color: Tensor, takes: Sequence[Camera]) -> RasterBatch:
+        """Render what is drawn of N frames; arguments as ``render_batch``."""
+        from ex4d.raster.cuda.shading import in_take_cameras, shade
+
+        seen = in_take_cameras(drawn, takes)
+        return shade(drawn, color, seen, self._visible_faces(drawn, seen, takes), takes)
+
+    def _visible_faces(self, drawn: DrawnBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
+        """(N, H, W) int32, the visible face of each pixel as an index into all faces, −1 = none."""
+        torch, count, per_frame = self.torch, len(takes), drawn.faces_per_frame
+        if per_frame >= FACE_LIMIT:
+            raise ResourceError(
+                f"A mesh of {per_frame} faces is larger than nvdiffrast draws ({FACE_LIMIT}).",
+                "Use --raster opengl, or a coarser mesh with --mesh-grid 2048.",
+            )
+        clip = torch.from_numpy(np.stack([clip_from_camera(take) for take in takes]).astype(np.float32)).to(seen.device)
+        near = torch.maximum(-clip[:, 2, 3] / 2, NEAR_MARGIN * seen[2].amin(dim=1))
+        x, y, z = seen
+        positions = torch.empty((*z.shape, 4), dtype=torch.float32, device=seen.device)
+        torch.add(clip[:, 0, 0, None] * x, clip[:, 0, 2, None] * z, out=positions[..., 0])
+        torch.add(clip[:, 1, 1, None] * y, clip[:, 1, 2, None] * z, out=positions[..., 1])
+        torch.sub(z, 2 * near[:, None], out=positions[..., 2])
+        positions[..., 3] = z
+        found = []
+        step = FACE_LIMIT // per_frame
+        for first in range(0, count, step):
+            frames = min(step, count - first)
+            faces = drawn.faces[first * per_frame : (first + frames) * per_frame]
+            ranges = torch.tensor([[i * per_frame, per_frame] for i in range(frames)], dtype=torch.int32)
+            size = (takes[0].height, takes[0].width)
+            rast, _ = self.dr.rasterize(self.context, positions.view(-1, 4), faces, resolution=size, ranges=ranges)
+            # The fourth channel is the triangle's index + 1, and row 0 is y = −1, the picture's top here.
+            index = rast[..., 3].to(torch.int32) - 1
+            found.append(torch.where(index >= 0, index + first * per_frame, -1))
+        return torch.cat(found)
+
     def upload(self, mesh: DWMesh, texture: Texture) -> NvdiffrastScene:
         """See ``Rasterizer.upload``."""
         return NvdiffrastScene(self, mesh, texture)
+
+    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+        """See ``Rasterizer.render_sequence``."""
+        for _, group in groupby(views, _kind):
+            batch: list[View] = []
+            for view in group:
+                batch.append(view)
+                if len(batch) == _batch_size(view[0].topology.grid_vertices, view[2]):
+                    yield from self._render_views(batch)
+                    batch = []
+            if batch:
+                yield from self._render_views(batch)
+
+    def _render_views(self, views: Sequence[View]) -> Iterator[RasterFrame]:
+        mesh, _, _ = views[0]
+        if mesh.vertex_alpha is not None:
+            for mesh, texture, camera in views:
+                with self.upload(mesh, texture) as scene:
+                    yield scene.render(camera)
+            return
+        batch = self.render_batch(
+            self.to_device(np.stack([mesh.grid_z for mesh, _, _ in views])),
+            self.to_device(np.stack([texture for _, texture, _ in views])),
+            [mesh.source for mesh, _, _ in views],
+            [camera for _, _, camera in views],
+            float(mesh.z[-1]),
+            self.to_device(np.stack([mesh.pixel_valid for mesh, _, _ in views])),
+            mesh.settings,
+        )
+        yield from self.read_back(batch)
+
+    def draw(self, mesh: DWMesh) -> DrawnBatch:
+        """What is drawn of one mesh, on the GPU."""
+        from ex4d.raster.cuda.drawn import draw_mesh
+
+        if mesh.vertex_alpha is not None:
+            return draw_mesh(mesh, self.torch.device("cuda"))
+        depth, opaque = self.to_device(mesh.grid_z[None]), self.to_device(mesh.pixel_valid[None])
+        return self._draw(depth, [mesh.source], float(mesh.z[-1]), opaque, mesh.settings)
+
+    def to_device(self, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
+        """A copy on the GPU."""
+        return self.torch.from_numpy(np.ascontiguousarray(values)).cuda()
+
+    def read_back(self, batch: RasterBatch) -> list[RasterFrame]:
+        """The pictures in main memory; pinned memory, which torch uses again once the frames are gone."""
+        host = []
+        for values in (batch.color, batch.mask, batch.z):
+            pinned = self.torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            host.append(pinned.copy_(values, non_blocking=True))
+        self.torch.cuda.current_stream().synchronize()
+        return [RasterFrame(*frame) for frame in zip(*(values.numpy() for values in host), strict=True)]
 
     def close(self) -> None:
         """See ``Rasterizer.close``."""
@@ -60,27 +216,27 @@ class NvdiffrastScene(Releasing):
 
     def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:
         self._rasterizer = rasterizer
-        self._drawn = DrawnMesh.of(mesh)
-        self._texture = texture
-        self._faces = rasterizer.torch.from_numpy(self._drawn.faces[self._drawn.kept]).cuda()
-        self._points = rasterizer.torch.from_numpy(self._drawn.points).cuda()
+        self._drawn: DrawnBatch | None = rasterizer.draw(mesh)
+        self._color: Tensor | None = rasterizer.to_device(texture[None])
 
     def render(self, camera: Camera) -> RasterFrame:
         """See ``RasterScene.render``."""
-        torch = self._rasterizer.torch
-        view = view_from_source(self._drawn.mesh, camera)
-        axis = torch.from_numpy(view[2].astype(np.float32)).cuda()
-        nearest = float((self._points @ axis[:3] + axis[3]).min())
-        near = max(camera.near, NEAR_MARGIN * nearest)
-        clip = torch.from_numpy((clip_from_camera(replace(camera, near=near)) @ view).astype(np.float32)).cuda()
-        positions = self._points @ clip[:, :3].T + clip[:, 3]
-        rast, _ = self._rasterizer.dr.rasterize(
-            self._rasterizer.context, positions[None], self._faces, resolution=[camera.height, camera.width]
-        )
-        # The fourth channel is the triangle's index + 1, and row 0 is y = −1, the picture's top here.
-        found = rast[0, ..., 3].to(torch.int64).cpu().numpy() - 1
-        return shade(self._drawn, self._texture, np.where(found >= 0, self._drawn.kept[found], -1), camera)
+        if self._drawn is None or self._color is None:
+            raise ValueError("the scene was released")
+        return self._rasterizer.read_back(self._rasterizer.render_drawn(self._drawn, self._color, [camera]))[0]
 
     def release(self) -> None:
         """See ``RasterScene.release``."""
-        self._points, self._faces = None, None
+        self._drawn, self._color = None, None
+
+
+def _batch_size(vertices: int, take: Camera) -> int:
+    return max(1, BATCH_PIXELS // max(vertices, take.width * take.height))
+
+
+def _kind(view: View) -> tuple[object, ...]:
+    """What frames of one batch have in common."""
+    mesh, texture, take = view
+    plain = mesh.vertex_alpha is None
+    size = (take.width, take.height)
+    return mesh.topology, mesh.settings, float(mesh.z[-1]), plain, texture.shape, texture.dtype, size

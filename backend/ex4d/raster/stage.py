@@ -16,11 +16,10 @@ from ex4d.cache import Stage
 from ex4d.camera import Trajectory, write_json
 from ex4d.files import make_folder
 from ex4d.media.images import write_png
-from ex4d.mesh import DWMesh
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore, frame_file
 from ex4d.progress import Progress
-from ex4d.raster.base import RasterFrame, Rasterizer, Texture
+from ex4d.raster.base import RasterFrame, Rasterizer, View
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE
 from ex4d.workers import BoundedPool, prefetched
 
@@ -75,8 +74,9 @@ class RasterStage(Stage):
         coverage: list[float] = []
         try:
             with BoundedPool() as pool:
-                for index, (mesh, texture) in enumerate(prefetched(self._load, range(len(numbers)))):
-                    frame = self._render(rasterizer, mesh, texture, index)
+                views = prefetched(self._load, range(len(numbers)))
+                for index, rendered in enumerate(rasterizer.render_sequence(views)):
+                    frame = self._first_as_released(rendered) if index == 0 else rendered
                     coverage.append(float(frame.mask.mean() / 255))
                     number = numbers[index]
                     pool.submit(write_png, frame_file(out / "color", number, ".png"), frame.color)
@@ -95,14 +95,14 @@ class RasterStage(Stage):
         }
         (out / RASTER_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
-    def _load(self, index: int) -> tuple[DWMesh, Texture]:
-        return self.mesh.read(index), self.frames.read(self.frames.numbers[index])[0]
+    def _load(self, index: int) -> View:
+        return self.mesh.read(index), self.frames.read(self.frames.numbers[index])[0], self.trajectory[index]
 
-    def _render(self, rasterizer: Rasterizer, mesh: DWMesh, texture: Texture, index: int) -> RasterFrame:
-        with rasterizer.upload(mesh, texture) as scene:
-            frame = scene.render(self.trajectory[index])
-        same_size = texture.shape[:2] == frame.mask.shape
-        if self.mesh.settings.compat == "ex4d" and index == 0 and same_size:
-            # The released code puts the source frame itself in place of the first one.
-            return replace(frame, color=texture, mask=np.full_like(frame.mask, 255))
-        return frame
+    def _first_as_released(self, frame: RasterFrame) -> RasterFrame:
+        """The released code puts the source frame itself in place of the first one."""
+        if self.mesh.settings.compat != "ex4d":
+            return frame
+        texture = self.frames.read(self.frames.numbers[0])[0]
+        if texture.shape[:2] != frame.mask.shape:
+            return frame
+        return replace(frame, color=texture, mask=np.full_like(frame.mask, 255))

@@ -103,7 +103,26 @@ class DWMesh:
         """
         if self.vertex_alpha is not None:
             return np.where(self.surface, np.float32(0), np.float32(np.inf))
-        return _face_gaps(self.topology, self.z, self.surface, self.pixel_valid)
+        out = np.zeros(self.topology.grid_faces, dtype=np.float32)
+        invalid = np.flatnonzero(~self.surface)
+        faces = self.topology.faces[invalid]
+        # A needle between corners of equal depth spans no jump, but it must not pass for surface.
+        jump = np.maximum(_disparity_jump(self, faces), np.finfo(np.float32).tiny)
+        out[invalid] = np.where(_measured_corners(self, faces), jump, np.inf)
+        return np.concatenate([out, self.outer_gap])
+
+    @property
+    def outer_gap(self) -> Float:
+        """``face_gap`` of the skirt's and the cap's faces."""
+        topology = self.topology
+        if self.vertex_alpha is not None:
+            return self.face_gap[topology.grid_faces :]
+        out = np.full(len(topology.faces) - topology.grid_faces, np.inf, dtype=np.float32)
+        skirt = topology.faces[topology.grid_faces : topology.grid_faces + topology.skirt_faces]
+        # Pixels without depth stand so far that their skirt spans next to nothing.
+        measured = _measured_corners(self, skirt)
+        out[: len(skirt)] = np.where(measured, _disparity_jump(self, skirt), np.inf)
+        return out
 
     @property
     def face_valid(self) -> Bool:
@@ -176,23 +195,16 @@ def sample_grid(values: NDArray[Any], topology: Topology) -> NDArray[Any]:
     return np.ascontiguousarray(values[np.ix_(rows, columns)])
 
 
-def _face_gaps(topology: Topology, z: Float, face_valid: Bool, pixel_valid: Bool) -> Float:
-    """``DWMesh.face_gap`` from the validity of the grid's faces; ``z`` (V,) of all vertices."""
-    gaps = np.full(len(topology.faces), np.inf, dtype=np.float32)
-    gaps[: topology.grid_faces] = 0
-    invalid = np.flatnonzero(~face_valid)
-    corners = topology.faces[invalid]
-    # A needle between corners of equal depth spans no jump, but it must not pass for surface.
-    jump = np.maximum(1 / z[corners].min(axis=1) - 1 / z[corners].max(axis=1), np.finfo(np.float32).tiny)
-    measured = np.ones(len(z), dtype=np.bool_)
-    measured[: pixel_valid.size] = pixel_valid.reshape(-1)
-    gaps[invalid] = np.where(measured[corners].all(axis=1), jump, np.inf)
-    skirt = slice(topology.grid_faces, topology.grid_faces + topology.skirt_faces)
-    corners = topology.faces[skirt]
-    jump = 1 / z[corners].min(axis=1) - 1 / z[corners].max(axis=1)
-    # Pixels without depth stand so far that their skirt spans next to nothing.
-    gaps[skirt] = np.where(measured[corners].all(axis=1), jump, np.inf)
-    return gaps
+def _measured_corners(mesh: DWMesh, faces: NDArray[np.int32]) -> Bool:
+    """(F,) whether all corners of some faces (F, 3) have a measured depth; the ring's have."""
+    measured = np.ones(len(mesh.z), dtype=np.bool_)
+    measured[: mesh.pixel_valid.size] = mesh.pixel_valid.reshape(-1)
+    return np.asarray(measured[faces].all(axis=1))
+
+
+def _disparity_jump(mesh: DWMesh, faces: NDArray[np.int32]) -> Float:
+    z = mesh.z[faces]
+    return np.asarray(1 / z.min(axis=1) - 1 / z.max(axis=1))
 
 
 def assemble_mesh(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import triton
@@ -18,7 +18,7 @@ COLUMNS, CANDIDATES = 512, 128
 
 
 @triton.jit
-def _lowest_parabolas(values: Any, out: Any, width: tl.constexpr, columns: tl.constexpr) -> None:
+def _lowest_parabolas(values, out, width: tl.constexpr, columns: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * width
     x = tl.program_id(1) * columns + tl.arange(0, columns)
     best = tl.full((columns,), 2**30, tl.int32)
@@ -39,20 +39,20 @@ def lowest_parabolas(values: Tensor) -> Tensor:
 
 @triton.jit
 def _widths(
-    distances: Any,
-    pixels: Any,
-    largest: Any,
-    ring_widths: Any,
-    smallest: Any,
-    starts: Any,
-    rows: Any,
-    columns: Any,
-    out: Any,
-    radii: Any,
-    height: Any,
-    width: Any,
+    distances,
+    pixels,
+    largest,
+    ring_widths,
+    smallest,
+    starts,
+    rows,
+    columns,
+    out,
+    radii,
+    height,
+    width,
     candidates: tl.constexpr,
-) -> None:
+):
     program = tl.program_id(0)
     pixel = tl.load(pixels + program)
     area = height * width

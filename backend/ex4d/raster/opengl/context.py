@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenGL context, programs and textures."""
+
+from __future__ import annotations
+
+import ctypes.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.protocol.errors import ResourceError
+
+SHADERS = Path(__file__).parents[1] / "shaders"
+#: Per-vertex and per-face values are stored in rows of this many texels: plain textures exist on every driver. The
+#: shader knows the number.
+TEXTURE_ROW = 4096
+
+
+def create_context() -> moderngl.Context:
+    """An OpenGL 3.3 context without a window.
+
+    Raises:
+        ResourceError: this machine has none.
+    """
+    backend: dict[str, Any] = {}
+    if sys.platform.startswith("linux"):
+        # EGL needs no display. glcontext looks the library up by name; its own error would not say what to install.
+        if ctypes.util.find_library("EGL") is None:
+            raise ResourceError(
+                "The system library libEGL is missing, so OpenGL cannot start.",
+                "Install it (Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri), or use --raster embree.",
+            )
+        backend = {"backend": "egl"}
+    try:
+        return moderngl.create_context(standalone=True, require=330, **backend)
+    except Exception as error:
+        # glcontext raises plain Exception.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ResourceError(
+            f"OpenGL 3.3 cannot start: {reason}.",
+            "Install a graphics driver (Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri), or use --raster embree.",
+        ) from error
+
+
+def create_program(
+    context: moderngl.Context, vertex: str, fragment: str
+) -> Any:  # its items are uniforms of many types
+    """A program from two files of the shaders' folder."""
+    return context.program(
+        vertex_shader=(SHADERS / vertex).read_text(encoding="utf-8"),
+        fragment_shader=(SHADERS / fragment).read_text(encoding="utf-8"),
+    )
+
+
+def column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A matrix as OpenGL wants it."""
+    return np.ascontiguousarray(matrix.T, dtype=np.float32)
+
+
+def in_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """Values (N, components) filled up to whole rows of a texture, at least one."""
+    rows = max(1, -(-len(values) // TEXTURE_ROW))
+    out = np.zeros((rows, TEXTURE_ROW, values.shape[1]), dtype=values.dtype)
+    out.reshape(-1, values.shape[1])[: len(values)] = values
+    return out

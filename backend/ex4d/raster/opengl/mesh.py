@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mesh and its picture as they go to the device: z-depths, a byte for each face, and the few faces outside the grid.
+
+Positions are computed from z on the device; sending them would take three times as long as drawing them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.mesh import DWMesh, Topology
+from ex4d.mesh.dwmesh import viewing_rays
+from ex4d.raster.base import Texture
+from ex4d.raster.opengl.context import TEXTURE_ROW, in_rows
+from ex4d.raster.opengl.strips import grid_strips, last_vertices
+
+#: What the shader is told about a face of the grid.
+DRAWN, HIDDEN, LEFT_OUT = 0, 1, 2
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedMesh:
+    """A mesh and its picture in the device's layout.
+
+    Attributes:
+        mesh: the mesh.
+        z: (Vg,) float32 of the grid's vertices.
+        states: (2, Vg) uint8 for both strips, at the vertex that a face's triangle ends with: ``DRAWN``; ``HIDDEN`` =
+            stands there but is no surface; ``LEFT_OUT`` = drawn in pieces.
+        outer: (O, 3, 3) float32 corners of the skirt's, the cap's and the pieces' faces, source camera coordinates.
+        outer_gaps: (O,) float32, see ``DWMesh.face_gap``.
+        outer_plate: (Q, 2) float32 plate pixel positions whose colours the corners have.
+        first_plate: index of the outer corner that the first of these belongs to.
+        plate: (H, W, 4) code values.
+        alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
+    """
+
+    mesh: DWMesh
+    z: NDArray[np.float32]
+    states: NDArray[np.uint8]
+    outer: NDArray[np.float32]
+    outer_gaps: NDArray[np.float32]
+    outer_plate: NDArray[np.float32]
+    first_plate: int
+    plate: Texture
+    alpha: NDArray[np.uint8]
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What meshes have in common that can take each other's place on the device."""
+        K = self.mesh.source.K
+        lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        return self.mesh.topology, lens, self.plate.shape, self.plate.dtype, self.alpha.shape
+
+
+def prepare(mesh: DWMesh, texture: Texture) -> PreparedMesh:
+    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout."""
+    topology = mesh.topology
+    corners = topology.faces[topology.grid_faces :]
+    K = mesh.source.K
+    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+    z = mesh.z[corners][..., None]
+    outer = np.concatenate([rays[corners] * z, z], axis=-1)
+    states = np.zeros(2 * topology.grid_vertices, dtype=np.uint8)
+    alpha = np.ones((1, 1), dtype=np.uint8)
+    pieces = mesh.edges
+    if pieces is None:
+        assert mesh.vertex_alpha is not None
+        alpha = mesh.vertex_alpha.reshape(topology.grid[::-1]).astype(np.uint8)
+        gaps = mesh.outer_gap
+        plate = topology.pixels[corners].astype(np.float32).reshape(-1, 2)
+        first_plate = 0
+    else:
+        places = last_vertices(*topology.grid)
+        states[places[np.flatnonzero(~mesh.surface)]] = HIDDEN
+        states[places[pieces.replaced]] = LEFT_OUT
+        gaps = np.concatenate([mesh.outer_gap, pieces.gap])
+        plate, first_plate = pieces.plate.reshape(-1, 2), 3 * len(outer)
+        outer = np.concatenate([outer, pieces.points])
+    return PreparedMesh(
+        mesh,
+        mesh.z[: topology.grid_vertices],
+        states.reshape(2, -1),
+        outer,
+        gaps,
+        plate,
+        first_plate,
+        cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA),
+        alpha,
+    )
+
+
+class SharedBuffers:
+    """What all meshes of one topology and lens share on the device."""
+
+    def __init__(self, context: moderngl.Context, topology: Topology, K: NDArray[np.float64]) -> None:
+        rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        self.rays = context.buffer(np.ascontiguousarray(rays[: topology.grid_vertices]))
+        # A grid of two rows has no odd row of quads.
+        self.strips = [
+            context.buffer(strip) for parity in (0, 1) if (strip := grid_strips(*topology.grid, parity)).size
+        ]
+
+
+class _Rows:
+    """A texture of values in rows that grows with what is written to it."""
+
+    def __init__(self, context: moderngl.Context) -> None:
+        self._context = context
+        self.texture: moderngl.Texture | None = None
+
+    def write(self, values: NDArray[Any]) -> None:
+        """Store values (N, components) float32."""
+        rows = in_rows(values)
+        height, _, components = rows.shape
+        if self.texture is None or self.texture.height < height:
+            self.release()
+            size = (TEXTURE_ROW, height + height // 2)
+            self.texture = self._context.texture(size, components, dtype="f4", alignment=1)
+        self.texture.write(rows, viewport=(0, 0, TEXTURE_ROW, height))
+
+    def release(self) -> None:
+        if self.texture is not None:
+            self.texture.release()
+            self.texture = None
+
+
+class MeshBuffers:
+    """Buffers and textures of one mesh; they can be filled again with another of its kind."""
+
+    def __init__(
+        self, context: moderngl.Context, shared: SharedBuffers, programs: tuple[Any, Any], prepared: PreparedMesh
+    ) -> None:
+        self.kind = prepared.kind
+        self._context, self._outer_program = context, programs[1]
+        height, width = prepared.mesh.topology.grid[::-1]
+        self._z = context.buffer(reserve=prepared.z.nbytes)
+        self._states = [context.buffer(reserve=prepared.states.shape[1]) for _ in shared.strips]
+        self._strips = [
+            context.vertex_array(
+                programs[0], [(shared.rays, "2f", "ray"), (self._z, "1f", "z"), (states, "1u1", "state")], strip
+            )
+            for states, strip in zip(self._states, shared.strips, strict=True)
+        ]
+        self._outer: moderngl.Buffer | None = None
+        self._outer_array: moderngl.VertexArray | None = None
+        self._rows = {name: _Rows(context) for name in ("outer_points", "outer_gaps", "outer_plate")}
+        plate, alpha = prepared.plate, prepared.alpha
+        self._pictures = {
+            "z": context.texture((width, height), 1, dtype="f4", alignment=1),
+            "plate": context.texture(plate.shape[1::-1], 4, dtype=f"u{plate.itemsize}", alignment=1),
+            "alpha": context.texture(alpha.shape[::-1], 1, dtype="u1", alignment=1),
+        }
+
+    def fill(self, prepared: PreparedMesh) -> None:
+        """Store a mesh in place of the former one."""
+        self.prepared = prepared
+        self._z.write(np.ascontiguousarray(prepared.z))
+        self._pictures["z"].write(self._z)
+        for buffer, states in zip(self._states, prepared.states, strict=False):
+            buffer.write(states)
+        self._pictures["plate"].write(prepared.plate)
+        self._pictures["alpha"].write(np.ascontiguousarray(prepared.alpha))
+        corners = np.ascontiguousarray(prepared.outer.reshape(-1, 3))
+        if self._outer is None or self._outer.size < corners.nbytes:
+            self._release_outer()
+            self._outer = self._context.buffer(reserve=corners.nbytes + corners.nbytes // 2)
+            self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f", "position")])
+        self._outer.write(corners)
+        self._rows["outer_points"].write(corners)
+        self._rows["outer_gaps"].write(prepared.outer_gaps[:, None])
+        self._rows["outer_plate"].write(prepared.outer_plate)
+
+    @property
+    def textures(self) -> dict[str, moderngl.Texture]:
+        """By their names in the shader."""
+        rows = {name: each.texture for name, each in self._rows.items() if each.texture is not None}
+        return {**self._pictures, **rows}
+
+    def draw_grid(self, parity: int) -> None:
+        """Draw the even or odd rows of quads."""
+        if parity < len(self._strips):
+            self._strips[parity].render(moderngl.TRIANGLE_STRIP)
+
+    def draw_outer(self) -> None:
+        """Draw the other faces."""
+        assert self._outer_array is not None
+        self._outer_array.render(moderngl.TRIANGLES, vertices=3 * len(self.prepared.outer))
+
+    def _release_outer(self) -> None:
+        for item in (self._outer_array, self._outer):
+            if item is not None:
+                item.release()
+
+    def release(self) -> None:
+        """Free everything."""
+        self._release_outer()
+        rows = self._rows.values()
+        held: list[Any] = [*self._strips, self._z, *self._states, *self._pictures.values(), *rows]
+        for item in held:
+            item.release()

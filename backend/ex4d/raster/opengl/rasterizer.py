@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rasterizer: passes, uniforms, and frames under way."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import moderngl
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Camera
+from ex4d.mesh import DWMesh, Topology
+from ex4d.protocol.errors import ResourceError
+from ex4d.raster.base import (
+    ALPHA_THRESHOLD,
+    RasterFrame,
+    Releasing,
+    Texture,
+    View,
+    clip_from_camera,
+    grid_bounds,
+    largest_closed_gap,
+    view_from_source,
+)
+from ex4d.raster.opengl.context import column_major, create_context, create_program
+from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, SharedBuffers, prepare
+from ex4d.raster.opengl.target import Reading, Target, unpack
+from ex4d.workers import prefetched
+
+#: Largest z-depth that a float32 uniform holds.
+FLOAT_MAX = float(np.finfo(np.float32).max)
+#: Frames whose pictures the device still works on while the next ones are sent: with fewer, one waits for the other.
+UNDER_WAY = 2
+
+
+class OpenGLRasterizer:
+    """See ``Rasterizer``. The context belongs to the thread that made it; it is made current for each call, because
+    another rasterizer of the same thread may have been used in between."""
+
+    name = "opengl"
+    licence = "MIT (moderngl)"
+
+    def __init__(self) -> None:
+        self.context = create_context()
+        self.device = str(self.context.info["GL_RENDERER"])
+        self._visible = tuple(
+            create_program(self.context, f"{kind}.vert", "visible.frag") for kind in ("grid", "outer")
+        )
+        self._shade = create_program(self.context, "frame.vert", "shade.frag")
+        self._frame = self.context.vertex_array(self._shade, [])
+        self._shared: SharedBuffers | None = None
+        self._shared_kind: tuple[object, ...] = ()
+        self._target: Target | None = None
+        self._free: deque[MeshBuffers] = deque()
+
+    def upload(self, mesh: DWMesh, texture: Texture) -> OpenGLScene:
+        """See ``Rasterizer.upload``."""
+        return OpenGLScene(self, prepare(mesh, texture))
+
+    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+        """See ``Rasterizer.render_sequence``."""
+        readings: deque[Reading] = deque()
+        frames: deque[Future[RasterFrame]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for prepared, camera in prefetched(_prepare_view, views, ahead=UNDER_WAY):
+                with self.context:
+                    buffers = self.take_buffers(prepared)
+                    readings.append(self.draw(buffers, camera))
+                    self.give_back(buffers)
+                    if len(readings) > UNDER_WAY:
+                        frames.append(pool.submit(unpack, *readings.popleft().finish()))
+                while len(frames) > UNDER_WAY:
+                    yield frames.popleft().result()
+            while readings:
+                with self.context:
+                    frames.append(pool.submit(unpack, *readings.popleft().finish()))
+            while frames:
+                yield frames.popleft().result()
+
+    def take_buffers(self, prepared: PreparedMesh) -> MeshBuffers:
+        """Buffers with that mesh in them; those given back longest ago are used again, once there are enough."""
+        if self._free and self._free[0].kind != prepared.kind:
+            while self._free:
+                self._free.popleft().release()
+        if len(self._free) > UNDER_WAY:
+            buffers = self._free.popleft()
+        else:
+            shared = self._shared_buffers(prepared)
+            buffers = MeshBuffers(self.context, shared, (self._visible[0], self._visible[1]), prepared)
+        buffers.fill(prepared)
+        return buffers
+
+    def give_back(self, buffers: MeshBuffers) -> None:
+        """Let buffers be used again."""
+        if len(self._free) > UNDER_WAY or (self._free and self._free[0].kind != buffers.kind):
+            buffers.release()
+        else:
+            self._free.append(buffers)
+
+    def _shared_buffers(self, prepared: PreparedMesh) -> SharedBuffers:
+        """The last topology's and lens' are kept, vertex arrays of former ones keep theirs alive."""
+        kind = prepared.kind[:2]
+        if self._shared is None or self._shared_kind != kind:
+            self._shared = SharedBuffers(self.context, prepared.mesh.topology, prepared.mesh.source.K)
+            self._shared_kind = kind
+        return self._shared
+
+    def _target_for(self, size: tuple[int, int], dtype: np.dtype[np.unsignedinteger]) -> Target:
+        """The framebuffers of that kind; the last ones are kept."""
+        if self._target is None or self._target.key != (size, dtype):
+            limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
+            if max(size) > limit:
+                raise ResourceError(
+                    f"A frame of {size[0]}x{size[1]} is larger than this OpenGL driver draws ({limit}).",
+                    "Use --raster embree, or render a smaller size.",
+                )
+            if self._target is not None:
+                self._target.release()
+            self._target = Target(self.context, size, dtype)
+        return self._target
+
+    def draw(self, buffers: MeshBuffers, camera: Camera) -> Reading:
+        """Start to draw a frame and to read it back."""
+        context, mesh = self.context, buffers.prepared.mesh
+        target = self._target_for((camera.width, camera.height), buffers.prepared.plate.dtype)
+        view = view_from_source(mesh, camera)
+        for program in self._visible:
+            program["clip_from_mesh"].write(column_major(clip_from_camera(camera) @ view))
+            program["near"].value = camera.near
+        context.viewport = (0, 0, camera.width, camera.height)
+        target.visible_pass.use()
+        context.enable_only(moderngl.DEPTH_TEST)
+        context.depth_func = ">"
+        target.visible_pass.clear(depth=0.0)
+        vertices = mesh.topology.grid_vertices
+        for parity in (0, 1):
+            self._visible[0]["first_id"].value = 1 + parity * vertices
+            buffers.draw_grid(parity)
+        self._visible[1]["first_id"].value = 1 + 2 * vertices
+        buffers.draw_outer()
+        target.shade_pass.use()
+        context.enable_only(moderngl.NOTHING)
+        self._prepare_shading(buffers, target, camera, view)
+        self._frame.render(moderngl.TRIANGLES, vertices=3)
+        return target.start_reading()
+
+    def _prepare_shading(self, buffers: MeshBuffers, target: Target, camera: Camera, view: NDArray[np.float64]) -> None:
+        prepared, program, K = buffers.prepared, self._shade, camera.K
+        mesh, topology = prepared.mesh, prepared.mesh.topology
+        low, high = grid_bounds(topology)
+        plate_K = mesh.source.K
+        first, step = _ray_grid(topology, plate_K)
+        values: dict[str, object] = {
+            "plate_lens": (plate_K[0, 0], plate_K[1, 1], plate_K[0, 2], plate_K[1, 2]),
+            "ray": (1 / K[0, 0], 1 / K[1, 1], -K[0, 2] / K[0, 0], -K[1, 2] / K[1, 1]),
+            "source_ray": (*step, *first),
+            "grid_width": topology.grid[0],
+            "grid_height": topology.grid[1],
+            "first_plate": prepared.first_plate,
+            "grid_low": tuple(low),
+            "grid_high": tuple(high),
+            "far": min(camera.far, FLOAT_MAX),
+            "largest_closed_gap": largest_closed_gap(view, camera),
+            "vertex_alpha": mesh.vertex_alpha is not None,
+            "alpha_threshold": ALPHA_THRESHOLD,
+        }
+        for unit, (name, texture) in enumerate({"visible": target.visible, **buffers.textures}.items()):
+            texture.use(unit)
+            values[name] = unit
+        for name, value in values.items():
+            program[name].value = value
+        program["camera_from_mesh"].write(column_major(view))
+
+    def close(self) -> None:
+        """See ``Rasterizer.close``."""
+        self._free.clear()
+        self.context.release()
+
+
+class OpenGLScene(Releasing):
+    """See ``RasterScene``."""
+
+    def __init__(self, rasterizer: OpenGLRasterizer, prepared: PreparedMesh) -> None:
+        self._rasterizer = rasterizer
+        with rasterizer.context:
+            self._buffers: MeshBuffers | None = rasterizer.take_buffers(prepared)
+
+    def render(self, camera: Camera) -> RasterFrame:
+        """See ``RasterScene.render``."""
+        if self._buffers is None:
+            raise ValueError("the scene was released")
+        with self._rasterizer.context:
+            return unpack(*self._rasterizer.draw(self._buffers, camera).finish())
+
+    def release(self) -> None:
+        """See ``RasterScene.release``."""
+        if self._buffers is not None:
+            with self._rasterizer.context:
+                self._rasterizer.give_back(self._buffers)
+        self._buffers = None
+
+
+def _prepare_view(view: View) -> tuple[PreparedMesh, Camera]:
+    mesh, texture, camera = view
+    return prepare(mesh, texture), camera
+
+
+def _ray_grid(topology: Topology, K: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Source ray (2,) at z = 1 through the first vertex, and its step (2,) to the next column and row."""
+    focal = np.array([K[0, 0], K[1, 1]])
+    return (topology.pixels[0] - K[:2, 2]) / focal, np.array(topology.step) / focal

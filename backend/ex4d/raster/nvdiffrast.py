@@ -35,7 +35,11 @@ BATCH_PIXELS = 2**22
 
 
 class NvdiffrastRasterizer:
-    """See ``Rasterizer``; ``render_batch`` takes tensors and leaves the pictures on the GPU."""
+    """See ``Rasterizer``; ``render_batch`` takes tensors and leaves the pictures on the GPU.
+
+    Attributes:
+        memory: the torch device of all tensors.
+    """
 
     name = "nvdiffrast"
     licence = "NVIDIA Source Code License (research and evaluation only)"
@@ -56,6 +60,7 @@ class NvdiffrastRasterizer:
         self.dr = nvdiffrast.torch
         self.context = nvdiffrast.torch.RasterizeCudaContext(device="cuda")
         self.device = str(torch.cuda.get_device_name())
+        self.memory = torch.device("cuda")
 
     def render_batch(
         self,
@@ -189,13 +194,13 @@ class NvdiffrastRasterizer:
         from ex4d.raster.cuda.drawn import draw_mesh
 
         if mesh.vertex_alpha is not None:
-            return draw_mesh(mesh, self.torch.device("cuda"))
+            return draw_mesh(mesh, self.memory)
         depth, opaque = self.to_device(mesh.grid_z[None]), self.to_device(mesh.pixel_valid[None])
         return self._draw(depth, [mesh.source], float(mesh.z[-1]), opaque, mesh.settings)
 
     def to_device(self, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
         """A copy on the GPU."""
-        return self.torch.from_numpy(np.ascontiguousarray(values)).cuda()
+        return self.torch.from_numpy(np.ascontiguousarray(values)).to(self.memory)
 
     def read_back(self, batch: RasterBatch) -> list[RasterFrame]:
         """The pictures in main memory; pinned memory, which torch uses again once the frames are gone."""

@@ -299,6 +299,32 @@ def test_a_scene_renders_many_cameras_and_meshes_do_not_mix(rasterizer):
     np.testing.assert_array_equal(once.color, again.color)
 
 
+def test_sequences_are_the_frames_one_by_one(rasterizer):
+    """Also where meshes, pictures and sizes change on the way, and where nobody takes the rest."""
+    sphere, plane = mesh_of(SPHERE, SOURCE)[0], mesh_of(SLANTED, SOURCE)[0]
+    coarse = mesh_of(SPHERE, SOURCE, settings=MeshSettings(max_grid_side=100))[0]
+    released = build_released_mesh(cast(SPHERE, SOURCE)[0].astype(np.float32), SOURCE)
+    views = [
+        (mesh, noise(dtype), moved(f"orbit:{angle}").resized(*size))
+        for angle, (mesh, dtype, size) in enumerate(
+            [(mesh, np.uint8, (320, 240)) for mesh in [sphere, plane] * 5]
+            + [(sphere, np.uint16, (320, 240)), (coarse, np.uint8, (160, 120)), (released, np.uint8, (320, 240))]
+        )
+    ]
+    frames = list(rasterizer.render_sequence(iter(views)))
+    assert len(frames) == len(views)
+    for frame, (mesh, picture, camera) in zip(frames, views, strict=True):
+        alone = render(rasterizer, mesh, camera, picture)
+        np.testing.assert_array_equal(frame.mask, alone.mask)
+        np.testing.assert_array_equal(frame.color, alone.color)
+        np.testing.assert_array_equal(frame.z, alone.z)
+    assert list(rasterizer.render_sequence([])) == []
+    some = rasterizer.render_sequence(iter(views))
+    np.testing.assert_array_equal(next(some).color, frames[0].color)
+    some.close()
+    np.testing.assert_array_equal(render(rasterizer, *views[1][::2], views[1][1]).color, frames[1].color)
+
+
 @pytest.mark.parametrize("size", [(2, 2), (5, 4), (7, 3), (6, 2)])
 def test_strips_draw_each_face_once(size):
     """The strips' triangles, known by their last vertex as the shader knows them, are the grid's faces."""

@@ -106,7 +106,7 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
     peak = torch.cuda.max_memory_allocated() / 2**30
     batch = whole()
     parts = range(0, len(clip.takes), -(-len(clip.takes) // 4))
-    pieces = [slice(first, first + len(clip.takes) // 4 + 1) for first in parts]
+    pieces = [slice(first, first + parts.step) for first in parts]
 
     def over(work: Callable[[Any], Any], items: list[Any]) -> tuple[float, float]:
         return timed(lambda: [work(item) for item in items], repeat, wait)
@@ -124,16 +124,17 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
     row("of it: jumps taken apart", over(draw_surfaces, surfaces))
     row(
         "of it: into the take cameras",
-        over(lambda i: shading.in_take_cameras(drawn[i], clip.takes[pieces[i]]), [0, 1, 2, 3]),
+        over(lambda i: shading.in_take_cameras(drawn[i], clip.takes[pieces[i]]), list(range(len(pieces)))),
     )
     row(
         "of it: nvdiffrast",
-        over(lambda i: rasterizer._visible_faces(drawn[i], seen[i], clip.takes[pieces[i]]), [0, 1, 2, 3]),
+        over(lambda i: rasterizer._visible_faces(drawn[i], seen[i], clip.takes[pieces[i]]), list(range(len(pieces)))),
     )
     row(
         "of it: colour, mask and z",
         over(
-            lambda i: shading.shade(drawn[i], color[pieces[i]], seen[i], faces[i], clip.takes[pieces[i]]), [0, 1, 2, 3]
+            lambda i: shading.shade(drawn[i], color[pieces[i]], seen[i], faces[i], clip.takes[pieces[i]]),
+            list(range(len(pieces))),
         ),
     )
     row(

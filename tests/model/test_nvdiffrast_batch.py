@@ -28,6 +28,9 @@ TAKES = build_take(parse_preset("orbit:40"), static_trajectory(SOURCE.K, 64, 48,
 FAR = 10.0
 
 
+DEPTH_STEP = 1e-6
+
+
 class SlowRasterization:
     """``rasterize`` in range mode: clip-space triangles whose corners all lie before the camera."""
 
@@ -39,7 +42,9 @@ class SlowRasterization:
         self.ranges.append(ranges.tolist())
         out = np.zeros((len(ranges), height, width, 4), np.float32)
         for image, (start, count) in enumerate(ranges.tolist()):
-            out[image, ..., 3] = self._one(pos.numpy(), tri.numpy()[start : start + count], start, width, height)
+            out[image, ..., 2], out[image, ..., 3] = self._one(
+                pos.numpy(), tri.numpy()[start : start + count], start, width, height
+            )
         return torch.from_numpy(out), None
 
     def _one(self, pos, tri, start, width, height):
@@ -60,12 +65,13 @@ class SlowRasterization:
                 [(bx - x) * (cy - y) - (by - y) * (cx - x), (cx - x) * (ay - y) - (cy - y) * (ax - x),
                  (ax - x) * (by - y) - (ay - y) * (bx - x)]
             ) / area  # fmt: skip
-            z = np.tensordot(depth[corners], weights, 1)
+            # Its depth buffer is this coarse; which of two equal ones wins is not documented, here the worse choice.
+            z = np.round(np.tensordot(depth[corners], weights, 1) / DEPTH_STEP)
             here = (slice(low[1], high[1] + 1), slice(low[0], high[0] + 1))
-            wins = (weights >= 0).all(axis=0) & (z < nearest[here])
+            wins = (weights >= 0).all(axis=0) & (z <= nearest[here])
             nearest[here] = np.where(wins, z, nearest[here])
             index[here] = np.where(wins, start + number + 1, index[here])
-        return index
+        return np.where(index > 0, nearest * DEPTH_STEP, 0), index
 
 
 class OnCpu(NvdiffrastRasterizer):
@@ -162,3 +168,22 @@ def test_near_plane_of_the_take_holds():
     camera = dataclasses.replace(SOURCE, near=2.5)
     frame = next(OnCpu().render_sequence([(mesh, texture, camera)]))
     assert np.nanmin(frame.z) >= 2.45, "the block at 2.0 is cut away"
+
+
+def inside_a_scene_with_sky():
+    """The camera stands beside a block, whose nearest corners are behind it, and looks at a wall and the sky."""
+    depth = np.full((48, 64), 5.0, np.float32)
+    depth[:20] = np.inf
+    depth[30:, :12] = 1.5
+    camera = dataclasses.replace(SOURCE, E=np.block([[np.eye(3), np.array([[0.3], [0], [-1.6]])], [0, 0, 0, 1]]))
+    return [(build_mesh(depth, SOURCE, 60_000.0), PICTURE, dataclasses.replace(camera, near=0.003))]
+
+
+def test_sky_is_told_from_the_far_plane_behind_it(monkeypatch):
+    many = inside_a_scene_with_sky()
+    rasterizer = OnCpu()
+    assert_agree(list(rasterizer.render_sequence(iter(many))), many)
+    assert len(rasterizer.dr.ranges) == 2, "drawn twice"
+    monkeypatch.setattr(nvdiffrast, "NEAREST_SHARE", 0.0)
+    with pytest.raises(AssertionError):
+        assert_agree(list(rasterizer.render_sequence(iter(many))), many)

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 #: The near plane may stand this close before the nearest vertex: nvdiffrast's depth is z/w in float32, which is fine
 #: near the near plane and coarse far behind it.
 NEAR_MARGIN = 0.9
+#: Where the near plane stands closer than this share of the farthest point, what lies farther off than the share is
+#: drawn a second time: with one pass the sky and the far plane behind it would come out at the same depth.
+NEAREST_SHARE = 1e-5
 #: Faces that nvdiffrast takes for one picture, and indices that its float32 holds, are fewer.
 FACE_LIMIT = 2**24
-#: Pixels of grid or picture that one batch holds, about 700 bytes of GPU memory each.
-BATCH_PIXELS = 2**22
+#: Pixels of grid or picture that one batch holds, about 500 bytes of GPU memory each.
+BATCH_PIXELS = 2**23
 
 
 class NvdiffrastRasterizer:
@@ -74,7 +77,8 @@ class NvdiffrastRasterizer:
     ) -> RasterBatch:
         """Build the meshes of N frames and render each from its take camera, all on the GPU.
 
-        The host waits for two things: how many faces span a depth jump, and nvdiffrast's own check of its buffers.
+        The host waits for how many faces span a depth jump, whether a camera stands among the things it sees, and
+        nvdiffrast's own check of its buffers; nothing else goes back and forth.
 
         Args:
             depth: (N, H, W) float32 CUDA tensor, z-depth as ``ex4d.mesh.build_mesh`` takes it.
@@ -128,7 +132,7 @@ class NvdiffrastRasterizer:
 
     def _visible_faces(self, drawn: DrawnBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
         """(N, H, W) int32, the visible face of each pixel as an index into all faces, −1 = none."""
-        torch, count, per_frame = self.torch, len(takes), drawn.faces_per_frame
+        torch, per_frame = self.torch, drawn.faces_per_frame
         if per_frame >= FACE_LIMIT:
             raise ResourceError(
                 f"A mesh of {per_frame} faces is larger than nvdiffrast draws ({FACE_LIMIT}).",
@@ -142,18 +146,33 @@ class NvdiffrastRasterizer:
         torch.add(clip[:, 1, 1, None] * y, clip[:, 1, 2, None] * z, out=positions[..., 1])
         torch.sub(z, 2 * near[:, None], out=positions[..., 2])
         positions[..., 3] = z
-        found = []
+        found, depth = self._rasterize(drawn, positions, takes[0])
+        second = NEAREST_SHARE * seen[2].amax(dim=1)
+        if bool((second > near).any()):
+            # Of the first pass only what lies before the second one's near plane counts: clip z is z − 2·near.
+            second = torch.maximum(second, near)
+            positions[..., 2] = z - 2 * second[:, None]
+            beyond = 2 * near[:, None, None] / (1 - depth) >= second[:, None, None]
+            far, _ = self._rasterize(drawn, positions, takes[0])
+            found = torch.where((found < 0) | beyond, far, found)
+        return found
+
+    def _rasterize(self, drawn: DrawnBatch, positions: Tensor, take: Camera) -> tuple[Tensor, Tensor]:
+        """(N, H, W) int32 index of the visible face, −1 = none, and float32 clip z / w, from positions (N, D, 4)."""
+        torch, count, per_frame = self.torch, len(positions), drawn.faces_per_frame
+        found, depth = [], []
         step = FACE_LIMIT // per_frame
         for first in range(0, count, step):
             frames = min(step, count - first)
             faces = drawn.faces[first * per_frame : (first + frames) * per_frame]
             ranges = torch.tensor([[i * per_frame, per_frame] for i in range(frames)], dtype=torch.int32)
-            size = (takes[0].height, takes[0].width)
+            size = (take.height, take.width)
             rast, _ = self.dr.rasterize(self.context, positions.view(-1, 4), faces, resolution=size, ranges=ranges)
             # The fourth channel is the triangle's index + 1, and row 0 is y = −1, the picture's top here.
             index = rast[..., 3].to(torch.int32) - 1
             found.append(torch.where(index >= 0, index + first * per_frame, -1))
-        return torch.cat(found)
+            depth.append(rast[..., 2])
+        return torch.cat(found), torch.cat(depth)
 
     def upload(self, mesh: DWMesh, texture: Texture) -> NvdiffrastScene:
         """See ``Rasterizer.upload``."""

@@ -66,10 +66,8 @@ class PreviewStage(Stage):
         small = self.trajectory.resized(*size)
         coverage: list[float] = []
         with BoundedPool() as pool:
-            for index, number in enumerate(numbers):
-                mesh, picture = self.proxy.read(index)
-                with self.rasterizer.upload(mesh, picture) as scene:
-                    frame = scene.render(small[index])
+            views = ((*self.proxy.read(index), small[index]) for index in range(len(numbers)))
+            for number, frame in zip(numbers, self.rasterizer.render_sequence(views), strict=True):
                 coverage.append(round(float(frame.mask.mean() / 255), 6))
                 # Holes are transparent, so that the picture can lie over a viewport.
                 pool.submit(write_png, frame_file(colors, number, ".png"), np.dstack([frame.color, frame.mask]))

@@ -61,9 +61,6 @@ def column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.ascontiguousarray(matrix.T, dtype=np.float32)
 
 
-def in_rows(values: NDArray[Any]) -> NDArray[Any]:
-    """Values (N, components) filled up to whole rows of a texture, at least one."""
-    rows = max(1, -(-len(values) // TEXTURE_ROW))
-    out = np.zeros((rows, TEXTURE_ROW, values.shape[1]), dtype=values.dtype)
-    out.reshape(-1, values.shape[1])[: len(values)] = values
-    return out
+def rows_for(count: int, components: int) -> NDArray[np.float32]:
+    """Zeros in whole rows of a texture, (R, ``TEXTURE_ROW``, components) with R at least 1, for ``count`` values."""
+    return np.zeros((max(1, -(-count // TEXTURE_ROW)), TEXTURE_ROW, components), dtype=np.float32)

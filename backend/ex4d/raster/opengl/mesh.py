@@ -7,6 +7,7 @@ Positions are computed from z on the device; sending them would take three times
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ex4d.mesh import DWMesh, Topology
 from ex4d.mesh.dwmesh import viewing_rays
 from ex4d.raster.base import Texture
-from ex4d.raster.opengl.context import TEXTURE_ROW, in_rows
+from ex4d.raster.opengl.context import rows_for
 from ex4d.raster.opengl.strips import grid_strips, last_vertices
 
 #: What the shader is told about a face of the grid.
@@ -33,9 +34,10 @@ class PreparedMesh:
         z: (Vg,) float32 of the grid's vertices.
         states: (2, Vg) uint8 for both strips, at the vertex that a face's triangle ends with: ``DRAWN``; ``HIDDEN`` =
             stands there but is no surface; ``LEFT_OUT`` = drawn in pieces.
-        outer: (O, 3, 3) float32 corners of the skirt's, the cap's and the pieces' faces, source camera coordinates.
-        outer_gaps: (O,) float32, see ``DWMesh.face_gap``.
-        outer_plate: (Q, 2) float32 plate pixel positions whose colours the corners have.
+        outer: (R, ``TEXTURE_ROW``, 4) float32 corners of the skirt's, the cap's and the pieces' faces, three a face:
+            source camera coordinates, and with the first corner the face's ``DWMesh.face_gap``.
+        outer_corners: how many there are.
+        outer_plate: (S, ``TEXTURE_ROW``, 2) float32 plate pixel positions whose colours these corners have.
         first_plate: index of the outer corner that the first of these belongs to.
         plate: (H, W, 4) code values.
         alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
@@ -45,7 +47,7 @@ class PreparedMesh:
     z: NDArray[np.float32]
     states: NDArray[np.uint8]
     outer: NDArray[np.float32]
-    outer_gaps: NDArray[np.float32]
+    outer_corners: int
     outer_plate: NDArray[np.float32]
     first_plate: int
     plate: Texture
@@ -59,37 +61,51 @@ class PreparedMesh:
         return self.mesh.topology, lens, self.plate.shape, self.plate.dtype, self.alpha.shape
 
 
+@lru_cache(maxsize=2)
+def _outer_corners(
+    topology: Topology, fx: float, fy: float, cx: float, cy: float
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Vertices of the skirt's and the cap's corners, and the rays (C, 2) on which they lie."""
+    corners = topology.faces[topology.grid_faces :].reshape(-1).astype(np.intp)
+    return corners, viewing_rays(topology, fx, fy, cx, cy).take(corners, axis=0)
+
+
 def prepare(mesh: DWMesh, texture: Texture) -> PreparedMesh:
     """Bring a mesh and the plate's frame (H, W, 3) into the device's layout."""
-    topology = mesh.topology
-    corners = topology.faces[topology.grid_faces :]
-    K = mesh.source.K
-    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-    z = mesh.z[corners][..., None]
-    outer = np.concatenate([rays[corners] * z, z], axis=-1)
+    topology, K = mesh.topology, mesh.source.K
+    corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
     states = np.zeros(2 * topology.grid_vertices, dtype=np.uint8)
     alpha = np.ones((1, 1), dtype=np.uint8)
     pieces = mesh.edges
+    own, count = len(corners), len(corners)
     if pieces is None:
         assert mesh.vertex_alpha is not None
         alpha = mesh.vertex_alpha.reshape(topology.grid[::-1]).astype(np.uint8)
-        gaps = mesh.outer_gap
-        plate = topology.pixels[corners].astype(np.float32).reshape(-1, 2)
-        first_plate = 0
+        plate, first_plate = topology.pixels[corners].astype(np.float32), 0
     else:
         places = last_vertices(*topology.grid)
-        states[places[np.flatnonzero(~mesh.surface)]] = HIDDEN
-        states[places[pieces.replaced]] = LEFT_OUT
-        gaps = np.concatenate([mesh.outer_gap, pieces.gap])
-        plate, first_plate = pieces.plate.reshape(-1, 2), 3 * len(outer)
-        outer = np.concatenate([outer, pieces.points])
+        states[places.take(np.flatnonzero(~mesh.surface))] = HIDDEN
+        states[places.take(pieces.replaced)] = LEFT_OUT
+        plate, first_plate = pieces.plate.reshape(-1, 2), own
+        count += 3 * len(pieces.points)
+    outer = rows_for(count, 4)
+    flat = outer.reshape(-1, 4)
+    z = mesh.z.take(corners)
+    np.multiply(rays, z[:, None], out=flat[:own, :2])
+    flat[:own, 2] = z
+    flat[:own:3, 3] = mesh.outer_gap
+    if pieces is not None:
+        flat[own:count, :3] = pieces.points.reshape(-1, 3)
+        flat[own:count:3, 3] = pieces.gap
+    outer_plate = rows_for(len(plate), 2)
+    outer_plate.reshape(-1, 2)[: len(plate)] = plate
     return PreparedMesh(
         mesh,
         mesh.z[: topology.grid_vertices],
         states.reshape(2, -1),
         outer,
-        gaps,
-        plate,
+        count,
+        outer_plate,
         first_plate,
         cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA),
         alpha,
@@ -106,29 +122,6 @@ class SharedBuffers:
         self.strips = [
             context.buffer(strip) for parity in (0, 1) if (strip := grid_strips(*topology.grid, parity)).size
         ]
-
-
-class _Rows:
-    """A texture of values in rows that grows with what is written to it."""
-
-    def __init__(self, context: moderngl.Context) -> None:
-        self._context = context
-        self.texture: moderngl.Texture | None = None
-
-    def write(self, values: NDArray[Any]) -> None:
-        """Store values (N, components) float32."""
-        rows = in_rows(values)
-        height, _, components = rows.shape
-        if self.texture is None or self.texture.height < height:
-            self.release()
-            size = (TEXTURE_ROW, height + height // 2)
-            self.texture = self._context.texture(size, components, dtype="f4", alignment=1)
-        self.texture.write(rows, viewport=(0, 0, TEXTURE_ROW, height))
-
-    def release(self) -> None:
-        if self.texture is not None:
-            self.texture.release()
-            self.texture = None
 
 
 class MeshBuffers:
@@ -150,12 +143,12 @@ class MeshBuffers:
         ]
         self._outer: moderngl.Buffer | None = None
         self._outer_array: moderngl.VertexArray | None = None
-        self._rows = {name: _Rows(context) for name in ("outer_points", "outer_gaps", "outer_plate")}
+        self._rows: dict[str, moderngl.Texture] = {}
         plate, alpha = prepared.plate, prepared.alpha
         self._pictures = {
             "z": context.texture((width, height), 1, dtype="f4", alignment=1),
             "plate": context.texture(plate.shape[1::-1], 4, dtype=f"u{plate.itemsize}", alignment=1),
-            "alpha": context.texture(alpha.shape[::-1], 1, dtype="u1", alignment=1),
+            "alpha": context.texture(alpha.shape[::-1], 1, np.ascontiguousarray(alpha), dtype="u1", alignment=1),
         }
 
     def fill(self, prepared: PreparedMesh) -> None:
@@ -166,22 +159,31 @@ class MeshBuffers:
         for buffer, states in zip(self._states, prepared.states, strict=False):
             buffer.write(states)
         self._pictures["plate"].write(prepared.plate)
-        self._pictures["alpha"].write(np.ascontiguousarray(prepared.alpha))
-        corners = np.ascontiguousarray(prepared.outer.reshape(-1, 3))
-        if self._outer is None or self._outer.size < corners.nbytes:
+        if prepared.alpha.size > 1:
+            self._pictures["alpha"].write(prepared.alpha)
+        if self._outer is None or self._outer.size < prepared.outer.nbytes:
             self._release_outer()
-            self._outer = self._context.buffer(reserve=corners.nbytes + corners.nbytes // 2)
-            self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f", "position")])
-        self._outer.write(corners)
-        self._rows["outer_points"].write(corners)
-        self._rows["outer_gaps"].write(prepared.outer_gaps[:, None])
-        self._rows["outer_plate"].write(prepared.outer_plate)
+            self._outer = self._context.buffer(reserve=prepared.outer.nbytes + prepared.outer.nbytes // 2)
+            self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f 4x", "position")])
+        self._outer.write(prepared.outer)
+        self._write_rows("outer", prepared.outer, self._outer)
+        self._write_rows("outer_plate", prepared.outer_plate, prepared.outer_plate)
+
+    def _write_rows(self, name: str, like: NDArray[np.float32], data: Any) -> None:
+        """Store values in a texture that grows with them; ``data`` is the array or a buffer that holds it."""
+        height, width, components = like.shape
+        texture = self._rows.get(name)
+        if texture is None or texture.height < height:
+            if texture is not None:
+                texture.release()
+            size = (width, height + height // 2)
+            texture = self._rows[name] = self._context.texture(size, components, dtype="f4", alignment=1)
+        texture.write(data, viewport=(0, 0, width, height))
 
     @property
     def textures(self) -> dict[str, moderngl.Texture]:
         """By their names in the shader."""
-        rows = {name: each.texture for name, each in self._rows.items() if each.texture is not None}
-        return {**self._pictures, **rows}
+        return {**self._pictures, **self._rows}
 
     def draw_grid(self, parity: int) -> None:
         """Draw the even or odd rows of quads."""
@@ -191,7 +193,7 @@ class MeshBuffers:
     def draw_outer(self) -> None:
         """Draw the other faces."""
         assert self._outer_array is not None
-        self._outer_array.render(moderngl.TRIANGLES, vertices=3 * len(self.prepared.outer))
+        self._outer_array.render(moderngl.TRIANGLES, vertices=self.prepared.outer_corners)
 
     def _release_outer(self) -> None:
         for item in (self._outer_array, self._outer):

@@ -26,30 +26,27 @@ class Target:
         self.color = context.texture(size, 4, dtype=f"u{dtype.itemsize}", alignment=1)
         self.z = context.texture(size, 1, dtype="f4", alignment=1)
         self.shade_pass = context.framebuffer([self.color, self.z])
-        self._free: list[tuple[moderngl.Buffer, moderngl.Buffer]] = []
+        self.color_bytes = 4 * dtype.itemsize * size[0] * size[1]
+        self._free: list[moderngl.Buffer] = []
 
     def start_reading(self) -> Reading:
-        """Let the device copy the pictures to buffers, in turn with what it has to do."""
+        """Let the device copy the pictures to a buffer, in turn with what else it has to do."""
         width, height = self.key[0]
-        if self._free:
-            buffers = self._free.pop()
-        else:
-            sizes = (4 * self.key[1].itemsize * width * height, 4 * width * height)
-            buffers = (self._context.buffer(reserve=sizes[0]), self._context.buffer(reserve=sizes[1]))
-        self.color.read_into(buffers[0], alignment=1)
-        self.z.read_into(buffers[1], alignment=1)
-        return Reading(self, buffers)
+        size = self.color_bytes + 4 * width * height
+        buffer = self._free.pop() if self._free else self._context.buffer(reserve=size, dynamic=True)
+        self.color.read_into(buffer, alignment=1)
+        self.z.read_into(buffer, alignment=1, write_offset=self.color_bytes)
+        return Reading(self, buffer)
 
-    def give_back(self, buffers: tuple[moderngl.Buffer, moderngl.Buffer]) -> None:
-        """Let buffers be used again."""
-        self._free.append(buffers)
+    def give_back(self, buffer: moderngl.Buffer) -> None:
+        """Let a buffer be used again."""
+        self._free.append(buffer)
 
     def release(self) -> None:
         """Free everything but buffers that are still being read."""
-        buffers = [buffer for pair in self._free for buffer in pair]
-        self._free.clear()
         textures = [self.visible, self._depth, self.color, self.z]
-        held: list[Any] = [self.visible_pass, self.shade_pass, *textures, *buffers]
+        held: list[Any] = [self.visible_pass, self.shade_pass, *textures, *self._free]
+        self._free = []
         for item in held:
             item.release()
 
@@ -57,22 +54,22 @@ class Target:
 class Reading:
     """A frame on its way back."""
 
-    def __init__(self, target: Target, buffers: tuple[moderngl.Buffer, moderngl.Buffer]) -> None:
-        self._target, self._buffers = target, buffers
+    def __init__(self, target: Target, buffer: moderngl.Buffer) -> None:
+        self._target, self._buffer = target, buffer
 
     def finish(self) -> tuple[Texture, Float]:
-        """(H, W, 4) colour and mask, (H, W) float32 z with 0 = none; waits for the device."""
+        """(H, W, 4) colour and mask, (H, W) float32 z with 0 = none, views of one array; waits for the device."""
         (width, height), dtype = self._target.key
-        rgba: Texture = np.empty((height, width, 4), dtype=dtype)
-        z = np.empty((height, width), dtype=np.float32)
-        for buffer, out in zip(self._buffers, (rgba, z), strict=True):
-            buffer.read_into(out)
-        self._target.give_back(self._buffers)
-        return rgba, z
+        data = np.empty(self._buffer.size, dtype=np.uint8)
+        self._buffer.read_into(data)
+        self._target.give_back(self._buffer)
+        split = self._target.color_bytes
+        rgba: Texture = data[:split].view(dtype).reshape(height, width, 4)
+        return rgba, data[split:].view(np.float32).reshape(height, width)
 
 
 def unpack(rgba: Texture, z: Float) -> RasterFrame:
-    """The frame from what the device made."""
+    """The frame, in arrays of its own, from what the device made."""
     mask = cv2.extractChannel(rgba, 3).astype(np.uint8, copy=False)
-    z[z == 0] = np.nan
-    return RasterFrame(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), mask, z)
+    found = np.where(z == 0, np.float32(np.nan), z)
+    return RasterFrame(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), mask, found)

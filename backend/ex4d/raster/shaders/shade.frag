@@ -4,8 +4,8 @@
 // derivation, for the rasterizers that have no shaders.
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
-uniform sampler2D outer_points;  // corners of the faces behind the grid's, in rows: skirt, cap, pieces
-uniform sampler2D outer_gaps;    // disparity jump of each of these faces, in rows
+uniform sampler2D outer;         // corners of the faces behind the grid's, in rows: skirt, cap, pieces; the fourth
+                                 // channel of the first corner is the face's disparity jump
 uniform sampler2D outer_plate;   // plate pixel positions whose colours their corners have, in rows
 uniform usampler2D plate;        // RGB code values
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
@@ -53,7 +53,7 @@ vec3 point(ivec2 at) {
 }
 
 vec3 outer_point(int corner) {
-    return texelFetch(outer_points, in_rows(corner), 0).xyz;
+    return texelFetch(outer, in_rows(corner), 0).xyz;
 }
 
 vec2 outer_place(int corner) {
@@ -97,9 +97,9 @@ void main() {
     int id = int(known & 0x7fffffffu) - 1;
     if (id < 0) return;
     ivec2 corners[3];
-    int outer = find_face(id, corners);
-    mat3 triangle = outer < 0 ? mat3(point(corners[0]), point(corners[1]), point(corners[2]))
-                              : mat3(outer_point(outer), outer_point(outer + 1), outer_point(outer + 2));
+    int first_outer = find_face(id, corners);
+    mat3 triangle = first_outer < 0 ? mat3(point(corners[0]), point(corners[1]), point(corners[2]))
+                              : mat3(outer_point(first_outer), outer_point(first_outer + 1), outer_point(first_outer + 2));
     vec3 a = in_camera(triangle[0]), b = in_camera(triangle[1]), c = in_camera(triangle[2]);
     vec2 direction = gl_FragCoord.xy * ray.xy + ray.zw;
     vec2 qa = a.xy - direction * a.z, qb = b.xy - direction * b.z, qc = c.xy - direction * c.z;
@@ -110,8 +110,8 @@ void main() {
     if (depth > far) return;
     z_depth = depth;
     if (vertex_alpha) {
-        if (outer >= 0) {
-            for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(outer + k));
+        if (first_outer >= 0) {
+            for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(first_outer + k));
         }
         vec4 rgba = weights.x * vertex_color(corners[0]) + weights.y * vertex_color(corners[1])
                   + weights.z * vertex_color(corners[2]);
@@ -120,13 +120,14 @@ void main() {
     }
     // Clockwise in the picture, where y points down, is the front.
     if (area >= 0.0 || (known & 0x80000000u) != 0u) return;
-    if (outer >= 0 && texelFetch(outer_gaps, in_rows(outer / 3), 0).r > largest_closed_gap) return;
+    if (first_outer >= 0 && texelFetch(outer, in_rows(first_outer), 0).a > largest_closed_gap) return;
     // The plate is projected onto the surface from the source camera.
     vec3 surface = triangle * weights;
     vec2 at = plate_lens.xy * surface.xy / surface.z + plate_lens.zw;
-    if (outer >= first_plate) {
+    if (first_outer >= first_plate) {
         // A piece at a depth jump has the colours of its own side of it.
-        at = weights.x * outer_place(outer) + weights.y * outer_place(outer + 1) + weights.z * outer_place(outer + 2);
+        at = weights.x * outer_place(first_outer) + weights.y * outer_place(first_outer + 1)
+           + weights.z * outer_place(first_outer + 2);
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
     color = uvec4(uvec3(plate_color(at) + 0.5), 255u);

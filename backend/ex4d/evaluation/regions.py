@@ -72,6 +72,15 @@ class RegionMaps:
         return seen(points, surface, shown, camera)
 
 
+def seen_of_source(scene: TruthScene, view: TruthView, index: int) -> Bool:
+    """(H, W) whether a target camera shows what each pixel of the plate shows, in frame ``index``: what the regions
+    tell, the other way round."""
+    number, source, target = scene.numbers[index], scene.source.camera[index], view.camera[index]
+    surface, other = scene.source.surface(number), view.surface(number)
+    points = unproject(surface, source)
+    return seen(points, other, unproject(other, target), target).reshape(surface.z.shape)
+
+
 def write_region_maps(scene: TruthScene, progress: Progress) -> None:
     """Write the region maps of all targets that are not there yet."""
     maps = RegionMaps(scene)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.cues import flow_between
+from ex4d.depth.cues import LEAST_FLOW_SIDE
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 from ex4d.training.masking.tracking import Frames, Tracker, Tracks
 
@@ -32,6 +32,10 @@ def _sample(flow: NDArray[np.float32], at: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray(out, dtype=np.float32).reshape(-1, 2)
 
 
+def _flow(solver: Any, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(solver.calc(a, b, None), dtype=np.float32)
+
+
 class FlowTracker:
     """Follows points along dense optical flow (OpenCV's DIS) from frame to frame; a point that is lost stays lost.
 
@@ -43,13 +47,20 @@ class FlowTracker:
     def track(self, frames: Frames, points: NDArray[np.float32]) -> Tracks:
         """See ``Tracker``."""
         count, height, width = frames.shape[:3]
+        if min(height, width) < LEAST_FLOW_SIDE:
+            raise BadInputError(
+                f"Optical flow needs pictures of at least {LEAST_FLOW_SIDE} pixels a side, not {width}x{height}.",
+                "Use larger clips.",
+            )
+        # The finer preset: steps add up over a clip, and so do their errors.
+        solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         positions = np.empty((count, len(points), 2), dtype=np.float32)
         visible = np.ones((count, len(points)), dtype=np.bool_)
         positions[0] = points
         grey = cv2.cvtColor(frames[0], cv2.COLOR_RGB2GRAY)
         for index in range(1, count):
             following = cv2.cvtColor(frames[index], cv2.COLOR_RGB2GRAY)
-            there, back = flow_between(grey, following), flow_between(following, grey)
+            there, back = _flow(solver, grey, following), _flow(solver, following, grey)
             moved = _sample(there, positions[index - 1])
             at = positions[index - 1] + moved
             returned = _sample(back, at)

@@ -95,7 +95,7 @@ def simulate(
     seed: int,
     frames: Frames,
     depths: Sequence[NDArray[np.float32]],
-    source: Trajectory,
+    source: Trajectory | None,
     rasterizer: Rasterizer,
     tracker: Tracker,
     parameters: MaskingParameters | None = None,
@@ -107,7 +107,7 @@ def simulate(
         seed: of the sample.
         frames: (T, H, W, 3) uint8 RGB.
         depths: T maps (H, W) float32 of z-depth; may be empty where no rendering mask is drawn.
-        source: the source camera per frame, at the clip's size.
+        source: the source camera per frame, at the clip's size; None where none is drawn.
         rasterizer, tracker: do the work.
         parameters: what to draw from; None = the defaults.
 
@@ -117,7 +117,7 @@ def simulate(
     parameters = parameters or MaskingParameters()
     sample, novel = draw_sample(video_hash, seed, parameters, source, depths)
     masks = np.full(frames.shape[:3], 255, dtype=np.uint8)
-    if novel is not None:
+    if novel is not None and source is not None:
         masks &= rendering_mask(depths, source, novel, rasterizer, parameters)
     if "tracking" in sample.kinds:
         masks &= tracking_mask(frames, tracker, sample.grid, sample.kernel)

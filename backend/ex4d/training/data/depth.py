@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth of a window, through the estimators that takes use."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory
+from ex4d.depth import create_depth_source
+from ex4d.media.images import write_png
+from ex4d.plate.store import FrameStore, frame_file
+from ex4d.progress import Silent
+from ex4d.training.data.windows import Frames
+from ex4d.workers import BoundedPool
+
+
+@dataclass
+class _Kept:
+    maps: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+        self.maps.append(depth)
+
+
+def estimate_depth(frames: Frames, name: str, fov_deg: float) -> tuple[list[NDArray[np.float32]], Trajectory]:
+    """z-depth (H, W) of each frame and the source camera.
+
+    Args:
+        frames: (T, H, W, 3) uint8.
+        name: of the estimator.
+        fov_deg: field of view over the longer side, degrees, where the estimator says none.
+
+    Raises:
+        ResourceError, BadInputError: it cannot run here.
+    """
+    count, height, width = frames.shape[:3]
+    numbers = tuple(range(count))
+    with tempfile.TemporaryDirectory(prefix="ex4d-") as place:
+        folder, scratch = Path(place) / "frames", Path(place) / "scratch"
+        folder.mkdir()
+        scratch.mkdir()
+        with BoundedPool() as pool:
+            for number in numbers:
+                pool.submit(write_png, frame_file(folder, number, ".png"), frames[number])
+        times = tuple(Fraction(number, 24) for number in numbers)
+        store = FrameStore(Path(place), width, height, Fraction(24), numbers, times, False, 8, False, ())
+        kept = _Kept()
+        result = create_depth_source(name, fov_deg=fov_deg).estimate(store, kept, scratch, Silent())
+    return kept.maps, result.source

@@ -128,10 +128,13 @@ class EX4DPipeline(DiffusionPipeline):
 
     def encode_geometry(self, color: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """The addition to the patch embeddings (B, C, t, h/2, w/2); arguments as in ``__call__``."""
-        # One after the other: together they take three times the memory and no less time.
         encoder = self.geometry_encoder
-        latents = [self.encode_video(video).to(encoder.device) for video in (color, mask_for_vae(_three(mask)))]
-        return encoder(*latents)
+        return encoder(*(latents.to(encoder.device) for latents in self.encode_color_and_mask(color, mask)))
+
+    def encode_color_and_mask(self, color: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the geometry encoder gets: latents (B, 16, t, h, w), float32, of the colour and of the coded mask."""
+        # One after the other: together they take three times the memory and no less time.
+        return self.encode_video(color), self.encode_video(mask_for_vae(_three(mask)))
 
     def encode_condition(self, color: torch.Tensor) -> torch.Tensor:
         """Wan's image-to-video condition (B, 20, t, h, w): four mask channels, 1 in the first latent frame, and the

@@ -236,6 +236,15 @@ def _renaming(part: Part) -> Renaming | None:
             return None
 
 
+def empty_component(role: str, part: Part) -> nn.Module:
+    """A part of the model without weights, in its own sizes.
+
+    Raises:
+        BadInputError: the file's shapes are not that component's.
+    """
+    return _empty(role, part, _renaming(part))
+
+
 def _empty(role: str, part: Part, renaming: Renaming | None) -> nn.Module:
     """The component without weights."""
     if renaming is None and not part.config:

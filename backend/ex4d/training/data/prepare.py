@@ -7,6 +7,7 @@ import io
 import json
 import multiprocessing
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -38,6 +39,8 @@ from ex4d.training.masking.trackers import create_tracker
 
 #: Windows of a video that one process does at a time: enough to decode little twice, few enough to stop soon.
 _CHUNK = 4
+#: Libraries that have been loaded here do not survive a fork.
+_CONTEXT = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,7 @@ def prepare(
     for name in ("videos", "masks"):
         make_folder(folder / name)
     _claim(folder, settings)
-    # Libraries that have been loaded here do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or default_workers(), mp_context=context) as pool:
+    with ProcessPoolExecutor(workers or default_workers(), mp_context=_CONTEXT) as pool:
         try:
             found = _scan_all(pool, videos, folder, settings, progress)
             _mask_all(pool, found.windows, folder, settings, progress)
@@ -172,6 +173,16 @@ def prepare(
             raise
     atomic_write(folder / DATASET_FILE, (json.dumps(found.record(), indent=1) + "\n").encode())
     return found
+
+
+def survey(
+    videos: Sequence[Video], settings: DatasetSettings, progress: Progress, workers: int | None = None
+) -> Dataset:
+    """What ``prepare`` would find, without writing anything that stays."""
+    with tempfile.TemporaryDirectory(prefix="ex4d-") as place:
+        make_folder(Path(place) / "videos")
+        with ProcessPoolExecutor(workers or default_workers(), mp_context=_CONTEXT) as pool:
+            return _scan_all(pool, videos, Path(place), settings, progress)
 
 
 def _scan_all(

@@ -309,6 +309,16 @@ def test_a_run_leaves_what_it_says(whole_run: Path) -> None:
     assert not list(whole_run.rglob(".tmp-*"))
 
 
+def test_figures_are_in_tensorboard_too(whole_run: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole_run / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 13))
+    assert [event.step for event in events.Scalars("validation/loss")] == [6, 12]
+
+
 def test_the_loss_falls(wan: Path, data: Path, store: LatentStore, tmp_path: Path) -> None:
     settings = replace(SETTINGS, steps=24, learning_rate=1e-2, batch=2, checkpoint_every=24, validate_every=0)
     train(request(wan, data, tmp_path / "run", settings), Silent())

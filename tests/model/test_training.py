@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -327,10 +327,11 @@ def test_the_loss_falls(wan: Path, data: Path, store: LatentStore, tmp_path: Pat
     assert last < 0.8 * first
 
 
-def command(*args: object) -> subprocess.Popen[bytes]:
+def command(*args: object, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     paths = [str(Path(ex4d.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(THREADS)}
-    return subprocess.Popen([sys.executable, "-m", "ex4d", *map(str, args)], env=env, stderr=subprocess.DEVNULL)
+    started = [sys.executable, *before, "-m", "ex4d", *map(str, args)]
+    return subprocess.Popen(started, env=env, stderr=subprocess.DEVNULL)
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
@@ -384,6 +385,26 @@ def test_accumulated_steps_are_larger_batches(wan: Path, data: Path, store: Late
     first, second = (find_checkpoint(tmp_path / name).adapter() for name in ("batch", "parts"))
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, atol=5e-4, rtol=1e-3)
+
+
+def test_two_processes_are_one_with_larger_batches(wan: Path, data: Path, store: LatentStore, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, steps=4, batch=2, checkpoint_every=4, validate_every=0)
+    train(request(wan, data, tmp_path / "one", settings), Silent())
+    options = ["--steps", "4", "--learning-rate", "3e-3", "--warmup", "2", "--rank", tiny.RANK, "--alpha", tiny.RANK]
+    options += ["--channels", tiny.HIDDEN, "--held-out", "0.3", "--checkpoint-every", "4", "--sample-every", "0"]
+    # accelerate's own launcher starts several processes on GPUs only.
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    out = tmp_path / "two"
+    process = command(
+        "train", "--data", data, "--out", out, "--models", wan, *options, "--validate-every", "0", before=launch
+    )
+    assert process.wait(timeout=180) == 0
+    found, expected = losses(out), losses(tmp_path / "one")
+    assert sorted(found) == [1, 2, 3, 4]
+    assert found == pytest.approx(expected, rel=1e-5)
+    one, two = find_checkpoint(tmp_path / "one").adapter(), find_checkpoint(out).adapter()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=5e-4, rtol=1e-3)
 
 
 def test_a_run_goes_on_with_its_own_settings_only(wan: Path, data: Path, whole_run: Path, tmp_path: Path) -> None:

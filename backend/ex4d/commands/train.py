@@ -179,6 +179,8 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         return
     _named(args.out, "--out", "a folder for the run")
     result = train(request, console)
-    text = [f"{result['folder']}: {result['steps']} steps"]
-    text += [str(result[name]) for name in ("checkpoint", "adapter") if name in result]
+    if "adapter" not in result:
+        # Of several processes the main one tells.
+        return
+    text = [f"{result['folder']}: {result['steps']} steps", str(result["checkpoint"]), str(result["adapter"])]
     console.result(result, "\n".join(text))

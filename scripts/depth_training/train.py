@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training itself: a given time on one GPU; checks itself on frames of scenes that it never sees."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from depth_training.batches import Store, batch
+from depth_training.losses import loss
+from depth_training.network import SmallDepth, with_places
+from depth_training.pack import unpack
+from depth_training.report import check, clip_frames, examples, sheet
+
+RATE, DECAY, WARM_UP, LONGEST_STEP = 2.5e-3, 0.03, 400, 1.0
+#: Of the running mean of the weights that is kept, per step.
+AVERAGE = 0.9992
+REPORT_EVERY_S = 45.0
+
+
+def save(weights: dict[str, Tensor], path: Path) -> None:
+    """float16 state, written under another name first."""
+    half = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    torch.save(half, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+class Trainer:
+    """A network that learns, and the running mean of its weights, which is what is kept."""
+
+    def __init__(self, store: Store, device: str) -> None:
+        self.store = store
+        self.device = torch.device(device)
+        self.model = SmallDepth().to(self.device, memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.model).eval()
+        self.steps = 0
+        groups = [
+            {"params": [p for p in self.model.parameters() if p.ndim > 1], "weight_decay": DECAY},
+            {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
+
+    def step(self, size: int, share: float) -> Tensor:
+        """One batch; ``share`` of the time is over. Returns the loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = RATE * min(1, (self.steps + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
+        pictures, log_disparity = batch(self.store, size)
+        x = with_places(pictures).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            y = self.model(x)
+        value = loss(functional.interpolate(y.float(), log_disparity.shape[-2:], mode="bilinear"), log_disparity)
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), LONGEST_STEP)
+        self.optimiser.step()
+        self.steps += 1
+        self._average()
+        return value.detach()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        new = 1 - min(AVERAGE, (1 + self.steps) / (10 + self.steps))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), new)
+        for own, other in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            if own.is_floating_point():
+                own.lerp_(other, new)
+            else:
+                own.copy_(other)
+
+
+def train(data: Path, held: Path, clip: Path | None, out: Path, *, seconds: float, size: int, device: str) -> None:
+    """Train for so long and write ``weights.pt`` and sheets into ``out``.
+
+    Args:
+        data, held: of ``train_depth.py pack``; the second one is only looked at for the report.
+        clip: a video to look at.
+        size: of the batches.
+
+    Raises:
+        RuntimeError: the loss is no number.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(1)
+    # No trial of algorithms: with six sizes of batches the trials took longer than half of the time.
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    frames = unpack(held)
+    held_out, trainer = Store(frames, device), Trainer(Store(unpack(data), device), device)
+    print(f"{len(trainer.store)} frames, {len(held_out)} held out", flush=True)
+    examples(*batch(trainer.store, 24), out / "examples.jpg")
+    begun = reported = time.monotonic()
+    running = 0.0
+    while (now := time.monotonic()) - begun < seconds:
+        value = trainer.step(size, (now - begun) / seconds)
+        if trainer.steps % 20 == 0:
+            running = 0.9 * running + 0.1 * value.item() if running else value.item()
+            if not math.isfinite(running):
+                raise RuntimeError("The loss is no number.")
+        if now - reported > REPORT_EVERY_S:
+            reported = now
+            rate = trainer.steps * size / (now - begun)
+            report = check(trainer.average, held_out, frames.labels)
+            print(f"{now - begun:4.0f} s, {rate:.0f} frames/s, loss {running:.3f}; held out: {report}", flush=True)
+            save(trainer.average.state_dict(), out / "weights.pt")
+    save(trainer.average.state_dict(), out / "weights.pt")
+    print(f"{trainer.steps} steps; held out: {check(trainer.average, held_out, frames.labels)}", flush=True)
+    if clip:
+        sheet(trainer.average, clip_frames(clip), out / "clip.png", (224, 256, 320, 384))
+    pick = np.linspace(0, len(held_out) - 1, 10).astype(int)
+    sheet(trainer.average, [frames.pictures[i] for i in pick], out / "held.png", (256, 320))

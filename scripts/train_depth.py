@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the depth estimator `small`: scripts/train_depth.py render|pack|train|export|look (docs/depth.md says how)."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("render", help="frames with known depth, with Cycles on the CPU")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--scenes", type=int, default=300)
+    verb.add_argument("--first", type=int, default=1000, help="seed of the first scene")
+    verb.add_argument("--views", type=int, default=8, help="frames of each scene")
+    verb.add_argument("--size", type=int, default=256)
+    verb.add_argument("--samples", type=int, default=8)
+    verb.add_argument("--workers", type=int, default=2)
+    verb = verbs.add_parser("pack", help="all frames of such folders in one file")
+    verb.add_argument("folders", type=Path, nargs="+")
+    verb.add_argument("--out", type=Path, required=True)
+    verb = verbs.add_parser("train", help="on one GPU")
+    verb.add_argument("data", type=Path)
+    verb.add_argument("--held-out", type=Path, required=True, help="packed frames of other seeds")
+    verb.add_argument("--clip", type=Path, help="a video to look at")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--seconds", type=float, default=420)
+    verb.add_argument("--batch", type=int, default=96)
+    verb.add_argument("--device", default="cuda")
+    verb = verbs.add_parser("export", help="the weights as ONNX")
+    verb.add_argument("weights", type=Path)
+    verb.add_argument("--out", type=Path, required=True)
+    verb = verbs.add_parser("look", help="estimators on a clip: a sheet of pictures, and flicker")
+    verb.add_argument("clip", type=Path)
+    verb.add_argument("--depth", nargs="+", default=["prior", "small"], metavar="NAME")
+    verb.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    if args.verb == "render":
+        from depth_training.render import render
+
+        render(args.out, args.scenes, args.first, args.views, args.size, args.samples, args.workers)
+    elif args.verb == "pack":
+        from depth_training.pack import pack
+
+        print(f"{pack(args.folders, args.out)} frames, {args.out.stat().st_size / 2**20:.1f} MiB")
+    elif args.verb == "train":
+        from depth_training.train import train
+
+        options = {"seconds": args.seconds, "size": args.batch, "device": args.device}
+        train(args.data, args.held_out, args.clip, args.out, **options)
+    elif args.verb == "look":
+        from depth_training.look import look
+
+        look(args.clip, args.depth, args.out)
+    else:
+        from depth_training.export import export
+
+        export(args.weights, args.out)
+
+
+if __name__ == "__main__":
+    main()

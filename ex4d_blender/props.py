@@ -21,7 +21,7 @@ from bpy.props import (
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
 
-from . import profiles
+from . import depths, profiles
 
 _MOVE_NAMES = {
     "orbit": "Orbit",
@@ -118,14 +118,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         subtype="DIR_PATH",
         description="Where depth, mesh and takes are kept; empty for a folder beside the .blend",
     )
-    depth_source: EnumProperty(
-        name="Depth",
-        items=[
-            ("prior", "Built-In Guess", "A coarse guess from movement, sharpness and position; needs no download"),
-            ("FILES", "Depth Files", "Depth from npz, npy, OpenEXR or 16-bit PNG files"),
-        ],
-        description="Where depth comes from",
-    )
+    depth_source: EnumProperty(name="Depth", items=depths.depth_items, description="Where depth comes from")
     depth_path: StringProperty(
         name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
     )

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import make_groundtruth
+from ex4d.depth import BUILT_IN
 from ex4d.evaluation.depth import FITS
 from ex4d.evaluation.score import REGIONS
 from ex4d.evaluation.sheet import error_picture, mask_picture, sheet
@@ -172,7 +173,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--seed", type=int, default=1, help="of the scenes; default %(default)s")
     parser.add_argument("--step", type=int, default=1, help="the raster stage looks at every so many frames")
-    parser.add_argument("--depth", nargs="+", default=["prior"], help="estimators for the depth stage; default prior")
+    parser.add_argument(
+        "--depth", nargs="+", default=[BUILT_IN, "prior"], help="estimators for the depth stage; default %(default)s"
+    )
     return parser.parse_args()
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.camera import build_take, parse_preset
-from ex4d.depth import create_depth_source
+from ex4d.depth import BUILT_IN, create_depth_source
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.dwmesh import build_mesh
@@ -126,7 +126,7 @@ def main() -> None:
         scratch = Path(name)
         first = timed_run(args.video, scratch / "shot", "orbit:60")
         second = timed_run(args.video, scratch / "shot", "zoom_out")
-        source = create_depth_source("prior")
+        source = create_depth_source(BUILT_IN)
         shot = Shot(scratch / "shot").reconstruct(PlateRequest(args.video), source, MeshSettings(), Silent())
         count, size = len(shot.frames), shot.frames.size
         print(f"{args.video.name}: {count} frames {size[0]}x{size[1]}, {time.strftime('%Y-%m-%d')}")

@@ -41,7 +41,7 @@ class Break:
 BREAKS = {
     "ray": Break(
         "raster: rays half a pixel off",
-        "raster/opengl.py",
+        "raster/opengl/rasterizer.py",
         "-K[0, 2] / K[0, 0]",
         "-(K[0, 2] + 0.5) / K[0, 0]",
     ),
@@ -55,8 +55,8 @@ BREAKS = {
     "edges": Break(
         "mesh: depth jumps drawn as one face",
         "mesh/dwmesh.py",
-        "if self.vertex_alpha is not None:",
-        "if self.settings:",
+        "if self.vertex_alpha is not None:\n            return None",
+        "if self.settings:\n            return None",
     ),
     "tears": Break(
         "mesh: faces never tear",
@@ -69,6 +69,15 @@ BREAKS = {
         "depth/files.py",
         "return given.resized(*frames.size), (True, True)",
         "given.E[:] = given.E[0]\n            return given.resized(*frames.size), (True, True)",
+    ),
+    "upside_down": Break(
+        "depth: what is near taken for far",
+        "depth/small/network.py",
+        "return np.array(self._net.forward()[0, 0], dtype=np.float32)",
+        "return -np.array(self._net.forward()[0, 0], dtype=np.float32)",
+    ),
+    "unsteady": Break(
+        "depth: frames as the network makes them", "depth/small/source.py", "smoother.run(count)", "pass"
     ),
     "background": Break(
         "fill: other frames not looked at",

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from ex4d import __version__
-from ex4d.depth import create_depth_source, depth_names
+from ex4d.depth import BUILT_IN, create_depth_source, depth_names
 from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
 from ex4d.fill import GENERATORS, create_generator
 from ex4d.media.movie import h264_encoder
@@ -113,7 +113,7 @@ def depth_advice(findings: list[Finding]) -> str:
     working = {finding.name for finding in findings if finding.area == "depth" and finding.works}
     if DEFAULT in working:
         return f"Depth comes from «{DEFAULT}» unless --depth names another."
-    advice = "Depth is the coarse guess «prior» unless --depth names another."
+    advice = f"Depth comes from «{BUILT_IN}», a small network on the CPU, unless --depth names another."
     card = CARDS[DEFAULT]
     slow = "" if graphics_cards() else " (slow without a GPU)"
     return f"{advice} {card.title}, {card.weights[0].licence}, is far better{slow}: {_how_to_get(card)}."

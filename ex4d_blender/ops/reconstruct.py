@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 from ex4d.protocol.errors import BadInputError
 
 from .. import session
+from ..depths import AUTOMATIC, FILES
 from ..scene import mesh as meshes
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
@@ -45,10 +46,11 @@ def reconstruct_params(scene: bpy.types.Scene) -> dict:
     state = scene.ex4d
     if not state.plate_path:
         raise BadInputError("No plate is chosen.", "Open one in the panel Plate.")
-    depth: dict = {"source": "prior"}
-    if state.depth_source == "FILES":
+    # Empty where the menu no longer has what the .blend names.
+    depth: dict = {"source": state.depth_source or AUTOMATIC}
+    if state.depth_source == FILES:
         if not state.depth_path:
-            raise BadInputError("No depth files are chosen.", "Choose them, or use the built-in guess.")
+            raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
         depth["source"] = str(Path(bpy.path.abspath(state.depth_path)).absolute())
         depth["kind"] = None if state.depth_kind == "AUTO" else state.depth_kind
         # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.

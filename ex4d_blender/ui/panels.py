@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import profiles, props, session
+from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
 from ..ops.reconstruct import expected_memory
@@ -84,13 +84,13 @@ def draw_reconstruct(layout, context):
     _needs_backend(layout)
     form = _form(layout.column())
     form.prop(state, "depth_source")
-    if state.depth_source == "FILES":
+    if state.depth_source == depths.FILES:
         form.prop(state, "depth_path")
         form.prop(state, "depth_kind")
         form.prop(state, "depth_scale")
         form.prop(state, "depth_camera")
-    else:
-        _text(layout, "Coarse: it orders things, it measures nothing. Small moves only.", "INFO")
+    elif used := depths.estimator_used(state.depth_source or depths.AUTOMATIC):
+        _text(layout, f"{used['label']}. {used['licence']}", "INFO")
     form = _form(layout.column())
     form.prop(state, "use_fov")
     if state.use_fov:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import DepthProForDepthEstimation
 
 from ex4d.cli import main
-from ex4d.depth import default_estimator
+from ex4d.depth import BUILT_IN, default_estimator
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_pro_network
 from ex4d.depth.learned.cards import CARDS
@@ -64,7 +64,7 @@ def test_the_estimator(frames: FrameStore, tmp_path: Path) -> None:
     assert 40 < np.degrees(2 * np.arctan(32 / result.source.K[..., 0, 0])).mean() < 70
     assert "research only" in source.licence
     assert any("forbids commercial use" in note for note in result.notes)
-    assert default_estimator() == "prior"  # never this one
+    assert default_estimator() == BUILT_IN  # never this one
 
 
 def test_a_known_lens_changes_the_metres(folder: Path, frames: FrameStore) -> None:

@@ -242,6 +242,7 @@ NARROW = [(3, 64), (64, 3), (2, 2), (3, 3), (17, 5)]
     [
         "files",
         "prior",
+        "small",
     ],
 )
 def test_narrow_frames(command: Run, tmp_path: Path, width: int, height: int, depth: str) -> None:

@@ -224,7 +224,7 @@ def test_help_of_a_command(ex4d_command: Run, name: str) -> None:
 def test_doctor(ex4d_command: Run) -> None:
     done = ex4d_command("doctor")
     assert (done.code, done.err) == (0, "")
-    for word in ("opengl", "embree", "nvdiffrast", "prior", "preview", "H.264", "Apache-2.0"):
+    for word in ("opengl", "embree", "nvdiffrast", "prior", "small", "preview", "H.264", "Apache-2.0"):
         assert word in done.out
 
 

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ex4d import diagnosis
 from ex4d.cli import main
-from ex4d.depth import create_depth_source, default_estimator, depth_names
+from ex4d.depth import BUILT_IN, create_depth_source, default_estimator, depth_names, working_estimators
 from ex4d.depth.learned import files
 from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
 from ex4d.diffusion.weights.places import DEPTH_FOLDER, candidate_files
@@ -26,6 +28,9 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Missing:
     def hide(*names: str) -> None:
         found = object()
         monkeypatch.setattr("ex4d.depth.learned.cards.find_spec", lambda name: None if name in names else found)
+        # Which device there is, only torch could tell.
+        device = SimpleNamespace(pick_device=lambda: "cpu")
+        monkeypatch.setitem(sys.modules, "ex4d.diffusion.device", device)
 
     return hide
 
@@ -56,7 +61,7 @@ def test_missing_packages_are_named(name: str, missing: Missing) -> None:
 
 
 def test_every_card_is_an_estimator_with_a_licence() -> None:
-    assert {*CARDS, "prior"} == set(depth_names())
+    assert {*CARDS, "prior", BUILT_IN} == set(depth_names())
     for name, card in CARDS.items():
         assert card.name == name
         source = create_depth_source(name)
@@ -67,14 +72,25 @@ def test_every_card_is_an_estimator_with_a_licence() -> None:
     assert CARDS[DEFAULT].commercial
 
 
-def test_the_default_is_the_prior_until_the_weights_are_there(models: Path, missing: Missing, monkeypatch) -> None:
+def test_the_default_is_the_built_in_one_until_the_weights_are_there(
+    models: Path, missing: Missing, monkeypatch
+) -> None:
     missing("torch")
-    assert default_estimator() == "prior"
+    assert default_estimator() == BUILT_IN
     missing()
-    assert default_estimator() == "prior"
+    assert default_estimator() == BUILT_IN
     monkeypatch.setattr("ex4d.depth.learned.source.LearnedDepth.prepare", lambda self: "on cpu")
     assert default_estimator() == DEFAULT
     assert create_depth_source("auto").name == DEFAULT
+    assert working_estimators()[0].name == DEFAULT
+
+
+def test_only_estimators_that_work_are_offered(models: Path, missing: Missing) -> None:
+    missing("torch")
+    assert [source.name for source in working_estimators()] == [BUILT_IN, "prior"]
+    missing()
+    lay_down(CARDS["depth_anything"], models)
+    assert [source.name for source in working_estimators()] == [BUILT_IN, "depth_anything", "prior"]
 
 
 def test_weights_are_found_in_each_place(models: Path, tmp_path: Path, missing: Missing) -> None:
@@ -126,7 +142,7 @@ def test_the_doctor_steers_to_a_real_estimator(models: Path, missing: Missing, m
     findings = diagnosis._depth()
     assert not next(finding for finding in findings if finding.name == DEFAULT).works
     advice = diagnosis.depth_advice(findings)
-    assert "«prior»" in advice
+    assert f"«{BUILT_IN}»" in advice
     assert 'pip install "ex4d[gpu]"' in advice
     assert "Apache-2.0" in advice
     assert "slow" not in advice

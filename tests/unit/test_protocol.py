@@ -127,7 +127,7 @@ def test_parameters_come_back(kind: str) -> None:
 def test_parameters_have_their_defaults() -> None:
     params = parse_params("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 60}})
     assert isinstance(params, ReconstructParams)
-    assert params.depth.source == "prior"
+    assert params.depth.source == "auto"
     assert params.depth.fov == 60.0
     assert params.viewport_side == 512
     render = parse_params("generate", {"shot": "/s"})

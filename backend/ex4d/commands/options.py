@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from ex4d import requests
-from ex4d.depth import AUTOMATIC, depth_names
+from ex4d.depth import AUTOMATIC, BUILT_IN, depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.depth.learned.cards import DEFAULT
 from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
@@ -46,7 +46,7 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         "--depth",
         default=AUTOMATIC,
         help=f"{', '.join(depth_names())}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default: "
-        f"{DEFAULT} where its weights are, else prior)",
+        f"{DEFAULT} where its weights are, else {BUILT_IN})",
     )
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")

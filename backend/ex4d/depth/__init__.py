@@ -14,16 +14,20 @@ from ex4d.protocol.errors import Ex4dError, UsageError
 
 __all__ = [
     "AUTOMATIC",
+    "BUILT_IN",
     "DepthResult",
     "DepthSink",
     "DepthSource",
     "create_depth_source",
     "default_estimator",
     "depth_names",
+    "working_estimators",
 ]
 
-#: Stands for ``default_estimator`` on the command line.
+#: Stands for ``default_estimator`` wherever an estimator is named.
 AUTOMATIC = "auto"
+#: The estimator that runs everywhere, with what the package brings.
+BUILT_IN = "small"
 
 
 def depth_names() -> list[str]:
@@ -32,12 +36,27 @@ def depth_names() -> list[str]:
 
 
 def default_estimator() -> str:
-    """The learned estimator that is free to use, where its packages and weights are installed; else the prior."""
+    """The learned estimator that is free to use, where its packages and weights are installed; else the one that
+    comes with the package."""
     try:
         create_estimator(DEFAULT, None).prepare()
     except Ex4dError:
-        return "prior"
+        return BUILT_IN
     return DEFAULT
+
+
+def working_estimators() -> list[DepthSource]:
+    """The estimators that can run here, ``default_estimator`` first."""
+    first = default_estimator()
+    sources = []
+    for name in sorted(depth_names(), key=lambda name: (name != first, name)):
+        source = create_estimator(name, None)
+        try:
+            source.prepare()
+        except Ex4dError:
+            continue
+        sources.append(source)
+    return sources
 
 
 def create_depth_source(

@@ -40,14 +40,15 @@ class DepthParams:
     """Where depth comes from.
 
     Attributes:
-        source: the name of an estimator, or the path of depth files.
+        source: the name of an estimator, "auto" for the best one that works and is free to use, or the path of depth
+            files.
         kind: "depth" or "disparity", of files.
         scale: per code value, of files.
         camera: path of a trajectory file with the source camera's K and poses.
         fov: over the longer side, degrees.
     """
 
-    source: str = "prior"
+    source: str = "auto"
     kind: str | None = None
     scale: float | None = None
     camera: str | None = None

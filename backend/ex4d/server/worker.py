@@ -62,11 +62,11 @@ class Worker:
     def run(self, lane: str) -> None:
         """Serve until told to quit."""
         # The heavy imports, here so that the front hears of their failure.
-        from ex4d.server.workshop import Workshop, profiles
+        from ex4d.server.workshop import Workshop, estimators, profiles
 
         workshop = Workshop()
         device = workshop.warm_up() if lane == "work" else ""
-        capabilities = {"profiles": profiles()} if lane == "work" else {}
+        capabilities = {"profiles": profiles(), "depth": estimators()} if lane == "work" else {}
         self.send("ready", header={"pid": os.getpid(), "device": device, "capabilities": capabilities, **_machine()})
         while not self._quit:
             message = self._receive(block=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ex4d.camera import read_trajectory
 from ex4d.composite.take import TAKE_FILE
-from ex4d.depth import depth_names
+from ex4d.depth import AUTOMATIC, default_estimator, depth_names, working_estimators
 from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
@@ -60,6 +60,11 @@ def profiles() -> list[dict[str, Any]]:
         }
         for name, generator in ((name, create_generator(name)) for name in GENERATORS)
     ]
+
+
+def estimators() -> list[dict[str, str]]:
+    """The estimators of depth that work here, the default one first, for the client's menu."""
+    return [{"name": source.name, "label": source.label, "licence": source.licence} for source in working_estimators()]
 
 
 def absolute(text: str, what: str) -> Path:
@@ -151,6 +156,8 @@ class Workshop:
     @staticmethod
     def _depth_source(params: ReconstructParams, shot: Shot, blobs: tuple[bytes, ...]) -> DepthSource:
         depth = params.depth
+        if depth.source == AUTOMATIC:
+            depth = replace(depth, source=default_estimator())
         camera = absolute(depth.camera, "camera file") if depth.camera else None
         if not blobs:
             return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)

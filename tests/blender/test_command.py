@@ -71,7 +71,7 @@ def blend(runtime: Path, plate: Path, tmp_path_factory: pytest.TempPathFactory) 
     )  # fmt: skip
     assert code == 0, err
     assert f"{folder / 'shot'}: 6 frames of 96x64" in out
-    assert "note: Depth is a coarse guess" in out
+    assert "note: Depth is relative and coarse" in out
     assert "saved" in out
     return folder / "shot.blend"
 

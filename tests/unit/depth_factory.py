@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -57,3 +58,23 @@ def estimated(source: DepthSource, frames: FrameStore, scratch: Path) -> tuple[D
     assert len(result.source) == len(frames)
     assert (result.source.width, result.source.height) == frames.size
     return result, np.stack(list(sink.maps.values()))
+
+
+class _Dropped:
+    """A ``DepthSink`` that keeps nothing."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+
+    def write(self, number: int, depth: np.ndarray) -> None:
+        assert depth.shape == self._size[::-1]
+
+
+def peak_memory(source: DepthSource, frames: FrameStore, scratch: Path) -> int:
+    """Bytes of numpy arrays at most while a source estimates a plate."""
+    scratch.mkdir()
+    tracemalloc.start()
+    source.estimate(frames, _Dropped(frames.size), scratch, Silent())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from depth_factory import estimated, plate
+from depth_factory import estimated, peak_memory, plate
 
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import create_depth_source
@@ -126,29 +125,16 @@ def test_a_cut_is_told(tmp_path):
     assert any("cut at frame 1005;" in note for note in result.notes)
 
 
-class Dropped:
-    """A ``DepthSink`` that keeps nothing."""
-
-    def write(self, number, depth):
-        assert depth.shape == (32, 40)
-
-
-def peak_memory(folder, count):
+def memory_of(folder, count):
     """Bytes of numpy arrays at most, for a moving clip of that many small frames."""
     wide = noise(5, (120, 120, 120), 40 + count, 32)
     frames = plate(folder / f"plate{count}", [np.ascontiguousarray(wide[:, i : i + 40]) for i in range(count)])
-    scratch = folder / f"scratch{count}"
-    scratch.mkdir()
-    tracemalloc.start()
-    create_depth_source("prior").estimate(frames, Dropped(), scratch, Silent())
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
+    return peak_memory(create_depth_source("prior"), frames, folder / f"scratch{count}")
 
 
 def test_memory_does_not_grow_with_the_shot(tmp_path):
-    peak_memory(tmp_path, 2)  # what is allocated once and for all
-    short, long = peak_memory(tmp_path, 32), peak_memory(tmp_path, 64)
+    memory_of(tmp_path, 2)  # what is allocated once and for all
+    short, long = memory_of(tmp_path, 32), memory_of(tmp_path, 64)
     assert long < 1.1 * short
 
 

@@ -5,13 +5,12 @@ depth is: tests/quality."""
 from __future__ import annotations
 
 import hashlib
-import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from depth_factory import estimated, plate
+from depth_factory import estimated, peak_memory, plate
 
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
@@ -21,7 +20,6 @@ from ex4d.depth.small.focus import RELIEF, Focus
 from ex4d.depth.small.network import LEAST, MULTIPLE, PIXELS, SHA256, WEIGHTS, SmallNetwork, input_size
 from ex4d.depth.small.source import SmallDepth, to_edges
 from ex4d.plate import FrameRange, open_plate
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError
 
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower" / "input.mp4"
@@ -181,28 +179,15 @@ def test_what_is_in_focus_stands_before_what_is_not(tmp_path, left, right, neare
         assert not maps[1].any(), "everything is in focus: nothing is known"
 
 
-class Dropped:
-    """A ``DepthSink`` that keeps nothing."""
-
-    def write(self, number, depth):
-        assert depth.shape == (36, 48)
-
-
-def peak_memory(folder, count):
+def memory_of(folder, count):
     """Bytes of numpy arrays at most, for a clip of that many small frames."""
     frames = plate(folder / f"plate{count}", [scene(48, 36, index % 8) for index in range(count)])
-    scratch = folder / f"scratch{count}"
-    scratch.mkdir()
-    tracemalloc.start()
-    create_depth_source("small").estimate(frames, Dropped(), scratch, Silent())
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
+    return peak_memory(create_depth_source("small"), frames, folder / f"scratch{count}")
 
 
 def test_memory_does_not_grow_with_the_shot(tmp_path):
-    peak_memory(tmp_path, 2)  # what is allocated once and for all
-    short, long = peak_memory(tmp_path, 34), peak_memory(tmp_path, 68)
+    memory_of(tmp_path, 2)  # what is allocated once and for all
+    short, long = memory_of(tmp_path, 34), memory_of(tmp_path, 68)
     assert long < 1.1 * short
 
 

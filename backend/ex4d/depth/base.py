@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -93,3 +94,9 @@ class DepthSource(Protocol):
             scratch: an empty folder for intermediate files; it is removed afterwards.
         """
         ...
+
+
+def cut_notes(frames: FrameStore, cuts: Iterable[int]) -> list[str]:
+    """A sentence for the report where the plate seems to cut: before the frames with these indices."""
+    numbers = ", ".join(str(frames.numbers[index]) for index in sorted(cuts))
+    return [f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames."] if numbers else []

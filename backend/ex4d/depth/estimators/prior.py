@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
 from ex4d.depth.frame_maps import FrameMaps
@@ -132,12 +132,7 @@ class PriorDepth:
             "Depth is a coarse guess from movement, sharpness and position; it orders things, it measures nothing.",
             STATIC_NOTE,
         ]
-        cuts = [str(frames.numbers[i]) for i in np.flatnonzero(track.cut)]
-        if cuts:
-            notes.append(
-                f"The plate seems to cut at frame {', '.join(cuts)}; re-shoot one shot at a time with --frames."
-            )
-        return notes
+        return notes + cut_notes(frames, np.flatnonzero(track.cut).tolist())
 
     def _look(self, frames: FrameStore, track: _Track, progress: Progress) -> tuple[float, float]:
         """First pass, forwards: cues, flow, running average. Returns the mean trust in movement and sharpness."""

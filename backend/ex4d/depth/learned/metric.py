@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.depth.affine import measured_depth
-from ex4d.depth.base import DepthResult, DepthSink
+from ex4d.depth.base import DepthResult, DepthSink, cut_notes
 from ex4d.depth.learned.engine import Estimate, check_estimate
-from ex4d.depth.learned.source import LearnedDepth, cut_notes, loaded, result
+from ex4d.depth.learned.source import LearnedDepth, loaded, result
 from ex4d.depth.learned.track import Track, write_depth
 from ex4d.depth.solved import fit_line
 from ex4d.files import make_folder
@@ -111,7 +111,7 @@ class KeyedDepth:
             f"Scale{'' if self.metric.fov_deg else ' and lens'} come from {self.metric.card.title} on {len(keys)} key "
             f"frames, in metres as it estimates them; half of their pixels lie within {error:.0%} of the depth.",
             f"Shape and motion come from {shape.card.title}.",
-            *cut_notes(track, frames),
+            *cut_notes(frames, track.cuts),
         )
         fov = self.metric.fov_deg or float(np.median([estimate.fov_deg for estimate in estimates if estimate.fov_deg]))
         return result(self.metric.card, fov, frames, notes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import FAR_PERCENTILE, AffineDepth, measured_depth, relative_depth
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.learned.cards import Card
 from ex4d.depth.learned.engine import Engine, Network
 from ex4d.depth.learned.files import find_weights, weights_fingerprint
@@ -118,7 +118,7 @@ class LearnedDepth:
         mapping, note = self.mapping(track, count)
         write_depth(track, mapping, frames, sink, progress)
         fov = self.fov_deg or (float(np.median(track.fovs)) if track.fovs else None)
-        return result(self.card, fov, frames, (note, *cut_notes(track, frames)))
+        return result(self.card, fov, frames, (note, *cut_notes(frames, track.cuts)))
 
     def mapping(self, track: Track, count: int) -> tuple[AffineDepth, str]:
         """From the disparities of ``count`` frames to depth, and a sentence about its unit."""
@@ -127,14 +127,6 @@ class LearnedDepth:
             far = max(float(np.percentile(sample, FAR_PERCENTILE)), 1e-4)
             return measured_depth(1.0, 0.0, 1 / far), f"Depth is in metres as {self.card.title} estimates them."
         return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
-
-
-def cut_notes(track: Track, frames: FrameStore) -> list[str]:
-    """A sentence where the plate seems to cut."""
-    if not track.cuts:
-        return []
-    numbers = ", ".join(str(frames.numbers[index]) for index in track.cuts)
-    return [f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames."]
 
 
 def result(card: Card, fov_deg: float | None, frames: FrameStore, notes: tuple[str, ...]) -> DepthResult:

@@ -8,7 +8,6 @@ switched on): then it begins anew. Half of the average is running forwards, half
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,16 +41,6 @@ class Smoother:
     maps: FrameMaps
     forward: FrameMaps
     cuts: frozenset[int]
-
-    @classmethod
-    def create(cls, folder: Path, height: int, width: int, cuts: frozenset[int]) -> Smoother:
-        """Empty files in ``folder``."""
-        return cls(
-            FrameMaps(folder / "pictures", (height, width, 3), np.uint8),
-            FrameMaps(folder / "maps", (height, width), np.float32),
-            FrameMaps(folder / "forward", (height, width), np.float32),
-            cuts,
-        )
 
     def _blended(self, own: Float, average: Float, at: int, other: int) -> Float:
         """The running average at frame ``at`` from that at the neighbour ``other``."""

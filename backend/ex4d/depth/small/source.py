@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import relative_depth
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.edge_aware import crisp, follow_edges
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import Focus
@@ -83,9 +83,7 @@ class SmallDepth:
                 f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
             )
         notes.append(STATIC_NOTE)
-        if smoother.cuts:
-            numbers = ", ".join(str(frames.numbers[index]) for index in sorted(smoother.cuts))
-            notes.append(f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames.")
+        notes += cut_notes(frames, smoother.cuts)
         return DepthResult(
             static_trajectory(K, *frames.size, count).numbered(frames.numbers, frames.fps),
             poses_known=False,

@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +84,20 @@ def render_scene(
     wanted = {"family": family, "seed": seed, **vars(setting), "targets": dict(targets)}
     if _check_setting(folder, wanted):
         return
-    job = json.dumps({**wanted, "folder": str(folder), "threads": threads})
+    job = {**wanted, "folder": str(folder), "threads": threads}
+    for line in run_job(python, "truth.render", job, f"{family} could not be rendered."):
+        if line.startswith("frame "):
+            print(f"{family}: {line.strip()} of {setting.frames}", flush=True)
+
+
+def run_job(python: Path, module: str, job: Mapping[str, object], problem: str) -> Iterator[str]:
+    """The lines that a module prints which reads its job, JSON, from its input.
+
+    Where it fails, this exits with ``problem`` and its last lines.
+    """
     paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "backend")])
     process = subprocess.Popen(
-        [str(python), "-m", "truth.render"],
+        [str(python), "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -96,15 +106,14 @@ def render_scene(
     )
     assert process.stdin
     assert process.stdout
-    process.stdin.write(job)
+    process.stdin.write(json.dumps(job))
     process.stdin.close()
     tail: list[str] = []
     for line in process.stdout:
         tail = [*tail[-15:], line]
-        if line.startswith("frame "):
-            print(f"{family}: {line.strip()} of {setting.frames}", flush=True)
+        yield line
     if process.wait():
-        sys.exit(f"error: {family} could not be rendered.\n{''.join(tail)}")
+        sys.exit(f"error: {problem}\n{''.join(tail)}")
 
 
 def make(

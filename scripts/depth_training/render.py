@@ -5,9 +5,6 @@ z-depth, 0 = sky) and SEED_VIEW.id.png (object ids), and SEED.json when a seed i
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +14,7 @@ import numpy as np
 import OpenEXR
 
 from depth_training.codes import FARTHEST, encode_z
-from make_groundtruth import ROOT, blender_python
+from make_groundtruth import blender_python, run_job
 
 #: Seeds below are those of ``make_groundtruth.py``; held-out frames have the seeds from ``HELD_OUT`` on.
 FIRST, HELD_OUT = 1000, 900_000
@@ -50,23 +47,8 @@ def _keep(exr: Path, out: Path) -> bool:
 def _process(python: Path, out: Path, seeds: list[int], views: int, size: int, samples: int, threads: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         job = {"folder": scratch, "seeds": seeds, "views": views, "size": size, "samples": samples, "threads": threads}
-        paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "backend")])
-        process = subprocess.Popen(
-            [str(python), "-m", "depth_training.frames"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONPATH": paths},
-        )
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps(job))
-        process.stdin.close()
-        tail: list[str] = []
         kept: dict[int, list[int]] = {}
-        for line in process.stdout:
-            tail = [*tail[-15:], line]
+        for line in run_job(python, "depth_training.frames", job, "frames could not be rendered."):
             if line.startswith("done "):
                 seed, view, path = line.split()[1:]
                 views_kept = kept.setdefault(int(seed), [])
@@ -74,8 +56,6 @@ def _process(python: Path, out: Path, seeds: list[int], views: int, size: int, s
                     views_kept.append(int(view))
                 if int(view) == views - 1:
                     (out / f"{int(seed):06d}.json").write_text(json.dumps({"views": views_kept}), encoding="utf-8")
-        if process.wait():
-            sys.exit(f"error: frames could not be rendered.\n{''.join(tail)}")
 
 
 def render(out: Path, scenes: int, first: int, views: int, size: int, samples: int, workers: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 
 def process_alive(pid: int) -> bool:
-    """Whether a process of that id exists on this machine."""
+    """Whether a process of that id runs on this machine. Linux: one that has ended and that nobody has asked about does
+    not."""
     if not 0 < pid < 1 << 31:
         return False
     if sys.platform == "win32":
@@ -19,7 +21,16 @@ def process_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _ended(pid)
+
+
+def _ended(pid: int) -> bool:
+    """Whether it is but an entry in the table of processes: in a container often nobody collects orphans."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state in ("Z", "X")
 
 
 def _windows_process_alive(pid: int) -> bool:

@@ -148,14 +148,7 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.stop()
         for pid in self.workers:
-            until(lambda pid=pid: not process_alive(pid) or _is_zombie(pid), 20, f"for worker {pid} to end")
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+            until(lambda pid=pid: not process_alive(pid), 20, f"for worker {pid} to end")
 
 
 def finish(client: JobClient, job: str, on_change: Callable[[JobSnapshot], None] = lambda _: None) -> JobSnapshot:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,6 +317,19 @@ def test_a_live_process_of_somebody_else_counts_as_alive(tmp_path: Path, dead_pi
     assert not process_alive(process.pid)
     assert remove_leftovers(tmp_path) == 1
     assert not path.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")
+def test_a_process_that_nobody_collects_is_not_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        # Ended, and not yet asked about.
+        process.stdout.read()
+        end = time.monotonic() + 10
+        while process_alive(process.pid):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert process.returncode is None
 
 
 def test_process_alive(dead_pid: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -140,10 +141,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Measure."""
+def main() -> int:
+    """Measure; returns the exit code."""
     args = arguments()
     device, size = pick_device(), parse_size(args.size)
+    if device.type != "cuda" and not args.toy:
+        print(
+            "error: no CUDA device is found.\n       Run this on a machine with an NVIDIA GPU, or try it with --toy.",
+            file=sys.stderr,
+        )
+        return 20
     config = {**RELEASED_TRANSFORMER, "num_layers": args.layers}
     if args.toy:
         config |= {**TOY, "num_layers": min(2, args.layers), "added_kv_proj_dim": 96}
@@ -183,7 +190,8 @@ def main() -> None:
         "estimated_seconds_at_least": round(guess.seconds, 3),
     }
     print(json.dumps(row), flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -544,7 +544,7 @@ def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> 
     while not (session.client.welcome or {}).get("ready") and time.monotonic() < end:
         session.client.poll(50)
     offered = {profile.name: profile for profile in profiles.known_profiles()}
-    assert list(offered) == ["preview", "exact", "fast", "draft"]
+    assert list(offered) == ["preview", "exact", "fast", "turbo", "draft"]
     assert offered["fast"].takes_seed
     assert offered["fast"].takes_prompt
     assert "Apache-2.0" in offered["fast"].licence

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faster attention and 8-bit layers against the plain ones."""
+"""Faster blocks and 8-bit layers against the plain ones."""
 
 from __future__ import annotations
 
 import copy
 
-import pytest
 import torch
 from torch import nn
 
 from ex4d.diffusion import EX4DPipeline, vae
-from ex4d.diffusion.attention import fastest_kernel, use_fast_attention
+from ex4d.diffusion.attention import fastest_kernel
+from ex4d.diffusion.block import branch_of, contexts_kept, use_fast_blocks
 from ex4d.diffusion.fp8 import Fp8Linear, quantized, sensitive_blocks, use_fp8
 from ex4d.diffusion.quirks import TEXT_LENGTH
 
 
-def velocity(transformer: nn.Module) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(2)
+def velocity(transformer: nn.Module, seed: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad(), fastest_kernel():
         return transformer(
             hidden_states=torch.randn((1, 36, 3, 6, 8), generator=generator),
@@ -31,14 +31,29 @@ def error(value: torch.Tensor, reference: torch.Tensor) -> float:
     return float((value - reference).norm() / reference.norm())
 
 
-@pytest.mark.parametrize("fuse", [False, True])
-def test_attention_is_diffusers_own(pipeline: EX4DPipeline, fuse: bool) -> None:
+def test_blocks_are_diffusers_own(pipeline: EX4DPipeline) -> None:
     transformer = copy.deepcopy(pipeline.transformer)
     reference = velocity(transformer)
     before = sum(parameter.numel() for parameter in transformer.parameters())
-    use_fast_attention(transformer, fuse=fuse)
+    use_fast_blocks(transformer)
     assert error(velocity(transformer), reference) < 1e-5
     assert sum(parameter.numel() for parameter in transformer.parameters()) == before
+
+
+def test_keys_of_the_context_are_kept_for_each_branch_and_no_longer(pipeline: EX4DPipeline) -> None:
+    transformer = copy.deepcopy(pipeline.transformer)
+    use_fast_blocks(transformer)
+    with contexts_kept(transformer):
+        for number, seed in ((0, 2), (1, 3), (0, 2), (1, 3)):
+            with branch_of(transformer, number):
+                found = velocity(transformer, seed)
+            assert error(found, velocity(transformer, seed)) < 1e-6
+        assert len(transformer.context_keys.kept) == 2 * len(transformer.blocks)
+    assert not transformer.context_keys.kept
+    use_fast_blocks(transformer, keep_context=False)
+    with contexts_kept(transformer), branch_of(transformer, 0):
+        velocity(transformer)
+        assert not transformer.context_keys.kept
 
 
 def test_rows_keep_their_own_range() -> None:
@@ -53,7 +68,7 @@ def test_rows_keep_their_own_range() -> None:
 def test_fp8_layers_are_close_and_half_as_large(pipeline: EX4DPipeline) -> None:
     transformer = copy.deepcopy(pipeline.transformer)
     reference = velocity(transformer)
-    use_fast_attention(transformer)
+    use_fast_blocks(transformer)
     use_fp8(transformer, multiply=False)
     layers = [module for module in transformer.modules() if isinstance(module, Fp8Linear)]
     # Joined projections and outputs of both attentions, two of the feed-forward network, in both blocks.

@@ -20,7 +20,7 @@ TOKENS, MEGAPIXELS = 13_312, 0.262
     [
         ("exact", 78, "resident", False),
         ("exact", 46, "resident", False),
-        ("exact", 33.2, "swapped", False),
+        ("exact", 34.0, "swapped", False),
         ("exact", 23, "streamed", False),
         ("fast", 78, "resident", True),
         ("fast", 23, "resident", True),
@@ -44,7 +44,7 @@ def test_exact_falls_to_eight_bits_only_where_main_memory_is_short_too() -> None
 @pytest.mark.parametrize(("free_gib", "ram_gib"), [(3.0, 64.0), (12.0, 8.0)])
 def test_too_little_memory_is_said_with_the_numbers(free_gib: float, ram_gib: float) -> None:
     with pytest.raises(
-        ResourceError, match=rf"needs 5 GiB of GPU memory and 17 GiB.*{free_gib:.1f} GiB and"
+        ResourceError, match=rf"needs 6 GiB of GPU memory and 17 GiB.*{free_gib:.1f} GiB and"
     ) as failure:
         choose_fit(fits(PROFILES["fast"], TOKENS, MEGAPIXELS), free_gib, ram_gib)
     assert failure.value.exit_code == 20

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-#: Largest value of float8_e4m3fn.
-_MAX = 448.0
+from ex4d.diffusion.kernels import ops
+from ex4d.diffusion.kernels.ops import quantized
+
 #: Blocks that stay in bfloat16: the first and last ones lose most by coarse weights (arXiv 2606.00957, for the
 #: text-to-video model of the same size: blocks 0, 1 and the last three).
 SENSITIVE_FIRST, SENSITIVE_LAST = 2, 3
@@ -25,12 +26,6 @@ def has_fp8(device: torch.device | str) -> bool:
     """Whether the GPU multiplies in 8 bits."""
     device = torch.device(device)
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
-
-
-def quantized(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of (n, k) → float8_e4m3fn (n, k) and their scales (n, 1) float32; ``values ≈ quantized · scales``."""
-    scale = values.abs().amax(dim=-1, keepdim=True).float().clamp_min(1e-12) / _MAX
-    return (values.float() / scale).clamp(-_MAX, _MAX).to(torch.float8_e4m3fn), scale
 
 
 class Fp8Linear(nn.Module):
@@ -61,17 +56,21 @@ class Fp8Linear(nn.Module):
         if not self.multiply:
             weight = (self.weight.to(values.dtype) * self.scale.to(values.dtype)).to(values.dtype)
             return functional.linear(values, weight, self.bias)
-        rows, scale = quantized(values.flatten(0, -2))
+        rows, scale = ops.quantize(values, None, False)
+        return self.product(rows, scale, values)
+
+    def product(self, rows: torch.Tensor, scale: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Quantized rows (n, in) and their scales → (…, out) in shape and dtype of ``like`` (…, any)."""
         out = torch._scaled_mm(
             rows,
             self.weight.t(),
             scale_a=scale,
             scale_b=self.scale.t(),
-            bias=self.bias.to(values.dtype),
-            out_dtype=values.dtype,
+            bias=self.bias.to(like.dtype),
+            out_dtype=like.dtype,
             use_fast_accum=True,
         )
-        return out.unflatten(0, values.shape[:-1])
+        return out.unflatten(0, like.shape[:-1])
 
 
 def sensitive_blocks(count: int) -> set[int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -21,11 +20,13 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from ex4d.diffusion.attention import fastest_kernel, use_fast_attention
+from ex4d.diffusion.attention import fastest_kernel
+from ex4d.diffusion.block import use_fast_blocks
 from ex4d.diffusion.clip import Clip, token_count
 from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.feedforward import use_fused_gelu
 from ex4d.diffusion.fp8 import has_fp8
+from ex4d.diffusion.guidance import HeldGuidance
 from ex4d.diffusion.image import encode_image
 from ex4d.diffusion.offload import Parked, StreamedBlocks
 from ex4d.diffusion.pipeline import EX4DPipeline, initial_noise
@@ -45,7 +46,7 @@ from ex4d.diffusion.weights.load import (
     load_lora,
     load_tokenizer,
 )
-from ex4d.diffusion.weights.places import fingerprint, models_fingerprint, user_folder
+from ex4d.diffusion.weights.places import fingerprint, models_fingerprint
 from ex4d.progress import Progress
 from ex4d.protocol.errors import ResourceError
 
@@ -247,6 +248,7 @@ class ModelHost:
                 profile.steps,
                 profile.guidance,
                 lambda pipeline, index, _moment, tensors: _step_done(pipeline, index, tensors["x0"], progress),
+                HeldGuidance() if profile.holds_guidance else None,
             )
         if not bool(torch.isfinite(latents).all()):
             raise ResourceError(
@@ -348,10 +350,10 @@ class ModelHost:
         pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(profile.shift))
         loaded = _Loaded(key, fit, pipeline)
         if device.type == "cuda":
-            use_fast_attention(transformer)
+            # Where blocks come and go memory is short, and copying them hides the few projections.
+            use_fast_blocks(transformer, keep_context=fit.name == "resident")
             use_fused_gelu(transformer)
             use_fast_vae(vae)
-            compile_blocks(transformer)
         if fit.name == "swapped":
             loaded.parked = Parked(transformer.blocks, device)
         elif fit.name == "streamed":
@@ -396,16 +398,6 @@ def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progr
     if index % LOOK_STEPS == LOOK_STEPS - 1:
         picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
         progress.look(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
-
-
-def compile_blocks(transformer: Any) -> None:
-    """Compile the blocks' forwards, one graph for all of them. What hooks do before and after stays outside. What was
-    compiled is kept in the user's cache folder: the system's own temporary one may be emptied any day."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(user_folder("cache") / "compiled"))
-    for block in transformer.blocks:
-        block.forward = torch.compile(
-            block.forward, fullgraph=True, dynamic=False, options={"coordinate_descent_tuning": True}
-        )
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from diffusers.utils import BaseOutput
 from torch.nn import functional
 from transformers import CLIPVisionModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
+from ex4d.diffusion.block import branch_of, contexts_kept
 from ex4d.diffusion.geometry import GeometryEncoder, geometry_added
+from ex4d.diffusion.guidance import Guidance, HeldGuidance
 from ex4d.diffusion.image import encode_image
 from ex4d.diffusion.quirks import (
     FRAMES_PER_LATENT,
@@ -173,6 +176,19 @@ class EX4DPipeline(DiffusionPipeline):
             return_dict=False,
         )[0].float()
 
+    def _forward(
+        self,
+        latents: torch.Tensor,
+        timestep: torch.Tensor,
+        condition: torch.Tensor,
+        contexts: Sequence[torch.Tensor],
+        image_embeds: torch.Tensor,
+        branch: int,
+    ) -> torch.Tensor:
+        """Velocity with one of the contexts."""
+        with branch_of(self.transformer, branch):
+            return self.predict_velocity(latents, timestep, condition, contexts[branch], image_embeds)
+
     @torch.no_grad()
     def denoise(
         self,
@@ -184,6 +200,7 @@ class EX4DPipeline(DiffusionPipeline):
         steps: int,
         guidance_scale: float,
         callback: StepCallback,
+        held_guidance: HeldGuidance | None = None,
     ) -> torch.Tensor:
         """Noise → latents of a video, (B, 16, t, h, w) float32.
 
@@ -194,20 +211,24 @@ class EX4DPipeline(DiffusionPipeline):
             image_embeds: of the first frame.
             steps, guidance_scale: of the sampler.
             callback: called after each step; may raise to stop.
+            held_guidance: leave forwards without the prompt out; lossy.
         """
         device, scheduler = self.transformer_device, self.scheduler
         latents, geometry, condition = latents.to(device, torch.float32), geometry.to(device), condition.to(device)
         contexts, image_embeds = [context.to(device) for context in contexts], image_embeds.to(device)
         set_steps(scheduler, steps, device)
-        with geometry_added(self.transformer, geometry):
+        guidance = Guidance(guidance_scale, held_guidance)
+        with geometry_added(self.transformer, geometry), contexts_kept(self.transformer):
             for index, timestep in enumerate(scheduler.timesteps):
                 moment = timestep.expand(latents.shape[0])
-                velocities = [
-                    self.predict_velocity(latents, moment, condition, context, image_embeds) for context in contexts
-                ]
-                velocity = velocities[0]
-                if len(velocities) > 1:
-                    velocity = velocities[1] + guidance_scale * (velocity - velocities[1])
+
+                def forward(
+                    branch: int, latents: torch.Tensor = latents, moment: torch.Tensor = moment
+                ) -> torch.Tensor:
+                    with branch_of(self.transformer, branch):
+                        return self.predict_velocity(latents, moment, condition, contexts[branch], image_embeds)
+
+                velocity = guidance.velocity(forward(0), partial(forward, 1))
                 x0 = latents - scheduler.sigmas[index] * velocity
                 latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
                 callback(self, index, float(timestep), {"latents": latents, "x0": x0})

@@ -22,6 +22,7 @@ class Profile:
         steps, guidance, shift: of the sampler; guidance 1 = none, half the work.
         fp8: whether the transformer's linear layers are in 8 bits.
         distilled: whether a step-distillation LoRA is needed on top of the adapter.
+        holds_guidance: whether forwards without the prompt are left out (``guidance.HeldGuidance``).
     """
 
     name: str
@@ -31,6 +32,7 @@ class Profile:
     shift: float = SHIFT
     fp8: bool = False
     distilled: bool = False
+    holds_guidance: bool = False
 
 
 PROFILES: dict[str, Profile] = {
@@ -38,6 +40,9 @@ PROFILES: dict[str, Profile] = {
     for profile in (
         Profile("exact", "EX-4D on Wan 2.1 14B, as released"),
         Profile("fast", "EX-4D on Wan 2.1 14B, 8-bit", fp8=True),
+        Profile(
+            "turbo", "EX-4D on Wan 2.1 14B, 8-bit, guidance held between steps (lossy)", fp8=True, holds_guidance=True
+        ),
         Profile(
             "draft",
             "EX-4D on Wan 2.1 14B, 8-bit, 4 distilled steps",
@@ -55,7 +60,7 @@ _BF16_GIB, _FP8_GIB = 30.6, 17.4
 _RELEASED_PARAMETERS = 16.4e9
 #: GiB that a forward takes beside them for 1000 tokens; that the VAE takes for a megapixel of a frame; and that torch
 #: and CUDA take themselves.
-_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 8.0, 0.8
+_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 8.0, 1.6
 #: The share of the weights that is on the GPU while blocks are streamed: the one that computes, the next, what is not
 #: in blocks, and some slack.
 _STREAMED_SHARE = 0.16

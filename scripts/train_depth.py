@@ -34,6 +34,7 @@ def main() -> None:
     verb.add_argument("--seconds", type=float, default=420)
     verb.add_argument("--batch", type=int, default=96)
     verb.add_argument("--device", default="cuda")
+    verb.add_argument("--start", type=Path, help="weights.onnx to go on from")
     verb = verbs.add_parser("export", help="the weights as ONNX")
     verb.add_argument("weights", type=Path)
     verb.add_argument("--out", type=Path, required=True)
@@ -54,7 +55,7 @@ def main() -> None:
         from depth_training.train import train
 
         options = {"seconds": args.seconds, "size": args.batch, "device": args.device}
-        train(args.data, args.held_out, args.clip, args.out, **options)
+        train(args.data, args.held_out, args.clip, args.out, start=args.start, **options)
     elif args.verb == "look":
         from depth_training.look import look
 

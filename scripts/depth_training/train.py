@@ -18,8 +18,13 @@ from depth_training.losses import loss
 from depth_training.network import SmallDepth, with_places
 from depth_training.pack import unpack
 from depth_training.report import check, clip_frames, examples, sheet
+from depth_training.start import load_exported, normalise_anew
 
 RATE, DECAY, WARM_UP, LONGEST_STEP = 2.5e-3, 0.03, 400, 1.0
+#: The rate where training goes on from weights that are good already.
+RATE_ON = 1.2e-3
+#: Frames that tell the normalisations of such weights what they see.
+CALIBRATION = 64
 #: Of the running mean of the weights that is kept, per step.
 AVERAGE = 0.9992
 REPORT_EVERY_S = 45.0
@@ -35,22 +40,29 @@ def save(weights: dict[str, Tensor], path: Path) -> None:
 class Trainer:
     """A network that learns, and the running mean of its weights, which is what is kept."""
 
-    def __init__(self, store: Store, device: str) -> None:
+    def __init__(self, store: Store, device: str, start: Path | None) -> None:
         self.store = store
         self.device = torch.device(device)
-        self.model = SmallDepth().to(self.device, memory_format=torch.channels_last)
+        self.rate = RATE if start is None else RATE_ON
+        model = SmallDepth() if start is None else load_exported(start)
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        if start is not None:
+            normalise_anew(self.model, with_places(batch(store, CALIBRATION)[0]))
+            self.model.train()
         self.average = copy.deepcopy(self.model).eval()
         self.steps = 0
         groups = [
             {"params": [p for p in self.model.parameters() if p.ndim > 1], "weight_decay": DECAY},
             {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
+        self.optimiser = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98))
 
     def step(self, size: int, share: float) -> Tensor:
         """One batch; ``share`` of the time is over. Returns the loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = RATE * min(1, (self.steps + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
+            group["lr"] = (
+                self.rate * min(1, (self.steps + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
+            )
         pictures, log_disparity = batch(self.store, size)
         x = with_places(pictures).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16):
@@ -75,13 +87,24 @@ class Trainer:
                 own.copy_(other)
 
 
-def train(data: Path, held: Path, clip: Path | None, out: Path, *, seconds: float, size: int, device: str) -> None:
+def train(
+    data: Path,
+    held: Path,
+    clip: Path | None,
+    out: Path,
+    *,
+    seconds: float,
+    size: int,
+    device: str,
+    start: Path | None = None,
+) -> None:
     """Train for so long and write ``weights.pt`` and sheets into ``out``.
 
     Args:
         data, held: of ``train_depth.py pack``; the second one is only looked at for the report.
         clip: a video to look at.
         size: of the batches.
+        start: weights of ``train_depth.py export`` to go on from.
 
     Raises:
         RuntimeError: the loss is no number.
@@ -92,8 +115,9 @@ def train(data: Path, held: Path, clip: Path | None, out: Path, *, seconds: floa
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     frames = unpack(held)
-    held_out, trainer = Store(frames, device), Trainer(Store(unpack(data), device), device)
+    held_out, trainer = Store(frames, device), Trainer(Store(unpack(data), device), device, start)
     print(f"{len(trainer.store)} frames, {len(held_out)} held out", flush=True)
+    print(f"held out before: {check(trainer.average, held_out, frames.labels)}", flush=True)
     examples(*batch(trainer.store, 24), out / "examples.jpg")
     begun = reported = time.monotonic()
     running = 0.0

@@ -48,7 +48,8 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
 
 
-def _preview(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
+def preview_fill(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
+    """The preview fill's frames; without geometry it knows no other frames."""
     sink = _Kept()
     create_generator("preview").generate(RenderedTake(rendered.raster, geometry), sink, Silent())
     yield from sink.color
@@ -58,7 +59,8 @@ def _black(frame: TakeFrame) -> np.ndarray:
     return frame.color
 
 
-def _telea(frame: TakeFrame) -> np.ndarray:
+def telea(frame: TakeFrame) -> np.ndarray:
+    """OpenCV's inpainting of one frame (Telea, 2004)."""
     return np.asarray(cv2.inpaint(frame.color, (frame.mask == 0).astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA))
 
 
@@ -89,19 +91,19 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled
         take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
         fills = {
             "black": map(_black, take.frames()),
-            "telea": map(_telea, take.frames()),
-            "spatial": _preview(rendered, None),
-            "preview": _preview(rendered, geometry),
+            "telea": map(telea, take.frames()),
+            "spatial": preview_fill(rendered, None),
+            "preview": preview_fill(rendered, geometry),
         }
         scores, kept = {}, _Middle(len(scene.numbers) // 2)
         for name, colors in fills.items():
-            scores[name] = score_clip(kept.passing(_results(take, colors)), scene, view, paths=paths)
+            scores[name] = score_clip(kept.passing(source_kept(take, colors)), scene, view, paths=paths)
         assert kept.color is not None
         out[target] = Filled(scores, kept.color)
     return out
 
 
-def _results(take: RenderedTake, colors: Iterator[np.ndarray]) -> Iterator[ResultFrame]:
+def source_kept(take: RenderedTake, colors: Iterator[np.ndarray]) -> Iterator[ResultFrame]:
     """Source pixels stay, whatever the fill is."""
     for frame, color in zip(take.frames(), colors, strict=True):
         yield ResultFrame(np.where(frame.mask[..., None] > 0, frame.color, color), frame.mask)

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training: a backbone that makes clips from their first frames, then adapters on it that fill simulated masks, and
+what each of them makes of the takes. All within given times on one GPU."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ex4d.training.flow import TrainingSchedule
+from ex4d.training.model import AdaptedTransformer, Batch, adapt, parameter_counts
+from ex4d.training.sampling import sample
+from ex4d.training.settings import TrainingSettings
+from fill_training.model import PatchCodec, backbone, conditions, velocity
+from fill_training.pack import KINDS, VARIANTS, unpack
+from fill_training.takes import Takes
+
+#: Adapters by the masks that they learn.
+POLICIES = ("rendering", "tracking", "either", "both")
+#: Pictures of 64 pixels are drowned by less noise than those that Wan's shift of 5 is for.
+SHIFT = 2.0
+BATCH, RATE, ADAPTER_RATE, AVERAGE = 96, 6e-4, 1.5e-3, 0.998
+RANK, GEOMETRY_CHANNELS = 16, 256
+STEPS = 25
+
+
+@dataclass
+class Store:
+    """Clips on the GPU, cut and mirrored at random.
+
+    Attributes:
+        rgb: (N, T, H, W, 3) uint8.
+        masks: (N, kind, variant, T, H, W) bool.
+        size: side of what is cut out.
+    """
+
+    rgb: Tensor
+    masks: Tensor
+    size: int
+
+    def draw(self, count: int, policy: str) -> tuple[Tensor, Tensor]:
+        """Videos (B, 3, T, size, size) in [−1, 1] and what is kept of them (B, 1, T, size, size)."""
+        device = self.rgb.device
+        at = torch.randint(len(self.rgb), (count,), device=device)
+        top, left = (int(torch.randint(self.rgb.shape[2] - self.size + 1, ())) for _ in "yx")
+        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
+        videos = self.rgb[at, :, rows, columns].permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+        masks = self.masks[at, :, torch.randint(VARIANTS, (count,), device=device), :, rows, columns]
+        if policy == "both":
+            kept = masks.all(1)
+        elif policy == "either":
+            kept = masks[torch.arange(count, device=device), torch.randint(len(KINDS), (count,), device=device)]
+        else:
+            kept = masks[:, KINDS.index(policy)]
+        kept = kept[:, None]
+        mirrored = torch.rand(count, device=device) < 0.5
+        videos[mirrored], kept[mirrored] = videos[mirrored].flip(-1), kept[mirrored].flip(-1)
+        return videos, kept
+
+
+class _Run:
+    """Steps of one model within a time."""
+
+    def __init__(self, parameters: list[torch.nn.Parameter], rate: float) -> None:
+        self.parameters, self.rate = parameters, rate
+        self.optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+        self.average = [parameter.detach().clone() for parameter in parameters]
+
+    def run(self, seconds: float, loss_of: Callable[[], Tensor], name: str) -> None:
+        """Train; the parameters are their running mean after it."""
+        begun, steps, running = time.monotonic(), 0, 0.0
+        while (share := (time.monotonic() - begun) / seconds) < 1:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * min(1.0, (steps + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
+            loss = loss_of()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            steps += 1
+            torch._foreach_lerp_(
+                self.average, [p.detach() for p in self.parameters], 1 - min(AVERAGE, steps / (steps + 9))
+            )
+            # Reading the loss waits for the GPU: time would not be told otherwise.
+            running = running * 0.98 + 0.02 * float(loss.detach()) if steps > 1 else float(loss.detach())
+            if not math.isfinite(running):
+                raise RuntimeError(f"{name}: the loss is no number.")
+            if steps % 100 == 0:
+                print(f"{name}: {time.monotonic() - begun:5.1f} s, step {steps}, loss {running:.4f}", flush=True)
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, self.average)
+        print(f"{name}: {steps} steps in {seconds:.0f} s, loss {running:.4f}", flush=True)
+
+
+def _loss(
+    model: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, schedule: TrainingSchedule, count: int
+) -> Tensor:
+    videos, kept = store.draw(count, policy)
+    batch = conditions(codec, videos, kept)
+    levels = schedule.draw(count, torch.default_generator)
+    noisy, wanted = schedule.mix(batch.clips, torch.randn_like(batch.clips), levels)
+    with torch.autocast(videos.device.type, torch.bfloat16, enabled=videos.is_cuda):
+        predicted = velocity(model, noisy, schedule.timesteps[levels].to(videos.device), batch)
+    return schedule.loss(predicted, wanted, levels)
+
+
+@torch.no_grad()
+def fill(
+    model: torch.nn.Module, codec: PatchCodec, takes: Takes, device: torch.device, at_once: int = 32
+) -> np.ndarray:
+    """What a model makes of takes: (N, T, H, W, 3) uint8."""
+    out = []
+    for begin in range(0, len(takes.color), at_once):
+        color = torch.from_numpy(takes.color[begin : begin + at_once]).to(device).permute(0, 4, 1, 2, 3) / 127.5 - 1
+        kept = torch.from_numpy(takes.kept[begin : begin + at_once]).to(device)[:, None]
+        batch = conditions(codec, color, kept)
+
+        def predict(noisy: Tensor, timestep: Tensor, batch: Batch) -> Tensor:
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                return velocity(model, noisy, timestep, batch)
+
+        latents = sample(predict, batch, batch.prompt, STEPS, SHIFT, guidance=1.0)
+        video = codec.decode(latents).permute(0, 2, 3, 4, 1)
+        out.append((video * 127.5 + 127.5).round().byte().cpu().numpy())
+    return np.concatenate(out)
+
+
+def _with_adapter(
+    base: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, seconds: float, batch: int
+) -> AdaptedTransformer:
+    settings = TrainingSettings(rank=RANK, alpha=RANK, channels=GEOMETRY_CHANNELS, checkpointing=False, seed=3)
+    model = adapt(copy.deepcopy(base), settings).to(store.rgb.device).train()
+    schedule = TrainingSchedule(SHIFT)
+    run = _Run([parameter for _, parameter in model.trainable()], ADAPTER_RATE)
+    run.run(seconds, partial(_loss, model, codec, store, policy, schedule, batch), policy)
+    return model.eval()
+
+
+def train(
+    data: Path, takes_file: Path, out: Path, *, seconds: float, adapter_seconds: float, device: str, batch: int = BATCH
+) -> None:
+    """Train all and write what they make of the takes, NAME.npz, into ``out``.
+
+    Args:
+        data: of ``prove_training.py pack``.
+        takes_file: of ``prove_training.py takes``.
+        seconds, adapter_seconds: of the backbone, and of each adapter.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(1)
+    place, takes, clips = torch.device(device), Takes.read(takes_file), unpack(data)
+    store = Store(*(torch.from_numpy(part).to(place) for part in (clips.rgb, clips.masks)), takes.color.shape[2])
+    videos, _ = store.draw(256, "both")
+    codec = PatchCodec.fit(videos)
+    error = (codec.decode(codec.encode(videos)) - videos).square().mean()
+    kept = [float(store.masks[:, kind].float().mean()) for kind in range(len(KINDS))]
+    print(f"{len(clips.rgb)} clips, kept {kept}, patches {10 * math.log10(4 / float(error)):.1f} dB", flush=True)
+    base = backbone().to(place).train()
+    schedule = TrainingSchedule(SHIFT)
+    run = _Run(list(base.parameters()), RATE)
+    run.run(seconds, partial(_loss, base, codec, store, "both", schedule, batch), "backbone")
+    base.eval().requires_grad_(False)
+    _write(out / "backbone.npz", fill(base, codec, takes, place))
+    for policy in POLICIES:
+        model = _with_adapter(base, codec, store, policy, adapter_seconds, batch)
+        if policy == POLICIES[0]:
+            print(parameter_counts(model), flush=True)
+        _write(out / f"{policy}.npz", fill(model, codec, takes, place))
+
+
+def _write(path: Path, videos: np.ndarray) -> None:
+    np.savez_compressed(path.with_suffix(".part.npz"), videos=videos)
+    path.with_suffix(".part.npz").replace(path)

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does training with simulated masks teach to fill holes? scripts/prove_training.py clips|takes|pack|train|score
+
+A small backbone of Wan's kind learns rendered clips, is frozen, and an adapter learns simulated masks on it, as
+``ex4d train`` does with the 14B model. Takes of other scenes, whose true novel views are rendered too, are the test.
+docs/quality.md has what came of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+FRAMES, SIZE = 17, 64
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verb = verbs.add_parser("clips", help="clips with known depth, with Cycles on the CPU")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--scenes", type=int, default=300)
+    verb.add_argument("--first", type=int, default=50_000, help="seed of the first scene")
+    verb.add_argument("--workers", type=int, default=2)
+    verb = verbs.add_parser("takes", help="takes of other scenes with their true novel views, and of footage")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--footage", type=Path, nargs="*", default=[], help="videos to look at")
+    verb.add_argument("--workers", type=int, default=2)
+    verb = verbs.add_parser("pack", help="clips with their simulated masks in one file")
+    verb.add_argument("clips", type=Path)
+    verb.add_argument("--out", type=Path, required=True)
+    verb = verbs.add_parser("train", help="on one GPU: backbone, adapters, what they make of the takes")
+    verb.add_argument("data", type=Path)
+    verb.add_argument("--takes", type=Path, required=True, help="takes.npz")
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--seconds", type=float, default=600, help="for the backbone; default %(default)g")
+    verb.add_argument("--adapter-seconds", type=float, default=150, help="for each adapter; default %(default)g")
+    verb.add_argument("--device", default="cuda")
+    verb.add_argument("--batch", type=int, default=96)
+    verb = verbs.add_parser("score", help="a table and pictures of what was made of the takes")
+    verb.add_argument("takes", type=Path, help="the folder of the takes")
+    verb.add_argument("results", type=Path)
+    verb.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    if args.verb == "clips":
+        from fill_training.render import render
+
+        # Larger than what is learned, for crops.
+        shape = {"clips": 3, "frames": FRAMES, "size": SIZE * 5 // 4, "samples": 6}
+        render(args.out, args.scenes, args.first, args.workers, shape)
+    elif args.verb == "takes":
+        from fill_training.takes import write
+
+        print(f"{write(args.out, FRAMES, SIZE, args.workers, args.footage)} takes")
+    elif args.verb == "pack":
+        from fill_training.pack import pack
+
+        print(f"{pack(args.clips, args.out)} clips, {args.out.stat().st_size / 2**20:.1f} MiB")
+    elif args.verb == "score":
+        from fill_training.score import score
+
+        score(args.takes, args.results, args.out)
+    else:
+        from fill_training.train import train
+
+        options = {"seconds": args.seconds, "adapter_seconds": args.adapter_seconds}
+        train(args.data, args.takes, args.out, device=args.device, batch=args.batch, **options)
+
+
+if __name__ == "__main__":
+    main()

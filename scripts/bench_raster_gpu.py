@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rasterizers on this machine's GPU: how far from the CPU's (Embree), and how fast.
 
-    scripts/bench_raster_gpu.py VIDEO [--agreement-step 4] [--repeat 10]
+    scripts/bench_raster_gpu.py [VIDEO] [--agreement-step 4] [--repeat 10] [--time-only]
 
 VIDEO is reconstructed with the default depth estimator; beside it stand the three scenes of scripts/raster_clips.py.
+Without it their thin things, 49 frames, are timed.
 Prints tables in Markdown for docs/benchmarks.md. A rasterizer that does not work here is left out with its reason.
 """
 
@@ -85,6 +86,54 @@ def time_one_by_one(rasterizer: Rasterizer, views: list[View], repeat: int) -> N
     row(f"{rasterizer.name}: the same as one sequence", timed(lambda: list(rasterizer.render_sequence(views)), repeat))
 
 
+def time_opengl_parts(rasterizer: Any, views: list[View], repeat: int) -> None:
+    """Where a sequence's time goes, one part after the other: nothing overlaps here, and the device is waited for."""
+    from ex4d.raster.opengl.mesh import prepare
+    from ex4d.raster.opengl.target import unpack
+
+    names = (
+        "packing (CPU)",
+        "upload",
+        "drawing and shading",
+        "read-back",
+        "unpacking (CPU)",
+        "the driver's calls of these",
+    )
+    totals: list[list[float]] = [[] for _ in names]
+    for index in range(repeat + 1):
+        spent = [0.0] * len(names)
+        for mesh, texture, camera in views:
+            with rasterizer.context as context:
+                moments = [time.perf_counter()]
+
+                def lap(part: int, moments: list[float] = moments, spent: list[float] = spent) -> None:
+                    moments.append(time.perf_counter())
+                    spent[part] += 1e3 * (moments[-1] - moments[-2])
+
+                prepared = prepare(mesh, texture)
+                lap(0)
+                buffers = rasterizer.take_buffers(prepared)
+                called = 1e3 * (time.perf_counter() - moments[-1])
+                context.finish()
+                lap(1)
+                reading = rasterizer.draw(buffers, camera)
+                called += 1e3 * (time.perf_counter() - moments[-1])
+                context.finish()
+                lap(2)
+                pictures = reading.finish()
+                lap(3)
+                unpack(*pictures)
+                lap(4)
+                spent[5] += called
+                rasterizer.give_back(buffers)
+        # The first round makes buffers.
+        if index:
+            for total, value in zip(totals, spent, strict=True):
+                total.append(value)
+    for name, values in zip(names, totals, strict=True):
+        row(f"opengl, nothing overlapping: {name}", (min(values), statistics.median(values)))
+
+
 def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
     """The nvdiffrast rasterizer with tensors, whole and in parts."""
     import torch
@@ -154,18 +203,20 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
 def main() -> int:
     """Command line; 1 where a rasterizer is further from Embree than it may be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("--agreement-step", type=int, default=4, help="compare every so many frames of the video")
     parser.add_argument("--repeat", type=int, default=10)
+    parser.add_argument("--time-only", action="store_true", help="compare nothing with Embree")
     args = parser.parse_args()
     rasterizers = list(created())
-    clip = flower(args.video)
+    clip = flower(args.video) if args.video else synthetic("thin things", 49)
     count, height, width = clip.depth.shape
-    print(f"{args.video.name}: {count} frames {width}x{height}, {time.strftime('%Y-%m-%d')}")
+    print(f"{clip.name}: {count} frames {width}x{height}, {time.strftime('%Y-%m-%d')}")
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     for rasterizer in rasterizers:
         print(f"{rasterizer.name}: {rasterizer.device} [{rasterizer.licence}]")
-    good = report_agreement(rasterizers, [clip.part(args.agreement_step), *(synthetic(name, 3) for name in SCENES)])
+    compared = [clip.part(args.agreement_step), *(synthetic(name, 3) for name in SCENES)]
+    good = args.time_only or report_agreement(rasterizers, compared)
     start = time.perf_counter()
     views = clip.views()
     jumps = np.mean([len(mesh.edges.replaced) for mesh, _, _ in views if mesh.edges is not None])
@@ -173,7 +224,9 @@ def main() -> int:
     print(f"\n| {count} frames | minimum, ms | median, ms |\n|---|---|---|")
     for rasterizer in rasterizers:
         time_one_by_one(rasterizer, views, max(3, args.repeat // 2))
-        if rasterizer.name == "nvdiffrast":
+        if rasterizer.name == "opengl":
+            time_opengl_parts(rasterizer, views, max(3, args.repeat // 2))
+        else:
             time_batch(rasterizer, clip, args.repeat)
     return 0 if good else 1
 

@@ -67,7 +67,10 @@ def _packed(path: Path) -> tuple[bytes, NDArray[np.uint8]]:
 
 def pack(folder: Path, out: Path, workers: int = 2) -> int:
     """Write all clips of ``prove_training.py clips`` into ``out``; returns how many there are."""
-    paths = sorted(path for path in folder.glob("*_?.npz") if ".part" not in path.name)
+    # Reading EXR files is not needed where the training runs.
+    from fill_training.render import clips_in
+
+    paths = clips_in(folder)
     with ProcessPoolExecutor(workers) as pool:
         packed = list(pool.map(_packed, paths, chunksize=8))
     with np.load(paths[0]) as file:

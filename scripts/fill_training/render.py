@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import OpenEXR
 from numpy.typing import NDArray
 
-from make_groundtruth import blender_python, run_job
+from depth_training.driver import mark_done, render_all, take_frame
+from make_groundtruth import run_job
 
 #: Beyond this many metres there is sky.
 FARTHEST = 1000.0
@@ -22,30 +20,22 @@ DARKEST, NEAR, TOO_MUCH = 6.0, 0.12, 0.02
 
 
 def _frame(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        channels = {k.removeprefix("ViewLayer."): v.pixels for part in file.parts for k, v in part.channels.items()}
-        linear = np.clip(np.stack([channels[f"Combined.{c}"] for c in "RGB"], -1), 0, 1)
-        z = channels["Depth.Z"].copy()
-    path.unlink()
-    coded = np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.rint(255 * coded).astype(np.uint8), np.where(z < FARTHEST, z, 0).astype(np.float16)
+    picture, channels = take_frame(path)
+    z = channels["Depth.Z"]
+    return picture, np.where(z < FARTHEST, z, 0).astype(np.float16)
 
 
-def _process(python: Path, out: Path, seeds: list[int], shape: dict[str, int]) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        job = {"folder": scratch, "seeds": seeds, "threads": 1, **shape}
-        for line in run_job(python, "fill_training.moving", job, "clips could not be rendered."):
-            if not line.startswith("done "):
-                continue
-            seed, clip, fov = line.split()[1:]
-            files = sorted(Path(scratch).glob(f"{int(seed):06d}_{clip}_*.exr"))
-            rgb, z = (np.stack(parts) for parts in zip(*map(_frame, files), strict=True))
-            if rgb.mean() >= DARKEST and ((z > 0) & (z < NEAR)).mean() <= TOO_MUCH:
-                name = out / f"{int(seed):06d}_{clip}.npz"
-                np.savez_compressed(name.with_suffix(".part.npz"), rgb=rgb, z=z, fov=np.float32(fov))
-                name.with_suffix(".part.npz").replace(name)
-            if int(clip) == shape["clips"] - 1:
-                (out / f"{int(seed):06d}.json").write_text(json.dumps(shape), encoding="utf-8")
+def _keep(frames: list[Path], path: Path, fov: float) -> None:
+    """Store a clip, if it shows something."""
+    rgb, z = (np.stack(parts) for parts in zip(*map(_frame, frames), strict=True))
+    if rgb.mean() >= DARKEST and ((z > 0) & (z < NEAR)).mean() <= TOO_MUCH:
+        np.savez_compressed(path.with_suffix(".part.npz"), rgb=rgb, z=z, fov=np.float32(fov))
+        path.with_suffix(".part.npz").replace(path)
+
+
+def clips_in(folder: Path) -> list[Path]:
+    """Whole clips."""
+    return sorted(path for path in folder.glob("*_?.npz") if ".part" not in path.name)
 
 
 def render(out: Path, scenes: int, first: int, workers: int, shape: dict[str, int]) -> None:
@@ -54,12 +44,16 @@ def render(out: Path, scenes: int, first: int, workers: int, shape: dict[str, in
     Args:
         shape: ``clips`` of each scene, ``frames`` of each, their ``size`` in pixels, ``samples`` a pixel.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    seeds = [seed for seed in range(first, first + scenes) if not (out / f"{seed:06d}.json").exists()]
-    python = blender_python()
-    chunks = [seeds[i : i + 12] for i in range(0, len(seeds), 12)]
-    with ThreadPoolExecutor(workers) as pool:
-        for done, job in enumerate([pool.submit(_process, python, out, chunk, shape) for chunk in chunks], 1):
-            job.result()
-            found = len(list(out.glob("*_?.npz")))
-            print(f"{min(12 * done, len(seeds))} of {len(seeds)} scenes, {found} clips", flush=True)
+
+    def process(python: Path, seeds: list[int]) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            job = {"folder": scratch, "seeds": seeds, "threads": 1, **shape}
+            for line in run_job(python, "fill_training.moving", job, "clips could not be rendered."):
+                if line.startswith("done "):
+                    seed, clip, fov = line.split()[1:]
+                    name = f"{int(seed):06d}_{clip}"
+                    _keep(sorted(Path(scratch).glob(f"{name}_*.exr")), out / f"{name}.npz", float(fov))
+                    if int(clip) == shape["clips"] - 1:
+                        mark_done(out, int(seed), shape)
+
+    render_all(out, range(first, first + scenes), workers, process, lambda: f"{len(clips_in(out))} clips")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from depth_training.codes import decode_z
 
-PICTURE_QUALITY, TRUTH_SIDE = 88, 256
+PICTURE_QUALITY, TRUTH_SIDE = 75, 256
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _pack_one(load: Callable[[], Raw]) -> tuple[list[bytes], tuple[float, float]
     step = max((high - low) / 254, 1e-6)
     coarse = np.where(finite, 1 + np.rint((np.where(finite, log, low) - low) / step), 0).astype(np.uint8)
     parts = [
-        _bytes(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, PICTURE_QUALITY]),
+        _bytes(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, PICTURE_QUALITY]),
         _bytes(".png", coarse, [cv2.IMWRITE_PNG_COMPRESSION, 9]),
         _bytes(".png", ids, [cv2.IMWRITE_PNG_COMPRESSION, 9]),
     ]

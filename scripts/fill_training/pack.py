@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 KINDS, VARIANTS = ("rendering", "tracking"), 2
 #: Of the tracking mask, and what is taken off edges: those of 512 pixels are larger.
 KERNEL, EROSION = (3, 5), (1, 2)
-_QUALITY = 88
+_QUALITY = 70
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def time_opengl_parts(rasterizer: Any, views: list[View], repeat: int) -> None:
                     moments.append(time.perf_counter())
                     spent[part] += 1e3 * (moments[-1] - moments[-2])
 
-                prepared = prepare(mesh, texture)
+                prepared = prepare(mesh, texture, rasterizer.scratch)
                 lap(0)
                 buffers = rasterizer.take_buffers(prepared)
                 called = 1e3 * (time.perf_counter() - moments[-1])

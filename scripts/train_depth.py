@@ -23,6 +23,7 @@ def main() -> None:
     verb.add_argument("--size", type=int, default=256)
     verb.add_argument("--samples", type=int, default=8)
     verb.add_argument("--workers", type=int, default=2)
+    verb.add_argument("--kinds", nargs="+", default=[], metavar="NAME", help="of scenes, in turn; default: all kinds")
     verb = verbs.add_parser("pack", help="all frames of such folders in one file")
     verb.add_argument("folders", type=Path, nargs="+")
     verb.add_argument("--out", type=Path, required=True)
@@ -46,7 +47,7 @@ def main() -> None:
     if args.verb == "render":
         from depth_training.render import render
 
-        render(args.out, args.scenes, args.first, args.views, args.size, args.samples, args.workers)
+        render(args.out, args.scenes, args.first, args.views, args.size, args.samples, args.workers, args.kinds)
     elif args.verb == "pack":
         from depth_training.pack import pack
 

@@ -14,10 +14,12 @@ from depth_training import scenes
 from truth.render import Job, set_up
 
 
-def run(folder: Path, seeds: list[int], views: int, size: int, samples: int, threads: int) -> None:
-    """Render ``views`` pictures of each seed's scene as multi-layer EXR into ``folder``."""
+def run(folder: Path, seeds: list[int], views: int, size: int, samples: int, threads: int, kinds: list[str]) -> None:
+    """Render ``views`` pictures of each seed's scene as multi-layer EXR into ``folder``; ``kinds`` of scenes in turn,
+    or all in their shares where none are named."""
     for seed in seeds:
-        made, place = scenes.build(scenes.kind_of(seed), seed)
+        kind = kinds[seed % len(kinds)] if kinds else scenes.kind_of(seed)
+        made, place = scenes.build(kind, seed)
         set_up(made, Job(str(folder), "", seed, size, 1, samples, {}, threads))
         scene = made.scene
         scene.view_layers[0].use_pass_normal = False

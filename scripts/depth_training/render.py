@@ -37,12 +37,15 @@ def _keep(exr: Path, out: Path) -> bool:
     return True
 
 
-def render(out: Path, scenes: int, first: int, views: int, size: int, samples: int, workers: int) -> None:
+def render(
+    out: Path, scenes: int, first: int, views: int, size: int, samples: int, workers: int, kinds: list[str]
+) -> None:
     """Render what is not there yet; an interrupted run goes on where it was."""
+    settings = {"views": views, "size": size, "samples": samples, "threads": 1, "kinds": kinds}
 
     def process(python: Path, seeds: list[int]) -> None:
         with tempfile.TemporaryDirectory() as scratch:
-            job = {"folder": scratch, "seeds": seeds, "views": views, "size": size, "samples": samples, "threads": 1}
+            job = {"folder": scratch, "seeds": seeds, **settings}
             kept: dict[int, list[int]] = {}
             for line in run_job(python, "depth_training.frames", job, "frames could not be rendered."):
                 if line.startswith("done "):

@@ -380,3 +380,28 @@ def test_two_rasterizers_can_be_used_by_turns():
     with one.upload(mesh, PICTURE) as first:
         assert (first.render(camera).color == a.color).all()
     one.close()
+
+
+# The OpenGL rasterizer's arrays
+
+
+def test_arrays_are_filled_again_and_never_shared() -> None:
+    from ex4d.raster.opengl.mesh import Scratch
+
+    scratch = Scratch()
+    first, other = scratch.take("a", 100, np.float32), scratch.take("a", 100, np.float32)
+    assert not np.shares_memory(first, other)
+    scratch.give_back("a", first)
+    again = scratch.take("a", 90, np.float32)
+    assert again.shape == (90,)
+    assert np.shares_memory(again, first)
+    # Under way, of another name, too small, of another type: none of these is handed out.
+    scratch.give_back("a", again)
+    for taken in (scratch.take("b", 10, np.float32), scratch.take("a", 1000, np.float32)):
+        assert not np.shares_memory(taken, first)
+    rows = scratch.rows("r", 5000, 4)
+    assert rows.shape == (2, 4096, 4)
+    scratch.give_back("r", rows)
+    assert np.shares_memory(scratch.rows("r", 100, 4), rows)
+    scratch.give_back("u", scratch.take("u", 8, np.uint8))
+    assert scratch.take("u", 8, np.uint16).dtype == np.uint16

@@ -59,8 +59,3 @@ def create_program(
 def column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     """A matrix as OpenGL wants it."""
     return np.ascontiguousarray(matrix.T, dtype=np.float32)
-
-
-def rows_for(count: int, components: int) -> NDArray[np.float32]:
-    """Zeros in whole rows of a texture, (R, ``TEXTURE_ROW``, components) with R at least 1, for ``count`` values."""
-    return np.zeros((max(1, -(-count // TEXTURE_ROW)), TEXTURE_ROW, components), dtype=np.float32)

@@ -6,6 +6,7 @@ Positions are computed from z on the device; sending them would take three times
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,11 +19,38 @@ from numpy.typing import NDArray
 from ex4d.mesh import DWMesh, Topology
 from ex4d.mesh.dwmesh import viewing_rays
 from ex4d.raster.base import Texture
-from ex4d.raster.opengl.context import rows_for
+from ex4d.raster.opengl.context import TEXTURE_ROW
 from ex4d.raster.opengl.strips import grid_strips, last_vertices
 
 #: What the shader is told about a face of the grid.
 DRAWN, HIDDEN, LEFT_OUT = 0, 1, 2
+
+
+class Scratch:
+    """Arrays that are filled again. The pages of fresh ones take longer to come than what is written to them."""
+
+    def __init__(self) -> None:
+        # deque's ends may be used by two threads at once.
+        self._free: defaultdict[str, deque[NDArray[Any]]] = defaultdict(deque)
+
+    def take(self, name: str, count: int, dtype: Any) -> NDArray[Any]:
+        """(count,) of that type, with anything in it; one given back under that name, where it is large enough."""
+        free = self._free[name]
+        while free:
+            array = free.popleft()
+            if array.size >= count and array.dtype == dtype:
+                return array[:count]
+        return np.empty(count + count // 4, dtype)[:count]
+
+    def rows(self, name: str, count: int, components: int) -> NDArray[np.float32]:
+        """Whole rows of a texture, (R, ``TEXTURE_ROW``, components) with R at least 1, for ``count`` values."""
+        rows = max(1, -(-count // TEXTURE_ROW))
+        return self.take(name, rows * TEXTURE_ROW * components, np.float32).reshape(rows, TEXTURE_ROW, components)
+
+    def give_back(self, name: str, array: NDArray[Any]) -> None:
+        """An array of ``take``, or of ``rows``, that nobody looks at any more."""
+        whole = array.base if array.base is not None else array
+        self._free[name].append(np.asarray(whole).reshape(-1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +81,11 @@ class PreparedMesh:
     plate: Texture
     alpha: NDArray[np.uint8]
 
+    def give_back(self, scratch: Scratch) -> None:
+        """Let the arrays be used again; they are on the device now."""
+        for name in ("states", "outer", "outer_plate", "plate"):
+            scratch.give_back(name, getattr(self, name))
+
     @property
     def kind(self) -> tuple[object, ...]:
         """What meshes have in common that can take each other's place on the device."""
@@ -70,11 +103,13 @@ def _outer_corners(
     return corners, viewing_rays(topology, fx, fy, cx, cy).take(corners, axis=0)
 
 
-def prepare(mesh: DWMesh, texture: Texture) -> PreparedMesh:
-    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout."""
+def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> PreparedMesh:
+    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout, in arrays of ``scratch``."""
+    scratch = scratch or Scratch()
     topology, K = mesh.topology, mesh.source.K
     corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-    states = np.zeros(2 * topology.grid_vertices, dtype=np.uint8)
+    states = scratch.take("states", 2 * topology.grid_vertices, np.uint8)
+    states[:] = DRAWN
     alpha = np.ones((1, 1), dtype=np.uint8)
     pieces = mesh.edges
     own, count = len(corners), len(corners)
@@ -88,17 +123,23 @@ def prepare(mesh: DWMesh, texture: Texture) -> PreparedMesh:
         states[places.take(pieces.replaced)] = LEFT_OUT
         plate, first_plate = pieces.plate.reshape(-1, 2), own
         count += 3 * len(pieces.points)
-    outer = rows_for(count, 4)
+    outer = scratch.rows("outer", count, 4)
     flat = outer.reshape(-1, 4)
     z = mesh.z.take(corners)
     np.multiply(rays, z[:, None], out=flat[:own, :2])
     flat[:own, 2] = z
     flat[:own:3, 3] = mesh.outer_gap
     if pieces is not None:
-        flat[own:count, :3] = pieces.points.reshape(-1, 3)
+        # One component after the other: numpy copies rows of three a quarter as fast.
+        points = pieces.points.reshape(-1, 3)
+        for component in range(3):
+            flat[own:count, component] = points[:, component]
         flat[own:count:3, 3] = pieces.gap
-    outer_plate = rows_for(len(plate), 2)
+    outer_plate = scratch.rows("outer_plate", len(plate), 2)
     outer_plate.reshape(-1, 2)[: len(plate)] = plate
+    height, width = texture.shape[:2]
+    rgba = scratch.take("plate", height * width * 4, texture.dtype).reshape(height, width, 4)
+    cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA, dst=rgba)
     return PreparedMesh(
         mesh,
         mesh.z[: topology.grid_vertices],
@@ -107,7 +148,7 @@ def prepare(mesh: DWMesh, texture: Texture) -> PreparedMesh:
         count,
         outer_plate,
         first_plate,
-        cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA),
+        rgba,
         alpha,
     )
 

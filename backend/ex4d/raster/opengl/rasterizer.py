@@ -26,7 +26,7 @@ from ex4d.raster.base import (
     view_from_source,
 )
 from ex4d.raster.opengl.context import column_major, create_context, create_program
-from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, SharedBuffers, prepare
+from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
 from ex4d.raster.opengl.target import Reading, Target, unpack
 from ex4d.workers import prefetched
 
@@ -55,17 +55,18 @@ class OpenGLRasterizer:
         self._shared_kind: tuple[object, ...] = ()
         self._target: Target | None = None
         self._free: deque[MeshBuffers] = deque()
+        self.scratch = Scratch()
 
     def upload(self, mesh: DWMesh, texture: Texture) -> OpenGLScene:
         """See ``Rasterizer.upload``."""
-        return OpenGLScene(self, prepare(mesh, texture))
+        return OpenGLScene(self, prepare(mesh, texture, self.scratch))
 
     def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         readings: deque[Reading] = deque()
         frames: deque[Future[RasterFrame]] = deque()
         with ThreadPoolExecutor(1) as pool:
-            for prepared, camera in prefetched(_prepare_view, views, ahead=UNDER_WAY):
+            for prepared, camera in prefetched(self._prepare_view, views, ahead=UNDER_WAY):
                 with self.context:
                     buffers = self.take_buffers(prepared)
                     readings.append(self.draw(buffers, camera))
@@ -80,6 +81,10 @@ class OpenGLRasterizer:
             while frames:
                 yield frames.popleft().result()
 
+    def _prepare_view(self, view: View) -> tuple[PreparedMesh, Camera]:
+        mesh, texture, camera = view
+        return prepare(mesh, texture, self.scratch), camera
+
     def take_buffers(self, prepared: PreparedMesh) -> MeshBuffers:
         """Buffers with that mesh in them; those given back longest ago are used again, once there are enough."""
         if self._free and self._free[0].kind != prepared.kind:
@@ -91,6 +96,7 @@ class OpenGLRasterizer:
             shared = self._shared_buffers(prepared)
             buffers = MeshBuffers(self.context, shared, (self._visible[0], self._visible[1]), prepared)
         buffers.fill(prepared)
+        prepared.give_back(self.scratch)
         return buffers
 
     def give_back(self, buffers: MeshBuffers) -> None:
@@ -201,11 +207,6 @@ class OpenGLScene(Releasing):
             with self._rasterizer.context:
                 self._rasterizer.give_back(self._buffers)
         self._buffers = None
-
-
-def _prepare_view(view: View) -> tuple[PreparedMesh, Camera]:
-    mesh, texture, camera = view
-    return prepare(mesh, texture), camera
 
 
 def _ray_grid(topology: Topology, K: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -71,7 +72,8 @@ def pack(folder: Path, out: Path, workers: int = 2) -> int:
     from fill_training.render import clips_in
 
     paths = clips_in(folder)
-    with ProcessPoolExecutor(workers) as pool:
+    # A fork of a process with other libraries' threads may wait for a lock that none of its own threads holds.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         packed = list(pool.map(_packed, paths, chunksize=8))
     with np.load(paths[0]) as file:
         shape = file["rgb"].shape[:3]

@@ -111,7 +111,7 @@ class DWMesh:
         out[invalid] = np.where(_measured_corners(self, faces), jump, np.inf)
         return np.concatenate([out, self.outer_gap])
 
-    @property
+    @cached_property
     def outer_gap(self) -> Float:
         """``face_gap`` of the skirt's and the cap's faces."""
         topology = self.topology

@@ -58,18 +58,17 @@ class Reading:
         self._target, self._buffer = target, buffer
 
     def finish(self) -> tuple[Texture, Float]:
-        """(H, W, 4) colour and mask, (H, W) float32 z with 0 = none, views of one array; waits for the device."""
+        """(H, W, 4) colour and mask, (H, W) float32 z with 0 = none; waits for the device."""
         (width, height), dtype = self._target.key
-        data = np.empty(self._buffer.size, dtype=np.uint8)
-        self._buffer.read_into(data)
+        rgba, z = np.empty((height, width, 4), dtype), np.empty((height, width), np.float32)
+        self._buffer.read_into(rgba, size=rgba.nbytes)
+        self._buffer.read_into(z, size=z.nbytes, offset=rgba.nbytes)
         self._target.give_back(self._buffer)
-        split = self._target.color_bytes
-        rgba: Texture = data[:split].view(dtype).reshape(height, width, 4)
-        return rgba, data[split:].view(np.float32).reshape(height, width)
+        return rgba, z
 
 
 def unpack(rgba: Texture, z: Float) -> RasterFrame:
-    """The frame, in arrays of its own, from what the device made."""
+    """The frame from what the device made; ``z`` becomes part of it."""
     mask = cv2.extractChannel(rgba, 3).astype(np.uint8, copy=False)
-    found = np.where(z == 0, np.float32(np.nan), z)
-    return RasterFrame(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), mask, found)
+    np.putmask(z, z == 0, np.nan)
+    return RasterFrame(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), mask, z)

@@ -31,6 +31,8 @@ SHIFT = 2.0
 BATCH, RATE, ADAPTER_RATE, AVERAGE = 96, 6e-4, 1.5e-3, 0.998
 RANK, GEOMETRY_CHANNELS = 16, 256
 STEPS = 25
+#: One in so many clips is held out to see whether the others are learned by heart; batches of them.
+HELD_SHARE, HELD_ROUNDS = 20, 8
 
 
 @dataclass
@@ -64,7 +66,21 @@ class Store:
         kept = kept[:, None]
         mirrored = torch.rand(count, device=device) < 0.5
         videos[mirrored], kept[mirrored] = videos[mirrored].flip(-1), kept[mirrored].flip(-1)
-        return videos, kept
+        return _recoloured(videos), kept
+
+    def split(self, held: int) -> tuple[Store, Store]:
+        """All clips but the last ``held`` ones, and those."""
+        return Store(self.rgb[:-held], self.masks[:-held], self.size), Store(
+            self.rgb[-held:], self.masks[-held:], self.size
+        )
+
+
+def _recoloured(videos: Tensor) -> Tensor:
+    """Videos (B, 3, T, H, W) in [−1, 1], each with its channels in any order and a little lighter or darker: few clips
+    are learned by heart otherwise."""
+    order = torch.rand(len(videos), 3, device=videos.device).argsort(1).view(-1, 3, 1, 1, 1)
+    gain = torch.empty(len(videos), 1, 1, 1, 1, device=videos.device).uniform_(0.75, 1.25)
+    return (torch.take_along_dim(videos, order, 1) * gain + (gain - 1)).clamp(-1, 1)
 
 
 class _Run:
@@ -114,6 +130,17 @@ def _loss(
 
 
 @torch.no_grad()
+def held_loss(
+    model: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, schedule: TrainingSchedule, count: int
+) -> float:
+    """Of clips that nothing is learned from, the same ones with the same noise for every model."""
+    with torch.random.fork_rng([store.rgb.get_device()] if store.rgb.is_cuda else []):
+        torch.manual_seed(7)
+        rounds = [float(_loss(model, codec, store, policy, schedule, count)) for _ in range(HELD_ROUNDS)]
+    return float(np.mean(rounds))
+
+
+@torch.no_grad()
 def fill(
     model: torch.nn.Module, codec: PatchCodec, takes: Takes, device: torch.device, at_once: int = 32
 ) -> np.ndarray:
@@ -159,7 +186,8 @@ def train(
     torch.manual_seed(1)
     place, takes, clips = torch.device(device), Takes.read(takes_file), unpack(data)
     store = Store(*(torch.from_numpy(part).to(place) for part in (clips.rgb, clips.masks)), takes.color.shape[2])
-    videos, _ = store.draw(256, "both")
+    learned, held = store.split(max(1, len(clips.rgb) // HELD_SHARE))
+    videos, _ = learned.draw(256, "both")
     codec = PatchCodec.fit(videos)
     error = (codec.decode(codec.encode(videos)) - videos).square().mean()
     kept = [float(store.masks[:, kind].float().mean()) for kind in range(len(KINDS))]
@@ -167,11 +195,13 @@ def train(
     base = backbone().to(place).train()
     schedule = TrainingSchedule(SHIFT)
     run = _Run(list(base.parameters()), RATE)
-    run.run(seconds, partial(_loss, base, codec, store, "both", schedule, batch), "backbone")
+    run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
     base.eval().requires_grad_(False)
+    print(f"backbone: held-out loss {held_loss(base, codec, held, 'both', schedule, batch):.4f}", flush=True)
     _write(out / "backbone.npz", fill(base, codec, takes, place))
     for policy in POLICIES:
-        model = _with_adapter(base, codec, store, policy, adapter_seconds, batch)
+        model = _with_adapter(base, codec, learned, policy, adapter_seconds, batch)
+        print(f"{policy}: held-out loss {held_loss(model, codec, held, policy, schedule, batch):.4f}", flush=True)
         if policy == POLICIES[0]:
             print(parameter_counts(model), flush=True)
         _write(out / f"{policy}.npz", fill(model, codec, takes, place))

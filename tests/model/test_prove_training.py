@@ -111,7 +111,8 @@ def test_masks_are_packed_with_their_clips(tmp_path: Path) -> None:
 def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "STEPS", 2)
     monkeypatch.setattr(training, "GEOMETRY_CHANNELS", 16)
-    clip_file(tmp_path, "000001_0")
+    for seed in (1, 2):
+        clip_file(tmp_path, f"{seed:06d}_0")
     pack(tmp_path, tmp_path / "data.npz", workers=1)
     color = np.zeros((2, FRAMES, 64, 64, 3), np.uint8)
     kept = np.ones(color.shape[:-1], np.bool_)
@@ -126,4 +127,6 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         assert made[name].shape == color.shape
         assert made[name].dtype == np.uint8
     assert (made["backbone"] != made["either"]).any()
-    assert "steps in" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "steps in" in told
+    assert told.count("held-out loss") == 5

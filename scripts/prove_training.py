@@ -26,13 +26,16 @@ def main() -> None:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--scenes", type=int, default=300)
     verb.add_argument("--first", type=int, default=50_000, help="seed of the first scene")
+    verb.add_argument(
+        "--reach", type=float, default=0.16, help="how far cameras go at most, as a share of their distance"
+    )
     verb.add_argument("--workers", type=int, default=2)
     verb = verbs.add_parser("takes", help="takes of other scenes with their true novel views, and of footage")
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--footage", type=Path, nargs="*", default=[], help="videos to look at")
     verb.add_argument("--workers", type=int, default=2)
     verb = verbs.add_parser("pack", help="clips with their simulated masks in one file")
-    verb.add_argument("clips", type=Path)
+    verb.add_argument("clips", type=Path, nargs="+")
     verb.add_argument("--out", type=Path, required=True)
     verb = verbs.add_parser("train", help="on one GPU: backbone, adapters, what they make of the takes")
     verb.add_argument("data", type=Path)
@@ -51,7 +54,7 @@ def main() -> None:
         from fill_training.render import render
 
         # Larger than what is learned, for crops.
-        shape = {"clips": 3, "frames": FRAMES, "size": SIZE * 5 // 4, "samples": 6}
+        shape = {"clips": 3, "frames": FRAMES, "size": SIZE * 5 // 4, "samples": 6, "reach": args.reach}
         render(args.out, args.scenes, args.first, args.workers, shape)
     elif args.verb == "takes":
         from fill_training.takes import write

@@ -17,14 +17,14 @@ from depth_training import scenes
 from truth.kit import look_at
 from truth.render import Job, set_up
 
-#: A clip's share of a scene's time; and how far its camera goes at most, as a share of the way to its target.
-SHARE, REACH = 0.35, 0.16
+#: A clip's share of a scene's time.
+SHARE = 0.35
 
 
-def _path(made: scenes.Painted, place: scenes.Place, frames: int) -> list[tuple[float, Matrix]]:
+def _path(made: scenes.Painted, place: scenes.Place, frames: int, far: float) -> list[tuple[float, Matrix]]:
     """Moments and cameras of a clip: from a random place of the scene, a little way in some direction."""
     eye, target = (Vector(made.rng.uniform(*corners)) for corners in (place.eye, place.target))
-    reach = REACH * (target - eye).length * made.uniform(0, 1)
+    reach = far * (target - eye).length * made.uniform(0, 1)
     shape = np.array([1, 0.6, 0.35])
     steps = [Vector(made.rng.normal(0, 1, 3) * shape).normalized() * reach * made.uniform(0, 1) for _ in "ab"]
     roll = Matrix.Rotation(math.radians(float(made.rng.normal(0, 3))), 4, "Z")
@@ -35,8 +35,11 @@ def _path(made: scenes.Painted, place: scenes.Place, frames: int) -> list[tuple[
     return path
 
 
-def run(folder: Path, seeds: list[int], clips: int, frames: int, size: int, samples: int, threads: int) -> None:
-    """Render ``clips`` clips of each seed's scene: multi-layer EXR files SEED_CLIP_FRAME.exr in ``folder``."""
+def run(
+    folder: Path, seeds: list[int], clips: int, frames: int, size: int, samples: int, threads: int, reach: float = 0.16
+) -> None:
+    """Render ``clips`` clips of each seed's scene: multi-layer EXR files SEED_CLIP_FRAME.exr in ``folder``. Their
+    cameras go no farther than ``reach`` of the way to their targets."""
     for seed in seeds:
         made, place = scenes.build(scenes.kind_of(seed), seed)
         set_up(made, Job(str(folder), "", seed, size, 1, samples, {}, threads))
@@ -48,7 +51,7 @@ def run(folder: Path, seeds: list[int], clips: int, frames: int, size: int, samp
         settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
         for clip in range(clips):
             scene.camera.data.angle = math.radians(made.uniform(*place.fov))
-            for frame, (moment, camera) in enumerate(_path(made, place, frames)):
+            for frame, (moment, camera) in enumerate(_path(made, place, frames, reach)):
                 for move in made.poses:
                     move(moment)
                 scene.camera.matrix_world = camera

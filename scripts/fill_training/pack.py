@@ -4,6 +4,7 @@ reading it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -66,12 +67,14 @@ def _packed(path: Path) -> tuple[bytes, NDArray[np.uint8]]:
     )
 
 
-def pack(folder: Path, out: Path, workers: int = 2) -> int:
-    """Write all clips of ``prove_training.py clips`` into ``out``; returns how many there are."""
+def pack(folders: Sequence[Path], out: Path, workers: int = 2) -> int:
+    """Write all clips of ``prove_training.py clips`` into ``out``, those of all folders in turn, so that its end is
+    like the rest; returns how many there are."""
     # Reading EXR files is not needed where the training runs.
     from fill_training.render import clips_in
 
-    paths = clips_in(folder)
+    found = [clips_in(folder) for folder in folders]
+    paths = [path for _, path in sorted((i / len(each), path) for each in found for i, path in enumerate(each))]
     # A fork of a process with other libraries' threads may wait for a lock that none of its own threads holds.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         packed = list(pool.map(_packed, paths, chunksize=8))

@@ -38,11 +38,12 @@ def clips_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*_?.npz") if ".part" not in path.name)
 
 
-def render(out: Path, scenes: int, first: int, workers: int, shape: dict[str, int]) -> None:
+def render(out: Path, scenes: int, first: int, workers: int, shape: dict[str, float]) -> None:
     """Render what is not there yet; an interrupted run goes on where it was.
 
     Args:
-        shape: ``clips`` of each scene, ``frames`` of each, their ``size`` in pixels, ``samples`` a pixel.
+        shape: ``clips`` of each scene, ``frames`` of each, their ``size`` in pixels, ``samples`` a pixel, ``reach`` of
+            the camera (``moving.run``).
     """
 
     def process(python: Path, seeds: list[int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -24,7 +24,7 @@ from fill_training.takes import Takes, opened, scene_label
 from quality.fills import preview_fill, source_kept, telea
 
 #: Fills in the order of the table; those after the first two are files of ``prove_training.py train``.
-SIMPLE, LEARNED = ("preview", "telea"), ("backbone", "rendering", "tracking", "either", "both")
+SIMPLE, LEARNED = ("preview", "telea"), ("backbone", "rendering", "tracking", "either", "both", "mean")
 REGIONS = ("other frame", "never seen")
 Videos = dict[str, NDArray[np.uint8]]
 
@@ -71,6 +71,7 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
                 frames = list(source_kept(take, colors))
                 found = score_clip(iter(frames), scene, view, paths=paths)
                 scores[label][name] = {region: found.regions[region].psnr for region in REGIONS}
+                scores[label][name] |= {f"{region} ssim": found.regions[region].ssim for region in REGIONS}
                 scores[label][name] |= {f"{region} share": found.regions[region].share for region in REGIONS}
                 last.append(np.asarray(frames[-1].color, np.uint8))
             if target.endswith(("right_30", "left_60")):
@@ -96,8 +97,12 @@ def _footage(takes: Takes, videos: Videos, shown: list[tuple[str, int]], path: P
     cv2.imwrite(str(path), sheet(rows, ("first", "take", *LEARNED), 128)[..., ::-1])
 
 
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean([value for value in values if math.isfinite(value)]))
+
+
 def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
-    """Mean PSNR over takes that have the region, and by family in the never seen regions."""
+    """Mean PSNR and SSIM over takes that have the region, and by family."""
     names = (*SIMPLE, *LEARNED)
     yield "| region | takes | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 2) + "|"
@@ -108,6 +113,7 @@ def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
             chosen = [s for k, s in scores.items() if k.startswith(family) and s[names[0]][f"{region} share"] > 0.002]
             if not chosen:
                 continue
-            means = [np.mean([s[name][region] for s in chosen if math.isfinite(s[name][region])]) for name in names]
-            cells = " | ".join(f"{mean:.1f}" for mean in means)
+            means = [_mean(s[name][region] for s in chosen) for name in names]
+            alike = [_mean(s[name][f"{region} ssim"] for s in chosen) for name in names]
+            cells = " | ".join(f"{mean:.1f} / {ssim:.2f}" for mean, ssim in zip(means, alike, strict=True))
             yield f"| {region}{', ' + family if family else ''} | {len(chosen)} | {cells} |"

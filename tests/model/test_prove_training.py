@@ -98,7 +98,7 @@ def test_a_new_adapter_changes_nothing_and_hears_of_the_holes_once_it_learns(cod
 
 def test_masks_are_packed_with_their_clips(tmp_path: Path) -> None:
     pictures = [clip_file(tmp_path, f"{seed:06d}_0") for seed in range(2)]
-    assert pack(tmp_path, tmp_path / "data.npz", workers=1) == 2
+    assert pack([tmp_path], tmp_path / "data.npz", workers=1) == 2
     clips = unpack(tmp_path / "data.npz")
     assert clips.masks.shape == (2, len(KINDS), VARIANTS, FRAMES, 80, 80)
     # In 8 bits, as lossy as the pictures are stored.
@@ -111,9 +111,10 @@ def test_masks_are_packed_with_their_clips(tmp_path: Path) -> None:
 def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(training, "STEPS", 2)
     monkeypatch.setattr(training, "GEOMETRY_CHANNELS", 16)
+    monkeypatch.setattr(training, "SAMPLES", 2)
     for seed in (1, 2):
         clip_file(tmp_path, f"{seed:06d}_0")
-    pack(tmp_path, tmp_path / "data.npz", workers=1)
+    pack([tmp_path], tmp_path / "data.npz", workers=1)
     color = np.zeros((2, FRAMES, 64, 64, 3), np.uint8)
     kept = np.ones(color.shape[:-1], np.bool_)
     kept[:, 3:, :, 40:] = False
@@ -121,12 +122,15 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     options = {"seconds": 3.0, "adapter_seconds": 1.0, "device": "cpu", "batch": 2}
     training.train(tmp_path / "data.npz", tmp_path / "takes.npz", tmp_path / "out", **options)  # type: ignore[arg-type]
     made = {}
-    for name in ("backbone", *training.POLICIES):
+    for name in ("backbone", *training.POLICIES, "mean"):
         with np.load(tmp_path / "out" / f"{name}.npz") as file:
             made[name] = file["videos"]
         assert made[name].shape == color.shape
         assert made[name].dtype == np.uint8
     assert (made["backbone"] != made["either"]).any()
+    # Of two samples, the one that is known and another.
+    assert (made["mean"] != made["either"]).any()
+    assert np.abs(made["mean"].astype(int) - made["either"]).max() <= 128
     told = capsys.readouterr().out
     assert "steps in" in told
     assert told.count("held-out loss") == 5

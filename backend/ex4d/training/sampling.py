@@ -51,7 +51,13 @@ def validation_loss(
 
 @torch.no_grad()
 def sample(
-    predict: Predict, batch: Batch, negative: torch.Tensor, steps: int, shift: float, guidance: float = GUIDANCE
+    predict: Predict,
+    batch: Batch,
+    negative: torch.Tensor,
+    steps: int,
+    shift: float,
+    guidance: float = GUIDANCE,
+    seed: int = 0,
 ) -> torch.Tensor:
     """Latents of what the model makes of a batch's conditions, as inference does.
 
@@ -60,11 +66,12 @@ def sample(
         batch: its clips only give the shape.
         negative: padded embeddings of the negative prompt.
         steps, shift, guidance: of the sampler.
+        seed: of the noise.
     """
     device = batch.clips.device
     scheduler = create_scheduler(shift)
     set_steps(scheduler, steps, device)
-    latents = torch.randn(batch.clips.shape, generator=seeded("sample")).to(device)
+    latents = torch.randn(batch.clips.shape, generator=seeded("sample", seed)).to(device)
     without = Batch(**{**vars(batch), "prompt": negative.to(device).expand_as(batch.prompt)})
     for timestep in scheduler.timesteps:
         moment = timestep.expand(len(latents))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import launched
 import numpy as np
 import pytest
 import tiny
 import torch
 from accelerate import init_empty_weights
 from diffusers import WanTransformer3DModel
+from safetensors.torch import load_file
 
 import ex4d
 from ex4d.cli import main
@@ -29,6 +32,7 @@ from ex4d.diffusion.weights.load import find_models, load_component, load_pipeli
 from ex4d.media.movie import MovieWriter
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
+from ex4d.training import configs, sharding
 from ex4d.training.checkpoints import checkpoints, find_checkpoint
 from ex4d.training.data import Dataset, DatasetSettings, find_videos, prepare
 from ex4d.training.estimate import estimate
@@ -327,11 +331,15 @@ def test_the_loss_falls(wan: Path, data: Path, store: LatentStore, tmp_path: Pat
     assert last < 0.8 * first
 
 
-def command(*args: object, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+def environment() -> dict[str, str]:
+    """Of a process with this package and as many threads."""
     paths = [str(Path(ex4d.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(THREADS)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(THREADS)}
+
+
+def command(*args: object, before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     started = [sys.executable, *before, "-m", "ex4d", *map(str, args)]
-    return subprocess.Popen(started, env=env, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(started, env=environment(), stderr=subprocess.DEVNULL)
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
@@ -429,6 +437,128 @@ def test_the_running_mean_is_what_is_exported(wan: Path, data: Path, store: Late
     assert 0 < mean[name].norm() < last[name].norm()
     released = torch.load(tmp_path / "run" / "export" / "released" / "ex4d.ckpt", weights_only=True)
     torch.testing.assert_close(released["latent_patch_embedding.weight"], mean[name])
+
+
+# Models that are spread over devices
+
+
+CONFIGS = {path.stem: path for path in configs.paths()}
+#: Of two processes: four clips a step, in two parts of a clip a process. Gradients are clipped in every step.
+SPREAD = replace(SETTINGS, steps=4, accumulate=2, clip_norm=0.02, ema=0.5, checkpoint_every=2, validate_every=2)
+
+
+@pytest.fixture(scope="session")
+def spread_runs(wan: Path, data: Path, store: LatentStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two processes by accelerate's files, and what scripts/bench_training.py prints, in bench.txt."""
+    root = tmp_path_factory.mktemp("spread")
+
+    def job(config: str, out: str, dtype: str, **changes: int) -> dict[str, Any]:
+        settings = replace(SPREAD, **changes).record()
+        told = launched.Run(str(data), str(root / out), str(wan), settings, dtype)
+        return {"config": str(CONFIGS[config]), **vars(told)}
+
+    jobs = [job("zero3", "zero3-float32", "float32")]
+    for config in ("several_gpus", "zero2", "zero3"):
+        jobs.append(job(config, f"{config}-bfloat16", "bfloat16", sample_every=4))
+    # Stopped half-way and gone on with, as they were begun and differently.
+    jobs += [job("zero3", "resumed", "bfloat16", steps=2), job("zero3", "resumed", "bfloat16")]
+    jobs += [job("zero2", "moved", "float32", steps=2), job("several_gpus", "moved", "float32")]
+    for config in ("several_gpus", "zero2", "zero3"):
+        bench = ["--toy", "--steps", "2", "--size", "32x32", "--frames", "5"]
+        jobs.append({"config": str(CONFIGS[config]), "bench": bench})
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launch += ["--nproc-per-node", str(launched.PROCESSES), launched.__file__, json.dumps(jobs)]
+    done = subprocess.run(launch, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    (root / "bench.txt").write_text(done.stdout, encoding="utf-8")
+    return root
+
+
+def validation_losses(run: Path) -> dict[int, float]:
+    return {line["step"]: line["validation_loss"] for line in read_log(run) if "validation_loss" in line}
+
+
+def exported(run: Path) -> dict[str, torch.Tensor]:
+    """All tensors of an export, by file and name."""
+    files = sorted((run / "export").rglob("*.safetensors"))
+    tensors = {f"{path.name} {name}": value for path in files for name, value in load_file(path).items()}
+    assert len(files) == 2
+    return tensors | torch.load(run / "export" / "released" / "ex4d.ckpt", weights_only=True)
+
+
+def assert_same_training(run: Path, other: Path, *, atol: float, rel: float) -> None:
+    """Losses, checkpoints with mean and optimizer, exports; those of AdamW's second mean are squares."""
+    assert losses(run) == pytest.approx(losses(other), rel=rel)
+    assert validation_losses(run) == pytest.approx(validation_losses(other), rel=rel)
+    one, two = find_checkpoint(other), find_checkpoint(run)
+    assert [checkpoint.step for checkpoint in checkpoints(run)] == [2, 4]
+    for expected, found in ((one.adapter(), two.adapter()), (one.ema(), two.ema()), (exported(other), exported(run))):
+        assert set(found) == set(expected)
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, atol=atol, rtol=rel, msg=name)
+    expected, found = one.optimizer(), two.optimizer()
+    assert found["param_groups"] == expected["param_groups"]
+    assert set(found["state"]) == set(expected["state"])
+    for index, state in expected["state"].items():
+        for name, value in state.items():
+            torch.testing.assert_close(found["state"][index][name], value, atol=1e-6, rtol=1e-3)
+
+
+def assert_spread(run: Path, *, reshard: bool, frozen: list[str]) -> None:
+    """Each process held its part of every parameter, in the dtypes of one device."""
+    told = [json.loads((run / launched.TOLD.format(rank)).read_text()) for rank in range(launched.PROCESSES)]
+    assert sum(process["held"] for process in told) == told[0]["numbers"]
+    for process in told:
+        assert process["spread"] == process["parameters"]
+        assert process["held"] < 0.55 * process["numbers"]
+        assert process["reshard_after_forward"] is reshard
+        assert (process["frozen"], process["trained"]) == (frozen, ["torch.float32"])
+
+
+def test_a_spread_run_is_that_of_one_device(wan: Path, data: Path, spread_runs: Path, tmp_path: Path) -> None:
+    train(request(wan, data, tmp_path / "one", replace(SPREAD, batch=4, accumulate=1)), Silent())
+    assert_spread(spread_runs / "zero3-float32", reshard=True, frozen=["torch.float32"])
+    assert_same_training(spread_runs / "zero3-float32", tmp_path / "one", atol=1e-4, rel=1e-5)
+
+
+@pytest.mark.parametrize("config", ["zero2", "zero3"])
+def test_a_spread_model_in_bfloat16_is_as_exact_as_copies(spread_runs: Path, config: str) -> None:
+    run, copies = spread_runs / f"{config}-bfloat16", spread_runs / "several_gpus-bfloat16"
+    assert_spread(run, reshard=config == "zero3", frozen=["torch.bfloat16", "torch.float32"])
+    assert_same_training(run, copies, atol=1e-5, rel=1e-5)
+    sample = Path("samples") / "step-000004.mp4"
+    assert (run / sample).read_bytes() == (copies / sample).read_bytes()
+
+
+def test_spread_runs_go_on(spread_runs: Path) -> None:
+    assert_same_training(spread_runs / "resumed", spread_runs / "zero3-bfloat16", atol=1e-6, rel=1e-6)
+    assert_same_training(spread_runs / "moved", spread_runs / "zero3-float32", atol=1e-4, rel=1e-5)
+
+
+def test_the_benchmark_of_several_devices(spread_runs: Path) -> None:
+    lines = (spread_runs / "bench.txt").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines if line.startswith("{") and "seconds_per_step" in line]
+    assert [row["spreading"] for row in rows] == ["copies", "FSDP 2, zero2", "FSDP 2, zero3"]
+    assert all(row["devices"] == 2 and len(row["peak_gib"]) == 2 and row["seconds_per_step"] > 0 for row in rows)
+    assert sum("correct: gradients of 48 tensors" in line for line in lines) == 3
+    assert sum("correct: the adapter and its optimizer" in line for line in lines) == 3
+    first = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("step 0:")]
+    assert first == pytest.approx([first[0]] * 3, abs=2e-4)
+
+
+def test_what_cannot_be_spread_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACCELERATE_USE_FSDP", raising=False)
+    assert sharding.sharding_plugin(SETTINGS) is None
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", "1")
+    with pytest.raises(UsageError, match="first version of FSDP"):
+        sharding.sharding_plugin(SETTINGS)
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    with pytest.raises(UsageError, match="8-bit optimizer"):
+        sharding.sharding_plugin(replace(SETTINGS, eight_bit=True))
+    monkeypatch.setattr(sharding, "is_torch_version", lambda relation, version: relation == "<")
+    with pytest.raises(ResourceError, match=r"torch before 2\.8"):
+        sharding.sharding_plugin(SETTINGS)
 
 
 # Export

@@ -25,16 +25,31 @@ from ex4d.training.optimizers import RunningMean, create_optimizer, learning_rat
 from ex4d.training.order import Order, places
 from ex4d.training.sampling import negative_prompt, sample, validation_loss, write_sample
 from ex4d.training.settings import TrainingSettings
-from ex4d.training.sharding import fill, load_optimizer_state, optimizer_state, whole
+from ex4d.training.sharding import fill, load_optimizer_state, optimizer_state, release, sharding_plugin, whole
 from ex4d.workers import prefetched
 
 
-def create_accelerator(settings: TrainingSettings, *, cpu: bool) -> Accelerator:
-    """bf16 autocast on GPUs, none on the CPU, where runs are tests and are to repeat exactly."""
+def training_dtype(*, cpu: bool) -> torch.dtype:
+    """Of the frozen model: bfloat16 on GPUs, float32 on the CPU, where runs are tests and are to repeat exactly."""
+    return torch.float32 if cpu else torch.bfloat16
+
+
+def create_accelerator(settings: TrainingSettings, dtype: torch.dtype, *, cpu: bool) -> Accelerator:
+    """For one device or several, as accelerate's launcher was told.
+
+    Args:
+        settings: of the run.
+        dtype: of the frozen model; autocast is on where it is bfloat16.
+        cpu: whether to leave GPUs alone.
+
+    Raises:
+        UsageError: see ``sharding_plugin``.
+    """
     return Accelerator(
         cpu=cpu,
-        mixed_precision="no" if cpu else "bf16",
+        mixed_precision="bf16" if dtype == torch.bfloat16 else "no",
         gradient_accumulation_steps=settings.accumulate,
+        fsdp_plugin=sharding_plugin(settings),
     )
 
 
@@ -117,7 +132,7 @@ class Trainer:
             )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        load_optimizer_state(self._adapted, self._raw_optimizer, checkpoint.optimizer())
+        load_optimizer_state(self._raw_optimizer, checkpoint.optimizer())
         mean = checkpoint.ema()
         if self._mean is not None and mean is not None:
             fill(self._mean.values, mean)
@@ -194,8 +209,9 @@ class Trainer:
         return loss
 
     def _predict(self, noisy: torch.Tensor, timestep: torch.Tensor, batch: Batch) -> torch.Tensor:
-        # Through what accelerate has made of the model.
-        return self._model(noisy, timestep, batch.condition, batch.color, batch.mask, batch.prompt, batch.image)
+        # Through what accelerate has made of the model. It puts autocast around it, but not where FSDP spreads it.
+        with self._accelerator.autocast():
+            return self._model(noisy, timestep, batch.condition, batch.color, batch.mask, batch.prompt, batch.image)
 
     # Between steps -----------------------------------------------------------------------------------------------
 
@@ -216,6 +232,7 @@ class Trainer:
                 self._validate(step, log)
             if show:
                 self._show(step)
+            release(self._model)
             self._model.train()
 
     def _validate(self, step: int, log: RunLog | None) -> None:
@@ -241,7 +258,7 @@ class Trainer:
     def save(self, step: int) -> None:
         """Write a checkpoint; every process has to call this."""
         adapter = whole(dict(self._adapted.trainable()))
-        optimizer = optimizer_state(self._adapted, self._raw_optimizer)
+        optimizer = optimizer_state(self._raw_optimizer)
         mean = whole(self._mean.values) if self._mean is not None else None
         if self._accelerator.is_main_process:
             state = {

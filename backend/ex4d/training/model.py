@@ -102,13 +102,15 @@ class AdaptedTransformer(nn.Module):
         """Velocity (B, 16, t, h, w) of noisy latents; the other arguments as in ``Batch``, ``timestep`` (B,)."""
         dtype = self.transformer.patch_embedding.weight.dtype
         with geometry_added(self.transformer, self.geometry(color, mask)):
-            return self.transformer(
+            velocity = self.transformer(
                 hidden_states=torch.cat([noisy, condition], dim=1).to(dtype),
                 timestep=timestep,
                 encoder_hidden_states=prompt.to(dtype),
                 encoder_hidden_states_image=image.to(dtype),
                 return_dict=False,
             )[0]
+        # No view: FSDP hangs its backward pass on what comes out, and a change in place would lose that.
+        return velocity.clone()
 
     def predict(self, noisy: torch.Tensor, timestep: torch.Tensor, batch: Batch) -> torch.Tensor:
         """``forward`` with a batch's conditions."""

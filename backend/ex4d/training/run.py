@@ -26,7 +26,7 @@ from ex4d.training.data.prepare import survey
 from ex4d.training.estimate import Estimate, estimate
 from ex4d.training.export import adapter_of, export
 from ex4d.training.latents import LatentStore, encoding_pipeline
-from ex4d.training.loop import Clips, Trainer, create_accelerator
+from ex4d.training.loop import Clips, Trainer, create_accelerator, training_dtype
 from ex4d.training.model import RELEASED_TRANSFORMER, AdaptedTransformer, adapt, parameter_counts
 from ex4d.training.settings import TrainingSettings
 
@@ -169,9 +169,10 @@ def train(request: TrainingRequest, progress: Progress) -> dict[str, Any]:
     out, settings = request.out, request.settings
     assert out is not None
     cpu = pick_device().type == "cpu"
-    accelerator = create_accelerator(settings, cpu=cpu)
+    dtype = training_dtype(cpu=cpu)
+    accelerator = create_accelerator(settings, dtype, cpu=cpu)
     told = progress if accelerator.is_main_process else Silent()
-    device, dtype = accelerator.device, torch.float32 if cpu else torch.bfloat16
+    device = accelerator.device
     dataset = _prepared(request, out, told, accelerator.num_processes)
     models = find_models(request.models)
     store = LatentStore.of(dataset, models)

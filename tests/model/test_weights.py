@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
+from ex4d.diffusion.weights import reading
 from ex4d.diffusion.weights.adapter import RELEASED_BLOCKS, RELEASED_LORA_TENSORS, TARGETS, parse_lora, split_checkpoint
 from ex4d.diffusion.weights.kinds import Kind, kind_of
 from ex4d.diffusion.weights.load import find_models, load_adapter, load_component, load_pipeline
@@ -159,6 +163,104 @@ def test_a_file_without_tensors(tmp_path: Path) -> None:
         TensorFile.open(tmp_path / "a.pth")
     with pytest.raises(TransientError, match="cannot be read"):
         TensorFile.open(tmp_path)
+
+
+# Reading ahead
+
+
+def test_reading_ahead_gives_what_is_in_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(reading, "AHEAD_BYTES", 3000)
+    tensors = {
+        "b": torch.randn(70, 9),
+        "a": torch.randn(33, 5).bfloat16(),
+        "scalar": torch.tensor(3.0),
+        "none": torch.zeros(0, 4),
+        "c": torch.arange(500),
+        "flags": torch.tensor([True, False, True]),
+        "eight": torch.randn(20).to(torch.float8_e4m3fn),
+    }
+    save_file(tensors, tmp_path / "a.safetensors")
+    more = {"strided": torch.randn(40, 30).t(), "d": torch.randn(6).half()}
+    torch.save(more, tmp_path / "b.pth")
+    files = TensorSet.of([TensorFile.open(tmp_path / name) for name in ("a.safetensors", "b.pth")])
+    read = dict(files.tensors())
+    # Within a file in the order in which they lie there, or the disk would go back and forth.
+    raw = (tmp_path / "a.safetensors").read_bytes()
+    begins = [
+        json.loads(raw[8 : 8 + raw[0] + 256 * raw[1]])[name]["data_offsets"] for name in list(read)[: len(tensors)]
+    ]
+    assert begins == sorted(begins)
+    assert set(read) == {*tensors, *more}
+    for name, tensor in {**tensors, **more}.items():
+        assert read[name].dtype == tensor.dtype
+        assert read[name].shape == tensor.shape
+        assert torch.equal(read[name].float(), tensor.float())
+        assert read[name].untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+
+
+def test_reading_ahead_keeps_to_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "AHEAD_BYTES", 1000)
+    asked = []
+
+    def wanted() -> Iterator[tuple[str, reading.Stored]]:
+        for index in range(20):
+            asked.append(index)
+            yield str(index), reading.stored_in_memory(torch.full((400,), index, dtype=torch.uint8))
+
+    for taken, (name, tensor) in enumerate(reading.read_ahead(wanted())):
+        assert name == str(taken)
+        assert int(tensor.sum()) == 400 * taken
+        # Three of 400 bytes are the first to fill 1000; one of them is here.
+        assert len(asked) == min(20, taken + 3)
+
+
+def test_a_file_that_ends_too_early_is_named_where_it_is_read(folder: Path) -> None:
+    models = find_models([folder])
+    path = folder / "Wan2.1-I2V-14B-480P" / "diffusion_pytorch_model-00002-of-00003.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BadInputError, match=f"{path.name} is truncated or damaged") as failure:
+        load_component("transformer", models.part("transformer"), torch.float32, "cpu")
+    assert "ex4d models verify" in failure.value.hint
+    path.unlink()
+    with pytest.raises(BadInputError, match=f"{path.name} is truncated or damaged"):
+        load_component("transformer", models.part("transformer"), torch.float32, "cpu")
+
+
+def test_types_that_no_model_has_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(4, dtype=torch.complex64)}, path)
+    file = TensorFile.open(path)
+    assert file.shapes == {"x": (4,)}
+    with pytest.raises(BadInputError, match=r"a.safetensors holds «x» as C64"):
+        file.read("x")
+
+
+def test_threads_end_with_the_reading(folder: Path) -> None:
+    part = find_models([folder]).part("transformer")
+    tensors = part.tensors.tensors()
+    next(tensors)
+    assert any(thread.name.startswith("weights") for thread in threading.enumerate())
+    tensors.close()
+    with pytest.raises(BadInputError, match="unexpected tensor"):
+        load_component(
+            "vae", replace(part, kind=Kind.WAN_VAE, tensors=vae_with_a_stranger(folder)), torch.float32, "cpu"
+        )
+    assert not any(thread.name.startswith("weights") for thread in threading.enumerate())
+
+
+def vae_with_a_stranger(folder: Path) -> TensorSet:
+    path = folder / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth"
+    change(path, lambda tensors: tensors.update({"stranger": torch.zeros(1)}))
+    return TensorSet.of([TensorFile.open(path)])
+
+
+def test_parts_of_a_tensor_do_not_keep_the_whole(model_folder: Path) -> None:
+    models = find_models([model_folder])
+    for role in ("image", "vae"):
+        component = load_component(role, models.part(role), torch.float32, "cpu")
+        for name, parameter in component.named_parameters():
+            assert parameter.untyped_storage().nbytes() == parameter.nbytes, name
 
 
 # Loading

@@ -98,6 +98,14 @@ def transformer_parameters(models: ModelFiles) -> float:
     return float(sum(np.prod(shape, dtype=np.int64) for shape in models.part("transformer").tensors.shapes.values()))
 
 
+def text_fingerprint(models: ModelFiles) -> str:
+    """A hash of the text encoder and its tokenizer, under which embeddings of prompts are kept."""
+    files = [file.path for file in models.part("text").tensors.files]
+    if models.tokenizer is not None:
+        files += sorted(path for path in models.tokenizer.iterdir() if path.is_file())
+    return hashlib.sha256("".join(fingerprint(path) for path in files).encode()).hexdigest()
+
+
 @dataclass
 class _Loaded:
     """The transformer's side of the pipeline, as it is laid out."""
@@ -290,10 +298,6 @@ class ModelHost:
     ) -> tuple[list[torch.Tensor], list[str]]:
         notes: list[str] = []
         part = models.part("text")
-        files = [file.path for file in part.tensors.files]
-        if models.tokenizer is not None:
-            files += sorted(path for path in models.tokenizer.iterdir() if path.is_file())
-        encoder = hashlib.sha256("".join(fingerprint(path) for path in files).encode()).hexdigest()
 
         def compute(missing: Sequence[str]) -> list[torch.Tensor]:
             models.check_tokenizer()
@@ -314,7 +318,7 @@ class ModelHost:
             _collect(device)
             return embeds
 
-        return cached_embeddings(prompts, encoder, compute), notes
+        return cached_embeddings(prompts, text_fingerprint(models), compute), notes
 
     def _embed_image(self, models: ModelFiles, color: torch.Tensor, device: torch.device) -> torch.Tensor:
         # Small enough to fit beside anything; its answer is another for each clip.
@@ -423,6 +427,10 @@ def _collect(device: torch.device) -> None:
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+        # Page-locked memory, which reading and parked weights leave behind; torch would keep it for ever. The call has
+        # no public name in all versions that are supported.
+        if (release := getattr(torch._C, "_host_emptyCache", None)) is not None:
+            release()
 
 
 _host: ModelHost | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -291,7 +291,9 @@ class _Assembly:
                 f"The tensor «{name}» of the {self.what} is {tuple(tensor.shape)} instead of {tuple(parameter.shape)}.",
                 "The file belongs to a model of another size.",
             )
-        value = tensor.to(self.device)
+        # Page-locked memory is not used again before the copy is done; torch sees to that. Not asked elsewhere: the
+        # question alone would take GPU memory.
+        value = tensor.to(self.device, non_blocking=self.device.type == "cuda" and tensor.is_pinned())
         module = name.rpartition(".")[0]
         for index, lora in enumerate(self.loras):
             if (layer := lora.layers.get(module)) is not None:
@@ -309,11 +311,12 @@ class _Assembly:
                 ),
                 "Use bfloat16." if wide else "Get the file again; `ex4d models verify` compares checksums.",
             )
-        self._keep(name, value.clone() if value is tensor else value)
+        part = value is tensor and value.untyped_storage().nbytes() > value.nbytes
+        self._keep(name, value.clone() if part else value)
         self._missing.discard(name)
 
     def _keep(self, name: str, value: torch.Tensor) -> None:
-        """``value`` is no view of a file: those must not stay open behind the model's back."""
+        """``value`` has memory of its own: a view would keep the whole that it is a part of."""
         module, _, last = name.rpartition(".")
         owner = self.model.get_submodule(module)
         device = self.device if self.store is None else self.store(name)
@@ -419,8 +422,9 @@ def load_component(
     if layout.fp8:
         use_fp8(model, multiply=layout.multiply)
     assembly = _Assembly(model, what, dtype, torch.device(device), loras, layout.store)
-    for name, tensor in part.tensors.tensors():
-        _place(assembly, renaming, name, tensor)
+    with closing(part.tensors.tensors(lock=assembly.device.type == "cuda")) as tensors:
+        for name, tensor in tensors:
+            _place(assembly, renaming, name, tensor)
     return assembly.finish()
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +16,27 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ex4d.diffusion.weights.reading import Stored, damaged, read_ahead, read_now, stored_in_file, stored_in_memory
 from ex4d.protocol.errors import BadInputError, TransientError
 
 #: torch.save files may wrap the tensors in one of these.
 _WRAPPERS = ("model_state", "state_dict", "model", "module")
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.", "base_model.model.", "module.")
+#: What safetensors calls the types of its tensors.
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 @dataclass(frozen=True)
@@ -27,12 +45,12 @@ class TensorFile:
 
     Attributes:
         path: of the file.
-        shapes: by name, without the wrappers that training tools put before it.
+        shapes: by name, without the wrappers that training tools put before it; safetensors in the file's own order.
     """
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
-    _read: Callable[[str], torch.Tensor]
+    _stored: Callable[[str], Stored]
     _names: Mapping[str, str]
 
     @classmethod
@@ -53,23 +71,20 @@ class TensorFile:
             return _open_safetensors(path)
         return _open_torch(path)
 
-    def read(self, name: str) -> torch.Tensor:
-        """A tensor, on the CPU.
+    def stored(self, name: str) -> Stored:
+        """Where a tensor is.
 
         Raises:
-            BadInputError: the file is damaged there.
+            BadInputError: the file is damaged there, or the tensor's type is none that the model is made of.
         """
         try:
-            return self._read(self._names[name])
-        except (SafetensorError, RuntimeError, OSError, ValueError) as error:
-            raise _damaged(self.path, error) from error
+            return self._stored(self._names[name])
+        except (RuntimeError, OSError, ValueError) as error:
+            raise damaged(self.path, error) from error
 
-
-def _damaged(path: Path, error: Exception) -> BadInputError:
-    reason = " ".join(str(error).split())[:200]
-    return BadInputError(
-        f"{path.name} is truncated or damaged ({reason}).", f"Get it again; `ex4d models verify {path.parent}` checks."
-    )
+    def read(self, name: str) -> torch.Tensor:
+        """A tensor, on the CPU, in memory of its own; raises BadInputError as ``stored``."""
+        return read_now(self.stored(name))
 
 
 def _stripped(names: list[str]) -> dict[str, str]:
@@ -80,12 +95,29 @@ def _stripped(names: list[str]) -> dict[str, str]:
 
 def _open_safetensors(path: Path) -> TensorFile:
     try:
-        file = safe_open(str(path), framework="pt")
-        names = _stripped(list(file.keys()))
-        shapes = {name: tuple(file.get_slice(raw).get_shape()) for name, raw in names.items()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
-    return TensorFile(path, shapes, file.get_tensor, names)
+        # Checks the whole header against the file's size.
+        with safe_open(str(path), framework="pt"):
+            pass
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+    except (SafetensorError, OSError, ValueError, struct.error) as error:
+        raise damaged(path, error) from error
+    header.pop("__metadata__", None)
+    names = _stripped(sorted(header, key=lambda raw: header[raw]["data_offsets"]))
+    shapes = {name: tuple(header[raw]["shape"]) for name, raw in names.items()}
+
+    def stored(raw: str) -> Stored:
+        entry = header[raw]
+        if entry["dtype"] not in _DTYPES:
+            raise BadInputError(
+                f"{path.name} holds «{raw}» as {entry['dtype']}, which cannot be read.",
+                "Get the model in 16 or 32 bits.",
+            )
+        begin = 8 + length + entry["data_offsets"][0]
+        return stored_in_file(path, begin, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
+
+    return TensorFile(path, shapes, stored, names)
 
 
 def _open_torch(path: Path) -> TensorFile:
@@ -98,9 +130,9 @@ def _open_torch(path: Path) -> TensorFile:
                 f"{path.name} holds more than tensors, and loading it could run code.",
                 "Get the model from its authors' page, or convert it to safetensors where you trust it.",
             ) from error
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
     while isinstance(loaded, dict) and (inner := next((loaded[key] for key in _WRAPPERS if key in loaded), None)):
         if not isinstance(inner, dict):
             break
@@ -112,7 +144,7 @@ def _open_torch(path: Path) -> TensorFile:
         raise BadInputError(f"{path.name} holds no named tensors.", "Name a file of model weights.")
     names = _stripped(list(tensors))
     shapes = {name: tuple(tensors[raw].shape) for name, raw in names.items()}
-    return TensorFile(path, shapes, tensors.__getitem__, names)
+    return TensorFile(path, shapes, lambda raw: stored_in_memory(tensors[raw]), names)
 
 
 @dataclass(frozen=True)
@@ -150,11 +182,16 @@ class TensorSet:
         """All shapes by name."""
         return {name: shape for file in self.files for name, shape in file.shapes.items()}
 
-    def tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """All tensors, file by file, each read when its turn comes."""
-        for file in self.files:
-            for name in file.shapes:
-                yield name, file.read(name)
+    def tensors(self, *, lock: bool = False) -> Generator[tuple[str, torch.Tensor], None, None]:
+        """All tensors, file by file, each in memory of its own, read a little before its turn comes.
+
+        Args:
+            lock: see ``read_ahead``.
+
+        Raises:
+            BadInputError: a file is damaged.
+        """
+        return read_ahead(((name, file.stored(name)) for file in self.files for name in file.shapes), lock=lock)
 
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")

@@ -349,6 +349,21 @@ def test_8k_frame(tmp_path: Path) -> None:
     assert frame.pixels[-1, -1].tolist() == [250, 250, 250]
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_titles_in_other_encodings(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip.{suffix}"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "ZZZZ"
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for packet in (*stream.encode(av.VideoFrame(64, 48, "yuvj420p")), *stream.encode(None)):
+            container.mux(packet)
+    data = path.read_bytes()
+    assert data.count(b"ZZZZ") == 1
+    path.write_bytes(data.replace(b"ZZZZ", b"caf\xe9"))
+    assert [frame.pixels.shape for frame in frames_of(path)] == [(48, 64, 3)]
+
+
 def test_size_that_changes(tmp_path: Path) -> None:
     small = numbered_movie(tmp_path / "small.mov", 5, codec="mjpeg", pix_fmt="yuvj420p")
     pictures = [numbered_picture(index, 128, 80) for index in range(5)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import av
 import av.error
@@ -67,6 +67,10 @@ class MovieTooShortError(BadInputError):
     def __init__(self, path: Path, frame_count: int) -> None:
         super().__init__(f"{path} ends after {frame_count} frames.", "Ask for fewer frames.")
         self.frame_count = frame_count
+
+
+#: Titles in other encodings are no reason to refuse a movie; PyAV 19 knows that by itself and takes no such argument.
+_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ class _Source:
                 f"file:{path}",  # without the protocol, a colon in the name would be taken for one
                 mode="r",
                 options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
-                metadata_errors="replace",
+                **_METADATA,
             )
         except _DECODE_ERRORS as error:
             raise _cannot_be_opened(path) from error

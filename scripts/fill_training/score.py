@@ -97,6 +97,11 @@ def _footage(takes: Takes, videos: Videos, shown: list[tuple[str, int]], path: P
     cv2.imwrite(str(path), sheet(rows, ("first", "take", *LEARNED), 128)[..., ::-1])
 
 
+def _family(label: str) -> str:
+    """Of "FAMILY_SEED TARGET"."""
+    return label.partition(" ")[0].rpartition("_")[0]
+
+
 def _mean(values: Iterable[float]) -> float:
     return float(np.mean([value for value in values if math.isfinite(value)]))
 
@@ -106,11 +111,15 @@ def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
     names = (*SIMPLE, *LEARNED)
     yield "| region | takes | " + " | ".join(names) + " |"
     yield "|---" * (len(names) + 2) + "|"
-    families = sorted({label.rpartition("_")[0].rpartition("_")[0].rpartition("_")[0] for label in scores})
+    families = sorted({_family(label) for label in scores})
     for region in REGIONS:
         for family in ("", *families):
             # A handful of pixels says nothing.
-            chosen = [s for k, s in scores.items() if k.startswith(family) and s[names[0]][f"{region} share"] > 0.002]
+            chosen = [
+                s
+                for label, s in scores.items()
+                if family in ("", _family(label)) and s[names[0]][f"{region} share"] > 0.002
+            ]
             if not chosen:
                 continue
             means = [_mean(s[name][region] for s in chosen) for name in names]

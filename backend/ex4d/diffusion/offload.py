@@ -9,6 +9,53 @@ from typing import Any
 import torch
 from torch import nn
 
+#: Page-locked memory is taken in pieces of this size. torch rounds each piece up to a power of two, so that a weight of
+#: 142 MB alone would take 268.
+SLAB_BYTES = 1 << 30
+#: Copies to a GPU want their source on such a boundary.
+_ALIGNMENT = 256
+
+
+class Slabs:
+    """Page-locked memory that many tensors share.
+
+    Args:
+        size: of a slab, bytes; a power of two.
+        lock: whether to lock it, which needs CUDA.
+    """
+
+    def __init__(self, size: int = SLAB_BYTES, *, lock: bool = True) -> None:
+        self._size, self._lock = size, lock
+        #: Slabs with room left, and where it begins.
+        self._open: list[tuple[torch.Tensor, int]] = []
+        #: How many slabs were made.
+        self.count = 0
+
+    def copy(self, data: torch.Tensor) -> torch.Tensor:
+        """A copy of ``data``, contiguous; larger ones than a slab have memory of their own."""
+        size = data.nbytes
+        raw = self._take(size) if size <= self._size else self._new(size)
+        out = raw[:size].view(data.dtype).view(data.shape)
+        return out.copy_(data)
+
+    def _take(self, size: int) -> torch.Tensor:
+        """The first room of that size."""
+        for index, (slab, begin) in enumerate(self._open):
+            if begin + size <= self._size:
+                self._open[index] = slab, _aligned(begin + size)
+                return slab[begin : begin + size]
+        slab = self._new(self._size)
+        self._open.append((slab, _aligned(size)))
+        return slab
+
+    def _new(self, size: int) -> torch.Tensor:
+        self.count += 1
+        return torch.empty(size, dtype=torch.uint8, pin_memory=self._lock)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
 
 class Parked:
     """A module's weights in main memory, pinned so that copies run beside computation.
@@ -16,17 +63,18 @@ class Parked:
     Args:
         module: its parameters and buffers may be on any device; they are parked.
         device: where it computes.
+        slabs: memory to share with others.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device) -> None:
+    def __init__(self, module: nn.Module, device: torch.device, slabs: Slabs | None = None) -> None:
         self._device = device
         self._tensors: list[torch.Tensor] = [*module.parameters(), *module.buffers()]
-        self._home = [self._pinned(tensor.data) for tensor in self._tensors]
-        self.leave()
-
-    def _pinned(self, data: torch.Tensor) -> torch.Tensor:
-        data = data.cpu()
-        return data.pin_memory() if self._device.type == "cuda" else data
+        self._home: list[torch.Tensor] = []
+        slabs = slabs or Slabs()
+        for tensor in self._tensors:
+            self._home.append(slabs.copy(tensor.data) if device.type == "cuda" else tensor.data.cpu())
+            # At once: the weights are never in memory twice.
+            tensor.data = self._home[-1]
 
     def come(self) -> None:
         """Copy the weights to the device, on the current stream."""
@@ -55,7 +103,8 @@ class StreamedBlocks:
     def __init__(self, blocks: Sequence[nn.Module], device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._stream = torch.cuda.Stream(device) if self._cuda else None
-        self._parked = [Parked(block, device) for block in blocks]
+        slabs = Slabs()
+        self._parked = [Parked(block, device, slabs) for block in blocks]
         self._arrived: dict[int, Any] = {}
         self._hooks = []
         for index, block in enumerate(blocks):

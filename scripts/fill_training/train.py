@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,6 +121,13 @@ class _Run:
         print(f"{name}: {steps} steps in {seconds:.0f} s, loss {running:.4f}", flush=True)
 
 
+def _compiled(transformer: Any) -> Any:
+    """With blocks that Inductor compiles where there is a GPU: most of so small a model's time is elementwise work."""
+    for block in transformer.blocks if next(transformer.parameters()).is_cuda else ():
+        block.compile(dynamic=False)
+    return transformer
+
+
 def _loss(
     model: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, schedule: TrainingSchedule, count: int
 ) -> Tensor:
@@ -137,7 +145,10 @@ def held_loss(
     model: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, schedule: TrainingSchedule, count: int
 ) -> float:
     """Of clips that nothing is learned from, the same ones with the same noise for every model."""
-    with torch.random.fork_rng([store.rgb.get_device()] if store.rgb.is_cuda else []):
+    with (
+        torch.compiler.set_stance("force_eager"),
+        torch.random.fork_rng([store.rgb.get_device()] if store.rgb.is_cuda else []),
+    ):
         torch.manual_seed(7)
         rounds = [float(_loss(model, codec, store, policy, schedule, count)) for _ in range(HELD_ROUNDS)]
     return float(np.mean(rounds))
@@ -158,7 +169,9 @@ def fill(
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 return velocity(model, noisy, timestep, batch)
 
-        latents = sample(predict, batch, batch.prompt, STEPS, SHIFT, guidance=1.0, seed=seed)
+        # Of other sizes than training; compiling for them would take longer than this.
+        with torch.compiler.set_stance("force_eager"):
+            latents = sample(predict, batch, batch.prompt, STEPS, SHIFT, guidance=1.0, seed=seed)
         video = codec.decode(latents).permute(0, 2, 3, 4, 1)
         out.append((video * 127.5 + 127.5).round().byte().cpu().numpy())
     return np.concatenate(out)
@@ -169,6 +182,7 @@ def _with_adapter(
 ) -> AdaptedTransformer:
     settings = TrainingSettings(rank=RANK, alpha=RANK, channels=GEOMETRY_CHANNELS, checkpointing=False, seed=3)
     model = adapt(copy.deepcopy(base), settings).to(store.rgb.device).train()
+    _compiled(model.transformer)
     schedule = TrainingSchedule(SHIFT)
     run = _Run([parameter for _, parameter in model.trainable()], ADAPTER_RATE)
     run.run(seconds, partial(_loss, model, codec, store, policy, schedule, batch), policy)
@@ -195,7 +209,7 @@ def train(
     error = (codec.decode(codec.encode(videos)) - videos).square().mean()
     kept = [float(store.masks[:, kind].float().mean()) for kind in range(len(KINDS))]
     print(f"{len(clips.rgb)} clips, kept {kept}, patches {10 * math.log10(4 / float(error)):.1f} dB", flush=True)
-    base = backbone().to(place).train()
+    base = _compiled(backbone().to(place).train())
     schedule = TrainingSchedule(SHIFT)
     run = _Run(list(base.parameters()), RATE)
     run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")

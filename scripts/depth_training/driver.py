@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,11 @@ def mark_done(out: Path, seed: int, record: dict[str, Any]) -> None:
     (out / f"{seed:06d}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
+def cpu_shares(workers: int, cpus: Sequence[int]) -> list[set[int]]:
+    """The processors of each worker: all of them, each once where there are enough."""
+    return [set(cpus[i::workers]) or {cpus[i % len(cpus)]} for i in range(workers)]
+
+
 def render_all(
     out: Path,
     seeds: range,
@@ -55,7 +62,18 @@ def render_all(
     wanted = [seed for seed in seeds if not (out / f"{seed:06d}.json").exists()]
     python = blender_python()
     chunks = [wanted[i : i + CHUNK] for i in range(0, len(wanted), CHUNK)]
-    with ThreadPoolExecutor(workers) as pool:
+    shares: SimpleQueue[set[int]] = SimpleQueue()
+    if hasattr(os, "sched_setaffinity"):
+        for share in cpu_shares(workers, sorted(os.sched_getaffinity(0))):
+            shares.put(share)
+
+    def take_share() -> None:
+        # A process has the processors of the thread that starts it. Blender's denoiser, whatever it is told, takes a
+        # thread for each that it may use: 56 processes on 64 processors came nearly to a stand.
+        if not shares.empty():
+            os.sched_setaffinity(0, shares.get())
+
+    with ThreadPoolExecutor(workers, initializer=take_share) as pool:
         jobs = [pool.submit(process, python, chunk) for chunk in chunks]
         for done, job in enumerate(jobs, 1):
             job.result()

@@ -148,7 +148,8 @@ def write_exr_channel(path: Path, name: str, values: NDArray[np.float32]) -> Non
     with OpenEXR.File(header, {name: np.ascontiguousarray(values)}) as file:
         file.write(encoded)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(encoded.getbuffer())
+        # Not getbuffer: where writing fails, Python 3.12.1 crashes when the view is collected.
+        temporary.write_bytes(encoded.getvalue())
 
 
 def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:

@@ -15,14 +15,16 @@ from ex4d.diffusion.fp8 import Fp8Linear, quantized, sensitive_blocks, use_fp8
 from ex4d.diffusion.quirks import TEXT_LENGTH
 
 
-def velocity(transformer: nn.Module, seed: int = 2) -> torch.Tensor:
+def velocity(transformer: nn.Module, seed: int = 2, text: int | None = None) -> torch.Tensor:
+    """``text``: seed of the text, if not the same."""
     generator = torch.Generator().manual_seed(seed)
+    texts = generator if text is None else torch.Generator().manual_seed(text)
     with torch.no_grad(), fastest_kernel():
         return transformer(
             hidden_states=torch.randn((1, 36, 3, 6, 8), generator=generator),
             timestep=torch.tensor([300.0]),
-            encoder_hidden_states=torch.randn((1, TEXT_LENGTH, 16), generator=generator),
-            encoder_hidden_states_image=torch.randn((1, 257, 32), generator=generator),
+            encoder_hidden_states=torch.randn((1, TEXT_LENGTH, 16), generator=texts),
+            encoder_hidden_states_image=torch.randn((1, 257, 32), generator=texts),
             return_dict=False,
         )[0]
 
@@ -54,6 +56,57 @@ def test_keys_of_the_context_are_kept_for_each_branch_and_no_longer(pipeline: EX
     with contexts_kept(transformer), branch_of(transformer, 0):
         velocity(transformer)
         assert not transformer.context_keys.kept
+
+
+def test_the_first_block_starts_once_for_both_branches(pipeline: EX4DPipeline) -> None:
+    transformer = copy.deepcopy(pipeline.transformer)
+    use_fast_blocks(transformer)
+    started: list[torch.Tensor] = []
+    transformer.blocks[0].attn1.to_qkv.register_forward_hook(lambda *_: started.append(torch.empty(0)))
+
+    def branch(number: int, latents: int, text: int) -> torch.Tensor:
+        with branch_of(transformer, number, 2):
+            return velocity(transformer, latents, text)
+
+    expected = [velocity(transformer, latents, text) for latents, text in ((2, 2), (2, 3), (4, 2), (4, 3))]
+    started.clear()
+    with contexts_kept(transformer):
+        found = [branch(0, 2, 2), branch(1, 2, 3), branch(0, 4, 2), branch(1, 4, 3)]
+        assert len(started) == 2
+        assert transformer.context_keys.start is None
+        for one, other in zip(found, expected, strict=True):
+            assert torch.equal(one, other)
+        # A step without the second branch leaves nothing to the next one.
+        branch(0, 2, 2)
+        assert torch.equal(branch(0, 4, 2), expected[2])
+        assert torch.equal(branch(1, 4, 3), expected[3])
+        branch(0, 2, 2)
+    assert transformer.context_keys.start is None
+
+
+def test_guided_steps_of_fast_blocks_are_those_of_plain_ones(pipeline: EX4DPipeline) -> None:
+    generator = torch.Generator().manual_seed(5)
+
+    def made(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    color, mask = made(1, 3, 9, 48, 64).clamp(-1, 1), torch.ones(1, 1, 9, 48, 64)
+    latents, texts, image = made(1, 16, 3, 6, 8), [made(1, 8, 16), made(1, 5, 16)], made(1, 257, 32)
+    ended: list[torch.Tensor] = []
+
+    def denoised() -> torch.Tensor:
+        geometry, condition = pipeline.encode_geometry(color, mask), pipeline.encode_condition(color)
+        return pipeline.denoise(latents, geometry, condition, texts, image, 3, 5.0, lambda *_: ended.append(latents))
+
+    with torch.no_grad():
+        reference = denoised()
+        plain, pipeline.transformer = pipeline.transformer, copy.deepcopy(pipeline.transformer)
+        try:
+            use_fast_blocks(pipeline.transformer)
+            assert error(denoised(), reference) < 1e-5
+        finally:
+            pipeline.transformer = plain
+    assert len(ended) == 6
 
 
 def test_rows_keep_their_own_range() -> None:

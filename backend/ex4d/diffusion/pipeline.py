@@ -176,19 +176,6 @@ class EX4DPipeline(DiffusionPipeline):
             return_dict=False,
         )[0].float()
 
-    def _forward(
-        self,
-        latents: torch.Tensor,
-        timestep: torch.Tensor,
-        condition: torch.Tensor,
-        contexts: Sequence[torch.Tensor],
-        image_embeds: torch.Tensor,
-        branch: int,
-    ) -> torch.Tensor:
-        """Velocity with one of the contexts."""
-        with branch_of(self.transformer, branch):
-            return self.predict_velocity(latents, timestep, condition, contexts[branch], image_embeds)
-
     @torch.no_grad()
     def denoise(
         self,
@@ -225,7 +212,7 @@ class EX4DPipeline(DiffusionPipeline):
                 def forward(
                     branch: int, latents: torch.Tensor = latents, moment: torch.Tensor = moment
                 ) -> torch.Tensor:
-                    with branch_of(self.transformer, branch):
+                    with branch_of(self.transformer, branch, len(contexts)):
                         return self.predict_velocity(latents, moment, condition, contexts[branch], image_embeds)
 
                 velocity = guidance.velocity(forward(0), partial(forward, 1))

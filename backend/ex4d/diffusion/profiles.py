@@ -61,6 +61,8 @@ _RELEASED_PARAMETERS = 16.4e9
 #: GiB that a forward takes beside them for 1000 tokens; that the VAE takes for a megapixel of a frame; and that torch
 #: and CUDA take themselves.
 _FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 8.0, 1.6
+#: GiB that both branches of guidance share for 1000 tokens where everything is resident (``block.ContextKeys.start``).
+_SHARED_GIB = 0.02
 #: The share of the weights that is on the GPU while blocks are streamed: the one that computes, the next, what is not
 #: in blocks, and some slack.
 _STREAMED_SHARE = 0.16
@@ -107,7 +109,7 @@ def fits(profile: Profile, tokens: int, megapixels: float, parameters: float = _
     found = []
     for fp8 in (True,) if profile.fp8 else (False, True):
         weights = scale * (_FP8_GIB if fp8 else _BF16_GIB)
-        found.append(Fit("resident", fp8, weights + max(forward, vae)))
+        found.append(Fit("resident", fp8, weights + max(forward + _SHARED_GIB * tokens / 1000, vae)))
         found.append(Fit("swapped", fp8, max(weights + forward, vae), weights))
         found.append(Fit("streamed", fp8, max(_STREAMED_SHARE * weights + forward, vae), weights))
     # 8 bits for a profile that asks for 16 only where nothing else fits: they change pixels.

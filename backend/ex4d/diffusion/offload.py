@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 #: Page-locked memory is taken in pieces of this size. torch rounds each piece up to a power of two, so that a weight of
-#: 142 MB alone would take 268.
+#: 142 MB alone would take 268 (https://github.com/pytorch/pytorch/issues/150517).
 SLAB_BYTES = 1 << 30
 #: Copies to a GPU want their source on such a boundary.
 _ALIGNMENT = 256

@@ -74,9 +74,8 @@ class Store:
 
     def split(self, held: int) -> tuple[Store, Store]:
         """All clips but the last ``held`` ones, and those."""
-        return Store(self.rgb[:-held], self.masks[:-held], self.size), Store(
-            self.rgb[-held:], self.masks[-held:], self.size
-        )
+        rest, last = slice(None, -held), slice(-held, None)
+        return Store(self.rgb[rest], self.masks[rest], self.size), Store(self.rgb[last], self.masks[last], self.size)
 
 
 def _recoloured(videos: Tensor) -> Tensor:
@@ -224,9 +223,8 @@ def train(
         made = fill(model, codec, takes, place)
         _write(out / f"{policy}.npz", made)
         if policy == AVERAGED:
-            total = made.astype(np.float32)
-            for seed in range(1, SAMPLES):
-                total += fill(model, codec, takes, place, seed)
+            others = (fill(model, codec, takes, place, seed) for seed in range(1, SAMPLES))
+            total = sum(others, start=made.astype(np.float32))
             _write(out / "mean.npz", np.rint(total / SAMPLES).astype(np.uint8))
 
 

@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from gpu_bench.tables import cells, head
+
 #: In the model's folder; the job's user cache, with the embeddings of the prompts.
 CACHE_FOLDER = ".cache"
 _DROP = Path("/proc/sys/vm/drop_caches")
@@ -120,14 +122,13 @@ def bench_cold(folder: Path, profiles: Sequence[str], *, toy: bool, drop: bool, 
     forget()
     print(f"Disk, {_READERS} threads: {disk_speed(folder):.2f} GB/s." + ("" if drop or evicted else " " + _WARM))
     print("Seconds since the process was started:\n")
-    _row(_COLUMNS)
-    _row(["---"] * len(_COLUMNS))
+    head(*_COLUMNS)
     for profile in profiles:
         with tempfile.TemporaryDirectory(prefix="ex4d-triton-") as kernels:
             for state in ("empty", "kept"):
                 forget()
                 told = run_job(folder, profile, Path(kernels), toy=toy)
-                _row([profile, state, *_cells(told)])
+                cells(profile, state, *_cells(told))
 
 
 _WARM = "Files may be in memory: --drop-caches and --evict take them out."
@@ -171,7 +172,3 @@ def _cells(told: dict[str, Any]) -> list[str]:
         f"{told['load_gb'] / (ends['load'] - ends['prompt']):.2f}",
         f"{told['peak_gib']:.1f}",
     ]
-
-
-def _row(values: Sequence[str]) -> None:
-    print("| " + " | ".join(values) + " |", flush=True)

@@ -25,6 +25,7 @@ from ex4d.diffusion.pipeline import EX4DPipeline
 from ex4d.diffusion.profiles import PROFILES, Fit, fits
 from ex4d.progress import Silent
 from gpu_bench.sizes import Sizes, random_values
+from gpu_bench.tables import cells, head
 
 #: Cards of each profile in ``bench_memory``, GiB.
 LIMITS = {"exact": (80.0, 48.0, 24.0), "fast": (80.0, 24.0, 16.0, 12.0)}
@@ -200,17 +201,6 @@ def psnr(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     """Decibels, of 8-bit pictures."""
     error = float(np.mean((one.astype(np.float32) - other.astype(np.float32)) ** 2))
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
-
-
-def cells(*values: object) -> None:
-    """A row of a table."""
-    print("| " + " | ".join(str(value) for value in values) + " |", flush=True)
-
-
-def head(*titles: str) -> None:
-    """A table's first rows."""
-    cells(*titles)
-    cells(*["---"] * len(titles))
 
 
 @contextmanager

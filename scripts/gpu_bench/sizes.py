@@ -15,8 +15,9 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from ex4d.diffusion.clip import Clip
+from ex4d.diffusion.clip import Clip, token_count
 from ex4d.diffusion.geometry import GeometryEncoder
+from ex4d.training.model import RELEASED_TRANSFORMER
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Sizes:
     @property
     def tokens(self) -> int:
         """Of the transformer."""
-        return (self.side // 16) ** 2 * ((self.frames - 1) // 4 + 1)
+        return token_count((self.side, self.side), self.frames)
 
     @cached_property
     def parameters(self) -> float:
@@ -74,17 +75,7 @@ class Sizes:
 
 
 RELEASED = Sizes(
-    transformer={
-        "num_attention_heads": 40,
-        "attention_head_dim": 128,
-        "in_channels": 36,
-        "out_channels": 16,
-        "text_dim": 4096,
-        "ffn_dim": 13824,
-        "num_layers": 40,
-        "image_dim": 1280,
-        "added_kv_proj_dim": 5120,
-    },
+    transformer=RELEASED_TRANSFORMER,
     vae={},
     image={
         "hidden_size": 1280,

@@ -10,8 +10,9 @@ from torch import nn
 
 from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.vae import use_fast_vae
-from gpu_bench.jobs import cells, head, milliseconds, peak_gib, random_component
+from gpu_bench.jobs import milliseconds, peak_gib, random_component
 from gpu_bench.sizes import Sizes
+from gpu_bench.tables import cells, head
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator,unused-ignore]

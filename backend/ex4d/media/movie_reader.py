@@ -43,6 +43,9 @@ _PICTURE_PER_PACKET = frozenset({"h264", "hevc", "mjpeg", "prores", "dnxhd", "cf
 # FFmpegError has the failures of FFmpeg; PyAV itself raises the others on values it does not know.
 _DECODE_ERRORS = (av.error.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 
+# Titles in other encodings are no reason to refuse a movie; PyAV 19 knows that by itself and takes no such argument.
+_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+
 
 class MovieDamagedError(BadInputError):
     """Decoding cannot go on.
@@ -67,10 +70,6 @@ class MovieTooShortError(BadInputError):
     def __init__(self, path: Path, frame_count: int) -> None:
         super().__init__(f"{path} ends after {frame_count} frames.", "Ask for fewer frames.")
         self.frame_count = frame_count
-
-
-#: Titles in other encodings are no reason to refuse a movie; PyAV 19 knows that by itself and takes no such argument.
-_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ex4d.diffusion import require_packages
 from ex4d.diffusion.profiles import PROFILES, Profile
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
 from ex4d.diffusion.weights.places import fingerprint, model_places, models_fingerprint
+from ex4d.diffusion.weights.prefetch import PREFETCHER
 from ex4d.fill.base import Confidence, FillOptions, FillSink, TakeView
 from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
@@ -95,9 +96,14 @@ class ModelFill:
                 + (f", and {self.lora} is no file." if self.lora else "."),
                 "Name its file with --distill-lora or in the add-on's preferences, or choose the profile fast.",
             )
-        from ex4d.diffusion.host import model_host
+        PREFETCHER.begin(self.places)
+        try:
+            from ex4d.diffusion.host import model_host
 
-        return model_host().check(self.places, self.profile, self.options.size, count)
+            return model_host().check(self.places, self.profile, self.options.size, count)
+        except BaseException:
+            PREFETCHER.end()
+            raise
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator``."""
@@ -124,6 +130,7 @@ class ModelFill:
         progress.end()
         request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora)
         dtype = np.uint8 if clip.white == 255 else np.uint16
+        PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)
         for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
             confidence = np.where(known, np.uint8(Confidence.MEASURED), np.uint8(Confidence.INVENTED))

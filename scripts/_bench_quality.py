@@ -172,7 +172,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", nargs="+", choices=make_groundtruth.FAMILIES, default=make_groundtruth.FAMILIES)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--seed", type=int, default=1, help="of the scenes; default %(default)s")
-    parser.add_argument("--step", type=int, default=1, help="the raster stage looks at every so many frames")
+    parser.add_argument(
+        "--step",
+        type=int,
+        default=1,
+        help="the raster stage looks at every so many frames; without the fill stage only they are rendered",
+    )
     parser.add_argument(
         "--depth", nargs="+", default=[BUILT_IN, "prior"], help="estimators for the depth stage; default %(default)s"
     )
@@ -184,7 +189,9 @@ def main() -> None:
     args = parse_arguments()
     setting = make_groundtruth.SMALL if args.small else make_groundtruth.FULL
     truth = args.truth or args.out / "truth"
-    folders = make_groundtruth.make(truth, args.scenes, args.seed, setting, 2)
+    # Fills are judged over time, so that they need every frame of the targets.
+    step = 1 if "fill" in args.stages else args.step
+    folders = make_groundtruth.make(truth, args.scenes, args.seed, setting, 2, step=step)
     make_folder(args.out)
     rasterizer, _ = create_rasterizer()
     figures: dict[str, dict[str, Any]] = {stage: {} for stage in args.stages}

@@ -67,24 +67,41 @@ def blender_python() -> Path:
     return ROOT / f".venv-bpy-{BLENDER}" / "bin" / "python"
 
 
-def _check_setting(folder: Path, wanted: dict[str, object]) -> bool:
-    """Whether the scene is whole; refuses to mix two settings in one folder."""
+def _check_setting(folder: Path, wanted: dict[str, object], step: int) -> bool:
+    """Whether the scene is whole; refuses to mix two settings in one folder. How many frames the targets have is none
+    of them: more can be added."""
     path = folder / "job.json"
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != wanted:
         sys.exit(f"error: {folder} was begun with other settings.\n       Give another --out, or remove that folder.")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(wanted), encoding="utf-8")
-    return (folder / "scene.json").exists()
+    return _is_whole(folder, step)
+
+
+def _is_whole(folder: Path, step: int) -> bool:
+    """Whether all is rendered, targets at every ``step`` frames."""
+    try:
+        record = json.loads((folder / "scene.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return bool(step % record.get("step", 1) == 0)
 
 
 def render_scene(
-    python: Path, folder: Path, family: str, seed: int, setting: Setting, threads: int, targets: Mapping[str, str]
+    python: Path,
+    folder: Path,
+    family: str,
+    seed: int,
+    setting: Setting,
+    threads: int,
+    targets: Mapping[str, str],
+    step: int,
 ) -> None:
     """One scene, in a process of its own; what is there already is kept."""
     wanted = {"family": family, "seed": seed, **vars(setting), "targets": dict(targets)}
-    if _check_setting(folder, wanted):
+    if _check_setting(folder, wanted, step):
         return
-    job = {**wanted, "folder": str(folder), "threads": threads}
+    job = {**wanted, "folder": str(folder), "threads": threads, "step": step}
     for line in run_job(python, "truth.render", job, f"{family} could not be rendered."):
         if line.startswith("frame "):
             print(f"{family}: {line.strip()} of {setting.frames}", flush=True)
@@ -123,6 +140,7 @@ def make(
     setting: Setting,
     workers: int,
     targets: Mapping[str, str] = TARGETS,
+    step: int = 1,
 ) -> list[Path]:
     """The folders of the scenes, rendered and with region maps, where they are not there already.
 
@@ -133,18 +151,19 @@ def make(
         setting: size and length.
         workers: scenes rendered at a time.
         targets: camera moves (``ex4d.camera.presets``) by the names of their views.
+        step: targets are rendered at every so many frames; the others can be added later.
     """
     from ex4d.evaluation.regions import write_region_maps
     from ex4d.evaluation.truth import TruthScene
     from ex4d.progress import Silent
 
     folders = [out.resolve() / family for family in families]
-    if not all((folder / "scene.json").exists() for folder in folders):
+    if not all(_is_whole(folder, step) for folder in folders):
         python = blender_python()
         threads = max(1, (os.cpu_count() or 1) // workers)
         with ThreadPoolExecutor(workers) as pool:
             jobs = [
-                pool.submit(render_scene, python, folder, family, seed, setting, threads, targets)
+                pool.submit(render_scene, python, folder, family, seed, setting, threads, targets, step)
                 for folder, family in zip(folders, families, strict=True)
             ]
             for job in jobs:
@@ -162,10 +181,11 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="+", choices=FAMILIES, default=FAMILIES, metavar="NAME", help="default: all")
     parser.add_argument("--seed", type=int, default=1, help="of layout and textures; default %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="scenes rendered at a time; default %(default)s")
+    parser.add_argument("--step", type=int, default=1, help="of the targets only every so many frames")
     args = parser.parse_args()
     use_environment()
     begun = time.monotonic()
-    make(args.out, args.scenes, args.seed, SMALL if args.small else FULL, max(1, args.workers))
+    make(args.out, args.scenes, args.seed, SMALL if args.small else FULL, max(1, args.workers), step=max(1, args.step))
     print(f"{args.out}: {len(args.scenes)} scenes, {time.monotonic() - begun:.0f} s")
 
 

@@ -41,6 +41,7 @@ class Job:
         samples: rays a pixel.
         targets: camera moves (``ex4d.camera.presets``) by the names of their views.
         threads: of the renderer.
+        step: targets are rendered at every so many frames only; the source at all.
     """
 
     folder: str
@@ -51,6 +52,7 @@ class Job:
     samples: int
     targets: dict[str, str]
     threads: int
+    step: int = 1
 
 
 def set_up(made: Scene, job: Job) -> None:
@@ -144,6 +146,8 @@ def run(job: Job) -> None:
     for index in range(job.frames):
         families.pose(made, _time(index, job))
         for name, trajectory in views.items():
+            if index % job.step and name != "source":
+                continue
             linear, coded, geometry = (
                 folder / name / part / f"{index + 1:06d}{suffix}"
                 for part, suffix in (("linear", ".exr"), ("rgb", ".png"), ("geometry", ".exr"))
@@ -162,6 +166,7 @@ def run(job: Job) -> None:
         "size": job.size,
         "frames": job.frames,
         "samples": job.samples,
+        "step": job.step,
         "fps": FPS,
         "matte": made.matte,
         "pivot": made.pivot,

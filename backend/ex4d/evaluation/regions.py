@@ -88,7 +88,7 @@ def write_region_maps(scene: TruthScene, progress: Progress) -> None:
         (view, index)
         for view in scene.targets.values()
         for index, number in enumerate(scene.numbers)
-        if not view.regions_file(number).is_file()
+        if index % scene.step == 0 and not view.regions_file(number).is_file()
     ]
     progress.begin(f"regions of {scene.name}", len(missing))
     # Frame after frame, because neighbours look at the same frames of the plate.

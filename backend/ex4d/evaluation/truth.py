@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scenes whose truth is known: how their folders are laid out, and reading them.
 
-    SCENE/scene.json                format, family, seed, size, frames, fps, targets, objects by id
+    SCENE/scene.json                format, family, seed, size, frames, fps, targets and their step, objects by id
     SCENE/VIEW/camera.json          K and E per frame (``ex4d-trajectory``)
     SCENE/VIEW/rgb/000001.png         8-bit sRGB
     SCENE/VIEW/linear/000001.exr      half float RGB, scene-linear
@@ -135,6 +135,7 @@ class TruthScene:
         moving: ids of objects that move or deform.
         source: the plate's camera.
         targets: the other cameras by name.
+        step: targets have the first and every so many frames; 1 = all.
     """
 
     folder: Path
@@ -145,6 +146,7 @@ class TruthScene:
     moving: frozenset[int]
     source: TruthView
     targets: Mapping[str, TruthView]
+    step: int = 1
 
     @property
     def name(self) -> str:
@@ -172,6 +174,7 @@ class TruthScene:
                 moving,
                 _view(folder / SOURCE),
                 {name: _view(folder / name) for name in record["targets"]},
+                record.get("step", 1),
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _not_a_scene(folder) from error

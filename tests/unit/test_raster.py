@@ -12,7 +12,7 @@ from ex4d.camera.transforms import rigid, rotation_x, rotation_y
 from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh
 from ex4d.protocol.errors import ResourceError, UsageError
 from ex4d.raster import create_rasterizer, select
-from ex4d.raster.opengl import grid_strips
+from ex4d.raster.opengl import grid_strips, vertex_places
 
 SOURCE = source_camera()
 PICTURE = smooth_picture(SOURCE.width, SOURCE.height)
@@ -219,6 +219,34 @@ def test_any_render_size(rasterizer):
     assert odd.color.shape == (57, 101, 3)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (5, 1), (3, 2), (101, 57)])
+def test_frames_are_plain_arrays_at_any_size(rasterizer, size, dtype):
+    """A window of the source camera's picture, down to its last pixel: the device packs four values at a time."""
+    (width, height), picture = size, noise(dtype)
+    mesh, depth = mesh_of(SLANTED, SOURCE)
+    K = SOURCE.K.copy()
+    K[:2, 2] -= 100, 80
+    frame = render(rasterizer, mesh, dataclasses.replace(SOURCE, K=K, width=width, height=height), picture)
+    window = np.s_[80 : 80 + height, 100 : 100 + width]
+    error = np.abs(frame.color.astype(int) - picture[window])
+    assert error.max() <= (0 if dtype == np.uint8 else 32), "round-off of positions, in noise of 65535"
+    np.testing.assert_array_equal(frame.mask, np.full((height, width), 255))
+    np.testing.assert_allclose(frame.z, depth[window], rtol=1e-5)
+    for array, kind in ((frame.color, dtype), (frame.mask, np.uint8), (frame.z, np.float32)):
+        assert array.dtype == kind
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+
+
+def test_nothing_is_zero_and_nan(rasterizer):
+    depth = np.full((240, 320), 3, np.float32)
+    frame = render(rasterizer, build_mesh(depth, SOURCE, 5.0), dataclasses.replace(SOURCE, far=2.0), noise())
+    assert np.isnan(frame.z).all()
+    assert not frame.mask.any()
+    assert not frame.color.any()
+
+
 def test_coarse_mesh_keeps_the_plates_resolution(rasterizer):
     mesh, _ = mesh_of(SLANTED, SOURCE, settings=MeshSettings(max_grid_side=40))
     assert mesh.topology.grid == (40, 30)
@@ -333,12 +361,14 @@ def test_strips_draw_each_face_once(size):
     width, height = size
     faces = {}
     for parity in (0, 1):
-        strip = grid_strips(width, height, parity)
+        strip, places = grid_strips(width, height, parity), vertex_places(width, height, parity)
         for i in range(len(strip) - 2):
             triangle = strip[i : i + 3]
             if len(set(triangle.tolist())) == 3:
                 row, column = divmod(int(triangle[2]), width)
-                first = row % 2 == parity
+                place = int(places[triangle[2]])
+                first = place % 2 == 1
+                assert place // 2 == parity
                 quad_row = row if first else row - 1
                 face = 2 * (quad_row * (width - 1) + column - 1) + (0 if first else 1)
                 assert face not in faces
@@ -405,3 +435,60 @@ def test_arrays_are_filled_again_and_never_shared() -> None:
     assert np.shares_memory(scratch.rows("r", 100, 4), rows)
     scratch.give_back("u", scratch.take("u", 8, np.uint8))
     assert scratch.take("u", 8, np.uint16).dtype == np.uint16
+
+
+def test_the_device_is_told_the_state_of_each_face() -> None:
+    from ex4d.raster.opengl.mesh import LEFT_OUT, prepare
+
+    mesh, _ = mesh_of(SPHERE, SOURCE)
+    width, height = mesh.topology.grid
+    expected = mesh.surface.astype(np.uint8)
+    expected[mesh.edges.replaced] = LEFT_OUT
+    assert len(mesh.edges.replaced) > 100
+    prepared = prepare(mesh, PICTURE)
+    assert prepared.states.shape == (height + 1, width, 2)
+    np.testing.assert_array_equal(prepared.states[1:height, 1:].reshape(-1), expected)
+
+
+def test_the_device_is_told_corners_gaps_and_places_of_the_other_faces() -> None:
+    from ex4d.raster.opengl.mesh import prepare
+
+    mesh, _ = mesh_of(SPHERE, SOURCE)
+    own, pieces = mesh.topology.faces[mesh.topology.grid_faces :], mesh.edges
+    prepared = prepare(mesh, PICTURE)
+    corners, gaps, places = np.split(prepared.outer_values, [prepared.first_gap, prepared.first_place])
+    expected = np.concatenate([mesh.points[own].reshape(-1, 3), pieces.points.reshape(-1, 3)])
+    np.testing.assert_array_equal(corners.reshape(-1, 3), expected)
+    np.testing.assert_array_equal(gaps, np.concatenate([mesh.outer_gap, pieces.gap]))
+    np.testing.assert_array_equal(places, pieces.plate.reshape(-1))
+    assert prepared.first_plate == own.size
+    released = build_released_mesh(cast(SPHERE, SOURCE)[0].astype(np.float32), SOURCE)
+    prepared, own = prepare(released, PICTURE), released.topology.faces[released.topology.grid_faces :]
+    places = prepared.outer_values[prepared.first_place :]
+    assert prepared.first_plate == 0
+    np.testing.assert_array_equal(places.reshape(-1, 2), released.topology.pixels[own.reshape(-1)])
+
+
+def test_uniforms_are_set_when_they_change() -> None:
+    from ex4d.raster.opengl.context import Uniforms
+
+    calls = []
+
+    class Uniform:
+        def __init__(self, name):
+            self.name = name
+
+        def __setattr__(self, key, value):
+            if key == "value":
+                calls.append((self.name, value))
+            else:
+                super().__setattr__(key, value)
+
+        def write(self, value):
+            calls.append((self.name, value))
+
+    uniforms = Uniforms({name: Uniform(name) for name in "abc"})
+    uniforms.set({"a": 1, "b": (1.0, 2.0), "c": b"matrix"})
+    uniforms.set({"a": 1, "b": (1.0, 3.0), "c": b"matrix"})
+    uniforms.set({"c": b"other"})
+    assert calls == [("a", 1), ("b", (1.0, 2.0)), ("c", b"matrix"), ("b", (1.0, 3.0)), ("c", b"other")]

@@ -56,6 +56,25 @@ def create_program(
     )
 
 
+class Uniforms:
+    """A program's uniforms. Most stay what they are from frame to frame, and each one set is a call of the driver."""
+
+    def __init__(self, program: Any) -> None:  # its items are uniforms of many types
+        self._program = program
+        self._set: dict[str, Any] = {}
+
+    def set(self, values: dict[str, Any]) -> None:
+        """Set those that have changed: numbers, tuples, or bytes of matrices."""
+        for name, value in values.items():
+            if self._set.get(name) == value:
+                continue
+            if isinstance(value, bytes):
+                self._program[name].write(value)
+            else:
+                self._program[name].value = value
+            self._set[name] = value
+
+
 def column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     """A matrix as OpenGL wants it."""
     return np.ascontiguousarray(matrix.T, dtype=np.float32)

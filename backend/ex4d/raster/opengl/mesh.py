@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from ex4d.mesh import DWMesh, Topology
 from ex4d.mesh.dwmesh import viewing_rays
-from ex4d.raster.base import Texture
+from ex4d.raster.base import Texture, grid_bounds
 from ex4d.raster.opengl.context import TEXTURE_ROW
-from ex4d.raster.opengl.strips import grid_strips, last_vertices
+from ex4d.raster.opengl.strips import grid_strips, vertex_places
 
-#: What the shader is told about a face of the grid.
-DRAWN, HIDDEN, LEFT_OUT = 0, 1, 2
+#: What the shader is told about a face of the grid that is drawn in pieces; about others it is told ``DWMesh.surface``.
+LEFT_OUT = 2
 
 
 class Scratch:
@@ -60,13 +60,13 @@ class PreparedMesh:
     Attributes:
         mesh: the mesh.
         z: (Vg,) float32 of the grid's vertices.
-        states: (2, Vg) uint8 for both strips, at the vertex that a face's triangle ends with: ``DRAWN``; ``HIDDEN`` =
-            stands there but is no surface; ``LEFT_OUT`` = drawn in pieces.
-        outer: (R, ``TEXTURE_ROW``, 4) float32 corners of the skirt's, the cap's and the pieces' faces, three a face:
-            source camera coordinates, and with the first corner the face's ``DWMesh.face_gap``.
-        outer_corners: how many there are.
-        outer_plate: (S, ``TEXTURE_ROW``, 2) float32 plate pixel positions whose colours these corners have.
-        first_plate: index of the outer corner that the first of these belongs to.
+        states: (h + 1, w, 2) uint8, at [i + 1, j + 1] of the two faces of the quad in row i and column j: 1 = surface,
+            0 = stands there but is no surface, ``LEFT_OUT``. Row 0, row h and column 0 hold anything.
+        outer: (R, ``TEXTURE_ROW``, 4) float32 values of the skirt's, the cap's and the pieces' faces, in turn: the
+            corners, three a face, in source camera coordinates; the faces' ``DWMesh.face_gap``; the plate pixel
+            positions whose colours corners have; then anything.
+        outer_corners: how many corners.
+        first_plate: index of the corner that the first plate pixel position belongs to.
         plate: (H, W, 4) code values.
         alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
     """
@@ -76,15 +76,29 @@ class PreparedMesh:
     states: NDArray[np.uint8]
     outer: NDArray[np.float32]
     outer_corners: int
-    outer_plate: NDArray[np.float32]
     first_plate: int
     plate: Texture
     alpha: NDArray[np.uint8]
 
     def give_back(self, scratch: Scratch) -> None:
         """Let the arrays be used again; they are on the device now."""
-        for name in ("states", "outer", "outer_plate", "plate"):
+        for name in ("states", "outer", "plate"):
             scratch.give_back(name, getattr(self, name))
+
+    @property
+    def first_gap(self) -> int:
+        """Index of the first of ``outer``'s gaps among its values."""
+        return 3 * self.outer_corners
+
+    @property
+    def first_place(self) -> int:
+        """Index of the first of ``outer``'s plate pixel positions among its values."""
+        return self.first_gap + self.outer_corners // 3
+
+    @property
+    def outer_values(self) -> NDArray[np.float32]:
+        """What of ``outer`` holds something, (N,)."""
+        return self.outer.reshape(-1)[: self.first_place + 2 * (self.outer_corners - self.first_plate)]
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -108,46 +122,49 @@ def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> P
     scratch = scratch or Scratch()
     topology, K = mesh.topology, mesh.source.K
     corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-    states = scratch.take("states", 2 * topology.grid_vertices, np.uint8)
-    states[:] = DRAWN
+    width, height = topology.grid
+    states = scratch.take("states", 2 * width * (height + 1), np.uint8).reshape(height + 1, width, 2)
+    quads = states[1:height, 1:]
     alpha = np.ones((1, 1), dtype=np.uint8)
     pieces = mesh.edges
-    own, count = len(corners), len(corners)
+    own, count, first_plate = len(corners), len(corners), 0
     if pieces is None:
         assert mesh.vertex_alpha is not None
-        alpha = mesh.vertex_alpha.reshape(topology.grid[::-1]).astype(np.uint8)
-        plate, first_plate = topology.pixels[corners].astype(np.float32), 0
+        # Here validity is not the faces'.
+        quads[...] = 1
+        alpha = mesh.vertex_alpha.reshape(height, width).astype(np.uint8)
     else:
-        places = last_vertices(*topology.grid)
-        states[places.take(np.flatnonzero(~mesh.surface))] = HIDDEN
-        states[places.take(pieces.replaced)] = LEFT_OUT
-        plate, first_plate = pieces.plate.reshape(-1, 2), own
+        quads[...] = mesh.surface.reshape(quads.shape)
+        # Before a face in the array stand those of the grid before it, row 0, and column 0 of all rows up to its own.
+        rows = pieces.replaced // (2 * (width - 1))
+        states.reshape(-1)[pieces.replaced + 2 * (width + 1) + 2 * rows] = LEFT_OUT
+        first_plate = own
         count += 3 * len(pieces.points)
-    outer = scratch.rows("outer", count, 4)
-    flat = outer.reshape(-1, 4)
+    gaps, places = 3 * count, 3 * count + count // 3
+    outer = scratch.rows("outer", -(-(places + 2 * (count - first_plate)) // 4), 4)
+    flat = outer.reshape(-1)
+    points = flat[:gaps].reshape(-1, 3)
     z = mesh.z.take(corners)
-    # One component after the other, here and below: numpy goes through rows of two or three a quarter as fast.
+    # One component after the other: numpy goes through rows of two or three a quarter as fast.
     for component, ray in enumerate(rays):
-        np.multiply(ray, z, out=flat[:own, component])
-    flat[:own, 2] = z
-    flat[:own:3, 3] = mesh.outer_gap
-    if pieces is not None:
-        points = pieces.points.reshape(-1, 3)
-        for component in range(3):
-            flat[own:count, component] = points[:, component]
-        flat[own:count:3, 3] = pieces.gap
-    outer_plate = scratch.rows("outer_plate", len(plate), 2)
-    outer_plate.reshape(-1, 2)[: len(plate)] = plate
-    height, width = texture.shape[:2]
-    rgba = scratch.take("plate", height * width * 4, texture.dtype).reshape(height, width, 4)
+        np.multiply(ray, z, out=points[:own, component])
+    points[:own, 2] = z
+    flat[gaps : gaps + own // 3] = mesh.outer_gap
+    plate = flat[places : places + 2 * (count - first_plate)].reshape(-1, 2)
+    if pieces is None:
+        plate[:] = topology.pixels.take(corners, axis=0)
+    else:
+        points[own:] = pieces.points.reshape(-1, 3)
+        flat[gaps + own // 3 : places] = pieces.gap
+        plate[:] = pieces.plate.reshape(-1, 2)
+    rgba = scratch.take("plate", texture.size // 3 * 4, texture.dtype).reshape(*texture.shape[:2], 4)
     cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA, dst=rgba)
     return PreparedMesh(
         mesh,
         mesh.z[: topology.grid_vertices],
-        states.reshape(2, -1),
+        states,
         outer,
         count,
-        outer_plate,
         first_plate,
         rgba,
         alpha,
@@ -162,12 +179,20 @@ class SharedBuffers:
         self.rays = context.buffer(np.ascontiguousarray(rays[: topology.grid_vertices]))
         # A grid of two rows has no odd row of quads.
         self.strips = [
-            context.buffer(strip) for parity in (0, 1) if (strip := grid_strips(*topology.grid, parity)).size
+            (context.buffer(strip), context.buffer(vertex_places(*topology.grid, parity)))
+            for parity in (0, 1)
+            if (strip := grid_strips(*topology.grid, parity)).size
         ]
 
 
 class MeshBuffers:
-    """Buffers and textures of one mesh; they can be filled again with another of its kind."""
+    """Buffers and textures of one mesh; they can be filled again with another of its kind.
+
+    Attributes:
+        kind: see ``PreparedMesh``.
+        uniforms: by their names in the shader of the second pass, what meshes of that kind have in common.
+        prepared: what the buffers hold.
+    """
 
     def __init__(
         self, context: moderngl.Context, shared: SharedBuffers, programs: tuple[Any, Any], prepared: PreparedMesh
@@ -176,16 +201,10 @@ class MeshBuffers:
         self._context, self._outer_program = context, programs[1]
         height, width = prepared.mesh.topology.grid[::-1]
         self._z = context.buffer(reserve=prepared.z.nbytes)
-        self._states = [context.buffer(reserve=prepared.states.shape[1]) for _ in shared.strips]
-        self._strips = [
-            context.vertex_array(
-                programs[0], [(shared.rays, "2f", "ray"), (self._z, "1f", "z"), (states, "1u1", "state")], strip
-            )
-            for states, strip in zip(self._states, shared.strips, strict=True)
-        ]
+        self._states = context.buffer(reserve=prepared.states.nbytes)
+        self._strips = [self._strip(programs[0], shared.rays, *strip, width) for strip in shared.strips]
+        self.uniforms = _grid_uniforms(prepared.mesh.topology, prepared.mesh.source.K)
         self._outer: moderngl.Buffer | None = None
-        self._outer_array: moderngl.VertexArray | None = None
-        self._rows: dict[str, moderngl.Texture] = {}
         plate, alpha = prepared.plate, prepared.alpha
         self._pictures = {
             "z": context.texture((width, height), 1, dtype="f4", alignment=1),
@@ -193,59 +212,78 @@ class MeshBuffers:
             "alpha": context.texture(alpha.shape[::-1], 1, np.ascontiguousarray(alpha), dtype="u1", alignment=1),
         }
 
+    def _strip(
+        self, program: Any, rays: moderngl.Buffer, strip: moderngl.Buffer, places: moderngl.Buffer, width: int
+    ) -> moderngl.VertexArray:
+        """The vertex array of one strip of a grid of that width."""
+        content = [(rays, "2f", "ray"), (places, "1u1", "place"), (self._z, "1f", "z")]
+        array = self._context.vertex_array(program, content, strip)
+        # Each vertex sees the state of the first face of the quad below and of the second one of that above, both to
+        # the left of it; quads stand one row further down in the array.
+        for name, offset in (("first", 2 * width), ("second", 1)):
+            array.bind(program[name].location, "i", self._states, "1u1", offset=offset, stride=2)
+        return array
+
     def fill(self, prepared: PreparedMesh) -> None:
         """Store a mesh in place of the former one."""
         self.prepared = prepared
         self._z.write(np.ascontiguousarray(prepared.z))
         self._pictures["z"].write(self._z)
-        for buffer, states in zip(self._states, prepared.states, strict=False):
-            buffer.write(states)
+        self._states.write(prepared.states)
         self._pictures["plate"].write(prepared.plate)
         if prepared.alpha.size > 1:
             self._pictures["alpha"].write(prepared.alpha)
-        if self._outer is None or self._outer.size < prepared.outer.nbytes:
-            self._release_outer()
-            self._outer = self._context.buffer(reserve=prepared.outer.nbytes + prepared.outer.nbytes // 2)
-            self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f 4x", "position")])
-        self._outer.write(prepared.outer)
-        self._write_rows("outer", prepared.outer, self._outer)
-        self._write_rows("outer_plate", prepared.outer_plate, prepared.outer_plate)
+        rows = len(prepared.outer)
+        if self._outer is None or self._pictures["outer"].height < rows:
+            self._make_outer(rows + rows // 2)
+        assert self._outer is not None
+        self._outer.write(prepared.outer_values)
+        self._pictures["outer"].write(self._outer, viewport=(0, 0, TEXTURE_ROW, rows))
 
-    def _write_rows(self, name: str, like: NDArray[np.float32], data: Any) -> None:
-        """Store values in a texture that grows with them; ``data`` is the array or a buffer that holds it."""
-        height, width, components = like.shape
-        texture = self._rows.get(name)
-        if texture is None or texture.height < height:
-            if texture is not None:
-                texture.release()
-            size = (width, height + height // 2)
-            texture = self._rows[name] = self._context.texture(size, components, dtype="f4", alignment=1)
-        texture.write(data, viewport=(0, 0, width, height))
+    def _make_outer(self, rows: int) -> None:
+        """Make room for the other faces' values: a buffer to draw from and a texture to shade from."""
+        self._release_outer()
+        size = (TEXTURE_ROW, rows)
+        self._outer = self._context.buffer(reserve=4 * 4 * TEXTURE_ROW * rows)
+        self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f", "position")])
+        self._pictures["outer"] = self._context.texture(size, 4, dtype="f4", alignment=1)
 
     @property
     def textures(self) -> dict[str, moderngl.Texture]:
         """By their names in the shader."""
-        return {**self._pictures, **self._rows}
+        return self._pictures
 
-    def draw_grid(self, parity: int) -> None:
-        """Draw the even or odd rows of quads."""
-        if parity < len(self._strips):
-            self._strips[parity].render(moderngl.TRIANGLE_STRIP)
-
-    def draw_outer(self) -> None:
-        """Draw the other faces."""
-        assert self._outer_array is not None
+    def draw(self) -> None:
+        """Draw the grid's even and odd rows of quads, then the other faces."""
+        for strip in self._strips:
+            strip.render(moderngl.TRIANGLE_STRIP)
         self._outer_array.render(moderngl.TRIANGLES, vertices=self.prepared.outer_corners)
 
     def _release_outer(self) -> None:
-        for item in (self._outer_array, self._outer):
-            if item is not None:
+        if self._outer is not None:
+            for item in (self._outer_array, self._outer, self._pictures.pop("outer")):
                 item.release()
+        self._outer = None
 
     def release(self) -> None:
         """Free everything."""
         self._release_outer()
-        rows = self._rows.values()
-        held: list[Any] = [*self._strips, self._z, *self._states, *self._pictures.values(), *rows]
+        held: list[Any] = [*self._strips, self._z, self._states, *self._pictures.values()]
         for item in held:
             item.release()
+
+
+def _grid_uniforms(topology: Topology, K: NDArray[np.float64]) -> dict[str, Any]:
+    """The grid's and the plate's lens' numbers, by their names in the shader."""
+    low, high = grid_bounds(topology)
+    focal = np.array([K[0, 0], K[1, 1]])
+    # Rays at z = 1: the first vertex', and the step to the next column and row.
+    first, step = (topology.pixels[0] - K[:2, 2]) / focal, np.array(topology.step) / focal
+    return {
+        "plate_lens": (K[0, 0], K[1, 1], K[0, 2], K[1, 2]),
+        "source_ray": (*step, *first),
+        "grid_width": topology.grid[0],
+        "grid_height": topology.grid[1],
+        "grid_low": tuple(low),
+        "grid_high": tuple(high),
+    }

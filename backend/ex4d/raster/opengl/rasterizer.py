@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Camera
-from ex4d.mesh import DWMesh, Topology
+from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
@@ -21,13 +21,12 @@ from ex4d.raster.base import (
     Texture,
     View,
     clip_from_camera,
-    grid_bounds,
     largest_closed_gap,
     view_from_source,
 )
-from ex4d.raster.opengl.context import column_major, create_context, create_program
+from ex4d.raster.opengl.context import Uniforms, column_major, create_context, create_program
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
-from ex4d.raster.opengl.target import Reading, Target, unpack
+from ex4d.raster.opengl.target import Reading, Target
 from ex4d.workers import prefetched
 
 #: Largest z-depth that a float32 uniform holds.
@@ -49,8 +48,10 @@ class OpenGLRasterizer:
         self._visible = tuple(
             create_program(self.context, f"{kind}.vert", "visible.frag") for kind in ("grid", "outer")
         )
-        self._shade = create_program(self.context, "frame.vert", "shade.frag")
-        self._frame = self.context.vertex_array(self._shade, [])
+        shade, pack = (create_program(self.context, "frame.vert", f"{kind}.frag") for kind in ("shade", "pack"))
+        self._shade, self._pack = (self.context.vertex_array(program, []) for program in (shade, pack))
+        self._grid_uniforms, self._outer_uniforms, self._shade_uniforms = map(Uniforms, (*self._visible, shade))
+        self.context.depth_func = ">"
         self._shared: SharedBuffers | None = None
         self._shared_kind: tuple[object, ...] = ()
         self._target: Target | None = None
@@ -64,22 +65,20 @@ class OpenGLRasterizer:
     def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         readings: deque[Reading] = deque()
-        frames: deque[Future[RasterFrame]] = deque()
-        with ThreadPoolExecutor(1) as pool:
-            for prepared, camera in prefetched(self._prepare_view, views, ahead=UNDER_WAY):
-                with self.context:
-                    buffers = self.take_buffers(prepared)
-                    readings.append(self.draw(buffers, camera))
-                    self.give_back(buffers)
-                    if len(readings) > UNDER_WAY:
-                        frames.append(pool.submit(unpack, *readings.popleft().finish()))
-                while len(frames) > UNDER_WAY:
-                    yield frames.popleft().result()
-            while readings:
-                with self.context:
-                    frames.append(pool.submit(unpack, *readings.popleft().finish()))
-            while frames:
-                yield frames.popleft().result()
+        for prepared, camera in prefetched(self._prepare_view, views, ahead=UNDER_WAY):
+            frame = None
+            with self.context:
+                buffers = self.take_buffers(prepared)
+                readings.append(self.draw(buffers, camera))
+                self.give_back(buffers)
+                if len(readings) > UNDER_WAY:
+                    frame = readings.popleft().finish()
+            if frame is not None:
+                yield frame
+        while readings:
+            with self.context:
+                frame = readings.popleft().finish()
+            yield frame
 
     def _prepare_view(self, view: View) -> tuple[PreparedMesh, Camera]:
         mesh, texture, camera = view
@@ -133,52 +132,39 @@ class OpenGLRasterizer:
         context, mesh = self.context, buffers.prepared.mesh
         target = self._target_for((camera.width, camera.height), buffers.prepared.plate.dtype)
         view = view_from_source(mesh, camera)
-        for program in self._visible:
-            program["clip_from_mesh"].write(column_major(clip_from_camera(camera) @ view))
-            program["near"].value = camera.near
-        context.viewport = (0, 0, camera.width, camera.height)
+        matrix, vertices = column_major(clip_from_camera(camera) @ view).tobytes(), mesh.topology.grid_vertices
+        self._grid_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "vertices": vertices})
+        self._outer_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "first_id": 1 + 2 * vertices})
         target.visible_pass.use()
         context.enable_only(moderngl.DEPTH_TEST)
-        context.depth_func = ">"
         target.visible_pass.clear(depth=0.0)
-        vertices = mesh.topology.grid_vertices
-        for parity in (0, 1):
-            self._visible[0]["first_id"].value = 1 + parity * vertices
-            buffers.draw_grid(parity)
-        self._visible[1]["first_id"].value = 1 + 2 * vertices
-        buffers.draw_outer()
+        buffers.draw()
         target.shade_pass.use()
         context.enable_only(moderngl.NOTHING)
         self._prepare_shading(buffers, target, camera, view)
-        self._frame.render(moderngl.TRIANGLES, vertices=3)
+        self._shade.render(moderngl.TRIANGLES, vertices=3)
+        target.pack_pass.use()
+        target.color.use(0)
+        self._pack.render(moderngl.TRIANGLES, vertices=3)
         return target.start_reading()
 
     def _prepare_shading(self, buffers: MeshBuffers, target: Target, camera: Camera, view: NDArray[np.float64]) -> None:
-        prepared, program, K = buffers.prepared, self._shade, camera.K
-        mesh, topology = prepared.mesh, prepared.mesh.topology
-        low, high = grid_bounds(topology)
-        plate_K = mesh.source.K
-        first, step = _ray_grid(topology, plate_K)
-        values: dict[str, object] = {
-            "plate_lens": (plate_K[0, 0], plate_K[1, 1], plate_K[0, 2], plate_K[1, 2]),
+        prepared, K = buffers.prepared, camera.K
+        values: dict[str, Any] = {
             "ray": (1 / K[0, 0], 1 / K[1, 1], -K[0, 2] / K[0, 0], -K[1, 2] / K[1, 1]),
-            "source_ray": (*step, *first),
-            "grid_width": topology.grid[0],
-            "grid_height": topology.grid[1],
+            "first_gap": prepared.first_gap,
+            "first_place": prepared.first_place,
             "first_plate": prepared.first_plate,
-            "grid_low": tuple(low),
-            "grid_high": tuple(high),
             "far": min(camera.far, FLOAT_MAX),
             "largest_closed_gap": largest_closed_gap(view, camera),
-            "vertex_alpha": mesh.vertex_alpha is not None,
+            "vertex_alpha": prepared.mesh.vertex_alpha is not None,
             "alpha_threshold": ALPHA_THRESHOLD,
+            "camera_from_mesh": column_major(view).tobytes(),
         }
         for unit, (name, texture) in enumerate({"visible": target.visible, **buffers.textures}.items()):
             texture.use(unit)
             values[name] = unit
-        for name, value in values.items():
-            program[name].value = value
-        program["camera_from_mesh"].write(column_major(view))
+        self._shade_uniforms.set(values | buffers.uniforms)
 
     def close(self) -> None:
         """See ``Rasterizer.close``."""
@@ -199,7 +185,7 @@ class OpenGLScene(Releasing):
         if self._buffers is None:
             raise ValueError("the scene was released")
         with self._rasterizer.context:
-            return unpack(*self._rasterizer.draw(self._buffers, camera).finish())
+            return self._rasterizer.draw(self._buffers, camera).finish()
 
     def release(self) -> None:
         """See ``RasterScene.release``."""
@@ -207,9 +193,3 @@ class OpenGLScene(Releasing):
             with self._rasterizer.context:
                 self._rasterizer.give_back(self._buffers)
         self._buffers = None
-
-
-def _ray_grid(topology: Topology, K: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Source ray (2,) at z = 1 through the first vertex, and its step (2,) to the next column and row."""
-    focal = np.array([K[0, 0], K[1, 1]])
-    return (topology.pixels[0] - K[:2, 2]) / focal, np.array(topology.step) / focal

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,15 +22,11 @@ def grid_strips(width: int, height: int, parity: int) -> NDArray[np.int32]:
     return rows.reshape(-1)
 
 
-@lru_cache(maxsize=2)
-def last_vertices(width: int, height: int) -> NDArray[np.int32]:
-    """(F,) for each of the grid's faces, the vertex its triangle ends with, plus V in strips of odd parity.
+def vertex_places(width: int, height: int, parity: int) -> NDArray[np.uint8]:
+    """(V,) which triangle ends with each vertex when the even or odd rows of quads are drawn, as the shader is told.
 
-    In rows of the draw's parity a vertex ends the first triangle of a quad below it, else the second of one above.
+    In rows of the draw's parity a vertex ends the first triangle of a quad below it (1), else the second of one above
+    (0). Draws of odd rows have 2 added.
     """
-    index = np.arange(width * height, dtype=np.int32).reshape(height, width)
-    parity = (np.arange(height - 1, dtype=np.int32) % 2)[:, None] * np.int32(width * height)
-    out = np.empty((height - 1, width - 1, 2), dtype=np.int32)
-    out[..., 0] = index[:-1, 1:] + parity
-    out[..., 1] = index[1:, 1:] + parity
-    return out.reshape(-1)
+    below = np.arange(height) % 2 == parity
+    return np.repeat((below + 2 * parity).astype(np.uint8), width)

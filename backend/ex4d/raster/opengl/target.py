@@ -5,37 +5,43 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import moderngl
 import numpy as np
 
-from ex4d.raster.base import RasterFrame, Texture
-
-Float = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+from ex4d.raster.base import RasterFrame
 
 
 class Target:
-    """Framebuffers of one size and colour depth, for the two passes."""
+    """Framebuffers of one size and colour depth, for the three passes."""
 
     def __init__(self, context: moderngl.Context, size: tuple[int, int], dtype: np.dtype[np.unsignedinteger]) -> None:
         self.key = (size, dtype)
         self._context = context
+        width, height = size
+        code_value = f"u{dtype.itemsize}"
         self.visible = context.texture(size, 1, dtype="u4")
         self._depth = context.depth_renderbuffer(size)
         self.visible_pass = context.framebuffer([self.visible], self._depth)
-        self.color = context.texture(size, 4, dtype=f"u{dtype.itemsize}", alignment=1)
-        self.z = context.texture(size, 1, dtype="f4", alignment=1)
-        self.shade_pass = context.framebuffer([self.color, self.z])
-        self.color_bytes = 4 * dtype.itemsize * size[0] * size[1]
+        self.color = context.texture(size, 4, dtype=code_value, alignment=1)
+        self._mask = context.texture(size, 1, dtype="u1", alignment=1)
+        self._z = context.texture(size, 1, dtype="u4", alignment=1)
+        self.shade_pass = context.framebuffer([self.color, self._mask, self._z])
+        # Three values a pixel, four a texel.
+        self._packed = context.texture((width, -(-3 * height // 4)), 4, dtype=code_value, alignment=1)
+        self.pack_pass = context.framebuffer([self._packed])
+        # In a buffer each of them starts at a multiple of its values' size.
+        self.color_offset = 4 * width * height
+        self.mask_offset = self.color_offset + 4 * dtype.itemsize * width * self._packed.height
         self._free: list[moderngl.Buffer] = []
 
     def start_reading(self) -> Reading:
         """Let the device copy the pictures to a buffer, in turn with what else it has to do."""
         width, height = self.key[0]
-        size = self.color_bytes + 4 * width * height
+        size = self.mask_offset + width * height
         buffer = self._free.pop() if self._free else self._context.buffer(reserve=size, dynamic=True)
-        self.color.read_into(buffer, alignment=1)
-        self.z.read_into(buffer, alignment=1, write_offset=self.color_bytes)
+        self._z.read_into(buffer, alignment=1)
+        self._packed.read_into(buffer, alignment=1, write_offset=self.color_offset)
+        self._mask.read_into(buffer, alignment=1, write_offset=self.mask_offset)
         return Reading(self, buffer)
 
     def give_back(self, buffer: moderngl.Buffer) -> None:
@@ -44,8 +50,9 @@ class Target:
 
     def release(self) -> None:
         """Free everything but buffers that are still being read."""
-        textures = [self.visible, self._depth, self.color, self.z]
-        held: list[Any] = [self.visible_pass, self.shade_pass, *textures, *self._free]
+        framebuffers = [self.visible_pass, self.shade_pass, self.pack_pass]
+        textures = [self.visible, self._depth, self.color, self._mask, self._z, self._packed]
+        held: list[Any] = [*framebuffers, *textures, *self._free]
         self._free = []
         for item in held:
             item.release()
@@ -57,18 +64,13 @@ class Reading:
     def __init__(self, target: Target, buffer: moderngl.Buffer) -> None:
         self._target, self._buffer = target, buffer
 
-    def finish(self) -> tuple[Texture, Float]:
-        """(H, W, 4) colour and mask, (H, W) float32 z with 0 = none; waits for the device."""
+    def finish(self) -> RasterFrame:
+        """The frame; waits for the device, which has made it as arrays hold it."""
         (width, height), dtype = self._target.key
-        rgba, z = np.empty((height, width, 4), dtype), np.empty((height, width), np.float32)
-        self._buffer.read_into(rgba, size=rgba.nbytes)
-        self._buffer.read_into(z, size=z.nbytes, offset=rgba.nbytes)
+        color = np.empty((height, width, 3), dtype)
+        mask, z = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)
+        self._buffer.read_into(z, size=z.nbytes)
+        self._buffer.read_into(color, size=color.nbytes, offset=self._target.color_offset)
+        self._buffer.read_into(mask, size=mask.nbytes, offset=self._target.mask_offset)
         self._target.give_back(self._buffer)
-        return rgba, z
-
-
-def unpack(rgba: Texture, z: Float) -> RasterFrame:
-    """The frame from what the device made; ``z`` becomes part of it."""
-    mask = cv2.extractChannel(rgba, 3).astype(np.uint8, copy=False)
-    np.putmask(z, z == 0, np.nan)
-    return RasterFrame(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), mask, z)
+        return RasterFrame(color, mask, z)

@@ -4,16 +4,17 @@
 // derivation, for the rasterizers that have no shaders.
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
-uniform sampler2D outer;         // corners of the faces behind the grid's, in rows: skirt, cap, pieces; the fourth
-                                 // channel of the first corner is the face's disparity jump
-uniform sampler2D outer_plate;   // plate pixel positions whose colours their corners have, in rows
+uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
+                                 // their corners; their disparity jumps; plate pixel positions whose colours corners have
 uniform usampler2D plate;        // RGB code values
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
 uniform vec4 ray;                // take pixel -> ray at z = 1: scale across and down, offset across and down
 uniform vec4 plate_lens;         // source camera coordinates -> plate pixel: fx, fy, cx, cy
 uniform vec4 source_ray;         // grid position -> ray at z = 1: scale across and down, offset across and down
-uniform int first_plate;         // outer corner that outer_plate starts with
+uniform int first_gap;           // the first disparity jump among the values of outer
+uniform int first_place;         // the first plate pixel position there
+uniform int first_plate;         // outer corner that it belongs to
 uniform int grid_width;
 uniform int grid_height;
 uniform vec2 grid_low;           // plate pixel positions between which the surface may lie
@@ -23,11 +24,15 @@ uniform float largest_closed_gap;
 uniform bool vertex_alpha;
 uniform float alpha_threshold;
 layout(location = 0) out uvec4 color;
-layout(location = 1) out float z_depth;
+layout(location = 1) out uint mask;
+layout(location = 2) out uint z_bits;     // of a float; shaders need not keep NaN, which stands for nothing
 
-// Rows hold 4096 values. Bit operations, because software drivers divide integers slowly.
-ivec2 in_rows(int index) {
-    return ivec2(index & 4095, index >> 12);
+const uint NOTHING = 0x7fc00000u;         // numpy's NaN
+
+// Rows hold 4096 texels. Bit operations, because software drivers divide integers slowly.
+float outer_value(int index) {
+    int texel = index >> 2;
+    return texelFetch(outer, ivec2(texel & 4095, texel >> 12), 0)[index & 3];
 }
 
 // Faces are known by the last vertex of their triangle, because gl_PrimitiveID costs software drivers a third of their
@@ -53,11 +58,12 @@ vec3 point(ivec2 at) {
 }
 
 vec3 outer_point(int corner) {
-    return texelFetch(outer, in_rows(corner), 0).xyz;
+    return vec3(outer_value(3 * corner), outer_value(3 * corner + 1), outer_value(3 * corner + 2));
 }
 
 vec2 outer_place(int corner) {
-    return texelFetch(outer_plate, in_rows(corner - first_plate), 0).xy;
+    int place = first_place + 2 * (corner - first_plate);
+    return vec2(outer_value(place), outer_value(place + 1));
 }
 
 vec3 in_camera(vec3 position) {
@@ -92,7 +98,8 @@ vec4 vertex_color(ivec2 at) {
 
 void main() {
     color = uvec4(0u);
-    z_depth = 0.0;
+    mask = 0u;
+    z_bits = NOTHING;
     uint known = texelFetch(visible, ivec2(gl_FragCoord.xy), 0).r;
     int id = int(known & 0x7fffffffu) - 1;
     if (id < 0) return;
@@ -108,19 +115,22 @@ void main() {
     weights = area == 0.0 ? vec3(1.0, 0.0, 0.0) : weights / area;
     float depth = dot(weights, vec3(a.z, b.z, c.z));
     if (depth > far) return;
-    z_depth = depth;
+    z_bits = floatBitsToUint(depth);
     if (vertex_alpha) {
         if (first_outer >= 0) {
             for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(first_outer + k));
         }
         vec4 rgba = weights.x * vertex_color(corners[0]) + weights.y * vertex_color(corners[1])
                   + weights.z * vertex_color(corners[2]);
-        if (rgba.a > alpha_threshold) color = uvec4(uvec3(rgba.rgb / rgba.a + 0.5), 255u);
+        if (rgba.a > alpha_threshold) {
+            color = uvec4(uvec3(rgba.rgb / rgba.a + 0.5), 0u);
+            mask = 255u;
+        }
         return;
     }
     // Clockwise in the picture, where y points down, is the front.
     if (area >= 0.0 || (known & 0x80000000u) != 0u) return;
-    if (first_outer >= 0 && texelFetch(outer, in_rows(first_outer), 0).a > largest_closed_gap) return;
+    if (first_outer >= 0 && outer_value(first_gap + first_outer / 3) > largest_closed_gap) return;
     // The plate is projected onto the surface from the source camera.
     vec3 surface = triangle * weights;
     vec2 at = plate_lens.xy * surface.xy / surface.z + plate_lens.zw;
@@ -130,5 +140,6 @@ void main() {
            + weights.z * outer_place(first_outer + 2);
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
-    color = uvec4(uvec3(plate_color(at) + 0.5), 255u);
+    color = uvec4(uvec3(plate_color(at) + 0.5), 0u);
+    mask = 255u;
 }

@@ -6,6 +6,7 @@
     scripts/bench_gpu.py memory                      whole jobs within so many GiB of GPU memory
     scripts/bench_gpu.py vae                         the VAE, plain and fast, against float32
     scripts/bench_gpu.py files FOLDER                writes a model of the released size, 35 GB
+    scripts/bench_gpu.py files FOLDER --float8 NEW   the same in 8 bits, 21 GB, from FOLDER, which is made if need be
     scripts/bench_gpu.py cold FOLDER --drop-caches   from the start of a process to the end of a job, with those files
 
 But for the last two, weights are made on the GPU, so nothing needs to be downloaded; speed and memory do not depend on
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in ("files", "cold"):
         subs[name].add_argument("folder", type=Path)
+    subs["files"].add_argument("--float8", type=Path, metavar="NEW", help="also write it as `models convert` does")
     forget = subs["cold"].add_mutually_exclusive_group()
     forget.add_argument("--drop-caches", action="store_true", help="let the system forget all files first; needs root")
     forget.add_argument("--evict", action="store_true", help="let the system forget the model's files first")
@@ -80,7 +82,7 @@ def _in_process(args: argparse.Namespace) -> int:
             case "memory":
                 bench_memory(args.profiles, args.limits, sizes)
             case "files":
-                bench_files(args.folder, sizes)
+                bench_files(args.folder, args.float8, sizes)
             case _:
                 bench_vae(sizes)
     return 0

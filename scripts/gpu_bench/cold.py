@@ -101,7 +101,7 @@ def bench_cold(folder: Path, profiles: Sequence[str], *, toy: bool, drop: bool, 
     """A table of cold starts, each profile with an empty Triton cache and with the one that is kept.
 
     Args:
-        folder: of ``bench_gpu.py files``.
+        folder: of ``bench_gpu.py files``, in 16 or in 8 bits.
         profiles: by name.
         toy: whether the files are a toy's.
         drop: drop all caches before each job.

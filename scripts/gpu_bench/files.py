@@ -3,6 +3,7 @@
 
 Tensors are made one by one on the device and go straight to disk, so that neither memory ever holds the model. The text
 encoder is a stand-in of a few kilobytes: it only names the cached embeddings of the prompts, which are written, too.
+The same model in 8 bits is made of those files by the conversion that users have.
 """
 
 from __future__ import annotations
@@ -11,22 +12,25 @@ import json
 import os
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub import split_torch_state_dict_into_shards
-from transformers import UMT5Config, UMT5EncoderModel
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.host import text_fingerprint
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
 from ex4d.diffusion.weights.adapter import TARGETS, Lora, LoraLayer
-from ex4d.diffusion.weights.convert import save_lora
+from ex4d.diffusion.weights.convert import convert_model, save_lora
 from ex4d.diffusion.weights.load import LORA_FOLDER, find_models
+from ex4d.progress import Silent
 from gpu_bench.cold import CACHE_FOLDER
 from gpu_bench.sizes import Sizes, random_values
 
@@ -64,8 +68,31 @@ def write_files(folder: Path, sizes: Sizes) -> float:
         for each in waiting:
             each.result()
     save_lora(_random_lora(sizes), folder / LORA_FOLDER)
-    _write_text(folder, sizes)
+    _write_text(folder)
+    _keep_embeddings(folder, sizes)
     os.sync()
+    return _gigabytes(folder)
+
+
+def write_float8(folder: Path, target: Path, sizes: Sizes) -> float:
+    """Convert the model of ``write_files`` to 8 bits and wait for the disk.
+
+    Args:
+        folder: of ``write_files``.
+        target: must not exist.
+        sizes: of the model.
+
+    Returns:
+        GB that were written.
+    """
+    convert_model(find_models([folder]), target, torch.float8_e4m3fn, Silent())
+    # The text encoder was written anew, so that embeddings have another name.
+    _keep_embeddings(target, sizes)
+    os.sync()
+    return _gigabytes(target)
+
+
+def _gigabytes(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
 
 
@@ -144,11 +171,17 @@ def _random_lora(sizes: Sizes) -> Lora:
     return Lora(layers, "random")
 
 
-def _write_text(folder: Path, sizes: Sizes) -> None:
-    """The stand-in of the text encoder, and embeddings of the released prompts that are cached under its name."""
-    width, generator = sizes.transformer["text_dim"], torch.Generator().manual_seed(4)
+def _write_text(folder: Path) -> None:
+    """The stand-in of the text encoder and of its tokenizer."""
     config = UMT5Config(vocab_size=16, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
+    words = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>").save_pretrained(folder / "tokenizer")
+
+
+def _keep_embeddings(folder: Path, sizes: Sizes) -> None:
+    """Embeddings of the released prompts, cached under the name of the folder's text encoder."""
+    width, generator = sizes.transformer["text_dim"], torch.Generator().manual_seed(4)
     cached_embeddings(
         (PROMPT, NEGATIVE_PROMPT),
         text_fingerprint(find_models([folder])),
@@ -157,9 +190,22 @@ def _write_text(folder: Path, sizes: Sizes) -> None:
     )
 
 
-def bench_files(folder: Path, sizes: Sizes) -> None:
-    """Write the model and say how fast."""
+def bench_files(folder: Path, float8: Path | None, sizes: Sizes) -> None:
+    """Write the model and say how fast.
+
+    Args:
+        folder: for the model; where ``float8`` is given it may hold that already.
+        float8: for the same in 8 bits, or None.
+        sizes: of the model.
+    """
+    if float8 is None or not folder.exists():
+        _tell(folder, lambda: write_files(folder, sizes))
+    if float8 is not None:
+        _tell(float8, lambda: write_float8(folder, float8, sizes))
+
+
+def _tell(folder: Path, write: Callable[[], float]) -> None:
     started = time.monotonic()
-    size = write_files(folder, sizes)
+    size = write()
     seconds = time.monotonic() - started
-    print(f"{size:.2f} GB in {folder} within {seconds:.1f} s, {size / seconds:.2f} GB/s, synced to disk.")
+    print(f"{size:.2f} GB in {folder} within {seconds:.1f} s, {size / seconds:.2f} GB/s, synced to disk.", flush=True)

@@ -79,8 +79,16 @@ class RandomHost(ModelHost):
 
 
 class _Files:
+    """Nothing is read, so nothing is to be checked."""
+
     def part(self, _role: str) -> None:
-        """Nothing is read."""
+        """See ``ModelFiles``."""
+
+    def check_not_quantized(self, _who: str) -> None:
+        """See ``ModelFiles``."""
+
+    def check_quantized(self) -> None:
+        """See ``ModelFiles``."""
 
 
 class Counted:

@@ -90,6 +90,25 @@ def test_a_cold_job_from_files(folder: Path, tmp_path: Path) -> None:
     assert told["gb"] - told["load_gb"] == pytest.approx(image / 1e9)
 
 
+def test_a_cold_job_from_files_in_8_bits(folder: Path, tmp_path: Path) -> None:
+    eight = tmp_path / "eight"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    files.bench_files(folder, eight, TOY)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert find_models([eight]).quantized
+    # The text encoder, a stand-in, is not asked: the prompts' embeddings are kept, the same as for the other folder.
+    kept = [
+        sorted(path.read_bytes() for path in (each / cold.CACHE_FOLDER / "ex4d" / "prompts").iterdir())
+        for each in (folder, eight)
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 2
+    told = cold.run_job(eight, "fast", tmp_path, toy=True)
+    assert told["pictures"] == TOY.frames
+    parts = [path for path in eight.rglob("*.safetensors") if not {"text_encoder", ".cache"} & set(path.parts)]
+    assert told["gb"] == pytest.approx(sum(path.stat().st_size for path in parts) / 1e9)
+
+
 def test_an_empty_folder_and_caches_that_may_not_be_dropped(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

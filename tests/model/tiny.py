@@ -178,11 +178,11 @@ def save_shards(tensors: Tensors, folder: Path, count: int, stem: str = "diffusi
     return paths
 
 
-def write_model(folder: Path, *, shards: int = 3, dim: int = DIM) -> Path:
+def write_model(folder: Path, *, shards: int = 3, dim: int = DIM, layers: int = LAYERS) -> Path:
     """A folder like the downloads of Wan2.1-I2V-14B-480P and EX-4D; returns it."""
     wan = folder / "Wan2.1-I2V-14B-480P"
     wan.mkdir(parents=True)
-    save_shards(transformer(dim=dim), wan, shards)
+    save_shards(transformer(dim=dim, layers=layers), wan, shards)
     config = {"_class_name": "WanModel", "dim": dim, "eps": 1e-6, "num_heads": HEADS, "model_type": "i2v"}
     (wan / "config.json").write_text(json.dumps(config), encoding="utf-8")
     torch.save(vae(), wan / "Wan2.1_VAE.pth")
@@ -190,5 +190,5 @@ def write_model(folder: Path, *, shards: int = 3, dim: int = DIM) -> Path:
     torch.save(image_encoder(), wan / "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth")
     write_tokenizer(wan / "google" / "umt5-xxl")
     (folder / "EX-4D").mkdir()
-    torch.save(adapter(dim=dim), folder / "EX-4D" / "ex4d.ckpt")
+    torch.save(adapter(dim=dim, layers=layers), folder / "EX-4D" / "ex4d.ckpt")
     return folder

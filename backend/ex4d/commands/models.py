@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", type=Path, help="convert: the folder to write")
     parser.add_argument(
         "--dtype",
-        choices=["bfloat16", "float32"],
+        choices=["bfloat16", "float32", "float8"],
         default="bfloat16",
-        help="convert: of the weights (default bfloat16)",
+        help="convert: of the weights (default bfloat16); float8: half the size, for the fills fast and turbo alone",
     )
 
 
@@ -90,7 +90,7 @@ def _verify(places: list[Path], console: Console) -> None:
         raise BadInputError(" ".join(wrong), "Delete the file and run `ex4d models download` again.")
     if not folders:
         console.note("These files have no record of a download, so names and shapes were checked, no checksums.")
-    parts = {role: str(part.kind) for role, part in models.parts.items()}
+    parts = {role: part.label for role, part in models.parts.items()}
     console.result(
         {"parts": parts, "checksums": sum(len(record.sha256) for _, record in folders)},
         f"The model is whole: {', '.join(parts.values())}.",
@@ -108,14 +108,14 @@ def _list(places: list[Path], console: Console) -> None:
         found.append(
             {
                 "role": role,
-                "kind": str(part.kind),
+                "kind": part.label,
                 "files": [str(file.path) for file in part.tensors.files],
                 "tensors": len(part.tensors.shapes),
                 "gigabytes": round(size, 3),
             }
         )
         where = part.folder if len(part.tensors.files) > 1 else part.tensors.files[0].path
-        lines.append(f"{part.kind:<24}{len(part.tensors.shapes):>6} tensors {size:>8.2f} GB  {where}")
+        lines.append(f"{part.label:<24}{len(part.tensors.shapes):>6} tensors {size:>8.2f} GB  {where}")
     for name in missing_roles(models):
         lines.append(f"{name:<24}missing")
     licences = {record.repository: record.licence for _, record in recorded_folders(places)}
@@ -133,7 +133,11 @@ def _convert(places: list[Path], target: Path | None, dtype: str, console: Conso
     from ex4d.diffusion.weights.convert import convert_model
     from ex4d.diffusion.weights.load import find_models
 
-    convert_model(find_models(places), target, getattr(torch, dtype), console)
-    console.result(
-        {"folder": str(target)}, f"{target}: load it with EX4DPipeline.from_pretrained, or name it as --models"
+    dtypes = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float8": torch.float8_e4m3fn}
+    convert_model(find_models(places), target, dtypes[dtype], console)
+    use = (
+        "name it as --models with --fill fast or turbo"
+        if dtype == "float8"
+        else "load it with EX4DPipeline.from_pretrained, or name it as --models"
     )
+    console.result({"folder": str(target)}, f"{target}: {use}")

@@ -95,7 +95,7 @@ def _free_ram_gib() -> float:
 
 def transformer_parameters(models: ModelFiles) -> float:
     """Of the transformer in those files."""
-    return float(sum(np.prod(shape, dtype=np.int64) for shape in models.part("transformer").tensors.shapes.values()))
+    return float(models.part("transformer").parameters)
 
 
 def text_fingerprint(models: ModelFiles) -> str:
@@ -104,6 +104,14 @@ def text_fingerprint(models: ModelFiles) -> str:
     if models.tokenizer is not None:
         files += sorted(path for path in models.tokenizer.iterdir() if path.is_file())
     return hashlib.sha256("".join(fingerprint(path) for path in files).encode()).hexdigest()
+
+
+def _check_profile(models: ModelFiles, profile: Profile) -> None:
+    """Raise BadInputError where the transformer is in 8 bits, with the adapter fused, and the profile wants it in 16,
+    or wants to fuse another LoRA before it is quantized."""
+    if profile.distilled or not profile.fp8:
+        models.check_not_quantized(f"the profile «{profile.name}»")
+    models.check_quantized()
 
 
 @dataclass
@@ -130,13 +138,14 @@ class ModelHost:
         """Where and how the model would run; reads no weights.
 
         Raises:
-            BadInputError: parts of the model are missing or damaged.
+            BadInputError: parts of the model are missing or damaged, or the profile cannot use them.
             ResourceError: there is too little memory, or no GPU.
         """
         models = self._find(places)
+        _check_profile(models, profile)
         for role in ("transformer", "vae", "text", "image"):
             models.part(role)
-        models.part("adapter" if "geometry" not in models.parts else "geometry")
+        models.part("geometry" if models.quantized or "geometry" in models.parts else "adapter")
         device = pick_device()
         fit = self._choose(models, profile, size or (TRAINED_SIDE, TRAINED_SIDE), count or TRAINED_FRAMES, device)
         return f"{_device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
@@ -179,6 +188,7 @@ class ModelHost:
             BadInputError, ResourceError: as ``check``; or memory did not last, also not with the next smaller layout.
         """
         models = self._find(request.places)
+        _check_profile(models, request.profile)
         device = pick_device()
         frames, height, width = clip.visible.shape
         fit = self._choose(models, request.profile, (width, height), frames, device)
@@ -341,7 +351,7 @@ class ModelHost:
         self.unload()
         dtype = _dtype(device)
         adapter, geometry = load_adapter(models, dtype, device)
-        loras = (adapter, *((load_lora(extra),) if extra is not None else ()))
+        loras = (*(() if adapter is None else (adapter,)), *((load_lora(extra),) if extra is not None else ()))
         parks = fit.name != "resident"
         layout = Layout(
             fp8=fit.fp8,

@@ -89,7 +89,8 @@ class EX4DPipeline(DiffusionPipeline):
         ``torch_dtype``. The LoRA in the folder's ``lora`` is fused into the transformer.
 
         Raises:
-            BadInputError: there is no such LoRA, or it does not fit.
+            BadInputError: there is no such LoRA, or it does not fit; or the transformer is in 8 bits, which
+                ``load_pipeline`` loads.
         """
         from ex4d.diffusion.weights.adapter import fuse_lora
         from ex4d.diffusion.weights.load import load_peft_lora

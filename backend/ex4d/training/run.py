@@ -98,6 +98,8 @@ def dry_run(request: TrainingRequest, progress: Progress) -> DryRun:
     models: ModelFiles | None = None
     with contextlib.suppress(BadInputError):
         models = find_models(request.models)
+    if models is not None:
+        models.check_not_quantized("training")
     found = models is not None and "transformer" in models.parts
     with init_empty_weights(include_buffers=False):
         transformer: Any = (
@@ -141,7 +143,10 @@ def load_model(models: ModelFiles, request: TrainingRequest, dtype: torch.dtype)
     transformer: Any = load_component("transformer", models.part("transformer"), dtype, "cpu")
     if request.start is None:
         return adapt(transformer, request.settings)
-    lora, geometry = load_adapter(find_models([request.start]), torch.float32, "cpu")
+    start = find_models([request.start])
+    start.check_not_quantized("training")
+    lora, geometry = load_adapter(start, torch.float32, "cpu")
+    assert lora is not None
     model = adapt(transformer, request.settings, geometry)
     model.load_lora(lora)
     return model
@@ -168,13 +173,14 @@ def train(request: TrainingRequest, progress: Progress) -> dict[str, Any]:
     """
     out, settings = request.out, request.settings
     assert out is not None
+    models = find_models(request.models)
+    models.check_not_quantized("training")
     cpu = pick_device().type == "cpu"
     dtype = training_dtype(cpu=cpu)
     accelerator = create_accelerator(settings, dtype, cpu=cpu)
     told = progress if accelerator.is_main_process else Silent()
     device = accelerator.device
     dataset = _prepared(request, out, told, accelerator.num_processes)
-    models = find_models(request.models)
     store = LatentStore.of(dataset, models)
     captions = [NEGATIVE_PROMPT, *sorted({window.caption for window in dataset.windows})]
     own: Sequence[Window] = dataset.windows[accelerator.process_index :: accelerator.num_processes]

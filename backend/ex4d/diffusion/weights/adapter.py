@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ex4d.diffusion.weights.tensors import TensorSet
+from ex4d.diffusion.weights.tensors import TensorSet, all_finite
 from ex4d.diffusion.weights.wan import transformer_module_name
 from ex4d.protocol.errors import BadInputError
 
@@ -119,7 +119,7 @@ def parse_lora(tensors: Mapping[str, torch.Tensor], name: str, alpha: float | No
             module, _, side = key.rpartition(".")
             if side not in ("alpha", "diff_b"):
                 raise BadInputError(f"{name} holds «{key}», which is no part of a LoRA.", "Name a LoRA of Wan 2.1.")
-        if not torch.isfinite(tensor).all():
+        if not all_finite(tensor):
             raise BadInputError(f"The tensor «{key}» of {name} holds NaN or infinity.", "Get the file again.")
         halves.setdefault(_module_name(module), {})[side] = tensor
     layers = {}

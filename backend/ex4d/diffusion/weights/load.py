@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from ex4d.diffusion.fp8 import Fp8Linear, use_fp8
+from ex4d.diffusion.fp8 import Fp8Linear, has_fp8, use_fp8
 from ex4d.diffusion.geometry import GeometryEncoder
 from ex4d.diffusion.pipeline import EX4DPipeline
 from ex4d.diffusion.sampler import create_scheduler
 from ex4d.diffusion.weights.adapter import Lora, LoraLayer, geometry_config, parse_lora, split_checkpoint
 from ex4d.diffusion.weights.kinds import Kind, kind_of
 from ex4d.diffusion.weights.places import SUFFIXES, TOKENIZER_FILES, candidate_files
-from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, check_shards
+from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, all_finite, check_shards
 from ex4d.diffusion.weights.wan import (
     Renaming,
     image_renaming,
@@ -44,6 +45,10 @@ from ex4d.protocol.errors import BadInputError
 #: What EX-4D's checkpoint is made of in our converted folder.
 LORA_FOLDER = "lora"
 LORA_CONFIG = "adapter_config.json"
+#: In the config.json of a transformer that ``ex4d models convert`` wrote in 8 bits, under the key at which diffusers
+#: looks: it refuses a method that it does not know.
+QUANTIZATION_KEY, QUANTIZATION_METHOD = "quantization_config", "ex4d_float8"
+_SCALE = ".scale"
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,52 @@ class Part:
         return self.tensors.files[0].path.parent
 
     @property
+    def label(self) -> str:
+        """What they are, for people."""
+        return "8-bit fused transformer" if self.quantized else str(self.kind)
+
+    @cached_property
+    def quantized(self) -> bool:
+        """Whether it is a transformer whose linear layers are ``Fp8Linear``: weights in 8 bits with scales of their
+        rows, EX-4D's LoRA fused before. Told by the tensors; a file of 8-bit weights without scales is none."""
+        if self.kind is not Kind.TRANSFORMER:
+            return False
+        # Where all scales are lost the configuration still says what the weights are.
+        eight = torch.float8_e4m3fn in self.tensors.dtypes.values()
+        return any(name.endswith(_SCALE) for name in self.tensors.shapes) or (eight and self._marked)
+
+    @property
+    def _marked(self) -> bool:
+        marker = self.config.get(QUANTIZATION_KEY)
+        return isinstance(marker, dict) and marker.get("quant_method") == QUANTIZATION_METHOD
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights, without the scales of 8-bit ones."""
+        return sum(math.prod(self.tensors.shapes[name]) for name in self.tensors.shapes if not self._is_scale(name))
+
+    @property
     def gib(self) -> float:
-        """GiB in 16 bits."""
-        return sum(math.prod(shape) for shape in self.tensors.shapes.values()) * 2 / 2**30
+        """GiB where it is loaded: in 16 bits, but for the linear layers of a transformer that is ``quantized``."""
+        shapes = self.tensors.shapes
+        return sum(math.prod(shape) * self._itemsize(name) for name, shape in shapes.items()) / 2**30
+
+    def _is_scale(self, name: str) -> bool:
+        return self.quantized and name.endswith(_SCALE)
+
+    def _itemsize(self, name: str) -> int:
+        if self._is_scale(name):
+            return 4
+        return 1 if self.quantized and self.tensors.dtypes.get(name) == torch.float8_e4m3fn else 2
+
+    def check_not_quantized(self, who: str) -> None:
+        """Raise BadInputError for a transformer in 8 bits, which ``who`` cannot use."""
+        if self.quantized:
+            raise BadInputError(
+                f"The transformer in {self.folder} is in 8 bits with EX-4D's LoRA fused, and {who} needs the original "
+                "one.",
+                "Name the original files; this folder is for the profiles fast and turbo, and for load_pipeline.",
+            )
 
 
 @dataclass(frozen=True)
@@ -102,9 +150,43 @@ class ModelFiles:
                 "It is the folder google/umt5-xxl of Wan's download; `ex4d models download` gets it.",
             )
 
+    @property
+    def quantized(self) -> bool:
+        """Whether the transformer is in 8 bits; see ``Part``."""
+        return "transformer" in self.parts and self.parts["transformer"].quantized
+
+    def check_not_quantized(self, who: str) -> None:
+        """See ``Part``."""
+        if self.quantized:
+            self.parts["transformer"].check_not_quantized(who)
+
+    def check_quantized(self) -> None:
+        """Raise BadInputError where a transformer in 8 bits is not known to have EX-4D's LoRA in it, or another LoRA
+        lies beside it."""
+        if not self.quantized:
+            return
+        transformer = self.parts["transformer"]
+        if not transformer._marked:
+            raise BadInputError(
+                f"The 8-bit transformer in {transformer.folder} was not written by `ex4d models convert`, so it has no "
+                "LoRA of EX-4D.",
+                f"Name the original files; where it was, its config.json has lost «{QUANTIZATION_KEY}».",
+            )
+        for role in ("adapter", "lora"):
+            if role in self.parts:
+                raise BadInputError(
+                    f"{self.parts[role].folder} holds a LoRA, and EX-4D's is fused into the 8-bit transformer in "
+                    f"{transformer.folder} already.",
+                    "Name the folder of the 8-bit model alone, or the original files with the LoRA.",
+                )
+
     def files(self) -> list[Path]:
         """All files of weights."""
         return [file.path for part in self.parts.values() for file in part.tensors.files]
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 _ROLES: dict[Kind, str] = {
@@ -184,7 +266,10 @@ def _config_beside(folder: Path, role: str) -> dict[str, Any]:
 def missing_roles(models: ModelFiles) -> list[str]:
     """Names of parts that a take needs and that were not found."""
     needed = ["transformer", "vae", "text", "image"]
-    needed += ["lora", "geometry"] if "geometry" in models.parts else ["adapter"]
+    if models.quantized:
+        needed += ["geometry"]
+    else:
+        needed += ["lora", "geometry"] if "geometry" in models.parts else ["adapter"]
     missing = [_ROLE_NAMES[role] for role in needed if role not in models.parts]
     return missing + (["tokenizer"] if models.tokenizer is None else [])
 
@@ -202,9 +287,13 @@ def check_parts(models: ModelFiles) -> None:
     for role, part in models.parts.items():
         if role in _CLASSES:
             renaming = _renaming(part)
-            assembly = _Assembly(_empty(role, part, renaming), _ROLE_NAMES[role], torch.float32, torch.device("meta"))
+            model, quantized = _empty(role, part, renaming), part.quantized
+            if quantized:
+                use_fp8(model)
+            assembly = _Assembly(model, _ROLE_NAMES[role], torch.float32, torch.device("meta"), quantized=quantized)
             for name, shape in part.tensors.shapes.items():
-                _place(assembly, renaming, name, torch.empty(shape, device="meta"))
+                dtype = part.tensors.dtypes.get(name) if quantized else None
+                _place(assembly, renaming, name, torch.empty(shape, dtype=dtype, device="meta"))
             assembly.finish()
     load_adapter(models, torch.float32, "cpu")
 
@@ -264,7 +353,8 @@ def _empty(role: str, part: Part, renaming: Renaming | None) -> nn.Module:
 
 @dataclass
 class _Assembly:
-    """Puts tensors into an empty component, each in its place, fused with LoRAs, cast and moved."""
+    """Puts tensors into an empty component, each in its place, fused with LoRAs, cast and moved. ``quantized``: the
+    tensors of 8-bit layers are in 8 bits already, with their scales; else they are quantized here."""
 
     model: nn.Module
     what: str
@@ -272,14 +362,15 @@ class _Assembly:
     device: torch.device
     loras: Sequence[Lora] = ()
     store: Callable[[str], torch.device] | None = None
+    quantized: bool = False
     _missing: set[str] = field(init=False)
     _expected: dict[str, nn.Parameter] = field(init=False)
     _unfused: set[tuple[int, str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self._expected = dict(self.model.named_parameters(remove_duplicate=False))
-        # The scales of 8-bit layers come with their weights.
-        self._missing = {name for name in self._expected if not self._is_scale(name)}
+        # Where weights are quantized here, their scales come with them.
+        self._missing = {name for name in self._expected if self.quantized or not self._is_scale(name)}
         self._unfused = {(index, name) for index, lora in enumerate(self.loras) for name in lora.layers}
 
     def put(self, name: str, tensor: torch.Tensor) -> None:
@@ -291,6 +382,13 @@ class _Assembly:
                 f"The tensor «{name}» of the {self.what} is {tuple(tensor.shape)} instead of {tuple(parameter.shape)}.",
                 "The file belongs to a model of another size.",
             )
+        kept = self.quantized and self._in_fp8(name)
+        if kept and tensor.dtype != parameter.dtype:
+            raise BadInputError(
+                f"The tensor «{name}» of the {self.what} is {_dtype_name(tensor.dtype)} instead of "
+                f"{_dtype_name(parameter.dtype)}.",
+                "Convert the model again.",
+            )
         # Page-locked memory is not used again before the copy is done; torch sees to that. Not asked elsewhere: the
         # question alone would take GPU memory.
         value = tensor.to(self.device, non_blocking=self.device.type == "cuda" and tensor.is_pinned())
@@ -299,35 +397,46 @@ class _Assembly:
             if (layer := lora.layers.get(module)) is not None:
                 value = self._fused(value, layer, name, lora.name)
                 self._unfused.discard((index, module))
-        value = value.to(self._dtype(name))
-        if not value.is_meta and not bool(torch.isfinite(value).all()):
-            wide = bool(torch.isfinite(tensor).all())
-            raise BadInputError(
-                f"The tensor «{name}» of the {self.what} holds "
-                + (
-                    f"values that {str(value.dtype).removeprefix('torch.')} cannot hold."
-                    if wide
-                    else "NaN or infinity."
-                ),
-                "Use bfloat16." if wide else "Get the file again; `ex4d models verify` compares checksums.",
-            )
+        if not kept:
+            value = value.to(self._dtype(name))
+        if not value.is_meta:
+            self._check_values(name, value, tensor)
         part = value is tensor and value.untyped_storage().nbytes() > value.nbytes
         self._keep(name, value.clone() if part else value)
         self._missing.discard(name)
+
+    def _check_values(self, name: str, value: torch.Tensor, stored: torch.Tensor) -> None:
+        """Raise BadInputError where a value is none to compute with, or was none in the file."""
+        if not all_finite(value):
+            wide = all_finite(stored)
+            raise BadInputError(
+                f"The tensor «{name}» of the {self.what} holds "
+                + (f"values that {_dtype_name(value.dtype)} cannot hold." if wide else "NaN or infinity."),
+                "Use bfloat16." if wide else "Get the file again; `ex4d models verify` compares checksums.",
+            )
+        if self._is_scale(name) and not bool((value > 0).all()):
+            raise BadInputError(
+                f"The tensor «{name}» of the {self.what} holds scales that are not positive.",
+                "Convert the model again.",
+            )
 
     def _keep(self, name: str, value: torch.Tensor) -> None:
         """``value`` has memory of its own: a view would keep the whole that it is a part of."""
         module, _, last = name.rpartition(".")
         owner = self.model.get_submodule(module)
         device = self.device if self.store is None else self.store(name)
-        if isinstance(owner, Fp8Linear) and last == "weight":
+        if isinstance(owner, Fp8Linear) and last == "weight" and not self.quantized:
             owner.put(value, device)
         else:
             setattr(owner, last, nn.Parameter(value.to(device), requires_grad=False))
 
     def _is_scale(self, name: str) -> bool:
+        return name.endswith(_SCALE) and self._in_fp8(name)
+
+    def _in_fp8(self, name: str) -> bool:
+        """Whether it is the weight or the scale of an 8-bit layer."""
         module, _, last = name.rpartition(".")
-        return last == "scale" and isinstance(self.model.get_submodule(module), Fp8Linear)
+        return last in ("weight", "scale") and isinstance(self.model.get_submodule(module), Fp8Linear)
 
     def _resolved(self, name: str) -> str:
         # transformers has moved its vision models' parts in and out of «vision_model» over the years.
@@ -385,7 +494,7 @@ class Layout:
     """How a transformer is loaded where memory is short.
 
     Attributes:
-        fp8: whether its linear layers become 8-bit ones.
+        fp8: whether its linear layers become 8-bit ones, or are 8-bit ones already (``Part.quantized``).
         multiply: see ``Fp8Linear``.
         store: where a tensor is kept, by its name; None = where it is computed.
     """
@@ -414,14 +523,19 @@ def load_component(
         layout: of a transformer; None = all of it in ``dtype`` on ``device``.
 
     Raises:
-        BadInputError: a tensor is missing, unexpected, of another shape, or not finite.
+        BadInputError: a tensor is missing, unexpected, of another shape, or not finite; or the transformer is in 8 bits
+            already, and ``layout`` wants 16 or there are ``loras``.
     """
+    if loras:
+        part.check_not_quantized("another LoRA")
+    if layout is None or not layout.fp8:
+        part.check_not_quantized("a transformer in 16 bits")
     renaming = _renaming(part)
     what = _ROLE_NAMES[role]
     model, layout = _empty(role, part, renaming), layout or Layout()
     if layout.fp8:
         use_fp8(model, multiply=layout.multiply)
-    assembly = _Assembly(model, what, dtype, torch.device(device), loras, layout.store)
+    assembly = _Assembly(model, what, dtype, torch.device(device), loras, layout.store, part.quantized)
     with closing(part.tensors.tensors(lock=assembly.device.type == "cuda")) as tensors:
         for name, tensor in tensors:
             _place(assembly, renaming, name, tensor)
@@ -441,13 +555,22 @@ def _place(assembly: _Assembly, renaming: Renaming | None, name: str, tensor: to
         assembly.put(target, renaming.change(target, tensor))
 
 
-def load_adapter(models: ModelFiles, dtype: torch.dtype, device: torch.device | str) -> tuple[Lora, GeometryEncoder]:
+def load_adapter(
+    models: ModelFiles, dtype: torch.dtype, device: torch.device | str
+) -> tuple[Lora | None, GeometryEncoder]:
     """EX-4D's LoRA and geometry encoder, from its checkpoint or from our converted folder.
 
+    Returns:
+        The LoRA, None where the transformer is in 8 bits and has it in itself; and the encoder in ``dtype``.
+
     Raises:
-        BadInputError: as ``load_component``.
+        BadInputError: as ``load_component`` and ``ModelFiles.check_quantized``.
     """
-    if "adapter" in models.parts or "geometry" not in models.parts:
+    models.check_quantized()
+    lora: Lora | None = None
+    if models.quantized:
+        encoder = load_component("geometry", models.part("geometry"), dtype, device)
+    elif "adapter" in models.parts or "geometry" not in models.parts:
         part = models.part("adapter")
         lora, tensors = split_checkpoint(part.tensors, _alpha(part.config))
         with init_empty_weights(include_buffers=False):
@@ -491,10 +614,12 @@ def load_peft_lora(folder: Path) -> Lora:
     """EX-4D's LoRA of our converted folder.
 
     Raises:
-        BadInputError: there is none, or it is damaged.
+        BadInputError: there is none, also because it is fused into a transformer in 8 bits; or it is damaged.
     """
     path = folder / LORA_FOLDER / "adapter_model.safetensors"
     if not path.is_file():
+        if folder.is_dir():
+            find_models([folder]).check_not_quantized("from_pretrained")
         raise BadInputError(f"{folder} has no {LORA_FOLDER}.", "Name a folder that `ex4d models convert` wrote.")
     tensors = dict(TensorSet.of([TensorFile.open(path)]).tensors())
     return parse_lora(tensors, path.name, _peft_alpha(path.parent))
@@ -522,18 +647,21 @@ def load_pipeline(
 
     Args:
         places: folders or files that together hold the model.
-        dtype: of all components; what diffusers keeps in float32 stays so.
+        dtype: of all components; what diffusers keeps in float32 stays so, and what is stored in 8 bits does.
         device: of all components.
         encoders: also load text and image encoder, where they are found.
-        extra_loras: fused on top of the adapter.
+        extra_loras: fused on top of the adapter; none where the transformer is in 8 bits.
 
     Raises:
-        BadInputError: a part is missing or damaged.
+        BadInputError: a part is missing or damaged, or a LoRA cannot be fused.
     """
     places = [places] if isinstance(places, Path | str) else places
     models = find_models([Path(place) for place in places])
     lora, geometry = load_adapter(models, dtype, device)
-    transformer = load_component("transformer", models.part("transformer"), dtype, device, (lora, *extra_loras))
+    loras = (*(() if lora is None else (lora,)), *extra_loras)
+    # Products of rows in 8 bits come out in bfloat16 alone.
+    layout = Layout(fp8=models.quantized, multiply=dtype == torch.bfloat16 and has_fp8(device))
+    transformer = load_component("transformer", models.part("transformer"), dtype, device, loras, layout)
     vae = load_component("vae", models.part("vae"), dtype, device)
     check_fit(transformer, vae, geometry, lora)
     found: dict[str, Any] = {}
@@ -545,14 +673,25 @@ def load_pipeline(
     return EX4DPipeline(transformer, vae, geometry, create_scheduler(), **found)
 
 
-def check_fit(transformer: Any, vae: Any, geometry: GeometryEncoder, lora: Lora) -> None:
-    """Raise BadInputError where parts of models of different sizes were put together."""
+def check_lora_fits(transformer: Any, lora: Lora) -> None:
+    """Raise BadInputError where EX-4D's LoRA does not change every block of the transformer."""
     changed = {name.split(".")[1] for name in lora.layers}
     if len(changed) != transformer.config.num_layers:
         raise BadInputError(
             f"{lora.name} changes {len(changed)} blocks of the transformer's {transformer.config.num_layers}.",
             "Use EX-4D's checkpoint with Wan2.1-I2V-14B-480P.",
         )
+
+
+def check_fit(transformer: Any, vae: Any, geometry: GeometryEncoder, lora: Lora | None) -> None:
+    """Raise BadInputError where parts of models of different sizes were put together.
+
+    Args:
+        transformer, vae, geometry: as they are loaded.
+        lora: EX-4D's; None = it was fused before the transformer was loaded.
+    """
+    if lora is not None:
+        check_lora_fits(transformer, lora)
     width = transformer.config.num_attention_heads * transformer.config.attention_head_dim
     if geometry.config.out_channels != width:
         raise BadInputError(

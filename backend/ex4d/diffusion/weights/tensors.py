@@ -39,6 +39,16 @@ _DTYPES = {
 }
 
 
+def all_finite(tensor: torch.Tensor) -> bool:
+    """Whether a tensor of any shape and dtype, also of 8 bits, holds neither NaN nor infinity."""
+    if tensor.dtype == torch.float8_e4m3fn:
+        # torch cannot tell of this one. It has no infinity, and NaN is all ones but for the sign.
+        return not bool((tensor.view(torch.uint8) & 0x7F == 0x7F).any())
+    if tensor.dtype == torch.float8_e5m2:
+        tensor = tensor.half()
+    return bool(torch.isfinite(tensor).all())
+
+
 @dataclass(frozen=True)
 class TensorFile:
     """One file of named tensors, opened; safetensors are read when asked for, others are mapped into memory.
@@ -46,10 +56,12 @@ class TensorFile:
     Attributes:
         path: of the file.
         shapes: by name, without the wrappers that training tools put before it; safetensors in the file's own order.
+        dtypes: by name; without those of types that no model has.
     """
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, torch.dtype]
     _stored: Callable[[str], Stored]
     _names: Mapping[str, str]
 
@@ -106,6 +118,8 @@ def _open_safetensors(path: Path) -> TensorFile:
     header.pop("__metadata__", None)
     names = _stripped(sorted(header, key=lambda raw: header[raw]["data_offsets"]))
     shapes = {name: tuple(header[raw]["shape"]) for name, raw in names.items()}
+    types = {name: header[raw]["dtype"] for name, raw in names.items()}
+    dtypes = {name: _DTYPES[of] for name, of in types.items() if of in _DTYPES}
 
     def stored(raw: str) -> Stored:
         entry = header[raw]
@@ -117,7 +131,7 @@ def _open_safetensors(path: Path) -> TensorFile:
         begin = 8 + length + entry["data_offsets"][0]
         return stored_in_file(path, begin, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
 
-    return TensorFile(path, shapes, stored, names)
+    return TensorFile(path, shapes, dtypes, stored, names)
 
 
 def _open_torch(path: Path) -> TensorFile:
@@ -144,7 +158,8 @@ def _open_torch(path: Path) -> TensorFile:
         raise BadInputError(f"{path.name} holds no named tensors.", "Name a file of model weights.")
     names = _stripped(list(tensors))
     shapes = {name: tuple(tensors[raw].shape) for name, raw in names.items()}
-    return TensorFile(path, shapes, lambda raw: stored_in_memory(tensors[raw]), names)
+    dtypes = {name: tensors[raw].dtype for name, raw in names.items()}
+    return TensorFile(path, shapes, dtypes, lambda raw: stored_in_memory(tensors[raw]), names)
 
 
 @dataclass(frozen=True)
@@ -181,6 +196,11 @@ class TensorSet:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """All shapes by name."""
         return {name: shape for file in self.files for name, shape in file.shapes.items()}
+
+    @cached_property
+    def dtypes(self) -> dict[str, torch.dtype]:
+        """All dtypes by name; see ``TensorFile``."""
+        return {name: dtype for file in self.files for name, dtype in file.dtypes.items()}
 
     def tensors(self, *, lock: bool = False) -> Generator[tuple[str, torch.Tensor], None, None]:
         """All tensors, file by file, each in memory of its own, read a little before its turn comes.

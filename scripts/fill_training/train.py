@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ex4d.training.flow import TrainingSchedule
 from ex4d.training.model import AdaptedTransformer, Batch, adapt, parameter_counts
@@ -35,18 +36,20 @@ STEPS = 25
 #: The adapter of which so many samples are averaged too: one sample has its own details, which count as errors twice
 #: where nothing tells what was there; the mean is what the model knows.
 AVERAGED, SAMPLES = "either", 8
+#: What is cut out is no smaller than this share of what is learned, and as large as the clips at most.
+NEAREST = 0.8
 #: One in so many clips is held out to see whether the others are learned by heart; batches of them.
 HELD_SHARE, HELD_ROUNDS = 20, 8
 
 
 @dataclass
 class Store:
-    """Clips on the GPU, cut and mirrored at random.
+    """Clips on the GPU, cut, scaled and mirrored at random.
 
     Attributes:
         rgb: (N, T, H, W, 3) uint8.
         masks: (N, kind, variant, T, H, W) bool.
-        size: side of what is cut out.
+        size: side of what is learned.
     """
 
     rgb: Tensor
@@ -57,8 +60,11 @@ class Store:
         """Videos (B, 3, T, size, size) in [−1, 1] and what is kept of them (B, 1, T, size, size)."""
         device = self.rgb.device
         at = torch.randint(len(self.rgb), (count,), device=device)
-        top, left = (int(torch.randint(self.rgb.shape[2] - self.size + 1, ())) for _ in "yx")
-        rows, columns = slice(top, top + self.size), slice(left, left + self.size)
+        # A batch has one scale: few clips are learned by heart less soon where they also come nearer and farther.
+        whole = self.rgb.shape[2]
+        side = int(torch.randint(min(round(NEAREST * self.size), whole), whole + 1, ()))
+        top, left = (int(torch.randint(whole - side + 1, ())) for _ in "yx")
+        rows, columns = slice(top, top + side), slice(left, left + side)
         videos = self.rgb[at, :, rows, columns].permute(0, 4, 1, 2, 3).float() / 127.5 - 1
         masks = self.masks[at, :, torch.randint(VARIANTS, (count,), device=device), :, rows, columns]
         if policy == "both":
@@ -67,7 +73,9 @@ class Store:
             kept = masks[torch.arange(count, device=device), torch.randint(len(KINDS), (count,), device=device)]
         else:
             kept = masks[:, KINDS.index(policy)]
-        kept = kept[:, None]
+        shape = (videos.shape[2], self.size, self.size)
+        videos = functional.interpolate(videos, shape, mode="trilinear")
+        kept = functional.interpolate(kept[:, None].float(), shape, mode="nearest") > 0.5
         mirrored = torch.rand(count, device=device) < 0.5
         videos[mirrored], kept[mirrored] = videos[mirrored].flip(-1), kept[mirrored].flip(-1)
         return _recoloured(videos), kept

@@ -6,7 +6,7 @@
     scripts/bench_gpu.py memory                      whole jobs within so many GiB of GPU memory
     scripts/bench_gpu.py vae                         the VAE, plain and fast, against float32
     scripts/bench_gpu.py files FOLDER                writes a model of the released size, 35 GB
-    scripts/bench_gpu.py files FOLDER --float8 NEW   the same in 8 bits, 21 GB, from FOLDER, which is made if need be
+    scripts/bench_gpu.py files FOLDER --float8 NEW   the same in 8 bits, 20 GB, from FOLDER, which is made if need be
     scripts/bench_gpu.py cold FOLDER --drop-caches   from the start of a process to the end of a job, with those files
 
 But for the last two, weights are made on the GPU, so nothing needs to be downloaded; speed and memory do not depend on

@@ -29,6 +29,7 @@ class Store:
     def __init__(self, frames: Frames, device: str) -> None:
         self.pictures = torch.from_numpy(frames.pictures).to(device).permute(0, 3, 1, 2).contiguous()
         self.ids = torch.from_numpy(frames.ids).to(device)[:, None]
+        self.sizes = torch.cat([_sizes(part) for part in self.ids.split(64)])
         steps = torch.from_numpy(frames.steps).to(device)
         depth = torch.from_numpy(frames.depth).to(device)
         self.log_disparity = torch.cat(
@@ -37,6 +38,14 @@ class Store:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+
+def _sizes(ids: Tensor) -> Tensor:
+    """Pixels of each object (N, 256) float32 in frames (N, 1, H, W) uint8."""
+    flat = ids.flatten(1).long()
+    return torch.zeros(len(ids), 256, device=ids.device).scatter_add_(
+        1, flat, torch.ones_like(flat, dtype=torch.float32)
+    )
 
 
 def _smooth(log_disparity: Tensor, step: Tensor) -> Tensor:
@@ -88,10 +97,7 @@ def _things(store: Store, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One thing or two of each of these frames: their mask, the picture, ln disparity; no mask where there is none."""
     ids, disparity = store.ids[at].long(), store.log_disparity[at].float()
     count = len(ids)
-    sizes = torch.zeros(count, 256, device=ids.device).scatter_add_(
-        1, ids.flatten(1), torch.ones_like(ids.flatten(1), dtype=torch.float32)
-    )
-    share = sizes / ids[0].numel()
+    share = store.sizes[at] / ids[0].numel()
     fit = (share > THING[0]) & (share < THING[1])
     fit[:, 0] = False
     weight = torch.where(fit, torch.ones_like(share), torch.zeros_like(share))

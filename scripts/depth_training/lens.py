@@ -7,6 +7,7 @@ Pictures are (B, 3, H, W) float in 0..1, ln disparity is (B, 1, H, W).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -146,22 +147,38 @@ def _jpeg(picture: Tensor) -> Tensor:
     return blocks.transpose(3, 4).reshape(count, 3, height, width)
 
 
-def sensor(picture: Tensor) -> Tensor:
-    """Softness, lost resolution, noise, compression: each in some pictures."""
-    count = len(picture)
-    soft = _gauss(picture, uniform(count, 0.3, 1.6, picture))
-    picture = torch.where(chance(count, 0.3, picture), soft, picture)
+def _some(picture: Tensor, share: float, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """With a share of the pictures changed; the others cost nothing."""
+    at = torch.randperm(len(picture), device=picture.device)[: round(share * len(picture))]
+    return picture.index_copy(0, at, change(picture[at])) if len(at) else picture
+
+
+def _softened(picture: Tensor) -> Tensor:
+    return _gauss(picture, uniform(len(picture), 0.3, 1.6, picture))
+
+
+def _resized(picture: Tensor) -> Tensor:
     scale = float(torch.empty(1).uniform_(0.35, 0.8))
     small = functional.interpolate(picture, scale_factor=scale, mode="bilinear", antialias=True)
-    large = functional.interpolate(small, picture.shape[-2:], mode="bilinear")
-    picture = torch.where(chance(count, 0.2, picture), large, picture)
-    sharp = (
-        picture + uniform(count, 0.3, 1.2, picture) * (picture - _gauss(picture, uniform(count, 0.6, 1.5, picture)))
-    ).clamp(0, 1)
-    picture = torch.where(chance(count, 0.2, picture), sharp, picture)
-    level = uniform(count, 0, 0.05, picture) * chance(count, 0.5, picture).float()
-    noise = torch.randn_like(picture)
-    fine = _gauss(noise, torch.full((count, 1, 1, 1), 0.8, device=picture.device)) * 2
-    picture = picture + level * torch.where(chance(count, 0.5, picture), fine, noise)
-    picture = torch.where(chance(count, 0.3, picture), _jpeg(picture), picture)
+    return functional.interpolate(small, picture.shape[-2:], mode="bilinear")
+
+
+def _sharpened(picture: Tensor) -> Tensor:
+    count = len(picture)
+    gain = uniform(count, 0.3, 1.2, picture)
+    return (picture + gain * (picture - _gauss(picture, uniform(count, 0.6, 1.5, picture)))).clamp(0, 1)
+
+
+def _noisy(picture: Tensor) -> Tensor:
+    count = len(picture)
+    wide = torch.full((1, 1, 1, 1), 0.8, device=picture.device)
+    # Half of the noise has a grain of more than a pixel.
+    noise = _some(torch.randn_like(picture), 0.5, lambda n: 2 * _gauss(n, wide.expand(len(n), 1, 1, 1)))
+    return picture + uniform(count, 0, 0.05, picture) * noise
+
+
+def sensor(picture: Tensor) -> Tensor:
+    """Softness, lost resolution, noise, compression: each in some pictures."""
+    for share, change in ((0.3, _softened), (0.2, _resized), (0.2, _sharpened), (0.5, _noisy), (0.3, _jpeg)):
+        picture = _some(picture, share, change)
     return picture.clamp(0, 1)

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ex4d.diffusion.host import ModelHost, Request
     from ex4d.diffusion.profiles import PROFILES
     from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
-    from ex4d.diffusion.weights.load import find_models
+    from ex4d.diffusion.weights.found import find_models
 
     imported = time.monotonic()
     from gpu_bench.jobs import Stages, peak_gib

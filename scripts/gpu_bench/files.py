@@ -29,7 +29,7 @@ from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
 from ex4d.diffusion.weights.adapter import TARGETS, Lora, LoraLayer
 from ex4d.diffusion.weights.convert import convert_model, save_lora
-from ex4d.diffusion.weights.load import LORA_FOLDER, find_models
+from ex4d.diffusion.weights.found import LORA_FOLDER, find_models
 from ex4d.progress import Silent
 from gpu_bench.cold import CACHE_FOLDER
 from gpu_bench.sizes import Sizes, random_values

@@ -20,7 +20,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from ex4d.diffusion.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST  # noqa: E402
 from ex4d.diffusion.weights.convert import convert_model  # noqa: E402
-from ex4d.diffusion.weights.load import Layout, find_models, load_adapter, load_component  # noqa: E402
+from ex4d.diffusion.weights.found import find_models  # noqa: E402
+from ex4d.diffusion.weights.load import Layout, load_adapter, load_component  # noqa: E402
 from ex4d.progress import Silent  # noqa: E402
 from ex4d.protocol.errors import BadInputError  # noqa: E402
 

@@ -25,7 +25,8 @@ from ex4d.diffusion.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST, Fp8Linear
 from ex4d.diffusion.host import ModelHost, Request, transformer_parameters
 from ex4d.diffusion.profiles import PROFILES, Fit
 from ex4d.diffusion.weights.convert import save_lora
-from ex4d.diffusion.weights.load import Layout, ModelFiles, find_models, load_adapter, load_component
+from ex4d.diffusion.weights.found import ModelFiles, find_models
+from ex4d.diffusion.weights.load import Layout, load_adapter, load_component
 from ex4d.diffusion.weights.tensors import all_finite
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError

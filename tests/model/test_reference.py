@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from ex4d.diffusion.image import encode_image
 from ex4d.diffusion.reference import BOUND, check, compute, errors
-from ex4d.diffusion.weights.load import Part, find_models, load_component
+from ex4d.diffusion.weights.found import Part, find_models
+from ex4d.diffusion.weights.load import load_component
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT.parent / "shared" / "fixtures" / "upstream_tiny"

@@ -28,7 +28,8 @@ from safetensors.torch import load_file
 
 import ex4d
 from ex4d.cli import main
-from ex4d.diffusion.weights.load import find_models, load_component, load_pipeline
+from ex4d.diffusion.weights.found import find_models
+from ex4d.diffusion.weights.load import load_component, load_pipeline
 from ex4d.media.movie import MovieWriter
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError

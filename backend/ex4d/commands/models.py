@@ -58,8 +58,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
 
 
 def _download(named: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.found import find_models
     from ex4d.diffusion.weights.hub import SOURCES, download
-    from ex4d.diffusion.weights.load import find_models
 
     if len(named) > 1:
         raise UsageError("The model is downloaded into one folder.", "Name one, or none for the user's own.")
@@ -75,8 +75,9 @@ def _download(named: list[Path], console: Console) -> None:
 
 
 def _verify(places: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.found import find_models
     from ex4d.diffusion.weights.hub import recorded_folders, total_chunks, wrong_files
-    from ex4d.diffusion.weights.load import check_parts, find_models
+    from ex4d.diffusion.weights.load import check_parts
 
     models = find_models(places)
     check_parts(models)
@@ -98,8 +99,8 @@ def _verify(places: list[Path], console: Console) -> None:
 
 
 def _list(places: list[Path], console: Console) -> None:
+    from ex4d.diffusion.weights.found import find_models, missing_roles
     from ex4d.diffusion.weights.hub import recorded_folders
-    from ex4d.diffusion.weights.load import find_models, missing_roles
 
     models = find_models(places)
     lines, found = [], []
@@ -131,7 +132,7 @@ def _convert(places: list[Path], target: Path | None, dtype: str, console: Conso
     import torch
 
     from ex4d.diffusion.weights.convert import convert_model
-    from ex4d.diffusion.weights.load import find_models
+    from ex4d.diffusion.weights.found import find_models
 
     dtypes = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float8": torch.float8_e4m3fn}
     convert_model(find_models(places), target, dtypes[dtype], console)

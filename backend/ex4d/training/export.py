@@ -13,7 +13,7 @@ import torch
 from ex4d.diffusion.geometry import GeometryEncoder
 from ex4d.diffusion.weights.adapter import Lora, LoraLayer, geometry_config
 from ex4d.diffusion.weights.convert import save_lora
-from ex4d.diffusion.weights.load import LORA_FOLDER
+from ex4d.diffusion.weights.found import LORA_FOLDER
 from ex4d.diffusion.weights.wan import transformer_module_name
 from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
 

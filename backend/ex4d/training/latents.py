@@ -22,7 +22,8 @@ from safetensors.torch import save
 from ex4d.diffusion.pipeline import EX4DPipeline
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.diffusion.text import encode_prompt
-from ex4d.diffusion.weights.load import ModelFiles, load_component, load_tokenizer
+from ex4d.diffusion.weights.found import ModelFiles
+from ex4d.diffusion.weights.load import load_component, load_tokenizer
 from ex4d.diffusion.weights.places import fingerprint
 from ex4d.files import atomic_write, make_folder
 from ex4d.progress import Progress

@@ -16,7 +16,8 @@ from diffusers import WanTransformer3DModel
 
 from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT
-from ex4d.diffusion.weights.load import ModelFiles, empty_component, find_models, load_adapter, load_component
+from ex4d.diffusion.weights.found import ModelFiles, find_models
+from ex4d.diffusion.weights.load import empty_component, load_adapter, load_component
 from ex4d.progress import Progress, Silent
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.training.checkpoints import find_checkpoint

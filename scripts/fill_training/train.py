@@ -199,7 +199,8 @@ def _with_adapter(
 def train(
     data: Path, takes_file: Path, out: Path, *, seconds: float, adapter_seconds: float, device: str, batch: int = BATCH
 ) -> None:
-    """Train all and write what they make of the takes, NAME.npz, into ``out``.
+    """Train all and write what they make of the takes, NAME.npz, into ``out``. An interrupted run goes on after the
+    last model that was done; the backbone is kept as ``backbone.pt``.
 
     Args:
         data: of ``prove_training.py pack``.
@@ -216,14 +217,25 @@ def train(
     error = (codec.decode(codec.encode(videos)) - videos).square().mean()
     kept = [float(store.masks[:, kind].float().mean()) for kind in range(len(KINDS))]
     print(f"{len(clips.rgb)} clips, kept {kept}, patches {10 * math.log10(4 / float(error)):.1f} dB", flush=True)
-    base = _compiled(backbone().to(place).train())
-    schedule = TrainingSchedule(SHIFT)
-    run = _Run(list(base.parameters()), RATE)
-    run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
+    base, schedule = backbone().to(place), TrainingSchedule(SHIFT)
+    kept_backbone = out / "backbone.pt"
+    if kept_backbone.exists():
+        record = torch.load(kept_backbone, map_location=place, weights_only=True)
+        base.load_state_dict(record["backbone"])
+        codec = PatchCodec(**record["codec"])
+        print(f"backbone: {kept_backbone}", flush=True)
+    else:
+        run = _Run(list(_compiled(base.train()).parameters()), RATE)
+        run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
+        torch.save({"backbone": base.state_dict(), "codec": vars(codec)}, kept_backbone.with_suffix(".part"))
+        kept_backbone.with_suffix(".part").replace(kept_backbone)
     base.eval().requires_grad_(False)
-    print(f"backbone: held-out loss {held_loss(base, codec, held, 'both', schedule, batch):.4f}", flush=True)
-    _write(out / "backbone.npz", fill(base, codec, takes, place))
+    if not (out / "backbone.npz").exists():
+        print(f"backbone: held-out loss {held_loss(base, codec, held, 'both', schedule, batch):.4f}", flush=True)
+        _write(out / "backbone.npz", fill(base, codec, takes, place))
     for policy in POLICIES:
+        if (out / f"{policy}.npz").exists() and (policy != AVERAGED or (out / "mean.npz").exists()):
+            continue
         model = _with_adapter(base, codec, learned, policy, adapter_seconds, batch)
         print(f"{policy}: held-out loss {held_loss(model, codec, held, policy, schedule, batch):.4f}", flush=True)
         if policy == POLICIES[0]:

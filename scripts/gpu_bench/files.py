@@ -176,7 +176,9 @@ def _write_text(folder: Path) -> None:
     config = UMT5Config(vocab_size=16, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
     UMT5EncoderModel(config).save_pretrained(folder / "text_encoder")
     words = Tokenizer(WordLevel({"<unk>": 0}, unk_token="<unk>"))
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", pad_token="<unk>").save_pretrained(folder / "tokenizer")
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", pad_token="<unk>").save_pretrained(
+        folder / "tokenizer"
+    )
 
 
 def _keep_embeddings(folder: Path, sizes: Sizes) -> None:

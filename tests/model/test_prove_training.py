@@ -134,3 +134,18 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     told = capsys.readouterr().out
     assert "steps in" in told
     assert told.count("held-out loss") == 5
+    # Interrupted after the backbone and two adapters, it makes what is missing, on the same backbone.
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.npz")}
+    for name in ("tracking", "both", "mean"):
+        (tmp_path / "out" / f"{name}.npz").unlink()
+    training.train(tmp_path / "data.npz", tmp_path / "takes.npz", tmp_path / "out", **options)  # type: ignore[arg-type]
+    told = capsys.readouterr().out
+    assert [word for word in ("rendering", "tracking", "either", "both") if f"{word}: held-out" in told] == [
+        "tracking",
+        "either",
+        "both",
+    ]
+    assert "backbone: held-out" not in told
+    after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.npz")}
+    assert after.keys() == before.keys()
+    assert all(after[name] == before[name] for name in ("backbone.npz", "rendering.npz"))

@@ -77,5 +77,5 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     result = fill_movies(take, generator, args.output_video, console)
     console.result(
         result,
-        f"{args.output_video}  {result['generated_mean']:.0%} of the pixels filled by the {result['fill']['label']}",
+        f"{args.output_video}  {result['generated_mean']:.0%} of the pixels are filled; {result['fill']['label']}",
     )

@@ -42,6 +42,6 @@ def deliver_takes(
         )
         lines.append(
             f"{folder / 'result.mp4'}  {camera.camera}: {record['generated_mean']:.0%} of the pixels are filled "
-            f"(at most {record['generated_max']:.0%} of a frame), by the {record['fill']['label']}"
+            f"(at most {record['generated_max']:.0%} of a frame); {record['fill']['label']}"
         )
     console.result({"takes": takes}, "\n".join(lines))

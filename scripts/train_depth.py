@@ -28,7 +28,7 @@ def main() -> None:
     verb.add_argument("folders", type=Path, nargs="+")
     verb.add_argument("--out", type=Path, required=True)
     verb = verbs.add_parser("train", help="on one GPU")
-    verb.add_argument("data", type=Path)
+    verb.add_argument("data", type=Path, nargs="+", help="packed frames")
     verb.add_argument("--held-out", type=Path, required=True, help="packed frames of other seeds")
     verb.add_argument("--clip", type=Path, help="a video to look at")
     verb.add_argument("--out", type=Path, required=True)

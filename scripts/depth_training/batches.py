@@ -19,6 +19,8 @@ SIZES = ((256, 256), (224, 288), (192, 320), (288, 224), (320, 192), (288, 288))
 LEAST = 0.02
 #: Shares of pictures that are composed of two, out of focus, hazy.
 COMPOSED, DEFOCUSED, HAZY = 0.45, 0.5, 0.12
+#: Of the pictures this share shows frames as they are, which is what estimates are made of; the others show parts.
+WHOLE = 0.3
 #: Shares of a frame that a thing may cover to be cut out.
 THING = (0.015, 0.45)
 
@@ -89,6 +91,13 @@ def _grid(count: int, size: tuple[int, int], zoom: tuple[float, float], drift: f
     return functional.affine_grid(theta, [count, 1, *size], align_corners=False)
 
 
+def _parts_and_wholes(count: int, size: tuple[int, int], like: Tensor) -> Tensor:
+    """Sampling grids (count, H, W, 2) within the frames."""
+    whole = round(WHOLE * count)
+    grids = _grid(whole, size, (0.96, 1.0), 0.0, like), _grid(count - whole, size, (0.5, 1.0), 0.0, like)
+    return torch.cat(grids)[torch.randperm(count, device=like.device)]
+
+
 def _sample(values: Tensor, grid: Tensor, mode: str, outside: str = "border") -> Tensor:
     return functional.grid_sample(values, grid, mode=mode, padding_mode=outside, align_corners=False)
 
@@ -143,7 +152,7 @@ def batch(store: Store, count: int) -> tuple[Tensor, Tensor]:
     size = SIZES[int(torch.randint(len(SIZES), (1,)))]
     device = store.pictures.device
     at = torch.randint(len(store), (count,), device=device)
-    grid = _grid(count, size, (0.5, 1.0), 0.0, store.log_disparity)
+    grid = _parts_and_wholes(count, size, store.log_disparity)
     picture = _sample(store.pictures[at].float() / 255, grid, "bilinear")
     log_disparity = _sample(torch.nan_to_num(store.log_disparity[at].float(), neginf=-30.0), grid, "nearest")
     log_disparity = torch.where(log_disparity < -25, torch.full_like(log_disparity, -math.inf), log_disparity)

@@ -103,8 +103,18 @@ def pack(folders: list[Path], out: Path) -> int:
     return len(loads)
 
 
-def unpack(path: Path) -> Frames:
-    """What ``pack`` wrote."""
+def unpack(*paths: Path) -> Frames:
+    """What ``pack`` wrote into these files, all frames of one size."""
+    parts = [_unpacked(path) for path in paths]
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    labels = [label for part in parts for label in part.labels]
+    return Frames(joined("pictures"), joined("depth"), joined("steps"), joined("ids"), labels)
+
+
+def _unpacked(path: Path) -> Frames:
     with np.load(path) as file:
         data, sizes, record = file["data"], file["sizes"], json.loads(bytes(file["record"]))
     ends = np.cumsum(sizes)

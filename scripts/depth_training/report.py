@@ -36,7 +36,7 @@ def check(model: SmallDepth, store: Store, labels: list[str]) -> str:
     """Scores on whole frames by kind of scene: the network, and a vertical gradient of disparity."""
     device = store.pictures.device
     errors, flat = [], []
-    gradient = torch.linspace(0.25, 1, 256, device=device).log().view(1, 1, -1, 1)
+    gradient = torch.linspace(0.25, 1, store.log_disparity.shape[-2], device=device).log().view(1, 1, -1, 1)
     for at in torch.arange(len(store), device=device).split(32):
         true = bounded(store.log_disparity[at].float())
         x = with_places(store.pictures[at].float() / 255)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,10 @@ from depth_training.losses import loss
 from depth_training.network import SmallDepth, with_places
 from depth_training.pack import unpack
 from depth_training.report import check, clip_frames, examples, sheet
-from depth_training.start import load_exported, normalise_anew
 
 RATE, DECAY, WARM_UP, LONGEST_STEP = 2.5e-3, 0.03, 400, 1.0
 #: The rate where training goes on from weights that are good already.
-RATE_ON = 1.2e-3
+RATE_ON = 1.5e-3
 #: Frames that tell the normalisations of such weights what they see.
 CALIBRATION = 64
 #: Of the running mean of the weights that is kept, per step.
@@ -44,11 +44,9 @@ class Trainer:
         self.store = store
         self.device = torch.device(device)
         self.rate = RATE if start is None else RATE_ON
-        model = SmallDepth() if start is None else load_exported(start)
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = SmallDepth().to(self.device, memory_format=torch.channels_last)
         if start is not None:
-            normalise_anew(self.model, with_places(batch(store, CALIBRATION)[0]))
-            self.model.train()
+            self._go_on(start)
         self.average = copy.deepcopy(self.model).eval()
         self.steps = 0
         groups = [
@@ -56,6 +54,14 @@ class Trainer:
             {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98))
+
+    def _go_on(self, start: Path) -> None:
+        # Reads ONNX, which training from nothing has no use for.
+        from depth_training.start import load_exported, normalise_anew
+
+        self.model.load_state_dict(load_exported(start).state_dict())
+        normalise_anew(self.model, with_places(batch(self.store, CALIBRATION)[0]))
+        self.model.train()
 
     def step(self, size: int, share: float) -> Tensor:
         """One batch; ``share`` of the time is over. Returns the loss."""
@@ -88,7 +94,7 @@ class Trainer:
 
 
 def train(
-    data: Path,
+    data: Sequence[Path],
     held: Path,
     clip: Path | None,
     out: Path,
@@ -115,7 +121,7 @@ def train(
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     frames = unpack(held)
-    held_out, trainer = Store(frames, device), Trainer(Store(unpack(data), device), device, start)
+    held_out, trainer = Store(frames, device), Trainer(Store(unpack(*data), device), device, start)
     print(f"{len(trainer.store)} frames, {len(held_out)} held out", flush=True)
     print(f"held out before: {check(trainer.average, held_out, frames.labels)}", flush=True)
     examples(*batch(trainer.store, 24), out / "examples.jpg")

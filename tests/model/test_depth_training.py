@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the depth estimator `small` is made (scripts/train_depth.py): frames, batches, and a run of seconds."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from depth_training import batches, lens
+from depth_training import train as training
+from depth_training.codes import encode_z
+from depth_training.losses import abs_rel
+from depth_training.network import SmallDepth
+from depth_training.pack import pack, unpack
+
+SIDE, WALL = 64, 4.0
+
+
+def frame(folder: Path, name: str, near: float) -> None:
+    """A box before a wall and the sky, as ``train_depth.py render`` writes frames."""
+    folder.mkdir(exist_ok=True)
+    z = np.full((SIDE, SIDE), WALL, np.float32)
+    z[:8] = np.inf
+    picture, ids = np.full((SIDE, SIDE, 3), 90, np.uint8), np.ones((SIDE, SIDE), np.uint8)
+    ids[:8] = 0
+    z[30:50, 20:44], ids[30:50, 20:44], picture[30:50, 20:44] = near, 2, (30, 60, 200)
+    cv2.imwrite(str(folder / f"{name}.jpg"), picture)
+    cv2.imwrite(str(folder / f"{name}.z.png"), encode_z(z))
+    cv2.imwrite(str(folder / f"{name}.id.png"), ids)
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> list[Path]:
+    """Two files, of three frames and of two."""
+    files = []
+    for name, count in (("one", 3), ("two", 2)):
+        for index in range(count):
+            frame(tmp_path / name, f"{index:06d}_0", 1.0 + index)
+        files.append(tmp_path / f"{name}.npz")
+        assert pack([tmp_path / name], files[-1]) == count
+    return files
+
+
+def test_frames_of_several_files(packed: list[Path]) -> None:
+    frames = unpack(*packed)
+    assert frames.labels == ["one"] * 3 + ["two"] * 2
+    assert frames.pictures.shape == (5, SIDE, SIDE, 3)
+    assert np.isinf(frames.depth[:, :8]).all()
+    np.testing.assert_allclose(np.exp(frames.depth[[1, 4], 40, 30].astype(float)), 2.0, rtol=0.02)
+    np.testing.assert_allclose(np.exp(frames.depth[:, 60, 60].astype(float)), WALL, rtol=0.02)
+
+
+def test_batches(packed: list[Path]) -> None:
+    torch.manual_seed(0)
+    store = batches.Store(unpack(*packed), "cpu")
+    np.testing.assert_array_equal(store.sizes[:, :3].numpy(), [[8 * SIDE, SIDE * SIDE - 8 * SIDE - 480, 480]] * 5)
+    for _ in range(3):
+        pictures, disparity = batches.batch(store, 8)
+        height, width = pictures.shape[-2:]
+        assert (height, width) in batches.SIZES
+        assert pictures.shape == (8, 3, height, width)
+        assert disparity.shape == (8, 1, height, width)
+        assert 0 <= float(pictures.min()) <= float(pictures.max()) <= 1
+        # In ln, less the median; the sky is at the bound.
+        assert float(disparity.min()) >= math.log(batches.LEAST) - 1e-4
+        assert bool(torch.isfinite(disparity).all())
+        assert len({round(float(d.max() - d.min()), 3) for d in disparity}) > 1
+
+
+def test_a_share_of_frames_is_whole() -> None:
+    torch.manual_seed(0)
+    grid = batches._parts_and_wholes(200, (64, 64), torch.zeros(1))
+    wide = (grid[:, :, -1, 0] - grid[:, :, 0, 0]).abs().amax(1)
+    # Pixel centres of a whole frame reach from −1 + 1/64 to 1 − 1/64; frames are also squeezed a little.
+    assert 0.25 <= float((wide > 1.7).float().mean()) <= 0.6
+    assert float(wide.min()) < 1.2
+
+
+def test_flaws_of_some_pictures() -> None:
+    torch.manual_seed(0)
+    pictures = torch.rand(40, 3, 64, 64)
+    changed = lens._some(pictures, 0.3, lambda some: 1 - some)
+    assert int((changed != pictures).flatten(1).any(1).sum()) == 12
+    assert torch.equal(lens._some(pictures, 0.0, lambda some: some * torch.nan), pictures)
+    out = lens.sensor(pictures)
+    assert bool(torch.isfinite(out).all())
+    touched = (out != pictures).flatten(1).any(1).float().mean()
+    assert 0.5 < float(touched) < 1.0
+
+
+def test_score_knows_scale_and_shift() -> None:
+    true = torch.linspace(-1, 1, 32 * 32).view(1, 1, 32, 32)
+    same = torch.log(0.5 * torch.exp(true) + 0.2)
+    assert float(abs_rel(same, true)) < 1e-3
+    assert float(abs_rel(torch.zeros_like(true), true)) > 0.1
+
+
+def test_a_run(packed: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training.train(packed, packed[0], None, tmp_path / "out", seconds=4, size=2, device="cpu")
+    told = capsys.readouterr().out
+    assert "5 frames, 3 held out" in told
+    assert "one 0." in told, "the score by kind"
+    model = SmallDepth()
+    state = torch.load(tmp_path / "out" / "weights.pt", weights_only=True)
+    model.load_state_dict(
+        {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    )
+    assert bool(torch.isfinite(model.eval()(torch.zeros(1, 5, 64, 64))).all())
+    for name in ("examples.jpg", "held.png"):
+        assert cv2.imread(str(tmp_path / "out" / name)) is not None

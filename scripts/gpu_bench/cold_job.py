@@ -31,13 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("profile")
     parser.add_argument("--started", type=float, default=time.monotonic())
     parser.add_argument("--toy", action="store_true")
-    parser.add_argument("--no-prefetch", action="store_true")
     args = parser.parse_args(arguments)
 
     from ex4d.diffusion.weights.prefetch import PREFETCHER
 
-    if not args.no_prefetch:
-        PREFETCHER.begin((args.folder,))
+    PREFETCHER.begin((args.folder,))
     from ex4d.diffusion.host import ModelHost, Request
     from ex4d.diffusion.profiles import PROFILES
     from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT

@@ -59,7 +59,7 @@ class Prefetch:
     def stop(self) -> None:
         """Read no more; the loader reads by itself now, and faster."""
         self._stopped.set()
-        self._thread.join()
+        self.join()
 
 
 def files_to_prefetch(places: Sequence[Path], available: int | None = None) -> list[Path]:

@@ -163,6 +163,14 @@ def measure(
     return out, results
 
 
+def target_step(stages: Sequence[str], step: int, frames: int) -> int:
+    """Of the targets every so many frames must be there: fills are judged over time and need all, the raster stage needs
+    those that it looks at, depth is estimated on the plate alone."""
+    if "fill" in stages:
+        return 1
+    return step if "raster" in stages else frames
+
+
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -176,7 +184,8 @@ def parse_arguments() -> argparse.Namespace:
         "--step",
         type=int,
         default=1,
-        help="the raster stage looks at every so many frames; without the fill stage only they are rendered",
+        help="the raster stage looks at every so many frames of the targets; without the fill stage only they are "
+        "rendered, and with the depth stage alone only the first ones",
     )
     parser.add_argument(
         "--depth", nargs="+", default=[BUILT_IN, "prior"], help="estimators for the depth stage; default %(default)s"
@@ -189,8 +198,7 @@ def main() -> None:
     args = parse_arguments()
     setting = make_groundtruth.SMALL if args.small else make_groundtruth.FULL
     truth = args.truth or args.out / "truth"
-    # Fills are judged over time, so that they need every frame of the targets.
-    step = 1 if "fill" in args.stages else args.step
+    step = target_step(args.stages, args.step, setting.frames)
     folders = make_groundtruth.make(truth, args.scenes, args.seed, setting, 2, step=step)
     make_folder(args.out)
     rasterizer, _ = create_rasterizer()

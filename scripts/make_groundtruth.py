@@ -79,12 +79,12 @@ def _check_setting(folder: Path, wanted: dict[str, object], step: int) -> bool:
 
 
 def _is_whole(folder: Path, step: int) -> bool:
-    """Whether all is rendered, targets at every ``step`` frames."""
+    """Whether all is rendered, targets at every ``step`` frames, the first one in any case."""
     try:
         record = json.loads((folder / "scene.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    return bool(step % record.get("step", 1) == 0)
+    return bool(step % record.get("step", 1) == 0 or step >= record["frames"])
 
 
 def render_scene(

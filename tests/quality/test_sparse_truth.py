@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+import _bench_quality
 import make_groundtruth
 from ex4d.evaluation.regions import write_region_maps
 from ex4d.evaluation.truth import TruthScene
@@ -44,7 +45,7 @@ def test_region_maps_of_the_frames_that_are_there(sparse: Path, truth: Path) -> 
         np.testing.assert_array_equal(view.regions(5), whole.targets[name].regions(5))
 
 
-@pytest.mark.parametrize(("step", "whole"), [(1, False), (2, False), (4, True), (8, True), (6, False)])
+@pytest.mark.parametrize(("step", "whole"), [(1, False), (2, False), (4, True), (8, True), (6, False), (9, True)])
 def test_more_frames_are_asked_for(sparse: Path, step: int, whole: bool) -> None:
     assert make_groundtruth._is_whole(sparse, step) is whole
 
@@ -52,3 +53,9 @@ def test_more_frames_are_asked_for(sparse: Path, step: int, whole: bool) -> None
 def test_a_scene_with_all_frames_does_for_any_step(truth: Path, tmp_path: Path) -> None:
     assert make_groundtruth._is_whole(truth / "street", 3)
     assert not make_groundtruth._is_whole(tmp_path, 3)
+
+
+def test_no_more_frames_are_rendered_than_are_looked_at() -> None:
+    assert _bench_quality.target_step(["raster", "fill", "depth"], 12, 49) == 1
+    assert _bench_quality.target_step(["raster", "depth"], 12, 49) == 12
+    assert _bench_quality.target_step(["depth"], 1, 49) == 49

@@ -164,8 +164,8 @@ def measure(
 
 
 def target_step(stages: Sequence[str], step: int, frames: int) -> int:
-    """Of the targets every so many frames must be there: fills are judged over time and need all, the raster stage needs
-    those that it looks at, depth is estimated on the plate alone."""
+    """Of the targets every so many frames must be there: fills are judged over time and need all, the raster stage
+    needs those that it looks at, depth is estimated on the plate alone."""
     if "fill" in stages:
         return 1
     return step if "raster" in stages else frames

@@ -38,6 +38,9 @@ STEPS = 25
 AVERAGED, SAMPLES = "either", 8
 #: What is cut out is no smaller than this share of what is learned, and as large as the clips at most.
 NEAREST = 0.8
+#: Steps after which the loss is read. Reading it waits for the GPU, which then has nothing to do until the next step's
+#: work reaches it; never reading it, steps would be asked for that no time is left for.
+READ_EVERY = 10
 #: One in so many clips is held out to see whether the others are learned by heart; batches of them.
 HELD_SHARE, HELD_ROUNDS = 20, 8
 
@@ -104,7 +107,7 @@ class _Run:
 
     def run(self, seconds: float, loss_of: Callable[[], Tensor], name: str) -> None:
         """Train; the parameters are their running mean after it."""
-        begun, steps, running = time.monotonic(), 0, 0.0
+        begun, steps, running = time.monotonic(), 0, torch.zeros(())
         while (share := (time.monotonic() - begun) / seconds) < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * min(1.0, (steps + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
@@ -117,15 +120,15 @@ class _Run:
             torch._foreach_lerp_(
                 self.average, [p.detach() for p in self.parameters], 1 - min(AVERAGE, steps / (steps + 9))
             )
-            # Reading the loss waits for the GPU: time would not be told otherwise.
-            running = running * 0.98 + 0.02 * float(loss.detach()) if steps > 1 else float(loss.detach())
-            if not math.isfinite(running):
+            running = torch.lerp(running, loss.detach(), 0.02) if steps > 1 else loss.detach()
+            if steps % READ_EVERY == 0 and not math.isfinite(float(running)):
                 raise RuntimeError(f"{name}: the loss is no number.")
             if steps % 100 == 0:
-                print(f"{name}: {time.monotonic() - begun:5.1f} s, step {steps}, loss {running:.4f}", flush=True)
+                passed = time.monotonic() - begun
+                print(f"{name}: {passed:5.1f} s, step {steps}, loss {float(running):.4f}", flush=True)
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.average)
-        print(f"{name}: {steps} steps in {seconds:.0f} s, loss {running:.4f}", flush=True)
+        print(f"{name}: {steps} steps in {seconds:.0f} s, loss {float(running):.4f}", flush=True)
 
 
 def _compiled(transformer: Any) -> Any:
@@ -185,14 +188,23 @@ def fill(
 
 
 def _with_adapter(
-    base: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, seconds: float, batch: int
+    base: torch.nn.Module, codec: PatchCodec, store: Store, policy: str, seconds: float, batch: int, kept: Path
 ) -> AdaptedTransformer:
+    """The adapter that is kept in this file, else trained and kept there."""
     settings = TrainingSettings(rank=RANK, alpha=RANK, channels=GEOMETRY_CHANNELS, checkpointing=False, seed=3)
     model = adapt(copy.deepcopy(base), settings).to(store.rgb.device).train()
+    trainable = dict(model.trainable())
+    if kept.exists():
+        record = torch.load(kept, map_location=store.rgb.device, weights_only=True)
+        with torch.no_grad():
+            for name, parameter in trainable.items():
+                parameter.copy_(record[name])
+        return model.eval()
     _compiled(model.transformer)
     schedule = TrainingSchedule(SHIFT)
-    run = _Run([parameter for _, parameter in model.trainable()], ADAPTER_RATE)
+    run = _Run(list(trainable.values()), ADAPTER_RATE)
     run.run(seconds, partial(_loss, model, codec, store, policy, schedule, batch), policy)
+    _save({name: parameter.detach() for name, parameter in trainable.items()}, kept)
     return model.eval()
 
 
@@ -200,7 +212,7 @@ def train(
     data: Path, takes_file: Path, out: Path, *, seconds: float, adapter_seconds: float, device: str, batch: int = BATCH
 ) -> None:
     """Train all and write what they make of the takes, NAME.npz, into ``out``. An interrupted run goes on after the
-    last model that was done; the backbone is kept as ``backbone.pt``.
+    last model that was trained; they are kept as ``backbone.pt`` and ``NAME.pt`` of the adapters.
 
     Args:
         data: of ``prove_training.py pack``.
@@ -227,8 +239,7 @@ def train(
     else:
         run = _Run(list(_compiled(base.train()).parameters()), RATE)
         run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
-        torch.save({"backbone": base.state_dict(), "codec": vars(codec)}, kept_backbone.with_suffix(".part"))
-        kept_backbone.with_suffix(".part").replace(kept_backbone)
+        _save({"backbone": base.state_dict(), "codec": vars(codec)}, kept_backbone)
     base.eval().requires_grad_(False)
     if not (out / "backbone.npz").exists():
         print(f"backbone: held-out loss {held_loss(base, codec, held, 'both', schedule, batch):.4f}", flush=True)
@@ -236,7 +247,7 @@ def train(
     for policy in POLICIES:
         if (out / f"{policy}.npz").exists() and (policy != AVERAGED or (out / "mean.npz").exists()):
             continue
-        model = _with_adapter(base, codec, learned, policy, adapter_seconds, batch)
+        model = _with_adapter(base, codec, learned, policy, adapter_seconds, batch, out / f"{policy}.pt")
         print(f"{policy}: held-out loss {held_loss(model, codec, held, policy, schedule, batch):.4f}", flush=True)
         if policy == POLICIES[0]:
             print(parameter_counts(model), flush=True)
@@ -246,6 +257,11 @@ def train(
             others = (fill(model, codec, takes, place, seed) for seed in range(1, SAMPLES))
             total = sum(others, start=made.astype(np.float32))
             _write(out / "mean.npz", np.rint(total / SAMPLES).astype(np.uint8))
+
+
+def _save(record: dict[str, Any], path: Path) -> None:
+    torch.save(record, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
 
 
 def _write(path: Path, videos: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced after _environment.sh: .venv-model, an environment with the packages of ex4d[train] for tests of the model. It is
-# another one than .venv, whose tests prove that everything else works without torch. Made anew only when pyproject.toml,
-# a constraints file or the Python changes.
+# Sourced after _environment.sh: .venv-model, an environment with the packages of ex4d[train,depth-training] for tests of
+# the model. It is another one than .venv, whose tests prove that everything else works without torch. Made anew only when
+# pyproject.toml, a constraints file or the Python changes.
 
 # model_environment: makes .venv-model where needed. When that cannot be, model_problem says why and the status is 1.
 model_environment() {
@@ -13,7 +13,7 @@ model_environment() {
         rm -rf "$folder"
         if ! "$python" -m venv "$folder" >&2 || ! "$folder/bin/python" -m pip install --quiet \
             --disable-pip-version-check -c "$root/constraints.txt" -c "$root/constraints-model.txt" \
-            -e "$root[dev,train]" >&2; then
+            -e "$root[dev,train,depth-training]" >&2; then
             model_problem="the packages could not be installed; pip says why above"
             return 1
         fi

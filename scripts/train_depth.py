@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the depth estimator `small`: scripts/train_depth.py render|pack|train|export|look (docs/depth.md says how)."""
+"""Make the depth estimator `small`: train_depth.py render|pack|train|mix|export|look, as docs/depth.md tells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -36,6 +36,12 @@ def main() -> None:
     verb.add_argument("--batch", type=int, default=96)
     verb.add_argument("--device", default="cuda")
     verb.add_argument("--start", type=Path, help="weights.onnx to go on from")
+    verb = verbs.add_parser("mix", help="the mean of weights that training went on from and those that it came to")
+    verb.add_argument("start", type=Path, help="weights.onnx")
+    verb.add_argument("weights", type=Path, help="weights.pt")
+    verb.add_argument("--share", type=float, required=True, help="of the new ones, 0 to 1; held-out frames tell which")
+    verb.add_argument("--held-out", type=Path, required=True, help="packed frames")
+    verb.add_argument("--out", type=Path, required=True)
     verb = verbs.add_parser("export", help="the weights as ONNX")
     verb.add_argument("weights", type=Path)
     verb.add_argument("--out", type=Path, required=True)
@@ -43,7 +49,12 @@ def main() -> None:
     verb.add_argument("clip", type=Path)
     verb.add_argument("--depth", nargs="+", default=["prior", "small"], metavar="NAME")
     verb.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Do what is asked for."""
+    args = parse_arguments()
     if args.verb == "render":
         from depth_training.render import render
 
@@ -57,6 +68,10 @@ def main() -> None:
 
         options = {"seconds": args.seconds, "size": args.batch, "device": args.device}
         train(args.data, args.held_out, args.clip, args.out, start=args.start, **options)
+    elif args.verb == "mix":
+        from depth_training.start import mix
+
+        print(f"held out: {mix(args.start, args.weights, args.share, args.held_out, args.out)}")
     elif args.verb == "look":
         from depth_training.look import look
 

@@ -126,3 +126,20 @@ def folded(model: SmallDepth) -> SmallDepth:
             module[0] = fuse_conv_bn_eval(module[0], module[1])
             module[1] = nn.Identity()
     return model
+
+
+@torch.no_grad()
+def unfolded(model: SmallDepth) -> SmallDepth:
+    """The same function with normalisations that do nothing, as weights are kept."""
+    made = SmallDepth().eval()
+    for own, other in zip(made.modules(), model.modules(), strict=True):
+        if isinstance(own, Conv):
+            norm = own[1]
+            own[0].weight.copy_(other[0].weight)
+            norm.bias.copy_(other[0].bias)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1 - norm.eps)
+        elif isinstance(own, nn.Conv2d) and own.bias is not None:
+            own.weight.copy_(other.weight)
+            own.bias.copy_(other.bias)
+    return made

@@ -16,15 +16,15 @@ from torch.nn import functional
 
 from depth_training.batches import Store, batch
 from depth_training.losses import loss
-from depth_training.network import SmallDepth, with_places
+from depth_training.network import SmallDepth, unfolded, with_places
 from depth_training.pack import unpack
 from depth_training.report import check, clip_frames, examples, sheet
 
 RATE, DECAY, WARM_UP, LONGEST_STEP = 2.5e-3, 0.03, 400, 1.0
-#: The rate where training goes on from weights that are good already.
-RATE_ON = 1.5e-3
-#: Frames that tell the normalisations of such weights what they see.
-CALIBRATION = 64
+#: The same where training goes on from weights that are good already, as a share of the size of each layer's.
+RATE_ON, WARM_UP_ON = 2e-3, 40
+#: Levels of the decoder that learn then, from 1/32 on.
+COARSE = 2
 #: Of the running mean of the weights that is kept, per step.
 AVERAGE = 0.9992
 REPORT_EVERY_S = 45.0
@@ -37,46 +37,73 @@ def save(weights: dict[str, Tensor], path: Path) -> None:
     path.with_suffix(".part").replace(path)
 
 
+def _gone_on(start: Path) -> SmallDepth:
+    """Exported weights to go on from. What sees edges and textures, and what draws them, is left as it is: the layout
+    of a scene is what there is to learn, and the rest is half of the work."""
+    # Reads ONNX, which training from nothing has no use for.
+    from depth_training.start import load_exported
+
+    model = load_exported(start)
+    coarse = (model.lateral, model.narrow, model.smooth)
+    fixed = [
+        model.stem,
+        model.first,
+        model.stages[0],
+        model.last,
+        *(part for parts in coarse for part in parts[COARSE:]),
+    ]
+    for part in fixed:
+        part.requires_grad_(False)
+    return model
+
+
+def _size(weights: Tensor) -> float:
+    """Root of the mean square, and a little where all are zero."""
+    return max(float(weights.detach().square().mean().sqrt()), 1e-3)
+
+
 class Trainer:
     """A network that learns, and the running mean of its weights, which is what is kept."""
 
     def __init__(self, store: Store, device: str, start: Path | None) -> None:
         self.store = store
         self.device = torch.device(device)
-        self.rate = RATE if start is None else RATE_ON
-        self.model = SmallDepth().to(self.device, memory_format=torch.channels_last)
-        if start is not None:
-            self._go_on(start)
+        self.going_on = start is not None
+        self.rate, self.warm_up = (RATE_ON, WARM_UP_ON) if self.going_on else (RATE, WARM_UP)
+        self.model = (SmallDepth() if start is None else _gone_on(start)).to(
+            self.device, memory_format=torch.channels_last
+        )
         self.average = copy.deepcopy(self.model).eval()
         self.steps = 0
-        groups = [
-            {"params": [p for p in self.model.parameters() if p.ndim > 1], "weight_decay": DECAY},
-            {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0},
-        ]
+        learned = [p for p in self.model.parameters() if p.requires_grad]
+        if self.going_on:
+            # Folded weights have the size that they need, 0.005 in one layer and 0.2 in another, and nothing brings it
+            # back: steps are a share of it, and decay is none.
+            groups = [{"params": [p], "weight_decay": 0.0, "share": _size(p)} for p in learned]
+        else:
+            groups = [
+                {"params": [p for p in learned if p.ndim > 1], "weight_decay": DECAY, "share": 1.0},
+                {"params": [p for p in learned if p.ndim == 1], "weight_decay": 0.0, "share": 1.0},
+            ]
         self.optimiser = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98))
 
-    def _go_on(self, start: Path) -> None:
-        # Reads ONNX, which training from nothing has no use for.
-        from depth_training.start import load_exported, normalise_anew
-
-        self.model.load_state_dict(load_exported(start).state_dict())
-        normalise_anew(self.model, with_places(batch(self.store, CALIBRATION)[0]))
-        self.model.train()
+    def state(self) -> dict[str, Tensor]:
+        """What is kept."""
+        return (unfolded(self.average) if self.going_on else self.average).state_dict()
 
     def step(self, size: int, share: float) -> Tensor:
         """One batch; ``share`` of the time is over. Returns the loss."""
+        rate = self.rate * min(1, (self.steps + 1) / self.warm_up) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
         for group in self.optimiser.param_groups:
-            group["lr"] = (
-                self.rate * min(1, (self.steps + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
-            )
+            group["lr"] = rate * group["share"]
         pictures, log_disparity = batch(self.store, size)
         x = with_places(pictures).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             y = self.model(x)
         value = loss(functional.interpolate(y.float(), log_disparity.shape[-2:], mode="bilinear"), log_disparity)
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), LONGEST_STEP)
+        torch.nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.requires_grad], LONGEST_STEP)
         self.optimiser.step()
         self.steps += 1
         self._average()
@@ -138,8 +165,8 @@ def train(
             rate = trainer.steps * size / (now - begun)
             report = check(trainer.average, held_out, frames.labels)
             print(f"{now - begun:4.0f} s, {rate:.0f} frames/s, loss {running:.3f}; held out: {report}", flush=True)
-            save(trainer.average.state_dict(), out / "weights.pt")
-    save(trainer.average.state_dict(), out / "weights.pt")
+            save(trainer.state(), out / "weights.pt")
+    save(trainer.state(), out / "weights.pt")
     print(f"{trainer.steps} steps; held out: {check(trainer.average, held_out, frames.labels)}", flush=True)
     if clip:
         sheet(trainer.average, clip_frames(clip), out / "clip.png", (224, 256, 320, 384))

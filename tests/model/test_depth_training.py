@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 from pathlib import Path
@@ -17,9 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from depth_training import batches, lens
 from depth_training import train as training
 from depth_training.codes import encode_z
+from depth_training.export import export
 from depth_training.losses import abs_rel
-from depth_training.network import SmallDepth
+from depth_training.network import SmallDepth, folded, unfolded, with_places
 from depth_training.pack import pack, unpack
+from depth_training.start import load_exported, mix
+from ex4d.depth.small.network import SmallNetwork
 
 SIDE, WALL = 64, 4.0
 
@@ -116,3 +120,96 @@ def test_a_run(packed: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture
     assert bool(torch.isfinite(model.eval()(torch.zeros(1, 5, 64, 64))).all())
     for name in ("examples.jpg", "held.png"):
         assert cv2.imread(str(tmp_path / "out" / name)) is not None
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> tuple[SmallDepth, Path]:
+    """A network whose normalisations have seen something, and its ONNX file."""
+    torch.manual_seed(0)
+    model = SmallDepth()
+    for name, parameter in model.named_parameters():
+        # What is equal, as all shifts are at first, stands in the file once.
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.1)
+    for _ in range(3):
+        model(torch.rand(2, 5, 64, 64))
+    weights, path = tmp_path / "weights.pt", tmp_path / "weights.onnx"
+    training.save(model.state_dict(), weights)
+    export(weights, path)
+    return model.eval(), path
+
+
+def test_opencv_runs_what_is_exported(exported: tuple[SmallDepth, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, path = exported
+    monkeypatch.setattr("ex4d.depth.small.network.SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    picture = np.random.default_rng(1).integers(0, 256, (288, 288, 3), dtype=np.uint8)
+    with torch.no_grad():
+        own = model(with_places(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255))[0, 0].numpy()
+    # Weights are stored in 16 bits.
+    assert np.abs(SmallNetwork(path)(picture) - own).max() < 0.02 * own.std()
+
+
+def test_going_on_begins_where_the_weights_are(exported: tuple[SmallDepth, Path]) -> None:
+    model, path = exported
+    again = load_exported(path)
+    x = torch.rand(2, 5, 96, 64)
+    with torch.no_grad():
+        # Stored in 16 bits.
+        spread = float(model(x).std())
+        assert float((again(x) - model(x)).abs().max()) < 0.02 * spread
+        kept = unfolded(again)
+        assert float((kept(x) - again(x)).abs().max()) < 1e-4 * spread
+        assert float((folded(kept)(x) - again(x)).abs().max()) < 1e-4 * spread
+    assert kept.state_dict().keys() == model.state_dict().keys()
+
+
+def test_weights_of_another_network_are_refused(
+    exported: tuple[SmallDepth, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("depth_training.network.STEM", 16)
+    with pytest.raises(ValueError, match=r"no stem\.0"):
+        load_exported(exported[1])
+
+
+def test_going_on_learns_the_layout_alone(
+    exported: tuple[SmallDepth, Path], packed: list[Path], tmp_path: Path
+) -> None:
+    start = exported[1]
+    options = {"seconds": 3, "size": 2, "device": "cpu"}
+    training.train(packed, packed[0], None, tmp_path / "out", start=start, **options)  # type: ignore[arg-type]
+    before = load_exported(start)
+    # All weights are kept in 16 bits, of which ONNX stores the small ones in 32.
+    export(tmp_path / "out" / "weights.pt", tmp_path / "new.onnx")
+    changed = {
+        name
+        for (name, one), two in zip(
+            before.named_parameters(), load_exported(tmp_path / "new.onnx").parameters(), strict=True
+        )
+        if not torch.equal(one.half(), two.half())
+    }
+    assert changed
+    fine = (
+        "stem.",
+        "first.",
+        "stages.0.",
+        "last.",
+        *(f"{k}.{i}." for k in ("lateral", "narrow", "smooth") for i in (2, 3)),
+    )
+    assert not any(name.startswith(fine) for name in changed)
+    assert {name.split(".")[0] for name in changed} >= {"stages", "lateral", "narrow", "smooth"}
+
+
+def test_between_two_weights(exported: tuple[SmallDepth, Path], packed: list[Path], tmp_path: Path) -> None:
+    _, start = exported
+    other = SmallDepth()
+    other.load_state_dict(unfolded(load_exported(start)).state_dict())
+    with torch.no_grad():
+        other.last[1].bias += 1
+    training.save(other.state_dict(), tmp_path / "other.pt")
+    told = mix(start, tmp_path / "other.pt", 0.25, packed[0], tmp_path / "mixed.pt")
+    assert told.startswith("all ")
+    mixed = SmallDepth()
+    mixed.load_state_dict({k: v.float() for k, v in torch.load(tmp_path / "mixed.pt", weights_only=True).items()})
+    x = torch.rand(1, 5, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(mixed.eval()(x), load_exported(start)(x) + 0.25, atol=5e-3, rtol=0)

@@ -98,15 +98,15 @@ def test_the_preview_fill_is_better_than_none(figures):
 
 def test_the_depth_that_comes_with_the_package(figures):
     """Scenes that its network never saw; a vertical gradient of disparity is what it has to beat."""
-    wobble = {"still_life": 0.0070, "subject": 0.0075, "thin": 0.0050, "street": 0.045, "glossy": 0.0077}
-    most = {"still_life": 0.28, "subject": 0.17, "thin": 0.21, "street": 0.20, "glossy": 0.28}
+    wobble = {"still_life": 0.0067, "subject": 0.0062, "thin": 0.0045, "street": 0.040, "glossy": 0.0072}
+    most = {"still_life": 0.24, "subject": 0.17, "thin": 0.19, "street": 0.195, "glossy": 0.25}
     for scene, scores in figures["depth"].items():
         own, plane, gradient = (scores[name]["affine"] for name in ("small", "plane", "gradient"))
         assert own["abs_rel"] < most[scene], scene
         assert own["abs_rel"] < 0.9 * plane["abs_rel"], scene
-        assert own["abs_rel"] < 1.15 * gradient["abs_rel"], scene
+        assert own["abs_rel"] < 1.05 * gradient["abs_rel"], scene
         assert own["delta1"] > gradient["delta1"] + 0.05, scene
-        # Without its average over time the network wobbles by a third to twice as much.
+        # Without its average over time the network wobbles by a third to twice as much, but in the street.
         assert own["wobble"] < wobble[scene], scene
     outlines = [scene["small"]["affine"]["edge_f1"] for scene in figures["depth"].values()]
     assert np.mean(outlines) > 0.11

@@ -19,7 +19,7 @@ Float = NDArray[np.float32]
 
 #: Trained by ``scripts/train_depth.py``; the project's own work under its own licence.
 WEIGHTS = Path(__file__).with_name("weights.onnx")
-SHA256 = "7d59fbea2bd5d606fd2fbf4bec5165d02e2e0001cb5d402cc8da009318720c00"
+SHA256 = "e336893f6c524eff67345144f9c0d95dd2eb9ec74b8dfb7fb049e2efac890d2c"
 LICENCE = "Apache-2.0 (code and weights)"
 #: Pixels that the network looks at: about those of the frames that it learned from. More shows finer detail and less of
 #: the whole.

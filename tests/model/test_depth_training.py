@@ -122,9 +122,10 @@ def test_a_run(packed: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture
         assert cv2.imread(str(tmp_path / "out" / name)) is not None
 
 
-@pytest.fixture
-def exported(tmp_path: Path) -> tuple[SmallDepth, Path]:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallDepth, Path]:
     """A network whose normalisations have seen something, and its ONNX file."""
+    folder = tmp_path_factory.mktemp("exported")
     torch.manual_seed(0)
     model = SmallDepth()
     for name, parameter in model.named_parameters():
@@ -133,7 +134,7 @@ def exported(tmp_path: Path) -> tuple[SmallDepth, Path]:
             torch.nn.init.normal_(parameter, 1.0 if name.endswith("weight") else 0.0, 0.1)
     for _ in range(3):
         model(torch.rand(2, 5, 64, 64))
-    weights, path = tmp_path / "weights.pt", tmp_path / "weights.onnx"
+    weights, path = folder / "weights.pt", folder / "weights.onnx"
     training.save(model.state_dict(), weights)
     export(weights, path)
     return model.eval(), path

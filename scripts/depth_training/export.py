@@ -12,7 +12,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from depth_training.network import SmallDepth, folded
+from depth_training.network import folded, load_kept
 
 OPSET = 13
 
@@ -35,11 +35,9 @@ def export(weights: Path, out: Path) -> None:
 
     H and W stand in the file, because OpenCV 4 needs them to read it; both OpenCV 4 and 5 take others all the same.
     """
-    model = SmallDepth()
-    model.load_state_dict({k: v.float() for k, v in torch.load(weights, map_location="cpu", weights_only=True).items()})
     buffer = io.BytesIO()
     torch.onnx.export(
-        folded(model),
+        folded(load_kept(weights)),
         (torch.zeros(1, 5, 256, 320),),
         buffer,
         input_names=["picture"],

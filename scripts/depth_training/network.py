@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -108,6 +109,14 @@ class SmallDepth(nn.Module):
             if k < len(DECODER) - 1:
                 y = self.smooth[k](y)
         return self.last(y)
+
+
+def load_kept(path: Path) -> SmallDepth:
+    """The network of a ``weights.pt`` of the training."""
+    kept = torch.load(path, map_location="cpu", weights_only=True)
+    model = SmallDepth()
+    model.load_state_dict({name: value.float() for name, value in kept.items()})
+    return model
 
 
 def with_places(pictures: Tensor) -> Tensor:

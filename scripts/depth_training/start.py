@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 
 from depth_training.batches import Store
-from depth_training.network import SmallDepth, folded, unfolded
+from depth_training.network import SmallDepth, folded, load_kept, unfolded
 from depth_training.pack import unpack
 from depth_training.report import check
 from depth_training.train import save
@@ -48,9 +48,8 @@ def mix(start: Path, weights: Path, share: float, held: Path, out: Path) -> str:
     Returns:
         the scores on those frames.
     """
-    made, new = load_exported(start), SmallDepth()
-    new.load_state_dict({k: v.float() for k, v in torch.load(weights, map_location="cpu", weights_only=True).items()})
-    for own, other in zip(made.parameters(), folded(new).parameters(), strict=True):
+    made, new = load_exported(start), folded(load_kept(weights))
+    for own, other in zip(made.parameters(), new.parameters(), strict=True):
         own.lerp_(other, share)
     save(unfolded(made).state_dict(), out)
     frames = unpack(held)

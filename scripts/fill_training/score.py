@@ -16,15 +16,18 @@ from ex4d.evaluation.score import score_clip
 from ex4d.evaluation.sheet import sheet
 from ex4d.evaluation.temporal import static_paths
 from ex4d.evaluation.truth import TruthScene
-from ex4d.fill import Geometry
+from ex4d.fill import Confidence, Geometry
 from ex4d.fill.stage import RenderedTake
 from ex4d.pipeline import CameraRequest, RenderedShot
 from ex4d.raster import create_rasterizer
 from fill_training.takes import Takes, opened, scene_label
-from quality.fills import preview_fill, source_kept, telea
+from quality.fills import preview_frames, source_kept, telea
 
 #: Fills in the order of the table; those after the first two are files of ``prove_training.py train``.
 SIMPLE, LEARNED = ("preview", "telea"), ("backbone", "rendering", "tracking", "either", "both", "mean")
+#: Those that are shown once more beneath what other frames show (``laid``): nothing is to be made up that was seen.
+BENEATH = ("backbone", "rendering", "both", "mean")
+NAMES = (*SIMPLE, *LEARNED, *(f"{name}+" for name in BENEATH))
 REGIONS = ("other frame", "never seen")
 Videos = dict[str, NDArray[np.uint8]]
 
@@ -32,11 +35,19 @@ Videos = dict[str, NDArray[np.uint8]]
 def _fills(
     take: RenderedTake, rendered: RenderedShot, geometry: Geometry, learned: Videos
 ) -> dict[str, Iterator[np.ndarray]]:
+    preview = preview_frames(rendered, geometry)
     return {
-        "preview": preview_fill(rendered, geometry),
+        "preview": (color for color, _ in preview),
         "telea": map(telea, take.frames()),
         **{name: iter(video) for name, video in learned.items()},
+        **{f"{name}+": laid(preview, learned[name]) for name in BENEATH},
     }
+
+
+def laid(preview: Iterable[tuple[np.ndarray, np.ndarray]], video: NDArray[np.uint8]) -> Iterator[np.ndarray]:
+    """Frames of a video beneath the still surface that the preview fill has found in other frames of the plate."""
+    for (color, confidence), made in zip(preview, video, strict=True):
+        yield np.where((confidence == Confidence.OTHER_FRAME)[..., None], color, made)
 
 
 def score(takes_folder: Path, results: Path, out: Path) -> None:
@@ -81,7 +92,7 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
     table = "\n".join(_table(scores))
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
-    heads = ("take", *SIMPLE, *LEARNED, "truth")
+    heads = ("take", *NAMES, "truth")
     cv2.imwrite(str(out / "takes.png"), sheet(rows, heads, 128)[..., ::-1])
     shown = [(label, at) for at, label in enumerate(takes.labels) if label not in scores]
     if shown:
@@ -108,9 +119,8 @@ def _mean(values: Iterable[float]) -> float:
 
 def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
     """Mean PSNR and SSIM over takes that have the region, and by family."""
-    names = (*SIMPLE, *LEARNED)
-    yield "| region | takes | " + " | ".join(names) + " |"
-    yield "|---" * (len(names) + 2) + "|"
+    yield "| region | takes | " + " | ".join(NAMES) + " |"
+    yield "|---" * (len(NAMES) + 2) + "|"
     families = sorted({_family(label) for label in scores})
     for region in REGIONS:
         for family in ("", *families):
@@ -118,11 +128,11 @@ def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
             chosen = [
                 s
                 for label, s in scores.items()
-                if family in ("", _family(label)) and s[names[0]][f"{region} share"] > 0.002
+                if family in ("", _family(label)) and s[NAMES[0]][f"{region} share"] > 0.002
             ]
             if not chosen:
                 continue
-            means = [_mean(s[name][region] for s in chosen) for name in names]
-            alike = [_mean(s[name][f"{region} ssim"] for s in chosen) for name in names]
+            means = [_mean(s[name][region] for s in chosen) for name in NAMES]
+            alike = [_mean(s[name][f"{region} ssim"] for s in chosen) for name in NAMES]
             cells = " | ".join(f"{mean:.1f} / {ssim:.2f}" for mean, ssim in zip(means, alike, strict=True))
             yield f"| {region}{', ' + family if family else ''} | {len(chosen)} | {cells} |"

@@ -31,11 +31,11 @@ class _Kept:
     """``FillSink`` that keeps the frames in memory."""
 
     def __init__(self) -> None:
-        self.color: list[np.ndarray] = []
+        self.frames: list[tuple[np.ndarray, np.ndarray]] = []
 
     def write(self, number: int, color: np.ndarray, confidence: np.ndarray) -> None:
         """See ``FillSink``."""
-        self.color.append(color)
+        self.frames.append((color, confidence))
 
 
 def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
@@ -48,11 +48,17 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
 
 
-def preview_fill(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
-    """The preview fill's frames; without geometry it knows no other frames."""
+def preview_frames(rendered: RenderedShot, geometry: Geometry | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Colours of the preview fill and ``Confidence`` codes, by frame; without geometry it knows no other frames."""
     sink = _Kept()
     create_generator("preview").generate(RenderedTake(rendered.raster, geometry), sink, Silent())
-    yield from sink.color
+    return sink.frames
+
+
+def preview_fill(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
+    """Colours of ``preview_frames``."""
+    for color, _ in preview_frames(rendered, geometry):
+        yield color
 
 
 def _black(frame: TakeFrame) -> np.ndarray:

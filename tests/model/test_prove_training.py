@@ -12,9 +12,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from ex4d.fill.base import Confidence
 from ex4d.training.model import AdaptedTransformer, adapt
 from ex4d.training.settings import TrainingSettings
 from fill_training import model as proof
+from fill_training import score
 from fill_training import train as training
 from fill_training.pack import KINDS, VARIANTS, pack, unpack
 
@@ -152,3 +154,12 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.npz")}
     assert after.keys() == before.keys()
     assert all(after[name] == before[name] for name in before if name != "both.npz")
+
+
+def test_what_other_frames_show_lies_over_what_was_made_up() -> None:
+    confidence = np.array([[Confidence.MEASURED, Confidence.OTHER_FRAME, Confidence.INVENTED]], np.uint8)
+    preview = [(np.full((1, 3, 3), 200 + t, np.uint8), confidence) for t in range(2)]
+    frames = list(score.laid(preview, np.full((2, 1, 3, 3), 7, np.uint8)))
+    assert [frame[0, :, 0].tolist() for frame in frames] == [[7, 200, 7], [7, 201, 7]]
+    with pytest.raises(ValueError, match="zip"):
+        list(score.laid(preview, np.zeros((3, 1, 3, 3), np.uint8)))

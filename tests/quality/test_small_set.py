@@ -98,18 +98,18 @@ def test_the_preview_fill_is_better_than_none(figures):
 
 def test_the_depth_that_comes_with_the_package(figures):
     """Scenes that its network never saw; a vertical gradient of disparity is what it has to beat."""
-    wobble = {"still_life": 0.0067, "subject": 0.0062, "thin": 0.0045, "street": 0.040, "glossy": 0.0072}
-    most = {"still_life": 0.24, "subject": 0.17, "thin": 0.19, "street": 0.195, "glossy": 0.25}
+    wobble = {"still_life": 0.0118, "subject": 0.0124, "thin": 0.0045, "street": 0.046, "glossy": 0.0135}
+    most = {"still_life": 0.14, "subject": 0.16, "thin": 0.19, "street": 0.197, "glossy": 0.172}
     for scene, scores in figures["depth"].items():
         own, plane, gradient = (scores[name]["affine"] for name in ("small", "plane", "gradient"))
         assert own["abs_rel"] < most[scene], scene
         assert own["abs_rel"] < 0.9 * plane["abs_rel"], scene
-        assert own["abs_rel"] < 1.05 * gradient["abs_rel"], scene
-        assert own["delta1"] > gradient["delta1"] + 0.05, scene
+        assert own["abs_rel"] < 0.8 * gradient["abs_rel"], scene
+        assert own["delta1"] > gradient["delta1"] + 0.15, scene
         # Without its average over time the network wobbles by a third to twice as much, but in the street.
         assert own["wobble"] < wobble[scene], scene
     outlines = [scene["small"]["affine"]["edge_f1"] for scene in figures["depth"].values()]
-    assert np.mean(outlines) > 0.11
+    assert np.mean(outlines) > 0.24
 
 
 def test_the_coarse_guess_finds_outlines(figures):

@@ -19,7 +19,7 @@ Float = NDArray[np.float32]
 
 #: Trained by ``scripts/train_depth.py``; the project's own work under its own licence.
 WEIGHTS = Path(__file__).with_name("weights.onnx")
-SHA256 = "e336893f6c524eff67345144f9c0d95dd2eb9ec74b8dfb7fb049e2efac890d2c"
+SHA256 = "4670a7660b9f239e4870c5130a47e06025a69b2e3c604243e7d1a4d07579daba"
 LICENCE = "Apache-2.0 (code and weights)"
 #: Pixels that the network looks at: about those of the frames that it learned from. More shows finer detail and less of
 #: the whole.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Does training with simulated masks teach to fill holes? scripts/prove_training.py clips|takes|pack|train|score
+"""Does training with simulated masks teach to fill holes? scripts/prove_training.py clips|crops|takes|pack|train|score
 
 A small backbone of Wan's kind learns rendered clips, is frozen, and an adapter learns simulated masks on it, as
 ``ex4d train`` does with the 14B model. Takes of other scenes, whose true novel views are rendered too, are the test.
@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 FRAMES, SIZE = 17, 64
 
 
-def main() -> None:
-    """The command line."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verb = verbs.add_parser("clips", help="clips with known depth, with Cycles on the CPU")
@@ -30,6 +29,10 @@ def main() -> None:
         "--reach", type=float, default=0.16, help="how far cameras go at most, as a share of their distance"
     )
     verb.add_argument("--workers", type=int, default=2)
+    verb = verbs.add_parser("crops", help="clips cut out of footage, with the default depth")
+    verb.add_argument("video", type=Path)
+    verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--count", type=int, default=48)
     verb = verbs.add_parser("takes", help="takes of other scenes with their true novel views, and of footage")
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--footage", type=Path, nargs="*", default=[], help="videos to look at")
@@ -43,19 +46,30 @@ def main() -> None:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--seconds", type=float, default=600, help="for the backbone; default %(default)g")
     verb.add_argument("--adapter-seconds", type=float, default=150, help="for each adapter; default %(default)g")
+    verb.add_argument("--policies", nargs="+", default=["rendering", "tracking", "either", "both"], metavar="NAME")
+    verb.add_argument("--start", type=Path, help="backbone.pt of another run, to go on from")
     verb.add_argument("--device", default="cuda")
     verb.add_argument("--batch", type=int, default=96)
     verb = verbs.add_parser("score", help="a table and pictures of what was made of the takes")
     verb.add_argument("takes", type=Path, help="the folder of the takes")
     verb.add_argument("results", type=Path)
     verb.add_argument("--out", type=Path, required=True)
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """The command line."""
+    args = _arguments()
     if args.verb == "clips":
         from fill_training.render import render
 
         # Larger than what is learned, for crops.
         shape = {"clips": 3, "frames": FRAMES, "size": SIZE * 5 // 4, "samples": 6, "reach": args.reach}
         render(args.out, args.scenes, args.first, args.workers, shape)
+    elif args.verb == "crops":
+        from fill_training.crops import cut
+
+        print(f"{cut(args.video, args.out, args.count, FRAMES, SIZE * 5 // 4)} clips")
     elif args.verb == "takes":
         from fill_training.takes import write
 
@@ -72,6 +86,7 @@ def main() -> None:
         from fill_training.train import train
 
         options = {"seconds": args.seconds, "adapter_seconds": args.adapter_seconds}
+        options |= {"policies": args.policies, "start": args.start}
         train(args.data, args.takes, args.out, device=args.device, batch=args.batch, **options)
 
 

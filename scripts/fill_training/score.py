@@ -27,7 +27,6 @@ from quality.fills import preview_frames, source_kept, telea
 SIMPLE, LEARNED = ("preview", "telea"), ("backbone", "rendering", "tracking", "either", "both", "mean")
 #: Those that are shown once more beneath what other frames show (``laid``): nothing is to be made up that was seen.
 BENEATH = ("backbone", "rendering", "both", "mean")
-NAMES = (*SIMPLE, *LEARNED, *(f"{name}+" for name in BENEATH))
 REGIONS = ("other frame", "never seen")
 Videos = dict[str, NDArray[np.uint8]]
 
@@ -40,7 +39,7 @@ def _fills(
         "preview": (color for color, _ in preview),
         "telea": map(telea, take.frames()),
         **{name: iter(video) for name, video in learned.items()},
-        **{f"{name}+": laid(preview, learned[name]) for name in BENEATH},
+        **{f"{name}+": laid(preview, learned[name]) for name in BENEATH if name in learned},
     }
 
 
@@ -55,11 +54,13 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
 
     Args:
         takes_folder: of ``prove_training.py takes``.
-        results: of ``prove_training.py train``.
+        results: of ``prove_training.py train``, of all adapters or some.
     """
     takes = Takes.read(takes_folder / "takes.npz")
     videos = {}
     for name in LEARNED:
+        if not (results / f"{name}.npz").exists():
+            continue
         with np.load(results / f"{name}.npz") as file:
             videos[name] = file["videos"]
     scores: dict[str, dict[str, dict[str, float]]] = {}
@@ -92,7 +93,7 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
     table = "\n".join(_table(scores))
     (out / "table.md").write_text(table + "\n", encoding="utf-8")
     print(table)
-    heads = ("take", *NAMES, "truth")
+    heads = ("take", *next(iter(scores.values())), "truth")
     cv2.imwrite(str(out / "takes.png"), sheet(rows, heads, 128)[..., ::-1])
     shown = [(label, at) for at, label in enumerate(takes.labels) if label not in scores]
     if shown:
@@ -103,9 +104,9 @@ def _footage(takes: Takes, videos: Videos, shown: list[tuple[str, int]], path: P
     rows = []
     for label, at in shown:
         kept = takes.kept[at][-1][..., None]
-        filled = [np.where(kept, takes.color[at][-1], videos[name][at][-1]) for name in LEARNED]
+        filled = [np.where(kept, takes.color[at][-1], video[at][-1]) for video in videos.values()]
         rows.append((label, [takes.color[at][0], takes.color[at][-1], *filled]))
-    cv2.imwrite(str(path), sheet(rows, ("first", "take", *LEARNED), 128)[..., ::-1])
+    cv2.imwrite(str(path), sheet(rows, ("first", "take", *videos), 128)[..., ::-1])
 
 
 def _family(label: str) -> str:
@@ -119,8 +120,9 @@ def _mean(values: Iterable[float]) -> float:
 
 def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
     """Mean PSNR and SSIM over takes that have the region, and by family."""
-    yield "| region | takes | " + " | ".join(NAMES) + " |"
-    yield "|---" * (len(NAMES) + 2) + "|"
+    names = list(next(iter(scores.values())))
+    yield "| region | takes | " + " | ".join(names) + " |"
+    yield "|---" * (len(names) + 2) + "|"
     families = sorted({_family(label) for label in scores})
     for region in REGIONS:
         for family in ("", *families):
@@ -128,11 +130,11 @@ def _table(scores: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
             chosen = [
                 s
                 for label, s in scores.items()
-                if family in ("", _family(label)) and s[NAMES[0]][f"{region} share"] > 0.002
+                if family in ("", _family(label)) and s[names[0]][f"{region} share"] > 0.002
             ]
             if not chosen:
                 continue
-            means = [_mean(s[name][region] for s in chosen) for name in NAMES]
-            alike = [_mean(s[name][f"{region} ssim"] for s in chosen) for name in NAMES]
+            means = [_mean(s[name][region] for s in chosen) for name in names]
+            alike = [_mean(s[name][f"{region} ssim"] for s in chosen) for name in names]
             cells = " | ".join(f"{mean:.1f} / {ssim:.2f}" for mean, ssim in zip(means, alike, strict=True))
             yield f"| {region}{', ' + family if family else ''} | {len(chosen)} | {cells} |"

@@ -23,8 +23,6 @@ SEEDS, SAMPLES = (11, 12), 8
 TARGETS = {
     f"{side}_{angle}": f"orbit:0..{sign * angle}" for angle in (30, 60) for side, sign in (("left", -1), ("right", 1))
 }
-#: Number of footage's first frame.
-FIRST = 1001
 
 
 @dataclass(frozen=True)
@@ -108,17 +106,13 @@ def _footage(
     path: Path, out: Path, frames: int, size: int
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Takes of a video, with the default depth."""
-    from ex4d.depth import create_depth_source, default_estimator
     from ex4d.fill.stage import RenderedTake
-    from ex4d.mesh import MeshSettings
     from ex4d.pipeline import CameraRequest, Pipeline
     from ex4d.plate.frame_range import FrameRange
     from ex4d.progress import Silent
-    from ex4d.shot import PlateRequest, Shot
+    from fill_training.crops import FIRST, reconstructed
 
-    shot = Shot(out / "shots" / path.stem)
-    request = PlateRequest(path, FrameRange(FIRST, FIRST + frames), None, FIRST)
-    made = shot.reconstruct(request, create_depth_source(default_estimator()), MeshSettings(), Silent())
+    shot, made = reconstructed(path, out / "shots" / path.stem, FrameRange(FIRST, FIRST + frames))
     pipeline = Pipeline(shot, made, "auto", Silent())
     for name, move in TARGETS.items():
         rendered = pipeline.render(CameraRequest(move))

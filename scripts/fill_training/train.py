@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ POLICIES = ("rendering", "tracking", "either", "both")
 #: Pictures of 64 pixels are drowned by less noise than those that Wan's shift of 5 is for.
 SHIFT = 2.0
 BATCH, RATE, ADAPTER_RATE, AVERAGE = 96, 6e-4, 1.5e-3, 0.998
+#: Of a backbone that goes on with other clips.
+RATE_ON = 2e-4
 RANK, GEOMETRY_CHANNELS = 16, 256
 STEPS = 25
 #: The adapter of which so many samples are averaged too: one sample has its own details, which count as errors twice
@@ -209,7 +211,16 @@ def _with_adapter(
 
 
 def train(
-    data: Path, takes_file: Path, out: Path, *, seconds: float, adapter_seconds: float, device: str, batch: int = BATCH
+    data: Path,
+    takes_file: Path,
+    out: Path,
+    *,
+    seconds: float,
+    adapter_seconds: float,
+    device: str,
+    batch: int = BATCH,
+    policies: Sequence[str] = POLICIES,
+    start: Path | None = None,
 ) -> None:
     """Train all and write what they make of the takes, NAME.npz, into ``out``. An interrupted run goes on after the
     last model that was trained; they are kept as ``backbone.pt`` and ``NAME.pt`` of the adapters.
@@ -218,6 +229,8 @@ def train(
         data: of ``prove_training.py pack``.
         takes_file: of ``prove_training.py takes``.
         seconds, adapter_seconds: of the backbone, and of each adapter.
+        policies: adapters to train, of ``POLICIES``.
+        start: ``backbone.pt`` of another run, to go on from.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)
@@ -237,19 +250,23 @@ def train(
         codec = PatchCodec(**record["codec"])
         print(f"backbone: {kept_backbone}", flush=True)
     else:
-        run = _Run(list(_compiled(base.train()).parameters()), RATE)
+        if start:
+            record = torch.load(start, map_location=place, weights_only=True)
+            base.load_state_dict(record["backbone"])
+            codec = PatchCodec(**record["codec"])
+        run = _Run(list(_compiled(base.train()).parameters()), RATE_ON if start else RATE)
         run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
         _save({"backbone": base.state_dict(), "codec": vars(codec)}, kept_backbone)
     base.eval().requires_grad_(False)
     if not (out / "backbone.npz").exists():
         print(f"backbone: held-out loss {held_loss(base, codec, held, 'both', schedule, batch):.4f}", flush=True)
         _write(out / "backbone.npz", fill(base, codec, takes, place))
-    for policy in POLICIES:
+    for number, policy in enumerate(policies):
         if (out / f"{policy}.npz").exists() and (policy != AVERAGED or (out / "mean.npz").exists()):
             continue
         model = _with_adapter(base, codec, learned, policy, adapter_seconds, batch, out / f"{policy}.pt")
         print(f"{policy}: held-out loss {held_loss(model, codec, held, policy, schedule, batch):.4f}", flush=True)
-        if policy == POLICIES[0]:
+        if number == 0:
             print(parameter_counts(model), flush=True)
         made = fill(model, codec, takes, place)
         _write(out / f"{policy}.npz", made)

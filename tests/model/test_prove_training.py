@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 from ex4d.fill.base import Confidence
 from ex4d.training.model import AdaptedTransformer, adapt
 from ex4d.training.settings import TrainingSettings
+from fill_training import crops, score
 from fill_training import model as proof
-from fill_training import score
 from fill_training import train as training
 from fill_training.pack import KINDS, VARIANTS, pack, unpack
 
@@ -154,6 +155,44 @@ def test_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     after = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.npz")}
     assert after.keys() == before.keys()
     assert all(after[name] == before[name] for name in before if name != "both.npz")
+    # On from that backbone, with one adapter.
+    training.train(
+        tmp_path / "data.npz",
+        tmp_path / "takes.npz",
+        tmp_path / "on",
+        **options,  # type: ignore[arg-type]
+        policies=["tracking"],
+        start=tmp_path / "out" / "backbone.pt",
+    )
+    assert {path.name for path in (tmp_path / "on").glob("*.npz")} == {"backbone.npz", "tracking.npz"}
+    old, new = (torch.load(tmp_path / name / "backbone.pt", weights_only=True) for name in ("out", "on"))
+    assert all(torch.equal(old["codec"][key], new["codec"][key]) for key in old["codec"])
+    changed = max(float((old["backbone"][key] - new["backbone"][key]).abs().max()) for key in old["backbone"])
+    assert 0 < changed < 0.02, "a little further, not from the beginning"
+
+
+def test_clips_are_cut_out_of_footage(tmp_path: Path) -> None:
+    plate = tmp_path / "plate"
+    plate.mkdir()
+    y, x = np.mgrid[:72, :96]
+    for t in range(12):
+        picture = np.stack([x * 2 + t, y * 3, np.full_like(x, 10 * t)], axis=-1).astype(np.uint8)
+        cv2.imwrite(str(plate / f"{t + 1:04d}.png"), picture[..., ::-1])
+    assert crops.cut(plate, tmp_path / "crops", 6, FRAMES, SIDE) == 6
+    directions, sides = set(), set()
+    for path in sorted((tmp_path / "crops").glob("*_0.npz")):
+        with np.load(path) as clip:
+            assert clip["rgb"].shape == (FRAMES, SIDE, SIDE, 3)
+            assert clip["z"].shape == (FRAMES, SIDE, SIDE)
+            assert (clip["z"] > 0).all()
+            times = clip["rgb"][..., 2].reshape(FRAMES, -1).mean(1)
+            directions.add(float(np.sign(times[-1] - times[0])))
+            sides.add(round(float(clip["fov"]), 4))
+    assert directions == {-1.0, 1.0}
+    assert len(sides) > 1
+    assert pack([tmp_path / "crops"], tmp_path / "data.npz", workers=1) == 6
+    with pytest.raises(ValueError, match="smaller than clips of 13 frames"):
+        crops.cut(plate, tmp_path / "none", 1, 13, SIDE)
 
 
 def test_what_other_frames_show_lies_over_what_was_made_up() -> None:

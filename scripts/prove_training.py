@@ -16,6 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 FRAMES, SIZE = 17, 64
+#: Of adapters, by the masks that they learn; a wrong name is told before the backbone is trained.
+POLICIES = ("rendering", "tracking", "either", "both")
 
 
 def _arguments() -> argparse.Namespace:
@@ -46,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     verb.add_argument("--out", type=Path, required=True)
     verb.add_argument("--seconds", type=float, default=600, help="for the backbone; default %(default)g")
     verb.add_argument("--adapter-seconds", type=float, default=150, help="for each adapter; default %(default)g")
-    verb.add_argument("--policies", nargs="+", default=["rendering", "tracking", "either", "both"], metavar="NAME")
+    verb.add_argument("--policies", nargs="+", choices=POLICIES, default=POLICIES, help="default: all")
     verb.add_argument("--start", type=Path, help="backbone.pt of another run, to go on from")
     verb.add_argument("--device", default="cuda")
     verb.add_argument("--batch", type=int, default=96)

@@ -244,16 +244,13 @@ def train(
     print(f"{len(clips.rgb)} clips, kept {kept}, patches {10 * math.log10(4 / float(error)):.1f} dB", flush=True)
     base, schedule = backbone().to(place), TrainingSchedule(SHIFT)
     kept_backbone = out / "backbone.pt"
-    if kept_backbone.exists():
-        record = torch.load(kept_backbone, map_location=place, weights_only=True)
+    known = kept_backbone if kept_backbone.exists() else start
+    if known:
+        record = torch.load(known, map_location=place, weights_only=True)
         base.load_state_dict(record["backbone"])
         codec = PatchCodec(**record["codec"])
-        print(f"backbone: {kept_backbone}", flush=True)
-    else:
-        if start:
-            record = torch.load(start, map_location=place, weights_only=True)
-            base.load_state_dict(record["backbone"])
-            codec = PatchCodec(**record["codec"])
+        print(f"backbone: {known}", flush=True)
+    if known != kept_backbone:
         run = _Run(list(_compiled(base.train()).parameters()), RATE_ON if start else RATE)
         run.run(seconds, partial(_loss, base, codec, learned, "both", schedule, batch), "backbone")
         _save({"backbone": base.state_dict(), "codec": vars(codec)}, kept_backbone)

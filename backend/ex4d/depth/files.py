@@ -16,7 +16,7 @@ from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.maps import DepthMaps, map_files, open_maps
 from ex4d.depth.resample import resample_depth
-from ex4d.media.inputs import reading
+from ex4d.inputs import reading
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from ex4d.camera.transforms import invert_rigid
 from ex4d.files import writing
+from ex4d.inputs import reading
 from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
-from ex4d.media.inputs import reading
 from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence, is_pattern
 from ex4d.npz import NPZ_ERRORS, read_npz
 from ex4d.protocol.errors import BadInputError

@@ -18,7 +18,7 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from ex4d.files import atomic_path
-from ex4d.media.inputs import read_bytes
+from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import BadInputError
 
 #: Where depth is looked for, in this order. Renderers write Z, alone or in a layer; Blender 5 writes the V of a part

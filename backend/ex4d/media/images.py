@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.files import atomic_path
-from ex4d.media.inputs import read_bytes
+from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import BadInputError
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]

@@ -21,9 +21,9 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
 
+from ex4d.inputs import empty_file_error, reading
 from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
-from ex4d.media.inputs import empty_file_error, reading
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
 from ex4d.protocol.errors import BadInputError
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ex4d.media.inputs import reading
+from ex4d.inputs import reading
 from ex4d.protocol.errors import BadInputError
 
 #: Formats of a plate.

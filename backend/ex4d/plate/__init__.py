@@ -7,7 +7,7 @@ import hashlib
 from fractions import Fraction
 from pathlib import Path
 
-from ex4d.media.inputs import reading
+from ex4d.inputs import reading
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
 from ex4d.plate.base import PlateFrame, PlateInfo, PlateReader
 from ex4d.plate.frame_range import FrameRange

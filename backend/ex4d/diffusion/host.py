@@ -37,7 +37,8 @@ from ex4d.diffusion.sampler import create_scheduler
 from ex4d.diffusion.text import count_tokens, encode_prompt
 from ex4d.diffusion.vae import use_fast_vae
 from ex4d.diffusion.weights.found import ModelFiles, find_models
-from ex4d.diffusion.weights.load import Layout, check_fit, load_adapter, load_component, load_lora, load_tokenizer
+from ex4d.diffusion.weights.load import Layout, check_fit, load_adapter, load_component, load_tokenizer
+from ex4d.diffusion.weights.lora import load_lora
 from ex4d.diffusion.weights.places import fingerprint, models_fingerprint
 from ex4d.progress import Progress
 from ex4d.protocol.errors import ResourceError

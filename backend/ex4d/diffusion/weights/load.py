@@ -144,6 +144,7 @@ def load_component(
     device: torch.device | str,
     loras: Sequence[Lora] = (),
     layout: Layout | None = None,
+    loaded: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """A part of the model, ready to run.
 
@@ -154,6 +155,7 @@ def load_component(
         device: to put it on, tensor by tensor.
         loras: fused into the transformer in float32, before the cast.
         layout: of a transformer; None = all of it in ``dtype`` on ``device``.
+        loaded: called after each tensor; may raise to stop.
 
     Raises:
         BadInputError: a tensor is missing, unexpected, of another shape, or not finite; or the transformer is in 8 bits
@@ -172,6 +174,7 @@ def load_component(
     with closing(part.tensors.tensors(lock=assembly.device.type == "cuda")) as tensors:
         for name, tensor in tensors:
             place(assembly, renaming, name, tensor)
+            loaded()
     return assembly.finish()
 
 

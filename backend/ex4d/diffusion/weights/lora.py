@@ -20,14 +20,12 @@ from typing import Any
 
 import torch
 
-from ex4d.diffusion.weights.found import LORA_CONFIG
+from ex4d.diffusion.weights.places import lora_config
 from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, all_finite
 from ex4d.diffusion.weights.wan import transformer_parameter_name
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 
-#: peft's name for the weights that ``LORA_CONFIG`` describes.
-_PEFT_STEM = "adapter_model"
 _METADATA = "lora_adapter_metadata"
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "module.")
 _LORA = re.compile(r"(?P<module>.+)[._]lora[._](?P<side>A|B|down|up)(\.(?P<adapter>[^.]+))?\.(?P<kind>weight|bias)")
@@ -183,15 +181,6 @@ def _is_regex(key: str) -> bool:
     return bool(re.search(r"[\^$*+?|\\()\[\]]", key))
 
 
-def config_beside(path: Path) -> Path | None:
-    """peft's description of the weights in ``path``: beside peft's own file name, or beside the only weights there."""
-    config = path.with_name(LORA_CONFIG)
-    if not config.is_file():
-        return None
-    alone = sum(other.suffix == path.suffix for other in path.parent.iterdir()) == 1
-    return config if path.stem == _PEFT_STEM or alone else None
-
-
 def _scaling_of(path: Path, metadata: Mapping[str, str]) -> LoraScaling:
     """What the file's metadata say, else what stands beside it."""
     if _METADATA in metadata:
@@ -200,7 +189,7 @@ def _scaling_of(path: Path, metadata: Mapping[str, str]) -> LoraScaling:
         return scaling_from_config(
             {key.rpartition("transformer.")[2]: value for key, value in config.items()}, path.name
         )
-    if (beside := config_beside(path)) is not None:
+    if (beside := lora_config(path)) is not None:
         return scaling_from_config(_object(beside.read_bytes(), beside.name), path.name)
     alpha = metadata.get("ss_network_alpha", "")
     return LoraScaling(float(alpha) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", alpha) else None)

@@ -290,7 +290,9 @@ def pictures(host: ModelHost, wanted: Request) -> np.ndarray[Any, Any]:
 def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host, loads = ModelHost(), []
     load = host_module.load_component
-    monkeypatch.setattr(host_module, "load_component", lambda role, *rest: loads.append(role) or load(role, *rest))
+    monkeypatch.setattr(
+        host_module, "load_component", lambda role, *rest, **more: loads.append(role) or load(role, *rest, **more)
+    )
     first = pictures(host, request(model_folder))
     assert loads == ["text", "image", "transformer", "vae"]
     # The prompts' embeddings are on disk, the transformer is warm; the image's embedding is the clip's own.

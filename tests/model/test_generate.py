@@ -25,6 +25,7 @@ from ex4d.diffusion.host import ModelHost, Request, clip_tensors
 from ex4d.diffusion.profiles import PROFILES, Fit
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.fill import FillOptions, TakeFrame, create_generator
+from ex4d.fill.model import ModelFill
 from ex4d.media.images import read_image
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
@@ -282,6 +283,11 @@ def request(folder: Path, profile: str = "exact", **options: Any) -> Request:
     return Request((folder,), PROFILES[profile], "a house", "dog", 0, **options)
 
 
+def short(folder: Path) -> Request:
+    """Two steps of the profile exact."""
+    return replace(request(folder), profile=replace(PROFILES["exact"], steps=2))
+
+
 def pictures(host: ModelHost, wanted: Request) -> np.ndarray[Any, Any]:
     made, _ = host.run(wanted, clip_of(), Silent())
     return np.stack(list(made))
@@ -396,10 +402,10 @@ def test_cancel_takes_effect_within_a_step(model_folder: Path) -> None:
 
     host, stopper = ModelHost(), Stopper()
     with pytest.raises(Stop):
-        host.run(request(model_folder), clip_of(), stopper)
+        host.run(short(model_folder), clip_of(), stopper)
     assert stopper.seen == 4
     # And the next job works, as if nothing had been.
-    assert np.array_equal(pictures(host, request(model_folder)), pictures(ModelHost(), request(model_folder)))
+    assert np.array_equal(pictures(host, short(model_folder)), pictures(ModelHost(), short(model_folder)))
 
 
 @pytest.mark.parametrize("stage", ["prompt", "load", "encode", "denoise", "decode"])
@@ -426,8 +432,8 @@ def test_cancel_is_looked_at_in_every_phase(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     host = ModelHost()
     with pytest.raises(Stop):
-        list(host.run(request(model_folder), clip_of(), Stopper())[0])
-    assert pictures(host, request(model_folder)).shape[0] == 5
+        list(host.run(short(model_folder), clip_of(), Stopper())[0])
+    assert pictures(host, short(model_folder)).shape[0] == 5
 
 
 def test_reading_the_take_can_be_cancelled() -> None:
@@ -447,8 +453,9 @@ def test_reading_the_take_can_be_cancelled() -> None:
 def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = FillOptions(seed=0, prompt="a house", models=(model_folder,))
-    plain, lowered, fast = (create_generator(name, options) for name in ("exact", "exact", "fast"))
+    options = FillOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
+    exact, quick = (replace(PROFILES[name], steps=2) for name in ("exact", "fast"))
+    plain, lowered, fast = (ModelFill(profile, options) for profile in (exact, exact, quick))
     plain.prepare(5)
     as_found = ModelHost.plan
     monkeypatch.setattr(ModelHost, "plan", lambda *call: replace(as_found(*call), fp8=True))
@@ -486,7 +493,7 @@ def test_memory_that_is_gone_since_the_plan_does_not_change_the_precision(
     assert host.plan([model_folder], PROFILES["exact"], None, 49).fp8
     # Planned with 40 GiB, run with 24: an error, and no picture of another precision.
     with pytest.raises(ResourceError, match="GiB of GPU memory"):
-        host.run(replace(request(model_folder), fp8=False), clip_of(), Silent())
+        host.run(replace(short(model_folder), fp8=False), clip_of(), Silent())
 
 
 def test_draft_stacks_a_lora(model_folder: Path, tmp_path: Path) -> None:

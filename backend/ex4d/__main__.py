@@ -2,10 +2,25 @@
 """``python -m ex4d`` and the command ``ex4d``."""
 
 import os
-import signal
 import sys
-from types import FrameType
-from typing import NoReturn
+
+
+def _forget_current_folder() -> None:
+    """Python's -m looks for modules in the current folder first: a json.py beside the plate would be run."""
+    try:
+        if sys.path[:1] == [os.getcwd()]:  # noqa: PTH109  pathlib would be looked for there as well
+            del sys.path[0]
+    except OSError:
+        pass  # a folder that is gone holds nothing
+
+
+# The two modules above are part of Python itself; no other may be imported before this.
+if __name__ == "__main__" and not sys.flags.safe_path:
+    _forget_current_folder()
+
+import signal  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:

@@ -240,6 +240,7 @@ def test_a_handshake_is_taken_back_by_its_owner_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "ex4d-backend"}', '{"format": "other"}', "\0"])
 def test_a_damaged_handshake_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "backend.json").write_text(text, encoding="utf-8")
+    (tmp_path / "backend.json").chmod(0o600)
     assert read_handshake(tmp_path) is None
 
 

@@ -34,6 +34,8 @@ from .core.versions import version_difference
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
+#: A backend takes back its handshake sooner than this when it is asked to end.
+STOP_SECONDS = 3.0
 #: Backends that a job may outlive, one after the other, before its waiting is given up.
 MAX_RESTARTS = 2
 #: Ended jobs that stay in the list.
@@ -147,7 +149,7 @@ class Session:
         if self.client.is_open:
             self.client.shutdown()
             # The message goes out before the socket is closed.
-            end = time.monotonic() + 3.0
+            end = time.monotonic() + STOP_SECONDS
             left = False
             while time.monotonic() < end and not left:
                 left = self.client.poll(50).left

@@ -12,7 +12,9 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from command import check_sentence
 
@@ -34,6 +36,7 @@ from ex4d.protocol.runtime import (
 from ex4d.server import lock
 from ex4d.server.lifetime import Owners
 from ex4d.server.lock import RuntimeLock
+from ex4d.server.progress import JobProgress
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
@@ -188,6 +191,19 @@ def test_another_users_file_is_not_used(tmp_path: Path) -> None:
         pass
 
 
+def test_a_look_is_the_users_alone(tmp_path: Path) -> None:
+    sent: list[dict[str, Any]] = []
+    progress = JobProgress("generate", sent.append, lambda: False, tmp_path / "looks-work" / "job")
+    former = os.umask(0)
+    try:
+        progress.look(np.zeros((90, 160, 3), np.uint8))
+    finally:
+        os.umask(former)
+    path = Path(sent[-1]["look"])
+    assert (mode(path), mode(path.parent)) == (0o600, 0o700)
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_handshake_that_others_could_have_written_is_none(tmp_path: Path) -> None:
     write_handshake(tmp_path, HANDSHAKE)
     path = tmp_path / HANDSHAKE_FILE
@@ -226,7 +242,9 @@ def test_a_handshake_may_say_more_in_a_later_version(tmp_path: Path) -> None:
 _HOLD = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from ex4d.server.lock import RuntimeLock
+from ex4d.server.progress import JobProgress
 with RuntimeLock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

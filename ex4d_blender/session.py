@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import bpy
 from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError, InternalError, TransientError, error_from_record
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
-from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_dir
+from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_dir, private_folder
 
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
@@ -423,7 +424,20 @@ def runtime_folder() -> Path:
     """Where the backend leaves its address: ``EX4D_RUNTIME_DIR``, or the extension's own folder."""
     if os.environ.get(RUNTIME_VARIABLE):
         return default_runtime_dir()
-    return user_folder("runtime") or default_runtime_dir()
+    own = user_folder("runtime")
+    return _private_or_default(own) if own is not None else default_runtime_dir()
+
+
+@lru_cache(maxsize=4)
+def _private_or_default(folder: Path) -> Path:
+    """A folder that nobody has chosen; where it cannot be the user's alone (a drive without permissions, a group that
+    shares it) the one of a backend that is started by hand."""
+    try:
+        private_folder(folder)
+    except TransientError as error:
+        log.warning("%s The backend uses %s.", error.message, default_runtime_dir())
+        return default_runtime_dir()
+    return folder
 
 
 def user_folder(name: str) -> Path | None:

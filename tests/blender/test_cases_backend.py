@@ -168,3 +168,20 @@ def test_a_backend_of_another_version_is_said_once(
     session.told_version = ""
     notes = [session.wait(session.client.submit("doctor", {})).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
+
+
+def test_an_own_folder_that_cannot_be_private_is_not_used(
+    addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EX4D_RUNTIME_DIR")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "xdg"))
+    shared = tmp_path / "extension" / "runtime"
+    monkeypatch.setattr(addon, "user_folder", lambda name: tmp_path / "extension" / name)
+    assert addon.runtime_folder() == shared
+    addon._private_or_default.cache_clear()
+    (shared / "planted").touch()
+    shared.chmod(0o777)
+    assert addon.runtime_folder() == tmp_path / "xdg" / "ex4d"
+    # Who has named one is asked instead.
+    monkeypatch.setenv("EX4D_RUNTIME_DIR", str(shared))
+    assert addon.runtime_folder() == shared

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError, ResourceError, TransientError
 from ex4d.protocol.identity import ProcessIdentity, identity_of
-from ex4d.protocol.runtime import Handshake, is_held, lock_holder, open_private, private_folder, running_backend
+from ex4d.protocol.runtime import (
+    START_LOG,
+    Handshake,
+    is_held,
+    lock_holder,
+    open_private,
+    private_folder,
+    running_backend,
+)
 
 from .environment import clean_environment
 
@@ -24,7 +32,6 @@ START_SECONDS = 90.0
 RESTART_SECONDS = 5.0
 #: A backend that does not answer is asked by signal to end, killed after this long, and given up after as long again.
 END_SECONDS = 3.0
-START_LOG = "start.log"
 
 #: All that were ever started here. One that has ended counts as alive until its exit code is collected, also when the
 #: add-on was disabled and enabled meanwhile.

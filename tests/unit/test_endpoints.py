@@ -139,4 +139,14 @@ def test_a_worker_looks_for_modules_where_its_backend_does_but_not_in_the_curren
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "own", "/else", ""]))
-    assert _environment()["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "own"), "/else"])
+    monkeypatch.setenv("EX4D_MODELS", os.pathsep.join(["models", "/more"]))
+    monkeypatch.setenv("EX4D_DISTILL_LORA", "lora:rank32.safetensors")
+    monkeypatch.delenv("EX4D_COTRACKER", raising=False)
+    found = _environment()
+    assert found["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "own"), "/else"])
+    assert found["EX4D_MODELS"] == os.pathsep.join([str(tmp_path / "models"), "/more"])
+    assert found["EX4D_DISTILL_LORA"] == str(tmp_path / "lora:rank32.safetensors")
+    assert {**found, **dict.fromkeys(("PYTHONPATH", "EX4D_MODELS", "EX4D_DISTILL_LORA"), "")} == {
+        **os.environ,
+        **dict.fromkeys(("PYTHONPATH", "EX4D_MODELS", "EX4D_DISTILL_LORA"), ""),
+    }

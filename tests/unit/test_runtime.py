@@ -84,11 +84,23 @@ def test_an_own_folder_that_others_could_read_is_closed_and_said(tmp_path: Path)
 def test_a_folder_that_others_could_write_is_refused(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "jobs").mkdir()
+    (run / LOCK_FILE).touch()
     run.chmod(0o777)
     assert "Other users can write" in refused(run)
     # Not touched: the user is to look at what is in there.
     assert mode(run) == 0o777
+
+
+def test_a_folder_of_something_else_is_not_closed(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "public_html").mkdir()
+    home.chmod(0o755)
+    assert "something else" in refused(home)
+    assert mode(home) == 0o755
+    # Closed by the user, it is the user's own affair.
+    home.chmod(0o700)
+    assert private_folder(home) == ()
 
 
 def test_an_empty_one_is_taken(tmp_path: Path) -> None:
@@ -110,7 +122,7 @@ def test_a_group_that_is_only_the_user_is_no_other(tmp_path: Path) -> None:
         pytest.skip("this user has no group of the same name")
     run = tmp_path / "run"
     run.mkdir()
-    (run / "jobs").mkdir()
+    (run / LOCK_FILE).touch()
     os.chown(run, -1, group.gr_gid)
     run.chmod(0o775)
     if any(member != me for member in group.gr_mem):
@@ -123,7 +135,7 @@ def test_a_group_that_is_only_the_user_is_no_other(tmp_path: Path) -> None:
 def test_a_shared_group_is_others(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    (run / "jobs").mkdir()
+    (run / LOCK_FILE).touch()
     os.chown(run, -1, STRANGER)
     run.chmod(0o775)
     assert "Other users can write" in refused(run)

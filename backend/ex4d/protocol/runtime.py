@@ -25,6 +25,8 @@ from ex4d.protocol.parsing import parse_json
 HANDSHAKE_FILE = "backend.json"
 LOCK_FILE = "backend.lock"
 LOG_FILE = "backend.log"
+#: What a backend says before its log is open.
+START_LOG = "start.log"
 RUNTIME_VARIABLE = "EX4D_RUNTIME_DIR"
 #: A handshake or a lock's text has some hundred bytes.
 _MAX_BYTES = 1 << 16
@@ -110,8 +112,14 @@ def _close_to_others(folder: Path, descriptor: int) -> tuple[str, ...]:
     if not stat.S_IMODE(status.st_mode) & 0o077:
         return ()
     mended = f"{folder} was open to others (mode {stat.S_IMODE(status.st_mode):o}); it is the user's alone now."
-    suspect = _others_can_write(status)
-    if suspect and os.listdir(descriptor):
+    suspect, there = _others_can_write(status), os.listdir(descriptor)
+    if there and not {HANDSHAKE_FILE, LOCK_FILE, LOG_FILE, START_LOG}.intersection(there):
+        # The user's home, say: nobody wants it closed for our sake.
+        raise TransientError(
+            f"{folder} is open to others and holds something else.",
+            f"Name one of its own with --runtime-dir or {RUNTIME_VARIABLE}.",
+        )
+    if suspect and there:
         raise TransientError(
             f"Other users can write to the runtime folder {folder}.",
             f"Remove it, or, if nobody else has used it, run: chmod -R go= {shlex.quote(str(folder))}",
@@ -247,10 +255,9 @@ def write_lock_holder(descriptor: int) -> None:
     """Write into the lock that this process holds who holds it."""
     holder = identity_of(os.getpid())
     record = {"pid": holder.pid, "start": holder.start} if holder else {}
-    os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    # Windows lets nobody else read the first byte, which is the locked one.
-    os.write(descriptor, b" " + json.dumps(record).encode())
+    # Windows lets nobody else read the first byte, which is the locked one. Always of one length: no former text stays.
+    os.write(descriptor, (" " + json.dumps(record)).encode().ljust(512))
 
 
 def _held_lock(folder: Path) -> bytes | None:

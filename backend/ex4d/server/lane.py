@@ -37,9 +37,15 @@ STDERR_BYTES = 1 << 20
 
 
 def _environment() -> dict[str, str]:
-    """The variables of a worker: it is elsewhere, and an empty entry of PYTHONPATH would mean the current folder."""
-    places = [str(Path(place).absolute()) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    """The variables of a worker. Its current folder is another, so that those which name places become absolute; an
+    empty entry of PYTHONPATH would mean the current folder."""
+    variables = dict(os.environ)
+    for name in (name for name in ("PYTHONPATH", "EX4D_MODELS") if name in variables):
+        places = [str(Path(place).absolute()) for place in variables[name].split(os.pathsep) if place]
+        variables[name] = os.pathsep.join(places)
+    for single in (name for name in ("EX4D_DISTILL_LORA", "EX4D_COTRACKER") if variables.get(name)):
+        variables[single] = str(Path(variables[single]).absolute())
+    return variables
 
 
 @dataclass

@@ -51,11 +51,11 @@ def addon(runtime: Path, tmp_path: Path) -> Iterator[Any]:
 
 @pytest.fixture
 def impatient(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that waits for a second, not for half a minute."""
+    """A client that waits for a moment, not for half a minute."""
     from ex4d_blender.core import backend_process, client
 
-    monkeypatch.setattr(client, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(client, "PING_SECONDS", 0.2)
+    monkeypatch.setattr(client, "SILENCE_SECONDS", 1.5)
+    monkeypatch.setattr(client, "PING_SECONDS", 0.3)
     monkeypatch.setattr(backend_process, "END_SECONDS", 0.3)
 
 
@@ -131,8 +131,6 @@ def test_stop_ends_a_backend_that_hangs(addon: Any, runtime: Path, monkeypatch: 
 def test_a_backend_that_cannot_be_ended_is_an_error(
     addon: Any, runtime: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ex4d.protocol.errors import TransientError
-
     session = addon.current()
     session.connect(block=True)
     pump(addon, session.is_connected)
@@ -145,9 +143,6 @@ def test_a_backend_that_cannot_be_ended_is_an_error(
     pump(addon, lambda: session.client.jobs[job].is_final)
     assert session.client.jobs[job].state == "cancelled"
     assert "cannot be ended" in session.shown.error.message
-    session.connect(block=True)
-    with pytest.raises(TransientError, match="cannot be ended"):
-        session.wait(session.client.submit("doctor", {}))
     os.kill(deaf.pid, signal.SIGKILL)
 
 

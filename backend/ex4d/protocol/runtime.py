@@ -58,7 +58,7 @@ class Handshake:
 def default_runtime_dir() -> Path:
     """Where a backend that was started by hand leaves its address: ``EX4D_RUNTIME_DIR``, or the user's own folder."""
     if named := os.environ.get(RUNTIME_VARIABLE):
-        return Path(named)
+        return Path(named).absolute()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "ex4d" / "run"
     if base := os.environ.get("XDG_RUNTIME_DIR"):

@@ -95,8 +95,27 @@ class JobClient:
     # Connection ---------------------------------------------------------------------------------------------------
 
     def connect(self, handshake: Handshake) -> None:
-        """Connect, and send all unfinished jobs again; what is running over there goes on."""
+        """Connect, and send all unfinished jobs again; what is running over there goes on.
+
+        Raises:
+            TransientError: the handshake's address or keys are none.
+        """
         self.disconnect()
+        try:
+            self._open(handshake)
+        except zmq.ZMQError as error:
+            self.disconnect()
+            raise TransientError(
+                f"The backend's address {handshake.endpoint} cannot be used: {error.strerror}.", "Restart the backend."
+            ) from error
+        self._last_heard = self._last_ping = time.monotonic()
+        self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
+        for job, request in self._requests.items():
+            self._send_request(job, request)
+        for job in list(self._resumed):
+            self.resume(job)
+
+    def _open(self, handshake: Handshake) -> None:
         self._context = zmq.Context()
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
@@ -108,12 +127,6 @@ class JobClient:
         socket.reconnect_ivl, socket.reconnect_ivl_max = 100, 2000
         socket.connect(handshake.endpoint)
         self._socket, self.handshake = socket, handshake
-        self._last_heard = self._last_ping = time.monotonic()
-        self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
-        for job, request in self._requests.items():
-            self._send_request(job, request)
-        for job in list(self._resumed):
-            self.resume(job)
 
     def disconnect(self) -> None:
         """Close the socket at once; jobs in the backend go on."""

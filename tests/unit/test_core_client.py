@@ -11,6 +11,7 @@ import zmq
 from ex4d_blender.core import client
 from ex4d_blender.core.client import PING_SECONDS, SILENCE_SECONDS, JobClient, SilentBackendError
 
+from ex4d.protocol.errors import TransientError
 from ex4d.protocol.runtime import Handshake
 
 
@@ -81,3 +82,11 @@ def test_pauses_short_enough_for_pings_do_not_postpone_it_for_ever(caller: JobCl
         clock.now += PING_SECONDS + 1
         caller.poll()
     assert caller.is_silent
+
+
+def test_an_address_that_is_none_is_an_error(clock: Clock) -> None:
+    keys = [key.decode() for key in zmq.curve_keypair()]
+    caller = JobClient("test")
+    with pytest.raises(TransientError, match="cannot be used"):
+        caller.connect(Handshake("tcp://127.0.0.1:nowhere", keys[0], keys[0], keys[1], 1, "0.1.0", "ex4d/1"))
+    assert not caller.is_open

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import stat
@@ -237,6 +238,45 @@ def test_another_users_handshake_is_none(tmp_path: Path) -> None:
     write_handshake(tmp_path, HANDSHAKE)
     os.chown(tmp_path / HANDSHAKE_FILE, STRANGER, STRANGER)
     assert read_handshake(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pid": True},
+        {"pid": "7"},
+        {"pid": 7.5},
+        {"version": None},
+        {"endpoint": 5},
+        {"endpoint": "inproc://x"},
+        {"endpoint": "ipc://@anyone"},
+        {"server_public": "a" * 39},
+        {"client_secret": "\u00e9" * 40},
+        {"client_public": "a" * 39 + "\n"},
+    ],
+)
+def test_a_handshake_of_wrong_values_is_none(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    write_handshake(tmp_path, dataclasses.replace(HANDSHAKE, **wrong))
+    assert read_handshake(tmp_path) is None
+
+
+def test_a_handshake_that_is_a_pipe_or_endless_is_none(tmp_path: Path) -> None:
+    path = tmp_path / HANDSHAKE_FILE
+    os.mkfifo(path, 0o600)
+    assert read_handshake(tmp_path) is None
+    path.unlink()
+    path.touch(0o600)
+    os.truncate(path, 1 << 40)
+    assert read_handshake(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "{}", "[]", "null", '{"pid": "1", "start": "x"}', '{"pid": 1, "start": 2}', "[" * 60_000]
+)
+def test_a_lock_of_wrong_text_names_nobody(tmp_path: Path, holder: subprocess.Popen[str], text: str) -> None:
+    (tmp_path / "run" / LOCK_FILE).write_text(" " + text)
+    assert lock_holder(tmp_path / "run") is None
+    assert is_held(tmp_path / "run")
 
 
 def test_a_handshake_may_say_more_in_a_later_version(tmp_path: Path) -> None:

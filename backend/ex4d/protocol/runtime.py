@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shlex
 import stat
 import sys
@@ -28,6 +29,7 @@ LOG_FILE = "backend.log"
 #: What a backend says before its log is open.
 START_LOG = "start.log"
 RUNTIME_VARIABLE = "EX4D_RUNTIME_DIR"
+_Z85_KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 #: A handshake or a lock's text has some hundred bytes.
 _MAX_BYTES = 1 << 16
 _ANOTHER = f"Name another folder with --runtime-dir or {RUNTIME_VARIABLE}."
@@ -209,8 +211,16 @@ def read_handshake(folder: Path) -> Handshake | None:
         handshake = Handshake(**{name: value for name, value in record.items() if name in names})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    texts = (handshake.endpoint, handshake.server_public, handshake.client_public, handshake.client_secret)
-    return handshake if all(isinstance(text, str) for text in texts) and isinstance(handshake.pid, int) else None
+    return handshake if _is_usable(handshake) else None
+
+
+def _is_usable(handshake: Handshake) -> bool:
+    """Whether the values are what ``Handshake`` says."""
+    keys = (handshake.server_public, handshake.client_public, handshake.client_secret)
+    texts = (handshake.endpoint, *keys, handshake.version, handshake.protocol)
+    if not all(isinstance(text, str) for text in texts) or type(handshake.pid) is not int:
+        return False
+    return all(map(_Z85_KEY.fullmatch, keys)) and handshake.endpoint.startswith(("ipc:///", "tcp://"))
 
 
 def remove_handshake(folder: Path, pid: int) -> None:

@@ -30,6 +30,8 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> int:
     """Run the command line. Its imports take a while, so that a signal may come before any of our code can take it."""
+    # Nor shall the Pythons that are started from here look there: workers, the processes of a pool.
+    os.environ["PYTHONSAFEPATH"] = "1"
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)

@@ -62,6 +62,29 @@ def test_nothing_of_the_current_folder_is_run(tmp_path: Path, how: str) -> None:
     assert not (evil / "RUN").exists()
 
 
+def test_nor_by_the_processes_of_a_pool(tmp_path: Path) -> None:
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    (evil / "multiprocessing.py").write_text(f"open({str(evil / 'RUN')!r}, 'w').close()")
+    # As the command `ex4d`, whose own folder is the first on its path; `train prepare` starts such a pool.
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import multiprocessing, sys\n"
+        "if __name__ == '__main__':\n"
+        "    from ex4d.__main__ import main\n"
+        "    sys.argv[1:] = ['--version']\n"
+        "    try: main()\n"
+        "    except SystemExit: pass\n"
+        "    process = multiprocessing.get_context('spawn').Process(target=abs, args=(-7,))\n"
+        "    process.start(); process.join(); print('ended with', process.exitcode)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=evil, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.endswith("ended with 0\n"), done.stderr
+    assert not (evil / "RUN").exists()
+
+
 # The runtime folder
 
 

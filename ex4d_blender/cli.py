@@ -308,6 +308,9 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
     while time.monotonic() < end and not (listed and client.welcome):
         listed = client.poll(100).listed or listed
     welcome = client.welcome or {}
+    if not welcome:
+        output.event("status", f"The backend (process {handshake.pid}) does not answer.", running=False)
+        return
     text = f"Backend {welcome.get('version')}, process {handshake.pid}, {welcome.get('device') or 'starting'}"
     output.event("status", text, running=True, backend=welcome)
     for job in sorted(client.jobs.values(), key=lambda job: job.created):

@@ -4,8 +4,11 @@
 import bpy
 from bpy.props import EnumProperty, StringProperty
 
+from ex4d import __version__
+
 from . import installation, session
 from .core.texts import wrapped
+from .core.versions import version_difference
 
 COLUMNS = 90
 
@@ -70,6 +73,10 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
             box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
+            difference = version_difference(welcome["version"], __version__)
+            if difference is not None:
+                for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
+                    box.label(text=line, icon="ERROR")
             memory = welcome.get("memory_gib")
             device = welcome.get("device") or "starting"
             column = box.column(align=True)

@@ -14,7 +14,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,21 @@ import bpy
 from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError, InternalError, TransientError, error_from_record
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
-from ex4d.protocol.runtime import RUNTIME_VARIABLE, default_runtime_dir
+from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_dir, private_folder
 
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment import backend_python
 from .core.texts import KIND_NAMES, error_report, job_state
+from .core.versions import version_difference
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
+#: A backend takes back its handshake sooner than this when it is asked to end.
+STOP_SECONDS = 3.0
+#: Backends that a job may outlive, one after the other, before its waiting is given up.
+MAX_RESTARTS = 2
 #: Ended jobs that stay in the list.
 SHOWN_JOBS = 20
 
@@ -74,6 +80,10 @@ class Session:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     starting: bool = False
+    #: The backend that does not answer and is being ended; another one is started when it is gone.
+    silent: Handshake | None = None
+    #: The backend's version that was last told to be another than the extension's.
+    told_version: str = ""
     shown: Shown | None = None
     doctor: dict[str, Any] | None = None
 
@@ -97,7 +107,15 @@ class Session:
         backend = self.backend_process()
         handshake = backend.find()
         if self.client.is_open and handshake is not None and handshake == self.client.handshake:
-            return
+            if not self.client.is_silent:
+                return
+            self._drop_silent(handshake)
+        if self.silent is not None:
+            if not block:
+                # The timer ends it and starts another one.
+                self.starting = True
+                return
+            handshake = self._end_silent(backend)
         if handshake is None:
             backend.start()
             if not block:
@@ -106,6 +124,22 @@ class Session:
             handshake = backend.wait()
         self.starting = False
         self.client.connect(handshake)
+
+    def _drop_silent(self, handshake: Handshake) -> None:
+        """Leave a backend that does not answer; ``_follow_backend`` or ``connect`` replaces it."""
+        log.warning("backend %d does not answer; it is ended and another one started", handshake.pid)
+        self.client.disconnect()
+        self.silent, self.starting = handshake, True
+
+    def _end_silent(self, backend: BackendProcess) -> Handshake | None:
+        """Block until the backend that does not answer is gone; returns that of another one, if there is."""
+        assert self.silent is not None
+        try:
+            while not backend.end_silent(self.silent):
+                time.sleep(0.05)
+        finally:
+            self.silent, self.starting = None, False
+        return backend.find()
 
     def is_connected(self) -> bool:
         """Whether a backend answers."""
@@ -116,11 +150,17 @@ class Session:
         if self.client.is_open:
             self.client.shutdown()
             # The message goes out before the socket is closed.
-            end = time.monotonic() + 3.0
-            while time.monotonic() < end and not self.client.poll(50).left:
-                pass
+            end = time.monotonic() + STOP_SECONDS
+            left = False
+            while time.monotonic() < end and not left:
+                left = self.client.poll(50).left
+            asked, backend = self.client.handshake, self.backend_process()
+            if not left and asked is not None and backend.find() == asked:
+                # One that ends takes its handshake back at once: it does not listen.
+                self._drop_silent(asked)
+                self._end_silent(backend)
         self.client.disconnect()
-        self.starting = False
+        self.silent, self.starting = None, False
 
     # Jobs ---------------------------------------------------------------------------------------------------------
 
@@ -171,19 +211,42 @@ class Session:
         Raises:
             Ex4dError: the job's own, or the backend is gone.
         """
-        backend = self.backend_process()
-        try:
-            snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
-        except TransientError:
-            # It was just ending with another Blender, or was killed: once more, with a new one.
-            self.connect(block=True)
-            snapshot = self.client.wait(job, on_change, alive=lambda: backend.find() is not None)
+        snapshot = self._wait_for_end(job, on_change)
         # Its error is raised here, and shown by whoever waits.
         self._finish(snapshot, tell=False)
         self.mirror()
         if snapshot.state != DONE:
             raise error_from_record(snapshot.error or {})
         return snapshot
+
+    def _wait_for_end(self, job: str, on_change: Callable[[JobSnapshot], None]) -> JobSnapshot:
+        backend = self.backend_process()
+
+        def serves() -> bool:
+            found = backend.find()
+            return found is not None and found == self.client.handshake
+
+        for restarts in range(MAX_RESTARTS + 1):
+            try:
+                snapshot = self.client.wait(job, on_change, alive=serves)
+                break
+            except TransientError:
+                if restarts == MAX_RESTARTS:
+                    raise
+                # It was just ending with another Blender, was killed, or hangs: once more, with a new one.
+                self.connect(block=True)
+        difference = self._version_difference()
+        if difference is not None:
+            snapshot = replace(snapshot, notes=(*snapshot.notes, f"{difference.message} {difference.hint}"))
+        return snapshot
+
+    def _version_difference(self) -> Ex4dError | None:
+        """What to say of a backend of another version, once."""
+        version = (self.client.welcome or {}).get("version", __version__)
+        if not isinstance(version, str) or version == self.told_version:
+            return None
+        self.told_version = version
+        return version_difference(version, __version__)
 
     def pump(self) -> None:
         """Take what the backend has said; called by the timer."""
@@ -203,7 +266,9 @@ class Session:
         backend = self.backend
         if backend is None:
             return
-        if self.starting:
+        if self.silent is not None:
+            self._replace_silent(backend)
+        elif self.starting:
             handshake = backend.find()
             if handshake is not None:
                 self.starting = False
@@ -223,6 +288,27 @@ class Session:
                         self._give_up(error)
             elif handshake != self.client.handshake:
                 self.client.connect(handshake)
+            elif self.client.is_silent:
+                self._drop_silent(handshake)
+            elif (difference := self._version_difference()) is not None:
+                self.report(difference)
+
+    def _replace_silent(self, backend: BackendProcess) -> None:
+        """One step of ending the backend that does not answer, and then of starting another one."""
+        assert self.silent is not None
+        try:
+            if backend.end_silent(self.silent):
+                self.silent, self.starting = None, False
+                self.connect(block=False)
+                self.report(
+                    TransientError(
+                        "The backend did not answer any more and was started anew.",
+                        "Its jobs go on from their finished stages. Its log may tell why.",
+                    )
+                )
+        except Ex4dError as error:
+            self.silent, self.starting = None, False
+            self._give_up(error)
 
     def _give_up(self, error: Ex4dError) -> None:
         for job in self.client.unfinished:
@@ -338,7 +424,20 @@ def runtime_folder() -> Path:
     """Where the backend leaves its address: ``EX4D_RUNTIME_DIR``, or the extension's own folder."""
     if os.environ.get(RUNTIME_VARIABLE):
         return default_runtime_dir()
-    return user_folder("runtime") or default_runtime_dir()
+    own = user_folder("runtime")
+    return _private_or_default(own) if own is not None else default_runtime_dir()
+
+
+@lru_cache(maxsize=4)
+def _private_or_default(folder: Path) -> Path:
+    """A folder that nobody has chosen; where it cannot be the user's alone (a drive without permissions, a group that
+    shares it) the one of a backend that is started by hand."""
+    try:
+        private_folder(folder)
+    except TransientError as error:
+        log.warning("%s The backend uses %s.", error.message, default_runtime_dir())
+        return default_runtime_dir()
+    return folder
 
 
 def user_folder(name: str) -> Path | None:

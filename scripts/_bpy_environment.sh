@@ -16,8 +16,8 @@ bpy_pins() {
 find_python311() {
     local name
     for name in ${EX4D_PYTHON311:-python3.11 python3 "$HOME"/.pyenv/versions/3.11*/bin/python3.11 /usr/bin/python3.11}; do
-        if "$name" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
-            "$name" -c 'import sys; print(sys.executable)'
+        if "$name" -I -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+            "$name" -I -c 'import sys; print(sys.executable)'
             return
         fi
     done
@@ -39,13 +39,13 @@ bpy_environment() {
         echo "Setting up .venv-bpy-$version (about 350 MB to download) ..." >&2
         rm -rf "$folder"
         # shellcheck disable=SC2086  # the pins are several words
-        if ! "$python311" -m venv "$folder" >&2 || ! "$folder/bin/python" -m pip install --quiet \
+        if ! "$python311" -I -m venv "$folder" >&2 || ! "$folder/bin/python" -I -m pip install --quiet \
             --disable-pip-version-check --only-binary=:all: -c "$root/constraints-bpy.txt" \
             $pins pytest hypothesis pyzmq >&2; then
             bpy_problem="bpy could not be installed; pip says why above (there are packages for x86-64 and macOS on Arm)"
             return 1
         fi
-        if ! "$folder/bin/python" -c 'import bpy' >&2; then
+        if ! "$folder/bin/python" -I -c 'import bpy' >&2; then
             bpy_problem="bpy does not start; on Debian and Ubuntu: apt install libx11-6 libxi6 libxfixes3 libxrender1"
             bpy_problem+=" libxkbcommon0 libsm6 libgl1 libegl1"
             return 1

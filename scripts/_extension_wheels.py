@@ -82,7 +82,7 @@ def build_project_wheel(root: Path, out: Path) -> Path:
         for path in source.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         built = Path(temporary) / "out"
-        command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(built), str(source)]
+        command = [sys.executable, "-P", "-m", "build", "--wheel", "--outdir", str(built), str(source)]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": SOURCE_DATE, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         environment.pop("PYTHONPATH", None)
         if not _run(command, environment):
@@ -124,8 +124,8 @@ def fetch_wheels(
         if len(wheels) != len(read_pins(requirements)) or any(_sha256(wheel) not in known for wheel in wheels):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            command += ["--only-binary=:all:", "--require-hashes", "--requirement", str(requirements)]
+            command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+            command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(requirements)]
             command += ["--implementation", "cp", "--python-version", python.pip_python, "--abi", python.abi]
             for tag in PLATFORMS[platform]:
                 command += ["--platform", tag]

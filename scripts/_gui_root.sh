@@ -37,8 +37,8 @@ gui_root() {
         rm -rf "$folder"
         skip "the Debian archive did not give a root with Blender; mmdebstrap says why above"
     }
-    abi=$(chroot "$folder" python3 -c 'import sys; print("{0}.{1}".format(*sys.version_info))')
-    python -m pip install --quiet --disable-pip-version-check --target "$folder$gui_python" --only-binary=:all: \
+    abi=$(chroot "$folder" python3 -I -c 'import sys; print("{0}.{1}".format(*sys.version_info))')
+    python -I -m pip install --quiet --disable-pip-version-check --target "$folder$gui_python" --only-binary=:all: \
         --python-version "$abi" --implementation cp --abi "cp${abi/./}" --abi abi3 --abi none \
         --platform "manylinux_2_28_$(uname -m)" --platform "manylinux2014_$(uname -m)" \
         --requirement "$root/constraints-gui.txt" >&2 || {

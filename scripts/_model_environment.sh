@@ -11,7 +11,7 @@ model_environment() {
     if [ "$(cat "$folder/ready" 2>/dev/null)" != "$stamp" ]; then
         echo "Setting up .venv-model with torch (about 350 MB to download) ..." >&2
         rm -rf "$folder"
-        if ! "$python" -m venv "$folder" >&2 || ! "$folder/bin/python" -m pip install --quiet \
+        if ! "$python" -I -m venv "$folder" >&2 || ! "$folder/bin/python" -I -m pip install --quiet \
             --disable-pip-version-check -c "$root/constraints.txt" -c "$root/constraints-model.txt" \
             -e "$root[dev,train,depth-training]" >&2; then
             model_problem="the packages could not be installed; pip says why above"

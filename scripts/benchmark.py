@@ -53,7 +53,7 @@ class Run:
 def timed_run(video: Path, out: Path, move: str) -> Run:
     """Run the command in its own process; Linux and macOS only (wait4)."""
     run, started = Run(), time.perf_counter()
-    command = [sys.executable, "-m", "ex4d", "run", str(video), "--cam", move, "--out", str(out), "--json"]
+    command = [sys.executable, "-P", "-m", "ex4d", "run", str(video), "--cam", move, "--out", str(out), "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:

@@ -114,7 +114,7 @@ def run_job(python: Path, module: str, job: Mapping[str, object], problem: str) 
     """
     paths = os.pathsep.join([str(ROOT / "scripts"), str(ROOT / "backend")])
     process = subprocess.Popen(
-        [str(python), "-m", module],
+        [str(python), "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
@@ -53,7 +54,9 @@ def memory_gib() -> float | None:
 
 def graphics_cards() -> list[str]:
     """NVIDIA GPUs, each with its memory."""
-    tool = shutil.which("nvidia-smi")
+    # Windows would look for a bare name in the current folder first.
+    place = Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" if sys.platform == "win32" else Path()
+    tool = shutil.which(place / "nvidia-smi")
     if tool is None:
         return []
     query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]

@@ -4,15 +4,25 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ex4d.processes import process_alive
 from ex4d.protocol.errors import Ex4dError, ResourceError, TransientError
-from ex4d.protocol.runtime import Handshake, read_handshake
+from ex4d.protocol.identity import ProcessIdentity, identity_of
+from ex4d.protocol.runtime import (
+    START_LOG,
+    Handshake,
+    is_held,
+    lock_holder,
+    open_private,
+    private_folder,
+    running_backend,
+)
 
 from .environment import clean_environment
 
@@ -20,7 +30,8 @@ from .environment import clean_environment
 START_SECONDS = 90.0
 #: Starts that fail at once are not repeated more often than this.
 RESTART_SECONDS = 5.0
-START_LOG = "start.log"
+#: A backend that does not answer is asked by signal to end, killed after this long, and given up after as long again.
+END_SECONDS = 3.0
 
 #: All that were ever started here. One that has ended counts as alive until its exit code is collected, also when the
 #: add-on was disabled and enabled meanwhile.
@@ -44,19 +55,22 @@ class BackendProcess:
     variables: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
+    _ended: ProcessIdentity | None = None
+    _ended_at: float = 0.0
+    _killed: bool = False
 
     def find(self) -> Handshake | None:
-        """The handshake of a backend that lives."""
+        """The handshake of the backend that holds the runtime folder and serves."""
         self.reap()
-        handshake = read_handshake(self.runtime)
-        return handshake if handshake is not None and process_alive(handshake.pid) else None
+        return running_backend(self.runtime)
 
     def start(self, extra: tuple[str, ...] = ()) -> None:
         """Start one that lives as long as this process; ``find`` tells when it is up.
 
         Raises:
             ResourceError: no backend is installed.
-            TransientError: the last start was a moment ago, or the system refuses.
+            TransientError: the last start was a moment ago, the runtime folder is not the user's alone, or the system
+                refuses.
         """
         if self._process is not None and self._process.poll() is None:
             return
@@ -72,9 +86,10 @@ class BackendProcess:
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+        private_folder(self.runtime)
         try:
-            self.runtime.mkdir(parents=True, exist_ok=True)
-            with (self.runtime / START_LOG).open("wb") as log:
+            with os.fdopen(open_private(self.runtime / START_LOG, os.O_WRONLY | os.O_CREAT), "wb") as log:
+                log.truncate()
                 self._process = subprocess.Popen(
                     command,
                     cwd=self.runtime,
@@ -92,6 +107,45 @@ class BackendProcess:
                 f"The backend cannot be started: {error.strerror or error}.",
                 "Antivirus software may block it; Diagnose in the preferences shows more.",
             ) from error
+
+    def end_silent(self, handshake: Handshake) -> bool:
+        """Make an end of a backend that does not answer, a step each time; whether it is gone.
+
+        Its jobs are not lost: the next one takes them from the journal.
+
+        Args:
+            handshake: of the one that was asked in vain.
+
+        Raises:
+            TransientError: it cannot be ended, or is not known for sure to be that process.
+        """
+        self.reap()
+        found = running_backend(self.runtime)
+        if (found is not None and found != handshake) or not is_held(self.runtime):
+            self._ended, self._killed, self._started = None, False, 0.0
+            return True
+        now = time.monotonic()
+        if self._ended is None:
+            self._ended, self._ended_at = self._holder(handshake), now
+            _send_signal(self._ended, signal.SIGTERM)
+        elif not self._killed and now - self._ended_at > END_SECONDS:
+            self._killed = True
+            _send_signal(self._ended, getattr(signal, "SIGKILL", signal.SIGTERM))
+        elif now - self._ended_at > 3 * END_SECONDS:
+            self._ended, self._killed = None, False
+            raise _cannot_be_ended(handshake)
+        return False
+
+    def _holder(self, handshake: Handshake) -> ProcessIdentity:
+        """The process behind a handshake. The number in it alone may be another one's by now."""
+        holder = lock_holder(self.runtime)
+        if holder is not None and holder.pid == handshake.pid and holder.is_running():
+            return holder
+        # An earlier version of the backend leaves no name in its lock; our own children keep their numbers.
+        child = identity_of(handshake.pid) if any(process.pid == handshake.pid for process in _started) else None
+        if child is None:
+            raise _cannot_be_ended(handshake)
+        return child
 
     def failure(self) -> Ex4dError | None:
         """Why the process that ``start`` made has ended without coming up; None while it may still come."""
@@ -138,3 +192,16 @@ class BackendProcess:
         except OSError:
             text = ""
         return text.splitlines()[-1] if text else "it said nothing."
+
+
+def _send_signal(process: ProcessIdentity, number: signal.Signals) -> None:
+    if process.is_running():
+        with suppress(OSError):
+            os.kill(process.pid, number)
+
+
+def _cannot_be_ended(handshake: Handshake) -> TransientError:
+    return TransientError(
+        f"The backend (process {handshake.pid}) does not answer and cannot be ended from here.",
+        "End that process, or restart the computer.",
+    )

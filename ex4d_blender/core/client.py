@@ -20,10 +20,20 @@ from ex4d.protocol.errors import Ex4dError, ProtocolError, TransientError, error
 from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, new_job_id
 from ex4d.protocol.runtime import Handshake
 
-#: The connection counts as lost when a living backend's ping has not been answered for this long. Blender itself
-#: freezes for seconds at times, so this is generous.
-SILENCE_SECONDS = 20.0
+#: A backend whose pings have not been answered for this long hangs: its front does nothing that takes a while, even
+#: while its worker is busy. A machine that swaps may make it wait for seconds, so this is generous.
+SILENCE_SECONDS = 30.0
 PING_SECONDS = 5.0
+
+
+class SilentBackendError(TransientError):
+    """A backend that is there does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The backend has not answered for {SILENCE_SECONDS:.0f} seconds.",
+            "Run it again: finished stages are kept. If it stays so, end the backend's process.",
+        )
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,32 @@ class JobClient:
         self._resumed: set[str] = set()
         self._last_heard = 0.0
         self._last_ping = 0.0
+        self._last_poll = 0.0
 
     # Connection ---------------------------------------------------------------------------------------------------
 
     def connect(self, handshake: Handshake) -> None:
-        """Connect, and send all unfinished jobs again; what is running over there goes on."""
+        """Connect, and send all unfinished jobs again; what is running over there goes on.
+
+        Raises:
+            TransientError: the handshake's address or keys are none.
+        """
         self.disconnect()
+        try:
+            self._open(handshake)
+        except zmq.ZMQError as error:
+            self.disconnect()
+            raise TransientError(
+                f"The backend's address {handshake.endpoint} cannot be used: {error.strerror}.", "Restart the backend."
+            ) from error
+        self._last_heard = self._last_ping = time.monotonic()
+        self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
+        for job, request in self._requests.items():
+            self._send_request(job, request)
+        for job in list(self._resumed):
+            self.resume(job)
+
+    def _open(self, handshake: Handshake) -> None:
         self._context = zmq.Context()
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
@@ -97,12 +127,6 @@ class JobClient:
         socket.reconnect_ivl, socket.reconnect_ivl_max = 100, 2000
         socket.connect(handshake.endpoint)
         self._socket, self.handshake = socket, handshake
-        self._last_heard = self._last_ping = time.monotonic()
-        self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
-        for job, request in self._requests.items():
-            self._send_request(job, request)
-        for job in list(self._resumed):
-            self.resume(job)
 
     def disconnect(self) -> None:
         """Close the socket at once; jobs in the backend go on."""
@@ -119,8 +143,10 @@ class JobClient:
 
     @property
     def is_silent(self) -> bool:
-        """Whether the backend has not answered for ``SILENCE_SECONDS``."""
-        return self._socket is not None and time.monotonic() - self._last_heard > SILENCE_SECONDS
+        """Whether the backend has not answered for ``SILENCE_SECONDS`` in which it was listened to."""
+        now = time.monotonic()
+        listened = now - self._last_poll < 2 * PING_SECONDS
+        return self._socket is not None and listened and now - self._last_heard > SILENCE_SECONDS
 
     # Jobs ---------------------------------------------------------------------------------------------------------
 
@@ -231,6 +257,7 @@ class JobClient:
 
         Raises:
             TransientError: the backend is gone.
+            SilentBackendError: it is there, but does not answer.
         """
         while True:
             for snapshot in self.poll(200).jobs.values():
@@ -238,6 +265,8 @@ class JobClient:
                     on_change(snapshot)
             if self.jobs[job].is_final:
                 return self.jobs[job]
+            if self.is_silent:
+                raise SilentBackendError
             if not alive():
                 raise TransientError(
                     "The backend has stopped in the middle of the job.",
@@ -245,7 +274,7 @@ class JobClient:
                 )
 
     def _keep_alive(self) -> None:
-        now = time.monotonic()
+        now = self._last_poll = time.monotonic()
         if now - self._last_ping > PING_SECONDS:
             if now - self._last_ping > 2 * PING_SECONDS:
                 # We were not asked for a while (a render, a long import): silence was ours, not the backend's.

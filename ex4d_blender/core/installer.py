@@ -290,8 +290,10 @@ class Installer:
         with suppress(OSError):
             if sys.platform == "win32":
                 # Without a console there is no gentle way, and ending the first process would leave the others.
+                system = os.environ.get("SYSTEMROOT", "C:/Windows")
                 subprocess.Popen(
-                    ["taskkill", "/PID", str(self._process.pid), "/T", "/F"],
+                    # By its path: Windows would look for a bare name in the current folder first.
+                    [f"{system}/System32/taskkill.exe", "/PID", str(self._process.pid), "/T", "/F"],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -147,7 +147,7 @@ def run_job(folder: Path, profile: str, kernels: Path, *, toy: bool) -> dict[str
         "TRITON_CACHE_DIR": str(kernels),
         "XDG_CACHE_HOME": str(folder.resolve() / CACHE_FOLDER),
     }
-    command = [sys.executable, "-m", "gpu_bench.cold_job", str(folder), profile, *(["--toy"] if toy else [])]
+    command = [sys.executable, "-P", "-m", "gpu_bench.cold_job", str(folder), profile, *(["--toy"] if toy else [])]
     # CLOCK_MONOTONIC, which all processes share.
     started = time.monotonic()
     done = subprocess.run(

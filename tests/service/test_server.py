@@ -44,7 +44,7 @@ def test_the_handshake_is_the_users_alone_and_goes_with_the_backend(server: Serv
     server.start()
     path = server.runtime / "backend.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert server.handshake.endpoint.startswith("tcp://127.0.0.1:")
+    assert server.handshake.endpoint.startswith(f"ipc://{server.runtime}/")
     client = server.client()
     assert client.welcome is not None
     assert client.welcome["protocol"] == "ex4d/1"

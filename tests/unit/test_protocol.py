@@ -240,6 +240,7 @@ def test_a_handshake_is_taken_back_by_its_owner_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "ex4d-backend"}', '{"format": "other"}', "\0"])
 def test_a_damaged_handshake_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "backend.json").write_text(text, encoding="utf-8")
+    (tmp_path / "backend.json").chmod(0o600)
     assert read_handshake(tmp_path) is None
 
 
@@ -252,5 +253,9 @@ def test_handshake_in_no_folder_is_an_error_with_a_hint(tmp_path: Path) -> None:
 def test_the_runtime_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path))
     assert default_runtime_dir() == tmp_path
+    # Blender and its backend have different current folders.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EX4D_RUNTIME_DIR", "run")
+    assert default_runtime_dir() == tmp_path / "run"
     monkeypatch.delenv("EX4D_RUNTIME_DIR")
     assert default_runtime_dir().name in ("ex4d", "run")

@@ -7,17 +7,22 @@ Address and keys go to backend.json in the runtime folder, which only this user 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import signal
 from pathlib import Path
 
 from ex4d.console import Console
-from ex4d.processes import process_alive
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.identity import identity_of
 from ex4d.protocol.runtime import LOG_FILE, default_runtime_dir
+from ex4d.server.endpoints import allow_many_connections
 from ex4d.server.front import FrontSettings, serve
 from ex4d.server.lifetime import end_children_with_us
 from ex4d.server.lock import RuntimeLock
 from ex4d.server.logs import start_log
+
+log = logging.getLogger(__name__)
 
 IDLE_MINUTES = 30.0
 
@@ -40,14 +45,26 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     if not 0 < args.idle < 1e6:
         raise UsageError(f"An idle time of {args.idle:g} minutes is not possible.", "Give a number above zero.")
-    if args.parent is not None and not process_alive(args.parent):
+    if args.parent is not None and identity_of(args.parent) is None:
         raise UsageError(f"There is no process {args.parent}.", "Give the id of a running process with --parent.")
     runtime = (args.runtime_dir or default_runtime_dir()).absolute()
-    with RuntimeLock(runtime):
+    # What the backend writes is the user's alone; shots are written by its workers, as the user wants them.
+    umask = os.umask(0o077)
+    try:
+        _serve(runtime, args, umask)
+    finally:
+        os.umask(umask)
+    console.result({"runtime": str(runtime)}, "The backend has ended.")
+
+
+def _serve(runtime: Path, args: argparse.Namespace, umask: int) -> None:
+    with RuntimeLock(runtime) as lock:
         start_log(runtime / LOG_FILE)
+        for note in lock.notes:
+            log.warning(note)
+        allow_many_connections()
         job_object = end_children_with_us()
         keep = args.keep
-        settings = FrontSettings(runtime, None if keep else args.parent, None if keep else args.idle * 60)
+        settings = FrontSettings(runtime, None if keep else args.parent, None if keep else args.idle * 60, umask)
         serve(settings, (signal.SIGINT, signal.SIGTERM))
         del job_object
-    console.result({"runtime": str(runtime)}, "The backend has ended.")

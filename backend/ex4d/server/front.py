@@ -22,8 +22,9 @@ from ex4d.protocol.jobs import FreeMemoryParams, JobSnapshot, parse_params
 from ex4d.protocol.runtime import Handshake, remove_handshake, write_handshake
 from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
+from ex4d.server.endpoints import Endpoints
 from ex4d.server.journal import Entry, Journal
-from ex4d.server.lane import Lane, bound_address
+from ex4d.server.lane import Lane
 from ex4d.server.lifetime import Owners
 from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue
 
@@ -44,11 +45,13 @@ class FrontSettings:
         runtime: its folder.
         parent: the process that started it; None = nobody in particular.
         idle_seconds: it ends after so long without a job; None = never.
+        umask: for the workers, whose files are shots; -1 = as this process has it.
     """
 
     runtime: Path
     parent: int | None
     idle_seconds: float | None
+    umask: int = -1
 
 
 class Front:
@@ -61,9 +64,10 @@ class Front:
         server = zmq.curve_keypair()
         public, secret = zmq.curve_keypair()
         self._gate.allow(CLIENT_DOMAIN, public)
+        self._endpoints = Endpoints(settings.runtime)
         self._socket = self._open(server)
         self._handshake = Handshake(
-            bound_address(self._socket),
+            self._endpoints.bind(self._socket, "front"),
             server[0].decode(),
             public.decode(),
             secret.decode(),
@@ -74,7 +78,9 @@ class Front:
         self._queue = JobQueue(Journal(settings.runtime / "jobs"), self._job_changed)
         self._clients = Clients(self._socket, self._queue.get)
         self._lanes = {
-            name: Lane(name, self._context, settings.runtime, server, self._allow(name))
+            name: Lane(
+                name, self._context, settings.runtime, server, self._allow(name), self._endpoints, settings.umask
+            )
             for name in (WORK_LANE, DOCTOR_LANE)
         }
         self._poller = zmq.Poller()
@@ -98,7 +104,6 @@ class Front:
         socket.curve_server = True
         socket.curve_secretkey = server[1]
         socket.zap_domain = CLIENT_DOMAIN.encode()
-        socket.bind("tcp://127.0.0.1:*")
         return socket
 
     def _allow(self, lane: str) -> Any:
@@ -176,6 +181,7 @@ class Front:
         self._socket.close(linger=500)
         self._gate.close()
         self._context.term()
+        self._endpoints.close()
 
     # Clients ------------------------------------------------------------------------------------------------------
 

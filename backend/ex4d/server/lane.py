@@ -21,6 +21,8 @@ import zmq
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ProtocolError
 from ex4d.protocol.jobs import params_record
+from ex4d.protocol.runtime import open_private
+from ex4d.server.endpoints import Endpoints
 from ex4d.server.journal import Entry
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,16 @@ STDERR_FILE = "worker.stderr"
 STDERR_BYTES = 1 << 20
 
 
-def bound_address(socket: zmq.Socket[bytes]) -> str:
-    """Where a socket that was bound to any port listens."""
-    address = socket.getsockopt(zmq.LAST_ENDPOINT)
-    assert isinstance(address, bytes)
-    return address.decode().rstrip("\0")
+def _environment() -> dict[str, str]:
+    """The variables of a worker. Its current folder is another, so that those which name places become absolute; an
+    empty entry of PYTHONPATH would mean the current folder."""
+    variables = dict(os.environ)
+    for name in (name for name in ("PYTHONPATH", "EX4D_MODELS") if name in variables):
+        places = [str(Path(place).absolute()) for place in variables[name].split(os.pathsep) if place]
+        variables[name] = os.pathsep.join(places)
+    for single in (name for name in ("EX4D_DISTILL_LORA", "EX4D_COTRACKER") if variables.get(name)):
+        variables[single] = str(Path(variables[single]).absolute())
+    return variables
 
 
 @dataclass
@@ -50,6 +57,8 @@ class Lane:
         context: ZeroMQ's.
         runtime: folder for logs.
         allow: called with the public key that the next worker will use.
+        endpoints: where its socket listens.
+        umask: of the worker, -1 = as this process has it.
     """
 
     name: str
@@ -57,6 +66,8 @@ class Lane:
     runtime: Path
     server_keys: tuple[bytes, bytes]
     allow: Callable[[bytes], None]
+    endpoints: Endpoints
+    umask: int = -1
     process: subprocess.Popen[bytes] | None = None
     socket: zmq.Socket[bytes] | None = None
     ready: dict[str, Any] | None = None
@@ -82,11 +93,11 @@ class Lane:
         socket.curve_server = True
         socket.curve_secretkey = self.server_keys[1]
         socket.zap_domain = self.name.encode()
-        socket.bind("tcp://127.0.0.1:*")
+        endpoint = self.endpoints.bind(socket, self.name)
         public, secret = zmq.curve_keypair()
         self.allow(public)
         welcome = {
-            "endpoint": bound_address(socket),
+            "endpoint": endpoint,
             "server_public": self.server_keys[0].decode(),
             "client_public": public.decode(),
             "client_secret": secret.decode(),
@@ -97,18 +108,22 @@ class Lane:
         with suppress(OSError):
             if errors.stat().st_size > STDERR_BYTES:
                 errors.unlink()
-        isolated = ["-I"] if sys.flags.isolated else []
+        # -P: without it Python would look for modules in the current folder first.
+        isolated = ["-I"] if sys.flags.isolated else ["-P"]
         # A terminal's Ctrl-C goes to the backend alone, which stops its workers in order.
         group: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             group = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
         try:
-            with errors.open("ab") as stderr:
+            with os.fdopen(open_private(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stderr:
                 self.process = subprocess.Popen(
                     [sys.executable, *isolated, "-m", "ex4d.server.worker"],
                     stdin=subprocess.PIPE,
                     stdout=stderr,
                     stderr=stderr,
+                    cwd=self.runtime,
+                    env=_environment(),
+                    umask=self.umask,
                     **group,
                 )
             assert self.process.stdin is not None

@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from ex4d.processes import process_alive
+from ex4d.protocol.identity import identity_of, is_own_process
 
 _PR_SET_PDEATHSIG = 1
 
@@ -100,19 +100,21 @@ class Owners:
     """The processes for whose sake a backend lives."""
 
     def __init__(self, parent: int | None) -> None:
-        self._pids = {parent} if parent else set()
-        self._had = bool(self._pids)
+        parent_process = identity_of(parent) if parent else None
+        self._processes = {parent_process} if parent_process else set()
+        self._had = parent is not None
 
     def add(self, pid: int) -> None:
-        """One more; nonsense is ignored."""
-        if pid != os.getpid() and process_alive(pid):
-            self._pids.add(pid)
+        """One more; nonsense, other users' processes and the one that never ends are ignored."""
+        process = identity_of(pid) if pid != os.getpid() and is_own_process(pid) else None
+        if process is not None:
+            self._processes.add(process)
             self._had = True
 
     def all_gone(self) -> bool:
         """Whether there were any and none is left."""
-        self._pids = {pid for pid in self._pids if process_alive(pid)}
-        return self._had and not self._pids
+        self._processes = {process for process in self._processes if process.is_running()}
+        return self._had and not self._processes
 
 
 #: What the kernel sends a backend when the program that started it dies.

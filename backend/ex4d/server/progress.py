@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ex4d.files import atomic_write, make_folder
+from ex4d.files import atomic_path
 from ex4d.protocol.errors import CancelledError, Ex4dError
+from ex4d.protocol.runtime import open_private
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,9 +109,14 @@ class JobProgress:
         self._look_count += 1
         path = self.looks.with_name(f"{self.looks.name}-{self._look_count}.jpg")
         # A look is a courtesy: a full disk is the work's own business.
-        with suppress(Ex4dError):
-            make_folder(path.parent)
-            atomic_write(path, data.tobytes())
+        with suppress(Ex4dError, OSError):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with (
+                atomic_path(path) as temporary,
+                # Unlike shots it lies in the runtime folder, which is the user's alone.
+                os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file,
+            ):
+                file.write(data.tobytes())
             self.send({"look": str(path)})
             self.forget_look()
             self._look = path

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from ex4d_blender.core import installer as module
 from ex4d_blender.core.environment import backend_python, environment_python
+from ex4d_blender.core.environment_files import ENVIRONMENT
 from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state
 from ex4d_blender.core.install_plan import InstallPlan
 from ex4d_blender.core.install_steps import STEP_NAMES
@@ -25,7 +26,7 @@ from installations import answer, install, make_ex4d, make_script, plan_in, posi
 from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 
 VENV, PACKAGES, BACKEND, CHECK = (STEP_NAMES[step] for step in STEPS)
-PROBE = STEP_NAMES["probe"]
+PROBE, CLEAR = STEP_NAMES["probe"], STEP_NAMES["clear"]
 
 
 def poll_until(installer: Installer, reached: Callable[[InstallState], bool]) -> None:
@@ -41,8 +42,12 @@ def done_steps(folder: Path) -> list[str]:
     return done
 
 
+def python_in(folder: Path) -> Path:
+    return environment_python(folder / ENVIRONMENT)
+
+
 def site(folder: Path) -> Path:
-    return next(folder.glob("[Ll]ib/**/site-packages"))
+    return next((folder / ENVIRONMENT).glob("[Ll]ib/**/site-packages"))
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +72,19 @@ def copied(made: InstallPlan, tmp_path: Path) -> InstallPlan:
 def test_an_environment_is_made_and_found(made: InstallPlan) -> None:
     state = environment_state(made.folder)
     assert (state.installed, state.complete, state.version, state.extra, state.problem) == (True, True, "9.9", "", "")
-    assert backend_python(made.folder) == environment_python(made.folder)
+    assert backend_python(made.folder) == python_in(made.folder)
     assert not (site(made.folder) / "graphics").exists()
     record = json.loads((made.folder / MARKER).read_text(encoding="utf-8"))
     assert record["done"] == list(STEPS)
-    assert record["source"] == {"name": made.source.name, "sha256": made.digest(), "version": "9.9"}
+    digests = {"sha256": made.digest(), "packages": made.lock_digest()}
+    assert record["source"] == {"name": made.source.name, "version": "9.9", **digests}
     assert record["python"] == str(made.base_python)
 
 
 def test_the_log_tells_what_when_and_how_it_ended(made: InstallPlan) -> None:
     log = (made.folder / "install.log").read_text(encoding="utf-8")
-    assert "Successfully installed ex4d-9.9 helper-9.9" in log
+    assert "Successfully installed helper-9.9" in log
+    assert "Successfully installed ex4d-9.9" in log
     for name in (VENV, PACKAGES, BACKEND, CHECK):
         assert re.search(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d {name}$", log, re.MULTILINE)
         assert re.search(rf"^\S+ \S+ {name}: code 0 after \d+ s$", log, re.MULTILINE)
@@ -98,10 +105,10 @@ def test_what_is_done_is_not_done_again(made: InstallPlan) -> None:
 
 
 def test_another_version_is_installed_into_the_same_environment(copied: InstallPlan, tmp_path: Path) -> None:
-    before = environment_python(copied.folder).lstat().st_ctime_ns
+    before = python_in(copied.folder).lstat().st_ctime_ns
     plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.1"))
     assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
-    assert environment_python(copied.folder).lstat().st_ctime_ns == before
+    assert python_in(copied.folder).lstat().st_ctime_ns == before
     assert environment_state(copied.folder).version == "10.1"
 
 
@@ -109,6 +116,7 @@ def test_gpu_packages_are_added_to_the_same_environment(copied: InstallPlan) -> 
     plan = replace(copied, extra="gpu")
     assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
     assert (site(copied.folder) / "graphics").is_dir()
+    assert (site(copied.folder) / "loose").is_dir()
     assert environment_state(copied.folder).extra == "gpu"
 
 
@@ -215,12 +223,12 @@ def test_a_file_that_has_gone_from_a_complete_environment_is_noticed(copied: Ins
 
 @posix
 def test_an_environment_whose_python_is_gone_is_made_anew(copied: InstallPlan) -> None:
-    python = environment_python(copied.folder)
+    python = python_in(copied.folder)
     python.unlink()
     python.symlink_to(copied.folder / "gone")
     (copied.folder / "notes.txt").write_text("words", encoding="utf-8")
     assert "gone" in environment_state(copied.folder).problem
-    assert install(copied)[0] == VENV
+    assert install(copied) == [VENV, PACKAGES, BACKEND, CHECK, CLEAR]
     assert environment_state(copied.folder).complete
     assert (copied.folder / "notes.txt").is_file()
 
@@ -230,7 +238,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(copied: InstallPlan) -
 def test_an_environment_whose_python_does_not_start_is_made_anew(
     copied: InstallPlan, tmp_path: Path, mode: int
 ) -> None:
-    python = environment_python(copied.folder)
+    python = python_in(copied.folder)
     python.unlink()
     make_script(python, "exit 127").chmod(mode)
     plan = replace(copied, base_python=make_script(tmp_path / "python", 'echo "Error: as far as here"; exit 1'))
@@ -277,8 +285,11 @@ def test_control_c_stops_a_waiting_command(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_is_named(copied: InstallPlan, tmp_path: Path) -> None:
-    plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.2", requires=("absent>=2",)))
-    with pytest.raises(BadInputError, match=r"my wheels has no fitting wheel of absent>=2\.") as caught:
+    locks = Path(shutil.copytree(copied.lock_folder, tmp_path / "locks"))
+    with (locks / "base.txt").open("a", encoding="utf-8") as file:
+        file.write(f"absent==2 --hash=sha256:{'0' * 64}\n")
+    plan = replace(copied, lock_folder=locks)
+    with pytest.raises(BadInputError, match=r"my wheels has no fitting wheel of absent==2\.") as caught:
         install(plan)
     assert str(copied.folder / "install.log") in caught.value.hint
     assert done_steps(copied.folder) == ["venv"]

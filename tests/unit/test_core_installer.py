@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import tarfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +24,18 @@ from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state
 from ex4d_blender.core.install_plan import InstallPlan
 from ex4d_blender.core.install_steps import STEP_NAMES
 from ex4d_blender.core.installer import Installer, InstallState
-from installations import answer, install, make_ex4d, make_script, plan_in, posix, run, set_done
+from installations import (
+    answer,
+    install,
+    make_ex4d,
+    make_locks,
+    make_script,
+    make_wheel,
+    plan_in,
+    posix,
+    run,
+    set_done,
+)
 
 from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 
@@ -293,6 +307,63 @@ def test_a_missing_wheel_is_named(copied: InstallPlan, tmp_path: Path) -> None:
         install(plan)
     assert str(copied.folder / "install.log") in caught.value.hint
     assert done_steps(copied.folder) == ["venv"]
+
+
+def tampered(wheel: Path) -> None:
+    """Give a wheel a file that runs with every start of Python, and a record that does not fit."""
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("planted.pth", "import os; open(os.path.join(os.path.expanduser('~'), 'planted'), 'w')")
+
+
+@pytest.mark.parametrize("extra", ["", "gpu"])
+def test_a_wheel_that_was_changed_is_refused(
+    copied: InstallPlan, tmp_path: Path, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    tampered(wheels / f"{'graphics' if extra else 'helper'}-9.9-py3-none-any.whl")
+    set_done(copied.folder, "venv")
+    for rest in site(copied.folder).glob("helper*"):
+        shutil.rmtree(rest)
+    plan = replace(copied, wheels=wheels, extra=extra)
+    with pytest.raises(BadInputError, match=r"(graphics|helper)-9\.9-py3-none-any\.whl is not the file") as caught:
+        install(plan)
+    assert "Get it again" in caught.value.hint
+    assert not (tmp_path / "planted").exists()
+    assert not list(plan.folder.rglob("planted.pth"))
+    assert not environment_state(plan.folder).usable
+    # With the right one it goes on.
+    assert install(replace(plan, wheels=copied.wheels)) == [PROBE, PACKAGES, BACKEND, CHECK]
+
+
+def test_sources_are_not_built(copied: InstallPlan, tmp_path: Path) -> None:
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    (wheels / "helper-9.9-py3-none-any.whl").unlink()
+    setup = tmp_path / "setup.py"
+    setup.write_text(f"open({str(tmp_path / 'planted')!r}, 'w')", encoding="utf-8")
+    with tarfile.open(wheels / "helper-9.9.tar.gz", "w:gz") as archive:
+        archive.add(setup, "helper-9.9/setup.py")
+    set_done(copied.folder, "venv")
+    shutil.rmtree(next(site(copied.folder).glob("helper-*")))
+    with pytest.raises(BadInputError, match=r"no fitting wheel of helper==9\.9"):
+        install(replace(copied, wheels=wheels))
+    assert not (tmp_path / "planted").exists()
+
+
+def test_packages_that_are_not_the_locks_are_replaced(copied: InstallPlan, tmp_path: Path) -> None:
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    make_wheel(wheels, "helper", "10.0")
+    make_wheel(wheels, "helper", "9.8")
+    locks = make_locks(tmp_path / "locks", tmp_path / "wheels")
+    for version in ("9.8", "10.0"):
+        wheel = wheels / f"helper-{version}-py3-none-any.whl"
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        (locks / "base.txt").write_text(f"helper=={version} --hash=sha256:{digest}\n", encoding="utf-8")
+        assert install(replace(copied, wheels=wheels, lock_folder=locks)) == [PROBE, PACKAGES, BACKEND, CHECK]
+        assert (site(copied.folder) / f"helper-{version}.dist-info").is_dir()
 
 
 def test_a_backend_that_does_not_start_is_installed_again(copied: InstallPlan, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 
-from .environment import environment_python, environment_root
+from .environment import PYTHON_VARIABLE, backend_python, environment_python, environment_root
 from .environment_files import ENVIRONMENT, FORMAT, is_stamped
 
 MARKER = "ex4d-environment.json"
@@ -131,3 +131,19 @@ def environment_state(folder: Path) -> EnvironmentState:
         problem = str(record.get("problem") or "The installation was not finished.")
         return EnvironmentState(True, version, extra, usable=usable, problem=problem)
     return EnvironmentState(True, version, extra, complete=True, usable=True)
+
+
+def find_backend(folder: Path | None) -> tuple[Path | None, str]:
+    """The Python that runs the backend, or None and one sentence on why there is none; see ``backend_python``.
+
+    A folder that holds an environment of somebody else's making, with ``ex4d`` in it, is taken as it is.
+    """
+    python = backend_python(folder)
+    if named := os.environ.get(PYTHON_VARIABLE):
+        return python, "" if python else f"{PYTHON_VARIABLE} names {named}, which does not exist."
+    if folder is None:
+        return None, "No folder for the backend is chosen."
+    state = environment_state(folder)
+    if state.installed and not state.usable:
+        return None, state.problem
+    return python, "" if python else "No backend is installed."

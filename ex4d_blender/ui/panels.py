@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import depths, profiles, props, session
+from .. import depths, installation, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
 from ..ops.reconstruct import expected_memory
@@ -47,11 +47,10 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
-    current = session.current()
-    backend = current.backend_process()
-    if backend.python is None and not current.is_connected() and backend.find() is None:
+    problem = installation.missing()
+    if problem and not session.current().is_connected():
         box = layout.box()
-        _text(box, "No backend is installed. It computes depth, mesh and takes.", "INFO")
+        _text(box, f"{problem} The backend computes depth, mesh and takes.", "INFO")
         box.operator(
             "preferences.addon_show", text="Open Preferences", icon="PREFERENCES"
         ).module = __package__.rpartition(".")[0]

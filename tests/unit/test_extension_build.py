@@ -143,7 +143,7 @@ def test_the_packages_wheel_is_whole(zips, tmp_path):
     have = {name for name in names_of(wheel) if not name.split("/")[0].endswith(".dist-info")}
     want = {path.relative_to(ROOT / "backend").as_posix() for path in (ROOT / "backend/ex4d").rglob("*.py")}
     assert {name for name in have if name.endswith(".py")} == want
-    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx"} <= have
+    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx", "ex4d/diffusion/weights/pins.json"} <= have
     # What the Blender side imports comes up with numpy and pyzmq alone, as in Blender's own Python.
     code = (
         "import sys\n"

@@ -29,6 +29,7 @@ ENVIRONMENT = "environment"
 STAMP = "ex4d-environment.json"
 
 _CONFIG = "pyvenv.cfg"
+_FRESH = f"{ENVIRONMENT}.new-"
 _PROGRAMS = re.compile(
     r"python(w|\d(\.\d+)?t?)?(_d)?(\.exe)?|activate(\.(csh|fish|nu|bat))?|Activate\.ps1|deactivate\.bat"
 )
@@ -68,8 +69,13 @@ def make(folder: Path) -> None:
             number += 1
             target = folder / f"{ENVIRONMENT}.old-{number}"
         environment.rename(target)
-    environment.mkdir(exist_ok=True)
-    (environment / STAMP).write_text(json.dumps({"format": FORMAT}), encoding="utf-8")
+    # It is there with its stamp or not at all, also where this is ended here.
+    fresh = folder / f"{_FRESH}{os.getpid()}"
+    fresh.mkdir(exist_ok=True)
+    (fresh / STAMP).write_text(json.dumps({"format": FORMAT}), encoding="utf-8")
+    if environment.is_dir():
+        environment.rmdir()
+    fresh.rename(environment)
     sys.argv = ["venv", str(environment)]
     runpy.run_module("venv", run_name="__main__", alter_sys=True)
 
@@ -82,6 +88,9 @@ def clear(folder: Path) -> None:
         _move_back(aside, environment)
         if aside.exists():
             print("Kept, as it holds files that the installation has not made:", aside)
+    for fresh in folder.glob(f"{_FRESH}*"):
+        if not fresh.is_symlink() and {path.name for path in _entries(fresh)} <= {STAMP}:
+            shutil.rmtree(fresh, ignore_errors=True)
     if has_earlier_layout(folder) and is_stamped(environment):
         _remove(folder, pips=False)
 
@@ -150,7 +159,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _unlink(path: Path, root: Path) -> None:
     """Remove a file, and the folders that it leaves empty; nothing that a link leads to outside."""
-    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
+    if not _is_inside(path, root):
         return
     if path.is_symlink() or path.is_file():
         path.unlink()
@@ -159,7 +168,7 @@ def _unlink(path: Path, root: Path) -> None:
 
 def _prune(folder: Path, root: Path) -> None:
     """Remove a folder that is empty, and those above it up to the environment."""
-    while folder != root and folder.is_relative_to(root) and not folder.is_symlink():
+    while folder != root and folder.is_relative_to(root) and not folder.is_symlink() and _is_inside(folder, root):
         try:
             folder.rmdir()
         except FileNotFoundError:
@@ -187,6 +196,7 @@ def _move_back(aside: Path, environment: Path) -> None:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
+    """Whether a path is in the environment, and not only by a link on the way."""
     return Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root))
 
 

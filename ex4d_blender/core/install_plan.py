@@ -80,6 +80,12 @@ class InstallPlan:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    @property
+    def requirement(self) -> str:
+        """What pip is told of the source; for a wheel with the checksum that it compares."""
+        source = self.source.absolute()
+        return f"{source.as_uri()}#sha256={self.digest()}" if source.is_file() else str(source)
+
     def version(self) -> str | None:
         """Of the source; None where it does not tell."""
         if self.source.suffix == ".whl":

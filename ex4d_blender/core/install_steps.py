@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.protocol.errors import Ex4dError, error_from_record
+from ex4d.protocol.parsing import parse_json
 
 from . import environment_files
 from .environment import clean_environment, environment_python
@@ -97,7 +98,7 @@ def command(step: str, plan: InstallPlan, folder: Path) -> list[str]:
         options += ["--no-index", "--find-links", str(plan.wheels.absolute())]
     if step == "backend":
         # pip leaves a package alone that has the right version, and this may be another build of it.
-        return [python, "-I", "-m", "pip", "install", *options, "--force-reinstall", str(plan.source.absolute())]
+        return [python, "-I", "-m", "pip", "install", *options, "--force-reinstall", plan.requirement]
     # Wheels alone, and those that were tested: other code would run already while it is installed.
     options.append("--only-binary=:all:")
     runs = []
@@ -120,7 +121,7 @@ def _doctor_lines(text: str) -> list[dict[str, Any]]:
     records = []
     for line in text.splitlines():
         with suppress(ValueError):
-            record = json.loads(line)
+            record = parse_json(line)
             if isinstance(record, dict):
                 records.append(record)
     return records

@@ -10,8 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ex4d_blender.core.environment_state import MARKER
+from ex4d_blender.core.environment_state import MARKER, STEPS
 from ex4d_blender.core.install_plan import InstallPlan
+from ex4d_blender.core.install_steps import STEP_NAMES
 from ex4d_blender.core.installer import Installer, InstallState
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts, links and signals")
@@ -97,6 +98,20 @@ def install(plan: InstallPlan) -> list[str]:
         raise state.error
     assert state.step == state.of
     return stages
+
+
+_made: list[InstallPlan] = []
+
+
+def installed_once(folders: pytest.TempPathFactory) -> InstallPlan:
+    """An installed environment that tests share and copy; the first who asks waits for it."""
+    if not _made:
+        plan = plan_in(folders.mktemp("install"))
+        plan.check()
+        assert not plan.folder.exists()
+        assert install(plan) == [STEP_NAMES[step] for step in STEPS]
+        _made.append(plan)
+    return _made[0]
 
 
 def set_done(folder: Path, *steps: str) -> None:

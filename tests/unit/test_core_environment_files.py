@@ -16,7 +16,7 @@ from ex4d_blender.core.environment_files import ENVIRONMENT, STAMP, clear, is_st
 from ex4d_blender.core.environment_state import MARKER, STEPS, check_ours, environment_state
 from ex4d_blender.core.install_plan import InstallPlan
 from ex4d_blender.core.install_steps import STEP_NAMES
-from installations import install, plan_in, posix, set_done
+from installations import install, installed_once, plan_in, posix, set_done
 
 from ex4d.protocol.errors import BadInputError
 
@@ -37,9 +37,7 @@ MINE = (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> InstallPlan:
-    plan = plan_in(tmp_path_factory.mktemp("made"))
-    install(plan)
-    return plan
+    return installed_once(tmp_path_factory)
 
 
 @pytest.fixture
@@ -161,6 +159,7 @@ def test_what_was_put_into_an_environment_is_there_after_it_was_made_anew(copied
     old.symlink_to(copied.folder / "gone")
     stray = next(root.glob("lib/python*/site-packages")) / "planted.pth"
     stray.write_text("import os", encoding="utf-8")
+    assert "gone" in environment_state(copied.folder).problem
     assert install(copied) == [*ALL, CLEAR]
     assert_whole(root, *MINE)
     assert (root / "share" / "link").is_symlink()
@@ -240,6 +239,25 @@ def test_a_link_that_leads_outside_removes_nothing_there(tmp_path: Path, name: s
     before = tree(outside)
     clear(tmp_path)
     assert tree(outside) == before
+
+
+def test_what_a_making_that_was_ended_has_left_goes_too(tmp_path: Path) -> None:
+    old_environment(tmp_path, "")
+    put(tmp_path, "environment.new-7/mine.txt")
+    put(tmp_path, f"environment.new-8/{STAMP}")
+    clear(tmp_path)
+    assert_whole(tmp_path, "environment.new-7/mine.txt")
+    assert not (tmp_path / "environment.new-8").exists()
+
+
+def test_an_empty_folder_is_left_where_an_installation_was_ended_early(tmp_path: Path) -> None:
+    (tmp_path / ENVIRONMENT).mkdir()
+    (tmp_path / MARKER).write_text(OURS, encoding="utf-8")
+    check_ours(tmp_path)
+    # With anything in it, it is not taken for ours.
+    put(tmp_path / ENVIRONMENT, "a")
+    with pytest.raises(BadInputError, match="not of ours"):
+        check_ours(tmp_path)
 
 
 def test_damaged_records_and_stamps_are_no_error(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from ex4d_blender.core.installer import Installer, InstallState
 from installations import (
     answer,
     install,
+    installed_once,
     make_ex4d,
     make_locks,
     make_script,
@@ -40,7 +41,7 @@ from installations import (
 from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 
 VENV, PACKAGES, BACKEND, CHECK = (STEP_NAMES[step] for step in STEPS)
-PROBE, CLEAR = STEP_NAMES["probe"], STEP_NAMES["clear"]
+PROBE = STEP_NAMES["probe"]
 
 
 def poll_until(installer: Installer, reached: Callable[[InstallState], bool]) -> None:
@@ -66,11 +67,7 @@ def site(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> InstallPlan:
-    plan = plan_in(tmp_path_factory.mktemp("install"))
-    plan.check()
-    assert not plan.folder.exists()
-    assert install(plan) == [VENV, PACKAGES, BACKEND, CHECK]
-    return plan
+    return installed_once(tmp_path_factory)
 
 
 @pytest.fixture
@@ -233,18 +230,6 @@ def test_packages_that_a_killed_pip_left_incomplete_are_installed_again(copied: 
 def test_a_file_that_has_gone_from_a_complete_environment_is_noticed(copied: InstallPlan) -> None:
     (site(copied.folder) / "ex4d" / "__main__.py").write_text("", encoding="utf-8")
     assert install(copied) == [PROBE, PACKAGES, BACKEND, CHECK]
-
-
-@posix
-def test_an_environment_whose_python_is_gone_is_made_anew(copied: InstallPlan) -> None:
-    python = python_in(copied.folder)
-    python.unlink()
-    python.symlink_to(copied.folder / "gone")
-    (copied.folder / "notes.txt").write_text("words", encoding="utf-8")
-    assert "gone" in environment_state(copied.folder).problem
-    assert install(copied) == [VENV, PACKAGES, BACKEND, CHECK, CLEAR]
-    assert environment_state(copied.folder).complete
-    assert (copied.folder / "notes.txt").is_file()
 
 
 @posix

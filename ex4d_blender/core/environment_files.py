@@ -99,7 +99,7 @@ def _remove(root: Path, *, pips: bool) -> None:
     """Remove an environment's own files; ``pips``: and whatever else is in its site-packages."""
     real = Path(os.path.realpath(root))
     sites = [site for site in _sites(root) if Path(os.path.realpath(site)).is_relative_to(real)]
-    recorded = [path for site in sites for path in _recorded(site, root)]
+    recorded = [path for site in sites for path in _recorded(site)]
     # First what lies outside site-packages: the record says what that is, and a stopped removal goes on by it.
     recorded.sort(key=lambda path: (any(path.is_relative_to(site) for site in sites), path.name == "RECORD"))
     for path in recorded:
@@ -130,8 +130,8 @@ def _sites(root: Path) -> Iterator[Path]:
         yield from (site for site in root.glob(pattern) if site.is_dir() and not site.is_symlink())
 
 
-def _recorded(site: Path, root: Path) -> Iterator[Path]:
-    """Files that pip has written down, and what Python has compiled of them; none outside the environment."""
+def _recorded(site: Path) -> Iterator[Path]:
+    """Files that pip has written down, and what Python has compiled of them; they may lie anywhere."""
     for record in site.glob("*.dist-info/RECORD"):
         try:
             with record.open(encoding="utf-8", newline="") as file:
@@ -140,10 +140,9 @@ def _recorded(site: Path, root: Path) -> Iterator[Path]:
             continue
         for name in names:
             path = Path(os.path.normpath(site / name))
-            if path.is_relative_to(root) and path != root:
-                yield path
-                if path.suffix == ".py":
-                    yield from (path.parent / "__pycache__").glob(f"{_literal(path.stem)}.*.pyc")
+            yield path
+            if path.suffix == ".py":
+                yield from (path.parent / "__pycache__").glob(f"{_literal(path.stem)}.*.pyc")
         yield record
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import depths, installation, profiles, props, session
+from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
 from ..ops.reconstruct import expected_memory
@@ -47,6 +47,8 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
+    from .. import installation
+
     problem = installation.missing()
     if problem and not session.current().is_connected():
         box = layout.box()

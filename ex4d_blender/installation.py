@@ -24,8 +24,9 @@ _state: InstallState | None = None
 
 #: Lines of the log that the preferences show.
 SHOWN_LINES = 200
-#: How often the disk is looked at for what panels show.
-LOOK_SECONDS = 2.0
+#: How often the disk is looked at for what panels show, and how often a running installation is: Blender draws all of
+#: itself again when the shown lines change.
+LOOK_SECONDS, POLL_SECONDS = 2.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Found:
 
 
 _found: Found | None = None
-_looked = 0.0
+_looked = _polled = 0.0
 
 
 def is_running() -> bool:
@@ -90,9 +91,9 @@ def make_plan() -> InstallPlan:
 
 def start(plan: InstallPlan) -> None:
     """Begin; the timer follows. A backend that runs from the same folder is stopped first."""
-    global _installer, _state
+    global _installer, _state, _polled
     session.current().stop_backend()
-    _installer, _state = Installer(plan), None
+    _installer, _state, _polled = Installer(plan), None, -POLL_SECONDS
     _installer.start()
     session.wake()
 
@@ -116,16 +117,22 @@ def cancel() -> None:
 
 def pump() -> None:
     """Follow the installation and show its log."""
-    global _state  # noqa: PLW0603
+    global _state, _polled  # noqa: PLW0603
+    now = time.monotonic()
     if not is_running() or _installer is None:
         before = _found
-        if time.monotonic() - _looked >= LOOK_SECONDS and look() != before:
+        if now - _looked >= LOOK_SECONDS and look() != before:
             session.redraw()
         return
-    _state = _installer.poll()
+    if now - _polled < POLL_SECONDS:
+        return
+    _polled = now
+    before, _state = _state, _installer.poll()
     manager = bpy.context.window_manager
     lines = manager.ex4d.install_lines
     tail = _installer.tail(SHOWN_LINES)
+    if before == _state and [line.name for line in lines] == tail:
+        return
     lines.clear()
     for text in tail:
         lines.add().name = text

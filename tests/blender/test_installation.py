@@ -195,9 +195,33 @@ def test_who_has_stopped_it_is_shown_no_error(
     monkeypatch.setattr(session.current(), "report", lambda *arguments, **_: dialogs.append(arguments))
     ended = InstallState("Checking", 3, 4, "", True, error)
     installation._installer = SimpleNamespace(poll=lambda: ended, tail=lambda _: ["a line"], cancel=lambda: None)
-    installation._state = None
+    installation._state, installation._polled = None, -1.0
     assert installation.missing() == "The backend is being installed."
     installation.pump()
     assert len(dialogs) == reported
     assert not installation.is_running()
     assert installation.missing() == "No backend is installed."
+
+
+def test_a_running_installation_draws_when_it_says_something_and_four_times_a_second_at_most(
+    installation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import session
+    from ex4d_blender.core.installer import InstallState
+
+    clock, lines, drawn = [0.0], ["first"], []
+    monkeypatch.setattr(installation, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(session, "redraw", lambda: drawn.append(clock[0]))
+    running = InstallState("Installing packages", 1, 4, "", False, None)
+    installation._installer = SimpleNamespace(poll=lambda: running, tail=lambda _: list(lines), cancel=lambda: None)
+    installation._state, installation._polled = None, -1.0
+    for tick in range(20):
+        clock[0] = tick / 10
+        installation.pump()
+    assert drawn == [0.0]
+    for tick in range(20, 40):
+        clock[0] = tick / 10
+        lines.append(f"line {tick}")
+        installation.pump()
+    assert len(drawn) - 1 <= 2.0 / installation.POLL_SECONDS
+    assert bpy.context.window_manager.ex4d.install_lines[1].name == "line 20"

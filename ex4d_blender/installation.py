@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one installation that may be under way, polled by the session's timer."""
+"""The one installation that may be under way, polled by the session's timer, and what panels show of what there is."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
-from ex4d.protocol.errors import BadInputError, ResourceError
+from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, ResourceError
 
 from . import session
 from .core.environment import PYTHON_VARIABLE
@@ -19,10 +21,29 @@ from .core.installer import Installer, InstallState
 
 _installer: Installer | None = None
 _state: InstallState | None = None
-_seen = 0.0
 
 #: Lines of the log that the preferences show.
 SHOWN_LINES = 200
+#: How often the disk is looked at for what panels show, and how often a running installation is: Blender draws all of
+#: itself again when the shown lines change.
+LOOK_SECONDS, POLL_SECONDS = 2.0, 0.25
+
+
+@dataclass(frozen=True)
+class Found:
+    """What panels show of the backend's installation.
+
+    Attributes:
+        missing: one sentence on why none can be started; "" where one can be, or runs.
+        installed: one sentence on what is installed where.
+    """
+
+    missing: str
+    installed: str
+
+
+_found: Found | None = None
+_looked = _polled = 0.0
 
 
 def is_running() -> bool:
@@ -70,9 +91,9 @@ def make_plan() -> InstallPlan:
 
 def start(plan: InstallPlan) -> None:
     """Begin; the timer follows. A backend that runs from the same folder is stopped first."""
-    global _installer, _state
+    global _installer, _state, _polled
     session.current().stop_backend()
-    _installer, _state = Installer(plan), None
+    _installer, _state, _polled = Installer(plan), None, -POLL_SECONDS
     _installer.start()
     session.wake()
 
@@ -82,6 +103,7 @@ def wait() -> InstallState:
     global _state  # noqa: PLW0603
     assert _installer is not None
     _state = _installer.wait(lambda _: None)
+    look()
     if _state.error is not None:
         raise _state.error
     return _state
@@ -95,30 +117,64 @@ def cancel() -> None:
 
 def pump() -> None:
     """Follow the installation and show its log."""
-    global _state  # noqa: PLW0603
+    global _state, _polled  # noqa: PLW0603
+    now = time.monotonic()
     if not is_running() or _installer is None:
+        before = _found
+        if now - _looked >= LOOK_SECONDS and look() != before:
+            session.redraw()
         return
-    _state = _installer.poll()
+    if now - _polled < POLL_SECONDS:
+        return
+    _polled = now
+    before, _state = _state, _installer.poll()
     manager = bpy.context.window_manager
     lines = manager.ex4d.install_lines
     tail = _installer.tail(SHOWN_LINES)
+    if before == _state and [line.name for line in lines] == tail:
+        return
     lines.clear()
     for text in tail:
         lines.add().name = text
     manager.ex4d.active_install_line = max(0, len(tail) - 1)
-    if _state.done and _state.error is not None:
+    if _state.done:
+        look()
+    if _state.done and _state.error is not None and not isinstance(_state.error, CancelledError):
+        # Who has stopped it knows, and the status bar has said so.
         session.current().report(_state.error, "\n".join(tail[-20:]))
     session.redraw()
 
 
-def installed() -> str:
-    """One sentence on what is installed where."""
+def look() -> Found:
+    """Look at the disk for what panels show."""
+    global _found, _looked  # noqa: PLW0603
+    _looked = time.monotonic()
+    try:
+        backend = session.current().backend_process()
+        missing = "" if backend.python is not None or backend.find() is not None else backend.problem
+        _found = Found(missing, _installed())
+    except Ex4dError as error:
+        _found = Found(error.message, error.message)
+    return _found
+
+
+def found() -> Found:
+    """What was seen last: panels ask while they are drawn. Without a window there is no timer that looks."""
+    return look() if _found is None or bpy.app.background else _found
+
+
+def missing() -> str:
+    """One sentence on why no backend can be started; "" where one can be, or runs."""
+    return "The backend is being installed." if is_running() else found().missing
+
+
+def _installed() -> str:
     if os.environ.get(PYTHON_VARIABLE):
         return f"{PYTHON_VARIABLE} names the backend's Python: {os.environ[PYTHON_VARIABLE]}"
     folder = session.environment_folder()
     if folder is None:
         return "No folder for the backend is chosen."
-    found = environment_state(folder)
-    if found.installed and found.complete:
-        return f"Backend {found.version} is installed{' with its GPU packages' if found.extra == 'gpu' else ''}."
-    return found.problem or "No backend is installed."
+    state = environment_state(folder)
+    if state.installed and state.complete:
+        return f"Backend {state.version} is installed{' with its GPU packages' if state.extra == 'gpu' else ''}."
+    return state.problem or "No backend is installed."

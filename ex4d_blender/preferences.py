@@ -2,7 +2,7 @@
 """The add-on's preferences: the backend, its installation, what the machine can do and under which licences."""
 
 import bpy
-from bpy.props import EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ex4d import __version__
 
@@ -24,7 +24,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
     extra: EnumProperty(
         name="For",
         items=[
-            ("CPU", "Any Computer", "Reconstruction, rendering and preview fill; 130 MB to download"),
+            ("CPU", "Any Computer", "Reconstruction, rendering and preview fill; 130 MB to download, 420 MB on disk"),
             ("GPU", "NVIDIA GPU", "With PyTorch and the diffusion packages besides; several GB to download"),
         ],
         description="What is installed",
@@ -39,6 +39,8 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
         description="Python 3.11 or newer that the environment is made with; empty for Blender's own",
     )
+
+    show_advanced: BoolProperty(name="Advanced", description="Folder, wheels and Python of the installation")
 
     models_folder: StringProperty(
         name="Models",
@@ -58,18 +60,23 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        self._draw_state(layout.box())
-        self._draw_models(layout.box())
-        self._draw_install(layout.box())
+        if installation.found().missing:
+            # Nothing else works before.
+            self._draw_install(layout.box())
+            self._draw_state(layout.box())
+            self._draw_models(layout.box())
+        else:
+            self._draw_state(layout.box())
+            self._draw_models(layout.box())
+            self._draw_install(layout.box())
         self._draw_diagnosis(layout.box())
 
     def _draw_state(self, box):
         current = session.current()
         welcome = current.client.welcome
         if welcome is None:
-            text = (
-                "The backend is starting." if current.starting else "The backend does not run; the first job starts it."
-            )
+            text = "The backend does not run; the first job starts it."
+            text = "The backend is starting." if current.starting else installation.missing() or text
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
             box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
@@ -91,13 +98,10 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         row.operator("ex4d.open_log", icon="TEXT")
 
     def _draw_install(self, box):
-        box.label(text=installation.installed(), icon="PACKAGE")
+        box.label(text=installation.found().installed, icon="PACKAGE")
         column = box.column()
         column.enabled = not installation.is_running()
-        column.prop(self, "environment_folder")
         column.prop(self, "extra")
-        column.prop(self, "wheels_folder")
-        column.prop(self, "base_python")
         if not bpy.app.online_access and not self.wheels_folder:
             text = "Blender may not go online: allow it in System, Network, or choose a folder of wheels."
             box.label(text=text, icon="INTERNET_OFFLINE")
@@ -108,12 +112,27 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
                 box.progress(factor=factor, text=f"{found.stage}: {found.line[:80]}", type="BAR")
             box.operator("ex4d.cancel_install", icon="CANCEL")
         else:
-            box.operator("ex4d.install_backend", icon="IMPORT")
+            row = box.row()
+            row.scale_y = 1.4
+            row.operator("ex4d.install_backend", icon="IMPORT")
+        self._draw_advanced(box)
         manager = bpy.context.window_manager.ex4d
         if len(manager.install_lines):
             box.template_list(
                 "EX4D_UL_lines", "install", manager, "install_lines", manager, "active_install_line", rows=5
             )
+
+    def _draw_advanced(self, box):
+        icon = "DOWNARROW_HLT" if self.show_advanced else "RIGHTARROW"
+        row = box.row()
+        row.alignment = "LEFT"
+        row.prop(self, "show_advanced", icon=icon, emboss=False)
+        if self.show_advanced:
+            column = box.column()
+            column.enabled = not installation.is_running()
+            column.prop(self, "environment_folder")
+            column.prop(self, "wheels_folder")
+            column.prop(self, "base_python")
 
     def _draw_models(self, box):
         box.label(text="The EX-4D model, for the profiles beyond Preview", icon="FILE_FOLDER")

@@ -28,7 +28,7 @@ from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_d
 
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
-from .core.environment import backend_python
+from .core.environment_state import find_backend
 from .core.texts import KIND_NAMES, error_report, job_state
 from .core.versions import version_difference
 
@@ -91,11 +91,12 @@ class Session:
 
     def backend_process(self) -> BackendProcess:
         """The backend of this user, with the Python of the preferences."""
-        python = backend_python(environment_folder())
+        python, problem = find_backend(environment_folder())
         runtime = runtime_folder()
         if self.backend is None or self.backend.runtime != runtime:
             self.backend = BackendProcess(runtime, python, _blender_folder())
-        self.backend.python, self.backend.variables = python, model_variables()
+        self.backend.python, self.backend.problem = python, problem
+        self.backend.variables = model_variables()
         return self.backend
 
     def connect(self, *, block: bool) -> None:

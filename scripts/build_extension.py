@@ -3,12 +3,14 @@
 """Build the Blender extension: one zip for Blender 4.2 to 5.0 and one for 5.1 and later.
 
 Each zip holds the add-on, the wheel of ``ex4d`` and pyzmq's wheels for Linux, Windows and macOS, so that nothing is
-downloaded when it is installed. Where Blender's validator is found, each zip is checked with it.
+downloaded when it is installed, and the lock of the packages that the backend is installed with (lock_packages.py).
+Where Blender's validator is found, each zip is checked with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from _extension_wheels import PLATFORMS, PYTHONS, BlenderPython, build_project_w
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "constraints-extension.txt"
 CACHE = ROOT / "build" / "extension-wheels"
+#: In the zip, beside the lock files: the sha256 of the wheel of ex4d.
+OWN_HASH = "locks/ex4d.txt"
 
 
 def assemble(
@@ -50,6 +54,9 @@ def assemble(
         wheels=sorted(by_name),
     ).encode()
     files.update({f"wheels/{name}": wheel.read_bytes() for name, wheel in by_name.items()})
+    # The installer compares: it is the one wheel that the lock of the backend's packages cannot name.
+    own = next(content for name, content in files.items() if name.startswith("wheels/ex4d-"))
+    files[OWN_HASH] = f"{hashlib.sha256(own).hexdigest()}\n".encode()
     return pack(files)
 
 

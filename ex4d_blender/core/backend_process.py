@@ -47,12 +47,14 @@ class BackendProcess:
         python: that has ``ex4d`` installed; None where there is none, then a running backend can still be found.
         blender_folder: folder of Blender's executable, None outside Blender.
         variables: set for the backend besides those of this process.
+        problem: one sentence on why there is no Python.
     """
 
     runtime: Path
     python: Path | None
     blender_folder: Path | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    problem: str = "No backend is installed."
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
     _ended: ProcessIdentity | None = None
@@ -75,9 +77,7 @@ class BackendProcess:
         if self._process is not None and self._process.poll() is None:
             return
         if self.python is None:
-            raise ResourceError(
-                "No backend is installed.", "Open Preferences, Add-ons, EX-4D and press Install Backend."
-            )
+            raise ResourceError(self.problem, "Open Preferences, Add-ons, EX-4D and press Install Backend.")
         if time.monotonic() - self._started < RESTART_SECONDS and self._started:
             raise TransientError("The backend has just failed to start.", "Wait a few seconds, then try again.")
         self._started = time.monotonic()

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from .environment_files import ENVIRONMENT, has_earlier_layout, is_stamped
+
 #: Names a Python that has ``ex4d`` installed; goes before the preferences' folder. For studios and tests.
 PYTHON_VARIABLE = "EX4D_BACKEND_PYTHON"
 
@@ -17,11 +19,17 @@ def environment_python(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
+def environment_root(folder: Path) -> Path:
+    """The virtual environment of a chosen folder; earlier versions made the folder itself one."""
+    inner = folder / ENVIRONMENT
+    return folder if has_earlier_layout(folder) and not is_stamped(inner) else inner
+
+
 def backend_python(folder: Path | None) -> Path | None:
     """The Python that runs the backend: ``EX4D_BACKEND_PYTHON``, or that of the environment in ``folder``; None where
     neither exists."""
     named = os.environ.get(PYTHON_VARIABLE)
-    python = Path(named) if named else environment_python(folder) if folder else None
+    python = Path(named) if named else environment_python(environment_root(folder)) if folder else None
     return python if python is not None and python.is_file() else None
 
 

@@ -39,7 +39,12 @@ def explain(name: str, code: int, text: str, *, folder: Path, wheels: Path | Non
         wheels: folder that is installed from; None = the package index.
         hint: where more is found.
     """
-    known = _file_error(text, hint) or _network_error(text, wheels, hint) or _package_error(text, folder, wheels, hint)
+    known = (
+        _file_error(text, hint)
+        or _network_error(text, wheels, hint)
+        or _hash_error(text, hint)
+        or _package_error(text, folder, wheels, hint)
+    )
     if known is not None:
         return known
     if code < 0:
@@ -69,6 +74,16 @@ def _network_error(text: str, wheels: Path | None, hint: str) -> Ex4dError | Non
         return TransientError(
             "The package index cannot be reached.",
             f"Check the network and proxy, or install from a folder of wheels. {hint}",
+        )
+    return None
+
+
+def _hash_error(text: str, hint: str) -> Ex4dError | None:
+    foreign = re.search(r"DO NOT MATCH THE HASH.*\n(?:.*\n)??\s+(\S+)[^\n]* from (?:\S+/)?([^\s/:#]+)", text)
+    if foreign:
+        return BadInputError(
+            f"{foreign[2]} is not the file that this extension was tested with.",
+            f"Get it again from the package index; if that gives the same, do not use it. {hint}",
         )
     return None
 

@@ -24,9 +24,14 @@ from .environment import clean_environment
 from .environment_state import check_ours
 
 EXTRAS = ("", "gpu")
+#: Lock files of the packages by extra; those of the second kind have exact versions and no hashes.
+LOCKS = {"": ("base.txt",), "gpu": ("base.txt", "gpu.txt")}
+UNHASHED_LOCKS = {"": (), "gpu": ("gpu-unhashed.txt",)}
+#: Says which wheel of ex4d a zip was built with.
+OWN_HASH = "ex4d.txt"
 #: Paths of packages are up to this long; Windows takes 260 characters in all.
 WINDOWS_PATH = 120
-OLDEST_PYTHON = (3, 11)
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 
 #: The folder that Blender removes when it updates the extension.
 _EXTENSION = Path(__file__).resolve().parents[1]
@@ -46,6 +51,7 @@ class InstallPlan:
         extra: "" or "gpu".
         wheels: folder to install from without network; None = the package index.
         blender_folder: of Blender's executable, which must stay as it is.
+        lock_folder: of the files that say which packages are installed.
     """
 
     folder: Path
@@ -54,12 +60,31 @@ class InstallPlan:
     extra: str = ""
     wheels: Path | None = None
     blender_folder: Path | None = None
+    lock_folder: Path = _EXTENSION / "locks"
+
+    @property
+    def place(self) -> Path:
+        """The folder as an absolute path, behind links: where it is a link, what it leads to is used."""
+        # On Windows the real path of a network drive is a longer one, which some programs do not take.
+        plain = sys.platform == "win32" and not self.folder.is_symlink()
+        return self.folder.absolute() if plain else Path(os.path.realpath(self.folder))
+
+    def locks(self, *, hashed: bool) -> list[Path]:
+        """The lock files that say what is installed."""
+        return [self.lock_folder / name for name in (LOCKS if hashed else UNHASHED_LOCKS)[self.extra]]
+
+    def lock_digest(self) -> str:
+        """Changes with the packages."""
+        digest = hashlib.sha256()
+        for path in (*self.locks(hashed=True), *self.locks(hashed=False)):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     @property
     def requirement(self) -> str:
-        """What pip is told."""
+        """What pip is told of the source; for a wheel with the checksum that it compares."""
         source = self.source.absolute()
-        return f"{source}[{self.extra}]" if self.extra else str(source)
+        return f"{source.as_uri()}#sha256={self.digest()}" if source.is_file() else str(source)
 
     def version(self) -> str | None:
         """Of the source; None where it does not tell."""
@@ -91,13 +116,14 @@ class InstallPlan:
             BadInputError, ResourceError: with what to do.
         """
         self._check_place()
-        check_ours(self.folder)
+        check_ours(self.place)
         self._check_source()
+        self._check_locks()
         self._check_python()
         self._check_writable()
 
     def _check_place(self) -> None:
-        folder = self.folder.resolve()
+        folder = self.place
         if self.blender_folder is not None and folder.is_relative_to(_installation(self.blender_folder.resolve())):
             raise BadInputError(f"{folder} lies inside Blender's own folder.", "Choose a folder of your own.")
         if folder.is_relative_to(_EXTENSION):
@@ -110,7 +136,7 @@ class InstallPlan:
         if os.pathsep in str(folder):
             raise BadInputError(f"The path {folder} contains «{os.pathsep}».", "Choose a folder without it.")
         for path in (self.source, self.wheels, self.base_python):
-            # Making the environment anew would remove them.
+            # Making the environment anew would move them.
             if path is not None and path.absolute().is_relative_to(self.folder.absolute()):
                 raise BadInputError(f"{path} lies inside the environment's own folder.", "Choose another place.")
 
@@ -123,6 +149,17 @@ class InstallPlan:
             raise BadInputError(f"{self.source} is no wheel of ex4d.", "Install the extension again from its zip.")
         if self.wheels is not None and not any(self.wheels.glob("*.whl")):
             raise BadInputError(f"{self.wheels} holds no wheels.", "Choose the folder that the .whl files are in.")
+
+    def _check_locks(self) -> None:
+        for path in (*self.locks(hashed=True), *self.locks(hashed=False)):
+            if not path.is_file():
+                raise BadInputError(f"{path} does not exist.", "Install the extension again from its zip.")
+        stated = self.lock_folder / OWN_HASH
+        if self.source.is_file() and stated.is_file() and stated.read_text(encoding="utf-8").strip() != self.digest():
+            raise BadInputError(
+                f"{self.source} is not the wheel that this extension was built with.",
+                "Install the extension again from its zip.",
+            )
 
     def _check_python(self) -> None:
         try:
@@ -146,13 +183,20 @@ class InstallPlan:
         if (int(told[1]), int(told[2])) < OLDEST_PYTHON:
             oldest = ".".join(map(str, OLDEST_PYTHON))
             raise ResourceError(f"{self.base_python} is Python {told[0].strip()}.", f"Choose {oldest} or newer.")
+        if (int(told[1]), int(told[2])) > NEWEST_PYTHON:
+            # The lock has no wheels for it.
+            newest = ".".join(map(str, NEWEST_PYTHON))
+            raise ResourceError(
+                f"{self.base_python} is Python {told[0].strip()}, which the backend's packages were not tested with.",
+                f"Choose {newest} or older.",
+            )
         if found.returncode != 0:
             raise ResourceError(
                 f"{self.base_python} has no venv.", "Choose another Python; on Debian: apt install python3-venv."
             )
 
     def _check_writable(self) -> None:
-        place = self.folder.absolute()
+        place = self.place
         while not place.exists() and place != place.parent:
             place = place.parent
         try:

@@ -12,39 +12,39 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.protocol.errors import Ex4dError, error_from_record
+from ex4d.protocol.parsing import parse_json
 
+from . import environment_files
 from .environment import clean_environment, environment_python
+from .environment_files import ENVIRONMENT
 from .install_plan import InstallPlan
 
 #: Comes before the steps where there is an environment already.
 PROBE = "probe"
+#: Comes after them where an environment was replaced.
+CLEAR = "clear"
 STEP_NAMES = {
     PROBE: "Looking at what is there",
     "venv": "Making the environment",
     "packages": "Installing packages",
     "backend": "Installing the backend",
     "check": "Checking",
+    CLEAR: "Removing what was replaced",
 }
 #: Exit code of ``PROBE`` where it has removed what was incomplete.
 MENDED = 3
 
 #: The user's pip settings are respected (mirrors, proxies), but not those that install somewhere else.
 _PIP_PLACES = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN", "PIP_NO_DEPS")
-
-# Removes what venv and pip make, and nothing else: marker and log stay (venv's own --clear would take them), and so
-# does what somebody else has put there.
-_MAKE = """
-import os, runpy, shutil, sys
-folder = sys.argv[1]
-for name in ("bin", "Scripts", "include", "Include", "lib", "Lib", "lib64", "share", "etc", "pyvenv.cfg"):
-    path = os.path.join(folder, name)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
-sys.argv = ["venv", folder]
-runpy.run_module("venv", run_name="__main__", alter_sys=True)
-"""
+#: Nor those that would have it install other packages than the lock's.
+_PIP_CHOICES = (
+    "PIP_CONSTRAINT",
+    "PIP_REQUIREMENT",
+    "PIP_EDITABLE",
+    "PIP_NO_BINARY",
+    "PIP_REQUIRE_HASHES",
+    "PIP_UPGRADE",
+)
 
 # pip takes a package for installed once its METADATA is there, also where it was killed before it had copied the rest.
 # It writes RECORD last. Packages without it, or with less than it tells, lose their metadata: pip installs them again.
@@ -71,28 +71,49 @@ sys.exit({MENDED} if mended else 0)
 """
 
 
+# One step, several runs of pip: ends with the first that fails.
+_EACH = """
+import json, subprocess, sys
+for words in json.loads(sys.argv[1]):
+    code = subprocess.call([sys.executable, "-I", "-m", "pip", "install", *words])
+    if code:
+        sys.exit(code)
+"""
+
+
 def command(step: str, plan: InstallPlan, folder: Path) -> list[str]:
-    """What a step runs; the folder is the plan's, as an absolute path."""
-    python = str(environment_python(folder))
+    """What a step runs; the folder is the plan's ``place``."""
+    python = str(environment_python(folder / ENVIRONMENT))
     if step == PROBE:
         return [python, "-I", "-c", _LOOK]
     if step == "venv":
         base = shutil.which(str(plan.base_python)) or str(plan.base_python)
-        return [str(Path(base).absolute()), "-I", "-c", _MAKE, str(folder)]
+        return [str(Path(base).absolute()), "-I", environment_files.__file__, "make", str(folder)]
+    if step == CLEAR:
+        return [python, "-I", environment_files.__file__, "clear", str(folder)]
     if step == "check":
         return [python, "-I", "-m", "ex4d", "doctor", "--json"]
-    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--no-user"]
-    # pip leaves a package alone that has the right version, and this may be another build of it.
-    options += ["--no-deps", "--force-reinstall"] if step == "backend" else ["--upgrade"]
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off", "--no-user", "--no-deps"]
     if plan.wheels:
         options += ["--no-index", "--find-links", str(plan.wheels.absolute())]
-    return [python, "-I", "-m", "pip", "install", *options, plan.requirement]
+    if step == "backend":
+        # pip leaves a package alone that has the right version, and this may be another build of it.
+        return [python, "-I", "-m", "pip", "install", *options, "--force-reinstall", plan.requirement]
+    # Wheels alone, and those that were tested: other code would run already while it is installed.
+    options.append("--only-binary=:all:")
+    runs = []
+    for hashed in (True, False):
+        files = [str(path.absolute()) for path in plan.locks(hashed=hashed)]
+        if files:
+            named = [word for path in files for word in ("--requirement", path)]
+            runs.append([*options, *(["--require-hashes"] if hashed else []), *named])
+    return [python, "-I", "-c", _EACH, json.dumps(runs)]
 
 
 def variables(plan: InstallPlan) -> dict[str, str]:
     """The variables that a step inherits."""
     inherited = clean_environment(os.environ, plan.blender_folder)
-    return {name: value for name, value in inherited.items() if name not in _PIP_PLACES}
+    return {name: value for name, value in inherited.items() if name not in (*_PIP_PLACES, *_PIP_CHOICES)}
 
 
 def _doctor_lines(text: str) -> list[dict[str, Any]]:
@@ -100,7 +121,7 @@ def _doctor_lines(text: str) -> list[dict[str, Any]]:
     records = []
     for line in text.splitlines():
         with suppress(ValueError):
-            record = json.loads(line)
+            record = parse_json(line)
             if isinstance(record, dict):
                 records.append(record)
     return records

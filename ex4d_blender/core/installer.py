@@ -20,10 +20,11 @@ from typing import IO, Any
 
 from ex4d.protocol.errors import Ex4dError, ResourceError, TransientError
 
-from .environment_state import FORMAT, MARKER, STEPS, check_ours, done_steps, has_python, read_marker, write_marker
+from .environment_files import ENVIRONMENT, FORMAT, has_earlier_layout, is_stamped, set_aside
+from .environment_state import STEPS, check_ours, done_steps, has_python, read_marker, write_marker
 from .install_errors import explain, interrupted, system_error
 from .install_plan import InstallPlan
-from .install_steps import MENDED, PROBE, STEP_NAMES, command, plain_version, told_error, told_version, variables
+from .install_steps import CLEAR, MENDED, PROBE, STEP_NAMES, command, plain_version, told_error, told_version, variables
 
 LOG = "install.log"
 #: After a cancel: seconds until the process is killed.
@@ -72,7 +73,7 @@ class Installer:
 
     def __post_init__(self) -> None:
         # The steps run in the folder, where a relative path would lead elsewhere.
-        self._folder = self.plan.folder.absolute()
+        self._folder = self.plan.place
 
     @property
     def log_path(self) -> Path:
@@ -84,7 +85,7 @@ class Installer:
         try:
             check_ours(self._folder)
             self._folder.mkdir(parents=True, exist_ok=True)
-            if not (self._folder / MARKER).is_file():
+            if not read_marker(self._folder):
                 # Before anything else: the folder is ours from now on, also where the next line is never reached.
                 self._record = {"format": FORMAT, "done": []}
                 self._store()
@@ -108,7 +109,7 @@ class Installer:
                 except OSError as error:
                     self._fail(system_error(error, self._folder, self._hint()))
         step = self._todo[0] if self._todo else STEPS[-1]
-        number = STEPS.index(step) if step in STEPS else 0
+        number = STEPS.index(step) if step in STEPS else len(STEPS) if step == CLEAR else 0
         if self._ended and self._error is None:
             number = len(STEPS)
         tail = self.tail(1)
@@ -148,11 +149,12 @@ class Installer:
         """Find what is to be done."""
         self._record = read_marker(self._folder) or {"format": FORMAT, "done": []}
         source = {"name": self.plan.source.name, "sha256": self.plan.digest(), "version": self.plan.version()}
+        source["packages"] = self.plan.lock_digest()
         done = done_steps(self._record)
         if (self._record.get("source"), self._record.get("extra")) != (source, self.plan.extra):
             done = [step for step in done if step == "venv"]
-        if not has_python(self._folder):
-            # The Python that it was made with is gone: nothing of it is of use.
+        if not is_stamped(self._folder / ENVIRONMENT) or not has_python(self._folder):
+            # It is of the earlier layout, or the Python that it was made with is gone: nothing of it is of use.
             done = []
         self._record.update(done=done, source=source, extra=self.plan.extra, problem="")
         self._store()
@@ -160,8 +162,15 @@ class Installer:
         self._todo = [step for step in STEPS if step not in done or step == "check"]
         if "venv" in done:
             self._todo.insert(0, PROBE)
+        self._todo.append(CLEAR)
+
+    def _replaced(self) -> bool:
+        """Whether there is an environment that the new one stands in for."""
+        return has_earlier_layout(self._folder) or bool(set_aside(self._folder))
 
     def _next(self) -> None:
+        if self._todo == [CLEAR] and not self._replaced():
+            self._todo.clear()
         if not self._todo:
             self._end()
             return
@@ -200,11 +209,14 @@ class Installer:
         self._process = None
         text = self._log_text(self._step_start)
         self._note(f"{STEP_NAMES[step]}: code {code} after {time.monotonic() - self._begun_at:.0f} s")
-        if self._cancelled_at is not None and code != 0:
+        if self._cancelled_at is not None and code != 0 and step != CLEAR:
             self._fail(interrupted(self._hint()))
             return
         if step == PROBE:
             self._after_probe(code)
+        elif step == CLEAR:
+            # All is installed; what could not be removed is tried again next time.
+            del self._todo[0]
         elif code != 0:
             self._step_failed(step, code, text)
             return
@@ -212,7 +224,10 @@ class Installer:
             return
         else:
             self._step_done(step)
-        if self._cancelled_at is not None and self._todo:
+        if self._cancelled_at is not None and self._todo == [CLEAR]:
+            # All is there; what was replaced goes the next time.
+            self._end()
+        elif self._cancelled_at is not None and self._todo:
             self._fail(interrupted(self._hint()))
         else:
             self._next()
@@ -222,7 +237,7 @@ class Installer:
             del self._todo[0]
         else:
             kept = ["venv"] if code == MENDED else []
-            self._todo = [step for step in STEPS if step not in kept]
+            self._todo = [*(step for step in STEPS if step not in kept), CLEAR]
             self._forget(*self._todo)
 
     def _step_done(self, step: str) -> None:

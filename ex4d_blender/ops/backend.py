@@ -11,7 +11,7 @@ class EX4D_OT_install_backend(bpy.types.Operator):
     bl_idname = "ex4d.install_backend"
     bl_label = "Install Backend"
     bl_description = (
-        "Install the backend into an environment of its own in the folder above, or bring it up to date. "
+        "Install the backend into an environment of its own, or bring it up to date. "
         "A stopped installation goes on where it was"
     )
     bl_options = {"REGISTER"}
@@ -42,6 +42,7 @@ class EX4D_OT_cancel_install(bpy.types.Operator):
     @told
     def execute(self, _context):
         installation.cancel()
+        self.report({"INFO"}, "The installation is stopped; Install Backend goes on where it was")
         return {"FINISHED"}
 
 
@@ -50,6 +51,13 @@ class EX4D_OT_start_backend(bpy.types.Operator):
     bl_label = "Start"
     bl_description = "Start the backend now, so that the first job finds it warm"
     bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context):
+        problem = installation.missing()
+        if problem:
+            cls.poll_message_set(problem.rstrip("."))
+        return not problem
 
     @told
     def execute(self, _context):

@@ -47,11 +47,12 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
-    current = session.current()
-    backend = current.backend_process()
-    if backend.python is None and not current.is_connected() and backend.find() is None:
+    from .. import installation
+
+    problem = installation.missing()
+    if problem and not session.current().is_connected():
         box = layout.box()
-        _text(box, "No backend is installed. It computes depth, mesh and takes.", "INFO")
+        _text(box, f"{problem} The backend computes depth, mesh and takes.", "INFO")
         box.operator(
             "preferences.addon_show", text="Open Preferences", icon="PREFERENCES"
         ).module = __package__.rpartition(".")[0]

@@ -20,8 +20,12 @@ from diffusers import WanTransformer3DModel
 from peft import PeftModel
 
 from ex4d.cli import main
+from ex4d.commands.depth_models import sources as depth_sources
+from ex4d.depth.learned.cards import CARDS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
-from ex4d.diffusion.weights.hub import SOURCES
+from ex4d.diffusion.weights.hub import SOURCES, Record, merged_sources
+from ex4d.diffusion.weights.pins import read_pins
+from ex4d.protocol.errors import BadInputError
 
 Take = tuple[torch.Tensor, torch.Tensor]
 
@@ -71,8 +75,10 @@ def test_verify_without_a_record_checks_names_and_shapes(folder: Path, capsys: p
     ("arguments", "code", "words"),
     [
         (["verify", "/nowhere"], 10, "no model folder"),
-        (["verify", "--to", "/x"], 2, "Only convert takes --to"),
+        (["verify", "--to", "/x"], 2, "Only convert and pin take --to"),
         (["convert"], 2, "No folder to write"),
+        (["pin", "a"], 2, "pinned at once"),
+        (["pin", "--depth", "moge"], 2, "pinned at once"),
         (["download", "a", "b"], 2, "into one folder"),
     ],
 )
@@ -151,8 +157,14 @@ class Hub(BaseHTTPRequestHandler):
     """As much of the hub as a download asks for, on this machine."""
 
     root: Path
+    #: Names of files that are gone, that come to a half once, that arrive changed, that the hub keeps as text.
     broken: set[str]
+    cut: set[str]
+    changed: set[str]
+    text: set[str]
     asked: list[str]
+    ranges: list[str]
+    revision: str
 
     def _repository(self) -> tuple[str, list[str]]:
         parts = self.path.split("?")[0].strip("/").split("/")
@@ -174,13 +186,18 @@ class Hub(BaseHTTPRequestHandler):
         if not folder.is_dir():
             self._send(b"{}", {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"}, 404)
             return
+        if rest[:1] == ["revision"] and rest[1] != self.revision:
+            self._send(b"{}", {"X-Error-Code": "RevisionNotFound", "Content-Type": "application/json"}, 404)
+            return
         if self.path.startswith("/api"):
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             siblings = [
                 {
                     "rfilename": str(path.relative_to(folder)),
                     "size": path.stat().st_size,
-                    "lfs": {
+                    "lfs": None
+                    if path.name in self.text
+                    else {
                         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
                         "size": path.stat().st_size,
                         "pointerSize": 100,
@@ -195,7 +212,7 @@ class Hub(BaseHTTPRequestHandler):
                         "path": sibling["rfilename"],
                         "size": sibling["size"],
                         "oid": "0" * 40,
-                        "lfs": {"oid": sibling["lfs"]["sha256"], "size": sibling["size"], "pointerSize": 100},
+                        "lfs": sibling["lfs"] and {**sibling["lfs"], "oid": sibling["lfs"]["sha256"]},
                     }
                     for sibling in siblings
                 ]
@@ -203,7 +220,7 @@ class Hub(BaseHTTPRequestHandler):
                 return
             info = {
                 "id": repository,
-                "sha": "c" * 40,
+                "sha": self.revision,
                 "siblings": siblings,
                 "cardData": {"license": "apache-2.0"},
                 "private": False,
@@ -213,14 +230,30 @@ class Hub(BaseHTTPRequestHandler):
             self._send(json.dumps(info).encode(), {"Content-Type": "application/json"})
             return
         assert rest[0] == "resolve"
-        path = folder.joinpath(*rest[2:])
+        self._send_file(folder.joinpath(*rest[2:]))
+
+    def _send_file(self, path: Path) -> None:
         if self.command == "GET":
             self.asked.append(path.name)
             if path.name in self.broken:
                 self._send(b"", {"X-Error-Code": "EntryNotFound"}, 404)
                 return
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._send(path.read_bytes(), {"ETag": f'"{digest}"', "X-Repo-Commit": "c" * 40})
+        data = path.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": self.revision}
+        if path.name in self.changed:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        wanted = self.headers.get("Range")
+        if wanted is not None:
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            self.ranges.append(f"{path.name} {start}")
+            self._send(data[start:], {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, 206)
+            return
+        if self.command == "GET" and path.name in self.cut:
+            self.cut.discard(path.name)
+            self._send(data[: len(data) // 2], {**headers, "Content-Length": str(len(data))})
+            self.close_connection = True
+            return
+        self._send(data, headers)
 
     do_HEAD = do_GET  # noqa: N815
 
@@ -235,7 +268,8 @@ def hub(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         shutil.copytree(model_folder / name, root / source.repository)
         (root / source.repository / "assets").mkdir()
         (root / source.repository / "assets" / "picture.png").write_bytes(b"not needed")
-    handler = type("OwnHub", (Hub,), {"root": root, "broken": set(), "asked": []})
+    sets = {name: set() for name in ("broken", "cut", "changed", "text")}
+    handler = type("OwnHub", (Hub,), {"root": root, "asked": [], "ranges": [], "revision": "c" * 40, **sets})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -283,6 +317,135 @@ def test_a_download_goes_on_where_it_stopped(hub: type[Hub], tmp_path: Path) -> 
     command(0, "download", target)
     assert "Wan2.1_VAE.pth" in hub.asked
     assert not first & set(hub.asked)
+
+
+def test_a_file_that_breaks_off_is_gone_on_with(hub: type[Hub], tmp_path: Path) -> None:
+    # What has come is written in pieces of 10 MB.
+    large = hub.root / "yihouxiang/EX-4D/LICENSE.txt"
+    large.write_bytes(bytes(range(256)) * 100_000)
+    hub.cut = {large.name}
+    target = tmp_path / "models"
+    said = command(0, "download", target)
+    (resumed,) = hub.ranges
+    assert 0 < int(resumed.split()[1]) <= large.stat().st_size // 2
+    assert (target / "EX-4D" / large.name).read_bytes() == large.read_bytes()
+    # Nobody has written down yet which revision is meant.
+    for source in SOURCES:
+        assert f"{source.repository} is not pinned: the newest revision is taken; its hashes are what the hub" in said
+
+
+def test_a_file_that_arrives_changed_is_not_taken(hub: type[Hub], tmp_path: Path) -> None:
+    hub.changed = {"Wan2.1_VAE.pth"}
+    target = tmp_path / "models"
+    said = command(30, "download", target)
+    assert "Wan2.1_VAE.pth of Wan-AI/Wan2.1-I2V-14B-480P arrived damaged and was removed" in said
+    assert not (target / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth").exists()
+    assert not (target / "Wan2.1-I2V-14B-480P" / "ex4d-model.json").exists()
+    hub.changed = set()
+    hub.asked.clear()
+    command(0, "download", target)
+    assert "Wan2.1_VAE.pth" in hub.asked
+    assert "diffusion_pytorch_model.safetensors" not in hub.asked
+    assert (target / "Wan2.1-I2V-14B-480P" / "ex4d-model.json").is_file()
+
+
+# Pins
+
+PINNED = """
+import sys
+from pathlib import Path
+from ex4d.cli import main
+from ex4d.commands.depth_models import sources as depth_sources
+from ex4d.depth.learned.cards import CARDS
+from ex4d.diffusion.weights import hub, pins
+table = pins.read_pins(Path(sys.argv[1]))
+hub.read_pins = lambda: table
+sys.exit(main(["models", *sys.argv[2:]]))
+"""
+
+
+def pinned(code: int, table: Path, *arguments: object) -> str:
+    """What `ex4d models` says with another table of pins."""
+    words = [sys.executable, "-c", PINNED, str(table), *(str(argument) for argument in arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def table(hub: type[Hub], tmp_path: Path) -> Path:
+    """The pins that the command writes of this hub; some of its files are kept as text."""
+    for weights in {weights.repository: weights for card in CARDS.values() for weights in card.weights}.values():
+        for name in weights.files:
+            path = hub.root / weights.repository / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(name.encode())
+    hub.text = {"config.json", "tokenizer_config.json"}
+    command(0, "pin", "--to", tmp_path / "pins.json")
+    return tmp_path / "pins.json"
+
+
+def test_pin_takes_down_the_revision_and_every_files_checksum(hub: type[Hub], table: Path) -> None:
+    pins = read_pins(table)
+    assert set(pins) == {source.repository for source in merged_sources([*SOURCES, *depth_sources()])}
+    for repository, pin in pins.items():
+        assert pin.revision == "c" * 40
+        assert pin.files
+        for name, file in pin.files.items():
+            data = (hub.root / repository / name).read_bytes()
+            assert (file.size, file.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert "assets/picture.png" not in pins["yihouxiang/EX-4D"].files
+
+
+def test_a_pinned_revision_is_what_is_downloaded(hub: type[Hub], table: Path, tmp_path: Path) -> None:
+    target = tmp_path / "models"
+    assert "not pinned" not in pinned(0, table, "download", target)
+    record = json.loads((target / "EX-4D" / "ex4d-model.json").read_text(encoding="utf-8"))
+    assert record["revision"] == "c" * 40
+    # Also the small files that the hub tells no checksum of are compared.
+    config = target / "Wan2.1-I2V-14B-480P" / "config.json"
+    config.write_bytes(config.read_bytes() + b" ")
+    assert "config.json differs" in pinned(10, table, "verify", target)
+    hub.revision = "d" * 40
+    assert "no longer has the revision" in pinned(10, table, "download", tmp_path / "other")
+
+
+@pytest.mark.parametrize("name", ["ex4d.ckpt", "config.json"])
+def test_other_files_than_the_pinned_ones_are_not_taken(hub: type[Hub], table: Path, tmp_path: Path, name: str) -> None:
+    repository = "yihouxiang/EX-4D" if name == "ex4d.ckpt" else "Wan-AI/Wan2.1-I2V-14B-480P"
+    path = hub.root / repository / name
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    said = pinned(10 if name == "ex4d.ckpt" else 30, table, "download", tmp_path / "models")
+    assert ("is not the file on the hub" if name == "ex4d.ckpt" else "arrived damaged") in said
+    assert not (tmp_path / "models" / repository.rpartition("/")[2] / name).exists()
+
+
+def test_a_table_is_written_whole_or_not_at_all(hub: type[Hub], table: Path) -> None:
+    before = table.read_bytes()
+    shutil.rmtree(hub.root / "yihouxiang")
+    assert "has no model yihouxiang/EX-4D" in command(10, "pin", "--to", table)
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{", '{"a/b": {}}', '{"a/b": {"revision": "main", "files": {}}}', "[" * 100_000,
+     '{"a/b": {"revision": "' + "c" * 40 + '", "files": {"x": {"size": 1, "sha256": ""}}}}'],
+)  # fmt: skip
+def test_a_damaged_table_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pins.json").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        read_pins(tmp_path / "pins.json")
+
+
+def test_the_packages_own_table_can_be_read() -> None:
+    assert set(read_pins()) <= {source.repository for source in merged_sources([*SOURCES, *depth_sources()])}
+
+
+def test_a_damaged_record_counts_as_none(tmp_path: Path) -> None:
+    for text in ("[" * 100_000, '{"repository": "a", "revision": "b", "licence": "c", "sha256": 3}', "{}"):
+        (tmp_path / "ex4d-model.json").write_text(text, encoding="utf-8")
+        assert Record.read(tmp_path) is None
 
 
 def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from ex4d_blender.core.environment_state import MARKER
+from ex4d_blender.core.environment_state import MARKER, STEPS
 from ex4d_blender.core.install_plan import InstallPlan
+from ex4d_blender.core.install_steps import STEP_NAMES
 from ex4d_blender.core.installer import Installer, InstallState
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="shell scripts, links and signals")
@@ -45,17 +47,31 @@ def make_ex4d(folder: Path, version: str = "9.9", **changes: object) -> Path:
     return make_wheel(folder, "ex4d", version, **values)  # type: ignore[arg-type]
 
 
+def make_locks(folder: Path, wheels: Path) -> Path:
+    """Lock files of the small wheels: helper for all, graphics for the extra gpu."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, name in (("base.txt", "helper"), ("gpu.txt", "graphics")):
+        wheel = next(wheels.glob(f"{name}-*.whl"))
+        text = f"{name}=={wheel.name.split('-')[1]} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+        (folder / file).write_text(text, encoding="utf-8")
+    (folder / "gpu-unhashed.txt").write_text("loose==9.9\n", encoding="utf-8")
+    return folder
+
+
 def plan_in(tmp_path: Path, **changes: object) -> InstallPlan:
     wheels = tmp_path / "my wheels"
     if not wheels.exists():
         make_ex4d(wheels)
         make_wheel(wheels, "helper")
         make_wheel(wheels, "graphics")
+        make_wheel(wheels, "loose")
+        make_locks(tmp_path / "locks", wheels)
     values = {
         "folder": tmp_path / "räume" / "env 1",
         "base_python": Path(sys.executable),
         "source": wheels / "ex4d-9.9-py3-none-any.whl",
         "wheels": wheels,
+        "lock_folder": tmp_path / "locks",
     }
     return InstallPlan(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -82,6 +98,20 @@ def install(plan: InstallPlan) -> list[str]:
         raise state.error
     assert state.step == state.of
     return stages
+
+
+_made: list[InstallPlan] = []
+
+
+def installed_once(folders: pytest.TempPathFactory) -> InstallPlan:
+    """An installed environment that tests share and copy; the first who asks waits for it."""
+    if not _made:
+        plan = plan_in(folders.mktemp("install"))
+        plan.check()
+        assert not plan.folder.exists()
+        assert install(plan) == [STEP_NAMES[step] for step in STEPS]
+        _made.append(plan)
+    return _made[0]
 
 
 def set_done(folder: Path, *steps: str) -> None:

@@ -28,6 +28,13 @@ from ex4d.protocol.errors import BadInputError, Ex4dError, ResourceError, Transi
         ("Error: [Errno 13] Permission denied: '/env'", BadInputError, "cannot be written"),
         ("PermissionError: [WinError 5] Access is denied: 'x.pyd'", BadInputError, "cannot be written"),
         ("ERROR: Wheel 'torch' located at /x.whl is invalid.", TransientError, "torch is damaged"),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. Someone may have tampered.\n"
+            "    numpy==2.4.6 from https://a.invalid/b/numpy-2.4.6-cp311.whl#sha256=x (from -r base.txt (line 9)):\n"
+            "        Expected sha256 x\n             Got        y",
+            BadInputError,
+            "numpy-2.4.6-cp311.whl is not the file that this extension was tested with",
+        ),
         ("ERROR: Package 'ex4d' requires a different Python: 3.10", ResourceError, "does not run with Python"),
         ("ERROR: ResolutionImpossible: for help visit", BadInputError, "do not fit together"),
         ("nothing known", TransientError, "Making the environment has failed"),

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ex4d_blender.core import install_plan as module
-from ex4d_blender.core.install_plan import bundled_wheel
+from ex4d_blender.core.install_plan import OWN_HASH, bundled_wheel
 from installations import make_script, make_wheel, plan_in, posix
 
 from ex4d.protocol.errors import BadInputError, Ex4dError, ResourceError
@@ -21,6 +22,7 @@ from ex4d.protocol.errors import BadInputError, Ex4dError, ResourceError
         ({"source": Path("/nowhere/ex4d.whl")}, BadInputError, "does not exist"),
         ({"source": Path(__file__)}, BadInputError, "no wheel"),
         ({"source": Path(__file__).parent}, BadInputError, "no wheel"),
+        ({"lock_folder": Path("/nowhere")}, BadInputError, "base.txt does not exist"),
         ({"extra": "tpu"}, BadInputError, "tpu"),
         ({"wheels": Path("/nowhere")}, BadInputError, "no wheels"),
         ({"base_python": Path("/nowhere/python")}, ResourceError, "cannot be run"),
@@ -44,6 +46,7 @@ def test_wrong_plans(tmp_path: Path, changes: dict[str, object], error: type[Ex4
     [
         ("echo 3.9; exit 1", r"is Python 3\.9\."),
         ("echo 3.12; exit 1", "has no venv"),
+        ("echo 3.15", r"is Python 3\.15, which the backend's packages were not tested with"),
         ("echo Usage", "does not work as a Python"),
     ],
 )
@@ -76,6 +79,16 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("", encoding="utf-8")
     with pytest.raises(BadInputError, match="is a file"):
         plan_in(tmp_path, folder=tmp_path / "env").check()
+
+
+def test_a_wheel_of_ex4d_that_the_zip_was_not_built_with_is_refused(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path)
+    (plan.lock_folder / OWN_HASH).write_text(f"{plan.digest()}\n", encoding="utf-8")
+    plan.check()
+    with zipfile.ZipFile(plan.source, "a") as archive:
+        archive.writestr("planted.pth", "import os")
+    with pytest.raises(BadInputError, match="not the wheel that this extension was built with"):
+        plan.check()
 
 
 def test_long_paths_are_refused_on_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
+import tarfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +19,24 @@ from pathlib import Path
 import pytest
 from ex4d_blender.core import installer as module
 from ex4d_blender.core.environment import backend_python, environment_python
+from ex4d_blender.core.environment_files import ENVIRONMENT
 from ex4d_blender.core.environment_state import MARKER, STEPS, environment_state
 from ex4d_blender.core.install_plan import InstallPlan
 from ex4d_blender.core.install_steps import STEP_NAMES
 from ex4d_blender.core.installer import Installer, InstallState
-from installations import answer, install, make_ex4d, make_script, plan_in, posix, run, set_done
+from installations import (
+    answer,
+    install,
+    installed_once,
+    make_ex4d,
+    make_locks,
+    make_script,
+    make_wheel,
+    plan_in,
+    posix,
+    run,
+    set_done,
+)
 
 from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 
@@ -41,17 +57,17 @@ def done_steps(folder: Path) -> list[str]:
     return done
 
 
+def python_in(folder: Path) -> Path:
+    return environment_python(folder / ENVIRONMENT)
+
+
 def site(folder: Path) -> Path:
-    return next(folder.glob("[Ll]ib/**/site-packages"))
+    return next((folder / ENVIRONMENT).glob("[Ll]ib/**/site-packages"))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> InstallPlan:
-    plan = plan_in(tmp_path_factory.mktemp("install"))
-    plan.check()
-    assert not plan.folder.exists()
-    assert install(plan) == [VENV, PACKAGES, BACKEND, CHECK]
-    return plan
+    return installed_once(tmp_path_factory)
 
 
 @pytest.fixture
@@ -67,17 +83,19 @@ def copied(made: InstallPlan, tmp_path: Path) -> InstallPlan:
 def test_an_environment_is_made_and_found(made: InstallPlan) -> None:
     state = environment_state(made.folder)
     assert (state.installed, state.complete, state.version, state.extra, state.problem) == (True, True, "9.9", "", "")
-    assert backend_python(made.folder) == environment_python(made.folder)
+    assert backend_python(made.folder) == python_in(made.folder)
     assert not (site(made.folder) / "graphics").exists()
     record = json.loads((made.folder / MARKER).read_text(encoding="utf-8"))
     assert record["done"] == list(STEPS)
-    assert record["source"] == {"name": made.source.name, "sha256": made.digest(), "version": "9.9"}
+    digests = {"sha256": made.digest(), "packages": made.lock_digest()}
+    assert record["source"] == {"name": made.source.name, "version": "9.9", **digests}
     assert record["python"] == str(made.base_python)
 
 
 def test_the_log_tells_what_when_and_how_it_ended(made: InstallPlan) -> None:
     log = (made.folder / "install.log").read_text(encoding="utf-8")
-    assert "Successfully installed ex4d-9.9 helper-9.9" in log
+    assert "Successfully installed helper-9.9" in log
+    assert "Successfully installed ex4d-9.9" in log
     for name in (VENV, PACKAGES, BACKEND, CHECK):
         assert re.search(rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d {name}$", log, re.MULTILINE)
         assert re.search(rf"^\S+ \S+ {name}: code 0 after \d+ s$", log, re.MULTILINE)
@@ -98,10 +116,10 @@ def test_what_is_done_is_not_done_again(made: InstallPlan) -> None:
 
 
 def test_another_version_is_installed_into_the_same_environment(copied: InstallPlan, tmp_path: Path) -> None:
-    before = environment_python(copied.folder).lstat().st_ctime_ns
+    before = python_in(copied.folder).lstat().st_ctime_ns
     plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.1"))
     assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
-    assert environment_python(copied.folder).lstat().st_ctime_ns == before
+    assert python_in(copied.folder).lstat().st_ctime_ns == before
     assert environment_state(copied.folder).version == "10.1"
 
 
@@ -109,6 +127,7 @@ def test_gpu_packages_are_added_to_the_same_environment(copied: InstallPlan) -> 
     plan = replace(copied, extra="gpu")
     assert install(plan) == [PROBE, PACKAGES, BACKEND, CHECK]
     assert (site(copied.folder) / "graphics").is_dir()
+    assert (site(copied.folder) / "loose").is_dir()
     assert environment_state(copied.folder).extra == "gpu"
 
 
@@ -214,23 +233,11 @@ def test_a_file_that_has_gone_from_a_complete_environment_is_noticed(copied: Ins
 
 
 @posix
-def test_an_environment_whose_python_is_gone_is_made_anew(copied: InstallPlan) -> None:
-    python = environment_python(copied.folder)
-    python.unlink()
-    python.symlink_to(copied.folder / "gone")
-    (copied.folder / "notes.txt").write_text("words", encoding="utf-8")
-    assert "gone" in environment_state(copied.folder).problem
-    assert install(copied)[0] == VENV
-    assert environment_state(copied.folder).complete
-    assert (copied.folder / "notes.txt").is_file()
-
-
-@posix
 @pytest.mark.parametrize("mode", [0o755, 0o644])
 def test_an_environment_whose_python_does_not_start_is_made_anew(
     copied: InstallPlan, tmp_path: Path, mode: int
 ) -> None:
-    python = environment_python(copied.folder)
+    python = python_in(copied.folder)
     python.unlink()
     make_script(python, "exit 127").chmod(mode)
     plan = replace(copied, base_python=make_script(tmp_path / "python", 'echo "Error: as far as here"; exit 1'))
@@ -277,11 +284,71 @@ def test_control_c_stops_a_waiting_command(tmp_path: Path) -> None:
 
 
 def test_a_missing_wheel_is_named(copied: InstallPlan, tmp_path: Path) -> None:
-    plan = replace(copied, source=make_ex4d(tmp_path / "new", "10.2", requires=("absent>=2",)))
-    with pytest.raises(BadInputError, match=r"my wheels has no fitting wheel of absent>=2\.") as caught:
+    locks = Path(shutil.copytree(copied.lock_folder, tmp_path / "locks"))
+    with (locks / "base.txt").open("a", encoding="utf-8") as file:
+        file.write(f"absent==2 --hash=sha256:{'0' * 64}\n")
+    plan = replace(copied, lock_folder=locks)
+    with pytest.raises(BadInputError, match=r"my wheels has no fitting wheel of absent==2\.") as caught:
         install(plan)
     assert str(copied.folder / "install.log") in caught.value.hint
     assert done_steps(copied.folder) == ["venv"]
+
+
+def tampered(wheel: Path) -> None:
+    """Give a wheel a file that runs with every start of Python, and a record that does not fit."""
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("planted.pth", "import os; open(os.path.join(os.path.expanduser('~'), 'planted'), 'w')")
+
+
+@pytest.mark.parametrize("extra", ["", "gpu"])
+def test_a_wheel_that_was_changed_is_refused(
+    copied: InstallPlan, tmp_path: Path, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    tampered(wheels / f"{'graphics' if extra else 'helper'}-9.9-py3-none-any.whl")
+    set_done(copied.folder, "venv")
+    for rest in site(copied.folder).glob("helper*"):
+        shutil.rmtree(rest)
+    plan = replace(copied, wheels=wheels, extra=extra)
+    with pytest.raises(BadInputError, match=r"(graphics|helper)-9\.9-py3-none-any\.whl is not the file") as caught:
+        install(plan)
+    assert "Get it again" in caught.value.hint
+    assert not (tmp_path / "planted").exists()
+    assert not list(plan.folder.rglob("planted.pth"))
+    assert not environment_state(plan.folder).usable
+    # With the right one it goes on.
+    assert install(replace(plan, wheels=copied.wheels)) == [PROBE, PACKAGES, BACKEND, CHECK]
+
+
+def test_sources_are_not_built(copied: InstallPlan, tmp_path: Path) -> None:
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    (wheels / "helper-9.9-py3-none-any.whl").unlink()
+    setup = tmp_path / "setup.py"
+    setup.write_text(f"open({str(tmp_path / 'planted')!r}, 'w')", encoding="utf-8")
+    with tarfile.open(wheels / "helper-9.9.tar.gz", "w:gz") as archive:
+        archive.add(setup, "helper-9.9/setup.py")
+    set_done(copied.folder, "venv")
+    shutil.rmtree(next(site(copied.folder).glob("helper-*")))
+    with pytest.raises(BadInputError, match=r"no fitting wheel of helper==9\.9"):
+        install(replace(copied, wheels=wheels))
+    assert not (tmp_path / "planted").exists()
+
+
+def test_packages_that_are_not_the_locks_are_replaced(copied: InstallPlan, tmp_path: Path) -> None:
+    assert copied.wheels is not None
+    wheels = Path(shutil.copytree(copied.wheels, tmp_path / "wheels"))
+    make_wheel(wheels, "helper", "10.0")
+    make_wheel(wheels, "helper", "9.8")
+    locks = make_locks(tmp_path / "locks", tmp_path / "wheels")
+    for version in ("9.8", "10.0"):
+        wheel = wheels / f"helper-{version}-py3-none-any.whl"
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        (locks / "base.txt").write_text(f"helper=={version} --hash=sha256:{digest}\n", encoding="utf-8")
+        assert install(replace(copied, wheels=wheels, lock_folder=locks)) == [PROBE, PACKAGES, BACKEND, CHECK]
+        assert (site(copied.folder) / f"helper-{version}.dist-info").is_dir()
 
 
 def test_a_backend_that_does_not_start_is_installed_again(copied: InstallPlan, tmp_path: Path) -> None:

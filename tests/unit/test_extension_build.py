@@ -93,6 +93,15 @@ def test_the_pyzmq_of_the_extension_is_that_of_the_backend():
         assert read_pins(ROOT / other)["pyzmq"] == pins["pyzmq"]
 
 
+def test_each_zip_says_what_the_backend_is_installed_with(zips):
+    for path in zips.values():
+        with zipfile.ZipFile(path) as archive:
+            for name in ("base.txt", "gpu.txt", "gpu-unhashed.txt"):
+                assert archive.read(f"locks/{name}") == (ROOT / "ex4d_blender/locks" / name).read_bytes()
+            wheel = archive.read(f"wheels/ex4d-{ex4d.__version__}-py3-none-any.whl")
+            assert archive.read("locks/ex4d.txt").decode().strip() == hashlib.sha256(wheel).hexdigest()
+
+
 def test_each_zip_says_which_blenders_it_is_for(zips):
     old, new = manifest_of(zips["py311"]), manifest_of(zips["py313"])
     assert (old["blender_version_min"], old["blender_version_max"]) == ("4.2.0", "5.1.0")
@@ -134,7 +143,7 @@ def test_the_packages_wheel_is_whole(zips, tmp_path):
     have = {name for name in names_of(wheel) if not name.split("/")[0].endswith(".dist-info")}
     want = {path.relative_to(ROOT / "backend").as_posix() for path in (ROOT / "backend/ex4d").rglob("*.py")}
     assert {name for name in have if name.endswith(".py")} == want
-    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx"} <= have
+    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx", "ex4d/diffusion/weights/pins.json"} <= have
     # What the Blender side imports comes up with numpy and pyzmq alone, as in Blender's own Python.
     code = (
         "import sys\n"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ex4d.console import Console
-from ex4d.depth.learned.cards import CARDS, Card
+from ex4d.depth.learned.cards import CARDS, Card, Weights
 from ex4d.depth.learned.files import download_folder, find_weights
 from ex4d.diffusion.weights.hub import Record, Source, download, total_chunks, wrong_files
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -33,8 +33,20 @@ def execute(action: str, name: str, named: list[Path], console: Console) -> None
             _verify(card, named, console)
         case "list":
             _list(card, named, console)
+        case "pin":
+            raise UsageError("All models are pinned at once.", "Leave --depth out.")
         case _:
             raise UsageError("The weights of depth estimators are used as they are.", "Leave --depth out.")
+
+
+def source_of(weights: Weights) -> Source:
+    """What is downloaded of an estimator's repository."""
+    return Source(weights.repository, (*weights.files, "LICENSE*"), weights.what)
+
+
+def sources() -> list[Source]:
+    """What is downloaded of all estimators' repositories."""
+    return [source_of(weights) for card in CARDS.values() for weights in card.weights]
 
 
 def _download(card: Card, named: list[Path], console: Console) -> None:
@@ -46,8 +58,7 @@ def _download(card: Card, named: list[Path], console: Console) -> None:
         console.note(f"These weights are not for commercial use. {card.licence}.")
     records = {}
     for weights in card.weights:
-        source = Source(weights.repository, (*weights.files, "LICENSE*"), weights.what)
-        records[weights.repository] = download(source, root / weights.folder, console.note)
+        records[weights.repository] = download(source_of(weights), root / weights.folder, console)
     find_weights(card, [root.parent])
     lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
     licences = {name: record.licence for name, record in records.items()}

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Get, check, list and convert the EX-4D model: models download | verify | list | convert.
+"""Get, check, list, convert and pin the EX-4D model: models download | verify | list | convert | pin.
 
 The model is Wan 2.1 image-to-video 14B with the EX-4D adapter, about 80 GB to download. HF_ENDPOINT names a mirror of
 the hub, HF_HUB_OFFLINE=1 forbids the network. Files that were got in another way work as well: name their folder.
 With --depth the same is done for a depth estimator: models download --depth video_depth_anything
+pin is for the makers of a release: it takes down the hub's present revision and checksums of all models, by which every
+later download is checked.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ex4d.diffusion import require_packages
 from ex4d.diffusion.weights.places import default_models_folder, model_places
 from ex4d.protocol.errors import BadInputError, UsageError
 
-ACTIONS = ("download", "verify", "list", "convert")
+ACTIONS = ("download", "verify", "list", "convert", "pin")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="*", type=Path, help="where the model is; for download, where to put it")
     add_models_option(parser)
     parser.add_argument("--depth", metavar="NAME", help=f"an estimator's weights instead: {', '.join(CARDS)}")
-    parser.add_argument("--to", type=Path, help="convert: the folder to write")
+    parser.add_argument("--to", type=Path, help="convert: the folder to write; pin: the table (default the package's)")
     parser.add_argument(
         "--dtype",
         choices=["bfloat16", "float32", "float8"],
@@ -43,8 +45,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         depth_models.execute(args.action, args.depth, [*args.folders, *(args.models or ())], console)
         return
     require_packages()
-    if args.action != "convert" and args.to is not None:
-        raise UsageError("Only convert takes --to.", "For download, name the folder: models download FOLDER.")
+    if args.action not in ("convert", "pin") and args.to is not None:
+        raise UsageError("Only convert and pin take --to.", "For download, name the folder: models download FOLDER.")
     named = [*args.folders, *(args.models or ())]
     match args.action:
         case "download":
@@ -53,6 +55,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             _verify(list(model_places(named)), console)
         case "list":
             _list(list(model_places(named)), console)
+        case "pin":
+            _pin(named, args.to, console)
         case _:
             _convert(list(model_places(named)), args.to, args.dtype, console)
 
@@ -67,7 +71,7 @@ def _download(named: list[Path], console: Console) -> None:
     records = {}
     for source in SOURCES:
         folder = root / source.repository.rpartition("/")[2]
-        records[source.repository] = download(source, folder, console.note)
+        records[source.repository] = download(source, folder, console)
     find_models([root])
     lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
     licences = {name: record.licence for name, record in records.items()}
@@ -124,6 +128,21 @@ def _list(places: list[Path], console: Console) -> None:
     console.result(
         {"parts": found, "missing": missing_roles(models), "licences": licences}, "\n".join(lines) or "nothing found"
     )
+
+
+def _pin(named: list[Path], target: Path | None, console: Console) -> None:
+    from ex4d.diffusion.weights.hub import SOURCES, merged_sources, pin_source
+    from ex4d.diffusion.weights.pins import PINS_FILE, write_pins
+
+    if named:
+        raise UsageError("All models are pinned at once.", "Name the table to write with --to.")
+    pins = {}
+    for source in merged_sources([*SOURCES, *depth_models.sources()]):
+        pins[source.repository] = pin_source(source, console)
+    path = target or PINS_FILE
+    write_pins(pins, path)
+    revisions = {name: pin.revision for name, pin in pins.items()}
+    console.result({"table": str(path), "revisions": revisions}, f"{path}: {len(pins)} models")
 
 
 def _convert(places: list[Path], target: Path | None, dtype: str, console: Console) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize_intrinsics
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
-from ex4d.depth.maps import DepthMaps, map_files, open_maps
+from ex4d.depth.maps import DepthMaps, map_files, map_reader_version, open_maps
 from ex4d.depth.resample import resample_depth
 from ex4d.inputs import reading
 from ex4d.plate.store import FrameStore
@@ -71,13 +71,16 @@ class FileDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        return {
+        options = {
             "files": _hash(map_files(self.path)),
             "kind": self.kind,
             "scale": self.scale,
             "camera": _hash((self.camera,)) if self.camera else None,
             "fov_deg": self.fov_deg,
         }
+        if version := map_reader_version(self.path):
+            options["reader"] = version
+        return options
 
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""

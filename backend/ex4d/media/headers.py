@@ -137,9 +137,9 @@ def _png_colour_notes(chunks: dict[bytes, bytes]) -> Iterator[str]:
         gamma = chunks.get(b"gAMA", b"")
         if len(gamma) == 4 and abs((value := int.from_bytes(gamma, "big")) - _SRGB_GAMMA) > _GAMMA_TOLERANCE:
             yield f"The files are tagged with a gamma of {value / 100000:.4g}, not sRGB's: {_USED_AS_IT_IS}"
-        primaries = chunks.get(b"cHRM", b"")
-        if len(primaries) == 32:
-            pairs = zip(struct.unpack(">8I", primaries), _SRGB_PRIMARIES, strict=True)
+        points = chunks.get(b"cHRM", b"")
+        if len(points) == 32:
+            pairs = zip(struct.unpack(">8I", points), _SRGB_PRIMARIES, strict=True)
             if any(abs(value - srgb) > _PRIMARIES_TOLERANCE for value, srgb in pairs):
                 yield f"The primaries of the files are tagged as others than sRGB's: {_USED_AS_IT_IS}"
 

@@ -141,8 +141,8 @@ def _read_png(data: bytes, path: Path) -> StillPicture:
     if header.transparent_grey is not None and pixels.ndim == 2:  # OpenCV leaves it out
         white = np.iinfo(pixels.dtype).max
         code = header.transparent_grey * (white // ((1 << header.bits) - 1))
-        pixels = cast(Pixels, np.dstack([pixels, pixels, pixels, np.where(pixels == code, 0, white)]))
-        pixels, changed = pixels.astype(np.uint8 if white == 255 else np.uint16), True
+        alpha = np.where(pixels == code, 0, white).astype(pixels.dtype)
+        pixels, changed = cast(Pixels, np.dstack([pixels, pixels, pixels, alpha])), True
     notes = header.notes
     if header.orientation != 1:
         pixels, changed = cast(Pixels, upright(pixels, header.orientation)), True

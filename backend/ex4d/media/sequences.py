@@ -238,7 +238,7 @@ def _assumption_note(file: Path, places: Iterable[int], head: str, tail: str) ->
         return ()
     width = len(file.name) - len(head) - len(tail)
     pattern = f"{head}{'#' * width}{tail}"
-    return (f"The frame number is taken from the place of # in {pattern}: for another place name the file so.",)
+    return (f"The frame number is taken from the place of # in {pattern}; name the file with # to choose another.",)
 
 
 def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Sequence[str]) -> ImageSequence:

@@ -437,7 +437,7 @@ def _made(
         _BITS: (3, [meaning[_BITS]] * meaning[_SAMPLES]),
     }
     if compression not in _BYTE_CODECS or meaning[_PHOTOMETRIC] == _YCBCR:
-        entries |= {tag: (kind, values) for tag, kind in _OF_CODECS.items() if (values := tags.values(tag))}
+        entries |= {tag: (kind, numbers) for tag, kind in _OF_CODECS.items() if (numbers := tags.values(tag))}
     out = bytearray((b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0))
     offsets = []
     for block in blocks:

@@ -739,10 +739,10 @@ def test_unreadable_file(tmp_path: Path) -> None:
 def test_unreadable_file_as_the_system_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = numbered_movie(tmp_path / "a.mp4", 2)
 
-    def deny(self: Path, *args: object, **options: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def deny(name: object, *args: object, **options: object) -> int:
+        raise PermissionError(13, "Permission denied", str(name))
 
-    monkeypatch.setattr(Path, "open", deny)
+    monkeypatch.setattr(os, "open", deny)
     expect_bad(path, "cannot be read: Permission denied")
 
 

@@ -67,7 +67,9 @@ _COMPRESSORS = {1: bytes, 5: lzw, 8: zlib.compress, 32773: pack_bits}
 class Page:
     """One page: the bytes of its strips or tiles and its tags, a tag being (letter of `struct`, values)."""
 
-    def __init__(self, blocks: Sequence[bytes], tags: dict[int, tuple[str, Sequence[int] | bytes]], tiled: bool) -> None:
+    def __init__(
+        self, blocks: Sequence[bytes], tags: dict[int, tuple[str, Sequence[int] | bytes]], tiled: bool
+    ) -> None:
         self.blocks, self.tags, self.tiled = blocks, tags, tiled
 
 
@@ -103,9 +105,8 @@ def page(
         else:
             pieces = [plane[y : y + rows] for y in range(0, height, rows)]
         for piece in pieces:
-            if predictor:
-                piece = np.diff(piece, axis=1, prepend=np.zeros_like(piece[:, :1]))
-            flat = piece.reshape(len(piece), -1)
+            coded = np.diff(piece, axis=1, prepend=np.zeros_like(piece[:, :1])) if predictor else piece
+            flat = coded.reshape(len(coded), -1)
             whole = bits == 8 * samples.dtype.itemsize
             data = flat.astype(flat.dtype.newbyteorder(order)).tobytes() if whole else packed_bits(flat, bits)
             blocks.append(_COMPRESSORS[compression](data))

@@ -61,7 +61,9 @@ def _telling_memory() -> Iterator[None]:
     try:
         yield
     except av.error.FFmpegError as error:
-        raise memory_error(error) or error from error
+        if short := memory_error(error):
+            raise short from error
+        raise
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
 
-from ex4d.inputs import empty_file_error, open_input
+from ex4d.inputs import check_input, empty_file_error, open_input
 from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
@@ -217,6 +217,7 @@ class _Source:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[_Source]:
+        check_input(path)
         try:
             container = av.open(
                 f"file:{path}",  # without the protocol, a colon in the name would be taken for one

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,6 +56,8 @@ _NO_COLOUR_HINT = "Export it as RGB, 8 or 16 bits a channel."
 
 # Types of whole numbers; text as bytes, and rationals as pairs of them.
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", _RATIONAL: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
+# Directories that are looked at.
+_MOST_PAGES = 1000
 # Rows of one picture that OpenCV is given; it takes up to 2 to the 20.
 _MOST_ROWS = 1 << 19
 
@@ -85,6 +88,8 @@ class Directory:
         self._data, self._order, self._big = data, order, big
         word, count_format = ("Q", "Q") if big else ("I", "H")
         entry = struct.Struct(f"{order}HH{word}{8 if big else 4}s")
+        if offset > len(data):
+            raise ValueError("a directory is outside the file")
         try:
             (count,) = struct.unpack_from(order + count_format, data, offset)
             start = offset + struct.calcsize(count_format)
@@ -184,7 +189,8 @@ def read_tiff(data: bytes, path: Path) -> TiffPicture:
         ValueError: it is damaged.
         ResourceError: there is too little memory.
     """
-    pages = [page for page in directories(data) if not page.value(_SUBFILE, 0) & 1] or list(directories(data))[:1]
+    found = list(islice(directories(data), _MOST_PAGES))
+    pages = [page for page in found if not page.value(_SUBFILE, 0) & 1] or found[:1]  # the others are thumbnails
     if not pages:
         raise ValueError("no page")
     if len(pages) > 1:
@@ -199,7 +205,7 @@ def read_tiff(data: bytes, path: Path) -> TiffPicture:
     left_out = len(page.extra) - (alpha is not None)
     if left_out:
         notes.append(f"{left_out} extra {'channel' if left_out == 1 else 'channels'} of the files, no alpha, left out.")
-    if page.is_plain:
+    if page.is_plain and pages[0] is found[0]:
         pixels = decode(data, cv2.IMREAD_UNCHANGED)
         return TiffPicture(cast(Samples, _rgb(pixels)), tuple(notes), differs=False)
     pixels = page.by_libtiff() if page.compression in (*_FAX, _JPEG) or page.is_ycbcr else page.by_tags()

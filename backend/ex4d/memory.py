@@ -29,16 +29,16 @@ _TEXTS = (
     "bad allocation",
     "nsufficient memory",
 )
-# Room that any decoder or encoder needs.
-_PROBE_BYTES = 64 << 20
+#: Bytes that any decoder or encoder needs.
+CODEC_BYTES = 64 << 20
 
 
-def memory_error(error: BaseException, *, unclear: bool = False) -> ResourceError | None:
+def memory_error(error: BaseException, *, needs: int = 0) -> ResourceError | None:
     """The user's error where ``error`` comes of too little memory, else None.
 
     Args:
         error: what a library raised; what caused it is looked at too.
-        unclear: the library hides the reason, so it is asked for whether there is memory.
+        needs: for a library that hides its reason: bytes that it needed; whether they can be had decides.
     """
     seen: BaseException | None = error
     for _ in range(8):
@@ -49,7 +49,7 @@ def memory_error(error: BaseException, *, unclear: bool = False) -> ResourceErro
         if _is_of_memory(seen):
             return out_of_memory()
         seen = seen.__cause__
-    return out_of_memory() if unclear and not _has_room() else None
+    return None if _has_room(needs) else out_of_memory()
 
 
 def out_of_memory() -> ResourceError:
@@ -87,9 +87,9 @@ def _is_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | ImportError | OSError) and any(part in text for part in _TEXTS)
 
 
-def _has_room() -> bool:
+def _has_room(size: int) -> bool:
     try:
-        with mmap.mmap(-1, _PROBE_BYTES):
+        with mmap.mmap(-1, max(size, 1)):
             return True
     except (OSError, ValueError, MemoryError):
         return False

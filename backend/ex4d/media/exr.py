@@ -144,7 +144,7 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
     """
     data = read_bytes(path)
     headers, windows, candidates = _layout(data, path)
-    _check_size(path, headers, windows)
+    unpacked = _unpacked_size(path, headers, windows)
     chosen = _named(path, candidates, names) if names else _depth(path, candidates)
     _check_flat(path, headers[chosen.part], chosen)
     try:
@@ -155,7 +155,7 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
             pixels = np.array(channels[chosen.channel].pixels, dtype=np.float32)
             grey = not (chosen.is_in_picture and not names) or _is_grey(channels, chosen)
     except _BINDING_ERRORS as error:
-        raise memory_error(error) or _damaged(path) from error
+        raise memory_error(error, needs=unpacked) or _damaged(path) from error
     if not grey:
         raise BadInputError(f"{path} holds a colour picture, {chosen.full_name} is its red, and no depth.", _DEPTH_HINT)
     data_window, display_window = windows[chosen.part]
@@ -291,7 +291,8 @@ def _is_grey(channels: Mapping[str, Any], red: _Candidate) -> bool:
     return all(np.array_equal(values[0], other, equal_nan=True) for other in values[1:])
 
 
-def _check_size(path: Path, headers: Sequence[dict[str, object]], windows: Sequence[tuple[_Window, _Window]]) -> None:
+def _unpacked_size(path: Path, headers: Sequence[dict[str, object]], windows: Sequence[tuple[_Window, _Window]]) -> int:
+    """Bytes that the binding unpacks the file to; refuses what is too much."""
     if any(window.pixels > MAX_PIXELS for pair in windows for window in pair):
         raise BadInputError(
             f"The header of {path} asks for more than {MAX_PIXELS} pixels.", "Check the file, it may be damaged."
@@ -304,6 +305,7 @@ def _check_size(path: Path, headers: Sequence[dict[str, object]], windows: Seque
             f"{path} unpacks to {unpacked / 1e9:.1f} GB; {MAX_BYTES / 1e9:.1f} GB are the most.",
             "Export depth alone in a file of its own.",
         )
+    return unpacked
 
 
 def _check_flat(path: Path, header: dict[str, object], chosen: _Candidate) -> None:

@@ -25,7 +25,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from ex4d.files import atomic_path
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import ACCURATE
-from ex4d.memory import memory_error
+from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 H264_ENCODERS = ("libx264", "h264_videotoolbox", "h264_mf", "libopenh264")
@@ -212,7 +212,7 @@ class MovieWriter:
         except (av.error.FFmpegError, MemoryError) as error:
             # x264 says of everything that it could not allocate that it is «an external library».
             reason = getattr(error, "strerror", error)
-            raise memory_error(error, unclear=True) or ResourceError(
+            raise memory_error(error, needs=CODEC_BYTES) or ResourceError(
                 f"The encoder {self.codec} cannot write {self._size[0]}x{self._size[1]} pixels: {reason}.",
                 "Use another size, or install PyAV with libx264.",
             ) from error

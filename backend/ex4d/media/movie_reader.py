@@ -27,7 +27,7 @@ from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
 from ex4d.media.mp4_tables import claims_too_much
-from ex4d.memory import memory_error
+from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, Ex4dError
 
 #: FFmpeg also opens play lists, which read other files and the network, and text files, which it draws as pictures.
@@ -375,7 +375,7 @@ class _Packets:
 
 def _error_of(error: Exception, damaged: BadInputError) -> Ex4dError:
     """That of too little memory, where FFmpeg failed for it, else ``damaged``."""
-    return memory_error(error, unclear=True) or damaged
+    return memory_error(error, needs=CODEC_BYTES) or damaged
 
 
 def _cannot_be_opened(path: Path) -> BadInputError:

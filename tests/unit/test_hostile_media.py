@@ -264,11 +264,8 @@ def with_box(path: Path, name: bytes, at: int, fields: tuple[int, ...]) -> Path:
     [
         (b"stsz", 4, (1, SAMPLES)),
         (b"stsz", 4, (0, SAMPLES)),
-        (b"stts", 4, (1, SAMPLES)),
-        (b"ctts", 8, (SAMPLES,)),
-        (b"stsc", 4, (1, 1, SAMPLES)),
     ],
-    ids=["equal sizes", "sizes", "times", "offsets", "chunks"],
+    ids=["equal sizes", "sizes"],
 )
 def test_an_index_that_claims_more_than_the_file_holds(
     tmp_path: Path, name: bytes, at: int, fields: tuple[int, ...]
@@ -278,6 +275,26 @@ def test_an_index_that_claims_more_than_the_file_holds(
     with_box(path, name, at, fields)
     with pytest.raises(BadInputError, match="index claims more frames than the file can hold"):
         open_plate(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "fields"), [(b"stts", 4, (1, SAMPLES)), (b"ctts", 8, (SAMPLES,)), (b"stsc", 4, (1, 1, SAMPLES))]
+)
+def test_claims_that_ffmpeg_cuts_to_the_samples_there_are(
+    tmp_path: Path, name: bytes, at: int, fields: tuple[int, ...]
+) -> None:
+    path = with_box(numbered_movie(tmp_path / "a.mp4", 12, options={"bf": "2"}), name, at, fields)
+    assert len(list(open_plate(path).frames())) == 12
+
+
+@pytest.mark.parametrize(("samples", "much"), [(480, False), (2_000_000_000, True)])
+def test_sound_that_claims_more_than_the_file_holds(tmp_path: Path, samples: int, much: bool) -> None:
+    runs = struct.pack(">I4sIIIII", 28, b"stsc", 0, 1, 1, samples, 1)
+    chunks = struct.pack(">I4sII200I", 16 + 800, b"stco", 0, 200, *range(200))
+    sizes = struct.pack(">I4sIII", 20, b"stsz", 0, 2, 96_000)
+    track = struct.pack(">I4s", 8 + len(runs + chunks + sizes), b"trak") + runs + sizes + chunks
+    (tmp_path / "a.mov").write_bytes(struct.pack(">I4s", 8 + len(track), b"moov") + track)
+    assert claims_too_much(tmp_path / "a.mov") is much
 
 
 def test_a_fragment_that_claims_more_than_the_file_holds(tmp_path: Path) -> None:

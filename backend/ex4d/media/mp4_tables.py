@@ -30,7 +30,6 @@ _PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mv
 # Deeper than boxes stand in each other, and more than the largest recordings have.
 _DEEPEST, _MOST_BOXES = 12, 4_000_000
 _MOST_UNPACKED = 64 << 20
-_BLOCK = 1 << 20
 
 
 def claims_too_much(path: Path) -> bool:
@@ -66,7 +65,9 @@ class _Tables:
 
     def _begin_track(self) -> None:
         self._edits = self._samples = self._chunks = 0
-        self._runs: list[NDArray[np.int64]] = []
+        self._equal_sizes = False
+        # First chunk and samples a chunk of each run of chunks.
+        self._first_and_samples: NDArray[np.int64] = np.zeros((0, 2), np.int64)
 
     def walk(self, file: BinaryIO, start: int, end: int, depth: int) -> None:
         """Look at the boxes from byte ``start`` to ``end``."""
@@ -100,9 +101,10 @@ class _Tables:
         if name == b"cmvd":
             self._walk_unpacked(file.read(length), depth)
         elif name in (b"stsz", b"stz2") and length >= 12:
-            self._samples = struct.unpack_from(">I", file.read(12), 8)[0]
-            self._claim(name, self._samples)
-        elif name in (b"trun", b"elst", b"stco", b"co64", b"stts", b"ctts", b"stsc") and length >= 8:
+            size, self._samples = struct.unpack_from(">II", file.read(12), 4)
+            self._equal_sizes = name == b"stsz" and size > 0
+            self._claim(b"stsz", self._samples)
+        elif name in (b"trun", b"elst", b"stco", b"co64", b"stsc") and length >= 8:
             (count,) = struct.unpack_from(">I", file.read(8), 4)
             if name == b"trun":
                 self._claim(name, count)
@@ -111,26 +113,15 @@ class _Tables:
             elif name in (b"stco", b"co64"):
                 self._chunks = min(count, length // 4)
             else:
-                self._entries(file, name, min(count, length // 8))
-
-    def _entries(self, file: BinaryIO, name: bytes, count: int) -> None:
-        """Runs of samples (``stts``, ``ctts``), or of chunks with equally many samples (``stsc``)."""
-        width = 3 if name == b"stsc" else 2
-        while count > 0:
-            data = file.read(min(count, _BLOCK) * 4 * width)
-            entries = np.frombuffer(data[: len(data) // (4 * width) * 4 * width], ">u4").reshape(-1, width)
-            if not len(entries):
-                return
-            if name == b"stsc":
-                self._runs.append(entries[:, :2].astype(np.int64))
-            else:
-                self._claim(name, int(entries[:, 0].sum(dtype=np.uint64)))
-            count -= len(entries)
+                data = file.read(min(count * 12, length - 8))
+                runs = np.frombuffer(data[: len(data) // 12 * 12], ">u4").reshape(-1, 3)
+                self._first_and_samples = runs[:, :2].astype(np.int64)
 
     def _end_track(self) -> None:
         self._claim(b"elst", self._edits * self._samples, self._most * _EDITED)
-        if self._runs:
-            first, samples = np.concatenate(self._runs).T
+        if self._equal_sizes and len(self._first_and_samples):
+            # Of uncompressed sound, whose samples have no entries, FFmpeg counts these.
+            first, samples = self._first_and_samples.T
             # A run goes to the next one's first chunk, the last to the last chunk.
             chunks = np.clip(np.diff(first, append=self._chunks + 1), 0, self._chunks)
             self._claim(b"stsc", int(np.dot(chunks.astype(float), samples.astype(float))))

@@ -7,7 +7,7 @@ Frames here have indices from 0; a plate gives them numbers (`ex4d.plate`).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -27,6 +27,7 @@ from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
 from ex4d.media.mp4_tables import claims_too_much
+from ex4d.media.transport_stream import ends_whole
 from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, Ex4dError
 
@@ -265,20 +266,15 @@ class _Source:
         count = 0
         waiting: set[int] = set()  # times of the pictures the decoder has taken in and not given out
         safe_before: int | None = None  # what is shown before this time cannot follow a packet that is missing
-        packets = _Packets(self.container.demux(self.stream), self._may_be_joined)
+        packets = _Packets(self.container.demux(self.stream), self._may_be_joined, self._is_whole_before)
         try:
             for packet in packets:
                 at_end = packet.size == 0
                 if packets.starts_anew:
-                    for picture in self.decoder.decode(None):
-                        self._check_sound(picture, count)
+                    for picture in self._end_of_part(packet, waiting, count):
                         yield picture
                         count += 1
-                        waiting.discard(cast(int, picture.pts))
-                    self._check_complete(waiting, count)
-                    self.decoder.flush_buffers()
-                    waiting.clear()
-                    safe_before = None
+                    waiting, safe_before = set(), None
                     self.part += 1
                 if packets.is_damaged and packet.dts is not None:
                     safe_before = packet.dts
@@ -303,6 +299,19 @@ class _Source:
             raise _error_of(error, MovieDamagedError(self.path, "is damaged", count)) from error
         self._check_complete(waiting, count)
 
+    def _end_of_part(self, following: _Packet, waiting: set[int], count: int) -> Iterator[av.VideoFrame]:
+        """The pictures left in the decoder where another part begins; ``count`` have come before, ``waiting`` not."""
+        if not self._is_whole_before(following):
+            raise MovieDamagedError(self.path, "is cut short or damaged", max(count - 1, 0))
+        left = set(waiting)
+        for count_now, picture in enumerate(self.decoder.decode(None), start=count):
+            self._check_sound(picture, count_now)
+            yield picture
+            count = count_now + 1
+            left.discard(cast(int, picture.pts))
+        self._check_complete(left, count)
+        self.decoder.flush_buffers()
+
     def _check_sound(self, picture: av.VideoFrame, count: int) -> None:
         if picture.is_corrupt:
             raise MovieDamagedError(self.path, "is damaged", count)
@@ -316,6 +325,12 @@ class _Source:
     def _may_be_joined(self) -> bool:
         """Whether files of this kind are joined by putting one behind the other, as recordings are."""
         return bool({"mpegts", "mpeg"} & set(self.container.format.name.split(",")))
+
+    def _is_whole_before(self, start: _Packet) -> bool:
+        """Whether the picture before the first packet of a part is not cut short."""
+        if "mpegts" not in self.container.format.name.split(",") or start.pos is None:
+            return True
+        return ends_whole(self.path, self.stream.id, start.pos)
 
     def _whole_before(self, time: int | None) -> Iterator[av.VideoFrame]:
         """The pictures left in the decoder that are shown before ``time``.
@@ -332,16 +347,23 @@ class _Source:
 class _Packets:
     """The packets of a stream, one after the other.
 
+    Args:
+        packets: they.
+        may_be_joined: whether the stream can be made of several parts.
+        is_whole_before: whether the picture before the first packet of a part is whole.
+
     Attributes:
         starts_anew: the last one begins another part of a joined stream: a key frame before which the clock went back.
-        is_damaged: bytes of the last one are missing. Shortly before a new part they are not: FFmpeg says so of the
-            packets around which the counter of a transport stream jumps, and there it does without a loss. What the
-            decoder misses it still says.
+        is_damaged: bytes of the last one are missing. FFmpeg says so of a packet around which the counter of a
+            transport stream jumps, which at the end of a part it does without a loss.
     """
 
-    def __init__(self, packets: Iterator[_Packet], may_be_joined: bool) -> None:
+    def __init__(
+        self, packets: Iterator[_Packet], may_be_joined: bool, is_whole_before: Callable[[_Packet], bool]
+    ) -> None:
         self._packets = packets
         self._may_be_joined = may_be_joined
+        self._is_whole_before = is_whole_before
         self._ahead: deque[_Packet] = deque()
         self._last_dts: int | None = None
         self.starts_anew = self.is_damaged = False
@@ -364,7 +386,9 @@ class _Packets:
         before = self._last_dts
         for packet in self._ahead:
             if self._is_start(packet, before):
-                return True
+                return self._is_whole_before(packet)
+            if packet.is_corrupt:
+                return False
             before = packet.dts
         return False
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,7 @@ _DEPTH_NAMES = ("depth", "zdepth")
 _IN_DEPTH_LAYER = ("z", "v", "y", "r", "depth")
 # Passes of renderers that are no depth of the scene, though they have one channel Z or V.
 _NO_DEPTH = ("denois", "mist", "fog", "position", "normal", "vector", "uv", "motion", "crypto", "index")
+_PRINTING = Lock()
 # Channels that a message spells out.
 _LISTED = 12
 _DEPTH_HINT = "Export depth as a channel named Z, or alone in a file of its own."
@@ -148,8 +151,8 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
     chosen = _named(path, candidates, names) if names else _depth(path, candidates)
     _check_flat(path, headers[chosen.part], chosen)
     try:
-        with OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
-            # The binding prints a warning and drops a part it could not decode.
+        with _unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
+            # The binding drops a part it could not decode.
             parts = file.parts if len(file.parts) == len(headers) else []
             channels = parts[chosen.part].channels
             pixels = np.array(channels[chosen.channel].pixels, dtype=np.float32)
@@ -211,6 +214,13 @@ def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:
             repeated = not part or channel.lower().startswith(part.lower() + ".")
             siblings = frozenset(layers[channel.lower().rpartition(".")[0]])
             yield _Candidate(index, channel, channel if repeated else f"{part}.{channel}", siblings)
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """The binding prints warnings to standard output, where with --json only events may be."""
+    with _PRINTING, redirect_stdout(io.StringIO()):
+        yield
 
 
 def _layout(data: bytes, path: Path) -> tuple[list[dict[str, object]], list[tuple[_Window, _Window]], list[_Candidate]]:

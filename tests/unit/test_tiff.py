@@ -23,6 +23,8 @@ from tiff_factory import (
     PREDICTOR,
     SAMPLES,
     SUBFILE,
+    TILE_LENGTH,
+    TILE_WIDTH,
     WIDTH,
     Page,
     page,
@@ -237,6 +239,14 @@ def test_what_has_no_right_value_is_refused(tmp_path: Path, tags: dict[int, Any]
     with pytest.raises(BadInputError, match=message) as caught:
         read(tmp_path, page(noise(3, np.uint16), tags=tags))
     assert caught.value.hint
+
+
+def test_tiles_much_larger_than_the_picture_are_not_unpacked(tmp_path: Path) -> None:
+    samples = noise(3)
+    huge: dict[int, Any] = {TILE_WIDTH: ("I", [32768]), TILE_LENGTH: ("I", [32768])}
+    with pytest.raises(BadInputError, match="is damaged"):
+        read(tmp_path, page(samples, tile=(32, 48), tags=huge))
+    np.testing.assert_array_equal(read(tmp_path, page(samples, tile=(1024, 512), compression=8)).pixels, samples)
 
 
 def test_several_pages_are_refused(tmp_path: Path) -> None:

@@ -56,8 +56,10 @@ _NO_COLOUR_HINT = "Export it as RGB, 8 or 16 bits a channel."
 
 # Types of whole numbers; text as bytes, and rationals as pairs of them.
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", _RATIONAL: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
-# Directories that are looked at.
-_MOST_PAGES = 1000
+# Directories that are looked at, and values of a tag: the places of the strips or tiles of the largest pictures.
+_MOST_PAGES, _MOST_VALUES = 1000, 1 << 22
+# Pixels of all tiles: what they reach beyond the picture is unpacked too.
+_TILES_BY_PICTURE, _ALWAYS_ALLOWED = 4, 1 << 24
 # Rows of one picture that OpenCV is given; it takes up to 2 to the 20.
 _MOST_ROWS = 1 << 19
 
@@ -115,8 +117,8 @@ class Directory:
         size = count * struct.calcsize(letter)
         at = 0 if size <= len(field) else struct.unpack_from(self._word, field)[0]
         source = field if size <= len(field) else self._data
-        if at + size > len(source):
-            raise ValueError(f"tag {tag} runs beyond the file")
+        if at + size > len(source) or count > _MOST_VALUES:
+            raise ValueError(f"tag {tag} runs beyond the file, or has too many values")
         return struct.unpack_from(f"{self._order}{count}{letter}", source, at)
 
     def value(self, tag: int, default: int) -> int:
@@ -350,8 +352,11 @@ class _Page:
         """Rows and columns of a strip or tile."""
         if self.is_tiled:
             rows, columns = self._tags.value(_TILE_LENGTH, 0), self._tags.value(_TILE_WIDTH, 0)
-            if not (0 < rows <= 1 << 16 and 0 < columns <= 1 << 16):
+            if not (rows and columns):
                 raise ValueError("tiles without a size")
+            tiles = -(-self.height // rows) * rows * (-(-self.width // columns) * columns)
+            if tiles > max(_TILES_BY_PICTURE * self.width * self.height, _ALWAYS_ALLOWED):
+                raise ValueError("tiles much larger than the picture")
             return rows, columns
         return max(1, min(self._tags.value(_ROWS, self.height), self.height)), self.width
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize_intrinsics
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
-from ex4d.depth.maps import DepthMaps, map_files, map_reader_version, open_maps
+from ex4d.depth.maps import DepthMaps, map_files, open_maps
 from ex4d.depth.resample import resample_depth
 from ex4d.inputs import reading
+from ex4d.media.exr import depth_reader_version
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -78,7 +79,9 @@ class FileDepth:
             "camera": _hash((self.camera,)) if self.camera else None,
             "fov_deg": self.fov_deg,
         }
-        if version := map_reader_version(self.path):
+        # What is read in another way than before has another key.
+        first = map_files(self.path)[0]
+        if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
             options["reader"] = version
         return options
 

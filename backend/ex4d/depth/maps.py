@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ex4d.camera.transforms import invert_rigid
 from ex4d.files import writing
 from ex4d.inputs import reading
-from ex4d.media.exr import depth_reader_version, read_exr_channel
+from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
 from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence, is_pattern
 from ex4d.npz import NPZ_ERRORS, read_npz
@@ -80,12 +80,6 @@ class DepthMaps(Protocol):
 def map_files(path: Path) -> Sequence[Path]:
     """The files that ``open_maps`` would read, for hashing; raises BadInputError as it does."""
     return (path,) if _is_array_file(path) else _find(path).paths
-
-
-def map_reader_version(path: Path) -> int:
-    """Not 0 where the maps were once read otherwise, for the key of what is made of them; raises as ``open_maps``."""
-    first = map_files(path)[0]
-    return depth_reader_version(first) if first.suffix.lower() == ".exr" else 0
 
 
 def open_maps(path: Path, scratch: Path) -> DepthMaps:

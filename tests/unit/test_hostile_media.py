@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import av.error
@@ -27,6 +28,7 @@ import ex4d
 from ex4d.media import decoding, movie_pixels, movie_reader
 from ex4d.media.exr import read_exr_channel, write_exr_channel
 from ex4d.media.images import read_grey, read_image, write_png
+from ex4d.media.movie import MovieWriter
 from ex4d.media.movie_reader import MovieReader
 from ex4d.media.mp4_tables import claims_too_much
 from ex4d.media.sequences import DEPTH_SUFFIXES, PLATE_SUFFIXES, find_sequence
@@ -433,6 +435,20 @@ def test_where_a_library_hides_the_reason_it_is_asked_for(tmp_path: Path, monkey
     monkeypatch.undo()
     assert isinstance(movie_reader._error_of(damaged, BadInputError("It is damaged.", "Copy it.")), BadInputError)
     read_plate(path)
+
+
+@pytest.mark.parametrize(("room", "message"), [(True, "cannot write 20000x2 pixels"), (False, "too little memory")])
+def test_an_encoder_that_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: bool, message: str
+) -> None:
+    """x264 says the same of a size that it cannot write and of memory that it cannot have."""
+    monkeypatch.setattr("ex4d.memory._has_room", lambda size: room)
+    with (
+        pytest.raises(ResourceError, match=message),
+        MovieWriter(tmp_path / "a.mp4", width=20_000, height=2, fps=Fraction(24)) as writer,
+    ):
+        writer.write(np.zeros((2, 20_000, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
 
 
 @ON_POSIX

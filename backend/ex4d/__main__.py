@@ -35,8 +35,17 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
-    from ex4d.cli import main as run
+    from ex4d.memory import memory_error
 
+    try:
+        from ex4d.cli import main as run
+    except Exception as error:
+        # Libraries that find no room to be loaded.
+        short = memory_error(error)
+        if short is None:
+            raise
+        os.write(2, f"error: {short.message}\n       {short.hint}\n".encode())
+        return short.exit_code
     code = run()
     # All is delivered; Python's own shutdown would still die of a late signal.
     for number in (signal.SIGINT, signal.SIGTERM):

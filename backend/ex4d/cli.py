@@ -20,9 +20,12 @@ from typing import NoReturn
 
 from ex4d import __version__
 from ex4d.console import Console, open_console
-from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, UsageError
+from ex4d.memory import check_address_space, memory_error
+from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, UsageError
 
 COMMANDS = ("run", "recon", "render", "generate", "train", "models", "doctor", "bench", "serve")
+# Those that load what computes.
+_HEAVY_COMMANDS = ("run", "recon", "render", "generate", "train", "bench")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,13 +83,6 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _out_of_memory() -> ResourceError:
-    return ResourceError(
-        "This machine has too little memory for a plate of this size.",
-        "Use a machine with more memory, a smaller plate, or where there is a mesh fewer vertices with --mesh-grid.",
-    )
-
-
 def _silence_libraries() -> None:
     """What numpy and OpenCV say of single pixels and bytes is for us, with --debug, and not for the user."""
     warnings.simplefilter("ignore")
@@ -112,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _stoppable():
             named = arguments[0] if arguments and arguments[0] in COMMANDS else None
+            if named in _HEAVY_COMMANDS:
+                check_address_space()
             args = build_parser(named).parse_args(arguments)
             if not debug:
                 _silence_libraries()
@@ -120,10 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(console, error, debug=debug)
     except _StoppedError as stop:
         return _fail(console, CancelledError(stop.exit_code), debug=debug)
-    except MemoryError:
-        return _fail(console, _out_of_memory(), debug=debug)
     except Exception as error:  # noqa: BLE001  the last line of defence
-        return _fail(console, InternalError(error), debug=debug)
+        return _fail(console, memory_error(error) or InternalError(error), debug=debug)
     finally:
         console.close()
     return 0

@@ -37,7 +37,7 @@ from ex4d.commands.options import parse_rate, parse_size
 from ex4d.composite.take import TakeJob
 from ex4d.console import JsonConsole, TextConsole
 from ex4d.media.images import read_image
-from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 
 COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
 STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
@@ -246,7 +246,7 @@ def test_doctor_json(ex4d_command: Run) -> None:
 
 def test_doctor_on_a_machine_without_rasterizer(ex4d_command: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> Any:
-        raise cli.ResourceError("It has no driver.", "Install one.")
+        raise ResourceError("It has no driver.", "Install one.")
 
     monkeypatch.setattr("ex4d.raster.select.RASTERIZERS", {"opengl": broken, "embree": broken})
     monkeypatch.setattr("ex4d.diagnosis.RASTERIZERS", {"opengl": broken, "embree": broken})
@@ -260,7 +260,7 @@ def test_a_machine_without_rasterizer_says_so_at_once(
     ex4d_command: Run, plate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> Any:
-        raise cli.ResourceError("It has no driver.", "Install one.")
+        raise ResourceError("It has no driver.", "Install one.")
 
     monkeypatch.setattr("ex4d.raster.select.RASTERIZERS", {"opengl": broken, "embree": broken})
     failed = ex4d_command("run", plate, "--cam", "hold", "--out", tmp_path / "s", "--json")

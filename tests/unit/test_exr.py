@@ -9,6 +9,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
+from ex4d.depth.files import FileDepth
 from ex4d.media.exr import read_exr_channel, write_exr_channel
 from ex4d.protocol.errors import BadInputError, TransientError
 
@@ -81,8 +82,11 @@ def test_sample_types(tmp_path: Path, dtype: type, value: float) -> None:
         (("R", "G", "B", "depth"), "depth"),
         (("ViewLayer.Depth", "R"), "ViewLayer.Depth"),
         (("Y",), "Y"),
-        (("R", "G", "B"), "R"),
         (("V",), "V"),
+        (("Y", "A"), "Y"),
+        (("Beauty.R", "Beauty.G", "Beauty.B", "ZDepth.R"), "ZDepth.R"),
+        (("ViewLayer.Mist.Z", "ViewLayer.Denoising Depth.Z", "distance.Z"), "distance.Z"),
+        (("Position.Y", "Position.X", "Position.Z", "a.Z"), "a.Z"),
         (("z",), "z"),
     ],
 )
@@ -117,7 +121,9 @@ def test_depth_in_a_part_of_any_name(tmp_path: Path) -> None:
 
 def test_a_vector_is_not_depth(tmp_path: Path) -> None:
     path = write_parts(tmp_path / "n.exr", N={name: plane(1) for name in "XYZ"}, uv={name: plane(1) for name in "UV"})
-    with pytest.raises(BadInputError, match=r"has none of the channels Z.*it has N\.X, N\.Y, N\.Z, uv\.U, uv\.V"):
+    with pytest.raises(
+        BadInputError, match=r"has no channel of depth, such as Z.*it has N\.X, N\.Y, N\.Z, uv\.U, uv\.V"
+    ):
         read_exr_channel(path)
 
 
@@ -192,13 +198,14 @@ def test_truncated_file(tmp_path: Path, share: float) -> None:
         read_exr_channel(tmp_path / "cut.exr")
 
 
-def test_corrupted_file(tmp_path: Path) -> None:
+def test_corrupted_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_exr_channel(tmp_path / "z.exr", "Z", np.add.outer(np.arange(256.0), np.arange(256.0)).astype(np.float32))
     data = bytearray((tmp_path / "z.exr").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
     (tmp_path / "bad.exr").write_bytes(data)
     with pytest.raises(BadInputError, match=r"bad\.exr is damaged"):
         read_exr_channel(tmp_path / "bad.exr")
+    assert capsys.readouterr().out == ""  # there machines read events
 
 
 def test_corrupted_part_before_the_one_that_is_read(tmp_path: Path) -> None:
@@ -252,3 +259,78 @@ def test_output_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TransientError, match="is full"):
         write_exr_channel(tmp_path / "z.exr", "Z", plane(1))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        ("Left.Depth.Z", "Right.Depth.Z"),
+        ("a.Z", "b.Z"),
+        ("a.V", "b.V"),
+        ("one.depth", "two.Depth"),
+    ],
+)
+def test_of_several_depths_none_is_chosen(tmp_path: Path, channels: tuple[str, ...]) -> None:
+    write(tmp_path / "m.exr", {name: plane(index) for index, name in enumerate(channels)})
+    with pytest.raises(BadInputError, match=f"2 channels that could be meant: {', '.join(channels)}") as caught:
+        read_exr_channel(tmp_path / "m.exr")
+    assert "channel named Z" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        ("ViewLayer.Mist.Z",),
+        ("ViewLayer.Denoising Depth.V",),
+        ("Y", "RY", "BY"),
+        ("R", "G"),
+        ("A",),
+        ("Position.X", "Position.Y", "Position.Z"),
+        ("uv.U", "uv.V"),
+        ("Y", "roughness"),
+    ],
+)
+def test_what_is_no_depth_is_refused(tmp_path: Path, channels: tuple[str, ...]) -> None:
+    write(tmp_path / "m.exr", {name: plane(index) for index, name in enumerate(channels)})
+    with pytest.raises(BadInputError, match="has no channel of depth"):
+        read_exr_channel(tmp_path / "m.exr")
+
+
+@pytest.mark.parametrize("names", [("R", "G", "B"), ("Depth.R", "Depth.G", "Depth.B"), ("R", "G", "B", "A")])
+def test_colour_counts_where_it_is_grey(tmp_path: Path, names: tuple[str, ...]) -> None:
+    values = np.random.default_rng(0).random(SHAPE).astype(np.float32)
+    values[0, 0] = np.nan
+    path = write(tmp_path / "c.exr", dict.fromkeys(names, values))
+    np.testing.assert_array_equal(read_exr_channel(path).values, values)
+    write(path, {name: values + (1 if name.endswith("G") else 0) for name in names})
+    with pytest.raises(BadInputError, match="holds a colour picture"):
+        read_exr_channel(path)
+
+
+@pytest.mark.parametrize(
+    ("channels", "version"),
+    [
+        (("Z",), 0),
+        (("ViewLayer.Depth.Z", "ViewLayer.Combined.R"), 0),
+        (("R", "G", "B"), 0),
+        (("ViewLayer.Denoising Depth.Z", "ViewLayer.Depth.Z"), 1),
+    ],
+)
+def test_only_files_that_are_read_otherwise_have_another_key(
+    tmp_path: Path, channels: tuple[str, ...], version: int
+) -> None:
+    path = write(tmp_path / "d.0001.exr", {name: plane(3) for name in channels})
+    assert FileDepth(path).inputs().get("reader", 0) == version
+    write(path, {name: plane(index) for index, name in enumerate("RGB")})
+    with pytest.raises(BadInputError, match="colour picture"):
+        FileDepth(path).inputs()
+
+
+def test_all_channels_of_all_parts_count(tmp_path: Path) -> None:
+    data = bytearray(write(tmp_path / "z.exr", {name: plane(1) for name in ("Z", "a", "b")}).read_bytes())
+    for name in (b"dataWindow", b"displayWindow"):
+        at = data.index(name + b"\0box2i\0") + len(name) + len(b"\0box2i\0") + 4
+        data[at + 8 : at + 16] = (16383).to_bytes(4, "little") * 2
+    (tmp_path / "big.exr").write_bytes(data)
+    with pytest.raises(BadInputError, match=r"unpacks to 3\.2 GB"):
+        read_exr_channel(tmp_path / "big.exr")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ex4d.media.images import read_grey, read_image, write_png
+from ex4d.media.images import read_grey, read_image, read_picture, write_png
 from ex4d.protocol.errors import BadInputError, TransientError
 
 RNG = np.random.default_rng(1)
@@ -71,8 +71,18 @@ def test_file_has_rgb_order(tmp_path: Path) -> None:
         (png(0, 16, struct.pack(">H", 40000), 1), [40000] * 3),
         (png(0, 1, b"\x80", 1), [255] * 3),
         (png(3, 8, b"\0", 1, chunk(b"PLTE", b"\1\2\3")), [1, 2, 3]),
+        (png(3, 8, b"\0", 1, chunk(b"PLTE", b"\1\2\3") + chunk(b"tRNS", b"\4")), [1, 2, 3, 4]),
+        (png(3, 2, b"\xc0", 1, chunk(b"PLTE", bytes(range(12)))), [9, 10, 11]),
+        (png(0, 2, b"\x40", 1), [85] * 3),
+        (png(0, 4, b"\x30", 1), [51] * 3),
+        (png(0, 8, b"\7", 1, chunk(b"tRNS", b"\0\7")), [7, 7, 7, 0]),
+        (png(0, 4, b"\x30", 1, chunk(b"tRNS", b"\0\3")), [51, 51, 51, 0]),
+        (png(0, 4, b"\x40", 1, chunk(b"tRNS", b"\0\3")), [68, 68, 68, 255]),
+        (png(0, 16, b"\1\2", 1, chunk(b"tRNS", b"\1\2")), [258, 258, 258, 0]),
+        (png(0, 16, b"\1\3", 1, chunk(b"tRNS", b"\1\2")), [259, 259, 259, 65535]),
+        (png(2, 8, b"\1\2\3", 1, chunk(b"tRNS", b"\0\1\0\2\0\3")), [1, 2, 3, 0]),
+        (png(2, 16, b"\0\1\0\2\0\3", 1, chunk(b"tRNS", b"\0\1\0\2\0\4")), [1, 2, 3, 65535]),
     ],
-    ids=["grey+alpha 8", "grey+alpha 16", "grey 16", "1 bit", "palette"],
 )
 def test_unusual_png(tmp_path: Path, data: bytes, expected: list[int]) -> None:
     (tmp_path / "a.png").write_bytes(data)
@@ -184,3 +194,102 @@ def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TransientError, match="is full"):
         write_png(tmp_path / "a.png", np.zeros((2, 2), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def profile(name: str) -> bytes:
+    """An ICC profile with nothing but a name."""
+    text = name.encode("utf-16-be")
+    described = b"mluc" + bytes(4) + struct.pack(">IIHHII", 1, 12, 0, 0, len(text), 28) + text
+    return bytes(128) + struct.pack(">I4sII", 1, b"desc", 144, len(described)) + described
+
+
+@pytest.mark.parametrize(
+    ("chunks", "words"),
+    [
+        (chunk(b"gAMA", struct.pack(">I", 45455)), []),
+        (chunk(b"gAMA", struct.pack(">I", 100000)), ["gamma of 1,"]),
+        (chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"sRGB", b"\0"), []),
+        (chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)), []),
+        (chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)), ["primaries"]),
+        (chunk(b"cICP", bytes([1, 13, 0, 1])), []),
+        (chunk(b"cICP", bytes([9, 16, 0, 1])), ["tagged PQ", "number 9"]),
+        (chunk(b"cICP", bytes([1, 1, 0, 0])), ["limited range"]),
+        (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB IEC61966-2.1"))), []),
+        (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("Adobe RGB (1998)"))), ["«Adobe RGB (1998)»"]),
+        (chunk(b"iCCP", b"x\0\0broken"), ["profile of the files is not applied"]),
+    ],
+)
+def test_colour_tags_of_a_png_are_noted(tmp_path: Path, chunks: bytes, words: list[str]) -> None:
+    (tmp_path / "a.png").write_bytes(png(2, 8, bytes([10, 20, 30]), 1, chunks))
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.pixels.tolist() == [[[10, 20, 30]]]
+    assert len(picture.notes) == len(words)
+    assert all(word in note for word, note in zip(words, picture.notes, strict=True))
+
+
+EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+
+
+def test_orientation_of_a_png_is_applied(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(2, 8, bytes(range(6)), 2, chunk(b"eXIf", EXIF)))
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.pixels.tolist() == [[[3, 4, 5], [0, 1, 2]]]
+    assert (len(picture.notes), picture.reader_version) == (1, 1)
+
+
+def test_an_animation_is_refused_with_the_way_to_read_it(tmp_path: Path) -> None:
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 1, 1, 0, 0, 1, 24, 0, 0))
+    (tmp_path / "a.png").write_bytes(png(2, 8, b"abc", 1, chunk(b"acTL", struct.pack(">II", 2, 0)) + control))
+    with pytest.raises(BadInputError, match="animation of 2 frames") as caught:
+        read_image(tmp_path / "a.png")
+    assert "a.apng" in caught.value.hint
+
+
+def jpeg(**changes: int) -> bytes:
+    """A grey or colour JPEG whose frame header is changed: bits, height, width, components."""
+    data = bytearray(cv2.imencode(".jpg", np.zeros((8, 8, 3), np.uint8))[1].tobytes())
+    frame = data.index(b"\xff\xc0") + 4
+    for name, (at, size) in {"bits": (0, 1), "height": (1, 2), "width": (3, 2), "components": (5, 1)}.items():
+        if name in changes:
+            data[frame + at : frame + at + size] = changes[name].to_bytes(size, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (jpeg(bits=12), "a JPEG of 12 bits"),
+        (jpeg(components=4), "JPEG that is CMYK"),
+        (jpeg(components=2), "of 2 channels"),
+        (jpeg(width=65500, height=65500), "65500x65500 pixels"),
+        (jpeg(height=0), "is damaged"),
+        (png(2, 8, b"", 100_000), "is damaged"),
+        (png(2, 8, b"", 200_000_000), "200000000x1 pixels; 160 million"),
+        (cv2.imencode(".webp", np.zeros((4, 4, 3), np.uint8))[1].tobytes(), "not an image of a known format"),
+    ],
+    ids=["12 bits", "CMYK", "2 channels", "large JPEG", "no height", "short", "wide PNG", "WebP"],
+)
+def test_what_is_refused_by_its_header(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(BadInputError, match=message) as caught:
+        read_image(tmp_path / "a.png")
+    assert caught.value.hint
+
+
+def test_colour_tags_of_a_jpeg_are_noted(tmp_path: Path) -> None:
+    plain = jpeg()
+    content = b"ICC_PROFILE\0\1\1" + profile("Display P3")
+    segment = b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
+    (tmp_path / "a.jpg").write_bytes(plain[:2] + segment + plain[2:])
+    assert "«Display P3»" in read_picture(tmp_path / "a.jpg").notes[0]
+    # Three directories, each with one entry: to the EXIF one, from there to the interoperability one, its rule R03.
+    exif = b"MM\0*\0\0\0\x08"
+    for tag, kind, count, value in ((34665, 4, 1, 26), (40965, 4, 1, 44)):
+        exif += struct.pack(">HHHIII", 1, tag, kind, count, value, 0)
+    exif += struct.pack(">HHHI4sI", 1, 1, 2, 4, b"R03\0", 0)
+    content = b"Exif\0\0" + exif
+    segment = b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+    (tmp_path / "a.jpg").write_bytes(plain[:2] + segment + plain[2:])
+    assert "Adobe RGB" in read_picture(tmp_path / "a.jpg").notes[0]
+    (tmp_path / "a.jpg").write_bytes(plain)
+    assert read_picture(tmp_path / "a.jpg").notes == ()

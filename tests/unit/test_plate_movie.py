@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from command import textured
 from media_factory import (
     PATCHES,
     asymmetric_picture,
@@ -472,6 +473,49 @@ def test_times_that_do_not_rise(tmp_path: Path) -> None:
     assert any(note.startswith("2 frames have no time of their own") for note in reader.info.notes)
 
 
+def test_recordings_put_one_behind_the_other(tmp_path: Path) -> None:
+    options = {"g": "12", "bf": "2"}
+    first = numbered_movie(tmp_path / "a.ts", 24, options=options).read_bytes()
+    second = numbered_movie(tmp_path / "b.ts", 17, options=options).read_bytes()
+    (tmp_path / "c.ts").write_bytes(first + second + first)
+    reader = open_plate(tmp_path / "c.ts")
+    frames = list(reader.frames())
+    assert [number_in(frame.pixels) for frame in frames] == [*range(24), *range(17), *range(24)]
+    assert [frame.time * reader.info.fps for frame in frames] == list(range(65))
+    assert any("start anew 2 times" in note for note in reader.info.notes)
+    part = open_plate(tmp_path / "c.ts", frames=FrameRange.parse("1023-1026")).frames()
+    assert [number_in(frame.pixels) for frame in part] == [22, 23, 0, 1]
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 0), (0, 16)], ids=["192 bytes", "204 bytes"])
+def test_recordings_with_longer_packets(tmp_path: Path, before: int, after: int) -> None:
+    data = numbered_movie(tmp_path / "a.ts", 12, options={"g": "12", "bf": "2"}).read_bytes()
+    longer = b"".join(bytes(before) + data[at : at + 188] + bytes(after) for at in range(0, len(data), 188))
+    (tmp_path / "b.m2ts").write_bytes(longer * 2)
+    assert [number_in(frame.pixels) for frame in frames_of(tmp_path / "b.m2ts")] == [*range(12), *range(12)]
+
+
+def test_a_part_that_is_cut_short_before_the_next_is_damage(tmp_path: Path) -> None:
+    """After any number of packets: whole pictures, or a refusal; never one whose lower part is made up."""
+    pictures = [textured(index) for index in range(24)]
+    path = write_movie(tmp_path / "a.ts", pictures, fps=25, options={"g": "12", "bf": "0", "crf": "2", "refs": "1"})
+    whole = [frame.pixels for frame in frames_of(path)]
+    data = path.read_bytes()
+    refused = 0
+    for lost in range(1, 20):
+        (tmp_path / "b.ts").write_bytes(data[: -188 * lost] + data)
+        read = []
+        try:
+            read.extend(frame.pixels for frame in frames_of(tmp_path / "b.ts"))
+        except BadInputError:
+            refused += 1
+            expected = whole[: len(read)]
+        else:
+            expected = whole[: len(read) - 24] + whole
+        assert all(np.array_equal(one, other) for one, other in zip(read, expected, strict=True)), lost
+    assert 10 < refused < 19
+
+
 def test_a_stream_that_begins_in_the_middle(tmp_path: Path) -> None:
     data = numbered_movie(tmp_path / "a.ts", 60, options={"g": "12", "bf": "2"}).read_bytes()
     (tmp_path / "b.ts").write_bytes(data[len(data) // 2 // 188 * 188 :])
@@ -739,10 +783,10 @@ def test_unreadable_file(tmp_path: Path) -> None:
 def test_unreadable_file_as_the_system_reports_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = numbered_movie(tmp_path / "a.mp4", 2)
 
-    def deny(self: Path, *args: object, **options: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def deny(name: object, *args: object, **options: object) -> int:
+        raise PermissionError(13, "Permission denied", str(name))
 
-    monkeypatch.setattr(Path, "open", deny)
+    monkeypatch.setattr(os, "open", deny)
     expect_bad(path, "cannot be read: Permission denied")
 
 

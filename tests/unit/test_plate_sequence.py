@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 import sys
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from media_factory import number_in, numbered_movie, numbered_picture
 
 from ex4d.media.images import write_png
 from ex4d.plate import FrameRange, open_plate, plate_hash
+from ex4d.plate.stage import PlateStage
+from ex4d.plate.store import FrameStore
+from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError
 
 
@@ -251,3 +256,37 @@ print(len(peaks), (peaks[-1] - peaks[20]) * unit)
     assert count == 150
     # 130 frames kept would be 25 MB
     assert growth < 4e6
+
+
+def test_frames_below_zero_are_never_renumbered(tmp_path: Path) -> None:
+    for index, number in enumerate((-2, -1, 0, 1, 2)):
+        write_png(tmp_path / f"p.{number:05d}.png" if number < 0 else tmp_path / f"p.{number:04d}.png",
+                  numbered_picture(index))  # fmt: skip
+    with pytest.raises(BadInputError, match="negative numbers, -2 to -1") as caught:
+        open_plate(tmp_path)
+    assert "--frames" in caught.value.hint
+    frames = list(open_plate(tmp_path, frames=FrameRange.parse("0-2")).frames())
+    assert [(frame.number, number_in(frame.pixels)) for frame in frames] == [(0, 2), (1, 3), (2, 4)]
+    assert open_plate(tmp_path, frames=FrameRange.parse("1-")).info.frame_count == 2
+    with pytest.raises(BadInputError, match="which has frames 0-2"):
+        open_plate(tmp_path, frames=FrameRange.parse("0-3"))
+
+
+def test_a_lone_image_that_once_had_another_number_has_another_key(tmp_path: Path) -> None:
+    for name, version in (("sh010.1001.png", 0), ("sh010_1001_v02.png", 2), ("plate.png", 0)):
+        write_png(tmp_path / name, numbered_picture(1))
+        assert open_plate(tmp_path / name).info.reader_version == version
+        assert open_plate(tmp_path / name).info.first_frame == 1001
+        (tmp_path / name).unlink()
+
+
+def test_notes_on_any_file_are_in_the_record(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "p", range(1, 4))
+    tagged = bytearray((tmp_path / "p/plate.0003.png").read_bytes())
+    gamma = struct.pack(">I4sI", 4, b"gAMA", 100000)
+    tagged[33:33] = gamma + struct.pack(">I", zlib.crc32(gamma[4:]))
+    (tmp_path / "p/plate.0003.png").write_bytes(tagged)
+    stage = PlateStage("hash", {}, open_plate(tmp_path / "p", fps=Fraction(25)))
+    (tmp_path / "out").mkdir()
+    stage.run(tmp_path / "out", Silent())
+    assert any("gamma of 1," in note for note in FrameStore.open(tmp_path / "out").notes)

@@ -139,3 +139,85 @@ def test_a_folder_is_not_a_frame(tmp_path: Path) -> None:
     touch(tmp_path, "p.01.png")
     (tmp_path / "p.02.png").mkdir()
     assert names(tmp_path) == ["p.01.png"]
+
+
+FRAMES = (1001, 1002, 1003)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("sh010_{}_v02.png", "sh010_####_v02.png"),
+        ("sh010.{}.1920x1080.png", "sh010.####.1920x1080.png"),
+        ("sh_010_{}.png", "sh_010_####.png"),
+        ("{}_sh010_4k.png", "####_sh010_4k.png"),
+        ("2024_shot_f{}.png", "2024_shot_f####.png"),
+        ("sh010_v{}.png", "sh010_v####.png"),
+        ("plate-{}.png", "plate-####.png"),
+        ("take1.5_{}_left2.png", "take1.5_####_left2.png"),
+    ],
+)
+def test_the_number_is_where_the_files_differ(tmp_path: Path, name: str, pattern: str) -> None:
+    touch(tmp_path, *(name.format(number) for number in FRAMES))
+    for target in ("", name.format(1002), pattern):
+        found = find_sequence(tmp_path / target, PLATE_SUFFIXES)
+        assert (found.pattern, found.numbers, found.notes) == (pattern, FRAMES, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "noted"),
+    [
+        ("sh010_1001_v02.png", 1001, False),
+        ("sh010.1001.1920x1080.png", 1001, False),
+        ("sh_010_1001.png", 1001, True),
+        ("v2.png", 2, False),
+        ("1920x1080.png", 1080, True),
+    ],
+)
+def test_the_number_of_a_lone_image(tmp_path: Path, name: str, number: int, noted: bool) -> None:
+    touch(tmp_path, name)
+    for target in ("", name):
+        found = find_sequence(tmp_path / target, PLATE_SUFFIXES)
+        assert found.numbers == (number,)
+        assert bool(found.notes) is noted
+        assert all(found.pattern in note for note in found.notes)
+
+
+def test_versions_are_no_frames(tmp_path: Path) -> None:
+    touch(tmp_path, "sh010_1001_v01.png", "sh010_1001_v02.png")
+    with pytest.raises(BadInputError, match=r"2 sequences: sh010_####_v01\.png, sh010_####_v02\.png"):
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert names(tmp_path, "sh010_1001_v02.png") == ["sh010_1001_v02.png"]
+    touch(tmp_path, "sh010_1002_v01.png", "sh010_1002_v02.png")
+    assert names(tmp_path, "sh010_1001_v02.png") == ["sh010_1001_v02.png", "sh010_1002_v02.png"]
+
+
+def test_shots_are_no_frames(tmp_path: Path) -> None:
+    touch(tmp_path, "shot1_0001.png", "shot2_0001.png")
+    with pytest.raises(BadInputError, match="holds 2 sequences"):
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+
+
+def test_a_place_that_files_do_not_tell_is_asked_for(tmp_path: Path) -> None:
+    layers = [f"render_{layer}_{frame:04d}.png" for layer in (1, 2, 3) for frame in (1, 2)]
+    touch(tmp_path, *layers)
+    with pytest.raises(BadInputError, match=r"2 places: render_1_####\.png, render_#_0001\.png") as caught:
+        find_sequence(tmp_path / layers[0], PLATE_SUFFIXES)
+    assert "render_1_####.png" in caught.value.hint
+    with pytest.raises(BadInputError, match="3 sequences"):
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert names(tmp_path, "render_1_####.png") == layers[:2]
+    assert names(tmp_path, "render_#_0001.png") == layers[::2]
+
+
+@pytest.mark.parametrize("target", ["", "p.####.png", "p.-0002.png", "p.0000.png"])
+def test_a_minus_is_a_sign(tmp_path: Path, target: str) -> None:
+    touch(tmp_path, "p.-0002.png", "p.-0001.png", "p.0000.png", "p.0001.png")
+    found = find_sequence(tmp_path / target, PLATE_SUFFIXES)
+    assert (found.pattern, found.numbers) == ("p.####.png", (-2, -1, 0, 1))
+    assert [path.name for path in found.paths] == ["p.-0002.png", "p.-0001.png", "p.0000.png", "p.0001.png"]
+
+
+def test_a_minus_in_a_pattern_is_a_sign(tmp_path: Path) -> None:
+    touch(tmp_path, "p.-0002.png", "p.-0001.png", "p.0000.png")
+    assert find_sequence(tmp_path / "p.-####.png", PLATE_SUFFIXES).numbers == (-2, -1)

@@ -17,6 +17,7 @@ from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.maps import DepthMaps, map_files, open_maps
 from ex4d.depth.resample import resample_depth
 from ex4d.inputs import reading
+from ex4d.media.exr import depth_reader_version
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -71,13 +72,18 @@ class FileDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        return {
+        options = {
             "files": _hash(map_files(self.path)),
             "kind": self.kind,
             "scale": self.scale,
             "camera": _hash((self.camera,)) if self.camera else None,
             "fov_deg": self.fov_deg,
         }
+        # What is read in another way than before has another key.
+        first = map_files(self.path)[0]
+        if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
+            options["reader"] = version
+        return options
 
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""

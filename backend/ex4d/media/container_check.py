@@ -16,6 +16,8 @@ from typing import BinaryIO, Protocol, Self
 import av
 from av.container import InputContainer
 
+from ex4d.inputs import open_input
+
 # Element numbers of RFC 8794 (EBML) and RFC 9559 (Matroska): those that may stand in a segment or a cluster.
 _EBML_HEADER, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC
 _IN_SEGMENT = {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, _VOID, 0xBF}
@@ -83,7 +85,7 @@ class _MatroskaCheck(_NoCheck):
         self._cluster_end: int | None = None
 
     def __enter__(self) -> Self:
-        self._file: BinaryIO = self._stack.enter_context(self._path.open("rb"))
+        self._file: BinaryIO = self._stack.enter_context(open_input(self._path))
         self._size = self._path.stat().st_size
         self._enter_segment()
         return self

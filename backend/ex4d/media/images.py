@@ -7,8 +7,9 @@ Windows and do not tell a full disk from other failures.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -16,11 +17,13 @@ from numpy.typing import NDArray
 
 from ex4d.files import atomic_path
 from ex4d.inputs import read_bytes
+from ex4d.media.decoding import decode
+from ex4d.media.headers import JPEG_MAGIC, PNG_MAGIC, jpeg_header, png_header
+from ex4d.media.tiff import MAGICS as TIFF_MAGICS
+from ex4d.media.tiff import read_tiff, upright
 from ex4d.protocol.errors import BadInputError
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
-
-_JPEG_MAGIC = b"\xff\xd8"
 
 # On film frames this pair is about twice as fast as OpenCV's defaults, and the files are no larger.
 _FAST_PNG = (
@@ -33,20 +36,44 @@ _FAST_PNG = (
 )
 
 
-def read_image(path: Path) -> Pixels:
-    """Read a display-referred image.
+@dataclass(frozen=True)
+class StillPicture:
+    """A display-referred picture and what its file says of it.
 
-    Returns:
-        (H, W, 3) RGB, or (H, W, 4) RGBA with straight alpha; uint8 or uint16 as the file has it. Grey is expanded
-        to RGB. The orientation in a JPEG's EXIF data is applied.
+    Attributes:
+        pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, upright; uint8 or uint16.
+        notes: sentences for the report, on all that was assumed, converted or left out.
+        reader_version: 0 where every version of this reader gave these pixels; another number where they changed.
+    """
+
+    pixels: Pixels
+    notes: tuple[str, ...] = ()
+    reader_version: int = 0
+
+
+def read_picture(path: Path) -> StillPicture:
+    """Read a display-referred PNG, JPEG or TIFF.
+
+    Its pixels are uint8 or uint16 as the file has them; other depths are brought to the next of these, white to the
+    highest value. Grey is expanded to RGB, associated alpha made straight, orientation applied. A name's suffix does
+    not matter.
 
     Raises:
-        BadInputError: the file is missing, damaged, not an image, or neither 8 nor 16 bits deep.
+        BadInputError: the file is missing, damaged, of another format, too large, or has pixels that are not display-
+            referred grey or RGB of whole numbers up to 16 bits.
+        ResourceError: there is too little memory.
     """
-    pixels = _decode(path)
-    if pixels.ndim == 2:
-        return cast(Pixels, np.repeat(pixels[..., None], 3, axis=2))
-    return pixels
+    picture = _decode(path)
+    if picture.pixels.ndim == 2:
+        return StillPicture(
+            cast(Pixels, np.repeat(picture.pixels[..., None], 3, axis=2)), picture.notes, picture.reader_version
+        )
+    return picture
+
+
+def read_image(path: Path) -> Pixels:
+    """The pixels of `read_picture`."""
+    return read_picture(path).pixels
 
 
 def read_grey(path: Path) -> Pixels:
@@ -58,7 +85,7 @@ def read_grey(path: Path) -> Pixels:
     Raises:
         BadInputError: as `read_image`, and for a file with real colour.
     """
-    pixels = _decode(path)
+    pixels = _decode(path).pixels
     if pixels.ndim == 2:
         return pixels
     grey = pixels[..., 0]
@@ -89,26 +116,44 @@ def write_png(path: Path, pixels: Pixels) -> None:
         temporary.write_bytes(data.tobytes())
 
 
-def _decode(path: Path) -> Pixels:
-    """(H, W), (H, W, 3) RGB or (H, W, 4) RGBA as stored; uint8 or uint16."""
+def _decode(path: Path) -> StillPicture:
+    """As `read_picture`, but (H, W) for grey without alpha."""
     data = read_bytes(path)
-    # Only the colour mode applies the EXIF orientation; only the unchanged mode keeps alpha. A JPEG has no alpha.
-    mode = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH if data.startswith(_JPEG_MAGIC) else cv2.IMREAD_UNCHANGED
     try:
-        decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), mode)
-    except (cv2.error, MemoryError) as error:
+        if data.startswith(PNG_MAGIC):
+            return _read_png(data, path)
+        if data.startswith(JPEG_MAGIC):
+            # Only the colour mode applies the EXIF orientation. A JPEG has no alpha.
+            notes = jpeg_header(data, path).notes
+            return StillPicture(_swap_red_and_blue(_integers(decode(data, cv2.IMREAD_COLOR))), notes)
+        if data[:4] in TIFF_MAGICS:
+            tiff = read_tiff(data, path)
+            return StillPicture(_integers(tiff.samples), tiff.notes, int(tiff.differs))
+    except ValueError as error:
         raise _not_an_image(path) from error
-    if decoded is None:
-        raise _not_an_image(path)
-    if decoded.dtype not in (np.uint8, np.uint16):
-        raise BadInputError(
-            f"{path} holds {decoded.dtype} pixels, not 8 or 16 bits a channel.", "Convert it to 16 bits a channel."
-        )
-    if decoded.ndim == 3 and decoded.shape[2] not in (3, 4):
-        raise BadInputError(
-            f"{path} has {decoded.shape[2]} channels, not grey, RGB or RGBA.", "Export it with RGB channels."
-        )
-    return _swap_red_and_blue(cast(Pixels, decoded))
+    raise _not_an_image(path)
+
+
+def _read_png(data: bytes, path: Path) -> StillPicture:
+    header = png_header(data, path)
+    pixels = _swap_red_and_blue(_integers(decode(data, cv2.IMREAD_UNCHANGED)))
+    changed = False
+    if header.transparent_grey is not None and pixels.ndim == 2:  # OpenCV leaves it out
+        white = np.iinfo(pixels.dtype).max
+        code = header.transparent_grey * (white // ((1 << header.bits) - 1))
+        alpha = np.where(pixels == code, 0, white).astype(pixels.dtype)
+        pixels, changed = cast(Pixels, np.dstack([pixels, pixels, pixels, alpha])), True
+    notes = header.notes
+    if header.orientation != 1:
+        pixels, changed = cast(Pixels, upright(pixels, header.orientation)), True
+        notes = (*notes, "The files are turned upright, as their orientation says.")
+    return StillPicture(pixels, notes, int(changed))
+
+
+def _integers(decoded: NDArray[Any]) -> Pixels:
+    if decoded.dtype not in (np.uint8, np.uint16) or (decoded.ndim == 3 and decoded.shape[2] not in (3, 4)):
+        raise ValueError(f"{decoded.dtype} {decoded.shape}")
+    return cast(Pixels, decoded)
 
 
 def _not_an_image(path: Path) -> BadInputError:

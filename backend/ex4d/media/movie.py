@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from ex4d.files import atomic_path
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import ACCURATE
+from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 H264_ENCODERS = ("libx264", "h264_videotoolbox", "h264_mf", "libopenh264")
@@ -51,6 +53,17 @@ def _exists(encoder: str) -> bool:
     except UnknownCodecError:
         return False
     return True
+
+
+@contextmanager
+def _telling_memory() -> Iterator[None]:
+    """Threads and buffers that FFmpeg cannot have are no full disk."""
+    try:
+        yield
+    except av.error.FFmpegError as error:
+        if short := memory_error(error):
+            raise short from error
+        raise
 
 
 @dataclass(frozen=True)
@@ -152,10 +165,11 @@ class MovieWriter:
         pts = self._count if time is None else round(time / time_base)
         if pts <= self._last_pts:
             raise ValueError(f"the time of frame {self._count}, {time} s, is not after that of the frame before")
-        frame = self._picture(pixels)
-        frame.pts, frame.time_base = pts, time_base
-        frame.duration = max(1, round(1 / self._fps / time_base))
-        self._container.mux(self._stream.encode(frame))
+        with _telling_memory():
+            frame = self._picture(pixels)
+            frame.pts, frame.time_base = pts, time_base
+            frame.duration = max(1, round(1 / self._fps / time_base))
+            self._container.mux(self._stream.encode(frame))
         self._last_pts = pts
         self._count += 1
 
@@ -169,8 +183,9 @@ class MovieWriter:
             if error is None:
                 if self._stream is None:
                     raise BadInputError(f"There are no frames for {self._path}.", "Choose a range that has frames.")
-                container.mux(self._stream.encode(None))
-                container.close()
+                with _telling_memory():
+                    container.mux(self._stream.encode(None))
+                    container.close()
         finally:
             # Also ends a file that is given up, as Windows removes no open files.
             with suppress(av.error.FFmpegError):
@@ -194,9 +209,11 @@ class MovieWriter:
             context.bit_rate = round(self._size[0] * self._size[1] * self._fps * _BITS_PER_PIXEL)
         try:
             context.open(strict=False)
-        except av.error.FFmpegError as error:
-            raise ResourceError(
-                f"The encoder {self.codec} cannot write {self._size[0]}x{self._size[1]} pixels: {error.strerror}.",
+        except (av.error.FFmpegError, MemoryError) as error:
+            # x264 says of everything that it could not allocate that it is «an external library».
+            reason = getattr(error, "strerror", error)
+            raise memory_error(error, needs=CODEC_BYTES) or ResourceError(
+                f"The encoder {self.codec} cannot write {self._size[0]}x{self._size[1]} pixels: {reason}.",
                 "Use another size, or install PyAV with libx264.",
             ) from error
         return stream

@@ -6,13 +6,14 @@ Frames here have indices from 0; a plate gives them numbers (`ex4d.plate`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import av
 import av.error
@@ -21,11 +22,14 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
 
-from ex4d.inputs import empty_file_error, reading
+from ex4d.inputs import check_input, empty_file_error, open_input
 from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
-from ex4d.protocol.errors import BadInputError
+from ex4d.media.mp4_tables import claims_too_much
+from ex4d.media.transport_stream import ends_whole
+from ex4d.memory import CODEC_BYTES, memory_error
+from ex4d.protocol.errors import BadInputError, Ex4dError
 
 #: FFmpeg also opens play lists, which read other files and the network, and text files, which it draws as pictures.
 CONTAINERS = (
@@ -43,8 +47,14 @@ _PICTURE_PER_PACKET = frozenset({"h264", "hevc", "mjpeg", "prores", "dnxhd", "cf
 # FFmpegError has the failures of FFmpeg; PyAV itself raises the others on values it does not know.
 _DECODE_ERRORS = (av.error.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 
+# Packets that FFmpeg may have begun when the counter of a transport stream jumps.
+_IN_HAND = 2
+
 # Titles in other encodings are no reason to refuse a movie; PyAV 19 knows that by itself and takes no such argument.
 _METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+
+
+_Packet: TypeAlias = "av.Packet[av.VideoStream]"
 
 
 class MovieDamagedError(BadInputError):
@@ -121,12 +131,14 @@ class MovieFrame:
         time: presentation time in seconds as the container has it, or None.
         pixels: (H, W, 3) RGB uint8 or uint16, upright.
         alpha: (H, W) straight alpha of the same dtype, or None.
+        part: from 0; a transport stream that was joined of several has a part for each time that its times start anew.
     """
 
     index: int
     time: Fraction | None
     pixels: Pixels
     alpha: Pixels | None
+    part: int = 0
 
 
 class MovieReader:
@@ -139,7 +151,14 @@ class MovieReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        _check_file(path)
+        with open_input(path) as file:
+            if not file.read(1):
+                raise empty_file_error(path)
+        if claims_too_much(path):
+            raise BadInputError(
+                f"{path} is damaged: its index claims more frames than the file can hold.",
+                "Copy or export the file again.",
+            )
         with _Source.open(path) as source:
             first = next(source.pictures(), None)
             if first is None:
@@ -169,12 +188,13 @@ class MovieReader:
                 try:
                     pixels, alpha = converter.convert(picture)
                 except _DECODE_ERRORS as error:
-                    raise MovieDamagedError(self.path, "cannot be converted to RGB", index) from error
+                    raise _error_of(error, MovieDamagedError(self.path, "cannot be converted to RGB", index)) from error
                 yield MovieFrame(
                     index,
                     None if picture.pts is None else picture.pts * self.facts.tick,
                     orientation.apply(pixels),
                     None if alpha is None else orientation.apply(alpha),
+                    source.part,
                 )
         if decoded <= start or (stop is not None and decoded < stop):
             raise MovieTooShortError(self.path, decoded)
@@ -182,17 +202,23 @@ class MovieReader:
 
 @dataclass
 class _Source:
-    """An open container, its video stream and the decoder for it."""
+    """An open container, its video stream and the decoder for it.
+
+    Attributes:
+        part: which of the parts of a joined stream the last picture is of.
+    """
 
     path: Path
     container: InputContainer
     stream: av.VideoStream
     decoder: av.VideoCodecContext
     alpha_left_out: bool
+    part: int = 0
 
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[_Source]:
+        check_input(path)
         try:
             container = av.open(
                 f"file:{path}",  # without the protocol, a colon in the name would be taken for one
@@ -201,7 +227,7 @@ class _Source:
                 **_METADATA,
             )
         except _DECODE_ERRORS as error:
-            raise _cannot_be_opened(path) from error
+            raise _error_of(error, _cannot_be_opened(path)) from error
         with container:
             yield cls._of_container(path, container)
 
@@ -240,12 +266,19 @@ class _Source:
         count = 0
         waiting: set[int] = set()  # times of the pictures the decoder has taken in and not given out
         safe_before: int | None = None  # what is shown before this time cannot follow a packet that is missing
+        packets = _Packets(self.container.demux(self.stream), self._may_be_joined, self._is_whole_before)
         try:
-            for packet in self.container.demux(self.stream):
+            for packet in packets:
                 at_end = packet.size == 0
-                if packet.is_corrupt and packet.dts is not None:
+                if packets.starts_anew:
+                    for picture in self._end_of_part(packet, waiting, count):
+                        yield picture
+                        count += 1
+                    waiting, safe_before = set(), None
+                    self.part += 1
+                if packets.is_damaged and packet.dts is not None:
                     safe_before = packet.dts
-                if packet.is_corrupt or not check.is_whole_to(None if at_end else packet.pos):
+                if packets.is_damaged or not check.is_whole_to(None if at_end else packet.pos):
                     for picture in self._whole_before(safe_before):
                         yield picture
                         count += 1
@@ -255,8 +288,7 @@ class _Source:
                 if not at_end and not packet.is_discard and packet.pts is not None:
                     waiting.add(packet.pts)
                 for picture in self.decoder.decode(None if at_end else packet):
-                    if picture.is_corrupt:
-                        raise MovieDamagedError(self.path, "is damaged", count)
+                    self._check_sound(picture, count)
                     yield picture
                     count += 1
                     if picture.pts is not None:
@@ -264,10 +296,41 @@ class _Source:
                     if picture.interlaced_frame:
                         waiting.clear()  # fields may come in packets of their own
         except _DECODE_ERRORS as error:
-            raise MovieDamagedError(self.path, "is damaged", count) from error
+            raise _error_of(error, MovieDamagedError(self.path, "is damaged", count)) from error
+        self._check_complete(waiting, count)
+
+    def _end_of_part(self, following: _Packet, waiting: set[int], count: int) -> Iterator[av.VideoFrame]:
+        """The pictures left in the decoder where another part begins; ``count`` have come before, ``waiting`` not."""
+        if not self._is_whole_before(following):
+            raise MovieDamagedError(self.path, "is cut short or damaged", max(count - 1, 0))
+        left = set(waiting)
+        for count_now, picture in enumerate(self.decoder.decode(None), start=count):
+            self._check_sound(picture, count_now)
+            yield picture
+            count = count_now + 1
+            left.discard(cast(int, picture.pts))
+        self._check_complete(left, count)
+        self.decoder.flush_buffers()
+
+    def _check_sound(self, picture: av.VideoFrame, count: int) -> None:
+        if picture.is_corrupt:
+            raise MovieDamagedError(self.path, "is damaged", count)
+
+    def _check_complete(self, waiting: set[int], count: int) -> None:
         # PyAV drops an error of the decoder when it comes with good frames, which is how the last frames come out.
         if waiting and self.decoder.codec.canonical_name in _PICTURE_PER_PACKET:
             raise MovieDamagedError(self.path, "is damaged", count)
+
+    @property
+    def _may_be_joined(self) -> bool:
+        """Whether files of this kind are joined by putting one behind the other, as recordings are."""
+        return bool({"mpegts", "mpeg"} & set(self.container.format.name.split(",")))
+
+    def _is_whole_before(self, start: _Packet) -> bool:
+        """Whether the picture before the first packet of a part is not cut short."""
+        if "mpegts" not in self.container.format.name.split(",") or start.pos is None:
+            return True
+        return ends_whole(self.path, self.stream.id, start.pos)
 
     def _whole_before(self, time: int | None) -> Iterator[av.VideoFrame]:
         """The pictures left in the decoder that are shown before ``time``.
@@ -281,10 +344,62 @@ class _Source:
             yield picture
 
 
-def _check_file(path: Path) -> None:
-    with reading(path), path.open("rb") as file:
-        if not file.read(1):
-            raise empty_file_error(path)
+class _Packets:
+    """The packets of a stream, one after the other.
+
+    Args:
+        packets: they.
+        may_be_joined: whether the stream can be made of several parts.
+        is_whole_before: whether the picture before the first packet of a part is whole.
+
+    Attributes:
+        starts_anew: the last one begins another part of a joined stream: a key frame before which the clock went back.
+        is_damaged: bytes of the last one are missing. FFmpeg says so of a packet around which the counter of a
+            transport stream jumps, which at the end of a part it does without a loss.
+    """
+
+    def __init__(
+        self, packets: Iterator[_Packet], may_be_joined: bool, is_whole_before: Callable[[_Packet], bool]
+    ) -> None:
+        self._packets = packets
+        self._may_be_joined = may_be_joined
+        self._is_whole_before = is_whole_before
+        self._ahead: deque[_Packet] = deque()
+        self._last_dts: int | None = None
+        self.starts_anew = self.is_damaged = False
+
+    def __iter__(self) -> Iterator[_Packet]:
+        while (packet := self._next()) is not None:
+            self.starts_anew = self._is_start(packet, self._last_dts)
+            if packet.dts is not None:
+                self._last_dts = packet.dts
+            self.is_damaged = packet.is_corrupt and not self._ends_part()
+            yield packet
+
+    def _next(self) -> _Packet | None:
+        return self._ahead.popleft() if self._ahead else next(self._packets, None)
+
+    def _ends_part(self) -> bool:
+        """Whether a part begins among the packets that the parser may have had in hand when the counter jumped."""
+        while self._may_be_joined and len(self._ahead) < _IN_HAND and (packet := next(self._packets, None)) is not None:
+            self._ahead.append(packet)
+        before = self._last_dts
+        for packet in self._ahead:
+            if self._is_start(packet, before):
+                return self._is_whole_before(packet)
+            if packet.is_corrupt:
+                return False
+            before = packet.dts
+        return False
+
+    def _is_start(self, packet: _Packet, before: int | None) -> bool:
+        back = packet.dts is not None and before is not None and packet.dts < before
+        return self._may_be_joined and back and packet.is_keyframe and packet.size > 0
+
+
+def _error_of(error: Exception, damaged: BadInputError) -> Ex4dError:
+    """That of too little memory, where FFmpeg failed for it, else ``damaged``."""
+    return memory_error(error, needs=CODEC_BYTES) or damaged
 
 
 def _cannot_be_opened(path: Path) -> BadInputError:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image sequences on disk: from a folder, a pattern or one file to the numbered files.
 
-The frame number is the last run of digits of the file's name before its suffix: ``sh010_v2.1001.exr`` is frame 1001.
+The frame number is the run of digits of the name in which the files differ; versions and resolutions are none, so that
+``sh010_1001_v02.png`` and ``sh010.1001.1920x1080.png`` are frame 1001. Where that does not tell it is the last. A minus
+before it, at the name's start or after another separator, is its sign: ``plate.-0003.png``; in ``plate-0003.png`` it
+separates.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ex4d.inputs import reading
+from ex4d.inputs import check_input, reading
 from ex4d.protocol.errors import BadInputError
 
 #: Formats of a plate.
@@ -23,7 +26,10 @@ DEPTH_SUFFIXES = (".exr", ".png", ".npy", ".npz")
 #: Runs of numbers a message spells out before it only counts the rest.
 _LISTED = 6
 
-_LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
+_DIGITS = re.compile(r"[0-9]+")
+_RESOLUTION = re.compile(r"(?<![0-9A-Za-z])[0-9]+[xX][0-9]+(?![0-9A-Za-z])")
+_VERSION_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])[vV]$")
+_MINUS_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])-$")
 _PLACEHOLDER = re.compile(r"#+|%(?:0(?P<width>[1-9][0-9]?))?d")
 
 
@@ -34,13 +40,15 @@ class ImageSequence:
     Attributes:
         pattern: name of the files with ``#`` in place of the digits, ``plate.####.png``; a lone file whose name has
             no number has no ``#``, and then its number is 0.
-        numbers: frame numbers, rising.
+        numbers: frame numbers, rising; negative ones too.
         paths: the file of each number.
+        notes: sentences for the report, on what was assumed of the names.
     """
 
     pattern: str
     numbers: tuple[int, ...]
     paths: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_numbered(self) -> bool:
@@ -54,7 +62,12 @@ class ImageSequence:
     def select(self, numbers: range) -> ImageSequence:
         """The files whose numbers are in ``numbers``; it may be empty."""
         chosen = [index for index, number in enumerate(self.numbers) if number in numbers]
-        return ImageSequence(self.pattern, tuple(self.numbers[i] for i in chosen), tuple(self.paths[i] for i in chosen))
+        return ImageSequence(
+            self.pattern,
+            tuple(self.numbers[i] for i in chosen),
+            tuple(self.paths[i] for i in chosen),
+            self.notes,
+        )
 
 
 def format_ranges(ranges: Sequence[range]) -> str:
@@ -62,6 +75,12 @@ def format_ranges(ranges: Sequence[range]) -> str:
     shown = ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in ranges[:_LISTED])
     more = sum(len(r) for r in ranges[_LISTED:])
     return f"{shown} and {more} more" if more else shown
+
+
+def last_number(path: Path) -> int | None:
+    """The last run of digits of a name before its suffix, without a sign."""
+    runs = _DIGITS.findall(path.stem)
+    return int(runs[-1]) if runs else None
 
 
 def is_pattern(path: Path) -> bool:
@@ -92,19 +111,20 @@ def find_sequence(path: Path, suffixes: Sequence[str]) -> ImageSequence:
 
 
 def _in_folder(folder: Path, suffixes: Sequence[str]) -> ImageSequence:
-    files = [file for file in _files(folder) if file.suffix.lower() in suffixes]
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for file in files:
-        if found := _LAST_NUMBER.fullmatch(file.stem):
-            groups.setdefault((found["head"], found["tail"] + file.suffix), []).append(file)
-    if len(groups) == 1:
-        ((head, tail), members) = next(iter(groups.items()))
-        return _sequence(folder, head, tail, members)
-    if groups:
-        found_patterns = sorted(_sequence(folder, *key, members).pattern for key, members in groups.items())
+    # Pipes and broken links too: leaving them out would renumber or shorten a sequence.
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".") and not file.is_dir()
+    ]
+    found = [sequence for family in _families(files) for sequence in _sequences_of(folder, family)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        patterns = sorted(sequence.pattern for sequence in found)
         raise BadInputError(
-            f"{folder} holds {len(found_patterns)} sequences: {_listed(found_patterns)}.",
-            f"Name one of them, for example {folder / found_patterns[0]}.",
+            f"{folder} holds {len(found)} sequences: {_listed(patterns)}.",
+            f"Name one of them, for example {folder / patterns[0]}.",
         )
     if len(files) == 1:
         return ImageSequence(files[0].name, (0,), (files[0],))
@@ -116,13 +136,109 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> ImageSequence:
     raise BadInputError(f"{folder} holds no {_kinds(suffixes)} files.", "Choose the folder that holds the images.")
 
 
+def _families(files: Iterable[Path]) -> Iterator[list[Path]]:
+    """Numbered files whose names are the same but for the digits and the sign before them."""
+    families: dict[tuple[str, ...], list[Path]] = {}
+    for file in files:
+        places = _places(file)
+        if places:
+            texts = (place.head_text(file.name, before) for before, place in zip([None, *places], places, strict=False))
+            families.setdefault((*texts, file.name[places[-1].end :]), []).append(file)
+    yield from families.values()
+
+
+def _sequences_of(folder: Path, family: Sequence[Path]) -> Iterator[ImageSequence]:
+    """The sequences in a family: one, where the files differ in one place; else by the last place of a number."""
+    groupings: dict[int, dict[tuple[str, str], list[Path]]] = {}
+    places = {file: _places(file) for file in family}
+    for index in _likely(family[0], places[family[0]]):
+        groups: dict[tuple[str, str], list[Path]] = {}
+        for file in family:
+            place = places[file][index]
+            groups.setdefault((file.name[: place.start], file.name[place.end :]), []).append(file)
+        groupings[index] = groups
+    by_place = list(groupings.values())
+    chosen = next((groups for groups in by_place if len(groups) == 1), by_place[0])
+    for (head, tail), members in chosen.items():
+        notes = _assumption_note(members[0], groupings.keys(), head, tail) if len(members) == 1 else ()
+        yield _sequence(folder, head, tail, members, notes)
+
+
 def _with_siblings(file: Path, suffixes: Sequence[str]) -> ImageSequence:
     _check_suffix(file, suffixes)
-    found = _LAST_NUMBER.fullmatch(file.stem)
-    if not found:
+    check_input(file)
+    places = _places(file)
+    if not places:
         return ImageSequence(file.name, (0,), (file,))
-    head, tail = found["head"], found["tail"] + file.suffix
-    return _sequence(file.parent, head, tail, _matching(file.parent, head, tail, width=1))
+    ends = {
+        index: (file.name[: places[index].start], file.name[places[index].end :]) for index in _likely(file, places)
+    }
+    found = {index: _matching(file.parent, *names, width=1) for index, names in ends.items()}
+    varying = [index for index, members in found.items() if len(members) > 1]
+    chosen = next(iter(varying or found))  # the last place
+    if any(len(found[other]) >= len(found[chosen]) for other in varying if other != chosen):
+        patterns = [_sequence(file.parent, *ends[index], found[index]).pattern for index in varying]
+        raise BadInputError(
+            f"The frame number of {file} can be in {len(varying)} places: {_listed(patterns)}.",
+            f"Name the place with #, for example {file.parent / patterns[0]}.",
+        )
+    notes = () if varying else _assumption_note(file, found.keys(), *ends[chosen])
+    return _sequence(file.parent, *ends[chosen], found[chosen], notes)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a number, its sign included, stands in a name."""
+
+    start: int
+    end: int
+
+    def head_text(self, name: str, before: _Place | None) -> str:
+        """What stands between the number before and this one."""
+        return name[before.end if before else 0 : self.start]
+
+
+def _places(file: Path) -> list[_Place]:
+    """The numbers of a name before its suffix."""
+    name = file.name
+    found = []
+    for run in _DIGITS.finditer(file.stem):
+        signed = _MINUS_BEFORE.search(name[: run.start()]) is not None
+        found.append(_Place(run.start() - signed, run.end()))
+    return found
+
+
+def _likely(file: Path, places: Sequence[_Place]) -> list[int]:
+    """Indices of the places where a frame number may be, from the last to the first.
+
+    Those that stand by themselves, and the last one even in a word (``f0001``), unless it is a version or a resolution;
+    where nothing stands by itself, all but resolutions.
+    """
+    name = file.name
+    resolutions = [found.span() for found in _RESOLUTION.finditer(file.stem)]
+    indices = range(len(places))
+    others = [
+        index
+        for index in indices
+        if not any(start <= places[index].start and places[index].end <= end for start, end in resolutions)
+    ] or list(indices)
+    after_word = {index for index in others if name[places[index].start - 1 : places[index].start].isalpha()}
+    before_word = {index for index in others if name[places[index].end : places[index].end + 1].isalpha()}
+    versions = {index for index in others if _VERSION_BEFORE.search(name[: places[index].start])}
+    alone = [index for index in others if index not in after_word | before_word]
+    if not alone:
+        return others[::-1]
+    last = others[-1:] if others[-1] not in alone and others[-1] not in versions | before_word else []
+    return [*last, *alone[::-1]]
+
+
+def _assumption_note(file: Path, places: Iterable[int], head: str, tail: str) -> tuple[str, ...]:
+    """For a lone file whose number could be another one."""
+    if len(list(places)) < 2:
+        return ()
+    width = len(file.name) - len(head) - len(tail)
+    pattern = f"{head}{'#' * width}{tail}"
+    return (f"The frame number is taken from the place of # in {pattern}; name the file with # to choose another.",)
 
 
 def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Sequence[str]) -> ImageSequence:
@@ -141,30 +257,38 @@ def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Seq
 
 
 def _matching(folder: Path, head: str, tail: str, width: int) -> list[Path]:
-    """Files ``head + digits + tail`` of a folder with at least ``width`` digits."""
-    name = re.compile(re.escape(head) + f"[0-9]{{{width},}}" + re.escape(tail))
-    return [file for file in _files(folder, hidden=head.startswith(".")) if name.fullmatch(file.name)]
+    """Files ``head + number + tail`` of a folder with at least ``width`` digits."""
+    head, sign = _without_sign(head)
+    name = re.compile(f"{re.escape(head)}{sign}[0-9]{{{width},}}{re.escape(tail)}")
+    return [file for file in folder.iterdir() if name.fullmatch(file.name) and not file.is_dir()]
 
 
-def _sequence(folder: Path, head: str, tail: str, members: Iterable[Path]) -> ImageSequence:
+def _without_sign(head: str) -> tuple[str, str]:
+    """What comes before a number and its sign, and a regular expression for the signs that may be there."""
+    if _MINUS_BEFORE.search(head):
+        return head[:-1], "-"
+    return head, "-?" if _MINUS_BEFORE.search(f"{head}-") else ""
+
+
+def _sequence(
+    folder: Path, head: str, tail: str, members: Iterable[Path], notes: tuple[str, ...] = ()
+) -> ImageSequence:
+    head = _without_sign(head)[0]
     by_number: dict[int, Path] = {}
     width = 0
     for file in members:
-        digits = file.name[len(head) : len(file.name) - len(tail)]
-        width = min(width or len(digits), len(digits))
-        twin = by_number.setdefault(int(digits), file)
+        text = file.name[len(head) : len(file.name) - len(tail)]
+        width = min(width or len(text.lstrip("-")), len(text.lstrip("-")))
+        twin = by_number.setdefault(int(text), file)
         if twin is not file:
             names = " and ".join(sorted((twin.name, file.name)))
             raise BadInputError(
-                f"{folder} has two files for frame {int(digits)}: {names}.",
+                f"{folder} has two files for frame {int(text)}: {names}.",
                 "Move one of them away, or name the pattern whose padding fits only one.",
             )
     numbers = tuple(sorted(by_number))
-    return ImageSequence(f"{head}{'#' * width}{tail}", numbers, tuple(by_number[number] for number in numbers))
-
-
-def _files(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
-    return (file for file in folder.iterdir() if (hidden or not file.name.startswith(".")) and file.is_file())
+    paths = tuple(by_number[number] for number in numbers)
+    return ImageSequence(f"{head}{'#' * width}{tail}", numbers, paths, notes)
 
 
 def _check_suffix(path: Path, suffixes: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 from fractions import Fraction
 from pathlib import Path
 
-from ex4d.inputs import reading
+from ex4d.inputs import open_input, reading
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
 from ex4d.plate.base import PlateFrame, PlateInfo, PlateReader
 from ex4d.plate.frame_range import FrameRange
@@ -76,5 +76,5 @@ def _is_of_images(path: Path) -> bool:
 
 
 def _file_hash(path: Path) -> str:
-    with reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_input(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

@@ -34,6 +34,8 @@ class PlateInfo:
         codec: FFmpeg's name of the codec, or the file format of a sequence.
         variable_rate: whether frames last differently long; None where only decoding tells.
         notes: sentences for the report, on all that was assumed.
+        reader_version: 0 where every version of the reader gave the same pixels for this kind of file; a higher number
+            where they changed, so that what was made of the others is not taken for it.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class PlateInfo:
     codec: str
     variable_rate: bool | None
     notes: tuple[str, ...]
+    reader_version: int = 0
 
 
 @dataclass(frozen=True)

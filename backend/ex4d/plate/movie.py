@@ -113,10 +113,17 @@ class MoviePlate:
 
 @dataclass
 class _Timing:
-    """The shortest and longest interval between frames in seconds, and how many frames had no usable time."""
+    """The intervals between frames, and what was wrong with their times.
+
+    Attributes:
+        intervals: the shortest and the longest in seconds.
+        untimed: how many frames had no usable time.
+        joins: how often the times start anew.
+    """
 
     intervals: tuple[Fraction, Fraction] | None = None
     untimed: int = 0
+    joins: int = 0
 
     @property
     def varies(self) -> bool | None:
@@ -130,6 +137,11 @@ class _Timing:
         if self.intervals and self.varies:
             low, high = (f"{float(1 / interval):.4g}" if interval else "infinite" for interval in self.intervals[::-1])
             yield f"The frame rate varies, {low}-{high} fps: each frame keeps its own time."
+        if self.joins:
+            yield (
+                f"The times of the clip start anew {self.joins} {'time' if self.joins == 1 else 'times'}, as in joined"
+                " recordings: each part follows the one before at the nominal rate."
+            )
         if self.untimed:
             yield f"{self.untimed} frames have no time of their own: each follows the one before at the nominal rate."
 
@@ -144,10 +156,14 @@ class _Clock:
     timing: _Timing = field(default_factory=_Timing)
     _origin: Fraction | None = None
     _last: Fraction = Fraction(0)
+    _part: int = 0
 
     def read(self, frame: MovieFrame) -> Fraction:
         nominal = self._last + self.interval if self.count else Fraction(0)
         time = nominal
+        if frame.part != self._part:
+            self._part, self._origin = frame.part, None
+            self.timing.joins += 1
         if not self.fixed_rate:
             if frame.time is not None and self._origin is None:
                 self._origin = frame.time - nominal

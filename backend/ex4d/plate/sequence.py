@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 
-from ex4d.media.images import Pixels, read_image
-from ex4d.media.sequences import PLATE_SUFFIXES, ImageSequence, find_sequence, format_ranges
+from ex4d.media.images import Pixels, read_picture
+from ex4d.media.sequences import PLATE_SUFFIXES, ImageSequence, find_sequence, format_ranges, last_number
 from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
 from ex4d.plate.frame_range import FrameRange
 from ex4d.protocol.errors import BadInputError
 
 _FORMATS = {".jpg": "jpeg", ".tif": "tiff"}
+# Added to the pictures' reader version where the number of a frame was once taken from another place of the name.
+_RENUMBERED = 2
 
 
 class SequencePlate:
@@ -37,9 +40,12 @@ class SequencePlate:
         if not found.is_numbered:
             found = ImageSequence(found.pattern, (first_frame,), found.paths)
         self._sequence = _select(path, found, frames)
-        first = read_image(self._sequence.paths[0])
+        picture = read_picture(self._sequence.paths[0])
+        first = picture.pixels
         self._shape, self._dtype = first.shape, first.dtype
         bit_depth: Literal[8, 16] = 8 if first.dtype == np.uint8 else 16
+        renumbered = found.is_numbered and last_number(self._sequence.paths[0]) != self._sequence.numbers[0]
+        rate_notes = () if fps else (f"An image sequence has no frame rate: {FALLBACK_FPS} fps is assumed.",)
         suffix = self._sequence.paths[0].suffix.lower()
         self._info = PlateInfo(
             path=path,
@@ -54,12 +60,13 @@ class SequencePlate:
             rotation=0,
             codec=_FORMATS.get(suffix, suffix[1:]),
             variable_rate=False,
-            notes=() if fps else (f"An image sequence has no frame rate: {FALLBACK_FPS} fps is assumed.",),
+            notes=(*rate_notes, *found.notes, *picture.notes),
+            reader_version=picture.reader_version + (_RENUMBERED if renumbered else 0),
         )
 
     @property
     def info(self) -> PlateInfo:
-        """The plate's facts."""
+        """The plate's facts; notes on later files are there once `frames` has come to them."""
         return self._info
 
     @property
@@ -70,13 +77,16 @@ class SequencePlate:
     def frames(self) -> Iterator[PlateFrame]:
         """The selected frames; see `ex4d.plate.base.PlateReader`."""
         for index, (number, path) in enumerate(zip(self._sequence.numbers, self._sequence.paths, strict=True)):
-            image = read_image(path)
+            picture = read_picture(path)
+            image = picture.pixels
             if image.shape != self._shape or image.dtype != self._dtype:
                 raise BadInputError(
                     f"{path} has {_describe(image.shape, image.dtype)},"
                     f" the frames before it {_describe(self._shape, self._dtype)}.",
                     "Export the whole sequence with one size and bit depth.",
                 )
+            if new := [note for note in picture.notes if note not in self._info.notes]:
+                self._info = replace(self._info, notes=(*self._info.notes, *new))
             pixels, alpha = image, None
             if image.shape[2] == 4:
                 pixels = cast(Pixels, np.ascontiguousarray(image[..., :3]))
@@ -85,6 +95,15 @@ class SequencePlate:
 
 
 def _select(path: Path, found: ImageSequence, wanted: FrameRange | None) -> ImageSequence:
+    # Folders, ranges and names of results know no numbers below 0 yet.
+    if found.numbers[0] < 0 and (wanted is None or found.numbers[-1] < 0):
+        raise BadInputError(
+            f"{path} has frames with negative numbers, {found.numbers[0]} to {min(found.numbers[-1], -1)}.",
+            "Number the files from 0 on, or take only the other frames with --frames."
+            if found.numbers[-1] >= 0
+            else "Number the files from 0 on.",
+        )
+    found = found.select(range(max(found.numbers[0], 0), found.numbers[-1] + 1))
     has = FrameRange(found.numbers[0], found.numbers[-1] + 1)
     wanted = wanted or has
     stop = has.stop if wanted.stop is None else wanted.stop

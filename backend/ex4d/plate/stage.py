@@ -42,7 +42,11 @@ class PlateStage(Stage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"source": self.source_hash, "selection": self.selection}
+        inputs: dict[str, Any] = {"source": self.source_hash, "selection": self.selection}
+        # Kinds of files that were always read rightly keep the keys that they had.
+        if self.reader is not None and self.reader.info.reader_version:
+            inputs["reader"] = self.reader.info.reader_version
+        return inputs
 
     def run(self, out: Path, progress: Progress) -> None:
         """See ``Stage``."""
@@ -68,7 +72,7 @@ class PlateStage(Stage):
             "variable_rate": not even,
             "bit_depth": info.bit_depth,
             "has_alpha": info.has_alpha,
-            "notes": list(info.notes),
+            "notes": list(self.reader.info.notes),  # some are known only now
         }
         (out / PLATE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 

@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import zmq
 
 from ex4d import __version__
+from ex4d.memory import memory_error
 from ex4d.protocol import wire
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ProtocolError, ResourceError, error_record
 from ex4d.protocol.jobs import parse_params
@@ -114,8 +115,9 @@ class Worker:
             )
         except Exception as failure:
             log.exception("job %s: a bug", job)
-            error = InternalError(failure)
-            error.hint = "Please report it with the file worker.log from the backend's folder."
+            error = memory_error(failure) or InternalError(failure)
+            if isinstance(error, InternalError):
+                error.hint = "Please report it with the file worker.log from the backend's folder."
         else:
             log.info("job %s: done", job)
             self.send("done", job, result)

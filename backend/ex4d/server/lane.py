@@ -25,6 +25,8 @@ from ex4d.server.queue import Task
 
 log = logging.getLogger(__name__)
 
+#: What Python runs as a worker.
+WORKER = ("-m", "ex4d.server.worker")
 #: A worker that has not reported after this long is broken; a cold disk makes imports slow.
 START_SECONDS = 120.0
 #: After a cancel: this long until the worker is asked by signal, and so long again until it is killed.
@@ -125,7 +127,7 @@ class Lane:
             with errors.open("ab") as stderr:
                 self._stderr_from = stderr.tell()
                 self.process = subprocess.Popen(
-                    [sys.executable, *isolated, "-m", "ex4d.server.worker"],
+                    [sys.executable, *isolated, *WORKER],
                     stdin=subprocess.PIPE,
                     stdout=stderr,
                     stderr=stderr,

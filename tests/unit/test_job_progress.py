@@ -75,6 +75,7 @@ def test_what_is_there_already_is_done_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_nothing_sets_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener("generate", monkeypatch)
     listener.stage("raster", 3)
+    listener.stage("denoise", 3)
     listener.stage("fill", 3)
     # More steps than were promised, stages and ends out of order, parts that nobody has heard of.
     listener.stage("raster", 3)

@@ -335,6 +335,15 @@ def test_progress_that_is_none_is_refused(bench: Bench, values: dict[str, Any]) 
     assert bench.queue.get("a") == before
 
 
+@pytest.mark.parametrize("result", [{"coverage": [math.nan]}, {"a": b"bytes"}])
+def test_a_result_that_is_none_is_refused(bench: Bench, result: dict[str, Any]) -> None:
+    bench.submit("a")
+    bench.queue.next(WORK_LANE)
+    with pytest.raises(UsageError):
+        bench.queue.done("a", result)
+    assert bench.state("a") == "running"
+
+
 def test_a_job_that_was_not_begun_outlives_more_deaths(bench: Bench) -> None:
     bench.submit("a")
     for _ in range(RETURNS):
@@ -385,7 +394,10 @@ def test_the_order_is_not_the_clocks(bench: Bench, monkeypatch: pytest.MonkeyPat
         bench.submit(f"take{index}")
     again = bench.restarted()
     again.submit("last")
-    assert again.restarted().order() == ["shot", *(f"take{index}" for index in range(12)), "last"]
+    expected = ["shot", *(f"take{index}" for index in range(12)), "last"]
+    last = again.restarted()
+    assert [snapshot.id for snapshot in last.queue.all()] == expected
+    assert last.order() == expected
 
 
 def _former(folder: Path, job: str, **changes: Any) -> Path:

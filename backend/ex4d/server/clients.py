@@ -59,7 +59,7 @@ class Clients:
 
     def introduce(self, identity: bytes, name: str) -> None:
         """Remember a client's name."""
-        self._client(identity).name = name[:100]
+        self._client(identity).name = " ".join(name.split())[:100]
 
     def reply(self, identity: bytes, message: wire.Message) -> None:
         """Answer one client."""

@@ -48,6 +48,8 @@ DOCTOR_IDLE_SECONDS = 30.0
 RESTART_SECONDS = (1.0, 5.0, 25.0)
 #: Starts that fail one after the other until the jobs that wait for the worker fail too.
 MAX_FAILED_STARTS = 3
+#: A backend that ends waits so long for its workers, which are killed before that.
+CLOSE_SECONDS = 15.0
 #: Between two looks at whether the journal is still there.
 MEND_SECONDS = 5.0
 
@@ -223,7 +225,9 @@ class Front:
             self._queue.stop()
             self._clients.tell_all(wire.Message("bye", header={"reason": self._stopping}))
             self._clients.flush()
-        while any(lane.process is not None for lane in self._lanes.values()):
+        # A process that the system itself does not end is left to it.
+        last = time.monotonic() + CLOSE_SECONDS
+        while any(lane.process is not None for lane in self._lanes.values()) and time.monotonic() < last:
             for lane in self._lanes.values():
                 lane.insist()
                 lane.death()
@@ -245,7 +249,7 @@ class Front:
             try:
                 self._answer(identity, received.message())
             except Ex4dError as error:
-                log.info("refused: %s", error.message[:200])
+                log.info("refused: %s", " ".join(error.message.split())[:200])
                 job = job if wire.is_job_id(job) and not isinstance(error, ProtocolError) else ""
                 self._clients.reply(identity, wire.Message("error", job, error_record(error)))
             except Exception as error:
@@ -405,8 +409,12 @@ class Front:
         if isinstance(task.params, FreeMemoryParams):
             self._freeing[lane.name] = (task.snapshot.id, lane.resident_mib())
             lane.end()
-        else:
+            return
+        try:
             lane.give(task)
+        except Exception as error:
+            log.exception("job %s cannot be given to a worker", task.snapshot.id)
+            self._queue.failed(task.snapshot.id, InternalError(error))
 
 
 def serve(settings: FrontSettings, stop_signals: tuple[int, ...]) -> None:

@@ -217,9 +217,10 @@ class Lane:
 
     def give(self, task: Task) -> None:
         """Give the worker a job. One that cannot take it has just died, or is killed: ``death`` tells."""
-        self.job, self.begun, self._asked, self._terminated = task.snapshot.id, False, None, False
         header = {"kind": task.snapshot.kind, "params": params_record(task.params)}
-        if not self._say(wire.Message("run", self.job, header, task.blobs)):
+        is_said = self._say(wire.Message("run", task.snapshot.id, header, task.blobs))
+        self.job, self.begun, self._asked, self._terminated = task.snapshot.id, False, None, False
+        if not is_said:
             log.warning("the worker (%s) does not take job %s", self.name, self.job)
             self.kill()
 

@@ -105,7 +105,7 @@ def from_record(cls: type[T], record: Mapping[str, Any], where: str = "parameter
     Raises:
         UsageError: naming the field that is missing, unknown or of another type.
     """
-    hints = _hints(cls)
+    hints = _hints(typing.cast("Any", cls))
     fields = {item.name: item for item in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = sorted(str(name)[:40] for name in set(record) - set(fields))
     if unknown:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import shutil
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -125,6 +127,21 @@ def test_previews_starve_nobody(bench: Bench) -> None:
         order += bench.order(1)
     assert order.index("render") == MAX_OVERTAKING
     assert order.index("second") == 2 * MAX_OVERTAKING + 1
+
+
+def test_ever_new_clients_starve_nobody(bench: Bench) -> None:
+    """A script connects anew for each of its jobs, so that each is of a client that has had no turn yet."""
+    for index in range(3):
+        bench.submit(f"b{index}", client="B")
+    order = []
+    for index in range(40):
+        bench.submit(f"new{index}", client=f"new{index}")
+        bench.submit(f"too{index}", client=f"too{index}")
+        order += bench.order(1)
+    places = [order.index(f"b{index}") for index in range(3)]
+    assert places[0] == 0
+    assert places[1] <= MAX_OVERTAKING + 1
+    assert places[2] <= 2 * (MAX_OVERTAKING + 1)
 
 
 def test_previews_of_two_clients_take_turns(bench: Bench) -> None:
@@ -479,6 +496,16 @@ def test_a_hostile_record_stops_nothing(bench: Bench, changes: dict[str, Any], i
     for snapshot in again.queue.all():
         wire.encode(job_message(snapshot))
     assert path.with_name(path.name + ".damaged").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
+def test_things_in_the_journal_that_are_no_files(bench: Bench) -> None:
+    bench.submit("a")
+    os.mkfifo(bench.folder / "pipe.json")
+    (bench.folder / "folder.json").mkdir()
+    (bench.folder / "zero.json").symlink_to("/dev/zero")
+    assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["a"]
+    assert [path.name for path in bench.folder.glob("*.json")] == [bench.path("a").name]
 
 
 def test_deep_json_in_the_journal(bench: Bench) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ex4d.files import atomic_path, make_folder
+from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import JobSnapshot, Params, params_record, parse_params
 from ex4d.protocol.parsing import parse_json
@@ -25,6 +26,8 @@ from ex4d.protocol.wire import MAX_BLOBS
 
 log = logging.getLogger(__name__)
 
+#: A record: a former one held four blobs of 64 MB as Base64.
+MAX_RECORD_BYTES = 512 << 20
 #: The end of the name of a record that could not be read.
 DAMAGED = ".damaged"
 
@@ -160,7 +163,7 @@ class Journal:
         return sorted(found.values(), key=lambda item: (item[0].order, item[0].snapshot.created))
 
     def _read(self, path: Path) -> tuple[Entry, tuple[bytes, ...]]:
-        record = parse_json(path.read_bytes())
+        record = parse_json(read_bytes(path, MAX_RECORD_BYTES))
         snapshot = JobSnapshot.from_record(record["job"])
         params = parse_params(snapshot.kind, record["params"])
         if path.stem == snapshot.id and "blobs" in record:

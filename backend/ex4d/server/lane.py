@@ -140,7 +140,7 @@ class Lane:
             log.exception("a worker cannot be started")
             socket.close()
             self.kill()
-            self._close_process()
+            self._clear()
             return str(error.strerror or error)
         self.socket, self._started = socket, time.monotonic()
         log.info("worker %d started (%s)", self.process.pid, self.name)
@@ -197,6 +197,7 @@ class Lane:
     def kill(self) -> None:
         """End the worker at once; ``death`` tells when it has ended."""
         if self.process is not None:
+            self._ending = True
             with suppress(OSError):
                 self.process.kill()
 

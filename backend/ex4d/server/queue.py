@@ -42,7 +42,7 @@ MAX_ENDED_BYTES = 128 << 20
 RETRIES = 1
 #: Times that it is given out anew after a worker has died before it began.
 RETURNS = 5
-#: Previews that are begun one after the other while another job waits.
+#: Jobs that are begun, one after the other, before the one that waits longest.
 MAX_OVERTAKING = 8
 #: Characters of a note, and notes of a job.
 MAX_NOTE, MAX_NOTES = 1000, 100
@@ -111,7 +111,7 @@ class JobQueue:
 
     The next job of a lane is the oldest one of the client that has waited longest for its turn. The order of a shot's
     jobs around its reconstruction is kept, whoever asked for them. Previews, which somebody sits in front of, go before
-    others, but no more than ``MAX_OVERTAKING`` of them while another job waits.
+    others. But no more than ``MAX_OVERTAKING`` jobs go before the one that waits longest, previews left aside.
 
     Attributes:
         journal: where they are kept.
@@ -126,7 +126,7 @@ class JobQueue:
     #: When each client has last had its turn, as a count of turns.
     _turns: dict[tuple[str, str], int] = field(default_factory=dict)
     _turn: int = 0
-    #: Previews that were begun since another job of the lane was.
+    #: Jobs that were begun since the one of the lane was that waited longest.
     _overtaking: dict[str, int] = field(default_factory=dict)
 
     def restore(self) -> None:
@@ -247,27 +247,24 @@ class JobQueue:
 
     def _choose(self, lane: str) -> _Job | None:
         ready = _in_order_of_shots(self._waiting(lane))
+        if not ready:
+            return None
         previews = [job for job in ready if _is_preview(job.params)]
         others = [job for job in ready if not _is_preview(job.params)]
+        oldest = (others or previews)[0]
         overtaking = self._overtaking.get(lane, 0)
-        if previews and (not others or overtaking < MAX_OVERTAKING):
-            self._overtaking[lane] = overtaking + 1 if others else 0
-            return self._by_turns(lane, previews)
-        self._overtaking[lane] = 0
-        return self._by_turns(lane, others)
-
-    def _by_turns(self, lane: str, jobs: list[_Job]) -> _Job | None:
-        """The oldest job of the client that has waited longest for its turn."""
-        if not jobs:
-            return None
-        clients = {job.client for job in jobs}
-        job = min(jobs, key=lambda job: (self._turns.get((lane, job.client), 0), job.order))
+        job = oldest if overtaking >= MAX_OVERTAKING else self._by_turns(lane, previews or others)
+        self._overtaking[lane] = 0 if job is oldest else overtaking + 1
         self._turn += 1
         # Who has nothing to wait for has no turn to wait for either.
-        self._turns = {at: turn for at, turn in self._turns.items() if at[0] != lane or at[1] in clients} | {
-            (lane, job.client): self._turn
-        }
+        clients = {(lane, known.client) for known in ready}
+        self._turns = {at: turn for at, turn in self._turns.items() if at[0] != lane or at in clients}
+        self._turns[lane, job.client] = self._turn
         return job
+
+    def _by_turns(self, lane: str, jobs: list[_Job]) -> _Job:
+        """The oldest job of the client that has waited longest for its turn."""
+        return min(jobs, key=lambda job: (self._turns.get((lane, job.client), 0), job.order))
 
     def progress(self, job: str, values: Mapping[str, Any]) -> None:
         """A running job has got on; ``values`` are fields of its snapshot. Raises UsageError where they cannot be."""

@@ -18,8 +18,10 @@ import zmq
 
 from ex4d.protocol import wire
 from ex4d.protocol.jobs import result_message
+from ex4d.server.lifetime import end_with_pipe
 
 address = json.loads(sys.stdin.buffer.readline())
+end_with_pipe(sys.stdin.buffer)
 runtime = Path(address["log"]).parent
 
 

@@ -41,7 +41,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     cameras, request = camera_requests(args), plate_request(args)
     source, settings, generator = depth_source(args), mesh_settings(args), fill_generator(args)
     check_rasterizer(args.raster)
-    generator.prepare(None)
-    shot = Shot(args.out)
-    reconstruction = shot.reconstruct(request, source, settings, console)
-    deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)
+    with generator.read_ahead():
+        generator.prepare(None)
+        shot = Shot(args.out)
+        reconstruction = shot.reconstruct(request, source, settings, console)
+        deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)

@@ -110,6 +110,10 @@ class JobProgress:
         self._step, self._of = 0, 0
         self._check()
 
+    def check(self) -> None:
+        """See ``Progress``."""
+        self._check()
+
     def _weight(self) -> float:
         """Of the part that is open, within its stage; of a whole stage 1."""
         if not self._part:

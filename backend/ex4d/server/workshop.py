@@ -207,11 +207,12 @@ class Workshop:
         shot = Shot(absolute(params.shot, "shot folder"))
         reconstruction = shot.reconstruction().selected(_frames(params.frames))
         request = _camera_request(params, shot, blobs)
-        generator.prepare(len(reconstruction.frames))
         pipeline = Pipeline(shot, reconstruction, params.raster, progress)
-        rendered = pipeline.render(request)
-        before = set(shot.takes.iterdir()) if shot.takes.is_dir() else set()
-        folder = pipeline.deliver(rendered, generator, title=params.title)
+        with generator.read_ahead():
+            generator.prepare(len(reconstruction.frames))
+            rendered = pipeline.render(request)
+            before = set(shot.takes.iterdir()) if shot.takes.is_dir() else set()
+            folder = pipeline.deliver(rendered, generator, title=params.title)
         take = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
         return {
             "take": folder.name,

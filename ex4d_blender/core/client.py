@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ import zmq
 
 from ex4d.protocol import wire
 from ex4d.protocol.errors import Ex4dError, ProtocolError, TransientError, error_from_record
-from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, new_job_id
+from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, job_of, new_job_id
 from ex4d.protocol.runtime import Handshake
 
 #: A backend whose pings have not been answered for this long hangs: its front does nothing that takes a while, even
@@ -66,6 +67,11 @@ class Updates:
 
     def __bool__(self) -> bool:
         return bool(self.jobs or self.errors or self.welcome or self.listed or self.left)
+
+
+def _submit_message(job: str, request: Request) -> wire.Message:
+    header = {"kind": request.kind, "params": dict(request.params), "title": request.title}
+    return wire.Message("submit", job, header, request.blobs)
 
 
 class JobClient:
@@ -168,6 +174,8 @@ class JobClient:
         """
         job = job or new_job_id()
         request = Request(kind, params, blobs, title)
+        # What the backend would not even answer is refused here.
+        wire.encode(_submit_message(job, request))
         self._requests[job] = request
         self.jobs[job] = JobSnapshot(job, kind, title=title, created=time.time())
         if self._socket is not None:
@@ -281,6 +289,10 @@ class JobClient:
                 self._last_heard = now
             self._last_ping = now
             self._send(wire.Message("ping"))
+            for job in self.unfinished:
+                # A backend forgets who waits for what when very many clients come and go.
+                if job.id in self._requests or job.id in self._resumed:
+                    self.watch(job.id)
 
     def _take(self, frames: list[bytes], updates: Updates) -> None:
         try:
@@ -292,11 +304,15 @@ class JobClient:
         if message.type == "welcome":
             self.welcome, updates.welcome = dict(message.header), True
         elif message.type == "job":
-            self._remember(message.header, updates)
+            try:
+                self._remember(job_of(message), updates)
+            except Ex4dError as error:
+                updates.errors.append(error)
         elif message.type == "jobs":
             updates.listed = True
             for record in message.header.get("jobs", []):
-                self._remember(record, updates)
+                with suppress(Ex4dError):
+                    self._remember(JobSnapshot.from_record(record), updates)
         elif message.type == "error":
             updates.errors.append(error_from_record(message.header))
             if message.job in self.jobs:
@@ -316,11 +332,7 @@ class JobClient:
         elif message.type == "bye":
             self.welcome, updates.left = None, True
 
-    def _remember(self, record: Mapping[str, Any], updates: Updates) -> None:
-        try:
-            snapshot = JobSnapshot.from_record(record)
-        except TypeError:
-            return
+    def _remember(self, snapshot: JobSnapshot, updates: Updates) -> None:
         known = self.jobs.get(snapshot.id)
         if known is not None and known.is_final and snapshot.state not in FINAL_STATES:
             return
@@ -331,8 +343,7 @@ class JobClient:
     def _send_request(self, job: str, request: Request) -> None:
         if job in self.jobs and self.jobs[job].is_final:
             return
-        header = {"kind": request.kind, "params": dict(request.params), "title": request.title}
-        self._send(wire.Message("submit", job, header, request.blobs))
+        self._send(_submit_message(job, request))
 
     def _send(self, message: wire.Message) -> None:
         if self._socket is None:

@@ -224,7 +224,7 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         return current.submit(
             scene,
             "render",
-            {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer},
+            {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer, "take": take.uid},
             blobs=(blob,),
             action="preview",
             data={"take": take.uid, "offset": shot.first_frame - shot.numbers[0]},

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from ex4d.protocol import wire
 from ex4d.protocol.jobs import FINAL_STATES
+from ex4d.server.journal import Journal
 from service import (
     Server,
     finish,
@@ -198,7 +199,7 @@ def test_two_hundred_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
         assert clients[jobs[job]].jobs[job].state == "done"
     # The journal and the backend say the same.
     for job, owner in jobs.items():
-        record = json.loads((server.runtime / "jobs" / f"{job}.json").read_text(encoding="utf-8"))
+        record = json.loads(Journal(server.runtime / "jobs").path(job).read_text(encoding="utf-8"))
         assert record["job"]["state"] == clients[owner].jobs[job].state
     assert leftovers(tmp_path) == []
 

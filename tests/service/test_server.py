@@ -26,6 +26,7 @@ from ex4d.protocol import wire
 from ex4d.protocol.errors import ResourceError, TransientError
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server.front import Front, FrontSettings
+from ex4d.server.journal import Journal
 from ex4d.server.logs import start_log
 from service import (
     Server,
@@ -141,7 +142,7 @@ def test_logs_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         start_log(tmp_path / "x.log")
         for index in range(500):
-            logging.getLogger("test").info("line %d", index)
+            logging.getLogger("test").info(f"line {index}")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["x.log", "x.log.1", "x.log.2", "x.log.3"]
         assert all(path.stat().st_size <= 2000 for path in tmp_path.iterdir())
     finally:
@@ -523,5 +524,5 @@ def test_the_journal_is_readable_json(server: Server, plate: Path, tmp_path: Pat
     server.start()
     client = server.client()
     finish(client, client.submit("reconstruct", reconstruct_params(tmp_path / "shot", plate), job="one"))
-    record = json.loads((server.runtime / "jobs" / "one.json").read_text(encoding="utf-8"))
+    record = json.loads(Journal(server.runtime / "jobs").path("one").read_text(encoding="utf-8"))
     assert record["job"]["state"] == "done"

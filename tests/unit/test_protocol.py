@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 import sys
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from ex4d.protocol import wire
 from ex4d.protocol.errors import (
+    MAX_SENTENCE,
     BadInputError,
     CancelledError,
     ProtocolError,
@@ -27,10 +29,13 @@ from ex4d.protocol.errors import (
 )
 from ex4d.protocol.jobs import (
     KINDS,
+    MAX_RESULT_BYTES,
     STATES,
     GenerateParams,
     JobSnapshot,
     ReconstructParams,
+    job_message,
+    job_of,
     new_job_id,
     params_record,
     parse_params,
@@ -85,6 +90,8 @@ def _frames(**parts: Any) -> list[bytes]:
         _frames(header=b"\xff{}"),
         _frames(header=b"[" * 100_000),
         _frames(header=b'{"a":' * 40 + b"1" + b"}" * 40),
+        # Deeper than calls may be, and not too deep for the parser.
+        _frames(header=b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"),
         _frames(header=b'{"a":"' + b"x" * wire.MAX_HEADER_BYTES + b'"}'),
         _frames(blobs=[b""] * (wire.MAX_BLOBS + 1)),
     ],
@@ -96,9 +103,27 @@ def test_what_is_no_message(frames: list[bytes]) -> None:
     assert caught.value.hint
 
 
-def test_a_blob_too_large() -> None:
+def test_a_header_of_as_many_levels_as_are_allowed() -> None:
+    deepest = wire.MAX_DEPTH - 1
+    header = b'{"a":' * deepest + b"1" + b"}" * deepest
+    assert wire.decode(_frames(header=header)).header["a"]
     with pytest.raises(ProtocolError):
-        wire.decode(_frames(blobs=[bytes(wire.MAX_BLOB_BYTES + 1)]))
+        wire.decode(_frames(header=b'{"a":' + header + b"}"))
+
+
+@pytest.mark.parametrize("sizes", [[wire.MAX_BLOB_BYTES + 1], [wire.MAX_BLOB_BYTES, 1]])
+def test_blobs_too_large(sizes: list[int]) -> None:
+    blobs = [bytes(size) for size in sizes]
+    with pytest.raises(ProtocolError):
+        wire.decode(_frames(blobs=blobs))
+    # And the sender hears of it, instead of waiting for an answer.
+    with pytest.raises(ProtocolError):
+        wire.encode(wire.Message("submit", "a", {}, tuple(blobs)))
+
+
+def test_a_sender_hears_that_its_header_is_too_long() -> None:
+    with pytest.raises(ProtocolError):
+        wire.encode(wire.Message("submit", "a", {"params": "x" * wire.MAX_HEADER_BYTES}))
 
 
 def test_another_version_is_named() -> None:
@@ -191,6 +216,8 @@ def test_snapshots_come_back_and_leave_out_what_a_newer_backend_adds() -> None:
         ({"stage_count": 4, "stage_index": 3, "step": 20, "of": 10}, 1.0),
         ({"stage_count": 0, "of": 0, "step": 4}, 0.0),
         ({"state": "done"}, 1.0),
+        ({"share": 0.4, "stage_count": 4, "stage_index": 3}, 0.4),
+        ({"share": 7.0}, 1.0),
     ],
 )
 def test_fraction(values: dict[str, Any], fraction: float) -> None:
@@ -219,6 +246,83 @@ def test_damaged_error_records_still_give_an_error(record: dict[str, Any]) -> No
 
 
 HANDSHAKE = Handshake("tcp://127.0.0.1:5", "a" * 40, "b" * 40, "c" * 40, os.getpid(), "0.1.0", "ex4d/1")
+
+
+def test_long_sentences_keep_their_beginning_and_their_end() -> None:
+    """A file with names of 65,000 characters stands in the sentence about it."""
+    error = BadInputError("It begins " + "x" * 2_600_000 + " and ends.", "Do " + "y" * 5000 + " this.")
+    record = error_record(error)
+    assert len(record["message"]) <= MAX_SENTENCE >= len(record["hint"])
+    assert len(str(error)) <= 2 * MAX_SENTENCE + 1
+    assert record["message"].startswith("It begins ")
+    assert record["message"].endswith(" and ends.")
+    error.hint = "z" * 9000
+    assert len(error_record(error)["hint"]) <= MAX_SENTENCE
+    assert len(error_from_record({"message": "m" * 9000}).message) <= MAX_SENTENCE
+
+
+# Results
+
+
+def _film(frames: int) -> dict[str, Any]:
+    """The result of a film's take: its frame numbers and its coverage."""
+    return {"take": "v001", "numbers": list(range(1001, 1001 + frames)), "coverage": [0.123456] * frames}
+
+
+@pytest.mark.parametrize("frames", [0, 10, 60_000, 76_000, 300_000])
+def test_a_films_result_reaches_the_client(frames: int) -> None:
+    snapshot = JobSnapshot("a", "generate", state="done", result=_film(frames), notes=("long",))
+    message = wire.decode(wire.encode(job_message(snapshot)))
+    assert job_of(message) == snapshot
+    assert bool(message.blobs) == (frames >= 76_000)
+
+
+def test_a_result_just_around_the_headers_limit() -> None:
+    for length in range(wire.MAX_HEADER_BYTES - 600, wire.MAX_HEADER_BYTES + 100, 7):
+        snapshot = JobSnapshot("a", "generate", state="done", result={"x": "y" * length})
+        assert job_of(wire.decode(wire.encode(job_message(snapshot)))) == snapshot
+
+
+def test_a_result_without_bounds_is_refused_with_a_sentence() -> None:
+    with pytest.raises(UsageError) as caught:
+        job_message(JobSnapshot("a", "generate", state="done", result={"x": "y" * (MAX_RESULT_BYTES + 1)}))
+    assert "frames" in caught.value.hint
+
+
+@pytest.mark.parametrize("blob", [b"", b"[]", b"{", b"nul", b'{"a": NaN}', b"[" * 100_000])
+def test_a_damaged_result_is_refused(blob: bytes) -> None:
+    header = JobSnapshot("a", "generate", state="done").record()
+    with pytest.raises(UsageError):
+        job_of(wire.Message("job", "a", header, (blob,)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": ""},
+        {"id": 3},
+        {"kind": None},
+        {"state": "asleep"},
+        {"step": 1.5},
+        {"eta": math.nan},
+        {"created": math.inf},
+        {"created": None},
+        {"notes": "one"},
+        {"notes": [1]},
+        {"result": []},
+        {"result": {"a": [{"b": math.inf}]}},
+        {"error": "bad"},
+    ],
+)
+def test_a_damaged_job_record_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        JobSnapshot.from_record({**JobSnapshot("a", "generate").record(), **changes})
+
+
+@given(st.dictionaries(st.sampled_from([*JobSnapshot("a", "b").record(), "x"]), JSON))
+def test_random_job_records_are_taken_or_refused(record: dict[str, Any]) -> None:
+    with suppress(UsageError):
+        wire.encode(job_message(JobSnapshot.from_record(record)))
 
 
 def test_handshake_is_the_users_alone(tmp_path: Path) -> None:

@@ -3,20 +3,39 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ex4d.files import atomic_path
-from ex4d.protocol.errors import TransientError
-from ex4d.protocol.jobs import DoctorParams, GenerateParams, JobSnapshot, PlateParams, ReconstructParams, RenderParams
+from ex4d.protocol import wire
+from ex4d.protocol.errors import TransientError, UsageError
+from ex4d.protocol.jobs import (
+    KINDS,
+    DoctorParams,
+    GenerateParams,
+    JobSnapshot,
+    PlateParams,
+    ReconstructParams,
+    RenderParams,
+    job_message,
+)
 from ex4d.server import queue as queue_module
 from ex4d.server.journal import Journal
-from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue
+from ex4d.server.queue import DOCTOR_LANE, MAX_OVERTAKING, RETURNS, WORK_LANE, JobQueue
 
 SLOW = GenerateParams("/shot", camera="orbit:30")
 QUICK = RenderParams("/shot", camera="orbit:30", preview=True)
+RECONSTRUCT = ReconstructParams("/shot", PlateParams("/plate.mp4"))
 
 
 class Bench:
@@ -27,9 +46,20 @@ class Bench:
         self.queue = JobQueue(Journal(folder), self.told.append)
         self.folder = folder
 
-    def submit(self, job: str, params: Any = SLOW, blobs: tuple[bytes, ...] = ()) -> JobSnapshot:
-        kind = {GenerateParams: "generate", RenderParams: "render", DoctorParams: "doctor"}[type(params)]
-        return self.queue.submit(job, kind, params, blobs, "")
+    def submit(self, job: str, params: Any = SLOW, blobs: tuple[bytes, ...] = (), client: str = "one") -> JobSnapshot:
+        kind = {known: kind for kind, known in KINDS.items()}[type(params)]
+        return self.queue.submit(job, kind, params, blobs, "", client)
+
+    def path(self, job: str) -> Path:
+        return self.queue.journal.path(job)
+
+    def order(self, limit: int = 1000) -> list[str]:
+        """Do all waiting jobs; returns their ids."""
+        done = []
+        while len(done) < limit and (task := self.queue.next(WORK_LANE)) is not None:
+            done.append(task.snapshot.id)
+            self.queue.done(task.snapshot.id, {})
+        return done
 
     def state(self, job: str) -> str:
         snapshot = self.queue.get(job)
@@ -42,6 +72,10 @@ class Bench:
         return bench
 
 
+def full(path: Path) -> Any:
+    raise TransientError("The disk is full.", "Free some space.")
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "jobs")
@@ -51,23 +85,105 @@ def test_first_come_first_served_but_previews_overtake(bench: Bench) -> None:
     for job in "abc":
         bench.submit(job)
     bench.submit("p", QUICK)
-    order = []
-    while entry := bench.queue.next(WORK_LANE):
-        order.append(entry.snapshot.id)
-        bench.queue.done(entry.snapshot.id, {})
-    assert order == ["p", "a", "b", "c"]
+    assert bench.order() == ["p", "a", "b", "c"]
     assert bench.queue.is_idle
 
 
 def test_a_preview_waits_for_its_own_shot(bench: Bench) -> None:
     bench.submit("other")
-    bench.queue.submit("shot", "reconstruct", ReconstructParams("/shot", PlateParams("/plate.mp4")), (), "")
+    bench.submit("shot", RECONSTRUCT)
     bench.submit("p", QUICK)
+    assert bench.order() == ["other", "shot", "p"]
+
+
+def test_clients_take_turns(bench: Bench) -> None:
+    for index in range(4):
+        bench.submit(f"a{index}", client="A")
+    for index in range(2):
+        bench.submit(f"b{index}", client="B")
+    bench.submit("c0", client="C")
+    assert bench.order() == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+
+
+def test_who_asks_now_and_then_does_not_wait_for_who_has_asked_for_much(bench: Bench) -> None:
+    for index in range(60):
+        bench.submit(f"a{index}", client="A")
     order = []
-    while entry := bench.queue.next(WORK_LANE):
-        order.append(entry.snapshot.id)
-        bench.queue.done(entry.snapshot.id, {})
-    assert order == ["other", "shot", "p"]
+    for index in range(5):
+        bench.submit(f"b{index}", client="B")
+        order += bench.order(2)
+    assert [order.index(f"b{index}") for index in range(5)] == pytest.approx([1, 3, 5, 7, 9], abs=1)
+
+
+def test_previews_starve_nobody(bench: Bench) -> None:
+    """A keeps four previews waiting, without end."""
+    bench.submit("render", client="B")
+    bench.submit("second", client="B")
+    asked, order = 0, []
+    for _ in range(2 * (MAX_OVERTAKING + 1)):
+        while asked < len(order) + 4:
+            bench.submit(f"p{asked}", QUICK, client="A")
+            asked += 1
+        order += bench.order(1)
+    assert order.index("render") == MAX_OVERTAKING
+    assert order.index("second") == 2 * MAX_OVERTAKING + 1
+
+
+def test_ever_new_clients_starve_nobody(bench: Bench) -> None:
+    """A script connects anew for each of its jobs, so that each is of a client that has had no turn yet."""
+    for index in range(3):
+        bench.submit(f"b{index}", client="B")
+    order = []
+    for index in range(40):
+        bench.submit(f"new{index}", client=f"new{index}")
+        bench.submit(f"too{index}", client=f"too{index}")
+        order += bench.order(1)
+    places = [order.index(f"b{index}") for index in range(3)]
+    assert places[0] == 0
+    assert places[1] <= MAX_OVERTAKING + 1
+    assert places[2] <= 2 * (MAX_OVERTAKING + 1)
+
+
+def test_previews_of_two_clients_take_turns(bench: Bench) -> None:
+    for index in range(3):
+        bench.submit(f"a{index}", QUICK, client="A")
+    bench.submit("b", QUICK, client="B")
+    assert bench.order() == ["a0", "b", "a1", "a2"]
+
+
+def test_a_newer_preview_of_a_take_replaces_the_one_that_waits(bench: Bench) -> None:
+    of_one, of_two = replace(QUICK, take="one"), replace(QUICK, take="two")
+    bench.submit("running", of_one)
+    assert bench.queue.next(WORK_LANE) is not None
+    bench.submit("old", of_one)
+    bench.submit("other take", of_two)
+    bench.submit("other shot", replace(of_one, shot="/other"))
+    bench.submit("other client", of_one, client="two")
+    bench.submit("unnamed", QUICK)
+    bench.submit("unnamed too", QUICK)
+    bench.submit("full size", replace(of_one, preview=False))
+    bench.submit("new", of_one)
+    old = bench.queue.get("old")
+    assert old is not None
+    assert old.state == "cancelled"
+    assert old.notes == ("It was replaced by a newer preview of the same take.",)
+    waiting = {snapshot.id for snapshot in bench.queue.all() if snapshot.state == "queued"}
+    assert waiting == {"other take", "other shot", "other client", "unnamed", "unnamed too", "full size", "new"}
+    assert bench.state("running") == "running"
+
+
+def test_the_order_of_a_shots_jobs_is_kept_between_clients(bench: Bench) -> None:
+    bench.submit("first", RECONSTRUCT, client="A")
+    bench.submit("a", client="A")
+    bench.submit("b", client="B")
+    bench.submit("again", RECONSTRUCT, client="C")
+    bench.submit("c", replace(SLOW, shot="/shot/"), client="D")
+    bench.submit("elsewhere", replace(SLOW, shot="/other"), client="E")
+    order = bench.order()
+    assert order[0] == "first"
+    assert {order.index("a"), order.index("b")} < set(range(order.index("again")))
+    assert order.index("again") < order.index("c")
+    assert order.index("elsewhere") <= 2
 
 
 def test_the_doctor_has_its_own_lane(bench: Bench) -> None:
@@ -159,18 +275,28 @@ def test_after_an_orderly_stop_nothing_starts_again(bench: Bench) -> None:
 def test_a_damaged_journal_entry_is_left_out(bench: Bench, damage: str) -> None:
     bench.submit("a")
     bench.submit("b")
-    (bench.folder / "a.json").write_text(damage, encoding="utf-8")
+    path = bench.path("a")
+    path.write_text(damage, encoding="utf-8")
     assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["b"]
+    # It is kept, out of the way.
+    assert path.with_name(path.name + ".damaged").read_text(encoding="utf-8") == damage
+    assert not path.exists()
 
 
-def test_a_job_whose_file_is_gone_fails_and_the_next_one_runs(bench: Bench) -> None:
-    bench.submit("a")
+def test_a_job_whose_blobs_nobody_has_fails_and_the_next_one_runs(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_module, "MAX_KEPT_BYTES", 4)
+    bench.submit("a", blobs=(b"large",))
     bench.submit("b")
-    (bench.folder / "a.json").unlink()
+    shutil.rmtree(bench.folder)
     entry = bench.queue.next(WORK_LANE)
     assert entry is not None
     assert entry.snapshot.id == "b"
-    assert bench.state("a") == "failed"
+    failed = bench.queue.get("a")
+    assert failed is not None
+    assert failed.error is not None
+    assert (failed.state, failed.error["exit_code"]) == ("failed", 30)
 
 
 def test_a_full_queue_refuses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,13 +315,10 @@ def test_ended_jobs_are_forgotten_in_time(bench: Bench, monkeypatch: pytest.Monk
         bench.queue.next(WORK_LANE)
         bench.queue.done(job, {})
     assert [snapshot.id for snapshot in bench.queue.all()] == ["c", "d"]
-    assert sorted(path.stem for path in bench.folder.glob("*.json")) == ["c", "d"]
+    assert set(bench.folder.iterdir()) == {bench.path("c"), bench.path("d")}
 
 
 def test_a_job_that_cannot_be_written_down_is_not_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path) -> Any:
-        raise TransientError("The disk is full.", "Free some space.")
-
     monkeypatch.setattr("ex4d.server.journal.atomic_path", full)
     with pytest.raises(TransientError):
         bench.submit("a")
@@ -217,3 +340,242 @@ def test_progress_tells_only_what_it_may(bench: Bench) -> None:
     assert snapshot is not None
     assert (snapshot.state, snapshot.stage, snapshot.step, snapshot.notes) == ("running", "fill", 3, ("x",))
     assert bench.told[-1] == snapshot
+
+
+@pytest.mark.parametrize("values", [{"step": "3"}, {"notes": "x"}, {"eta": float("nan")}, {"stage": None}])
+def test_progress_that_is_none_is_refused(bench: Bench, values: dict[str, Any]) -> None:
+    bench.submit("a")
+    bench.queue.next(WORK_LANE)
+    before = bench.queue.get("a")
+    with pytest.raises(UsageError):
+        bench.queue.progress("a", values)
+    assert bench.queue.get("a") == before
+
+
+@pytest.mark.parametrize("result", [{"coverage": [math.nan]}, {"a": b"bytes"}])
+def test_a_result_that_is_none_is_refused(bench: Bench, result: dict[str, Any]) -> None:
+    bench.submit("a")
+    bench.queue.next(WORK_LANE)
+    with pytest.raises(UsageError):
+        bench.queue.done("a", result)
+    assert bench.state("a") == "running"
+
+
+def test_a_job_that_was_not_begun_outlives_more_deaths(bench: Bench) -> None:
+    bench.submit("a")
+    for _ in range(RETURNS):
+        bench.queue.next(WORK_LANE)
+        bench.queue.worker_died("a", "signal SIGKILL", begun=False)
+        assert bench.state("a") == "queued"
+    # It still has its one death in the work itself.
+    bench.queue.next(WORK_LANE)
+    bench.queue.worker_died("a", "signal SIGKILL")
+    assert bench.state("a") == "queued"
+    bench.queue.next(WORK_LANE)
+    bench.queue.worker_died("a", "signal SIGKILL", begun=False)
+    assert bench.state("a") == "failed"
+
+
+def test_the_last_one_to_end_is_not_the_first_one_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A film that was asked for before a great many previews has yet to be heard of when it ends."""
+    monkeypatch.setattr(queue_module, "MAX_ENDED", 2)
+    bench.submit("film")
+    bench.queue.next(WORK_LANE)
+    for job in "abc":
+        bench.submit(job)
+        bench.queue.cancel(job)
+    bench.queue.done("film", {"take": "v001"})
+    assert bench.state("film") == "done"
+    assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["film", "c"]
+
+
+def test_long_results_are_kept_within_bounds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "MAX_ENDED_BYTES", 30_000)
+    for job in "abcd":
+        bench.submit(job)
+        bench.queue.next(WORK_LANE)
+        bench.queue.done(job, {"numbers": "x" * 12_000})
+    assert [snapshot.id for snapshot in bench.queue.all()] == ["c", "d"]
+
+
+# The journal
+
+
+def test_the_order_is_not_the_clocks(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is set back an hour between two jobs, and the backend is killed."""
+    now = time.time()
+    monkeypatch.setattr("ex4d.server.queue.time.time", lambda: now)
+    bench.submit("shot", RECONSTRUCT)
+    monkeypatch.setattr("ex4d.server.queue.time.time", lambda: now - 3600)
+    for index in range(12):
+        bench.submit(f"take{index}")
+    again = bench.restarted()
+    again.submit("last")
+    expected = ["shot", *(f"take{index}" for index in range(12)), "last"]
+    last = again.restarted()
+    assert [snapshot.id for snapshot in last.queue.all()] == expected
+    assert last.order() == expected
+
+
+def _former(folder: Path, job: str, **changes: Any) -> Path:
+    """A record as 0f2baa4 wrote them."""
+    snapshot = {"id": job, "kind": "generate", "state": "queued", "created": 1.0, "title": "Wide", "notes": []}
+    record = {
+        "job": {**snapshot, **changes},
+        "params": {"shot": "/shot", "camera": None, "profile": "preview"},
+        "blobs": [base64.b64encode(b"camera of " + job.encode()).decode()],
+    }
+    path = folder / f"{job}.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    return path
+
+
+def test_records_of_former_versions_are_read_and_written_anew(bench: Bench) -> None:
+    _former(bench.folder, "b", created=20.0)
+    _former(bench.folder, "a", created=10.0, state="running", started=11.0)
+    _former(bench.folder, "c", created=5.0, state="done", result={"take": "v001"}, finished=6.0)
+    again = bench.restarted()
+    again.submit("new", blobs=(b"its own",), client="")
+    for journal in (again, again.restarted()):
+        names = {path.name for path in bench.folder.glob("*.json")}
+        assert names == {journal.path(job).name for job in ("a", "b", "c", "new")}
+    last = again.restarted()
+    done = last.queue.get("c")
+    assert done is not None
+    assert done.result == {"take": "v001"}
+    for job in ("a", "b"):
+        task = last.queue.next(WORK_LANE)
+        assert task is not None
+        assert (task.snapshot.id, task.blobs) == (job, (b"camera of " + job.encode(),))
+        last.queue.done(job, {})
+
+
+def test_records_of_former_versions_on_a_full_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _former(bench.folder, "a")
+    monkeypatch.setattr("ex4d.server.journal.atomic_path", full)
+    again = bench.restarted()
+    assert path.exists()
+    monkeypatch.setattr("ex4d.server.journal.atomic_path", atomic_path)
+    task = again.queue.next(WORK_LANE)
+    assert task is not None
+    assert task.blobs == (b"camera of a",)
+    again.queue.done("a", {})
+    assert not path.exists()
+    assert [snapshot.state for snapshot in again.restarted().queue.all()] == ["done"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"created": "x"},
+        {"created": None},
+        {"created": math.nan},
+        {"eta": math.inf},
+        {"finished": math.nan},
+        {"result": {"coverage": [math.nan]}},
+        {"state": "dancing"},
+        {"notes": [3]},
+        {"id": "../x"},
+        {"error": []},
+        {"step": 1 << 70},
+    ],
+)
+@pytest.mark.parametrize("is_former", [True, False])
+def test_a_hostile_record_stops_nothing(bench: Bench, changes: dict[str, Any], is_former: bool) -> None:
+    bench.submit("good")
+    if is_former:
+        path = _former(bench.folder, "bad", **changes)
+    else:
+        bench.submit("bad")
+        path = bench.path("bad")
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["job"].update(changes)
+        path.write_text(json.dumps(record), encoding="utf-8")
+    again = bench.restarted()
+    assert [snapshot.id for snapshot in again.queue.all()] == ["good"]
+    for snapshot in again.queue.all():
+        wire.encode(job_message(snapshot))
+    assert path.with_name(path.name + ".damaged").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with names")
+def test_things_in_the_journal_that_are_no_files(bench: Bench) -> None:
+    bench.submit("a")
+    os.mkfifo(bench.folder / "pipe.json")
+    (bench.folder / "folder.json").mkdir()
+    (bench.folder / "zero.json").symlink_to("/dev/zero")
+    assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["a"]
+    assert [path.name for path in bench.folder.glob("*.json")] == [bench.path("a").name]
+
+
+def test_deep_json_in_the_journal(bench: Bench) -> None:
+    bench.submit("a")
+    for text in ("[" * 100_000, '{"job":' * 900 + "1" + "}" * 900):
+        bench.path("a").write_text(text, encoding="utf-8")
+        assert bench.restarted().queue.all() == []
+
+
+def test_names_that_file_systems_take_for_one(bench: Bench) -> None:
+    for job in ("A", "a", "CON", "nul"):
+        bench.submit(job, blobs=(job.encode(),))
+    names = [path.name for path in bench.folder.glob("*.json")]
+    assert len({name.lower() for name in names}) == 4
+    assert not any(name.lower().startswith(("con.", "nul.")) for name in names)
+    assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["A", "a", "CON", "nul"]
+
+
+def test_the_folder_of_jobs_is_taken_away(bench: Bench) -> None:
+    """A cleaner of temporary folders comes by while very many jobs wait."""
+    for index in range(300):
+        bench.submit(f"j{index}", blobs=(b"%d" % index,))
+    shutil.rmtree(bench.folder)
+    task = bench.queue.next(WORK_LANE)
+    assert task is not None
+    assert (task.snapshot.id, task.blobs) == ("j0", (b"0",))
+    bench.queue.mend_journal()
+    again = bench.restarted()
+    assert len(again.queue.all()) == 300
+    shutil.rmtree(bench.folder)
+    task = again.queue.next(WORK_LANE)
+    assert task is not None
+    assert task.blobs == (b"0",)
+    again.submit("one more")
+    assert again.path("one more").is_file()
+
+
+def test_a_waiting_job_that_cannot_be_written_anew_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "MAX_KEPT_BYTES", 0)
+    bench.submit("a", blobs=(b"camera",))
+    shutil.rmtree(bench.folder)
+    bench.queue.mend_journal()
+    assert bench.state("a") == "failed"
+
+
+def test_blobs_go_with_the_end_and_leave_no_orphans(bench: Bench) -> None:
+    bench.submit("a", blobs=(b"one", b"two"))
+    assert len(list(bench.folder.glob("*.blob"))) == 2
+    bench.queue.next(WORK_LANE)
+    bench.queue.done("a", {})
+    assert list(bench.folder.glob("*.blob")) == []
+    (bench.folder / "0123.0.blob").write_bytes(b"of nobody")
+    bench.restarted()
+    assert list(bench.folder.glob("*.blob")) == []
+
+
+def test_blobs_that_wait_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "MAX_WAITING_BYTES", 10)
+    bench.submit("a", blobs=(b"123456",))
+    with pytest.raises(TransientError):
+        bench.submit("b", blobs=(b"123456",))
+    assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["a"]
+
+
+def test_who_waits_for_a_worker_is_told_why(bench: Bench) -> None:
+    bench.submit("a")
+    bench.submit("d", DoctorParams())
+    for _ in range(2):
+        bench.queue.note_waiting(WORK_LANE, "It is started again.")
+    snapshot, doctor = bench.queue.get("a"), bench.queue.get("d")
+    assert snapshot is not None
+    assert doctor is not None
+    assert (snapshot.state, snapshot.notes, doctor.notes) == ("queued", ("It is started again.",), ())

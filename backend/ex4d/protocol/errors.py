@@ -10,22 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+#: Characters of an error's sentence: file content that is quoted in one may be of any length.
+MAX_SENTENCE = 2000
+
+
+def _bounded(text: str) -> str:
+    """The text, or its beginning and its end."""
+    if len(text) <= MAX_SENTENCE:
+        return text
+    return f"{text[: MAX_SENTENCE - 503]} … {text[-500:]}"
+
 
 class Ex4dError(Exception):
     """Base of all errors that are shown to the user.
 
     Args:
         message: one sentence, what is wrong.
-        hint: one sentence, what to do about it.
+        hint: one sentence, what to do about it. Of both no more than ``MAX_SENTENCE`` characters are kept.
     """
 
     exit_code: ClassVar[int] = 30
     kind: ClassVar[str] = "error"
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _bounded(message)
+        self.hint = _bounded(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}"
@@ -113,8 +123,13 @@ class RemoteError(Ex4dError):
 
 
 def error_record(error: Ex4dError) -> dict[str, Any]:
-    """An error as JSON: kind, exit_code, message, hint."""
-    return {"kind": error.kind, "exit_code": error.exit_code, "message": error.message, "hint": error.hint}
+    """An error as JSON: kind, exit_code, message, hint; each sentence of at most ``MAX_SENTENCE`` characters."""
+    return {
+        "kind": error.kind,
+        "exit_code": error.exit_code,
+        "message": _bounded(error.message),
+        "hint": _bounded(error.hint),
+    }
 
 
 def error_from_record(record: Mapping[str, Any]) -> RemoteError:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.records import from_record
+from ex4d.protocol.wire import MAX_HEADER_BYTES, Message, is_job_id, json_bytes
 
 QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
@@ -100,6 +102,8 @@ class RenderParams:
         frames: such as "1001-1020", by the plate's own numbers; None = all.
         raster: name of a rasterizer, or "auto".
         preview: draw a small copy of the shot, kept in memory: fast, approximate at edges.
+        take: of a preview, what the client calls its take: a newer preview of the same shot and take replaces one that
+            still waits. "" = none is replaced.
     """
 
     shot: str
@@ -108,6 +112,7 @@ class RenderParams:
     frames: str | None = None
     raster: str = "auto"
     preview: bool = False
+    take: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,10 @@ def params_record(params: Params) -> dict[str, Any]:
     return dataclasses.asdict(params)
 
 
+def _no_job(why: str) -> UsageError:
+    return UsageError(f"A job's record cannot be read: {why}.", "Use a client of the same version as the backend.")
+
+
 def new_job_id() -> str:
     """An id for a new job."""
     return uuid.uuid4().hex
@@ -185,6 +194,7 @@ class JobSnapshot:
         stage: what it is doing; "" before and after.
         stage_index, stage_count: place of the stage among the job's.
         step, of: of the stage; ``of`` is 0 where unknown.
+        share: of the whole job that is done, 0..1; never falls while the job runs. None = the backend does not tell.
         eta: seconds until the stage ends, None where unknown.
         notes: sentences that the user should read.
         look: file of a small picture of what is being made, "" = none.
@@ -202,6 +212,7 @@ class JobSnapshot:
     stage_count: int = 1
     step: int = 0
     of: int = 0
+    share: float | None = None
     eta: float | None = None
     notes: tuple[str, ...] = ()
     look: str = ""
@@ -218,20 +229,90 @@ class JobSnapshot:
 
     @property
     def fraction(self) -> float:
-        """How much is done, 0..1; stages count alike."""
+        """How much is done, 0..1."""
         if self.state == DONE:
             return 1.0
+        if self.share is not None:
+            return min(max(self.share, 0.0), 1.0)
         inside = min(self.step / self.of, 1.0) if self.of > 0 else 0.0
         return min((self.stage_index + inside) / max(self.stage_count, 1), 1.0)
 
-    def record(self) -> dict[str, Any]:
-        """As JSON."""
-        return dataclasses.asdict(self)
+    def record(self, *, with_result: bool = True) -> dict[str, Any]:
+        """As JSON; not to be changed, as the result in it is this object's own."""
+        record = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        record["notes"] = list(self.notes)
+        if not with_result:
+            record["result"] = None
+        return record
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> JobSnapshot:
-        """From the backend's JSON; fields of a newer backend are left out."""
+        """From the backend's JSON; fields of a newer backend are left out.
+
+        Raises:
+            UsageError: a field is missing or of another type; no such state; no such id.
+        """
+        if not isinstance(record, Mapping):
+            raise _no_job("it is not an object")
         names = {item.name for item in dataclasses.fields(cls)}
         values = {name: value for name, value in record.items() if name in names}
-        values["notes"] = tuple(values.get("notes") or ())
-        return cls(**values)
+        if values.get("notes", ()) is None:
+            del values["notes"]
+        snapshot = from_record(cls, values, "job")
+        if snapshot.state not in STATES:
+            raise _no_job("its state is unknown")
+        if not is_job_id(snapshot.id):
+            raise _no_job("its id is none")
+        return snapshot
+
+    def updated(self, values: Mapping[str, Any]) -> JobSnapshot:
+        """With other values of some fields; raises UsageError for what they cannot be."""
+        # A result may be long, and has been checked.
+        record = {**self.record(with_result=False), **values}
+        return dataclasses.replace(JobSnapshot.from_record(record), result=self.result)
+
+
+#: A result as JSON has at most so many bytes: numbers and coverage of more than a million frames.
+MAX_RESULT_BYTES = 16 << 20
+
+
+def result_message(kind: str, job: str, header: Mapping[str, Any], result: Mapping[str, Any] | None) -> Message:
+    """A message with a job's result: in the header under ``result``, or as the first blob where it is too long.
+
+    Raises:
+        UsageError: it has more than ``MAX_RESULT_BYTES``.
+        TypeError, ValueError: it is not JSON.
+    """
+    data = json_bytes(result)
+    if len(data) > MAX_RESULT_BYTES:
+        raise UsageError(
+            f"The job's result has {len(data)} bytes; {MAX_RESULT_BYTES} are allowed.",
+            "Ask for fewer frames at once.",
+        )
+    message = Message(kind, job, {**header, "result": result})
+    if len(data) + len(json_bytes(header)) < MAX_HEADER_BYTES - 64:
+        return message
+    return Message(kind, job, {**header, "result": None}, (data,))
+
+
+def result_of(message: Message) -> dict[str, Any] | None:
+    """The result in a message of ``result_message``; raises UsageError where it is damaged."""
+    result = message.header.get("result")
+    if result is None and message.blobs:
+        try:
+            result = parse_json(message.blobs[0])
+        except ValueError as error:
+            raise _no_job("its result is not JSON") from error
+    if not isinstance(result, dict | None):
+        raise _no_job("its result is not an object")
+    return result
+
+
+def job_message(snapshot: JobSnapshot) -> Message:
+    """Where a job is, for clients."""
+    return result_message("job", snapshot.id, snapshot.record(with_result=False), snapshot.result)
+
+
+def job_of(message: Message) -> JobSnapshot:
+    """The job in a message of ``job_message``; raises UsageError where it is damaged."""
+    return JobSnapshot.from_record({**message.header, "result": result_of(message)})

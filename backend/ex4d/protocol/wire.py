@@ -14,15 +14,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from ex4d.protocol.errors import ProtocolError
+from ex4d.protocol.parsing import parse_json
 
 VERSION = b"ex4d/1"
 #: A header is a page of JSON at most; what is longer (a trajectory) travels as a blob.
 MAX_HEADER_BYTES = 1 << 20
+#: A message's blobs together: trajectories have about 500 bytes a frame.
 MAX_BLOB_BYTES = 64 << 20
 MAX_BLOBS = 4
+MAX_FRAMES = 4 + MAX_BLOBS
 #: JSON of this depth is no message of ours, and deeper ones exhaust the parser's stack.
 MAX_DEPTH = 32
 
@@ -39,7 +42,7 @@ class Message:
         type: what it is.
         job: the id of the job it is about, or "".
         header: JSON object.
-        blobs: at most ``MAX_BLOBS`` byte strings.
+        blobs: at most ``MAX_BLOBS`` byte strings of ``MAX_BLOB_BYTES`` together.
     """
 
     type: str
@@ -54,29 +57,57 @@ def is_job_id(text: str) -> bool:
 
 
 def encode(message: Message) -> list[bytes]:
-    """The frames of a message."""
-    header = json.dumps(message.header, separators=(",", ":"), allow_nan=False).encode()
+    """The frames of a message.
+
+    Raises:
+        ProtocolError: it is longer than the other side takes.
+        TypeError, ValueError: the header is not JSON, or has numbers that are not finite.
+    """
+    header = json_bytes(message.header)
+    _check_sizes(len(header), message.blobs)
     return [VERSION, message.type.encode(), message.job.encode(), header, *message.blobs]
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+def json_bytes(value: Any) -> bytes:
+    """JSON, as short as it can be; raises TypeError or ValueError for what is none."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
-def _depth(value: Any) -> int:
-    """Nesting of a parsed JSON value; the parser's own limit keeps the recursion short."""
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max((_depth(child) for child in children), default=0)
+def _check_sizes(header_bytes: int, blobs: Sequence[bytes]) -> None:
+    if header_bytes > MAX_HEADER_BYTES:
+        raise ProtocolError(
+            f"A message's header has {header_bytes} bytes; {MAX_HEADER_BYTES} are allowed.", "Ask for less at once."
+        )
+    if len(blobs) > MAX_BLOBS:
+        raise ProtocolError(f"A message has {len(blobs)} blobs; {MAX_BLOBS} are allowed.")
+    if (total := sum(map(len, blobs))) > MAX_BLOB_BYTES:
+        raise ProtocolError(
+            f"A message's blobs have {total} bytes; {MAX_BLOB_BYTES} are allowed.", "Ask for fewer frames at once."
+        )
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a parsed JSON value has more than ``MAX_DEPTH`` levels. Not by a function that calls itself: the parser
+    takes more levels than Python has room for calls."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _header(frame: bytes) -> dict[str, Any]:
-    if len(frame) > MAX_HEADER_BYTES:
-        raise ProtocolError(f"A message's header has {len(frame)} bytes; {MAX_HEADER_BYTES} are allowed.")
     try:
-        header = json.loads(frame.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        header = parse_json(frame.decode("utf-8"))
+    except ValueError as error:
         raise ProtocolError("A message's header is not JSON.") from error
-    if not isinstance(header, dict) or _depth(header) > MAX_DEPTH:
+    if not isinstance(header, dict) or _is_deep(header):
         raise ProtocolError("A message's header is not a JSON object, or one of too many levels.")
     return header
 
@@ -95,14 +126,12 @@ def decode(frames: Sequence[bytes]) -> Message:
             f"The other side speaks {other}, this one {ours}.",
             "Install the extension and the backend in the same version (Preferences, Install Backend).",
         )
-    if not 4 <= len(frames) <= 4 + MAX_BLOBS:
-        raise ProtocolError(f"A message has {len(frames)} frames; 4 to {4 + MAX_BLOBS} are allowed.")
+    if not 4 <= len(frames) <= MAX_FRAMES:
+        raise ProtocolError(f"A message has {len(frames)} frames; 4 to {MAX_FRAMES} are allowed.")
     if not _TYPE.fullmatch(frames[1]):
         raise ProtocolError("A message's type is not a lower-case word.")
     job = frames[2].decode("ascii", errors="replace") if len(frames[2]) <= 64 else "?"
     if job and not is_job_id(job):
         raise ProtocolError("A job id is not made of 1 to 64 letters, digits, - and _.")
-    blobs = tuple(bytes(frame) for frame in frames[4:])
-    if any(len(blob) > MAX_BLOB_BYTES for blob in blobs):
-        raise ProtocolError(f"A message's blob has more than {MAX_BLOB_BYTES} bytes.")
-    return Message(frames[1].decode(), job, _header(frames[3]), blobs)
+    _check_sizes(len(frames[3]), frames[4:])
+    return Message(frames[1].decode(), job, _header(frames[3]), tuple(bytes(frame) for frame in frames[4:]))

@@ -7,18 +7,22 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import zmq
 
 from ex4d.protocol import wire
-from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.errors import InternalError, error_record
+from ex4d.protocol.jobs import JobSnapshot, job_message
 
 log = logging.getLogger(__name__)
 
 #: Answers that wait for a client that does not read; older ones are dropped.
 MAX_REPLIES = 100
-#: Clients that are remembered; a flood of connections pushes the oldest out.
+#: A record in the list of all jobs; longer ones (films) are sent by themselves.
+MAX_LISTED_BYTES = wire.MAX_HEADER_BYTES // 4
+#: Clients that are remembered; a flood of connections pushes the oldest out, those that wait for a job last.
 MAX_CLIENTS = 256
 
 
@@ -30,6 +34,10 @@ class _Client:
     replies: deque[wire.Message] = field(default_factory=lambda: deque(maxlen=MAX_REPLIES))
     #: Jobs that have changed since the client last heard of them; however often, it hears the last state.
     changed: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def watches(self) -> bool:
+        return self.all_jobs or bool(self.jobs)
 
 
 class Clients:
@@ -45,12 +53,13 @@ class Clients:
         # The one that spoke last is the last in the dict.
         self._clients[identity] = client
         while len(self._clients) > MAX_CLIENTS:
-            del self._clients[next(iter(self._clients))]
+            waits_for_nothing = (known for known, other in self._clients.items() if not other.watches)
+            del self._clients[next(waits_for_nothing, next(iter(self._clients)))]
         return client
 
     def introduce(self, identity: bytes, name: str) -> None:
         """Remember a client's name."""
-        self._client(identity).name = name[:100]
+        self._client(identity).name = " ".join(name.split())[:100]
 
     def reply(self, identity: bytes, message: wire.Message) -> None:
         """Answer one client."""
@@ -86,35 +95,56 @@ class Clients:
         """Send what the clients' queues take."""
         for identity, client in list(self._clients.items()):
             try:
-                while client.replies:
-                    self._send(identity, client.replies[0])
-                    client.replies.popleft()
-                for job in list(client.changed):
-                    snapshot = self._snapshot(job)
-                    if snapshot is not None:
-                        self._send(identity, wire.Message("job", job, snapshot.record()))
-                    if snapshot is None or snapshot.is_final:
-                        client.jobs.discard(job)
-                    del client.changed[job]
+                self._flush(identity, client)
             except zmq.Again:
                 continue
             except zmq.ZMQError:
                 # No such peer any more. Its jobs go on; it asks for them when it is back.
                 log.info("client %s is gone", client.name or identity.hex())
-                del self._clients[identity]
+                self._clients.pop(identity, None)
 
-    def _send(self, identity: bytes, message: wire.Message) -> None:
-        self._socket.send_multipart([identity, *wire.encode(message)], zmq.NOBLOCK)
+    def _flush(self, identity: bytes, client: _Client) -> None:
+        while client.replies:
+            self._send(identity, "", partial(client.replies.__getitem__, 0))
+            client.replies.popleft()
+        for job in list(client.changed):
+            snapshot = self._snapshot(job)
+            if snapshot is not None:
+                self._send(identity, job, partial(job_message, snapshot))
+            if snapshot is None or snapshot.is_final:
+                client.jobs.discard(job)
+            del client.changed[job]
+
+    def _send(self, identity: bytes, job: str, message: Callable[[], wire.Message]) -> None:
+        try:
+            frames = wire.encode(message())
+        except Exception as error:
+            # One message that cannot be sent must not cost the others, nor its job be waited for.
+            log.exception("job %s: a message cannot be sent", job)
+            frames = wire.encode(wire.Message("error", job, error_record(InternalError(error))))
+        self._socket.send_multipart([identity, *frames], zmq.NOBLOCK)
 
 
-def jobs_message(snapshots: list[JobSnapshot]) -> wire.Message:
-    """All jobs in one message, the newest that fit into a header."""
+def jobs_message(snapshots: list[JobSnapshot]) -> tuple[wire.Message, list[str]]:
+    """All jobs in one message, the newest that fit into a header.
+
+    Returns:
+        The message, and the ids of jobs whose records are too long for it.
+    """
     records: list[dict[str, Any]] = []
+    long: list[str] = []
     size = 0
     for snapshot in reversed(snapshots):
         record = snapshot.record()
-        size += len(wire.encode(wire.Message("job", snapshot.id, record))[3]) + 1
+        try:
+            length = len(wire.json_bytes(record)) + 1
+        except (TypeError, ValueError):
+            length = MAX_LISTED_BYTES + 1
+        if length > MAX_LISTED_BYTES:
+            long.append(snapshot.id)
+            continue
+        size += length
         if size > wire.MAX_HEADER_BYTES - 1024:
             break
         records.append(record)
-    return wire.Message("jobs", header={"jobs": records[::-1]})
+    return wire.Message("jobs", header={"jobs": records[::-1]}), long

@@ -10,6 +10,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,25 @@ import zmq
 
 from ex4d import __version__
 from ex4d.protocol import wire
-from ex4d.protocol.errors import Ex4dError, InternalError, ProtocolError, UsageError, error_record
-from ex4d.protocol.jobs import FreeMemoryParams, JobSnapshot, parse_params
+from ex4d.protocol.errors import (
+    Ex4dError,
+    InternalError,
+    ProtocolError,
+    ResourceError,
+    UsageError,
+    error_from_record,
+    error_record,
+)
+from ex4d.protocol.jobs import FreeMemoryParams, JobSnapshot, parse_params, result_of
 from ex4d.protocol.runtime import Handshake, remove_handshake, write_handshake
 from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
 from ex4d.server.endpoints import Endpoints
-from ex4d.server.journal import Entry, Journal
+from ex4d.server.journal import Journal
 from ex4d.server.lane import Lane
 from ex4d.server.lifetime import Owners
-from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue
+from ex4d.server.messages import receive
+from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue, Task
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +45,14 @@ BURST = 200
 TICK_MS = 200
 #: The doctor's worker is not kept longer than this without work.
 DOCTOR_IDLE_SECONDS = 30.0
+#: A worker that has died while it started is started again after so long, after the second time, and from the third on.
+RESTART_SECONDS = (1.0, 5.0, 25.0)
+#: Starts that fail one after the other until the jobs that wait for the worker fail too.
+MAX_FAILED_STARTS = 3
+#: A backend that ends waits so long for its workers, which are killed before that.
+CLOSE_SECONDS = 15.0
+#: Between two looks at whether the journal is still there.
+MEND_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -54,12 +72,29 @@ class FrontSettings:
     umask: int = -1
 
 
+@dataclass
+class _Starts:
+    """How the starts of a lane's worker went.
+
+    Attributes:
+        failed: so many have failed, one after the other.
+        is_broken: it is only tried again when a job asks for it.
+        not_before: time (monotonic) of the next try.
+    """
+
+    failed: int = 0
+    is_broken: bool = False
+    not_before: float = 0.0
+
+
 class Front:
     """A backend. ``run`` returns when it has ended in good order."""
 
     def __init__(self, settings: FrontSettings) -> None:
         self._settings = settings
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        # No socket of this process ever waits for its peer, whatever becomes of that.
+        self._context.sndtimeo = 0
         self._gate = Gate(self._context)
         server = zmq.curve_keypair()
         public, secret = zmq.curve_keypair()
@@ -89,7 +124,10 @@ class Front:
         self._owners = Owners(settings.parent)
         self._busy_at = self._doctor_at = time.monotonic()
         self._known: dict[str, Any] = {}
-        self._broken: set[str] = set()
+        self._starts = {name: _Starts() for name in self._lanes}
+        #: Jobs that wait for the end of their lane's worker, and the memory that it holds, MiB.
+        self._freeing: dict[str, tuple[str, int | None]] = {}
+        self._mended_at = time.monotonic()
         self._stopping = ""
 
     def _open(self, server: tuple[bytes, bytes]) -> zmq.Socket[bytes]:
@@ -112,6 +150,12 @@ class Front:
     def stop(self, why: str) -> None:
         """End soon; may be called from a signal handler."""
         self._stopping = self._stopping or why
+
+    def abandon(self) -> None:
+        """Let go of everything at once, before the process is ended; may be called from a signal handler."""
+        for lane in self._lanes.values():
+            lane.kill()
+        remove_handshake(self._settings.runtime, os.getpid())
 
     def parent_signal(self) -> None:
         """The program that started us has died; may be called from a signal handler."""
@@ -139,7 +183,11 @@ class Front:
             self._poller.poll(20 if self._clients.waiting else TICK_MS)
         self._take_messages()
         for lane in self._lanes.values():
-            self._pump(lane)
+            try:
+                self._pump(lane)
+            except Exception:
+                log.exception("a worker (%s) makes the front stumble", lane.name)
+                lane.kill()
         self._clients.flush()
         self._look_at_the_time()
 
@@ -168,6 +216,10 @@ class Front:
             self._doctor_at = now
         elif now - self._doctor_at > DOCTOR_IDLE_SECONDS:
             doctor.end()
+        if now - self._mended_at > MEND_SECONDS:
+            self._mended_at = now
+            with suppress(OSError):
+                self._queue.mend_journal()
 
     def _close(self) -> None:
         log.info("backend stops: %s", self._stopping or "an error")
@@ -178,9 +230,16 @@ class Front:
             self._queue.stop()
             self._clients.tell_all(wire.Message("bye", header={"reason": self._stopping}))
             self._clients.flush()
-        self._socket.close(linger=500)
-        self._gate.close()
-        self._context.term()
+        # A process that the system itself does not end is left to it.
+        last = time.monotonic() + CLOSE_SECONDS
+        while any(lane.process is not None for lane in self._lanes.values()) and time.monotonic() < last:
+            for lane in self._lanes.values():
+                lane.insist()
+                lane.death()
+            time.sleep(0.02)
+        with suppress(Exception):
+            self._gate.close()
+        self._context.destroy(linger=500)
         self._endpoints.close()
 
     # Clients ------------------------------------------------------------------------------------------------------
@@ -188,14 +247,15 @@ class Front:
     def _take_messages(self) -> None:
         for _ in range(BURST):
             try:
-                identity, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                received = receive(self._socket, routed=1)
             except zmq.ZMQError:
                 return
+            identity, *frames = received.frames
             job = frames[2].decode("ascii", errors="replace")[:64] if len(frames) > 2 else ""
             try:
-                self._answer(identity, wire.decode(frames))
+                self._answer(identity, received.message())
             except Ex4dError as error:
-                log.info("refused: %s", error.message)
+                log.info("refused: %s", " ".join(error.message.split())[:200])
                 job = job if wire.is_job_id(job) and not isinstance(error, ProtocolError) else ""
                 self._clients.reply(identity, wire.Message("error", job, error_record(error)))
             except Exception as error:
@@ -217,7 +277,10 @@ class Front:
                 self._clients.watch(identity, message.job)
             case "list":
                 self._clients.watch_all(identity)
-                self._clients.reply(identity, jobs_message(self._queue.all()))
+                listed, others = jobs_message(self._queue.all())
+                self._clients.reply(identity, listed)
+                for job in others:
+                    self._clients.watch(identity, job)
             case "ping":
                 self._clients.reply(identity, wire.Message("pong"))
             case "shutdown":
@@ -255,7 +318,7 @@ class Front:
         if not isinstance(kind, str) or not isinstance(record, dict) or not isinstance(title, str | None):
             raise ProtocolError("A job needs a kind and parameters.")
         params = parse_params(kind, record)
-        self._queue.submit(message.job, kind, params, message.blobs, (title or "")[:200])
+        self._queue.submit(message.job, kind, params, message.blobs, (title or "")[:200], identity.hex())
         self._clients.watch(identity, message.job)
 
     def _cancel(self, job: str) -> None:
@@ -270,56 +333,110 @@ class Front:
     # Workers ------------------------------------------------------------------------------------------------------
 
     def _pump(self, lane: Lane) -> None:
-        for message in lane.messages():
-            match message.type:
-                case "progress":
-                    self._queue.progress(message.job, message.header)
-                case "done":
-                    self._queue.done(message.job, dict(message.header))
-                case "failed":
-                    self._queue.failed(message.job, dict(message.header))
-                case "ready":
-                    self._broken.discard(lane.name)
-                    self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
+        self._take_reports(lane)
         lane.insist()
-        job, alive = lane.job, lane.ready is not None
+        job, was_ready, begun = lane.job, lane.ready is not None, lane.begun
         if (how := lane.death()) is not None:
+            if lane.name in self._freeing:
+                freeing, freed = self._freeing.pop(lane.name)
+                self._queue.done(freeing, {"freed_mib": freed})
             if job is not None:
-                self._queue.worker_died(job, how)
-            elif not alive:
-                self._never_ready(lane, how)
-        if lane.process is None and self._wants(lane):
-            lane.start()
-        if lane.is_free and (entry := self._queue.next(lane.name)) is not None:
-            self._begin(lane, entry)
+                self._queue.worker_died(job, how, begun=begun)
+            elif not was_ready:
+                self._could_not_start(lane, how)
+        if lane.process is None and self._wants(lane) and (problem := lane.start()) is not None:
+            self._could_not_start(lane, problem)
+        if lane.is_free and (task := self._queue.next(lane.name)) is not None:
+            self._begin(lane, task)
+
+    def _take_reports(self, lane: Lane) -> None:
+        try:
+            for message in islice(lane.messages(), BURST):
+                try:
+                    self._take_report(lane, message)
+                except Exception as error:  # noqa: BLE001  whatever it makes of us
+                    self._misreported(lane, message.job, error)
+        except ProtocolError as error:
+            self._misreported(lane, lane.job, error)
+
+    def _take_report(self, lane: Lane, message: wire.Message) -> None:
+        match message.type:
+            case "progress":
+                self._queue.progress(message.job, message.header)
+            case "done":
+                self._queue.done(message.job, result_of(message))
+            case "failed":
+                self._queue.failed(message.job, error_from_record(message.header))
+            case "ready":
+                self._starts[lane.name] = _Starts()
+                self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
+
+    def _misreported(self, lane: Lane, job: str | None, error: Exception) -> None:
+        """A worker that says what cannot be understood is of no more use: its job fails, and another one serves."""
+        log.error("the worker (%s) says what cannot be understood: %s", lane.name, str(error)[:500])
+        if job:
+            self._queue.failed(job, InternalError(error))
+        lane.kill()
 
     def _wants(self, lane: Lane) -> bool:
+        starts = self._starts[lane.name]
+        if time.monotonic() < starts.not_before:
+            return False
         # The work lane is kept warm, unless its worker cannot even start.
-        return (lane.name == WORK_LANE and lane.name not in self._broken) or self._queue.waits(lane.name)
+        return (lane.name == WORK_LANE and not starts.is_broken) or self._queue.waits(lane.name)
 
-    def _never_ready(self, lane: Lane, how: str) -> None:
-        """A worker that cannot even start would be started for ever: its jobs fail instead, and the next job tries
-        again."""
-        log.error("the worker of %s cannot start (%s)", lane.name, how)
-        self._broken.add(lane.name)
-        self._queue.fail_waiting(lane.name, how)
-
-    def _begin(self, lane: Lane, entry: Entry) -> None:
-        if isinstance(entry.params, FreeMemoryParams):
-            freed = lane.resident_mib()
-            lane.end()
-            self._queue.done(entry.snapshot.id, {"freed_mib": freed})
+    def _could_not_start(self, lane: Lane, how: str) -> None:
+        """A worker has ended before it was ready. That may be the memory of this moment, so it is tried again; but one
+        that never can would be started for ever: then its jobs fail, and the next job tries again."""
+        log.error("the worker of %s has ended while it started (%s)", lane.name, how)
+        starts = self._starts[lane.name]
+        starts.failed += 1
+        missing = lane.missing_module() if how.startswith("exit code") else ""
+        pause = RESTART_SECONDS[min(starts.failed, len(RESTART_SECONDS)) - 1]
+        starts.not_before = time.monotonic() + (0 if missing else pause)
+        starts.is_broken = bool(missing) or starts.failed >= MAX_FAILED_STARTS
+        if missing:
+            error = ResourceError(
+                f"The worker process cannot start: {missing}.",
+                "Install the backend anew; worker.stderr in its folder tells more.",
+            )
+            self._queue.fail_waiting(lane.name, error)
+        elif starts.is_broken:
+            error = ResourceError(
+                f"The worker process cannot start ({how}; {starts.failed} tries).",
+                "Press Diagnose, or install the backend anew; worker.stderr in its folder tells why.",
+            )
+            self._queue.fail_waiting(lane.name, error)
         else:
-            lane.give(entry)
+            note = f"The worker process has ended while it started ({how}); it is started again."
+            self._queue.note_waiting(lane.name, note)
+
+    def _begin(self, lane: Lane, task: Task) -> None:
+        if isinstance(task.params, FreeMemoryParams):
+            self._freeing[lane.name] = (task.snapshot.id, lane.resident_mib())
+            lane.end()
+            return
+        try:
+            lane.give(task)
+        except Exception as error:
+            log.exception("job %s cannot be given to a worker", task.snapshot.id)
+            self._queue.failed(task.snapshot.id, InternalError(error))
 
 
 def serve(settings: FrontSettings, stop_signals: tuple[int, ...]) -> None:
-    """Run a backend until it is stopped; ``stop_signals`` end it in good order."""
+    """Run a backend until it is stopped; ``stop_signals`` end it in good order, the second of them at once."""
     from ex4d.server.lifetime import PARENT_DEATH_SIGNAL, signal_on_parent_death
 
     front = Front(settings)
 
+    signals: list[int] = []
+
     def stop(number: int, _frame: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            # Somebody does not want to wait for good order any longer, or there is none.
+            front.abandon()
+            os._exit(128 + number)
         front.stop(signal.Signals(number).name)
 
     for number in stop_signals:

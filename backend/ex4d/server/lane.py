@@ -12,28 +12,34 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import zmq
 
 from ex4d.protocol import wire
-from ex4d.protocol.errors import ProtocolError
 from ex4d.protocol.jobs import params_record
 from ex4d.protocol.runtime import open_private
 from ex4d.server.endpoints import Endpoints
-from ex4d.server.journal import Entry
+from ex4d.server.messages import receive
+from ex4d.server.queue import Task
 
 log = logging.getLogger(__name__)
 
+#: What Python runs as a worker.
+WORKER = ("-m", "ex4d.server.worker")
 #: A worker that has not reported after this long is broken; a cold disk makes imports slow.
 START_SECONDS = 120.0
-#: After a cancel: this long until the worker is asked by signal, and again as long until it is killed.
+#: After a cancel: this long until the worker is asked by signal, and so long again until it is killed.
 TERMINATE_SECONDS = 5.0
 KILL_SECONDS = 3.0
+#: After it was asked to end: this long until it is asked by signal.
+END_SECONDS = 3.0
 STDERR_FILE = "worker.stderr"
 STDERR_BYTES = 1 << 20
+#: Of what a worker that cannot start has printed, this much is read.
+STDERR_TAIL = 1 << 14
 
 
 def _environment() -> dict[str, str]:
@@ -48,6 +54,14 @@ def _environment() -> dict[str, str]:
     return variables
 
 
+def _how(code: int) -> str:
+    """A process's end in words, from what ``Popen`` says of it."""
+    with suppress(ValueError):
+        if code < 0:
+            return f"signal {signal.Signals(-code).name}"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
 @dataclass
 class Lane:
     """One worker at a time, and the job it does.
@@ -59,6 +73,10 @@ class Lane:
         allow: called with the public key that the next worker will use.
         endpoints: where its socket listens.
         umask: of the worker, -1 = as this process has it.
+        process: the worker, from its start until its death was seen.
+        ready: what it has said of itself; None while it starts.
+        job: what it does.
+        begun: whether it has said anything of its job yet.
     """
 
     name: str
@@ -72,22 +90,25 @@ class Lane:
     socket: zmq.Socket[bytes] | None = None
     ready: dict[str, Any] | None = None
     job: str | None = None
+    begun: bool = False
     _started: float = 0.0
-    _cancelled_at: float | None = None
+    #: When it was last asked to stop its job or to end, and how many seconds it has until it is terminated.
+    _asked: tuple[float, float] | None = None
     _terminated: bool = False
-    _key: bytes = field(default=b"")
+    _ending: bool = False
+    _stderr_from: int = 0
 
     # Process ------------------------------------------------------------------------------------------------------
 
     @property
     def is_free(self) -> bool:
         """Whether a job can be given to it at once."""
-        return self.ready is not None and self.job is None
+        return self.ready is not None and self.job is None and not self._ending
 
-    def start(self) -> None:
-        """Start a worker if there is none; it reports by itself when it is ready."""
+    def start(self) -> str | None:
+        """Start a worker if there is none; it reports by itself when it is ready. Returns why it cannot be started."""
         if self.process is not None:
-            return
+            return None
         socket = self.context.socket(zmq.DEALER)
         socket.linger = 0
         socket.curve_server = True
@@ -116,8 +137,10 @@ class Lane:
             group = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
         try:
             with os.fdopen(open_private(errors, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stderr:
+                # Appending files stand at 0 until they are written to.
+                self._stderr_from = stderr.seek(0, os.SEEK_END)
                 self.process = subprocess.Popen(
-                    [sys.executable, *isolated, "-m", "ex4d.server.worker"],
+                    [sys.executable, *isolated, *WORKER],
                     stdin=subprocess.PIPE,
                     stdout=stderr,
                     stderr=stderr,
@@ -129,13 +152,15 @@ class Lane:
             assert self.process.stdin is not None
             self.process.stdin.write(json.dumps(welcome).encode() + b"\n")
             self.process.stdin.flush()
-        except OSError:
+        except OSError as error:
             log.exception("a worker cannot be started")
             socket.close()
-            self._close_process()
-            return
-        self.socket, self._key, self._started = socket, public, time.monotonic()
+            self.kill()
+            self._clear()
+            return str(error.strerror or error)
+        self.socket, self._started = socket, time.monotonic()
         log.info("worker %d started (%s)", self.process.pid, self.name)
+        return None
 
     def death(self) -> str | None:
         """How the worker has died; None while it lives or where there is none. A dead one is cleared away."""
@@ -147,8 +172,8 @@ class Lane:
                 log.error("worker %d has not reported for %.0f s", self.process.pid, START_SECONDS)
                 self.process.kill()
             return None
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        log.warning("worker %d has ended: %s", self.process.pid, how)
+        how = _how(code)
+        log.log(logging.INFO if self._ending else logging.WARNING, "worker %d has ended: %s", self.process.pid, how)
         self._clear()
         return how
 
@@ -162,30 +187,42 @@ class Lane:
             return None
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
-    def end(self, seconds: float = KILL_SECONDS) -> None:
-        """Stop the worker and wait for it."""
-        if self.process is None:
+    def missing_module(self) -> str:
+        """The error of the worker that has just died because something it needs is not installed, or ""."""
+        try:
+            with (self.runtime / STDERR_FILE).open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - STDERR_TAIL, min(self._stderr_from, size)))
+                lines = file.read(STDERR_TAIL).decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        found = [line for line in lines if line.startswith(("ImportError: ", "ModuleNotFoundError: "))]
+        # A library that does not fit into the memory that is left says so too; later it may.
+        if not found or any("memory" in line or "failed to map" in line for line in found):
+            return ""
+        return found[-1]
+
+    def end(self) -> None:
+        """Ask the worker to end; ``insist`` sees to it that it does, ``death`` tells when it has."""
+        if self.process is None or self._ending:
             return
-        if self.socket is not None:
-            with suppress(zmq.ZMQError):
-                self.socket.send_multipart(wire.encode(wire.Message("quit")), zmq.NOBLOCK)
-        for stop in (None, self.process.terminate, self.process.kill):
-            if stop is not None:
-                with suppress(OSError):
-                    stop()
-            try:
-                self.process.wait(seconds)
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._clear()
+        self._ending, self._terminated = True, False
+        self._asked = (time.monotonic(), END_SECONDS)
+        self._say(wire.Message("quit"))
+
+    def kill(self) -> None:
+        """End the worker at once; ``death`` tells when it has ended."""
+        if self.process is not None:
+            self._ending = True
+            with suppress(OSError):
+                self.process.kill()
 
     def _clear(self) -> None:
         if self.socket is not None:
             self.socket.close(linger=0)
         self._close_process()
-        self.socket = self.ready = self.job = self._cancelled_at = None
-        self._terminated = False
+        self.socket = self.ready = self.job = self._asked = None
+        self._terminated = self._ending = self.begun = False
 
     def _close_process(self) -> None:
         if self.process is not None and self.process.stdin is not None:
@@ -195,47 +232,60 @@ class Lane:
 
     # Work ---------------------------------------------------------------------------------------------------------
 
-    def give(self, entry: Entry) -> None:
-        """Give the worker a job."""
-        assert self.socket is not None
-        self.job, self._cancelled_at, self._terminated = entry.snapshot.id, None, False
-        header = {"kind": entry.snapshot.kind, "params": params_record(entry.params)}
-        self.socket.send_multipart(wire.encode(wire.Message("run", self.job, header, entry.blobs)))
+    def give(self, task: Task) -> None:
+        """Give the worker a job. One that cannot take it has just died, or is killed: ``death`` tells."""
+        header = {"kind": task.snapshot.kind, "params": params_record(task.params)}
+        is_said = self._say(wire.Message("run", task.snapshot.id, header, task.blobs))
+        self.job, self.begun, self._asked, self._terminated = task.snapshot.id, False, None, False
+        if not is_said:
+            log.warning("the worker (%s) does not take job %s", self.name, self.job)
+            self.kill()
+
+    def _say(self, message: wire.Message) -> bool:
+        """Whether the worker's connection has taken a message. Nothing here may wait for a worker: where its connection
+        has just gone, a send that waits does so for ever."""
+        if self.socket is None:
+            return False
+        try:
+            self.socket.send_multipart(wire.encode(message), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        return True
 
     def cancel(self, job: str) -> None:
-        """Ask the worker to stop its job; ``pump`` sees to it that it does."""
-        if self.job == job and self._cancelled_at is None and self.socket is not None:
-            self._cancelled_at = time.monotonic()
-            with suppress(zmq.ZMQError):
-                self.socket.send_multipart(wire.encode(wire.Message("cancel", job)), zmq.NOBLOCK)
+        """Ask the worker to stop its job; ``insist`` sees to it that it does."""
+        if self.job == job and self._asked is None:
+            self._asked = (time.monotonic(), TERMINATE_SECONDS)
+            self._say(wire.Message("cancel", job))
 
     def messages(self) -> Iterator[wire.Message]:
-        """What the worker has said."""
+        """What the worker has said; raises ProtocolError where that is nonsense."""
         while self.socket is not None:
             try:
-                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+                received = receive(self.socket)
             except zmq.ZMQError:
                 return
-            try:
-                message = wire.decode(frames)
-            except ProtocolError:
-                log.exception("the worker says nonsense")
-                continue
+            message = received.message()
             if message.type == "ready":
                 self.ready = dict(message.header)
+            self.begun = self.begun or message.job == self.job
             if message.type in ("done", "failed") and message.job == self.job:
-                self.job = self._cancelled_at = None
+                self.job = None
+                if not self._ending:
+                    self._asked = None
             yield message
 
     def insist(self) -> None:
-        """Terminate, then kill a worker that does not stop a cancelled job."""
-        if self._cancelled_at is None or self.process is None:
+        """Terminate, then kill a worker that does not stop what it was asked to stop."""
+        if self._asked is None or self.process is None:
             return
-        waited = time.monotonic() - self._cancelled_at
-        if waited > TERMINATE_SECONDS + KILL_SECONDS:
+        since, patience = self._asked
+        waited = time.monotonic() - since
+        if waited > patience + KILL_SECONDS:
             log.warning("worker %d is killed: it does not stop", self.process.pid)
-            self.process.kill()
-            self._cancelled_at = None
-        elif waited > TERMINATE_SECONDS and not self._terminated:
+            self.kill()
+            self._asked = None
+        elif waited > patience and not self._terminated:
             self._terminated = True
-            self.process.terminate()
+            with suppress(OSError):
+                self.process.terminate()

@@ -35,9 +35,21 @@ STAGES: dict[str, tuple[str, ...]] = {
 }
 
 
+#: The parts of a stage that is not one piece of work, with their usual shares of its time.
+PARTS: dict[str, dict[str, float]] = {
+    "fill": {"read": 0.02, "prompt": 0.03, "load": 0.1, "encode": 0.05, "denoise": 0.65, "decode": 0.15},
+}
+
+#: Notes of a job, and characters of one.
+MAX_NOTES, MAX_NOTE = 100, 1000
+
+
 @dataclass
 class JobProgress:
     """``Progress`` of one job.
+
+    A stage of the job may consist of parts, which are begun and ended inside it; a stage whose first part begins has
+    begun itself.
 
     Attributes:
         kind: of the job.
@@ -54,10 +66,16 @@ class JobProgress:
     notes: list[str] = field(default_factory=list)
     _look: Path | None = None
     _look_count: int = 0
-    _stage: str = ""
+    #: Stages that have ended, in the order of ``STAGES``.
     _index: int = 0
+    _is_open: bool = False
+    _part: str = ""
+    #: Share of the stage that is done in its parts before this one.
+    _before: float = 0.0
+    _name: str = ""
     _step: int = 0
     _of: int = 0
+    _share: float = 0.0
     _started: float = 0.0
     _reported: float = 0.0
 
@@ -65,8 +83,13 @@ class JobProgress:
         """See ``Progress``."""
         plan = STAGES[self.kind]
         if stage in plan:
-            self._index = plan.index(stage)
-        self._stage, self._step, self._of = stage, 0, of or 0
+            # What is begun once more (a part of the plate for another stage) does not set the job back.
+            self._index = max(self._index, plan.index(stage))
+            self._part, self._before = "", 0.0
+        else:
+            self._part = stage
+        self._is_open = True
+        self._name, self._step, self._of = stage, 0, of or 0
         self._started = time.monotonic()
         self._report()
         self._check()
@@ -80,9 +103,12 @@ class JobProgress:
 
     def end(self, *, cached: bool = False) -> None:
         """See ``Progress``."""
-        if self._stage in STAGES[self.kind]:
-            # Others are parts of one.
+        if self._part:
+            self._before += self._weight()
+            self._part = ""
+        elif self._is_open:
             self._index = min(self._index + 1, len(STAGES[self.kind]))
+            self._is_open, self._before = False, 0.0
         self._step, self._of = 0, 0
         self._check()
 
@@ -90,9 +116,24 @@ class JobProgress:
         """See ``Progress``."""
         self._check()
 
+    def _weight(self) -> float:
+        """Of the part that is open, within its stage; of a whole stage 1."""
+        if not self._part:
+            return 1.0
+        plan = STAGES[self.kind]
+        return PARTS.get(plan[min(self._index, len(plan) - 1)], {}).get(self._part, 0.0)
+
+    def _done(self) -> float:
+        """Share of the job that is done; never less than it was."""
+        step = min(self._step / self._of, 1.0) if self._of else 0.0
+        inside = min(self._before + self._weight() * step, 1.0)
+        self._share = max(self._share, min((self._index + inside) / len(STAGES[self.kind]), 1.0))
+        return self._share
+
     def note(self, text: str) -> None:
         """See ``Progress``."""
-        if text not in self.notes:
+        text = text if len(text) <= MAX_NOTE else f"{text[: MAX_NOTE - 2]} …"
+        if text not in self.notes and len(self.notes) < MAX_NOTES:
             self.notes.append(text)
             self.send({"notes": list(self.notes)})
 
@@ -132,11 +173,12 @@ class JobProgress:
         eta = (now - self._started) / self._step * (self._of - self._step) if self._of and self._step else None
         self.send(
             {
-                "stage": self._stage,
-                "stage_index": self._index,
+                "stage": self._name,
+                "stage_index": min(self._index, len(STAGES[self.kind]) - 1),
                 "stage_count": len(STAGES[self.kind]),
                 "step": self._step,
                 "of": self._of,
+                "share": round(self._done(), 6),
                 "eta": round(eta, 1) if eta is not None else None,
             }
         )

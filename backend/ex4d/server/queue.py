@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 from ex4d.protocol.errors import CancelledError, Ex4dError, ResourceError, TransientError, error_record
@@ -18,20 +19,33 @@ from ex4d.protocol.jobs import (
     QUEUED,
     RUNNING,
     DoctorParams,
+    FreeMemoryParams,
     JobSnapshot,
     Params,
     ReconstructParams,
     RenderParams,
 )
+from ex4d.protocol.records import check_json
 from ex4d.server.journal import Entry, Journal
 
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 1000
-#: Ended jobs that are remembered, for clients that come back.
+#: Bytes of all waiting jobs' blobs on the disk.
+MAX_WAITING_BYTES = 1 << 30
+#: Bytes of waiting jobs' blobs that are kept in memory too, so that a cleaner of temporary files costs no job.
+MAX_KEPT_BYTES = 64 << 20
+#: Ended jobs that are remembered, for clients that come back: so many, of so many bytes together.
 MAX_ENDED = 500
-#: Times that a job is begun anew after its worker has died.
+MAX_ENDED_BYTES = 128 << 20
+#: Times that a job is begun anew after its worker has died over it.
 RETRIES = 1
+#: Times that it is given out anew after a worker has died before it began.
+RETURNS = 5
+#: Jobs that are begun, one after the other, before the one that waits longest.
+MAX_OVERTAKING = 8
+#: Characters of a note, and notes of a job.
+MAX_NOTE, MAX_NOTES = 1000, 100
 
 #: The two places where jobs run side by side: a look at the machine must not wait for a film.
 WORK_LANE, DOCTOR_LANE = "work", "doctor"
@@ -42,26 +56,62 @@ def lane_of(params: Params) -> str:
     return DOCTOR_LANE if isinstance(params, DoctorParams) else WORK_LANE
 
 
-def _may_overtake(params: Params, waiting: list[_Job]) -> bool:
-    """Whether a job goes before those that wait longer: one in front of the screen does, unless its shot is yet to be
-    reconstructed."""
-    if not isinstance(params, RenderParams) or not params.preview:
-        return False
-    return not any(isinstance(job.params, ReconstructParams) and job.params.shot == params.shot for job in waiting)
+def _is_preview(params: Params) -> bool:
+    return isinstance(params, RenderParams) and params.preview
+
+
+def _shot_of(params: Params) -> PurePath | None:
+    return None if isinstance(params, DoctorParams | FreeMemoryParams) else PurePath(params.shot)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job that is to be done now.
+
+    Attributes:
+        snapshot, params: the job.
+        blobs: that came with it.
+    """
+
+    snapshot: JobSnapshot
+    params: Params
+    blobs: tuple[bytes, ...]
 
 
 @dataclass
 class _Job:
     snapshot: JobSnapshot
     params: Params
+    blob_count: int
+    order: int
+    client: str
+    #: None: they are in the journal only.
+    blobs: tuple[bytes, ...] | None
+    blob_bytes: int = 0
+    record_bytes: int = 0
+    #: Jobs that had ended before it did.
+    ended: int = 0
     deaths: int = 0
+    returns: int = 0
     #: The queue's own sentences; the worker tells its own anew each time.
     notes: tuple[str, ...] = ()
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.snapshot, self.params, self.blob_count, self.order, self.client)
+
+    @property
+    def waits(self) -> bool:
+        return self.snapshot.state == QUEUED
 
 
 @dataclass
 class JobQueue:
     """All jobs of a backend.
+
+    The next job of a lane is the oldest one of the client that has waited longest for its turn. The order of a shot's
+    jobs around its reconstruction is kept, whoever asked for them. Previews, which somebody sits in front of, go before
+    others. But no more than ``MAX_OVERTAKING`` jobs go before the one that waits longest, previews left aside.
 
     Attributes:
         journal: where they are kept.
@@ -71,21 +121,43 @@ class JobQueue:
     journal: Journal
     changed: Callable[[JobSnapshot], None]
     _jobs: dict[str, _Job] = field(default_factory=dict)
+    _orders: int = 0
+    _ends: int = 0
+    #: When each client has last had its turn, as a count of turns.
+    _turns: dict[tuple[str, str], int] = field(default_factory=dict)
+    _turn: int = 0
+    #: Jobs that were begun since the one of the lane was that waited longest.
+    _overtaking: dict[str, int] = field(default_factory=dict)
 
     def restore(self) -> None:
         """Take the jobs of a former backend from the journal; those it had not ended wait again."""
-        for entry in self.journal.entries():
+        kept_bytes = 0
+        for entry, blobs in self.journal.entries():
             snapshot = entry.snapshot
             if snapshot.state == CANCELLING:
                 snapshot = _ended(snapshot, CANCELLED, CancelledError(CancelledError.TERMINATED))
             elif not snapshot.is_final:
-                snapshot = replace(snapshot, state=QUEUED, stage="", step=0, of=0, eta=None, started=None)
-            self._jobs[snapshot.id] = _Job(snapshot, entry.params)
+                snapshot = replace(snapshot, state=QUEUED, started=None, **_NOT_BEGUN)
+            job = _Job(snapshot, entry.params, entry.blob_count, entry.order, entry.client, blobs=())
+            if not snapshot.is_final and entry.blob_count:
+                job.blobs = None
+                job.blob_bytes = sum(map(len, blobs)) or self.journal.blob_bytes(entry)
+                if blobs or kept_bytes + job.blob_bytes <= MAX_KEPT_BYTES:
+                    job.blobs = blobs or self.journal.blobs(entry)
+                    kept_bytes += job.blob_bytes
+            self._jobs[snapshot.id] = job
+            self._orders = max(self._orders, entry.order)
+        for job in sorted(self._jobs.values(), key=lambda job: job.snapshot.finished or 0.0):
+            if job.snapshot.is_final:
+                self._ends += 1
+                job.ended = self._ends
         self._forget_old()
 
     # Clients ------------------------------------------------------------------------------------------------------
 
-    def submit(self, job: str, kind: str, params: Params, blobs: tuple[bytes, ...], title: str) -> JobSnapshot:
+    def submit(
+        self, job: str, kind: str, params: Params, blobs: tuple[bytes, ...], title: str, client: str = ""
+    ) -> JobSnapshot:
         """Take a job; the same id is the same job.
 
         Raises:
@@ -93,13 +165,27 @@ class JobQueue:
         """
         if job in self._jobs:
             return self._jobs[job].snapshot
-        if sum(known.snapshot.state == QUEUED for known in self._jobs.values()) >= MAX_WAITING:
-            raise TransientError(f"{MAX_WAITING} jobs are waiting already.", "Wait until some have ended.")
+        waiting = [known for known in self._jobs.values() if known.waits]
+        size = sum(map(len, blobs))
+        if len(waiting) >= MAX_WAITING or sum(known.blob_bytes for known in waiting) + size > MAX_WAITING_BYTES:
+            raise TransientError(f"{len(waiting)} jobs are waiting already.", "Wait until some have ended.")
+        kept = sum(known.blob_bytes for known in waiting if known.blobs is not None) + size <= MAX_KEPT_BYTES
         snapshot = JobSnapshot(job, kind, title=title, created=time.time())
-        self.journal.write(Entry(snapshot, params, blobs))
-        self._jobs[job] = _Job(snapshot, params)
+        added = _Job(snapshot, params, len(blobs), self._orders + 1, client, blobs if kept or not blobs else None, size)
+        added.record_bytes = self.journal.write(added.entry, blobs)
+        self._orders += 1
+        self._jobs[job] = added
         self.changed(snapshot)
+        self._replace_older(added, waiting)
         return snapshot
+
+    def _replace_older(self, newer: _Job, waiting: Iterable[_Job]) -> None:
+        """A preview of a take that is drawn anew before it was begun is of no more use."""
+        for job in waiting:
+            if job.client == newer.client and _same_preview(job.params, newer.params):
+                job.notes = (*job.notes, "It was replaced by a newer preview of the same take.")
+                self._set(job, notes=())
+                self._end(job, CANCELLED, error=CancelledError(CancelledError.INTERRUPTED))
 
     def get(self, job: str) -> JobSnapshot | None:
         """Where a job is."""
@@ -117,27 +203,29 @@ class JobQueue:
 
     def waits(self, lane: str) -> bool:
         """Whether a job waits for that lane."""
-        return any(job.snapshot.state == QUEUED and lane_of(job.params) == lane for job in self._jobs.values())
+        return any(True for _ in self._waiting(lane))
 
-    def fail_waiting(self, lane: str, how: str) -> None:
+    def _waiting(self, lane: str) -> list[_Job]:
+        return [job for job in self._jobs.values() if job.waits and lane_of(job.params) == lane]
+
+    def fail_waiting(self, lane: str, error: Ex4dError) -> None:
         """The lane's worker cannot start: whoever waits for it is told so."""
-        for job in list(self._jobs.values()):
-            if job.snapshot.state == QUEUED and lane_of(job.params) == lane:
-                self._end(
-                    job,
-                    FAILED,
-                    error=ResourceError(
-                        f"The worker process cannot start ({how}).",
-                        "Press Diagnose, or install the backend anew; worker.stderr in its folder tells why.",
-                    ),
-                )
+        for job in self._waiting(lane):
+            self._end(job, FAILED, error=error)
+
+    def note_waiting(self, lane: str, note: str) -> None:
+        """Tell whoever waits for a lane why."""
+        for job in self._waiting(lane):
+            if note not in job.notes:
+                job.notes = (*job.notes, note)
+                self._set(job, notes=())
 
     def cancel(self, job: str) -> JobSnapshot | None:
         """Stop a job: a waiting one at once, a running one is marked; returns its new snapshot."""
         found = self._jobs.get(job)
         if found is None:
             return None
-        if found.snapshot.state == QUEUED:
+        if found.waits:
             self._end(found, CANCELLED, error=CancelledError(CancelledError.INTERRUPTED))
         elif found.snapshot.state == RUNNING:
             self._set(found, state=CANCELLING)
@@ -146,58 +234,90 @@ class JobQueue:
 
     # Workers ------------------------------------------------------------------------------------------------------
 
-    def next(self, lane: str) -> Entry | None:
+    def next(self, lane: str) -> Task | None:
         """The next job of a lane, marked as running; None where none waits."""
-        waiting = [job for job in self._jobs.values() if job.snapshot.state == QUEUED and lane_of(job.params) == lane]
-        if not waiting:
+        while (job := self._choose(lane)) is not None:
+            blobs = job.blobs if job.blobs is not None else self.journal.blobs(job.entry)
+            if blobs is not None:
+                self._set(job, state=RUNNING, started=time.time())
+                self._store(job)
+                return Task(job.snapshot, job.params, blobs)
+            self._end(job, FAILED, error=_lost())
+        return None
+
+    def _choose(self, lane: str) -> _Job | None:
+        ready = _in_order_of_shots(self._waiting(lane))
+        if not ready:
             return None
-        job = next((job for job in waiting if _may_overtake(job.params, waiting)), waiting[0])
-        entry = self.journal.read(job.snapshot.id)
-        if entry is None:
-            error = TransientError("The job's file in the runtime folder is gone.", "Ask for the job again.")
-            self._end(job, FAILED, error=error)
-            return self.next(lane)
-        self._set(job, state=RUNNING, started=time.time())
-        self._store(job)
-        return replace(entry, snapshot=job.snapshot)
+        previews = [job for job in ready if _is_preview(job.params)]
+        others = [job for job in ready if not _is_preview(job.params)]
+        oldest = (others or previews)[0]
+        overtaking = self._overtaking.get(lane, 0)
+        job = oldest if overtaking >= MAX_OVERTAKING else self._by_turns(lane, previews or others)
+        self._overtaking[lane] = 0 if job is oldest else overtaking + 1
+        self._turn += 1
+        # Who has nothing to wait for has no turn to wait for either.
+        clients = {(lane, known.client) for known in ready}
+        self._turns = {at: turn for at, turn in self._turns.items() if at[0] != lane or at in clients}
+        self._turns[lane, job.client] = self._turn
+        return job
+
+    def _by_turns(self, lane: str, jobs: list[_Job]) -> _Job:
+        """The oldest job of the client that has waited longest for its turn."""
+        return min(jobs, key=lambda job: (self._turns.get((lane, job.client), 0), job.order))
 
     def progress(self, job: str, values: Mapping[str, Any]) -> None:
-        """A running job has got on; ``values`` are fields of its snapshot."""
+        """A running job has got on; ``values`` are fields of its snapshot. Raises UsageError where they cannot be."""
         found = self._jobs.get(job)
-        if found is not None and not found.snapshot.is_final:
-            allowed = ("stage", "stage_index", "stage_count", "step", "of", "eta", "notes", "look")
-            self._set(found, **{name: values[name] for name in allowed if name in values})
+        if found is not None and found.snapshot.state in (RUNNING, CANCELLING):
+            allowed = ("stage", "stage_index", "stage_count", "step", "of", "share", "eta", "notes", "look")
+            found.snapshot.updated(known := {name: values[name] for name in allowed if name in values})
+            self._set(found, **known)
 
-    def done(self, job: str, result: dict[str, Any]) -> None:
-        """A job has ended well."""
+    def done(self, job: str, result: dict[str, Any] | None) -> None:
+        """A job has ended well. Raises UsageError for a result that is none."""
         if job in self._jobs and not self._jobs[job].snapshot.is_final:
-            self._end(self._jobs[job], DONE, result=result)
+            check_json(result, "result")
+            self._end(self._jobs[job], DONE, result=result or {})
 
-    def failed(self, job: str, error: dict[str, Any]) -> None:
+    def failed(self, job: str, error: Ex4dError | dict[str, Any]) -> None:
         """A job has ended with an error, or because it was cancelled."""
         if job in self._jobs and not self._jobs[job].snapshot.is_final:
-            state = CANCELLED if error.get("kind") == CancelledError.kind else FAILED
-            self._end(self._jobs[job], state, error=error)
+            record = error_record(error) if isinstance(error, Ex4dError) else error
+            state = CANCELLED if record.get("kind") == CancelledError.kind else FAILED
+            self._end(self._jobs[job], state, error=record)
 
-    def worker_died(self, job: str, how: str) -> None:
-        """The worker of a running job is gone: the job is begun anew once, then it has failed."""
+    def worker_died(self, job: str, how: str, *, begun: bool = True) -> None:
+        """The worker of a running job is gone: the job is begun anew once, then it has failed.
+
+        Args:
+            job: its id.
+            how: the worker has died.
+            begun: whether the worker had begun it. One that had not has not died over it.
+        """
         found = self._jobs.get(job)
         if found is None or found.snapshot.is_final:
             return
-        found.deaths += 1
+        if begun:
+            found.deaths += 1
+        else:
+            found.returns += 1
         if found.snapshot.state == CANCELLING:
             self._end(found, CANCELLED, error=CancelledError(CancelledError.TERMINATED))
-        elif found.deaths <= RETRIES:
+        elif found.deaths <= RETRIES and found.returns <= RETURNS:
             note = f"The worker process has died ({how}); the job was begun anew from its last finished stage."
-            found.notes = tuple(dict.fromkeys((*found.notes, note)))
-            self._set(found, state=QUEUED, stage="", step=0, of=0, eta=None, notes=())
+            if begun:
+                found.notes = tuple(dict.fromkeys((*found.notes, note)))
+            self._set(found, state=QUEUED, notes=(), **_NOT_BEGUN)
             self._store(found)
         else:
             self._end(
                 found,
                 FAILED,
                 error=ResourceError(
-                    f"The worker process has died twice over this job ({how}).",
+                    f"The worker process has died twice over this job ({how})."
+                    if begun
+                    else f"Worker processes die as soon as they are given this job ({how}).",
                     "Too little memory is the usual reason: close other programs, or use fewer vertices or frames. "
                     "Finished stages are kept.",
                 ),
@@ -209,11 +329,24 @@ class JobQueue:
             if not job.snapshot.is_final:
                 self._end(job, CANCELLED, error=CancelledError(CancelledError.TERMINATED))
 
+    def mend_journal(self) -> None:
+        """Write down again what has gone from the journal though it has not ended: somebody, or the system's cleaner of
+        temporary folders, has been there. A waiting job whose blobs nobody has any more fails."""
+        for job in list(self._jobs.values()):
+            if job.snapshot.is_final or self.journal.holds(job.entry):
+                continue
+            if job.blobs is not None:
+                log.warning("job %s has gone from the journal and is written anew", job.snapshot.id)
+                self._store(job, job.blobs)
+            elif job.waits:
+                self._end(job, FAILED, error=_lost())
+
     # Inside -------------------------------------------------------------------------------------------------------
 
     def _set(self, job: _Job, **values: Any) -> None:
         if "notes" in values:
-            values["notes"] = tuple(dict.fromkeys((*job.notes, *values["notes"])))
+            notes = dict.fromkeys(note[:MAX_NOTE] for note in (*job.notes, *values["notes"]))
+            values["notes"] = tuple(notes)[:MAX_NOTES]
         job.snapshot = replace(job.snapshot, **values)
         self.changed(job.snapshot)
 
@@ -226,26 +359,66 @@ class JobQueue:
         error: Ex4dError | dict[str, Any] | None = None,
     ) -> None:
         job.snapshot = _ended(job.snapshot, state, error, result)
+        job.blobs, job.blob_bytes = (), 0
+        self._ends += 1
+        job.ended = self._ends
         log.info("job %s (%s) %s%s", job.snapshot.id, job.snapshot.kind, state, f": {error}" if error else "")
         self._store(job)
         self.changed(job.snapshot)
         self._forget_old()
 
-    def _store(self, job: _Job) -> None:
-        entry = self.journal.read(job.snapshot.id)
+    def _store(self, job: _Job, blobs: tuple[bytes, ...] = ()) -> None:
         try:
-            # An ended job's blobs are of no more use.
-            blobs = () if entry is None or job.snapshot.is_final else entry.blobs
-            self.journal.write(Entry(job.snapshot, job.params, blobs))
+            job.record_bytes = self.journal.write(job.entry, blobs)
         except Ex4dError as error:
             # The job itself goes on: at worst it is done once more after a crash, from its finished stages.
             log.warning("job %s cannot be written to the journal: %s", job.snapshot.id, error)
 
     def _forget_old(self) -> None:
-        ended = [job for job in self._jobs.values() if job.snapshot.is_final]
-        for job in ended[: max(0, len(ended) - MAX_ENDED)]:
+        # Those that ended first go first, not those that were asked for first: one may have waited through all others.
+        ended = sorted((job for job in self._jobs.values() if job.snapshot.is_final), key=lambda job: job.ended)
+        size = sum(job.record_bytes for job in ended)
+        # The last one stays whatever its size: somebody waits for it.
+        for count, job in zip(range(len(ended), 1, -1), ended, strict=False):
+            if count <= MAX_ENDED and size <= MAX_ENDED_BYTES:
+                break
+            size -= job.record_bytes
             del self._jobs[job.snapshot.id]
-            self.journal.remove(job.snapshot.id)
+            self.journal.remove(job.entry)
+
+
+#: What a job has that waits.
+_NOT_BEGUN: dict[str, Any] = {"stage": "", "stage_index": 0, "step": 0, "of": 0, "share": None, "eta": None}
+
+
+def _lost() -> TransientError:
+    return TransientError("The job's camera is gone from the runtime folder.", "Ask for the job again.")
+
+
+def _same_preview(older: Params, newer: Params) -> bool:
+    return (
+        isinstance(older, RenderParams)
+        and isinstance(newer, RenderParams)
+        and older.preview
+        and newer.preview
+        and newer.take != ""
+        and (_shot_of(older), older.take) == (_shot_of(newer), newer.take)
+    )
+
+
+def _in_order_of_shots(waiting: list[_Job]) -> list[_Job]:
+    """Those jobs that need not wait for an older one of their shot: nothing goes before a reconstruction that was asked
+    for first, and no reconstruction before anything that was."""
+    ready, seen, reconstructed = [], set(), set()
+    for job in sorted(waiting, key=lambda job: job.order):
+        shot = _shot_of(job.params)
+        is_reconstruction = isinstance(job.params, ReconstructParams)
+        if shot is None or not (shot in reconstructed or (is_reconstruction and shot in seen)):
+            ready.append(job)
+        seen.add(shot)
+        if is_reconstruction:
+            reconstructed.add(shot)
+    return ready
 
 
 def _ended(

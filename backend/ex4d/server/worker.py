@@ -14,6 +14,7 @@ import platform
 import shutil
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,13 +23,17 @@ import zmq
 from ex4d import __version__
 from ex4d.memory import memory_error
 from ex4d.protocol import wire
-from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ProtocolError, ResourceError, error_record
-from ex4d.protocol.jobs import parse_params
+from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, error_record
+from ex4d.protocol.jobs import parse_params, result_message
 from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
 from ex4d.server.logs import start_log
 from ex4d.server.progress import JobProgress
 
 log = logging.getLogger(__name__)
+
+
+#: Windows has no SIGKILL, and no such signals.
+_PARENT_DEATH_SIGNAL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 class _TerminatedError(KeyboardInterrupt):
@@ -58,7 +63,10 @@ class Worker:
 
     def send(self, kind: str, job: str = "", header: dict[str, Any] | None = None) -> None:
         """Tell the front."""
-        self._socket.send_multipart(wire.encode(wire.Message(kind, job, header or {})))
+        self._send(wire.Message(kind, job, header or {}))
+
+    def _send(self, message: wire.Message) -> None:
+        self._socket.send_multipart(wire.encode(message))
 
     def run(self, lane: str) -> None:
         """Serve until told to quit."""
@@ -77,7 +85,7 @@ class Worker:
     def _receive(self, *, block: bool) -> wire.Message | None:
         try:
             message = wire.decode(self._socket.recv_multipart(0 if block else zmq.NOBLOCK))
-        except (zmq.Again, ProtocolError):
+        except zmq.Again:
             return None
         if message.type == "cancel":
             self._cancelled.add(message.job)
@@ -93,6 +101,8 @@ class Worker:
     def _do(self, message: wire.Message, workshop: Any) -> None:
         job, kind = message.job, str(message.header.get("kind"))
         log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("params")))
+        # From now on it has begun: what becomes of this process is this job's doing.
+        self.send("progress", job)
         error: Ex4dError
         progress = JobProgress(
             kind,
@@ -102,7 +112,7 @@ class Worker:
         )
         try:
             params = parse_params(kind, message.header.get("params", {}))
-            result = workshop.run(params, message.blobs, progress)
+            result = result_message("done", job, {}, workshop.run(params, message.blobs, progress))
         except CancelledError as stop:
             error = stop
         except Ex4dError as failure:
@@ -120,7 +130,7 @@ class Worker:
                 error.hint = "Please report it with the file worker.log from the backend's folder."
         else:
             log.info("job %s: done", job)
-            self.send("done", job, result)
+            self._send(result)
             return
         finally:
             self._cancelled.discard(job)
@@ -143,7 +153,8 @@ def _machine() -> dict[str, Any]:
 
 def main() -> int:
     """Run a worker; returns the exit code."""
-    signal_on_parent_death(signal.SIGTERM)
+    # One that is stopped hears of nothing else. Where the system has no such signal the pipe below does it.
+    signal_on_parent_death(_PARENT_DEATH_SIGNAL)
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
@@ -157,6 +168,8 @@ def main() -> int:
         return CancelledError.TERMINATED
     except Exception:
         log.exception("the worker fails")
+        # The backend looks there for why.
+        traceback.print_exc()
         return 1
     return 0
 

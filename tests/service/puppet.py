@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker that behaves as it is told: it starts in no time, computes nothing, and dies or talks nonsense on request.
+
+How it starts stands in the first line of ``starts`` in the runtime folder, which each start takes away; what it does
+with a job in the job's ``camera``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import zmq
+
+from ex4d.protocol import wire
+from ex4d.protocol.jobs import result_message
+from ex4d.server.lifetime import end_with_pipe
+
+address = json.loads(sys.stdin.buffer.readline())
+end_with_pipe(sys.stdin.buffer)
+runtime = Path(address["log"]).parent
+
+
+def start() -> None:
+    """Do what the next line of ``starts`` says."""
+    try:
+        how, _, rest = (runtime / "starts").read_text(encoding="utf-8").partition("\n")
+    except FileNotFoundError:
+        return
+    (runtime / "starts").write_text(rest, encoding="utf-8")
+    if how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how:
+        # The sentence that Python closes with.
+        print("Traceback (most recent call last):", how, sep="\n", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def send(kind: str, job: str = "", **header: object) -> None:
+    """Tell the front."""
+    socket.send_multipart(wire.encode(wire.Message(kind, job, header)))
+
+
+def do(job: str, camera: str) -> None:
+    """Do a job."""
+    if camera == "die unbegun":
+        os.kill(os.getpid(), signal.SIGKILL)
+    send("progress", job, stage="raster", step=1, of=2)
+    frames = [wire.VERSION, b"done", job.encode()]
+    if camera == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif camera == "nonsense":
+        socket.send_multipart([b"what?"])
+    elif camera == "too long":
+        socket.send_multipart([*frames, b'{"result":{"x":"' + b"x" * wire.MAX_HEADER_BYTES + b'"}}'])
+    elif camera == "not finite":
+        socket.send_multipart([*frames, b'{"result":{"x":[1e999]}}'])
+    elif camera == "no result":
+        socket.send_multipart([*frames, b'{"result":[1]}'])
+    elif camera == "no progress":
+        send("progress", job, step="two")
+    elif camera == "very many frames":
+        socket.send_multipart([*frames, b"{}", *[b"x"] * 1000])
+    elif camera == "film":
+        socket.send_multipart(wire.encode(result_message("done", job, {}, {"numbers": list(range(300_000))})))
+    elif camera == "wait":
+        while not (runtime / "go").exists():
+            time.sleep(0.01)
+        send("done", job, result={})
+    else:
+        send("done", job, result={"camera": camera})
+
+
+context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+start()
+socket = context.socket(zmq.DEALER)
+socket.curve_serverkey = address["server_public"].encode()
+socket.curve_publickey = address["client_public"].encode()
+socket.curve_secretkey = address["client_secret"].encode()
+socket.connect(address["endpoint"])
+send("ready", pid=os.getpid())
+while True:
+    message = wire.decode(socket.recv_multipart())
+    if message.type == "run":
+        do(message.job, message.header["params"]["camera"])
+    elif message.type == "quit" and not (runtime / "stubborn").exists():
+        sys.exit()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.easing import EASINGS, progress
-from ex4d.camera.released import RELEASED_PRESETS, released_extrinsics
+from ex4d.camera.released import is_released, released_extrinsics
 from ex4d.camera.transforms import invert_rigid, rigid, rigid_about, rotation_x, rotation_y
 from ex4d.protocol.errors import UsageError
 
@@ -164,12 +164,13 @@ def preset_help() -> str:
 
 
 def parse_preset(text: str) -> PresetSpec:
-    """Parse ``name[:amount | :from..to][,ease=NAME][,elevation=DEG]``; ``30/60/90/180`` are the released paths.
+    """Parse ``name[:amount | :from..to][,ease=NAME][,elevation=DEG]``; ``30/60/90/180`` and other whole degrees are the
+    released paths.
 
     Raises:
         UsageError: naming what is not understood.
     """
-    if text in RELEASED_PRESETS:
+    if is_released(text):
         return PresetSpec(text, 0.0, float(text), "linear")
     match = _SPEC.fullmatch(text)
     preset = PRESETS.get(match["name"]) if match else None
@@ -220,7 +221,7 @@ def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bo
     pivot = np.asarray(pivot, np.float64)
     base_E = source.E if follow else np.broadcast_to(source.E[:1], source.E.shape)
     base_K = source.K if follow else np.broadcast_to(source.K[:1], source.K.shape)
-    if spec.name in RELEASED_PRESETS:
+    if is_released(spec.name):
         radius = float(np.linalg.norm(pivot))
         motion = Motion(invert_rigid(released_extrinsics(spec.name, count, radius)), np.ones(count))
     else:

@@ -31,8 +31,6 @@ NPZ_ERRORS = (
 
 #: Bytes that an array may have which is read whole and is no picture: 100,000 cameras are a fifth of it.
 MAX_ARRAY = 64 << 20
-#: Deflate makes nothing larger than this many times.
-_MAX_DEFLATE = 1032
 #: Names in messages: so many, and so many characters of each.
 _NAMES, _NAME_LENGTH = 5, 40
 #: numpy's headers in use: the third version has names in UTF-8, of fields, which plain numbers have none of.
@@ -129,8 +127,6 @@ def open_member(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[NpyHeader
         ValueError, or another of ``NPZ_ERRORS``: it is damaged, or its sizes contradict each other.
     """
     entry = archive.getinfo(f"{name}.npy")
-    if entry.compress_type == zipfile.ZIP_DEFLATED and entry.file_size > _MAX_DEFLATE * (entry.compress_size + 64):
-        raise ValueError("packed more tightly than is possible")
     with archive.open(entry) as file:
         header = read_header(file)
         if header.offset + header.nbytes != entry.file_size:

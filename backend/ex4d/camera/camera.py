@@ -24,6 +24,10 @@ Array = NDArray[np.float64]
 RIGID_TOLERANCE = 1e-4
 #: Skew that is round-off and not a lens, as a share of the focal length.
 SKEW_TOLERANCE = 1e-6
+#: Rasterizers count in single precision. What is beyond these is no camera, and each would see something else there:
+#: focal lengths and principal points as shares of the longer side, positions and clip distances in world units.
+LEAST_FOCAL, MOST_FOCAL, MOST_SHIFT = 1e-6, 1e7, 1e7
+MOST_DISTANCE, LEAST_CLIP = 1e15, 1e-30
 
 
 def intrinsics(focal_px: float, width: int, height: int) -> Array:
@@ -146,6 +150,18 @@ class Trajectory:
                 f"The trajectory's image size is {self.width}x{self.height}.",
                 "Give a width and a height of at least one pixel.",
             )
+        near, far = _per_frame(self.near, len(E), "near"), _per_frame(self.far, len(E), "far")
+        focal, side = K[:, (0, 1), (0, 1)], max(self.width, self.height)
+        if (
+            np.any((focal < LEAST_FOCAL * side) | (focal > MOST_FOCAL * side))
+            or np.any(np.abs(K[:, :2, 2]) > MOST_SHIFT * side)
+            or np.any(np.abs(E[:, :3, 3]) > MOST_DISTANCE)
+            or np.any(near < LEAST_CLIP)
+        ):
+            raise BadInputError(
+                "The trajectory holds numbers that no camera has.",
+                "Check its focal lengths and principal points, in pixels, its positions and its clip distances.",
+            )
         if self.frame_numbers and len(self.frame_numbers) != len(E):
             raise BadInputError(
                 f"The trajectory has {len(E)} cameras but {len(self.frame_numbers)} frame numbers.",
@@ -153,7 +169,6 @@ class Trajectory:
             )
         object.__setattr__(self, "E", E)
         object.__setattr__(self, "K", K)
-        near, far = _per_frame(self.near, len(E), "near"), _per_frame(self.far, len(E), "far")
         if not np.all(near < far):
             raise BadInputError(
                 "The trajectory's far clip distance is not behind its near one.", "Give a near below the far distance."

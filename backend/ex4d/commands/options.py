@@ -123,8 +123,7 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         action="append",
         required=required,
         metavar="MOVE|FILE",
-        help="a move such as orbit:60 (see below), or a trajectory file: *.json, *.npz or ./name; may be given more than "
-        "once",
+        help="a move such as orbit:60 (see below) or a trajectory file: *.json, *.npz, ./name; may be given several times",
     )
     camera.add_argument(
         "--pivot",

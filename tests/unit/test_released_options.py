@@ -245,6 +245,26 @@ def test_model_options_that_cannot_be(tmp_path: Path) -> None:
         generator("--fill", "preview", "--num_inference_steps", 25)
 
 
+@pytest.mark.parametrize("name", ["color_hold.mp4", "mask_hold.mp4", "camera_hold.npz", "DW-Mesh.ply"])
+def test_results_of_the_released_script_are_not_written_over(
+    ex4d_command: Run, plate: Path, tmp_path: Path, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_bytes(b"precious")
+    options = ["--depth", make_depth(tmp_path / "d.npz"), "--cam", "hold", "--raster", "embree", "--json"]
+    failed = ex4d_command("recon", plate, "--save_mesh", "--out", out, *options)
+    assert "no earlier result" in failed.refused(10)
+    assert [path.name for path in out.iterdir()] == [name]
+    # Beside it, and again in the same place: our own are replaced.
+    shot, renders = tmp_path / "shot", tmp_path / "renders"
+    for _ in range(2):
+        assert ex4d_command("recon", plate, "--save_mesh", "--out", shot, *options).code == 0
+        assert ex4d_command("render", shot, "--out", renders, *options[2:]).code == 0
+    if name != "DW-Mesh.ply":
+        assert "no earlier result" in ex4d_command("render", shot, "--out", out, *options[2:]).refused(10)
+
+
 # -------------------------------------------------------------------------------------------------------- output_video
 
 

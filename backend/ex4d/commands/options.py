@@ -123,7 +123,7 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         action="append",
         required=required,
         metavar="MOVE|FILE",
-        help="a move such as orbit:60 (see below) or a trajectory file: *.json, *.npz, ./name; may be given several times",
+        help="a move such as orbit:60 (see below) or a trajectory file: *.json, *.npz, ./name; can be repeated",
     )
     camera.add_argument(
         "--pivot",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ex4d.camera import preset_help
-from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, export_mesh, export_render
+from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, check_outputs, export_mesh, export_render
 from ex4d.commands.options import (
     add_camera_options,
     add_out_option,
@@ -56,6 +56,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     released_thickness(args)
     cameras = camera_requests(args)
     check_names(cameras)
+    check_outputs(args.out, cameras, formats)
     request, notes = first_frames(plate_request(args), args.num_frames)
     source, settings = depth_source(args), mesh_settings(args)
     if cameras:

@@ -126,7 +126,7 @@ class SolvedDepth:
         kept = _Scratch(make_folder(scratch / "estimate"))
         inner = self.estimator.estimate(frames, kept, make_folder(scratch / "estimator"), progress)
         estimated, solved = self._sightings(camera, kept)
-        notes = [note for note in inner.notes if note != STATIC_NOTE]
+        notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
             notes.append(

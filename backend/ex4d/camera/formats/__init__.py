@@ -20,8 +20,8 @@ from ex4d.protocol.parsing import parse_json
 
 __all__ = ["json_bytes", "names_file", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
 
-#: Bytes of a JSON file; ours has about 700 for a frame, an hour of them 60 MB.
-MAX_JSON = 64 << 20
+#: Bytes of a JSON file; ours has up to 1000 for a frame, 90 MB for an hour.
+MAX_JSON = 256 << 20
 _SUFFIXES = (".json", ".npz")
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Trajectory, build_take, parse_preset, read_trajectory
+from ex4d.camera import Trajectory, build_take, names_file, parse_preset, read_trajectory
 from ex4d.composite import TakeJob
 from ex4d.fill import Generator, Geometry
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
 from ex4d.raster import Rasterizer, create_rasterizer
+from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
 from ex4d.shot import Reconstruction, Shot
+
+#: A pivot lies so far from the camera, in world units: what is farther is sky.
+MIN_PIVOT, MAX_PIVOT = 1e-9, 1e9
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,21 @@ class CameraRequest:
 
     def file(self) -> Path | None:
         """The trajectory file, None for a preset."""
-        path = Path(self.camera)
-        with suppress(OSError):
-            if path.suffix.lower() in (".json", ".npz") or path.is_file():
-                return path
-        return None
+        return Path(self.camera) if names_file(self.camera) else None
 
 
 @dataclass(frozen=True)
 class RenderedShot:
-    """A finished raster stage."""
+    """A finished raster stage.
+
+    Attributes:
+        notes: sentences for the report, on the camera.
+    """
 
     raster: RasterStore
     key: str
     camera: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
@@ -72,7 +76,7 @@ def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
         numbers = []
     if len(numbers) == 1:
         numbers = [0.0, 0.0, *numbers]
-    if len(numbers) != 3 or not np.isfinite(numbers).all() or numbers[2] <= 0:
+    if len(numbers) != 3 or not (np.abs(numbers) <= MAX_PIVOT).all() or numbers[2] < MIN_PIVOT:
         raise UsageError(
             f"The pivot «{text}» is not understood.",
             "Use auto, a distance such as 2.5, or a point x,y,z before the camera.",
@@ -155,7 +159,11 @@ class Pipeline:
             lambda: (self._create(), ()),
         )
         folder = self.shot.cache.ensure(stage, self.progress)
-        return RenderedShot(RasterStore.open(folder), stage.key(), camera)
+        raster = RasterStore.open(folder)
+        notes = (*trajectory.notes, *sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage))
+        for note in notes:
+            self.progress.note(note)
+        return RenderedShot(raster, stage.key(), camera, notes)
 
     def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
@@ -170,6 +178,7 @@ class Pipeline:
         stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, geometry), generator)
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
         record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
+        record["notes"] = [*record["notes"], *rendered.notes]
         job = TakeJob(
             self.shot.takes, reconstruction.frames, lambda: rendered.raster, lambda: fill, stage.key(), record
         )

@@ -5,7 +5,6 @@ service alike."""
 from __future__ import annotations
 
 import math
-import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, cast
@@ -14,6 +13,7 @@ from ex4d.depth import create_depth_source
 from ex4d.depth.base import DepthSource
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.parsing import fraction_from
 
 MIN_FPS, MAX_FPS = Fraction(1, 100), 1000
 
@@ -21,14 +21,13 @@ MIN_FPS, MAX_FPS = Fraction(1, 100), 1000
 def parse_rate(text: str) -> Fraction:
     """Frames per second from ``24``, ``23.976`` or ``24000/1001``; raises UsageError."""
     try:
-        # Fraction() would take a day for 1e999999999.
-        rate = Fraction(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9}|/[0-9]{1,9})?", text) else Fraction(0)
-    except ZeroDivisionError:
+        rate = fraction_from(text)
+    except ValueError:
         rate = Fraction(0)
     if not MIN_FPS <= rate <= MAX_FPS:
-        raise UsageError(f"The frame rate «{text}» is not understood.", "Give a number such as 24 or 24000/1001.")
+        raise UsageError(f"The frame rate «{text[:40]}» is not understood.", "Give a number such as 24 or 24000/1001.")
     # 23.976 and its kin stand for a rate over 1001.
-    ntsc = Fraction(round(rate * 1001 / 1000), 1) * 1000 / 1001
+    ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
     return ntsc if rate.denominator != 1 and abs(rate - ntsc) < Fraction(1, 1000) else rate
 
 

@@ -48,8 +48,8 @@ class SampledCamera:
 def scene_fps(scene: bpy.types.Scene) -> Fraction:
     """Frames per second as a fraction: 24 / 1.001 is 24000/1001."""
     # fps_base is a float32; all bases in use are short fractions.
-    base = Fraction(scene.render.fps_base).limit_denominator(10000)
-    return Fraction(scene.render.fps) / base
+    base = Fraction.from_float(scene.render.fps_base).limit_denominator(10000)
+    return scene.render.fps / base
 
 
 def render_size(scene: bpy.types.Scene) -> tuple[int, int]:

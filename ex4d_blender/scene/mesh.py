@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import fraction_from
 
 from .files import absolute_path, check_consecutive, stored_path
 
@@ -100,7 +101,7 @@ def read_viewport(folder: Path) -> ViewportFolder:
             quads=int(record["quads"]),
             triangles=int(record["triangles"]),
             numbers=tuple(int(number) for number in record["numbers"]),
-            fps=Fraction(record["fps"]),
+            fps=fraction_from(record["fps"]),
             # resolve: «..» in a path survives neither a link nor Blender's relative paths.
             color=(folder / record["color"]).resolve(),
             valid=folder / record["valid"],

@@ -63,7 +63,7 @@ def _exact_fps(value: float) -> Fraction | None:
         numerator = round(value * denominator / 1000) * 1000 if denominator == 1001 else round(value)
         if abs(numerator / denominator - value) < 2e-4 * value and numerator > 0:
             return Fraction(numerator, denominator)
-    return Fraction(value).limit_denominator(1000)
+    return Fraction.from_float(value).limit_denominator(1000)
 
 
 def _fps_note(fps: Fraction | None, scene: bpy.types.Scene, what: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from ex4d.camera import Trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import fraction_from
 
 from . import axes, camera, material, mesh
 
@@ -157,7 +158,7 @@ def source_trajectory(record: Mapping[str, Any]) -> Trajectory:
     """
     plate = record["plate"]
     source = read_trajectory(Path(record["source"]))
-    source = source.for_frames(plate["numbers"], Fraction(plate["fps"]), "The source camera")
+    source = source.for_frames(plate["numbers"], fraction_from(plate["fps"]), "The source camera")
     return source.resized(int(plate["width"]), int(plate["height"]))
 
 
@@ -168,7 +169,7 @@ def _check_record(record: Mapping[str, Any]) -> None:
             isinstance(record["shot"], str)
             and isinstance(record["viewport"], str)
             and isinstance(record["source"], str)
-            and Fraction(plate["fps"]) > 0
+            and fraction_from(plate["fps"]) > 0
             and min(int(plate["width"]), int(plate["height"])) > 0
             and float(record["pivot"]) > 0
             and float(record["far"]) > 0
@@ -387,12 +388,12 @@ def _fps_text(fps: Fraction) -> str:
 def split_fps(fps: Fraction) -> tuple[int, float]:
     """Frames per second -> Blender's (fps, fps_base): 24000/1001 is 24 / 1.001."""
     whole = max(1, math.ceil(fps))
-    return whole, float(Fraction(whole) / fps)
+    return whole, float(whole / fps)
 
 
 def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: int | None) -> list[_Setting]:
     render, view, plate = scene.render, scene.view_settings, record["plate"]
-    width, height, fps = int(plate["width"]), int(plate["height"]), Fraction(plate["fps"])
+    width, height, fps = int(plate["width"]), int(plate["height"]), fraction_from(plate["fps"])
     start = int(plate["numbers"][0]) if first_frame is None else first_frame
     end = start + len(plate["numbers"]) - 1
     whole, base = split_fps(fps)

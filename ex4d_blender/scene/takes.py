@@ -14,7 +14,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from ex4d.camera import PresetSpec, Trajectory, build_take, parse_preset, static_trajectory
 from ex4d.camera.transforms import CV_GL, invert_rigid, rotation_x, rotation_y
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import fraction_from
 
 from . import axes, camera
 from .fcurves import ensure_fcurve, fcurves, remove_fcurves, set_value, write_keys
@@ -362,7 +362,7 @@ def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int) -> No
         )
     remove_handheld(camera_obj)
     phases = random.Random(seed)
-    fps = float(Fraction(shot.record["plate"]["fps"]))
+    fps = float(fraction_from(shot.record["plate"]["fps"]))
     sway = HANDHELD_SWAY * float(shot.record["pivot"])
     amounts = ((sway, sway, sway / 2), tuple(np.radians(HANDHELD_TURN)))
     for path, amount, period in zip(HANDHELD_PATHS, amounts, HANDHELD_PERIODS, strict=True):

@@ -142,6 +142,38 @@ def test_two_movies_as_the_released_script_takes_them(
     assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
+def test_the_released_scripts_own_command_line(
+    plate: Path,
+    tmp_path: Path,
+    model_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its files of the model are used, and no others; its steps and size too. Few frames are picked."""
+    monkeypatch.setenv("EX4D_MODELS", str(tmp_path / "none"))
+    monkeypatch.setenv("EX4D_DEVICE", "nonsense")
+    shot, wan = tmp_path / "shot", model_folder / "Wan2.1-I2V-14B-480P"
+    assert run("recon", plate, "--out", shot, "--json") == 0
+    assert run("render", shot, "--cam", "orbit:20", "--json") == 0
+    rendered = events(capsys)[-1]["result"]["renders"][0]["files"]
+    code = run(
+        "generate",
+        *("--color_video", rendered["color"], "--mask_video", rendered["mask"]),
+        *("--output_video", tmp_path / "out.mp4", "--height", 64, "--width", 96, "--num_frames", 5, "--device", "cpu"),
+        *("--seed", 4, "--num_inference_steps", 2, "--ex4d_path", model_folder / "EX-4D" / "ex4d.ckpt"),
+        *("--text_encoder_path", wan / "models_t5_umt5-xxl-enc-bf16.pth", "--vae_path", wan / "Wan2.1_VAE.pth"),
+        *("--clip_path", wan / "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth", "--dit_dir", wan, "--json"),
+    )
+    told = events(capsys)
+    assert code == 0, told[-1]
+    record = told[-1]["result"]
+    assert (record["fill"]["name"], record["fill"]["seed"]) == ("exact", 4)
+    assert "2 steps" in record["fill"]["label"]
+    assert len(record["generated"]) == 5
+    denoise = [event for event in told if event["event"] == "begin" and event["stage"] == "denoise"]
+    assert denoise[0]["of"] == 2
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [

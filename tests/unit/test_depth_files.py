@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import tracemalloc
 import zipfile
@@ -19,6 +20,7 @@ from ex4d.depth import create_depth_source, depth_names
 from ex4d.depth import estimators as estimators_package
 from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.depth.files import FileDepth
+from ex4d.depth.kinds import upward_share
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.media.exr import write_exr_channel
@@ -252,6 +254,101 @@ def test_a_shot_of_nothing_but_sky(tmp_path, frames):
         stored(tmp_path, frames, np.full_like(DEPTH, np.inf))
 
 
+# ------------------------------------------------------------------------------------------------- depth or disparity
+
+
+def slanted(count: int = COUNT, height: int = 120, width: int = 160) -> np.ndarray:
+    """z-depth (T, h, w) of a floor and of a slanted wall above it."""
+    y, x = np.mgrid[:height, :width]
+    floor = 1 / (0.02 + 0.004 * np.maximum(y - height // 2, 0))
+    wall = 1 / (0.15 + 0.002 * x)
+    return np.broadcast_to(np.where(y > height // 2 + 5, floor, wall), (count, height, width)).astype(np.float32)
+
+
+def test_surfaces_tell_depth_from_disparity() -> None:
+    z = slanted()[0]
+    noise = np.random.default_rng(1).normal(1, 0.02, z.shape)
+    share, inverse, unclear = upward_share(z), upward_share(1 / z), upward_share(3 * noise)
+    assert share is not None
+    assert share > 0.95
+    assert inverse is not None
+    assert inverse < 0.05
+    assert unclear is None or 0.3 < unclear < 0.7
+    assert upward_share(np.full_like(z, 3)) is None
+    assert upward_share(z[:2, :2]) is None
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"depth": slanted()}, ""),
+        ({"depth": 1 / slanted()}, "--depth-kind disparity"),
+        ({"disparity": 1 / slanted()}, ""),
+        ({"disparity": slanted()}, "--depth-kind depth"),
+        ({"depths": slanted()}, ""),
+        ({"depths": 1 / slanted()}, "--depth-kind disparity"),
+        ({"depths": np.full((COUNT, 120, 160), 3.0)}, "Video Depth Anything"),
+        ({"depths": np.full((COUNT, 120, 160), 3.0), "cam_c2w": np.stack([np.eye(4)] * COUNT)}, ""),
+    ],
+)
+def test_values_that_look_like_the_other_kind_are_noted(tmp_path, arrays, words):
+    frames = grey_plate(tmp_path / "plate", size=(160, 120))
+    result, depth = depth_of(save(tmp_path / "d.npz", **arrays), frames, tmp_path)
+    notes = [note for note in result.notes if "--depth-kind" in note]
+    assert [words in note for note in notes] == ([True] if words else [])
+    (name, values), *_ = arrays.items()
+    expected = 1 / values if name == "disparity" else values
+    assert np.allclose(depth, expected, rtol=1e-5)
+    for kind in ("depth", "disparity"):
+        result, _ = estimated(FileDepth(tmp_path / "d.npz", kind=kind), frames, tmp_path / kind)
+        assert not any("--depth-kind" in note for note in result.notes)
+
+
+NORMALISED = (DEPTH - DEPTH.min()) / (DEPTH.max() - DEPTH.min())
+
+
+def test_values_from_exactly_0_to_exactly_1_are_relative_disparity(tmp_path, frames):
+    path = save(tmp_path / "d.npz", depth=NORMALISED)
+    result, depth = depth_of(path, frames, tmp_path)
+    assert any("relative disparity" in note for note in result.notes)
+    assert np.isfinite(depth).all()
+    # The nearer, the larger was the value; at most 50 times as far as the near end.
+    order = np.argsort(NORMALISED.ravel())
+    assert (np.diff(depth.ravel()[order]) <= 0).all()
+    assert depth.max() == pytest.approx(50, rel=1e-3)
+    assert FileDepth(path).inputs()["relative"] == 1
+
+
+@pytest.mark.parametrize("options", [{"kind": "depth"}, {"kind": "disparity"}, {"scale": 2.0}])
+def test_what_is_said_of_the_values_counts(tmp_path, frames, options):
+    path = save(tmp_path / "d.npz", depth=NORMALISED)
+    result, depth = depth_of(path, frames, tmp_path, **options)
+    assert not any("relative" in note for note in result.notes)
+    assert "relative" not in FileDepth(path, **options).inputs()
+    assert (np.isnan(depth) | np.isinf(depth)).any()  # 0 is not measured, or sky
+
+
+@pytest.mark.parametrize(
+    "values",
+    [DEPTH, NORMALISED * 0.999, NORMALISED + 1e-6, np.where(NORMALISED == 1, np.nan, NORMALISED), (DEPTH > 2) * 1],
+)
+def test_other_depth_keeps_its_key(tmp_path, values):
+    path = save(tmp_path / "d.npz", depth=values)
+    assert set(FileDepth(path).inputs()) == {"files", "kind", "scale", "camera", "fov_deg"}
+    save(path, disparity=NORMALISED)
+    assert set(FileDepth(path).inputs()) == {"files", "kind", "scale", "camera", "fov_deg"}
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path, frames):
+    arrays = {"depth": DEPTH, "K": K, "images": DEPTH, "valid": DEPTH > 2, "x" * 99: DEPTH, "disparity": DEPTH}
+    result, _ = depth_of(save(tmp_path / "d.npz", **arrays), frames, tmp_path)
+    (note,) = [note for note in result.notes if "not read" in note]
+    assert "valid" in note
+    assert "disparity" in note
+    assert "x" * 39 + "…" in note
+    assert not any(name in note for name in ("images", "K,", "depth,"))
+
+
 # ----------------------------------------------------------------------------------------------------------- cameras
 
 
@@ -263,7 +360,7 @@ def test_no_camera_is_stated(tmp_path, frames):
     assert any("stand still" in note for note in result.notes)
 
 
-@pytest.mark.parametrize("name", ["intrinsics", "intrinsic", "K"])
+@pytest.mark.parametrize("name", ["intrinsics", "intrinsic", "K", "Ks"])
 @pytest.mark.parametrize(
     "form",
     [
@@ -326,6 +423,9 @@ def test_fov_overrules(tmp_path, frames):
         {"cam_c2w": invert_rigid(E)},
         {"c2w": invert_rigid(E)[:, :3]},
         {"poses": invert_rigid(E)},
+        {"extrinsic": E[:, :3]},
+        {"cam2world": invert_rigid(E)},
+        {"w2c": E, "c2w": invert_rigid(E)},
     ],
     ids=lambda arrays: next(iter(arrays)),
 )
@@ -334,6 +434,38 @@ def test_poses(tmp_path, frames, arrays):
     assert np.allclose(result.source.E, E, atol=1e-12)
     assert result.poses_known
     assert not any("stand still" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("names", [("K", "E"), ("intrinsic", "extrinsic")])
+def test_cameras_beside_each_map_of_a_sequence(tmp_path, frames, names):
+    folder = tmp_path / "z"
+    folder.mkdir()
+    for index, number in enumerate(NUMBERS):
+        save(folder / f"z.{number}.npz", depth=DEPTH[index], **{names[0]: K, names[1]: E[index]})
+    result, _ = depth_of(folder, frames, tmp_path)
+    assert np.allclose(result.source.E, E)
+    assert np.allclose(result.source.K, K)
+    assert (result.poses_known, result.intrinsics_known) == (True, True)
+    assert FileDepth(folder).inputs()["cameras"] == 1
+    save(folder / f"z.{NUMBERS[1]}.npz", depth=DEPTH[1])
+    with pytest.raises(BadInputError, match="not one camera"):
+        estimated(FileDepth(folder), frames, tmp_path / "again")
+
+
+def test_only_cameras_that_were_not_always_read_change_the_key(tmp_path):
+    path = save(tmp_path / "d.npz", depth=DEPTH, extrinsics=E, intrinsic=K)
+    assert "cameras" not in FileDepth(path).inputs()
+    assert FileDepth(save(path, depth=DEPTH, extrinsic=E)).inputs()["cameras"] == 1
+    camera = tmp_path / "camera.json"
+    write_json(camera, Trajectory(K, E, WIDTH, HEIGHT))
+    assert "cameras" not in FileDepth(path, camera=camera).inputs()
+
+
+def test_notes_of_the_camera_file_are_passed_on(tmp_path, frames):
+    write_json(tmp_path / "camera.json", Trajectory(K, E, WIDTH, HEIGHT).numbered((1, 2, 3), None))
+    path = save(tmp_path / "d.npz", depth=DEPTH)
+    result, _ = depth_of(path, frames, tmp_path, camera=tmp_path / "camera.json")
+    assert any("camera.json" in note and "in order" in note for note in result.notes)
 
 
 def test_camera_file(tmp_path, frames):
@@ -378,6 +510,8 @@ def test_camera_files_that_do_not_fit(tmp_path, frames, count, width, words):
         ({"poses": np.zeros((COUNT, 4, 4))}, "rigid"),
         ({"E": E[:, :2]}, "poses of shape"),
         ({"E": np.concatenate([E, E])}, "6 cameras"),
+        ({"w2c": E, "c2w": E}, "contradict"),
+        ({"K": np.zeros((1 << 20, 3, 3))}, "72 MiB"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -410,6 +544,25 @@ def test_missing_frames(tmp_path, frames, numbers, words):
     folder = write_sequence(tmp_path / "z", ".npy", numbers=numbers, maps=DEPTH[: len(numbers)])
     with pytest.raises(BadInputError, match=words):
         depth_of(folder, frames, tmp_path)
+
+
+def test_gaps_that_are_the_plates_own(tmp_path):
+    folder = write_sequence(tmp_path / "z", ".npy", numbers=(1, 2, 5))
+    frames = grey_plate(tmp_path / "plate", numbers=(1001, 1002, 1005))
+    assert np.array_equal(depth_of(folder, frames, tmp_path)[1], DEPTH)
+
+
+def test_a_missing_map_is_not_bridged(tmp_path, frames):
+    folder = write_sequence(tmp_path / "z", ".npy", numbers=(1, 2, 4))
+    with pytest.raises(BadInputError, match="no depth 3,"):
+        depth_of(folder, frames, tmp_path)
+
+
+def test_steps_are_noted(tmp_path, frames):
+    folder = write_sequence(tmp_path / "z", ".npy", numbers=(2, 4, 6))
+    result, depth = depth_of(folder, frames, tmp_path)
+    assert np.array_equal(depth, DEPTH)
+    assert any("steps of 2" in note for note in result.notes)
 
 
 def test_array_of_another_length(tmp_path, frames):
@@ -534,6 +687,82 @@ def test_a_full_disk_is_no_damage(tmp_path, frames):
             depth_of(path, frames, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (usual, most))
+
+
+def pack(path: Path, name: str, shape: tuple[int, ...], megabytes: int, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """An npz file with an array that claims that shape of float32, and has so many MiB of zeros."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(path, "w", method) as archive, archive.open(f"{name}.npy", "w") as file:
+        file.write(header.getvalue())
+        for _ in range(megabytes):
+            file.write(bytes(1 << 20))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((12, 1024, 1024), "12 depth maps, the plate 3"),  # for another plate
+        ((COUNT, 2048, 2048), "more than 4 times"),  # as many maps, of a monstrous size
+        ((COUNT, HEIGHT, WIDTH), "damaged"),  # more behind the array than it says
+        ((COUNT, 1 << 40, 1 << 40), "damaged"),  # much less than it says
+        ((3 << 22,), "shape"),
+    ],
+)
+@pytest.mark.parametrize("form", ["array", "sequence"])
+def test_nothing_is_unpacked_that_is_not_for_the_plate(tmp_path, shape, words, form):
+    """A bomb of 48 MiB is refused by what its header says: neither the disk nor the memory sees it."""
+    path = pack(tmp_path / "d.0001.npz", "depth", shape, 48)
+    assert path.stat().st_size < 1 << 18
+    frames = grey_plate(tmp_path / "plate", numbers=(1,) if form == "sequence" else NUMBERS)
+    source = FileDepth(tmp_path / "d.####.npz" if form == "sequence" else path)
+    scratch = tmp_path / "scratch"
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInputError) as caught:
+            estimated(source, frames, scratch)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert form == "sequence" or words in caught.value.message
+    assert list(scratch.iterdir()) == []
+
+
+def test_looking_at_the_values_of_a_bomb_takes_no_memory(tmp_path):
+    path = pack(tmp_path / "d.npz", "depth", (12, 1024, 1024), 48)
+    tracemalloc.start()
+    FileDepth(path).inputs()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_long_names_make_no_long_message(tmp_path, frames):
+    with zipfile.ZipFile(tmp_path / "n.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for index in range(40):
+            archive.writestr("x" * 60_000 + f"{index}.npy", b"")
+    with pytest.raises(BadInputError, match="and 35 more") as caught:
+        depth_of(tmp_path / "n.npz", frames, tmp_path)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system, which Windows has not")
+@pytest.mark.parametrize("kind", ["pipe", "zero"])
+@pytest.mark.parametrize("name", ["d.npz", "d.npy", "z.1001.exr", "z.1001.png", "z.1001.npz", "camera.json"])
+def test_pipes_and_devices_are_no_files(tmp_path, frames, kind, name):
+    path = tmp_path / name
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    source = FileDepth(path)
+    if name == "camera.json":
+        source = FileDepth(save(tmp_path / "d.npz", depth=DEPTH), camera=path)
+    with pytest.raises(BadInputError, match="not a file"):
+        source.inputs()
+    with pytest.raises(BadInputError, match="not a file"):
+        estimated(source, frames, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("name", ["nothing.npz", "nothing.npy", "nothing", "nothing.exr", "z.####.exr"])

@@ -18,7 +18,7 @@ def take(text, source=SOURCE, pivot=PIVOT, **kwargs):
     return build_take(parse_preset(text), source, pivot, **kwargs)
 
 
-@pytest.mark.parametrize("preset", ["30", "60", "90"])
+@pytest.mark.parametrize("preset", ["30", "60", "90", "45", "-30", "135"])
 @pytest.mark.parametrize("count", [49, 25, 1, 120])
 def test_released_arcs_follow_their_formula_at_any_length(preset, count):
     radius = 2.74
@@ -40,7 +40,7 @@ def test_released_180_is_an_ellipse_that_yaws_45_degrees():
     assert yaw.max() == pytest.approx(45, abs=0.1)
 
 
-@pytest.mark.parametrize("preset", ["30", "60", "90", "180"])
+@pytest.mark.parametrize("preset", ["30", "60", "90", "180", "-30", "0", "135"])
 def test_released_cameras_look_at_the_point_at_the_radius(preset):
     trajectory = take(preset)
     for camera in trajectory:
@@ -171,8 +171,9 @@ def test_moves_can_take_the_source_motion_out():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "orbit:", "orbit:x", "45", "spin:3", "orbit:60,ease=bounce", "orbit:60,height=3", "zoom_in:0", "zoom_in:-1",
-     "orbit:999", "hold:3", "pan:5,elevation=3", "orbit:5,elevation=x", "orbit:nan"],
+    ["", "orbit:", "orbit:x", "45.5", "361", "٣٠", "spin:3", "orbit:60,ease=bounce", "orbit:60,height=3", "zoom_in:0",
+     "zoom_in:-1", "orbit:999", "hold:3", "pan:5,elevation=3", "orbit:5,elevation=x", "orbit:nan", "orbit:1e999",
+     "orbit:5,elevation=91", "orbit:" + "9" * 400],
 )  # fmt: skip
 def test_what_is_not_understood_is_wrong_usage(text):
     with pytest.raises(UsageError) as caught:

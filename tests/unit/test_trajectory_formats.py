@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import io
 import json
+import os
+import tracemalloc
+import zipfile
 from fractions import Fraction
 
 import numpy as np
@@ -11,6 +15,7 @@ from ex4d.camera import (
     Trajectory,
     build_take,
     intrinsics,
+    names_file,
     parse_preset,
     read_trajectory,
     static_trajectory,
@@ -61,6 +66,7 @@ def test_transforms_json_round_trip(tmp_path, move):
     np.testing.assert_allclose(read.K, written.K, atol=1e-12)
     np.testing.assert_allclose(read.E, written.E, atol=1e-12)
     assert (read.width, read.height) == (640, 360)
+    assert read.frame_numbers == written.frame_numbers
 
 
 def test_transforms_json_has_opengl_axes(tmp_path):
@@ -165,6 +171,195 @@ def test_pickles_are_never_loaded(tmp_path):
     np.savez(tmp_path / "c.npz", extrinsics=np.array([{"a": 1}], dtype=object), intrinsics=np.eye(3))
     with pytest.raises(BadInputError):
         read_trajectory(tmp_path / "c.npz")
+
+
+def nerfstudio(names, **changes):
+    """A transforms.json whose camera for the i-th name stands at x = i."""
+    frames = []
+    for index, name in enumerate(names):
+        pose = np.diag([1.0, -1, -1, 1])
+        pose[0, 3] = index
+        frames.append({"transform_matrix": pose.tolist(), **({"file_path": name} if name else {})})
+    return {"fl_x": 5, "w": 4, "h": 4, "frames": frames, **changes}
+
+
+def read_document(tmp_path, document, name="t.json"):
+    path = tmp_path / name
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return read_trajectory(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers", "xs"),
+    [
+        (["a/f_0010.png", "a/f_0002.png", "a/f_0001.png"], (1, 2, 10), [2, 1, 0]),
+        (["f_9.png", "f_10.png"], (9, 10), [0, 1]),
+        (["f_0002_v2.png", "f_0001_v2.png"], (1, 2), [1, 0]),
+        (["7.png"], (7,), [0]),
+        (["f.0001.left.exr", "f.0000.left.exr"], (0, 1), [1, 0]),
+        ([None, None], (), [0, 1]),
+    ],
+)
+def test_transforms_are_ordered_by_the_number_in_the_name(tmp_path, names, numbers, xs):
+    read = read_document(tmp_path, nerfstudio(names))
+    assert read.frame_numbers == numbers
+    np.testing.assert_allclose(read.centers()[:, 0], xs, atol=1e-12)
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "xs"),
+    [
+        (["b.png", "a.png"], [1, 0]),
+        (["IMG_2_100000.png", "IMG_1_235959.png"], [1, 0]),
+        (["2024/f_9.png", "2023/f_10.png"], [1, 0]),
+    ],
+)
+def test_transforms_without_numbers_are_ordered_by_name_with_a_note(tmp_path, names, xs):
+    read = read_document(tmp_path, nerfstudio(names))
+    assert read.frame_numbers == ()
+    np.testing.assert_allclose(read.centers()[:, 0], xs, atol=1e-12)
+    assert "no frame numbers" in read.notes[0]
+
+
+def test_angles_of_view_in_both_directions(tmp_path):
+    angles = {"camera_angle_x": 2 * np.arctan(0.5), "camera_angle_y": 2 * np.arctan(0.25)}
+    document = {**nerfstudio(["1.png"], w=200, h=100, **angles)}
+    del document["fl_x"]
+    np.testing.assert_allclose(read_document(tmp_path, document).K[0], [[200, 0, 100], [0, 200, 50], [0, 0, 1]])
+    contradicting = read_document(tmp_path, {**document, "fl_x": 300})
+    assert contradicting.K[0, 0, 0] == 300
+    assert "contradict" in contradicting.notes[0]
+
+
+def test_intrinsics_of_each_frame_go_with_it(tmp_path):
+    document = nerfstudio(["2.png", "1.png"])
+    document["frames"][0]["fl_x"], document["frames"][1]["fl_x"] = 20, 10
+    assert read_document(tmp_path, document).K[:, 0, 0].tolist() == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"applied_transform": [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]}, "applied_transform"),
+        ({"applied_scale": 0.3}, "applied_scale"),
+    ],
+)
+def test_a_moved_world_is_noted(tmp_path, changes, word):
+    assert word in read_document(tmp_path, nerfstudio(["1.png"], **changes)).notes[0]
+    identity = {"applied_transform": np.eye(4).tolist(), "applied_scale": 1.0}
+    assert read_document(tmp_path, nerfstudio(["1.png"], **identity)).notes == ()
+
+
+HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (nerfstudio(["a/1.png", "a/1.png"]), "2 cameras for 1"),
+        (nerfstudio(["1.png", None]), "some frames only"),
+        (nerfstudio(["1.png"], camera_model="FISHEYE624"), "FISHEYE624"),
+        (nerfstudio(["1.png"], camera_model="x" * 9999), "no pinhole"),
+        (nerfstudio(["1.png"], distortion_params=[0, 0, 0.2, 0]), "distortion_params"),
+        (nerfstudio(["1.png"], w=4.5), "image size"),
+        (nerfstudio(["1.png"], w=10**7), "image size"),
+        (nerfstudio(["1.png"], applied_transform=3), "applied_transform"),
+        (nerfstudio(["1.png"], fl_x="wide"), "focal"),
+        (nerfstudio(["1.png"], cx=[]), "principal point"),
+        (nerfstudio(["1.png"], camera_angle_x=4), "focal"),
+        ({**nerfstudio(["1.png"]), "frames": [{"transform_matrix": [[[1]]]}]}, "transform_matrix"),
+        (json.dumps(nerfstudio(["1.png"])).replace('"w": 4', '"w": 1e999'), "image size"),
+        (json.dumps(nerfstudio(["1.png"])).replace('"fl_x": 5', f'"fl_x": {HUGE}'), "focal|finite"),
+        (json.dumps(nerfstudio(["1.png"])).replace('"fl_x": 5', '"fl_x": NaN'), "not a trajectory"),
+        ("[" * 100_000, "not a trajectory"),
+        (own(numbered=True, frames=[frame(), frame()]), "2 cameras for frame 1"),
+        (own(numbered=True, frames=[frame(frame=1.5)]), "whole frame number"),
+        (own(numbered=True, frames=[frame(frame=True)]), "whole frame number"),
+        (own(width=4.5), "image size"),
+        (own(width=70000), "image size"),
+        (own(version="9" * 500), "version"),
+        (own(fps="1e99999999"), "lacks a number"),
+        (own(fps=-24), "lacks a number"),
+        (own(frames=[frame(near=3, far=2)]), "far clip"),
+        (own(frames=[frame(near=1e-300)]), "no camera"),
+        (own(frames=[frame(K=[[1e-9, 0, 2], [0, 5, 2], [0, 0, 1]])]), "no camera"),
+        (own(frames=[frame(K=[[5, 0, 2], [0, 1e30, 2], [0, 0, 1]])]), "no camera"),
+        (own(frames=[frame(K=[[5, 0, -1e30], [0, 5, 2], [0, 0, 1]])]), "no camera"),
+        (own(frames=[frame(E=[[1, 0, 0, 1e16], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])]), "no camera"),
+        (own(frames=[frame(E=np.diag([1.0, 1, -1, 1]).tolist())]), "rigid"),
+        (own(frames=[frame(E=np.diag([2.0, 2, 2, 1]).tolist())]), "rigid"),
+        (own(frames=[frame(K=[[5, 1, 2], [0, 5, 2], [0, 0, 1]])]), "pinhole"),
+        (own(frames=[frame(K=[[-5, 0, 2], [0, 5, 2], [0, 0, 1]])]), "pinhole"),
+        (json.dumps(own()).replace('"near": 0.1', f'"near": {HUGE}'), "lacks a number"),
+        (json.dumps(own(frames=[frame(K="k")])).replace('"k"', f"[[{HUGE}, 0, 0], [0, 1, 0], [0, 0, 1]]"), "K that"),
+    ],
+)
+def test_what_a_file_cannot_mean_is_refused(tmp_path, document, words):
+    with pytest.raises(BadInputError, match=words) as caught:
+        read_document(tmp_path, document)
+    assert caught.value.hint
+    assert len(str(caught.value)) < 400
+
+
+def test_own_json_is_ordered_by_its_numbers(tmp_path):
+    numbers = (3, 1, 2)
+    write_json(tmp_path / "a.json", Trajectory(SOURCE.K[:3], example().E[:3], 640, 360, frame_numbers=numbers))
+    read = read_trajectory(tmp_path / "a.json")
+    assert read.frame_numbers == (1, 2, 3)
+    np.testing.assert_array_equal(read.E, example().E[[1, 2, 0]])
+
+
+@pytest.mark.parametrize(("numbers", "wanted"), [((1, 2, 3), (1001, 1002, 1003)), ((0, 1, 2), (1, 2, 3))])
+def test_other_numbers_are_matched_in_order_with_a_note(numbers, wanted):
+    trajectory = Trajectory(SOURCE.K[:3], example().E[:3], 640, 360, frame_numbers=numbers)
+    matched = trajectory.for_frames(wanted, None, "cam.json")
+    assert matched.frame_numbers == wanted
+    np.testing.assert_array_equal(matched.E, trajectory.E)
+    assert "matched in order" in matched.notes[0]
+
+
+def test_cameras_of_some_frames_only_are_not_matched_in_order():
+    """As many cameras as frames, but the plate begins two frames later."""
+    trajectory = Trajectory(SOURCE.K[:3], example().E[:3], 640, 360, frame_numbers=(1001, 1002, 1003))
+    with pytest.raises(BadInputError, match="no camera for frame 1004, 1005"):
+        trajectory.for_frames((1003, 1004, 1005), None, "cam.json")
+
+
+def test_what_is_a_file_is_told_by_the_text_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("180", "orbit:20", "camera"):
+        (tmp_path / name).write_text("{}")
+        assert not names_file(name)
+    assert all(names_file(name) for name in ("a.json", "A.NPZ", "./180", "/x/camera", "x\\camera", "orbit:20.json"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system, which Windows has not")
+@pytest.mark.parametrize("name", ["pipe.json", "zero.npz"])
+def test_pipes_and_devices_are_no_trajectories(tmp_path, name):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "zero.npz").symlink_to("/dev/zero")
+    with pytest.raises(BadInputError, match="not a file"):
+        read_trajectory(tmp_path / name)
+
+
+def test_a_large_array_in_a_small_file_is_not_unpacked(tmp_path):
+    """96 MiB of zeros, which deflate packs into 96 KiB."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (3 << 18, 4, 4)})
+    with zipfile.ZipFile(tmp_path / "c.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("extrinsics.npy", "w") as file:
+            file.write(header.getvalue())
+            for _ in range(96):
+                file.write(bytes(1 << 20))
+        archive.writestr("intrinsics.npy", b"")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadInputError, match="96 MiB"):
+            read_trajectory(tmp_path / "c.npz")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 quiet = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

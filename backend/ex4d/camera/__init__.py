@@ -9,7 +9,14 @@ from ex4d.camera.camera import (
     resize_intrinsics,
     static_trajectory,
 )
-from ex4d.camera.formats import json_bytes, read_trajectory, write_json, write_released_npz, write_transforms_json
+from ex4d.camera.formats import (
+    json_bytes,
+    names_file,
+    read_trajectory,
+    write_json,
+    write_released_npz,
+    write_transforms_json,
+)
 from ex4d.camera.pivot import subject_distance
 from ex4d.camera.presets import PRESETS, PresetSpec, build_take, parse_preset, preset_help
 
@@ -22,6 +29,7 @@ __all__ = [
     "intrinsics",
     "intrinsics_from_fov",
     "json_bytes",
+    "names_file",
     "parse_preset",
     "preset_help",
     "read_trajectory",

@@ -24,6 +24,10 @@ Array = NDArray[np.float64]
 RIGID_TOLERANCE = 1e-4
 #: Skew that is round-off and not a lens, as a share of the focal length.
 SKEW_TOLERANCE = 1e-6
+#: Rasterizers count in single precision. What is beyond these is no camera, and each would see something else there:
+#: focal lengths and principal points as shares of the longer side, positions and clip distances in world units.
+LEAST_FOCAL, MOST_FOCAL, MOST_SHIFT = 1e-6, 1e7, 1e7
+MOST_DISTANCE, LEAST_CLIP = 1e15, 1e-30
 
 
 def intrinsics(focal_px: float, width: int, height: int) -> Array:
@@ -95,10 +99,11 @@ class Trajectory:
         near, far: (T,) float64 z-depths, world units.
         frame_numbers: the plate's frame number of each camera, or empty when the source had none.
         fps: frames per second, or None when the source had none.
+        notes: sentences for the report, on what was assumed where it was read or matched.
 
     Raises:
         BadInputError: on empty or non-finite data, matrices that are not rigid, focal lengths that are not
-            positive, lengths that disagree.
+            positive, clip distances that leave nothing between them, lengths that disagree.
     """
 
     K: Array
@@ -109,6 +114,7 @@ class Trajectory:
     far: Array = field(default_factory=lambda: np.array(math.inf))
     frame_numbers: tuple[int, ...] = ()
     fps: Fraction | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         E = np.asarray(self.E, dtype=np.float64)
@@ -144,6 +150,18 @@ class Trajectory:
                 f"The trajectory's image size is {self.width}x{self.height}.",
                 "Give a width and a height of at least one pixel.",
             )
+        near, far = _per_frame(self.near, len(E), "near"), _per_frame(self.far, len(E), "far")
+        focal, side = K[:, (0, 1), (0, 1)], max(self.width, self.height)
+        if (
+            np.any((focal < LEAST_FOCAL * side) | (focal > MOST_FOCAL * side))
+            or np.any(np.abs(K[:, :2, 2]) > MOST_SHIFT * side)
+            or np.any(np.abs(E[:, :3, 3]) > MOST_DISTANCE)
+            or np.any(near < LEAST_CLIP)
+        ):
+            raise BadInputError(
+                "The trajectory holds numbers that no camera has.",
+                "Check its focal lengths and principal points, in pixels, its positions and its clip distances.",
+            )
         if self.frame_numbers and len(self.frame_numbers) != len(E):
             raise BadInputError(
                 f"The trajectory has {len(E)} cameras but {len(self.frame_numbers)} frame numbers.",
@@ -151,8 +169,12 @@ class Trajectory:
             )
         object.__setattr__(self, "E", E)
         object.__setattr__(self, "K", K)
-        object.__setattr__(self, "near", _per_frame(self.near, len(E), "near"))
-        object.__setattr__(self, "far", _per_frame(self.far, len(E), "far"))
+        if not np.all(near < far):
+            raise BadInputError(
+                "The trajectory's far clip distance is not behind its near one.", "Give a near below the far distance."
+            )
+        object.__setattr__(self, "near", near)
+        object.__setattr__(self, "far", far)
 
     def __len__(self) -> int:
         return len(self.E)
@@ -184,27 +206,45 @@ class Trajectory:
         return replace(self, frame_numbers=tuple(frame_numbers), fps=fps)
 
     def for_frames(self, frame_numbers: Sequence[int], fps: Fraction | None, name: str) -> Trajectory:
-        """The cameras of those frames: by number where the trajectory has all of them, else in order.
+        """The cameras of those frames: by number where the trajectory has all of them; in order where it has none of
+        them, or none but an index from 0 or 1 on, which then stands in ``notes``.
 
         Args:
             name: what the trajectory is called in an error.
 
         Raises:
-            BadInputError: as many cameras as frames there are not.
+            BadInputError: the cameras of some frames are missing, or there are not as many as frames.
         """
-        if self.frame_numbers and set(frame_numbers) <= set(self.frame_numbers):
-            place = {number: index for index, number in enumerate(self.frame_numbers)}
+        place = {number: index for index, number in enumerate(self.frame_numbers)}
+        missing = [number for number in frame_numbers if number not in place]
+        if place and not missing:
             chosen = [place[number] for number in frame_numbers]
             picked = replace(
                 self, K=self.K[chosen], E=self.E[chosen], near=self.near[chosen], far=self.far[chosen], frame_numbers=()
             )
             return picked.numbered(frame_numbers, fps)
+        if place and len(missing) < len(frame_numbers) and not (self._is_indexed() and len(self) == len(frame_numbers)):
+            shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
+            raise BadInputError(
+                f"{name} has no camera for frame {shown}.", "Export it, or leave such frames out with --frames."
+            )
         if len(self) != len(frame_numbers):
             raise BadInputError(
                 f"{name} has {len(self)} cameras, the plate {len(frame_numbers)} frames.",
                 "Export one camera per frame, or choose the frames with --frames.",
             )
+        if place:
+            note = (
+                f"The frame numbers of {name} ({self.frame_numbers[0]}, …) are not the plate's ({frame_numbers[0]}, …),"
+                " so its cameras were matched in order."
+            )
+            return replace(self, notes=(*self.notes, note)).numbered(frame_numbers, fps)
         return self.numbered(frame_numbers, fps)
+
+    def _is_indexed(self) -> bool:
+        """Whether the frame numbers are only an index, from 0 or 1 on."""
+        first = self.frame_numbers[0]
+        return first in (0, 1) and self.frame_numbers == tuple(range(first, first + len(self)))
 
 
 def static_trajectory(K: Array, width: int, height: int, count: int) -> Trajectory:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.easing import EASINGS, progress
-from ex4d.camera.released import RELEASED_PRESETS, released_extrinsics
+from ex4d.camera.released import is_released, released_extrinsics
 from ex4d.camera.transforms import invert_rigid, rigid, rigid_about, rotation_x, rotation_y
 from ex4d.protocol.errors import UsageError
 
@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: Nearest drawn z-depth of a take, as a share of the pivot distance.
 NEAR_SHARE = 1e-3
+#: Degrees that an orbit may rise or sink.
+MAX_ELEVATION = 90.0
 
 
 @dataclass(frozen=True)
@@ -162,19 +164,21 @@ def preset_help() -> str:
 
 
 def parse_preset(text: str) -> PresetSpec:
-    """Parse ``name[:amount | :from..to][,ease=NAME][,elevation=DEG]``; ``30/60/90/180`` are the released paths.
+    """Parse ``name[:amount | :from..to][,ease=NAME][,elevation=DEG]``; ``30/60/90/180`` and other whole degrees are the
+    released paths.
 
     Raises:
         UsageError: naming what is not understood.
     """
-    if text in RELEASED_PRESETS:
+    if is_released(text):
         return PresetSpec(text, 0.0, float(text), "linear")
     match = _SPEC.fullmatch(text)
     preset = PRESETS.get(match["name"]) if match else None
     if match is None or preset is None:
         raise UsageError(
-            f"There is no camera move «{text}».",
-            f"Give a trajectory file, 30, 60, 90, 180, or one of: {', '.join(PRESETS)}; for example orbit:60.",
+            f"There is no camera move «{text[:80]}».",
+            f"Give 30, 60, 90, 180, or one of: {', '.join(PRESETS)}; for example orbit:60; or a trajectory file, which "
+            "ends with .json or .npz or is named with its folder, such as ./camera.",
         )
     options = dict(item.split("=") for item in match["options"].split(",") if item)
     ease = options.pop("ease", preset.ease)
@@ -187,6 +191,11 @@ def parse_preset(text: str) -> PresetSpec:
             f"The camera move «{text}» has an option that is not understood: {bad}.",
             "All moves take ease=linear|in|out|in_out; orbit also takes elevation=DEGREES.",
         )
+    elevation = float(elevation_text)
+    if abs(elevation) > MAX_ELEVATION:
+        raise UsageError(
+            f"The elevation of «{text}» is out of range.", f"Give -{MAX_ELEVATION:g} to {MAX_ELEVATION:g} degrees."
+        )
     end = float(match["end"]) if match["end"] else preset.default
     start = float(match["start"]) if match["start"] else preset.rest
     low, high = preset.limit
@@ -195,7 +204,7 @@ def parse_preset(text: str) -> PresetSpec:
             f"The amount of «{text}» is out of range.",
             f"{match['name']} takes {low:g} to {high:g}: {preset.help}.",
         )
-    return PresetSpec(match["name"], start, end, ease, float(elevation_text))
+    return PresetSpec(match["name"], start, end, ease, elevation)
 
 
 def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bool = True) -> Trajectory:
@@ -212,7 +221,7 @@ def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bo
     pivot = np.asarray(pivot, np.float64)
     base_E = source.E if follow else np.broadcast_to(source.E[:1], source.E.shape)
     base_K = source.K if follow else np.broadcast_to(source.K[:1], source.K.shape)
-    if spec.name in RELEASED_PRESETS:
+    if is_released(spec.name):
         radius = float(np.linalg.norm(pivot))
         motion = Motion(invert_rigid(released_extrinsics(spec.name, count, radius)), np.ones(count))
     else:

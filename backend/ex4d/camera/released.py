@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The camera paths of the released EX-4D code, for comparison (its four values of ``--cam``).
+"""The camera paths of the released EX-4D code, for comparison: its four documented values of ``--cam``, and any other
+whole number of degrees, which it takes too.
 
 Formulas: released recon.py, ``random_camera_traj`` and ``get_camera_pose``, at its fixed 49 frames. The released code
 multiplies the angle by max(n/49, 49/n) for any other frame count; that is a slip and is not repeated here: a
@@ -7,6 +8,8 @@ clip of any length gets the whole path once.
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +19,17 @@ from ex4d.camera.transforms import look_at
 Array = NDArray[np.float64]
 
 RELEASED_PRESETS = ("30", "60", "90", "180")
+#: Largest angle, degrees either way.
+MOST_DEGREES = 360
 #: Added by the released code to the nearest z-depth of frame 0 to get the radius (world units).
 RADIUS_OFFSET = 0.15
 #: The camera rises by this share of the radius while it turns.
 LIFT = 0.2
+
+
+def is_released(text: str) -> bool:
+    """Whether a text names such a path: a whole number of degrees."""
+    return re.fullmatch("-?[0-9]{1,3}", text, re.ASCII) is not None and abs(int(text)) <= MOST_DEGREES
 
 
 def released_radius(first_depth: NDArray[np.float32]) -> float:
@@ -30,8 +40,9 @@ def released_radius(first_depth: NDArray[np.float32]) -> float:
 def released_eyes(preset: str, count: int, radius: float) -> Array:
     """Camera positions (count, 3) in world units, OpenCV axes, source camera at the origin.
 
-    ``30``, ``60``, ``90``: yaw from 0 to that many degrees about (0, 0, radius). ``180``: a closed ellipse in the
-    plane of the source camera, which yaws between −45° and +45° in spite of its name.
+    ``30``, ``60``, ``90`` and others: yaw from 0 to that many degrees about (0, 0, radius); beyond 90 the camera comes
+    back on the near side. ``180``: a closed ellipse in the plane of the source camera, which yaws between −45° and +45°
+    in spite of its name.
     """
     if preset == "180":
         angle = np.linspace(0.0, 2 * np.pi, count)

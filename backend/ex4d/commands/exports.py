@@ -10,13 +10,13 @@ from pathlib import Path
 
 from ex4d.cache import remove_leftovers
 from ex4d.camera import write_json, write_released_npz
-from ex4d.files import make_folder
+from ex4d.files import make_folder, writing
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.pipeline import CameraRequest, RenderedShot
 from ex4d.progress import Progress, steps
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.shot import Reconstruction
+from ex4d.shot import SHOT_FILE, Reconstruction
 from ex4d.workers import prefetched
 
 MESH_FORMATS = ("ply", "pc2", "npz")
@@ -40,6 +40,43 @@ def check_names(cameras: Sequence[CameraRequest]) -> None:
             )
 
 
+def _render_files(out: Path, slug: str) -> dict[str, Path]:
+    """The files of a render: the camera as JSON is written first, and no other program leaves it."""
+    return {
+        "color": out / f"color_{slug}.mp4",
+        "mask": out / f"mask_{slug}.mp4",
+        "camera": out / f"camera_{slug}.npz",
+        "trajectory": out / f"camera_{slug}.json",
+    }
+
+
+def _mesh_files(out: Path, formats: Sequence[str]) -> dict[str, Path]:
+    return {name: out / f"DW-Mesh.{name}" for name in formats}
+
+
+def check_outputs(out: Path, cameras: Sequence[CameraRequest], formats: Sequence[str] = ()) -> None:
+    """Raise BadInputError where files would be written over that are no earlier export: EX-4D's own recon.py gives its
+    results the same names."""
+    with writing(out):
+        if (out / SHOT_FILE).exists():
+            return
+        for path in _mesh_files(out, formats).values():
+            _check_free(path)
+        for request in cameras:
+            files = _render_files(out, camera_slug(request.camera))
+            if not files["trajectory"].exists():
+                for path in files.values():
+                    _check_free(path)
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise BadInputError(
+            f"{path} would be written over, and is no earlier result of this command.",
+            "Choose another output folder, or move the file away.",
+        )
+
+
 def export_render(
     rendered: RenderedShot, reconstruction: Reconstruction, out: Path, slug: str, progress: Progress
 ) -> dict[str, str]:
@@ -48,15 +85,11 @@ def export_render(
     remove_leftovers(out)
     raster, frames = rendered.raster, reconstruction.frames
     writer = partial(MovieWriter, width=raster.trajectory.width, height=raster.trajectory.height, fps=frames.fps)
-    paths = {
-        "color": out / f"color_{slug}.mp4",
-        "mask": out / f"mask_{slug}.mp4",
-        "camera": out / f"camera_{slug}.npz",
-        "trajectory": out / f"camera_{slug}.json",
-    }
+    paths = _render_files(out, slug)
     plate = Path(reconstruction.plate["path"])
     if plate.exists() and any(path.exists() and path.samefile(plate) for path in paths.values()):
         raise BadInputError(f"{plate} would be written over, and it is the plate.", "Choose another output folder.")
+    write_json(paths["trajectory"], raster.trajectory)
     progress.begin("export", len(raster.numbers))
     pictures = prefetched(lambda number: (raster.color(number), raster.mask(number)), raster.numbers)
     with writer(paths["color"]) as color, writer(paths["mask"]) as mask:
@@ -65,7 +98,6 @@ def export_render(
             color.write(picture, time)
             mask.write(seen, time)
     write_released_npz(paths["camera"], raster.trajectory)
-    write_json(paths["trajectory"], raster.trajectory)
     progress.end()
     return {name: str(path) for name, path in paths.items()}
 
@@ -74,7 +106,7 @@ def export_mesh(reconstruction: Reconstruction, out: Path, formats: list[str], p
     """Write ``DW-Mesh.ply`` (first frame), ``.pc2`` (all frames' vertices) and ``.npz`` (all frames), as asked."""
     make_folder(out)
     writers = {"ply": write_ply, "pc2": write_pc2, "npz": write_npz}
-    paths = {name: out / f"DW-Mesh.{name}" for name in formats}
+    paths = _mesh_files(out, formats)
     for name, path in paths.items():
         writers[name](path, reconstruction.mesh, reconstruction.frames, progress)
     return {f"mesh_{name}": str(path) for name, path in paths.items()}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from ex4d.cache import remove_leftovers
 from ex4d.camera import preset_help
-from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests, fill_generator
+from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests
+from ex4d.commands.released import add_generate_options, released_generator
 from ex4d.commands.takes import deliver_takes
-from ex4d.composite.movies import MovieTake, fill_movies
+from ex4d.composite.movies import MovieTake, fill_movies, is_record, record_file
 from ex4d.console import Console
 from ex4d.files import writing
 from ex4d.protocol.errors import UsageError
@@ -41,24 +42,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_EROSION_PX,
         help="pixels to take off the mask's edge, which compression has blurred (default %(default)s)",
     )
+    add_generate_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
 def _check_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Raise UsageError for an output that is no movie's name, or that would write over what is no earlier result."""
     with writing(output):
         if output.suffix.lower() != ".mp4" or output.is_dir():
             raise UsageError(f"The output «{output}» is not the name of an .mp4 file.", "Name it like out.mp4.")
         if output.exists() and any(path.exists() and output.samefile(path) for path in inputs):
             raise UsageError(f"The output {output} is also an input.", "Give the output another name.")
+        record = record_file(output)
+        for path in (output, record):
+            if path.exists() and not is_record(record):
+                raise UsageError(
+                    f"{path} exists, and is no earlier result of this command.",
+                    "Give the output another name, or move the file away.",
+                )
 
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     movies = (args.color_video, args.mask_video, args.output_video)
-    generator = fill_generator(args)
+    generator, notes = released_generator(args)
+    for note in notes:
+        console.note(note)
     if args.shot and not any(movies):
         if not args.cam:
             raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
+        if args.num_frames is not None:
+            raise UsageError(
+                "--num_frames is for movies; a shot has the frames it was reconstructed with.", "Leave it out."
+            )
         cameras = camera_requests(args)
         shot = Shot(args.shot)
         with generator.read_ahead():
@@ -72,7 +88,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     if not 0 <= args.mask_erode <= 64:
         raise UsageError("The mask can be eroded by 0 to 64 pixels.", "Give a number in that range.")
     _check_output(args.output_video, (args.color_video, args.mask_video))
-    take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode)
+    take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode, args.num_frames)
     remove_leftovers(args.output_video.parent)
     with generator.read_ahead():
         generator.prepare(take.count)

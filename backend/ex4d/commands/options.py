@@ -21,6 +21,8 @@ from ex4d.requests import parse_rate
 from ex4d.shot import PlateRequest
 
 MAX_SIDE = 65536
+#: What fills where nothing is named.
+DEFAULT_FILL = "preview"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -121,7 +123,7 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         action="append",
         required=required,
         metavar="MOVE|FILE",
-        help="a move such as orbit:60 (see below) or a trajectory file; may be given more than once",
+        help="a move such as orbit:60 (see below) or a trajectory file: *.json, *.npz, ./name; can be repeated",
     )
     camera.add_argument(
         "--pivot",
@@ -158,9 +160,7 @@ def check_rasterizer(name: str) -> None:
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
     """The generator."""
     fill = parser.add_argument_group("fill")
-    fill.add_argument(
-        "--fill", choices=list(GENERATORS), default="preview", help="what fills the holes (default %(default)s)"
-    )
+    fill.add_argument("--fill", choices=list(GENERATORS), help=f"what fills the holes (default {DEFAULT_FILL})")
     fill.add_argument("--seed", type=int, help="of a model's random numbers (default 0)")
     fill.add_argument("--prompt", help="what a model is told about the shot (default: the released script's prompt)")
     fill.add_argument("--fill-size", help="size a model works at, such as 832x480 (default: about 512x512 pixels)")
@@ -179,18 +179,20 @@ def add_models_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser)
     )
 
 
-def fill_generator(args: argparse.Namespace) -> Generator:
-    """The generator that was asked for; raises UsageError for options that it does not take."""
-    if args.seed is not None and not 0 <= args.seed < 1 << 53:
-        raise UsageError(f"The seed {args.seed} is out of range.", "Use a number from 0 to 9007199254740991.")
-    options = FillOptions(
+def fill_options(args: argparse.Namespace) -> FillOptions:
+    """What ``add_fill_options`` was given; raises UsageError for what is out of range."""
+    return FillOptions(
         args.seed,
         args.prompt,
         parse_size(args.fill_size) if args.fill_size is not None else None,
         tuple(args.models or ()),
         args.distill_lora,
     )
-    return create_generator(args.fill, options)
+
+
+def fill_generator(args: argparse.Namespace) -> Generator:
+    """The generator that was asked for; raises UsageError for options that it does not take."""
+    return create_generator(args.fill or DEFAULT_FILL, fill_options(args))
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ex4d.camera import preset_help
-from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, export_mesh, export_render
+from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, check_outputs, export_mesh, export_render
 from ex4d.commands.options import (
     add_camera_options,
     add_out_option,
@@ -20,6 +20,7 @@ from ex4d.commands.options import (
     mesh_settings,
     plate_request,
 )
+from ex4d.commands.released import add_recon_options, first_frames, recon_notes, released_thickness
 from ex4d.console import Console
 from ex4d.pipeline import Pipeline, take_camera
 from ex4d.protocol.errors import UsageError
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMATS",
         help="write DW-Mesh in ply (default), pc2, npz, or several: ply,pc2",
     )
+    add_recon_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
@@ -51,11 +53,16 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             f"There is no mesh format «{unknown[0]}».",
             f"Use {', '.join(MESH_FORMATS)}, and name the plate before --save_mesh.",
         )
-    cameras, request = camera_requests(args), plate_request(args)
+    released_thickness(args)
+    cameras = camera_requests(args)
     check_names(cameras)
+    check_outputs(args.out, cameras, formats)
+    request, notes = first_frames(plate_request(args), args.num_frames)
     source, settings = depth_source(args), mesh_settings(args)
     if cameras:
         check_rasterizer(args.raster)
+    for note in (*notes, *recon_notes(args)):
+        console.note(note)
     shot = Shot(args.out)
     reconstruction = shot.reconstruct(request, source, settings, console)
     for camera in cameras:

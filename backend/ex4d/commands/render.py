@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from ex4d.camera import preset_help
-from ex4d.commands.exports import camera_slug, check_names, export_render
+from ex4d.commands.exports import camera_slug, check_names, check_outputs, export_render
 from ex4d.commands.options import add_camera_options, camera_requests
 from ex4d.console import Console
 from ex4d.pipeline import Pipeline, take_camera
@@ -26,6 +26,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     cameras = camera_requests(args)
     check_names(cameras)
+    out = args.out or args.shot / "renders"
+    check_outputs(out, cameras)
     shot = Shot(args.shot)
     reconstruction = shot.reconstruction()
     for camera in cameras:
@@ -35,7 +37,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     for camera in cameras:
         rendered = pipeline.render(camera)
         slug = camera_slug(camera.camera)
-        paths = export_render(rendered, reconstruction, args.out or args.shot / "renders", slug, console)
+        paths = export_render(rendered, reconstruction, out, slug, console)
         coverage = dict(zip(rendered.raster.numbers, rendered.raster.coverage, strict=True))
         low = min(coverage, key=lambda number: coverage[number])
         renders.append({"camera": camera.camera, "files": paths, "coverage": coverage})

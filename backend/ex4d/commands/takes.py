@@ -10,6 +10,7 @@ from ex4d.composite.take import TAKE_FILE
 from ex4d.console import Console
 from ex4d.fill import Generator
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
+from ex4d.raster.sight import check_sight
 from ex4d.shot import Reconstruction, Shot
 
 
@@ -29,7 +30,10 @@ def deliver_takes(
     pipeline = Pipeline(shot, reconstruction, rasterizer, console)
     takes, lines = [], []
     for camera in cameras:
-        folder = pipeline.deliver(pipeline.render(camera), generator)
+        rendered = pipeline.render(camera)
+        if camera.file():
+            check_sight(camera.camera, rendered.raster.coverage)
+        folder = pipeline.deliver(rendered, generator)
         record = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
         takes.append(
             {

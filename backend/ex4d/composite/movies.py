@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,16 @@ from ex4d.composite.blend import composite
 from ex4d.composite.take import package_versions
 from ex4d.files import atomic_write, make_folder
 from ex4d.fill import Generator, Geometry, TakeFrame
+from ex4d.inputs import read_bytes
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import PlateReader, open_plate, plate_hash
 from ex4d.progress import Progress
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
+from ex4d.protocol.parsing import parse_json
 
+RECORD_FORMAT = "ex4d-filled-movie"
+#: Bytes of such a record; one has some 10 for a frame.
+_MAX_RECORD = 64 << 20
 MASK_THRESHOLD = 127
 #: How far compression moves black and white, of 1, and how many of a mask's pixels may be moved farther, at its edges.
 MASK_BLUR, MASK_TONES = 0.2, 0.25
@@ -35,17 +40,25 @@ class MovieTake:
     Attributes:
         color, mask: the opened movies, of one size.
         erosion: pixels taken off the mask's edge.
+        picked: indices of the frames that are taken, None = all.
+        notes: sentences for the report.
     """
 
     color: PlateReader
     mask: PlateReader
     erosion: int
+    picked: frozenset[int] | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def open(cls, color: Path, mask: Path, erosion: int) -> MovieTake:
+    def open(cls, color: Path, mask: Path, erosion: int, count: int | None = None) -> MovieTake:
         """Open both.
 
+        Args:
+            count: frames to take, evenly out of all, as the released generate.py does; None = all.
+
         Raises:
+            UsageError: no frame is to be taken.
             BadInputError: one cannot be used, or they do not fit each other.
         """
         take = cls(open_plate(color), open_plate(mask), erosion)
@@ -58,7 +71,23 @@ class MovieTake:
         if None not in (a.frame_count, b.frame_count) and a.frame_count != b.frame_count:
             raise take._unequal()
         _check_mask(take.mask)
-        return take
+        return take if count is None else take._with_count(count)
+
+    def _with_count(self, count: int) -> MovieTake:
+        if count < 1:
+            raise UsageError(f"{count} frames are none.", "Give --num_frames 1 or more.")
+        has = self.color.info.frame_count
+        if has is None:
+            has = sum(1 for _ in self.color.frames())
+        if has <= count:
+            few = f"{self.color.info.path.name} has {has} frames, fewer than --num_frames {count}: all were taken."
+            return self if has == count else replace(self, notes=(few,))
+        picked = frozenset(np.linspace(0, has - 1, count, dtype=int).tolist())
+        note = (
+            f"{count} of {has} frames were taken, evenly spread, as generate.py takes them: the movie is "
+            f"{has / count:.2g} times as fast."
+        )
+        return replace(self, picked=picked, notes=(note,))
 
     @property
     def width(self) -> int:
@@ -73,7 +102,7 @@ class MovieTake:
     @property
     def count(self) -> int | None:
         """Number of frames, where it is known."""
-        return self.color.info.frame_count
+        return self.color.info.frame_count if self.picked is None else len(self.picked)
 
     @property
     def geometry(self) -> Geometry | None:
@@ -88,10 +117,12 @@ class MovieTake:
         """The frames, colours 0 in the holes, and the seconds since the first one."""
         kernel = np.ones((2 * self.erosion + 1, 2 * self.erosion + 1), np.uint8)
         masks = self.mask.frames()
-        for frame in self.color.frames():
+        for index, frame in enumerate(self.color.frames()):
             seen = next(masks, None)
             if seen is None:
                 raise self._unequal()
+            if self.picked is not None and index not in self.picked:
+                continue
             mask = (seen.pixels[..., 1] > MASK_THRESHOLD * (np.iinfo(seen.pixels.dtype).max // 255)).astype(
                 np.uint8
             ) * 255
@@ -126,7 +157,7 @@ class _CompositeSink:
 
     def __init__(self, take: MovieTake, movie: MovieWriter) -> None:
         self._frames = take.timed_frames()
-        self._constant_rate = not take.color.info.variable_rate
+        self._constant_rate = not take.color.info.variable_rate or take.picked is not None
         self._movie = movie
         self.generated: list[float] = []
 
@@ -135,6 +166,20 @@ class _CompositeSink:
         result = composite(frame.color, frame.mask, color, frame.z)
         self._movie.write(result, None if self._constant_rate else moment)
         self.generated.append(round(float((frame.mask == 0).mean()), 6))
+
+
+def record_file(output: Path) -> Path:
+    """The record beside a filled movie."""
+    return output.with_suffix(".json")
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is the record of a filled movie."""
+    try:
+        record = parse_json(read_bytes(path, _MAX_RECORD))
+    except (Ex4dError, ValueError):
+        return False
+    return isinstance(record, dict) and record.get("format") == RECORD_FORMAT
 
 
 def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: Progress) -> dict[str, Any]:
@@ -149,10 +194,11 @@ def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: P
         sink = _CompositeSink(take, movie)
         notes = generator.generate(take, sink, progress)
     progress.end()
-    for note in (*info.notes, *notes):
+    notes = (*info.notes, *take.notes, *notes)
+    for note in notes:
         progress.note(note)
     record = {
-        "format": "ex4d-filled-movie",
+        "format": RECORD_FORMAT,
         "version": 1,
         "versions": package_versions(),
         "movie": str(output),
@@ -171,7 +217,7 @@ def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: P
         "generated_mean": round(float(np.mean(sink.generated)), 6),
         "generated_max": round(float(np.max(sink.generated)), 6),
         "generated": sink.generated,
-        "notes": [*info.notes, *notes],
+        "notes": list(notes),
     }
-    atomic_write(output.with_suffix(".json"), json.dumps(record, indent=1).encode())
+    atomic_write(record_file(output), json.dumps(record, indent=1).encode())
     return record

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize_intrinsics
+from ex4d.depth.affine import AffineDepth, relative_depth
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
-from ex4d.depth.maps import DepthMaps, map_files, open_maps
+from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
+from ex4d.depth.maps import (
+    CAMERA_NAMES,
+    DEPTH_NAMES,
+    LATER_CAMERA_NAMES,
+    DepthMaps,
+    array_names,
+    count_error,
+    is_sequence,
+    map_files,
+    open_maps,
+    unread_note,
+)
 from ex4d.depth.resample import resample_depth
-from ex4d.inputs import reading
+from ex4d.inputs import open_input
 from ex4d.media.exr import depth_reader_version
+from ex4d.media.sequences import format_ranges
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -27,6 +43,10 @@ from ex4d.workers import prefetched
 ASPECT_TOLERANCE = 0.01
 #: Renderers write a large number where nothing was hit (Blender 1e10, others 1e9 and up).
 SKY = 1e9
+#: Maps that are looked at for what their values are, and values of a map that are looked at for the shot's range.
+LOOKED_AT, SAMPLES = 5, 4096
+#: Arrays that may stand beside the depth of Video Depth Anything, which saves nothing else.
+_LONE_DEPTHS = frozenset(("depths",))
 #: A principal point below this, in pixels, means that K is given in shares of the picture's size.
 NORMALISED_K = 1.5
 
@@ -43,7 +63,8 @@ class FileDepth:
         path: one npy or npz file with all frames; or a sequence of OpenEXR, 16-bit PNG, npy or npz files (folder or
             pattern; EXR and PNG also one of the files). A sequence is matched to the plate by frame number where all
             numbers are there, else by order. Maps of another size but the plate's aspect are resampled.
-        kind: what the values are; None = what the array's name says, else depth.
+        kind: what the values are; None = what the array's name says, else depth; but values from exactly 0 to exactly
+            1 under a name that says depth are relative disparity (``kinds``), unless a scale is given.
         scale: world units (or 1/world units for disparity) per value; PNG files need one.
         camera: a trajectory file with the source camera.
         fov_deg: field of view over the longer side in degrees, instead of a K among the depth; ``camera`` goes before
@@ -79,16 +100,36 @@ class FileDepth:
             "camera": _hash((self.camera,)) if self.camera else None,
             "fov_deg": self.fov_deg,
         }
-        # What is read in another way than before has another key.
-        first = map_files(self.path)[0]
-        if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
-            options["reader"] = version
-        return options
+        # What files are read in another way than before has another key; the shots of all others keep theirs.
+        try:
+            reading = {"relative": self._is_relative, "cameras": self._has_later_cameras()}
+            first = map_files(self.path)[0]
+            if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
+                options["reader"] = version
+        except BadInputError:
+            # Reading will say it.
+            reading = {}
+        return {**options, **{name: 1 for name, applies in reading.items() if applies}}
+
+    @cached_property
+    def _is_relative(self) -> bool:
+        """Whether the file holds relative disparity under a name that says depth."""
+        if self.kind is not None or self.scale is not None or is_sequence(self.path):
+            return False
+        name = next((name for name in DEPTH_NAMES if name in array_names(self.path)), None)
+        return name is not None and is_normalised(self.path, name)
+
+    def _has_later_cameras(self) -> bool:
+        """Whether cameras are taken from the depth's files that were not always read there."""
+        if self.camera is not None:
+            return False
+        names = set(array_names(self.path))
+        return bool(names & set(CAMERA_NAMES if is_sequence(self.path) else LATER_CAMERA_NAMES))
 
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         notes: list[str] = []
-        maps = open_maps(self.path, scratch)
+        maps = open_maps(self.path, scratch, len(frames), frames.size)
         if maps.coded and self.scale is None:
             raise UsageError(
                 "PNG depth files need a scale.", "Give the depth of code value 1 with --depth-scale, such as 0.001."
@@ -101,19 +142,61 @@ class FileDepth:
             notes.append(
                 f"The depth maps have {map_size[0]}x{map_size[1]} pixels and were resampled to the plate's size."
             )
+        notes += unread_note(maps, self.path)
         source, known = self._source(maps, order, map_size, frames, notes)
-        progress.begin("depth", len(order))
         disparity = self.kind == "disparity" or (self.kind is None and bool(maps.disparity))
+        relative = self._relative_map(maps, order) if self._is_relative else None
+        notes += self._kind_notes(maps, order, disparity=disparity)
+        progress.begin("depth", len(order))
         for number, raw in zip(frames.numbers, prefetched(maps.read, order), strict=True):
             if _map_size(raw, self.path) != map_size:
                 raise BadInputError(
                     f"The depth of frame {number} has another size than that of the first frame.",
                     "Export all maps in one size.",
                 )
-            depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
+            if relative is not None:
+                depth = relative(raw)
+            else:
+                depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
             sink.write(number, depth if map_size == frames.size else resample_depth(depth, *frames.size))
             progress.advance()
         return DepthResult(source, poses_known=known[0], intrinsics_known=known[1], notes=tuple(notes))
+
+    @staticmethod
+    def _relative_map(maps: DepthMaps, order: list[int]) -> AffineDepth:
+        """From the shot's relative disparities to depth, as for an estimator's."""
+        sampled = (maps.read(index).ravel() for index in order)
+        return relative_depth(np.concatenate([values[:: max(1, len(values) // SAMPLES)] for values in sampled]))
+
+    def _kind_notes(self, maps: DepthMaps, order: list[int], *, disparity: bool) -> list[str]:
+        """Sentences on what the values were taken for, where that is not plain."""
+        name = f"«{maps.name}» of {self.path.name}" if maps.name else self.path.name
+        if self._is_relative:
+            return [
+                f"The values of {name} go from exactly 0 to exactly 1, as DepthCrafter saves relative disparity, and "
+                "were read so: 1 is near. --depth-kind depth reads them as z-depth."
+            ]
+        if self.kind is not None:
+            return []
+        looked = (maps.read(index) for index in order[:: -(-len(order) // LOOKED_AT)])
+        shares = [share for share in map(upward_share, looked) if share is not None]
+        share = float(np.median(shares)) if shares else (LIKE_DISPARITY + LIKE_DEPTH) / 2
+        if disparity and share >= LIKE_DEPTH:
+            return [
+                f"The values of {name} bend over surfaces as z-depth does, but were read as disparity, as the name "
+                "says. --depth-kind depth reads them as z-depth."
+            ]
+        if not disparity and share <= LIKE_DISPARITY:
+            return [
+                f"The values of {name} are as straight over surfaces as disparity is, but were read as z-depth. "
+                "--depth-kind disparity reads them as disparity."
+            ]
+        if not disparity and share < LIKE_DEPTH and self.scale is None and frozenset(maps.names) == _LONE_DEPTHS:
+            return [
+                f"The values of {name} were read as z-depth. Video Depth Anything saves relative disparity under this "
+                "name: --depth-kind disparity reads it so."
+            ]
+        return []
 
     def _source(
         self, maps: DepthMaps, order: list[int], map_size: tuple[int, int], frames: FrameStore, notes: list[str]
@@ -123,6 +206,7 @@ class FileDepth:
             given = read_trajectory(self.camera)
             _check_aspect((given.width, given.height), frames.size, self.camera)
             given = given.for_frames(frames.numbers, frames.fps, self.camera.name)
+            notes += given.notes
             return given.resized(*frames.size), (True, True)
         K, E = maps.camera.K, maps.camera.E
         if K is not None and self.fov_deg is None:
@@ -177,12 +261,29 @@ def _order(maps: DepthMaps, frames: FrameStore, path: Path) -> tuple[list[int], 
         shown = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
         raise BadInputError(f"{path} has no depth for frame {shown}.", "Export them, or leave them out with --frames.")
     if maps.count != len(frames):
-        raise BadInputError(
-            f"{path} has {maps.count} depth maps, the plate {len(frames)} frames.",
-            "Give one map per frame, or choose the frames that have one with --frames.",
-        )
-    renumbered = f"The depth files' numbers are not the plate's ({maps.numbers[0]}, …), so" if place else ""
-    return list(range(maps.count)), [f"{renumbered} they were matched in order."] if renumbered else []
+        raise count_error(path, maps.count, len(frames))
+    if not place:
+        return list(range(maps.count)), []
+    notes = [f"The depth files' numbers are not the plate's ({maps.numbers[0]}, …), so they were matched in order."]
+    return list(range(maps.count)), notes + _gap_notes(maps.numbers, frames.numbers, path)
+
+
+def _gap_notes(numbers: Sequence[int], wanted: Sequence[int], path: Path) -> list[str]:
+    """What to say of gaps in a sequence that is matched in order.
+
+    Raises:
+        BadInputError: the gaps are irregular, and not the plate's own, so that files are missing.
+    """
+    steps = np.diff(numbers)
+    if (steps == np.diff(wanted)).all():
+        return []
+    if (steps == steps[0]).all():
+        return [f"They are numbered in steps of {steps[0]}: one was taken for each frame of the plate."]
+    gaps = [range(a + 1, b) for a, b in pairwise(numbers) if b > a + 1]
+    raise BadInputError(
+        f"{path} has no depth {format_ranges(gaps)}, and its numbers are not the plate's.",
+        "Export the missing maps, or number the files as the plate's frames.",
+    )
 
 
 def _of_frames(values: NDArray[Any], order: list[int], count: int, dims: int, path: Path) -> NDArray[Any]:
@@ -216,6 +317,6 @@ def _hash(files: Sequence[Path]) -> str:
     """SHA-256 over names and contents."""
     digest = hashlib.sha256()
     for file in files:
-        with reading(file), file.open("rb") as stream:
-            digest.update(f"{hashlib.file_digest(stream, 'sha256').hexdigest()} {file.name}\n".encode())
+        with open_input(file) as stream:
+            digest.update(f"{hashlib.file_digest(stream, 'sha256').hexdigest()} {file.name}\n".encode())  # type: ignore[arg-type]  # it has readinto
     return digest.hexdigest()

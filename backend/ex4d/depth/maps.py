@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-import zipfile
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -14,19 +15,43 @@ from numpy.typing import NDArray
 
 from ex4d.camera.transforms import invert_rigid
 from ex4d.files import writing
-from ex4d.inputs import reading
+from ex4d.inputs import check_input, reading
 from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
 from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence, is_pattern
-from ex4d.npz import NPZ_ERRORS, read_npz
+from ex4d.npz import (
+    NPZ_ERRORS,
+    NpyHeader,
+    damaged,
+    file_header,
+    npz_names,
+    open_member,
+    open_npz,
+    read_npz,
+    shown_names,
+)
 from ex4d.protocol.errors import BadInputError
 
 #: Names of arrays in npz files, the first that is there counts. ``arr_0`` is numpy's own name for an unnamed array.
 DEPTH_NAMES = ("depth", "depths", "arr_0")
 DISPARITY_NAMES = ("disparity", "disp", "inverse_depth")
-INTRINSICS_NAMES = ("intrinsics", "intrinsic", "K")  # MegaSaM writes the singular
-WORLD_TO_CAMERA_NAMES = ("extrinsics", "E", "w2c")
-CAMERA_TO_WORLD_NAMES = ("cam_c2w", "c2w", "poses")
+#: MegaSaM and VGGT write the singular, gsplat and viser ``Ks``.
+INTRINSICS_NAMES = ("intrinsics", "intrinsic", "K", "Ks", "camera_intrinsics")
+#: VGGT writes ``extrinsic``: 3x4, camera from world.
+WORLD_TO_CAMERA_NAMES = ("extrinsics", "E", "w2c", "extrinsic", "world_to_camera", "world2cam", "viewmats")
+CAMERA_TO_WORLD_NAMES = ("cam_c2w", "c2w", "poses", "camera_to_world", "cam2world", "camtoworlds")
+CAMERA_NAMES = (*INTRINSICS_NAMES, *WORLD_TO_CAMERA_NAMES, *CAMERA_TO_WORLD_NAMES)
+#: Those of them that were not always read: shots whose depth has one have another key now.
+LATER_CAMERA_NAMES = (*INTRINSICS_NAMES[3:], *WORLD_TO_CAMERA_NAMES[3:], *CAMERA_TO_WORLD_NAMES[3:])
+#: Arrays that say nothing of depth or camera: pictures, and what follows from the others.
+_PICTURES = ("images", "image", "rgb", "rgbs", "video")
+_CONFIDENCES = ("conf", "confidence", "depth_conf", "uncertainty", "world_points_conf")
+_POINTS = ("points", "pts3d", "world_points", "world_points_from_depth", "pose_enc")
+_NO_MATTER = frozenset((*_PICTURES, *_CONFIDENCES, *_POINTS))
+#: Depth maps may have this many times the plate's pixels, or this many pixels.
+_OVERSAMPLING, _SMALL = 16, 1 << 20
+#: Two statements of one pose may differ by this in any entry.
+_SAME_POSE = 1e-3
 
 Array = NDArray[Any]
 
@@ -72,6 +97,16 @@ class DepthMaps(Protocol):
         """What the file says of the source camera."""
         ...
 
+    @property
+    def name(self) -> str | None:
+        """Name of the array that the maps come from, None where there are no names."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of all arrays beside it."""
+        ...
+
     def read(self, index: int) -> NDArray[np.float32]:
         """Map ``index``, (h, w) float32, values as stored."""
         ...
@@ -79,35 +114,57 @@ class DepthMaps(Protocol):
 
 def map_files(path: Path) -> Sequence[Path]:
     """The files that ``open_maps`` would read, for hashing; raises BadInputError as it does."""
-    return (path,) if _is_array_file(path) else _find(path).paths
+    if _is_array_file(path):
+        check_input(path)
+        return (path,)
+    return _find(path).paths
 
 
-def open_maps(path: Path, scratch: Path) -> DepthMaps:
-    """Open depth files.
+def array_names(path: Path) -> Sequence[str]:
+    """Names of the arrays of npz files, of the first one of a sequence; empty for others. Raises as ``open_maps``."""
+    files = map_files(path)
+    return npz_names(files[0]) if files[0].suffix.lower() == ".npz" else ()
+
+
+def is_sequence(path: Path) -> bool:
+    """Whether each map has a file of its own."""
+    return not _is_array_file(path)
+
+
+def open_maps(path: Path, scratch: Path, count: int, size: tuple[int, int]) -> DepthMaps:
+    """Open depth files. Nothing is unpacked that does not fit the plate.
 
     Args:
         path: an npy or npz file with all frames, or a sequence as ``find_sequence`` takes it.
         scratch: a folder for the unpacked content of an npz file.
+        count: frames of the plate.
+        size: (width, height) of the plate.
 
     Raises:
-        BadInputError: not there, unreadable, or without depth.
+        BadInputError: not there, unreadable, without depth, or for another plate.
     """
+    most = max(_OVERSAMPLING * size[0] * size[1], _SMALL)
     if _is_array_file(path):
-        return _open_arrays(path, scratch)
+        return _open_arrays(path, scratch, count, most)
     sequence = _find(path)
-    return _Sequence(sequence.paths, sequence.numbers if sequence.is_numbered else ())
+    return _Sequence(sequence.paths, sequence.numbers if sequence.is_numbered else (), most)
 
 
 def _is_array_file(path: Path) -> bool:
-    return path.suffix.lower() in (".npy", ".npz") and not is_pattern(path) and not path.is_dir()
+    with reading(path):
+        return path.suffix.lower() in (".npy", ".npz") and not is_pattern(path) and not path.is_dir()
 
 
 def _find(path: Path) -> ImageSequence:
-    if not path.exists() and not path.suffix:
-        raise BadInputError(
-            f"There is no depth estimator and no depth file {path}.",
-            "`ex4d run --help` names the estimators; for files check the path.",
-        )
+    with reading(path):
+        if path.exists():
+            if not path.is_dir():
+                check_input(path)
+        elif not path.suffix:
+            raise BadInputError(
+                f"There is no depth estimator and no depth file {path}.",
+                "`ex4d run --help` names the estimators; for files check the path.",
+            )
     return find_sequence(path, DEPTH_SUFFIXES)
 
 
@@ -118,6 +175,8 @@ class _Arrays:
     array: Array
     disparity: bool | None
     camera: RawCamera
+    name: str | None = None
+    names: Sequence[str] = ()
     numbers: Sequence[int] = ()
     coded: bool = False
 
@@ -131,25 +190,62 @@ class _Arrays:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """One map in each file."""
+    """One map in each file.
+
+    Attributes:
+        most: pixels that a map may have.
+    """
 
     paths: Sequence[Path]
     numbers: Sequence[int]
-    camera: RawCamera = RawCamera()
+    most: int
 
     @property
     def count(self) -> int:
         return len(self.paths)
 
     @property
+    def _suffix(self) -> str:
+        return self.paths[0].suffix.lower()
+
+    @property
     def coded(self) -> bool:
-        return self.paths[0].suffix.lower() == ".png"
+        return self._suffix == ".png"
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        return npz_names(self.paths[0]) if self._suffix == ".npz" else ()
+
+    @property
+    def name(self) -> str | None:
+        return _pick(self.names, self.paths[0])[0] if self._suffix == ".npz" else None
 
     @property
     def disparity(self) -> bool | None:
-        if self.paths[0].suffix.lower() != ".npz":
+        return _pick(self.names, self.paths[0])[1] if self._suffix == ".npz" else None
+
+    @cached_property
+    def camera(self) -> RawCamera:
+        """The cameras in all files, where the first one has some."""
+        if not set(self.names) & set(CAMERA_NAMES):
+            return RawCamera()
+        cameras = [_read_camera(path) for path in self.paths]
+        return RawCamera(
+            self._stacked([camera.K for camera in cameras]), self._stacked([camera.E for camera in cameras])
+        )
+
+    def _stacked(self, values: Sequence[Array | None]) -> Array | None:
+        """(T, …) from one matrix of each file."""
+        if all(value is None for value in values):
             return None
-        return _pick(_npz_names(self.paths[0]), self.paths[0])[1]
+        rows = []
+        for path, value in zip(self.paths, values, strict=True):
+            if value is None or value.size != value.shape[-1] * value.shape[-2]:
+                raise BadInputError(
+                    f"{path} has not one camera, as the first file has.", "Save one camera with each map, or with none."
+                )
+            rows.append(value.reshape(value.shape[-2:]))
+        return np.stack(rows)
 
     def read(self, index: int) -> NDArray[np.float32]:
         path = self.paths[index]
@@ -159,31 +255,32 @@ class _Sequence:
         if suffix == ".png":
             return read_grey(path).astype(np.float32)
         if suffix == ".npz":
-            name = _pick(_npz_names(path), path)[0]
-            array = read_npz(path, (name,))[name]
+            name = _pick(npz_names(path), path)[0]
+            with open_npz(path) as archive, open_member(archive, name) as (header, _):
+                _check_maps(header, path, 1, self.most)
+            array = read_npz(path, (name,), header.nbytes)[name]
         else:
+            header = file_header(path)
+            _check_maps(header, path, 1, self.most)
             array = _load_npy(path, path)
-        maps = _as_maps(array, path)
-        if len(maps) != 1:
-            raise BadInputError(
-                f"{path} holds {len(maps)} maps where one is needed.",
-                "Name the file itself if it has all frames, or give one map per file.",
-            )
-        return _single_precision(maps[0])
+        return _single_precision(_as_maps(array, path)[0])
 
 
-def _open_arrays(path: Path, scratch: Path) -> _Arrays:
+def _open_arrays(path: Path, scratch: Path, count: int, most: int) -> _Arrays:
     if path.suffix.lower() == ".npy":
+        _check_maps(file_header(path), path, count, most)
         return _Arrays(_as_maps(_load_npy(path, path), path), None, RawCamera())
-    name, disparity = _pick(_npz_names(path), path)
+    names = npz_names(path)
+    name, disparity = _pick(names, path)
     # numpy would unpack the whole array into memory; on disk it can be mapped.
     unpacked = scratch / "maps.npy"
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as packed:
+    with open_npz(path) as archive:
+        with open_member(archive, name) as (header, _):
+            _check_maps(header, path, count, most)
+        camera = _read_camera(path)
+        with archive.open(f"{name}.npy") as packed:
             _unpack(packed, unpacked, path)
-    except NPZ_ERRORS as error:
-        raise _damaged(path) from error
-    return _Arrays(_as_maps(_load_npy(unpacked, path), path), disparity, _read_camera(path))
+    return _Arrays(_as_maps(_load_npy(unpacked, path), path), disparity, camera, name, names)
 
 
 def _unpack(packed: IO[bytes], unpacked: Path, path: Path) -> None:
@@ -197,7 +294,7 @@ def _blocks(packed: IO[bytes], path: Path) -> Iterator[bytes]:
         while block := packed.read(1 << 20):
             yield block
     except NPZ_ERRORS as error:
-        raise _damaged(path) from error
+        raise damaged(path) from error
 
 
 def _single_precision(values: Array) -> NDArray[np.float32]:
@@ -206,23 +303,23 @@ def _single_precision(values: Array) -> NDArray[np.float32]:
         return np.asarray(values, dtype=np.float32)
 
 
-def _npz_names(path: Path) -> list[str]:
-    try:
-        with reading(path), zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    except NPZ_ERRORS as error:
-        raise _damaged(path) from error
-
-
 def _pick(names: Sequence[str], path: Path) -> tuple[str, bool | None]:
     """The array with depth, and whether its name says disparity."""
     for name in (*DEPTH_NAMES, *DISPARITY_NAMES):
         if name in names:
             return name, None if name == "arr_0" else name in DISPARITY_NAMES
     raise BadInputError(
-        f"{path} has no array of depth; its arrays are {', '.join(names) or 'none'}.",
+        f"{path} has no array of depth; its arrays are {shown_names(names) or 'none'}.",
         "Save the depth maps under the name «depth» or «disparity».",
     )
+
+
+def unread_note(maps: DepthMaps, path: Path) -> list[str]:
+    """A note that names the arrays of an npz file which were not read and may mean something."""
+    groups = (INTRINSICS_NAMES, WORLD_TO_CAMERA_NAMES, CAMERA_TO_WORLD_NAMES)
+    read = {maps.name, *(next((name for name in group if name in maps.names), None) for group in groups)}
+    left = [name for name in maps.names if name not in read | _NO_MATTER]
+    return [f"Of {path.name} these arrays were not read: {shown_names(left)}."] if left else []
 
 
 def _load_npy(file: Path, path: Path) -> Array:
@@ -232,37 +329,73 @@ def _load_npy(file: Path, path: Path) -> Array:
         with reading(path), np.errstate(over="ignore"):
             return np.lib.format.open_memmap(file, mode="r")
     except NPZ_ERRORS as error:
-        raise _damaged(path) from error
+        raise damaged(path) from error
+
+
+def _maps_shape(shape: tuple[int, ...], path: Path) -> tuple[int, int, int]:
+    """(T, h, w) of an array of that shape: itself, (h, w), or either with one channel."""
+    maps = shape
+    if len(maps) == 4 and 1 in (maps[1], maps[3]):
+        maps = maps[:3] if maps[3] == 1 else (maps[0], *maps[2:])
+    elif len(maps) == 3 and maps[2] == 1:
+        maps = maps[:2]
+    if len(maps) == 2:
+        maps = (1, *maps)
+    if len(maps) != 3 or 0 in maps:
+        raise BadInputError(
+            f"{path} holds an array of shape {shape}, not (frames, height, width).",
+            "Save one depth map per frame.",
+        )
+    return maps[0], maps[1], maps[2]
+
+
+def _check_maps(header: NpyHeader, path: Path, count: int, most: int) -> None:
+    """Raise BadInputError where an array, by its header, is no depth of a plate of ``count`` frames, or where a map has
+    more than ``most`` pixels."""
+    if header.dtype.kind not in "fiu":
+        raise BadInputError(f"{path} holds {header.dtype} values, not numbers.", "Save depth as float32.")
+    found, height, width = _maps_shape(header.shape, path)
+    if found != count and count == 1:
+        raise BadInputError(
+            f"{path} holds {found} maps where one is needed.",
+            "Name the file itself if it has all frames, or give one map per file.",
+        )
+    if found != count:
+        raise count_error(path, found, count)
+    if height * width > most:
+        raise BadInputError(
+            f"{path} has maps of {width}x{height} pixels, more than {math.isqrt(_OVERSAMPLING)} times the plate's size "
+            "along a side.",
+            "Export them at the plate's size.",
+        )
+
+
+def count_error(path: Path, found: int, count: int) -> BadInputError:
+    """The error for another number of depth maps than frames."""
+    return BadInputError(
+        f"{path} has {found} depth maps, the plate {count} frames.",
+        "Give one map per frame, or choose the frames that have one with --frames.",
+    )
 
 
 def _as_maps(array: Array, path: Path) -> Array:
-    """(T, h, w) from that, (h, w), or either with one channel."""
+    """(T, h, w) from that, (h, w), or either with one channel; numbers only."""
     if array.dtype.kind not in "fiu":
         raise BadInputError(f"{path} holds {array.dtype} values, not numbers.", "Save depth as float32.")
-    if array.ndim == 4 and 1 in (array.shape[1], array.shape[3]):
-        array = array[..., 0] if array.shape[3] == 1 else array[:, 0]
-    elif array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or 0 in array.shape:
-        raise BadInputError(
-            f"{path} holds an array of shape {array.shape}, not (frames, height, width).",
-            "Save one depth map per frame.",
-        )
-    return array
+    return array.reshape(_maps_shape(array.shape, path))
+
+
+def _first(names: Sequence[str], arrays: dict[str, Array], path: Path) -> Array | None:
+    """The first of those arrays that is there, float64; raises BadInputError where it is not made of numbers."""
+    found = next((arrays[name] for name in names if name in arrays), None)
+    if found is not None and (found.dtype.kind not in "fiu" or not np.isfinite(found).all()):
+        raise BadInputError(f"{path} has a camera that is not made of finite numbers.", "Export it again.")
+    return None if found is None else found.astype(np.float64)
 
 
 def _read_camera(path: Path) -> RawCamera:
-    arrays = read_npz(path, (*INTRINSICS_NAMES, *WORLD_TO_CAMERA_NAMES, *CAMERA_TO_WORLD_NAMES))
-
-    def first(names: Sequence[str]) -> Array | None:
-        found = next((arrays[name] for name in names if name in arrays), None)
-        if found is not None and (found.dtype.kind not in "fiu" or not np.isfinite(found).all()):
-            raise BadInputError(f"{path} has a camera that is not made of finite numbers.", "Export it again.")
-        return None if found is None else found.astype(np.float64)
-
-    K = first(INTRINSICS_NAMES)
+    arrays = read_npz(path, CAMERA_NAMES)
+    K = _first(INTRINSICS_NAMES, arrays, path)
     if K is not None and K.ndim <= 2 and K.shape[-1:] == (4,):
         fx, fy, cx, cy = np.moveaxis(K, -1, 0)
         zero, one = np.zeros_like(fx), np.ones_like(fx)
@@ -271,11 +404,18 @@ def _read_camera(path: Path) -> RawCamera:
         raise BadInputError(
             f"{path} has intrinsics of shape {K.shape}.", "Give 3x3 matrices, or fx, fy, cx, cy, once or per frame."
         )
-    E, poses = first(WORLD_TO_CAMERA_NAMES), first(CAMERA_TO_WORLD_NAMES)
-    if E is None and poses is not None:
-        # Matrices that are not rigid are refused later, by Trajectory.
-        E = invert_rigid(_square(poses, path))
-    return RawCamera(K, None if E is None else _square(E, path))
+    E, poses = _first(WORLD_TO_CAMERA_NAMES, arrays, path), _first(CAMERA_TO_WORLD_NAMES, arrays, path)
+    # Matrices that are not rigid are refused later, by Trajectory.
+    inverted = None if poses is None else invert_rigid(_square(poses, path))
+    if E is None:
+        return RawCamera(K, inverted)
+    E = _square(E, path)
+    if inverted is not None and (inverted.shape != E.shape or not np.allclose(inverted, E, atol=_SAME_POSE)):
+        raise BadInputError(
+            f"{path} has poses from world to camera and from camera to world that contradict each other.",
+            "Leave one of the two arrays in it.",
+        )
+    return RawCamera(K, E)
 
 
 def _square(matrices: Array, path: Path) -> Array:
@@ -288,7 +428,3 @@ def _square(matrices: Array, path: Path) -> Array:
         return matrices
     last = np.broadcast_to([[[0.0, 0.0, 0.0, 1.0]]], (len(matrices), 1, 4))
     return np.concatenate([matrices, last], axis=1)
-
-
-def _damaged(path: Path) -> BadInputError:
-    return BadInputError(f"{path} is damaged or not a numpy file.", "Save it again with numpy.save or numpy.savez.")

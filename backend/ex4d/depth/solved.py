@@ -8,7 +8,6 @@ One line from estimated to solved disparity (1/z), fitted over the points in all
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from ex4d.files import make_folder
 from ex4d.plate.store import FrameStore, frame_file
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import parse_json
 
 Array = NDArray[np.float64]
 
@@ -40,8 +40,8 @@ def parse_points(data: bytes) -> Array:
         BadInputError: it is something else.
     """
     try:
-        points = np.array(json.loads(data)["points"], dtype=np.float64).reshape(-1, 3)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        points = np.array(parse_json(data)["points"], dtype=np.float64).reshape(-1, 3)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise BadInputError("The solved points are not a list of x, y, z.", "Export the camera again.") from error
     return points[np.isfinite(points).all(axis=1)]
 
@@ -126,7 +126,7 @@ class SolvedDepth:
         kept = _Scratch(make_folder(scratch / "estimate"))
         inner = self.estimator.estimate(frames, kept, make_folder(scratch / "estimator"), progress)
         estimated, solved = self._sightings(camera, kept)
-        notes = [note for note in inner.notes if note != STATIC_NOTE]
+        notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
             notes.append(

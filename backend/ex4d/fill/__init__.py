@@ -40,8 +40,8 @@ def create_generator(name: str, options: FillOptions | None = None) -> Generator
         raise UsageError(f"The fill «{name}» takes no seed.", "Leave it out.")
     if options.prompt and not generator.takes_prompt:
         raise UsageError(f"The fill «{name}» takes no prompt.", "Leave it out.")
-    if (options.size or options.lora or options.models) and not generator.generative:
-        raise UsageError(f"The fill «{name}» is no model and takes neither size nor files of one.", "Leave them out.")
+    if (options.size or options.lora or options.models or options.steps) and not generator.generative:
+        raise UsageError(f"The fill «{name}» is no model and takes neither size, steps nor files.", "Leave them out.")
     if options.lora and not (isinstance(generator, ModelFill) and generator.profile.distilled):
         raise UsageError(f"The fill «{name}» takes no LoRA that distils steps.", "Leave it out, or use --fill draft.")
     return generator

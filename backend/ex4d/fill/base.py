@@ -17,7 +17,11 @@ from ex4d.camera import Trajectory
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
+from ex4d.protocol.errors import UsageError
 from ex4d.raster import Rasterizer, Texture
+
+#: Steps of a sampler: those of its training.
+MAX_STEPS = 1000
 
 
 class Confidence(IntEnum):
@@ -110,6 +114,10 @@ class FillOptions:
         size: (width, height) that a model works at, None = by the take.
         models: folders or files of models, () = ``EX4D_MODELS`` or the user's folder.
         lora: file of a LoRA that distils steps.
+        steps: of a model's sampler, None = the profile's.
+
+    Raises:
+        UsageError: a number is out of range.
     """
 
     seed: int | None = None
@@ -117,6 +125,13 @@ class FillOptions:
     size: tuple[int, int] | None = None
     models: tuple[Path, ...] = ()
     lora: Path | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and not 0 <= self.seed < 1 << 53:
+            raise UsageError(f"The seed {self.seed} is out of range.", "Use a number from 0 to 9007199254740991.")
+        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
+            raise UsageError(f"A model cannot take {self.steps} steps.", f"Give 1 to {MAX_STEPS}.")
 
 
 class Generator(Protocol):

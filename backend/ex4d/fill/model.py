@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +173,18 @@ class ModelFill:
         return (f"Filled by {self.label}.", *([lowered] if self._lowered else []), *clip.notes, *notes)
 
 
+def _with_steps(profile: Profile, steps: int | None) -> Profile:
+    """The profile with another number of steps, which its label says."""
+    if steps in (None, profile.steps):
+        return profile
+    own = f"{profile.steps} distilled steps"
+    label = profile.label.replace(own, f"{steps} distilled steps")
+    return replace(profile, steps=steps, label=label if own in profile.label else f"{profile.label}, {steps} steps")
+
+
 def model_generators() -> dict[str, Callable[[FillOptions], ModelFill]]:
     """One for each profile, by name."""
     return {
-        name: lambda options, profile=profile: ModelFill(profile, options)  # type: ignore[misc]
+        name: lambda options, profile=profile: ModelFill(_with_steps(profile, options.steps), options)  # type: ignore[misc]
         for name, profile in PROFILES.items()
     }

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.media.images import read_image
+from ex4d.protocol.parsing import fraction_from
 
 PLATE_FILE = "plate.json"
 
@@ -60,9 +61,9 @@ class FrameStore:
             folder,
             record["width"],
             record["height"],
-            Fraction(record["fps"]),
+            fraction_from(record["fps"]),
             tuple(record["numbers"]),
-            tuple(Fraction(time) for time in record["times"]),
+            tuple(fraction_from(time) for time in record["times"]),
             record["variable_rate"],
             record["bit_depth"],
             record["has_alpha"],

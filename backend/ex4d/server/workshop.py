@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.camera import read_trajectory
+from ex4d.camera import names_file, read_trajectory
 from ex4d.composite.take import TAKE_FILE
 from ex4d.depth import AUTOMATIC, default_estimator, depth_names, working_estimators
 from ex4d.depth.base import DepthSource
@@ -158,6 +158,8 @@ class Workshop:
         depth = params.depth
         if depth.source == AUTOMATIC:
             depth = replace(depth, source=default_estimator())
+        if depth.source not in depth_names():
+            absolute(depth.source, "depth, which names no estimator,")
         camera = absolute(depth.camera, "camera file") if depth.camera else None
         if not blobs:
             return depth_source(depth.source, depth.kind, depth.scale, camera, depth.fov)
@@ -263,6 +265,8 @@ def _camera_request(params: RenderParams | GenerateParams, shot: Shot, blobs: tu
     camera = params.camera
     if camera is None:
         camera = str(_keep_camera(shot, "take", blobs[0]))
+    elif names_file(camera):
+        absolute(camera, "camera file")
     request = CameraRequest(camera, size=params.size)
     check_camera(request)
     return request
@@ -288,7 +292,7 @@ def _raster_record(rendered: RenderedShot) -> dict[str, Any]:
         "size": [raster.trajectory.width, raster.trajectory.height],
         "rasterizer": raster.rasterizer,
         "device": raster.device,
-        "notes": list(raster.notes),
+        "notes": [*rendered.notes, *raster.notes],
     }
 
 

@@ -6,17 +6,29 @@ What a file is, is found from its content, not from its name.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file
 from ex4d.camera.formats.own_json import JSON_FORMAT, json_bytes, parse_own_json, write_json
 from ex4d.camera.formats.released_npz import read_released_npz, write_released_npz
 from ex4d.camera.formats.transforms_json import parse_transforms_json, write_transforms_json
+from ex4d.inputs import open_input, read_bytes
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import parse_json
 
-__all__ = ["json_bytes", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
+__all__ = ["json_bytes", "names_file", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
+
+#: Bytes of a JSON file; ours has up to 1000 for a frame, 90 MB for an hour.
+MAX_JSON = 256 << 20
+_SUFFIXES = (".json", ".npz")
+
+
+def names_file(text: str) -> bool:
+    """Whether a text for a camera is a path and not a camera move. Only the text counts, not what lies in the current
+    folder: a path ends with .json or .npz, or has a separator in it."""
+    return text.lower().endswith(_SUFFIXES) or "/" in text or "\\" in text
 
 
 def read_trajectory(path: Path) -> Trajectory:
@@ -26,20 +38,19 @@ def read_trajectory(path: Path) -> Trajectory:
         BadInputError: missing, unreadable or unusable file.
     """
     try:
-        if not path.is_file():
+        with open_input(path) as file:
+            head = file.read(4)
+    except BadInputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
             raise BadInputError(
                 f"There is no trajectory file {path}.", "Check the path, or name a preset such as orbit:60."
-            )
-        with path.open("rb") as file:
-            head = file.read(4)
-        if head.startswith(b"PK"):
-            return read_released_npz(path)
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise bad_file(
-            path, f"cannot be read: {error.strerror or error}", "Check the path and its permissions."
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+            ) from None
+        raise
+    if head.startswith(b"PK"):
+        return read_released_npz(path)
+    try:
+        document: Any = parse_json(read_bytes(path, MAX_JSON))
+    except ValueError:
         document = None
     if isinstance(document, dict) and document.get("format") == JSON_FORMAT:
         return parse_own_json(path, document)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.camera.camera import Trajectory
-from ex4d.camera.formats._checks import bad_file
+from ex4d.camera.formats._checks import bad_file, picture_size
 from ex4d.camera.transforms import CV_GL
 from ex4d.files import atomic_path
 from ex4d.npz import read_npz
@@ -40,13 +40,15 @@ def read_released_npz(path: Path) -> Trajectory:
     arrays = read_npz(path, ("extrinsics", "intrinsics", "size"))
     if not {"extrinsics", "intrinsics"} <= arrays.keys():
         raise bad_file(path, "has no extrinsics and intrinsics", "EX-4D's recon writes such files with --save_camera.")
-    try:
-        extrinsics, K = (arrays[name].astype(np.float64) for name in ("extrinsics", "intrinsics"))
-    except (TypeError, ValueError):
-        raise bad_file(path, "holds something other than numbers", "Export it again.") from None
+    if any(array.dtype.kind not in "fiu" for array in arrays.values()):
+        raise bad_file(path, "holds something other than numbers", "Export it again.")
+    extrinsics, K = (arrays[name].astype(np.float64) for name in ("extrinsics", "intrinsics"))
     if extrinsics.ndim != 3 or extrinsics.shape[1:] != (4, 4) or K.shape[-2:] != (3, 3) or not np.isfinite(K).all():
         raise bad_file(path, "does not hold (frames, 4, 4) extrinsics and 3x3 intrinsics", "Export it again.")
-    size = arrays.get("size", 2 * K.reshape(-1, 3, 3)[0, :2, 2])
-    if size.shape != (2,) or size.dtype.kind not in "iuf":
+    size = arrays.get("size")
+    if size is None:
+        size = np.round(2 * K.reshape(-1, 3, 3)[0, :2, 2])
+    if size.shape != (2,):
         raise bad_file(path, "has a size that is not a width and a height", "Export it again.")
-    return Trajectory(K, CV_GL @ extrinsics, round(float(size[0])), round(float(size[1])))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Trajectory(K, CV_GL @ extrinsics, *picture_size(path, *size.tolist()))

@@ -1,25 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nerfstudio's ``transforms.json``: camera->world with OpenGL axes, intrinsics in pixels."""
+"""nerfstudio's ``transforms.json``: camera->world with OpenGL axes, intrinsics in pixels.
+
+Read are order and frame numbers from ``file_path``, the lens model, one size, and intrinsics for all or per frame. The
+world is the file's own; where its exporter has moved it, that is noted.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera.camera import Trajectory, intrinsics
-from ex4d.camera.formats._checks import bad_file, matrix
+from ex4d.camera.formats._checks import bad_file, matrix, picture_size
 from ex4d.camera.transforms import CV_GL, invert_rigid
 from ex4d.files import atomic_write
 
 Array = NDArray[np.float64]
 
-#: Keys of lens models that a pinhole raster cannot reproduce.
-DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "p1", "p2")
+#: Lens models that are a pinhole where their distortion is zero; COLMAP's and nerfstudio's names.
+PINHOLE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
+#: Coefficients of lens distortion, which a pinhole raster cannot reproduce: radial, tangential, thin prism.
+DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4", "distortion_params")
+#: Two statements of one focal length may differ by this share.
+_FOCAL_TOLERANCE = 0.01
+_WAY_OUT = "Undistort the footage first and export the pinhole camera."
 
 
 def write_transforms_json(path: Path, trajectory: Trajectory) -> None:
@@ -45,49 +58,169 @@ def write_transforms_json(path: Path, trajectory: Trajectory) -> None:
     atomic_write(path, json.dumps(document, indent=1).encode())
 
 
-def _transforms_intrinsics(path: Path, entry: dict[str, Any], width: int, height: int) -> Array:
+def _focal(path: Path, entry: dict[str, Any], axis: str, side: int, otherwise: float | None) -> tuple[float, bool]:
+    """Focal length along an axis in pixels, and whether another statement of the entry contradicts it."""
+    focal, angle = entry.get(f"fl_{axis}"), entry.get(f"camera_angle_{axis}")
     try:
-        if "fl_x" in entry:
-            fx = float(entry["fl_x"])
-        else:
-            fx = width / 2 / math.tan(float(entry["camera_angle_x"]) / 2)
-        fy = float(entry.get("fl_y", fx))
-        cx, cy = float(entry.get("cx", width / 2)), float(entry.get("cy", height / 2))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        from_angle = None if angle is None else side / 2 / math.tan(_angle(angle) / 2)
+        stated = None if focal is None else float(focal)
+    except (TypeError, ValueError, OverflowError):
+        from_angle = stated = otherwise = None
+    found = next((value for value in (stated, from_angle, otherwise) if value is not None), None)
+    if found is None:
         raise bad_file(
             path,
             "has no focal length",
             "It needs fl_x (pixels) or camera_angle_x (radians), for all or per frame.",
-        ) from None
+        )
+    differ = stated is not None and from_angle is not None and abs(from_angle / found - 1) > _FOCAL_TOLERANCE
+    return found, differ
+
+
+def _angle(value: object) -> float:
+    angle = float(value)  # type: ignore[arg-type]
+    if not 0 < angle < math.pi:
+        raise ValueError("no angle of view")
+    return angle
+
+
+def _intrinsics(path: Path, entry: dict[str, Any], width: int, height: int) -> tuple[Array, bool]:
+    """3x3 K of a frame, and whether its entry contradicts itself."""
+    fx, differ_x = _focal(path, entry, "x", width, None)
+    fy, differ_y = _focal(path, entry, "y", height, fx)
+    try:
+        cx, cy = float(entry.get("cx", width / 2)), float(entry.get("cy", height / 2))
+    except (TypeError, ValueError, OverflowError):
+        raise bad_file(path, "has a principal point that is no number", "Give cx and cy in pixels.") from None
     K = intrinsics(fx, width, height)
     K[1, 1], K[0, 2], K[1, 2] = fy, cx, cy
-    return K
+    return K, differ_x or differ_y
+
+
+def _check_lens(path: Path, entries: Sequence[dict[str, Any]]) -> None:
+    """Raise BadInputError where a camera is no pinhole."""
+    for entry in entries:
+        model = entry.get("camera_model")
+        if model is not None and str(model).upper() not in PINHOLE_MODELS:
+            raise bad_file(path, f"describes a lens of the model {str(model)[:40]}, which is no pinhole", _WAY_OUT)
+        if entry.get("is_fisheye"):
+            raise bad_file(path, "describes a fisheye lens (is_fisheye)", _WAY_OUT)
+        for key in DISTORTION_KEYS:
+            value = entry.get(key)
+            if any(part not in (None, 0, 0.0) for part in (value if isinstance(value, list) else [value])):
+                raise bad_file(path, f"describes a distorted lens ({key} is not zero)", _WAY_OUT)
+
+
+def _natural_key(stem: str) -> tuple[tuple[int, int | str], ...]:
+    """Sorts text as people do: runs of digits by their value."""
+    parts = re.split("([0-9]+)", stem)
+    return tuple((1, int(part)) if index % 2 else (0, part) for index, part in enumerate(parts))
+
+
+def _numbers(path: Path, stems: Sequence[str]) -> tuple[int, ...]:
+    """The frame number in each file's name: its last run of digits, or the only run that differs from file to file;
+    empty where there is none.
+
+    Raises:
+        BadInputError: two files have the same name.
+    """
+    if len(set(stems)) < len(stems):
+        twin, times = Counter(stems).most_common(1)[0]
+        raise bad_file(path, f"has {times} cameras for {twin[:40]}", "Leave one camera per frame.")
+    runs = [re.findall("[0-9]+", stem) for stem in stems]
+    if min(map(len, runs)) != max(map(len, runs)) or not runs[0]:
+        return ()
+    columns = [[int(digits) for digits in column] for column in zip(*runs, strict=True)]
+    differing = [column for column in columns if len(set(column)) > 1] or columns[-1:]
+    chosen = columns[-1] if len(set(columns[-1])) == len(stems) else differing[0]
+    if len(set(chosen)) < len(stems) or (len(differing) > 1 and not _rises_as(chosen, stems)):
+        return ()
+    return tuple(chosen)
+
+
+def _rises_as(numbers: Sequence[int], stems: Sequence[str]) -> bool:
+    """Whether the numbers order the files as their whole names do."""
+    order = sorted(range(len(stems)), key=lambda index: _natural_key(stems[index]))
+    return all(numbers[a] < numbers[b] for a, b in pairwise(order))
+
+
+def _in_order(path: Path, frames: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[int, ...], list[str]]:
+    """The frames in the order of their files, the files' numbers (or none), and notes. Exporters list frames in the
+    order in which their solver took them in."""
+    names = [frame.get("file_path") for frame in frames]
+    if not all(isinstance(name, str) and name for name in names):
+        if any(names):
+            raise bad_file(path, "names the file of some frames only", "Give each frame its file_path, or none.")
+        return frames, (), []
+    stems = [PurePosixPath(str(name).replace("\\", "/")).with_suffix("").as_posix() for name in names]
+    # Where all lie in one folder its digits are none of a frame.
+    folders = {stem.rpartition("/")[0] for stem in stems}
+    if len(folders) == 1:
+        stems = [stem.rpartition("/")[2] for stem in stems]
+    numbers = _numbers(path, stems)
+    keys: list[Any] = list(numbers) or [_natural_key(stem) for stem in stems]
+    order = sorted(range(len(frames)), key=lambda index: keys[index])
+    notes = []
+    if not numbers and len(frames) > 1:
+        notes.append(
+            f"The files that {path.name} names have no frame numbers; its cameras were taken in the order of the names."
+        )
+    return [frames[index] for index in order], tuple(numbers[index] for index in order) if numbers else (), notes
+
+
+def _moved_note(path: Path, document: dict[str, Any]) -> list[str]:
+    """A note where the exporter has moved, turned or scaled the world after the solve."""
+    transform, scale = document.get("applied_transform"), document.get("applied_scale")
+    names = []
+    if transform is not None:
+        rows = matrix(path, transform[:3] if isinstance(transform, list) else transform, (3, 4), "applied_transform")
+        if not np.allclose(rows, np.eye(4)[:3]):
+            names.append("applied_transform")
+    if scale is not None and scale != 1:
+        names.append("applied_scale")
+    if not names:
+        return []
+    return [
+        f"The world of {path.name} was moved by its exporter ({', '.join(names)}); its cameras are taken as they stand "
+        "in the file, and the shot's source camera must be of the same world."
+    ]
 
 
 def parse_transforms_json(path: Path, document: dict[str, Any]) -> Trajectory:
-    """Trajectory from the parsed document, frames in the order listed; ``path`` is for error texts only."""
+    """Trajectory from the parsed document, in the order of the frames' files and with their numbers; ``path`` is for
+    error texts only.
+
+    Raises:
+        BadInputError: it is damaged, or its cameras are no pinholes of one size.
+    """
     frames = document["frames"]
     if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames) or not frames:
         raise bad_file(path, "holds no frames", "Export it again.")
-    for key in DISTORTION_KEYS:
-        if any(entry.get(key) not in (None, 0, 0.0) for entry in (document, *frames)):
-            raise bad_file(
-                path,
-                f"describes a distorted lens ({key} is not zero)",
-                "Undistort the footage first and export the pinhole camera.",
-            )
-    sizes = {(entry.get("w", document.get("w")), entry.get("h", document.get("h"))) for entry in frames}
-    try:
-        ((width, height),) = {(int(w), int(h)) for w, h in sizes}
-    except (TypeError, ValueError):
-        raise bad_file(path, "does not give one image size for all frames", "Add w and h in pixels.") from None
-    K = np.stack([_transforms_intrinsics(path, {**document, **f}, width, height) for f in frames])
-    c2w = np.stack([matrix(path, f.get("transform_matrix"), (4, 4), "transform_matrix") for f in frames])
-    return Trajectory(K, CV_GL @ _invert(path, c2w), width, height)
+    _check_lens(path, (document, *frames))
+    frames, numbers, notes = _in_order(path, frames)
+    sizes = [(entry.get("w", document.get("w")), entry.get("h", document.get("h"))) for entry in frames]
+    if any(size != sizes[0] for size in sizes):
+        raise bad_file(path, "does not give one image size for all frames", "Export frames of one size.")
+    width, height = picture_size(path, *sizes[0])
+    lenses = [_intrinsics(path, {**document, **f}, width, height) for f in frames]
+    if any(differ for _, differ in lenses):
+        notes.append(f"The angles of view in {path.name} contradict its focal lengths, and these were taken.")
+    c2w = np.stack([_pose(path, f.get("transform_matrix")) for f in frames])
+    notes += _moved_note(path, document)
+    E = CV_GL @ _invert(path, c2w)
+    return Trajectory(np.stack([K for K, _ in lenses]), E, width, height, frame_numbers=numbers, notes=tuple(notes))
+
+
+def _pose(path: Path, value: object) -> Array:
+    """4x4 camera->world; the last row may be left out."""
+    if isinstance(value, list) and len(value) == 3:
+        value = [*value, [0.0, 0.0, 0.0, 1.0]]
+    return matrix(path, value, (4, 4), "transform_matrix")
 
 
 def _invert(path: Path, matrices: Array) -> Array:
     try:
-        return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
     except np.linalg.LinAlgError:
         raise bad_file(path, "has a camera matrix that cannot be inverted", "Export it again.") from None

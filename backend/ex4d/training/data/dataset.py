@@ -24,6 +24,8 @@ DATASET_FILE = "dataset.json"
 _FORMAT = "ex4d-training-data"
 #: Raised when the same settings give other masks.
 _VERSION = 1
+#: Packed bits of the masks of a window: 600 of 49 frames at 512x512.
+MOST_MASK_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def read_masks(folder: Path, window: Window) -> NDArray[np.uint8]:
     Raises:
         BadInputError: the file is missing or damaged.
     """
-    arrays = read_npz(masks_file(folder, window), ("bits", "shape"))
+    arrays = read_npz(masks_file(folder, window), ("bits", "shape"), MOST_MASK_BYTES)
     try:
         shape = tuple(int(side) for side in arrays["shape"])
         bits = np.unpackbits(arrays["bits"], count=int(np.prod(shape)))

@@ -61,7 +61,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
         cameras = camera_requests(args)
         shot = Shot(args.shot)
-        deliver_takes(shot, shot.reconstruction(), cameras, args.raster, generator, console)
+        shot.heal(
+            lambda: deliver_takes(shot, shot.reconstruction(console), cameras, args.raster, generator, console), console
+        )
         return
     if args.shot or args.cam or not all(movies):
         raise UsageError(

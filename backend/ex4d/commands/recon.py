@@ -21,9 +21,11 @@ from ex4d.commands.options import (
     plate_request,
 )
 from ex4d.console import Console
-from ex4d.pipeline import Pipeline, take_camera
+from ex4d.depth import DepthSource
+from ex4d.mesh import MeshSettings
+from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.protocol.errors import UsageError
-from ex4d.shot import Shot
+from ex4d.shot import PlateRequest, Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,19 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     if cameras:
         check_rasterizer(args.raster)
     shot = Shot(args.out)
+    shot.heal(lambda: _reconstruct(args, shot, request, source, settings, cameras, formats, console), console)
+
+
+def _reconstruct(
+    args: argparse.Namespace,
+    shot: Shot,
+    request: PlateRequest,
+    source: DepthSource,
+    settings: MeshSettings,
+    cameras: list[CameraRequest],
+    formats: list[str],
+    console: Console,
+) -> None:
     reconstruction = shot.reconstruct(request, source, settings, console)
     for camera in cameras:
         take_camera(camera, reconstruction)

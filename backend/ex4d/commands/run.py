@@ -43,5 +43,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     check_rasterizer(args.raster)
     generator.prepare(None)
     shot = Shot(args.out)
-    reconstruction = shot.reconstruct(request, source, settings, console)
-    deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)
+
+    def work() -> None:
+        reconstruction = shot.reconstruct(request, source, settings, console)
+        deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)
+
+    shot.heal(work, console)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.maps import DepthMaps, map_files, open_maps
 from ex4d.depth.resample import resample_depth
-from ex4d.inputs import reading
+from ex4d.inputs import HashedFiles, reading
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -72,12 +73,22 @@ class FileDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "files": _hash(map_files(self.path)),
+            "files": self._hashed.hash,
             "kind": self.kind,
             "scale": self.scale,
-            "camera": _hash((self.camera,)) if self.camera else None,
+            "camera": self._hashed_camera.hash if self._hashed_camera else None,
             "fov_deg": self.fov_deg,
         }
+
+    @cached_property
+    def _hashed(self) -> HashedFiles:
+        files = map_files(self.path)
+        return HashedFiles.of(files, lambda: _hash(files))
+
+    @cached_property
+    def _hashed_camera(self) -> HashedFiles | None:
+        files = (self.camera,) if self.camera else ()
+        return HashedFiles.of(files, lambda: _hash(files)) if files else None
 
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
@@ -107,6 +118,10 @@ class FileDepth:
             depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
             sink.write(number, depth if map_size == frames.size else resample_depth(depth, *frames.size))
             progress.advance()
+        # What was read must be what was hashed: under that name it stays.
+        for hashed in (self._hashed, self._hashed_camera):
+            if hashed is not None:
+                hashed.check_unchanged()
         return DepthResult(source, poses_known=known[0], intrinsics_known=known[1], notes=tuple(notes))
 
     def _source(

@@ -108,6 +108,9 @@ class JsonConsole:
         """See ``Progress``."""
         self._event("end", stage=self._stage, cached=cached, seconds=round(time.monotonic() - self._started, 3))
 
+    def check(self) -> None:
+        """See ``Progress``: a signal stops a command anywhere."""
+
     def note(self, text: str) -> None:
         """See ``Progress``."""
         self._event("note", text=text)
@@ -165,6 +168,9 @@ class TextConsole:
             done = max(1, int(self._bar.tasks[self._task].completed))
             self._bar.update(self._task, total=done, completed=done, state="already done" if cached else "")
             self._bar.stop_task(self._task)
+
+    def check(self) -> None:
+        """See ``Progress``: a signal stops a command anywhere."""
 
     def note(self, text: str) -> None:
         """See ``Progress``."""

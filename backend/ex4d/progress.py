@@ -26,6 +26,9 @@ class Progress(Protocol):
     def end(self, *, cached: bool = False) -> None:
         """The current stage is done; ``cached`` when its output was there already."""
 
+    def check(self) -> None:
+        """Nothing has got on, but this is a place to stop at."""
+
     def note(self, text: str) -> None:
         """A sentence that the user should read: an assumption, a fallback, a label."""
 
@@ -43,6 +46,9 @@ class Silent:
         """See ``Progress``."""
 
     def end(self, *, cached: bool = False) -> None:
+        """See ``Progress``."""
+
+    def check(self) -> None:
         """See ``Progress``."""
 
     def note(self, text: str) -> None:

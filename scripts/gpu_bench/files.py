@@ -27,9 +27,10 @@ from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.host import text_fingerprint
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.diffusion.weights.adapter import TARGETS, Lora, LoraLayer
+from ex4d.diffusion.weights.adapter import TARGETS
 from ex4d.diffusion.weights.convert import convert_model, save_lora
 from ex4d.diffusion.weights.found import LORA_FOLDER, find_models
+from ex4d.diffusion.weights.lora import Lora, LoraLayer
 from ex4d.progress import Silent
 from gpu_bench.cold import CACHE_FOLDER
 from gpu_bench.sizes import Sizes, random_values

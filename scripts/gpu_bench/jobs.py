@@ -73,7 +73,7 @@ class RandomHost(ModelHost):
     def _choose(self, *arguments: Any) -> Fit:
         return self.fit or super()._choose(*arguments)
 
-    def _embed_prompts(self, _models: Any, prompts: Any, _device: Any) -> Any:
+    def _embed_prompts(self, _models: Any, prompts: Any, _device: Any, _progress: Any) -> Any:
         generator = torch.Generator().manual_seed(1)
         return [torch.randn((1, 40, self.text_width), generator=generator) * 0.3 for _ in prompts], []
 
@@ -101,7 +101,7 @@ class Counted:
 def stand_in(sizes: Sizes) -> Iterator[None]:
     """Within the context hosts make random weights instead of reading files, and forwards are counted."""
     replaced = {
-        "load_component": lambda role, _part, dtype, _device, _loras=(), layout=None: random_component(
+        "load_component": lambda role, _part, dtype, _device, _loras=(), layout=None, **_: random_component(
             role, sizes, dtype, layout
         ),
         "load_adapter": lambda _models, dtype, _device: (None, random_component("geometry", sizes, dtype)),

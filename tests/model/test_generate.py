@@ -25,6 +25,7 @@ from ex4d.diffusion.host import ModelHost, Request, clip_tensors
 from ex4d.diffusion.profiles import PROFILES, Fit
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.fill import FillOptions, TakeFrame, create_generator
+from ex4d.fill.model import ModelFill
 from ex4d.media.images import read_image
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
@@ -282,6 +283,11 @@ def request(folder: Path, profile: str = "exact", **options: Any) -> Request:
     return Request((folder,), PROFILES[profile], "a house", "dog", 0, **options)
 
 
+def short(folder: Path) -> Request:
+    """Two steps of the profile exact."""
+    return replace(request(folder), profile=replace(PROFILES["exact"], steps=2))
+
+
 def pictures(host: ModelHost, wanted: Request) -> np.ndarray[Any, Any]:
     made, _ = host.run(wanted, clip_of(), Silent())
     return np.stack(list(made))
@@ -290,7 +296,9 @@ def pictures(host: ModelHost, wanted: Request) -> np.ndarray[Any, Any]:
 def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host, loads = ModelHost(), []
     load = host_module.load_component
-    monkeypatch.setattr(host_module, "load_component", lambda role, *rest: loads.append(role) or load(role, *rest))
+    monkeypatch.setattr(
+        host_module, "load_component", lambda role, *rest, **more: loads.append(role) or load(role, *rest, **more)
+    )
     first = pictures(host, request(model_folder))
     assert loads == ["text", "image", "transformer", "vae"]
     # The prompts' embeddings are on disk, the transformer is warm; the image's embedding is the clip's own.
@@ -378,19 +386,114 @@ def test_cancel_takes_effect_within_a_step(model_folder: Path) -> None:
         pass
 
     class Stopper(Silent):
-        seen = 0
+        stage, seen = "", 0
+
+        def begin(self, stage: str, of: int | None) -> None:
+            self.stage = stage
+
+        def check(self) -> None:
+            # Both branches of guidance, each of two blocks: the second one of the second branch of the first step.
+            self.seen += self.stage == "denoise"
+            if self.seen == 4:
+                raise Stop
 
         def advance(self) -> None:
-            self.seen += 1
-            if self.seen == 3:
-                raise Stop
+            assert self.stage != "denoise"
 
     host, stopper = ModelHost(), Stopper()
     with pytest.raises(Stop):
-        host.run(request(model_folder), clip_of(), stopper)
-    assert stopper.seen == 3
-    # And the next job works.
-    assert pictures(host, request(model_folder)).shape[0] == 5
+        host.run(short(model_folder), clip_of(), stopper)
+    assert stopper.seen == 4
+    # And the next job works, as if nothing had been.
+    assert np.array_equal(pictures(host, short(model_folder)), pictures(ModelHost(), short(model_folder)))
+
+
+@pytest.mark.parametrize("stage", ["prompt", "load", "encode", "denoise", "decode"])
+def test_cancel_is_looked_at_in_every_phase(
+    model_folder: Path, stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    class Stopper(Silent):
+        stage = ""
+
+        def begin(self, stage: str, of: int | None) -> None:
+            self.stage = stage
+
+        def check(self) -> None:
+            if self.stage == stage:
+                raise Stop
+
+        def advance(self) -> None:
+            self.check()
+
+    # The embeddings of prompts are on disk otherwise.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    host = ModelHost()
+    with pytest.raises(Stop):
+        list(host.run(short(model_folder), clip_of(), Stopper())[0])
+    assert pictures(host, short(model_folder)).shape[0] == 5
+
+
+def test_reading_the_take_can_be_cancelled() -> None:
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def stop() -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        make_clip(Take(5, 64, 48, holes=4), (64, 48), 0, stop)  # type: ignore[arg-type]
+
+
+# Precision
+
+
+def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = FillOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
+    exact, quick = (replace(PROFILES[name], steps=2) for name in ("exact", "fast"))
+    plain, lowered, fast = (ModelFill(profile, options) for profile in (exact, exact, quick))
+    plain.prepare(5)
+    as_found = ModelHost.plan
+    monkeypatch.setattr(ModelHost, "plan", lambda *call: replace(as_found(*call), fp8=True))
+    lowered.prepare(5)
+    fast.prepare(5)
+    assert plain.inputs() != lowered.inputs()
+    assert plain.label == PROFILES["exact"].label
+    assert "8 bits" in lowered.label
+    assert fast.label == PROFILES["fast"].label
+    written: dict[str, list[np.ndarray[Any, Any]]] = {}
+    for name, generator in (("plain", plain), ("lowered", lowered), ("fast", fast)):
+
+        class Sink:
+            def write(self, number: int, color: Any, confidence: Any, name: str = name) -> None:
+                written.setdefault(name, []).append(color)
+
+        notes = generator.generate(Take(5, 64, 48, holes=4), Sink(), Silent())  # type: ignore[arg-type]
+        assert any("for 8, which changes pixels" in note for note in notes) == (name == "lowered")
+    assert np.array_equal(written["lowered"], written["fast"])
+    assert not np.array_equal(written["lowered"], written["plain"])
+
+
+def test_memory_that_is_gone_since_the_plan_does_not_change_the_precision(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "pick_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(host_module, "transformer_parameters", lambda _: 16.4e9)
+    monkeypatch.setattr(host_module, "_free_ram_gib", lambda: 24.0)
+    monkeypatch.setattr(host_module, "_device_name", lambda _: "a GPU")
+    monkeypatch.setattr(host_module, "has_fp8", lambda _: True)
+    host, free = ModelHost(), {"gib": 40.0}
+    monkeypatch.setattr(host_module, "free_gib", lambda _: free["gib"])
+    assert not host.plan([model_folder], PROFILES["exact"], None, 49).fp8
+    free["gib"] = 24.0
+    assert host.plan([model_folder], PROFILES["exact"], None, 49).fp8
+    # Planned with 40 GiB, run with 24: an error, and no picture of another precision.
+    with pytest.raises(ResourceError, match="GiB of GPU memory"):
+        host.run(replace(short(model_folder), fp8=False), clip_of(), Silent())
 
 
 def test_draft_stacks_a_lora(model_folder: Path, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_pictures_are_the_same_in_every_layout(
 @pytest.mark.usefixtures("_own_cache")
 def test_turbo_runs_on_a_cpu_in_float32(eight: Path) -> None:
     host = ModelHost()
-    assert host.check([eight], PROFILES["turbo"], (64, 48), 5) == "on the CPU"
+    assert host.plan([eight], PROFILES["turbo"], (64, 48), 5).text == "on the CPU"
     made, _ = host.run(request(eight, "turbo"), clip(), Silent())
     assert len(list(made)) == 5
 
@@ -204,7 +204,7 @@ def test_profiles_that_cannot_use_it_say_so_before_anything_is_loaded(
     monkeypatch.setattr(host_module, "load_component", lambda *_: pytest.fail("something was loaded"))
     words = f"is in 8 bits with EX-4D's LoRA fused, and the profile «{profile}» needs the original one"
     with pytest.raises(BadInputError, match=words) as failure:
-        ModelHost().check([eight], PROFILES[profile], None, None)
+        ModelHost().plan([eight], PROFILES[profile], None, None)
     assert "profiles fast and turbo" in failure.value.hint
     with pytest.raises(BadInputError, match=words):
         ModelHost().run(request(eight, profile), clip(), Silent())
@@ -217,7 +217,7 @@ def test_a_second_lora_is_refused(eight: Path, released: Path, copy: Path) -> No
     for places in ([eight, released / CHECKPOINT], [copy]):
         words = r"(EX-4D|lora) holds a LoRA, and EX-4D's is fused into the 8-bit transformer in .*transformer already"
         with pytest.raises(BadInputError, match=words):
-            ModelHost().check(places, PROFILES["fast"], None, None)
+            ModelHost().plan(places, PROFILES["fast"], None, None)
         with pytest.raises(BadInputError, match=words):
             load_pipeline(places)
 
@@ -300,7 +300,7 @@ def test_8_bit_layers_of_other_programs_are_not_taken_for_fused(copy: Path) -> N
     assert config.pop("quantization_config")["quant_method"] == "ex4d_float8"
     path.write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(BadInputError, match="was not written by `ex4d models convert`"):
-        ModelHost().check([copy], PROFILES["fast"], None, None)
+        ModelHost().plan([copy], PROFILES["fast"], None, None)
     with pytest.raises(BadInputError, match="was not written by `ex4d models convert`"):
         load_pipeline(copy)
 
@@ -312,7 +312,7 @@ def test_a_geometry_encoder_that_is_lost_is_missed(copy: Path, capsys: pytest.Ca
     assert "EX-4D geometry encoder" in listed
     assert "EX-4D checkpoint" not in listed
     with pytest.raises(BadInputError, match="No EX-4D geometry encoder was found"):
-        ModelHost().check([copy], PROFILES["fast"], None, None)
+        ModelHost().plan([copy], PROFILES["fast"], None, None)
 
 
 def test_every_byte_but_two_is_finite() -> None:

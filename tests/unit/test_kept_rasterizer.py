@@ -140,6 +140,16 @@ def test_a_rasterizer_that_fails_is_not_used_again(monkeypatch: pytest.MonkeyPat
     assert len(made) == 2
 
 
+def test_another_device_is_another_rasterizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    make = select.RASTERIZERS["embree"]
+    monkeypatch.setitem(select.RASTERIZERS, "embree", lambda: made.append(1) or make())
+    for device in ("cpu", "cpu", "cuda:1"):
+        monkeypatch.setenv("EX4D_DEVICE", device)
+        borrow_rasterizer("embree")
+    assert len(made) == 2
+
+
 def test_none_of_that_name() -> None:
     with pytest.raises(UsageError):
         borrow_rasterizer("crayon")

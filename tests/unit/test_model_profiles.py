@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.diffusion.profiles import PROFILES, choose_fit, fits
+from ex4d.diffusion.profiles import PROFILES, Plan, choose_fit, fits
 from ex4d.diffusion.weights.places import candidate_files, fingerprint, model_places, models_fingerprint
 from ex4d.protocol.errors import BadInputError, ResourceError
 
@@ -53,6 +53,13 @@ def test_too_little_memory_is_said_with_the_numbers(free_gib: float, ram_gib: fl
 def test_larger_clips_need_more() -> None:
     small, large = (fits(PROFILES["fast"], tokens, pixels) for tokens, pixels in ((TOKENS, 0.26), (75_600, 0.92)))
     assert all(a.gib < b.gib for a, b in zip(small, large, strict=True))
+
+
+def test_a_plan_adds_to_the_key_what_changes_pixels_and_nothing_else() -> None:
+    assert Plan("cuda", fp8=True, multiplies_8_bit=True, text="").inputs() == {}
+    assert Plan("cuda", fp8=False, multiplies_8_bit=False, text="").inputs() == {}
+    assert Plan("cuda", fp8=True, multiplies_8_bit=False, text="").inputs() == {"multiply": "bfloat16"}
+    assert Plan("cpu", fp8=True, multiplies_8_bit=False, text="").inputs() == {"device": "cpu"}
 
 
 # Places

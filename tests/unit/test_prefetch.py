@@ -90,8 +90,13 @@ def test_a_job_that_cannot_run_reads_no_more(model: Path, monkeypatch: pytest.Mo
     )
     monkeypatch.setattr("ex4d.fill.model.PREFETCHER", prefetcher)
     monkeypatch.setattr("ex4d.fill.model.require_packages", lambda: None)
+    monkeypatch.setattr("ex4d.fill.model.missing_packages", lambda: ())
+    generator = create_generator("exact", FillOptions(models=(model,)))
     with pytest.raises((Ex4dError, ImportError)):
-        create_generator("exact", FillOptions(models=(model,))).prepare(None)
+        generator.prepare(None)
+    assert begun == [], "to look whether it can run is not to run"
+    with pytest.raises((Ex4dError, ImportError)), generator.read_ahead():
+        generator.prepare(None)
     assert begun == [(model,)]
     assert [thread.name for thread in threading.enumerate() if thread.name == "prefetch"] == []
     assert prefetcher.current is None

@@ -61,9 +61,11 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
         cameras = camera_requests(args)
         shot = Shot(args.shot)
-        shot.heal(
-            lambda: deliver_takes(shot, shot.reconstruction(console), cameras, args.raster, generator, console), console
-        )
+        with generator.read_ahead():
+            shot.heal(
+                lambda: deliver_takes(shot, shot.reconstruction(console), cameras, args.raster, generator, console),
+                console,
+            )
         return
     if args.shot or args.cam or not all(movies):
         raise UsageError(
@@ -75,8 +77,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     _check_output(args.output_video, (args.color_video, args.mask_video))
     take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode)
     remove_leftovers(args.output_video.parent)
-    generator.prepare(take.count)
-    result = fill_movies(take, generator, args.output_video, console)
+    with generator.read_ahead():
+        generator.prepare(take.count)
+        result = fill_movies(take, generator, args.output_video, console)
     console.result(
         result,
         f"{args.output_video}  {result['generated_mean']:.0%} of the pixels are filled; {result['fill']['label']}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -127,7 +128,7 @@ def _source_picture(take: TakeView, number: int, size: tuple[int, int]) -> NDArr
     return np.asarray(cv2.resize(color, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
-def make_clip(take: TakeView, size: tuple[int, int], seed: int) -> Clip:
+def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[], None] = lambda: None) -> Clip:
     """Read a take into a clip.
 
     The model is told where to start by a clean first frame, the source view. A take that starts there gets the plate's
@@ -138,6 +139,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int) -> Clip:
         take: rendered.
         size: (width, height) divisible by 16.
         seed: of the erosion.
+        read: called after each frame; may raise to stop.
 
     Raises:
         UsageError: the take is too long for the model.
@@ -156,6 +158,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int) -> Clip:
         knowns.append(known)
         numbers.append(frame.number)
         check_count(len(numbers), int(at_source is False))
+        read()
     lead = 0
     whole = np.ones(visibles[0].shape, np.bool_)
     if take.geometry is not None:

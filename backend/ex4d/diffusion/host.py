@@ -28,17 +28,19 @@ from ex4d.diffusion.feedforward import use_fused_gelu
 from ex4d.diffusion.fp8 import has_fp8
 from ex4d.diffusion.guidance import HeldGuidance
 from ex4d.diffusion.image import encode_image
+from ex4d.diffusion.interrupt import interruptible
 from ex4d.diffusion.offload import Parked, StreamedBlocks
 from ex4d.diffusion.pipeline import EX4DPipeline, initial_noise
-from ex4d.diffusion.profiles import Fit, Profile, choose_fit, fits
+from ex4d.diffusion.profiles import Fit, Plan, Profile, choose_fit, fits
 from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.diffusion.quirks import TEXT_LENGTH, TRAINED_FRAMES, TRAINED_SIDE, first_frame
 from ex4d.diffusion.sampler import create_scheduler
 from ex4d.diffusion.text import count_tokens, encode_prompt
 from ex4d.diffusion.vae import use_fast_vae
 from ex4d.diffusion.weights.found import ModelFiles, find_models
-from ex4d.diffusion.weights.load import Layout, check_fit, load_adapter, load_component, load_lora, load_tokenizer
-from ex4d.diffusion.weights.places import fingerprint, models_fingerprint
+from ex4d.diffusion.weights.load import Layout, check_fit, load_adapter, load_component, load_tokenizer
+from ex4d.diffusion.weights.lora import load_lora
+from ex4d.diffusion.weights.places import fingerprint, lora_fingerprint, models_fingerprint
 from ex4d.progress import Progress
 from ex4d.protocol.errors import ResourceError
 
@@ -62,6 +64,8 @@ class Request:
         prompt, negative_prompt: what the model is told.
         seed: of the noise.
         lora: file of a LoRA that distils steps.
+        fp8: whether the transformer's linear layers are in 8 bits, as ``ModelHost.plan`` found; None = as the profile
+            says.
     """
 
     places: tuple[Path, ...]
@@ -70,6 +74,12 @@ class Request:
     negative_prompt: str
     seed: int
     lora: Path | None = None
+    fp8: bool | None = None
+
+    @property
+    def in_8_bits(self) -> bool:
+        """Whether the transformer's linear layers are."""
+        return self.profile.fp8 if self.fp8 is None else self.fp8
 
 
 def free_gib(device: torch.device) -> float:
@@ -126,7 +136,7 @@ class ModelHost:
 
     # Before ------------------------------------------------------------------------------------------------------
 
-    def check(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> str:
+    def plan(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> Plan:
         """Where and how the model would run; reads no weights.
 
         Raises:
@@ -140,7 +150,8 @@ class ModelHost:
         models.part("geometry" if models.quantized or "geometry" in models.parts else "adapter")
         device = pick_device()
         fit = self._choose(models, profile, size or (TRAINED_SIDE, TRAINED_SIDE), count or TRAINED_FRAMES, device)
-        return f"{_device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
+        text = f"{_device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
+        return Plan(device.type, fit.fp8, has_fp8(device), text)
 
     def _find(self, places: Sequence[Path]) -> ModelFiles:
         key = models_fingerprint(places)
@@ -148,20 +159,31 @@ class ModelHost:
             self._models = (key, find_models(places))
         return self._models[1]
 
-    def _candidates(self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int) -> list[Fit]:
-        return fits(profile, token_count(size, frames), size[0] * size[1] / 1e6, transformer_parameters(models))
+    @staticmethod
+    def _candidates(
+        models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, fp8: bool | None
+    ) -> list[Fit]:
+        """All layouts, or those with weights of so many bits."""
+        found = fits(profile, token_count(size, frames), size[0] * size[1] / 1e6, transformer_parameters(models))
+        return [fit for fit in found if fp8 in (None, fit.fp8)]
 
     def _choose(
-        self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, device: torch.device
+        self,
+        models: ModelFiles,
+        profile: Profile,
+        size: tuple[int, int],
+        frames: int,
+        device: torch.device,
+        fp8: bool | None = None,
     ) -> Fit:
-        candidates = self._candidates(models, profile, size, frames)
+        candidates = self._candidates(models, profile, size, frames, fp8)
         if device.type == "cpu":
             if transformer_parameters(models) > _CPU_PARAMETERS:
                 raise ResourceError(
                     "The EX-4D model needs an NVIDIA GPU, and none is found.",
                     "Install its driver and a torch with CUDA, or use --fill preview; `ex4d doctor` tells more.",
                 )
-            return Fit("resident", profile.fp8, 0.0)
+            return Fit("resident", profile.fp8 if fp8 is None else fp8, 0.0)
         parked = self._loaded.fit.ram_gib if self._loaded is not None else 0.0
         return choose_fit(candidates, free_gib(device), _free_ram_gib() + parked)
 
@@ -183,7 +205,8 @@ class ModelHost:
         _check_profile(models, request.profile)
         device = pick_device()
         frames, height, width = clip.visible.shape
-        fit = self._choose(models, request.profile, (width, height), frames, device)
+        # Of the planned precision alone: another one would be another result.
+        fit = self._choose(models, request.profile, (width, height), frames, device, request.in_8_bits)
         try:
             return self._run(request, clip, progress, models, device, fit)
         except torch.OutOfMemoryError as error:
@@ -205,14 +228,14 @@ class ModelHost:
     def _smaller(
         self, models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, fit: Fit
     ) -> Fit | None:
-        candidates = self._candidates(models, profile, size, frames)
+        candidates = self._candidates(models, profile, size, frames, fit.fp8)
         return next((candidate for candidate in candidates if candidate.gib < fit.gib - 0.5), None)
 
     def _out_of_memory(self, used: float, device: torch.device) -> ResourceError:
         total = torch.cuda.get_device_properties(device).total_memory / 2**30
         return ResourceError(
             f"The GPU's memory ran out: {used:.1f} of {total:.1f} GiB were in use by the model.",
-            "Close other programs that use the GPU, or choose a smaller --fill-size or fewer frames.",
+            "Close other programs that use the GPU, or choose --fill fast, a smaller --fill-size or fewer frames.",
         )
 
     @torch.no_grad()
@@ -233,22 +256,26 @@ class ModelHost:
         color, mask = clip_tensors(clip)
         progress.begin("prompt", None)
         prompts = [request.prompt, *([request.negative_prompt] if profile.guidance != 1 else [])]
-        contexts, prompt_notes = self._embed_prompts(models, prompts, device)
-        image = self._embed_image(models, color, device)
+        contexts, prompt_notes = self._embed_prompts(models, prompts, device, progress)
+        image = self._embed_image(models, color, device, progress)
         progress.end()
         progress.begin("load", None)
-        loaded = self._load(models, profile, fit, request.lora, device)
+        loaded = self._load(models, profile, fit, request.lora, device, progress)
         pipeline = loaded.pipeline
         progress.end()
         progress.begin("encode", None)
         self._leave(loaded)
         color, mask = color.to(device), mask.to(device)
-        geometry, condition = pipeline.encode_geometry(color, mask), pipeline.encode_condition(color)
+        with interruptible(pipeline.vae, progress.check):
+            geometry = pipeline.encode_geometry(color, mask)
+            progress.advance()
+            condition = pipeline.encode_condition(color)
         noise = initial_noise(condition.shape, torch.Generator().manual_seed(request.seed))
         progress.end()
         progress.begin("denoise", profile.steps)
         self._come(loaded)
-        with fastest_kernel() if device.type == "cuda" else nullcontext():
+        stops = interruptible(pipeline.transformer, progress.check)
+        with stops, fastest_kernel() if device.type == "cuda" else nullcontext():
             latents = pipeline.denoise(
                 noise,
                 geometry,
@@ -296,7 +323,7 @@ class ModelHost:
     # Conditions --------------------------------------------------------------------------------------------------
 
     def _embed_prompts(
-        self, models: ModelFiles, prompts: Sequence[str], device: torch.device
+        self, models: ModelFiles, prompts: Sequence[str], device: torch.device, progress: Progress
     ) -> tuple[list[torch.Tensor], list[str]]:
         notes: list[str] = []
         part = models.part("text")
@@ -314,17 +341,21 @@ class ModelHost:
             large = part.gib < 1 or free_gib(device) > _TEXT_GIB
             where = device if large else torch.device("cpu")
             dtype = torch.bfloat16 if where.type == "cuda" or part.gib > 1 else torch.float32
-            text = load_component("text", part, dtype, where)
-            embeds = [encode_prompt(tokenizer, text, prompt).cpu() for prompt in missing]
+            text: Any = load_component("text", part, dtype, where, loaded=progress.advance)
+            with interruptible(text, progress.check):
+                embeds = [encode_prompt(tokenizer, text, prompt).cpu() for prompt in missing]
             del text
             _collect(device)
             return embeds
 
         return cached_embeddings(prompts, text_fingerprint(models), compute), notes
 
-    def _embed_image(self, models: ModelFiles, color: torch.Tensor, device: torch.device) -> torch.Tensor:
+    def _embed_image(
+        self, models: ModelFiles, color: torch.Tensor, device: torch.device, progress: Progress
+    ) -> torch.Tensor:
         # Small enough to fit beside anything; its answer is another for each clip.
-        encoder: Any = load_component("image", models.part("image"), _dtype(device), device)
+        part = models.part("image")
+        encoder: Any = load_component("image", part, _dtype(device), device, loaded=progress.advance)
         embeds = encode_image(encoder, first_frame(color.to(device)))
         del encoder
         _collect(device)
@@ -333,11 +364,17 @@ class ModelHost:
     # Layout ------------------------------------------------------------------------------------------------------
 
     def _load(
-        self, models: ModelFiles, profile: Profile, fit: Fit, lora_path: Path | None, device: torch.device
+        self,
+        models: ModelFiles,
+        profile: Profile,
+        fit: Fit,
+        lora_path: Path | None,
+        device: torch.device,
+        progress: Progress,
     ) -> _Loaded:
         extra = lora_path if profile.distilled else None
         assert self._models is not None
-        key = (self._models[0], fit.name, fit.fp8, extra and fingerprint(extra), profile.shift, str(device))
+        key = (self._models[0], fit.name, fit.fp8, extra and lora_fingerprint(extra), profile.shift, str(device))
         if self._loaded is not None and self._loaded.key == key:
             return self._loaded
         self.unload()
@@ -350,8 +387,11 @@ class ModelHost:
             multiply=has_fp8(device),
             store=(lambda name: torch.device("cpu") if name.startswith("blocks.") else device) if parks else None,
         )
-        transformer: Any = load_component("transformer", models.part("transformer"), dtype, device, loras, layout)
-        vae: Any = load_component("vae", models.part("vae"), dtype, device)
+        ticks = progress.advance
+        transformer: Any = load_component(
+            "transformer", models.part("transformer"), dtype, device, loras, layout, loaded=ticks
+        )
+        vae: Any = load_component("vae", models.part("vae"), dtype, device, loaded=ticks)
         check_fit(transformer, vae, geometry, adapter)
         pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(profile.shift))
         loaded = _Loaded(key, fit, pipeline)

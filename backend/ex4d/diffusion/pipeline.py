@@ -92,8 +92,8 @@ class EX4DPipeline(DiffusionPipeline):
             BadInputError: there is no such LoRA, or it does not fit; or the transformer is in 8 bits, which
                 ``load_pipeline`` loads.
         """
-        from ex4d.diffusion.weights.adapter import fuse_lora
         from ex4d.diffusion.weights.load import load_peft_lora
+        from ex4d.diffusion.weights.lora import fuse_lora
 
         folder = Path(pretrained_model_name_or_path)
         lora = load_peft_lora(folder)

@@ -7,6 +7,7 @@ Known without torch, so that menus and errors come at once. Figures: docs/benchm
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ex4d.diffusion.quirks import GUIDANCE, SHIFT, STEPS
 from ex4d.protocol.errors import ResourceError
@@ -93,6 +94,30 @@ class Fit:
             "streamed": "the transformer's blocks are streamed from main memory",
         }[self.name]
         return f"{how}, weights in {8 if self.fp8 else 16} bits, about {self.gib:.0f} GiB"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a profile runs on this machine, as far as it changes pixels.
+
+    Attributes:
+        device: type of the torch device, "cuda" or "cpu".
+        fp8: whether the transformer's linear layers are in 8 bits: also where a profile that wants 16 finds no room.
+        multiplies_8_bit: whether they are multiplied in 8 bits; a GPU that cannot does it in 16.
+        text: for people.
+    """
+
+    device: str
+    fp8: bool
+    multiplies_8_bit: bool
+    text: str
+
+    def inputs(self) -> dict[str, Any]:
+        """What it adds to the key of a fill; nothing on the GPUs that profiles are described for."""
+        found: dict[str, Any] = {} if self.device == "cuda" else {"device": self.device}
+        if self.fp8 and self.device == "cuda" and not self.multiplies_8_bit:
+            found["multiply"] = "bfloat16"
+        return found
 
 
 def fits(profile: Profile, tokens: int, megapixels: float, parameters: float = _RELEASED_PARAMETERS) -> list[Fit]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -164,6 +165,11 @@ class Generator(Protocol):
     def prepare(self, count: int | None) -> str:
         """Find what would make ``generate`` fail for a take of so many frames (None = not known yet), before any long
         work; raises what ``generate`` would. Returns how it will run, in a few words, or ""."""
+        ...
+
+    def read_ahead(self) -> AbstractContextManager[None]:
+        """While the context lasts, what ``generate`` will read comes into memory. For whoever is about to generate:
+        ``prepare`` reads nothing."""
         ...
 
     def inputs(self) -> dict[str, Any]:

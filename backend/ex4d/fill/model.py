@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ex4d.diffusion import require_packages
-from ex4d.diffusion.profiles import PROFILES, Profile
+from ex4d.diffusion import missing_packages, require_packages
+from ex4d.diffusion.profiles import PROFILES, Plan, Profile
 from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.diffusion.weights.places import fingerprint, model_places, models_fingerprint
+from ex4d.diffusion.weights.places import lora_fingerprint, model_places, models_fingerprint
 from ex4d.diffusion.weights.prefetch import PREFETCHER
 from ex4d.fill.base import Confidence, FillOptions, FillSink, TakeView
 from ex4d.progress import Progress
@@ -24,7 +25,7 @@ from ex4d.protocol.errors import UsageError
 LORA_VARIABLE = "EX4D_DISTILL_LORA"
 
 
-@dataclass(frozen=True)
+@dataclass
 class ModelFill:
     """See ``Generator``.
 
@@ -35,6 +36,7 @@ class ModelFill:
 
     profile: Profile
     options: FillOptions = field(default_factory=FillOptions)
+    _plan: Plan | None = field(default=None, init=False)
 
     generative = True
     takes_seed = True
@@ -48,8 +50,12 @@ class ModelFill:
 
     @property
     def label(self) -> str:
-        """See ``Generator``."""
-        return self.profile.label
+        """See ``Generator``; says so where the profile's precision did not fit into memory."""
+        return self.profile.label + (", in 8 bits for want of memory" if self._lowered else "")
+
+    @property
+    def _lowered(self) -> bool:
+        return self._plan is not None and self._plan.fp8 and not self.profile.fp8
 
     @property
     def seed(self) -> int:
@@ -96,27 +102,50 @@ class ModelFill:
                 + (f", and {self.lora} is no file." if self.lora else "."),
                 "Name its file with --distill-lora or in the add-on's preferences, or choose the profile fast.",
             )
-        PREFETCHER.begin(self.places)
-        try:
-            from ex4d.diffusion.host import model_host
+        from ex4d.diffusion.host import model_host
 
-            return model_host().check(self.places, self.profile, self.options.size, count)
-        except BaseException:
+        self._plan = model_host().plan(self.places, self.profile, self.options.size, count)
+        return self._plan.text
+
+    def _planned(self) -> Plan:
+        """How it runs here, as ``prepare`` found: what changes pixels is decided once, before the key is made."""
+        if self._plan is None:
+            self.prepare(None)
+            assert self._plan is not None
+        return self._plan
+
+    @contextmanager
+    def read_ahead(self) -> Iterator[None]:
+        """See ``Generator``: the model's files, while libraries are imported and earlier stages run."""
+        if not missing_packages():
+            PREFETCHER.begin(self.places)
+        try:
+            yield
+        finally:
             PREFETCHER.end()
-            raise
 
     def inputs(self) -> dict[str, Any]:
-        """See ``Generator``."""
-        return {
+        """See ``Generator``.
+
+        Raises:
+            as ``prepare``: it has to know where and how precisely the model runs.
+        """
+        plan = self._planned()
+        found = {
             "version": 1,
-            "profile": [self.profile.steps, self.profile.guidance, self.profile.shift, self.profile.fp8],
+            "profile": [self.profile.steps, self.profile.guidance, self.profile.shift, plan.fp8],
             "seed": self.seed,
             "prompt": self.prompt,
             "negative_prompt": NEGATIVE_PROMPT,
             "size": list(self.options.size or ()),
             "model": models_fingerprint(self.places),
-            "lora": fingerprint(self.lora) if self.lora else None,
+            "lora": lora_fingerprint(self.lora) if self.lora else None,
+            **plan.inputs(),
         }
+        if self.lora is not None:
+            # Its strength and its changes of norms were not read before.
+            found["lora_version"] = 2
+        return found
 
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """See ``Generator``."""
@@ -126,9 +155,10 @@ class ModelFill:
 
         size = self.options.size or model_size(take.width, take.height)
         progress.begin("read", take.count)
-        clip = make_clip(take, size, self.seed)
+        clip = make_clip(take, size, self.seed, progress.advance)
         progress.end()
-        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora)
+        plan = self._planned()
+        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora, plan.fp8)
         dtype = np.uint8 if clip.white == 255 else np.uint16
         PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)
@@ -136,7 +166,11 @@ class ModelFill:
             confidence = np.where(known, np.uint8(Confidence.MEASURED), np.uint8(Confidence.INVENTED))
             sink.write(number, (picture * clip.white + 0.5).astype(dtype), confidence)
         progress.end()
-        return (f"Filled by {self.label}.", *clip.notes, *notes)
+        lowered = (
+            f"The profile «{self.name}» wants its weights in 16 bits; there was memory for 8, which changes pixels. "
+            "Where there is more, the take is made anew in 16."
+        )
+        return (f"Filled by {self.label}.", *([lowered] if self._lowered else []), *clip.notes, *notes)
 
 
 def model_generators() -> dict[str, Callable[[FillOptions], ModelFill]]:

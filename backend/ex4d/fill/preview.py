@@ -8,6 +8,7 @@ missing since the first frame (``missing``). Deterministic.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,10 @@ class PreviewFill:
     def prepare(self, count: int | None) -> str:
         """See ``Generator.prepare``: nothing can fail."""
         return ""
+
+    def read_ahead(self) -> AbstractContextManager[None]:
+        """See ``Generator.read_ahead``: there is nothing to read."""
+        return nullcontext()
 
     def inputs(self) -> dict[str, Any]:
         """See ``Generator.inputs``."""

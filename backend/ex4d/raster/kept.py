@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
+from ex4d.devices import DEVICE_VARIABLE
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import Ex4dError, ResourceError
 from ex4d.raster import select
 from ex4d.raster.base import RasterFrame, Rasterizer, RasterScene, Texture, View
 from ex4d.raster.select import AUTOMATIC, create_rasterizer, none_works
 
-_Maker = Callable[[], Rasterizer]
+#: What makes a rasterizer, and the device that was named meanwhile.
+_Maker = tuple[Callable[[], Rasterizer], str | None]
 
 
 class _Kept(threading.local):
@@ -74,8 +77,8 @@ def _lent(name: str) -> Rasterizer:
     if name not in AUTOMATIC:
         # Its memory is wanted by others; or there is none of that name.
         return create_rasterizer(name)[0]
-    maker = select.RASTERIZERS[name]
+    maker = select.RASTERIZERS[name], os.environ.get(DEVICE_VARIABLE)
     made = _kept.made.get(name)
-    if made is None or made[0] is not maker:
+    if made is None or made[0] != maker:
         made = _kept.made[name] = maker, create_rasterizer(name)[0]
     return KeptRasterizer(made[1])

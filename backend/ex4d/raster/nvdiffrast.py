@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ex4d.camera import Camera
+from ex4d.devices import DEVICE_VARIABLE
 from ex4d.mesh import DWMesh, MeshSettings
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import RasterFrame, Releasing, Texture, View, clip_from_camera
@@ -57,13 +58,20 @@ class NvdiffrastRasterizer:
         import nvdiffrast.torch
         import torch
 
+        from ex4d.diffusion.device import pick_device
+
         if not torch.cuda.is_available():
             raise ResourceError("torch finds no CUDA device.", "Use --raster opengl, or check the NVIDIA driver.")
+        self.memory = pick_device()
+        if self.memory.type != "cuda":
+            raise ResourceError(
+                f"nvdiffrast draws with CUDA, and {DEVICE_VARIABLE} is «{self.memory}».",
+                f"Unset {DEVICE_VARIABLE}, or use --raster opengl.",
+            )
         self.torch = torch
         self.dr = nvdiffrast.torch
-        self.context = nvdiffrast.torch.RasterizeCudaContext(device="cuda")
-        self.device = str(torch.cuda.get_device_name())
-        self.memory = torch.device("cuda")
+        self.context = nvdiffrast.torch.RasterizeCudaContext(device=self.memory)
+        self.device = str(torch.cuda.get_device_name(self.memory))
 
     def render_batch(
         self,

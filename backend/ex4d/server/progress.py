@@ -84,6 +84,10 @@ class JobProgress:
         self._step, self._of = 0, 0
         self._check()
 
+    def check(self) -> None:
+        """See ``Progress``."""
+        self._check()
+
     def note(self, text: str) -> None:
         """See ``Progress``."""
         if text not in self.notes:

@@ -242,10 +242,11 @@ class Workshop:
     ) -> dict[str, Any]:
         reconstruction = shot.reconstruction(progress).selected(_frames(params.frames))
         request = _camera_request(params, shot, blobs)
-        generator.prepare(len(reconstruction.frames))
         pipeline = Pipeline(shot, reconstruction, params.raster, progress)
-        rendered = pipeline.render(request)
-        folder = pipeline.deliver(rendered, generator, title=params.title)
+        with generator.read_ahead():
+            generator.prepare(len(reconstruction.frames))
+            rendered = pipeline.render(request)
+            folder = pipeline.deliver(rendered, generator, title=params.title)
         shot.cache.check(rendered.raster.folder, _SHOWN)
         take = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
         return {

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 
 from ex4d.diffusion.geometry import GeometryEncoder
-from ex4d.diffusion.weights.adapter import Lora, LoraLayer, geometry_config
+from ex4d.diffusion.weights.adapter import geometry_config
 from ex4d.diffusion.weights.convert import save_lora
 from ex4d.diffusion.weights.found import LORA_FOLDER
+from ex4d.diffusion.weights.lora import Lora, LoraLayer
 from ex4d.diffusion.weights.wan import transformer_module_name
 from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
 

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from ex4d.diffusion.geometry import GeometryEncoder, geometry_added
 from ex4d.diffusion.quirks import TEXT_LENGTH
-from ex4d.diffusion.weights.adapter import TARGETS, Lora
+from ex4d.diffusion.weights.adapter import TARGETS
+from ex4d.diffusion.weights.lora import Lora
 from ex4d.protocol.errors import BadInputError
 from ex4d.training.settings import TrainingSettings
 

@@ -11,8 +11,8 @@ from torch import nn
 from transformers import UMT5EncoderModel
 
 from ex4d.diffusion.fp8 import Fp8Linear
-from ex4d.diffusion.weights.adapter import Lora, LoraLayer
 from ex4d.diffusion.weights.found import SCALE
+from ex4d.diffusion.weights.lora import Lora, unknown_parameter
 from ex4d.diffusion.weights.tensors import all_finite
 from ex4d.diffusion.weights.wan import Renaming
 from ex4d.protocol.errors import BadInputError
@@ -51,7 +51,7 @@ class Assembly:
         self._expected = dict(self.model.named_parameters(remove_duplicate=False))
         # Where weights are quantized here, their scales come with them.
         self._missing = {name for name in self._expected if self.quantized or not self._is_scale(name)}
-        self._unfused = {(index, name) for index, lora in enumerate(self.loras) for name in lora.layers}
+        self._unfused = {(index, name) for index, lora in enumerate(self.loras) for name in lora.parameters}
 
     def put(self, name: str, tensor: torch.Tensor) -> None:
         """One tensor by its name in the component."""
@@ -72,11 +72,9 @@ class Assembly:
         # Page-locked memory is not used again before the copy is done; torch sees to that. Not asked elsewhere: the
         # question alone would take GPU memory.
         value = tensor.to(self.device, non_blocking=self.device.type == "cuda" and tensor.is_pinned())
-        module = name.rpartition(".")[0]
         for index, lora in enumerate(self.loras):
-            if (layer := lora.layers.get(module)) is not None:
-                value = self._fused(value, layer, name, lora.name)
-                self._unfused.discard((index, module))
+            value = lora.fused(name, value)
+            self._unfused.discard((index, name))
         if not kept:
             value = value.to(self._dtype(name))
         if not value.is_meta:
@@ -128,20 +126,6 @@ class Assembly:
             f"The {self.what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
         )
 
-    def _fused(self, value: torch.Tensor, layer: LoraLayer, name: str, file: str) -> torch.Tensor:
-        value = value.float()
-        if name.endswith(".bias"):
-            return value if layer.bias is None else value + layer.bias.to(value)
-        if layer.up.shape[0] == 0:
-            return value
-        if (layer.up.shape[0], layer.down.shape[1]) != tuple(value.shape):
-            raise BadInputError(
-                f"{file} changes «{name}» as if it were {layer.up.shape[0]}x{layer.down.shape[1]}; it is "
-                f"{value.shape[0]}x{value.shape[1]}.",
-                "The adapter belongs to a model of another width.",
-            )
-        return value + layer.delta(value.device)
-
     def _dtype(self, name: str) -> torch.dtype:
         keep = getattr(self.model, "_keep_in_fp32_modules", None) or ()
         return torch.float32 if any(part in name.split(".") for part in keep) else self.dtype
@@ -159,10 +143,7 @@ class Assembly:
             )
         if self._unfused:
             index, name = sorted(self._unfused)[0]
-            raise BadInputError(
-                f"{self.loras[index].name} changes the layer «{name}», which the transformer does not have.",
-                "The adapter belongs to a model of another size.",
-            )
+            raise unknown_parameter(self.loras[index], name)
         for name, buffer in list(self.model.named_buffers()):
             owner = self.model.get_submodule(name.rpartition(".")[0])
             owner._buffers[name.rpartition(".")[2]] = buffer.to(self.device)

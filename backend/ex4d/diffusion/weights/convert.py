@@ -18,9 +18,10 @@ from safetensors.torch import save_file
 
 from ex4d.diffusion.device import pick_device
 from ex4d.diffusion.sampler import create_scheduler
-from ex4d.diffusion.weights.adapter import TARGETS, Lora
+from ex4d.diffusion.weights.adapter import TARGETS
 from ex4d.diffusion.weights.found import LORA_FOLDER, QUANTIZATION_KEY, QUANTIZATION_METHOD, ModelFiles, Part
 from ex4d.diffusion.weights.load import Layout, check_lora_fits, load_adapter, load_component, load_tokenizer
+from ex4d.diffusion.weights.lora import Lora
 from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError

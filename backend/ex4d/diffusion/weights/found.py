@@ -15,13 +15,12 @@ from typing import Any
 import torch
 
 from ex4d.diffusion.weights.kinds import Kind, kind_of
-from ex4d.diffusion.weights.places import SUFFIXES, TOKENIZER_FILES, candidate_files
+from ex4d.diffusion.weights.places import LORA_CONFIG, SUFFIXES, TOKENIZER_FILES, candidate_files
 from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, check_shards
 from ex4d.protocol.errors import BadInputError
 
 #: What EX-4D's checkpoint is made of in our converted folder.
 LORA_FOLDER = "lora"
-LORA_CONFIG = "adapter_config.json"
 #: In the config.json of a transformer that ``ex4d models convert`` wrote in 8 bits, under the key at which diffusers
 #: looks: it refuses a method that it does not know.
 QUANTIZATION_KEY, QUANTIZATION_METHOD = "quantization_config", "ex4d_float8"

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +26,9 @@ from ex4d.diffusion.fp8 import has_fp8, use_fp8
 from ex4d.diffusion.geometry import GeometryEncoder
 from ex4d.diffusion.pipeline import EX4DPipeline
 from ex4d.diffusion.sampler import create_scheduler
-from ex4d.diffusion.weights.adapter import Lora, geometry_config, parse_lora, split_checkpoint
+from ex4d.diffusion.weights.adapter import geometry_config, split_checkpoint
 from ex4d.diffusion.weights.assembly import Assembly, place
 from ex4d.diffusion.weights.found import (
-    LORA_CONFIG,
     LORA_FOLDER,
     ROLE_NAMES,
     ModelFiles,
@@ -39,7 +37,7 @@ from ex4d.diffusion.weights.found import (
     missing_roles,
 )
 from ex4d.diffusion.weights.kinds import Kind
-from ex4d.diffusion.weights.tensors import TensorFile, TensorSet
+from ex4d.diffusion.weights.lora import Lora, load_lora
 from ex4d.diffusion.weights.wan import (
     Renaming,
     image_renaming,
@@ -146,6 +144,7 @@ def load_component(
     device: torch.device | str,
     loras: Sequence[Lora] = (),
     layout: Layout | None = None,
+    loaded: Callable[[], None] = lambda: None,
 ) -> nn.Module:
     """A part of the model, ready to run.
 
@@ -156,6 +155,7 @@ def load_component(
         device: to put it on, tensor by tensor.
         loras: fused into the transformer in float32, before the cast.
         layout: of a transformer; None = all of it in ``dtype`` on ``device``.
+        loaded: called after each tensor; may raise to stop.
 
     Raises:
         BadInputError: a tensor is missing, unexpected, of another shape, or not finite; or the transformer is in 8 bits
@@ -174,6 +174,7 @@ def load_component(
     with closing(part.tensors.tensors(lock=assembly.device.type == "cuda")) as tensors:
         for name, tensor in tensors:
             place(assembly, renaming, name, tensor)
+            loaded()
     return assembly.finish()
 
 
@@ -203,8 +204,7 @@ def load_adapter(
         encoder = assembly.finish()
     else:
         part = models.part("lora")
-        alpha = _peft_alpha(part.folder)
-        lora = parse_lora(dict(part.tensors.tensors()), part.tensors.name, alpha)
+        lora = load_lora(part.tensors.files[0].path)
         encoder = load_component("geometry", models.part("geometry"), dtype, device)
     assert isinstance(encoder, GeometryEncoder)
     return lora, encoder
@@ -213,23 +213,6 @@ def load_adapter(
 def _alpha(config: Mapping[str, Any]) -> float | None:
     alpha = config.get("alpha")
     return float(alpha) if isinstance(alpha, int | float) else None
-
-
-def _peft_alpha(folder: Path) -> float | None:
-    with suppress(OSError, ValueError):
-        alpha = json.loads((folder / LORA_CONFIG).read_text(encoding="utf-8")).get("lora_alpha")
-        return float(alpha) if isinstance(alpha, int | float) else None
-    return None
-
-
-def load_lora(path: Path) -> Lora:
-    """Another LoRA of Wan 2.1's transformer, such as one that distils steps.
-
-    Raises:
-        BadInputError: it is none.
-    """
-    file = TensorFile.open(path)
-    return parse_lora(dict(TensorSet.of([file]).tensors()), path.name)
 
 
 def load_peft_lora(folder: Path) -> Lora:
@@ -243,8 +226,7 @@ def load_peft_lora(folder: Path) -> Lora:
         if folder.is_dir():
             find_models([folder]).check_not_quantized("from_pretrained")
         raise BadInputError(f"{folder} has no {LORA_FOLDER}.", "Name a folder that `ex4d models convert` wrote.")
-    tensors = dict(TensorSet.of([TensorFile.open(path)]).tensors())
-    return parse_lora(tensors, path.name, _peft_alpha(path.parent))
+    return load_lora(path)
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -19,6 +19,8 @@ DEPTH_FOLDER = "depth"
 #: Files that may hold tensors, and those that a tokenizer is read from.
 SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+#: What peft writes beside a LoRA's weights.
+LORA_CONFIG = "adapter_config.json"
 #: Folders below the named one that are looked into.
 _DEPTH = 4
 #: A file is told by its size and this much of its beginning and end.
@@ -99,6 +101,21 @@ def fingerprint(path: Path) -> str:
     except OSError as error:
         raise TransientError(f"{path} cannot be read: {error.strerror or error}.", "Check the path.") from error
     return digest.hexdigest()
+
+
+def lora_config(path: Path) -> Path | None:
+    """peft's description of a LoRA's weights: beside peft's own file name, or beside the only weights there."""
+    config = path.with_name(LORA_CONFIG)
+    if not config.is_file():
+        return None
+    alone = sum(other.suffix == path.suffix for other in path.parent.iterdir()) == 1
+    return config if path.stem == "adapter_model" or alone else None
+
+
+def lora_fingerprint(path: Path) -> str:
+    """The same of a LoRA's file, and of the description beside it."""
+    config = lora_config(path)
+    return fingerprint(path) + (f"-{fingerprint(config)}" if config else "")
 
 
 def models_fingerprint(places: Sequence[Path]) -> str:

@@ -9,7 +9,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class TensorFile:
         path: of the file.
         shapes: by name, without the wrappers that training tools put before it; safetensors in the file's own order.
         dtypes: by name; without those of types that no model has.
+        metadata: texts by name, which safetensors may have.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class TensorFile:
     dtypes: Mapping[str, torch.dtype]
     _stored: Callable[[str], Stored]
     _names: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> TensorFile:
@@ -115,7 +117,7 @@ def _open_safetensors(path: Path) -> TensorFile:
             header = json.loads(file.read(length))
     except (SafetensorError, OSError, ValueError, struct.error) as error:
         raise damaged(path, error) from error
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", None) or {}
     names = _stripped(sorted(header, key=lambda raw: header[raw]["data_offsets"]))
     shapes = {name: tuple(header[raw]["shape"]) for name, raw in names.items()}
     types = {name: header[raw]["dtype"] for name, raw in names.items()}
@@ -131,7 +133,7 @@ def _open_safetensors(path: Path) -> TensorFile:
         begin = 8 + length + entry["data_offsets"][0]
         return stored_in_file(path, begin, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
 
-    return TensorFile(path, shapes, dtypes, stored, names)
+    return TensorFile(path, shapes, dtypes, stored, names, metadata)
 
 
 def _open_torch(path: Path) -> TensorFile:

@@ -94,11 +94,16 @@ def transformer_renaming(shapes: Shapes, config: Mapping[str, Any]) -> Renaming:
     return Renaming(sizes, {old: (new,) for new, old in renamed.items()})
 
 
+def transformer_parameter_name(name: str) -> str:
+    """The diffusers name of one of the original transformer's parameters: ``blocks.0.self_attn.q.weight`` →
+    ``blocks.0.attn1.to_q.weight``, ``blocks.0.modulation`` → ``blocks.0.scale_shift_table``."""
+    (renamed,) = convert_wan_transformer_to_diffusers({name: ""})
+    return str(renamed)
+
+
 def transformer_module_name(name: str) -> str:
-    """The diffusers name of one of the original transformer's modules: ``blocks.0.self_attn.q`` →
-    ``blocks.0.attn1.to_q``."""
-    (renamed,) = convert_wan_transformer_to_diffusers({f"{name}.weight": ""})
-    return str(renamed).removesuffix(".weight")
+    """The same of a module: ``blocks.0.self_attn.q`` → ``blocks.0.attn1.to_q``."""
+    return transformer_parameter_name(f"{name}.weight").removesuffix(".weight")
 
 
 def vae_renaming(shapes: Shapes) -> Renaming:

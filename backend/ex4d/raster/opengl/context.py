@@ -12,7 +12,9 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.devices import DEVICE_VARIABLE, named_gpu
 from ex4d.protocol.errors import ResourceError
+from ex4d.raster.opengl.egl_device import cuda_numbers
 
 SHADERS = Path(__file__).parents[1] / "shaders"
 #: Per-vertex and per-face values are stored in rows of this many texels: plain textures exist on every driver. The
@@ -21,10 +23,11 @@ TEXTURE_ROW = 4096
 
 
 def create_context() -> moderngl.Context:
-    """An OpenGL 3.3 context without a window.
+    """An OpenGL 3.3 context without a window; on Linux on the GPU whose number ``EX4D_DEVICE`` names.
 
     Raises:
-        ResourceError: this machine has none.
+        ResourceError: this machine has none, or none on that GPU.
+        UsageError: ``EX4D_DEVICE`` names no device.
     """
     backend: dict[str, Any] = {}
     if sys.platform.startswith("linux"):
@@ -35,6 +38,8 @@ def create_context() -> moderngl.Context:
                 "Install it (Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri), or use --raster embree.",
             )
         backend = {"backend": "egl"}
+        if (gpu := named_gpu()) is not None:
+            backend["device_index"] = _egl_index(gpu)
     try:
         return moderngl.create_context(standalone=True, require=330, **backend)
     except Exception as error:
@@ -44,6 +49,16 @@ def create_context() -> moderngl.Context:
             f"OpenGL 3.3 cannot start: {reason}.",
             "Install a graphics driver (Debian, Ubuntu: apt install libegl1 libgl1-mesa-dri), or use --raster embree.",
         ) from error
+
+
+def _egl_index(gpu: int) -> int:
+    numbers = cuda_numbers()
+    if gpu not in numbers:
+        raise ResourceError(
+            f"{DEVICE_VARIABLE} is «cuda:{gpu}», and OpenGL finds no such GPU.",
+            f"Unset {DEVICE_VARIABLE}, or use --raster embree.",
+        )
+    return numbers.index(gpu)
 
 
 def create_program(

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
+from ex4d.processes import process_alive, process_space, process_started
 from ex4d.protocol.errors import BadInputError, Ex4dError, TransientError
 
 TEMP_PREFIX = ".tmp-"
@@ -20,14 +23,72 @@ TEMP_PREFIX = ".tmp-"
 _FULL = 1 << 20
 
 
+#: What an owner that cannot be asked about, elsewhere or before a restart, has not touched for so long is left over.
+LEFT_OVER_SECONDS = 7 * 24 * 3600
+_TEMP_NAME = re.compile(
+    rf"{re.escape(TEMP_PREFIX)}(?P<space>[0-9a-f]{{8}})\.(?P<pid>\d+)\.(?P<started>\d+|x)-[0-9a-f]+-.*", re.DOTALL
+)
+#: Of versions that knew host and process number only.
+_EARLIER_TEMP_NAME = re.compile(rf"{re.escape(TEMP_PREFIX)}(?P<host>[^-]+)-(?P<pid>\d+)-[0-9a-f]+-.*", re.DOTALL)
+
+
 def host_name() -> str:
-    """This machine's name as it stands in temporary names, without the dash that separates their parts."""
+    """This machine's name as it stood in earlier temporary names, without the dash that separates their parts."""
     return socket.gethostname().split(".")[0].replace("-", "_") or "host"
 
 
+@cache
+def _owner(pid: int) -> str:
+    started = process_started(pid)
+    return f"{process_space()}.{pid}.{'x' if started is None else started}"
+
+
 def temporary_sibling(path: Path) -> Path:
-    """A name beside ``path`` that tells host and process, so that leftovers can be traced to a dead owner."""
-    return path.with_name(f"{TEMP_PREFIX}{host_name()}-{os.getpid()}-{uuid.uuid4().hex[:8]}-{path.name}")
+    """A name beside ``path`` that tells which process of which machine and container made it, so that leftovers can be
+    traced to a dead owner."""
+    return path.with_name(f"{TEMP_PREFIX}{_owner(os.getpid())}-{uuid.uuid4().hex[:8]}-{path.name}")
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """All temporary files and folders in a folder, of the living too; empty where it cannot be listed."""
+    with suppress(OSError):
+        return [path for path in folder.iterdir() if path.name.startswith(TEMP_PREFIX)]
+    return []
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether the process that made a temporary file or folder is dead.
+
+    Of processes in another container, on another machine or before a restart nobody here can tell whether they live:
+    what is theirs is left over when nothing in it was written for a week.
+    """
+    if match := _TEMP_NAME.fullmatch(path.name):
+        if match["space"] == process_space():
+            pid = int(match["pid"])
+            return not process_alive(pid) or str(process_started(pid) or "x") != match["started"]
+        return _is_untouched(path)
+    earlier = _EARLIER_TEMP_NAME.fullmatch(path.name)
+    return bool(
+        earlier
+        and earlier["host"] == host_name()
+        and not process_alive(int(earlier["pid"]))
+        # Its process may live in a container, under another number.
+        and _is_untouched(path)
+    )
+
+
+def _is_untouched(path: Path) -> bool:
+    """Whether nothing at or below a path was written for long, by the clock of its own disk."""
+    probe = temporary_sibling(path.with_name("probe"))
+    try:
+        probe.touch()
+        now = probe.stat().st_mtime
+        return all(now - item.lstat().st_mtime > LEFT_OVER_SECONDS for item in (path, *path.rglob("*")))
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
 
 def _final_part(path: Path) -> Path:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ex4d.protocol.errors import BadInputError, TransientError
 
@@ -109,3 +111,96 @@ def changed_error(path: Path) -> TransientError:
 def empty_file_error(path: Path) -> BadInputError:
     """The error for a file of no bytes."""
     return BadInputError(f"{path} is an empty file.", "Copy or export the file again.")
+
+
+#: A file that was written to less than this before it was looked at may be written to again within one tick of its
+#: disk's clock, and nobody could tell. FAT's ticks take two seconds.
+_SETTLED_NS = 3_000_000_000
+
+
+@dataclass(frozen=True)
+class FileStamps:
+    """What the system says of input files: as long as it stays the same, so do their contents.
+
+    Attributes:
+        files: the files.
+        stamps: of each: size, time of the last write, file number, time of the last change of any kind; ns.
+        settled: False where a file was written to so recently that the stamps may miss another write.
+    """
+
+    files: tuple[Path, ...]
+    stamps: tuple[tuple[int, int, int, int], ...]
+    settled: bool
+
+    @classmethod
+    def of(cls, files: Sequence[Path], since: int | None = None) -> FileStamps:
+        """Those of files that are there.
+
+        Args:
+            files: the files.
+            since: nanoseconds since the epoch from which on writes matter; None = now.
+
+        Raises:
+            BadInputError: one is missing or cannot be looked at.
+        """
+        since = time.time_ns() if since is None else since
+        stamps = tuple(_stamp(file) for file in files)
+        settled = all(max(stamp[1], stamp[3]) < since - _SETTLED_NS for stamp in stamps)
+        return cls(tuple(files), stamps, settled)
+
+    def record(self) -> list[list[Any]]:
+        """For a later ``FileStamps`` to be compared with, JSON-able; empty where the stamps may miss a write."""
+        if not self.settled:
+            return []
+        return [[file.name, *stamp] for file, stamp in zip(self.files, self.stamps, strict=True)]
+
+    def check(self) -> None:
+        """Raise TransientError where a file was written to, or replaced by another one, since the stamps were taken."""
+        for file, stamp in zip(self.files, self.stamps, strict=True):
+            try:
+                same = _stamp(file) == stamp
+            except BadInputError:
+                same = False
+            if not same:
+                raise changed_error(file)
+
+
+def _stamp(file: Path) -> tuple[int, int, int, int]:
+    with reading(file):
+        found = file.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
+
+
+@dataclass(frozen=True)
+class HashedFiles:
+    """Input files whose contents are known by their hash, and still have to be read.
+
+    Attributes:
+        hash: of their contents.
+        stamps: taken before that was made.
+        make_hash: makes it again.
+    """
+
+    hash: str
+    stamps: FileStamps
+    make_hash: Callable[[], str]
+
+    @classmethod
+    def of(cls, files: Sequence[Path], make_hash: Callable[[], str]) -> HashedFiles:
+        """Hash files.
+
+        Raises:
+            BadInputError: one cannot be read.
+            TransientError: one is written to meanwhile.
+        """
+        stamps = FileStamps.of(files)
+        made = cls(make_hash(), stamps, make_hash)
+        stamps.check()
+        return made
+
+    def check_unchanged(self) -> None:
+        """To be called when all was read: raise TransientError unless that is what was hashed."""
+        self.stamps.check()
+        if not self.stamps.settled and self.make_hash() != self.hash:
+            raise changed_error(self.stamps.files[0])
+        self.stamps.check()

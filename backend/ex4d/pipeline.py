@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ex4d.fill import Generator, Geometry
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
-from ex4d.raster import Rasterizer, create_rasterizer
+from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
@@ -53,13 +54,16 @@ class RenderedShot:
     """A finished raster stage.
 
     Attributes:
-        notes: sentences for the report, on the camera.
+        raster: its output.
+        key: its key.
+        camera: what a report says of the camera, JSON-able.
+        notes: sentences for the report, on the camera and the rasterizer.
     """
 
     raster: RasterStore
     key: str
     camera: dict[str, Any]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 def parse_pivot(text: str, automatic: float) -> NDArray[np.float64]:
@@ -129,22 +133,21 @@ class Pipeline:
     reconstruction: Reconstruction
     rasterizer: str
     progress: Progress
-    _chosen: str | None = field(default=None, init=False)
 
-    def _rasterizer_name(self) -> str:
-        """The name that "auto" stands for on this machine."""
-        if self._chosen is None:
-            self._chosen = self.rasterizer
-            if self.rasterizer == "auto":
-                rasterizer, notes = create_rasterizer()
-                self._chosen = rasterizer.name
-                rasterizer.close()
-                for note in notes:
-                    self.progress.note(f"{note} The rasterizer «{self._chosen}» is used meanwhile.")
-        return self._chosen
+    @cached_property
+    def _chosen(self) -> tuple[str, tuple[str, ...]]:
+        """The rasterizer's name, which may be "auto" no more, and a sentence for each that does not work here."""
+        if self.rasterizer != "auto":
+            return self.rasterizer, ()
+        rasterizer, failures = borrow_rasterizer()
+        rasterizer.close()
+        notes = tuple(f"{failure} The rasterizer «{rasterizer.name}» is used meanwhile." for failure in failures)
+        for note in notes:
+            self.progress.note(note)
+        return rasterizer.name, notes
 
-    def _create(self) -> Rasterizer:
-        return create_rasterizer(self._rasterizer_name())[0]
+    def _borrow(self) -> Rasterizer:
+        return borrow_rasterizer(self._chosen[0])[0]
 
     def render(self, request: CameraRequest) -> RenderedShot:
         """Colour, mask and z of a take."""
@@ -155,14 +158,15 @@ class Pipeline:
             self.reconstruction.frames,
             self.reconstruction.mesh,
             trajectory,
-            self._rasterizer_name(),
-            lambda: (self._create(), ()),
+            self._chosen[0],
+            lambda: (self._borrow(), self._chosen[1]),
         )
-        folder = self.shot.cache.ensure(stage, self.progress)
-        raster = RasterStore.open(folder)
-        notes = (*trajectory.notes, *sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage))
-        for note in notes:
+        raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
+        seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)
+        for note in (*trajectory.notes, *seen):
             self.progress.note(note)
+        # What was made before may have been asked for by another name.
+        notes = tuple(dict.fromkeys((*trajectory.notes, *seen, *raster.notes, *self._chosen[1])))
         return RenderedShot(raster, stage.key(), camera, notes)
 
     def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
@@ -173,7 +177,7 @@ class Pipeline:
             reconstruction.mesh,
             rendered.raster.trajectory,
             reconstruction.depth.tolerance,
-            self._create,
+            self._borrow,
         )
         stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, geometry), generator)
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))

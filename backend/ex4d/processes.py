@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import socket
 import sys
+import uuid
+from functools import cache
 from pathlib import Path
 
 
@@ -22,6 +26,37 @@ def process_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return not _ended(pid)
+
+
+def process_started(pid: int) -> int | None:
+    """When a process of that id was started, on this system's own scale; None where it is not told.
+
+    A process number is given away again; together with this it is one process for good, as long as the system runs.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        # Field 22 of proc(5); the second, the name, may hold anything.
+        return int(stat.rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+@cache
+def process_space() -> str:
+    """Names the space in which process numbers mean something: this start of this machine, this container.
+
+    8 hexadecimal digits, a hash of host name, boot id and process namespace; elsewhere than on Linux of host name and
+    network card.
+    """
+    parts = [socket.gethostname()]
+    try:
+        parts += [
+            Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+            os.readlink("/proc/self/ns/pid"),  # noqa: PTH115  no path
+        ]
+    except OSError:
+        parts.append(f"{uuid.getnode():x}")
+    return hashlib.blake2b("\n".join(parts).encode(errors="surrogateescape"), digest_size=4).hexdigest()
 
 
 def _ended(pid: int) -> bool:

@@ -16,7 +16,7 @@ import bpy
 import numpy as np
 import pytest
 from ex4d_blender.scene import mesh, shot
-from viewport_factory import make_shot
+from viewport_factory import make_shot, seal_folder
 
 from ex4d.protocol.errors import BadInputError
 
@@ -144,16 +144,49 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.parametrize("sealed_so", [False, True])
 @pytest.mark.parametrize("what", DAMAGE)
-def test_damaged_folder_is_refused_and_leaves_nothing(scene: bpy.types.Scene, tmp_path: Path, what: str) -> None:
+def test_damaged_folder_is_refused_and_leaves_nothing(
+    scene: bpy.types.Scene, tmp_path: Path, what: str, sealed_so: bool
+) -> None:
     record = make_shot(tmp_path)
-    DAMAGE[what](Path(record["viewport"]))
+    folder = Path(record["viewport"])
+    DAMAGE[what](folder)
+    if sealed_so and folder.exists():
+        seal_folder(folder)
     with pytest.raises(BadInputError) as caught:
         shot.import_shot(scene, record)
     assert caught.value.message.endswith(".")
     assert caught.value.hint.endswith(".")
     for collection in (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images, bpy.data.cameras):
         assert len(collection) == 0
+
+
+SHOWN = [
+    *(f"viewport-0123/{name}.npy" for name in ("quads", "triangles", "edges", "loop_edges", "uv")),
+    *(f"viewport-0123/{name}" for name in ("viewport.json", "mesh.pc2", "valid/001003.png", "done.json")),
+    *(f"plate-0123/{name}" for name in ("frames/001002.png", "done.json")),
+]
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_byte_changed_in_place_is_refused(scene: bpy.types.Scene, tmp_path: Path, name: str) -> None:
+    record = make_shot(tmp_path)
+    path = Path(record["shot"]) / "cache" / name
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(BadInputError, match=name.rpartition("/")[2]) as caught:
+        shot.import_shot(scene, record)
+    assert "Reconstruct" in caught.value.hint
+    assert len(bpy.data.meshes) == 0
+
+
+def test_a_folder_sealed_with_sizes_only_is_shown(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path)
+    for folder in (Path(record["viewport"]), Path(record["viewport"]).parent / "plate-0123"):
+        seal_folder(folder, hashed=False)
+    assert len(shot.import_shot(scene, record).mesh.data.vertices) > 0
 
 
 def large_shot(folder: Path, side: int, count: int) -> dict:
@@ -172,6 +205,8 @@ def large_shot(folder: Path, side: int, count: int) -> dict:
         file.seek(28)
         file.write(struct.pack("<i", count))
     os.truncate(viewport / "mesh.pc2", 32 + 12 * described["vertices"] * count)
+    for sealed in (viewport, viewport.parent / "plate-0123"):
+        seal_folder(sealed)
     source = json.loads(Path(record["source"]).read_text())
     source["frames"] = [{**source["frames"][0], "frame": number} for number in numbers]
     Path(record["source"]).write_text(json.dumps(source))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ex4d.camera import Trajectory, intrinsics_from_fov, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_x, rotation_y
+from ex4d.protocol.seal import DONE_FILE, Seal, file_hash
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
@@ -34,6 +35,16 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 def _rim(width: int, height: int) -> np.ndarray:
     index = np.arange(width * height).reshape(height, width)
     return np.concatenate([index[0, :-1], index[:-1, -1], index[-1, :0:-1], index[:0:-1, 0]])
+
+
+def seal_folder(folder: Path, *, hashed: bool = True) -> None:
+    """Seal what is in a stage's folder, as the backend does; or with sizes only, as it once did."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != DONE_FILE]
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    sizes = {name: path.stat().st_size for name, path in names.items()}
+    hashes = {name: file_hash(path) for name, path in names.items()} if hashed else {}
+    document = Seal(folder, sizes, hashes).document() if hashed else {"files": sizes}
+    (folder / DONE_FILE).write_text(json.dumps(document))
 
 
 @dataclass
@@ -160,6 +171,8 @@ def make_shot(
         )
     )
     write_json(shot / "source.json", source)
+    for sealed in (viewport, frames.parent):
+        seal_folder(sealed)
     return {
         "shot": str(shot),
         "plate": {

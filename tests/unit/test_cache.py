@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -18,11 +19,13 @@ from typing import Any
 import pytest
 from command import leftovers
 
+import ex4d
 from ex4d.cache import DONE_FILE, Stage, StageCache, claim, content_key, is_complete, remove_leftovers, seal
 from ex4d.files import TEMP_PREFIX, host_name, temporary_sibling
-from ex4d.processes import process_alive
+from ex4d.processes import process_alive, process_space, process_started
 from ex4d.progress import Progress, Silent
-from ex4d.protocol.errors import TransientError
+from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.seal import DamagedCacheError, read_seal
 
 
 class Recorder(Silent):
@@ -52,13 +55,14 @@ class Letters(Stage):
     def inputs(self) -> dict[str, Any]:
         return {"text": self.text}
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         self.runs += 1
         assert list(out.iterdir()) == []
         (out / "deep").mkdir()
         (out / "deep" / "a.txt").write_text(self.text)
         self.action(out)
         (out / "b.txt").write_text(self.text[::-1])
+        return ["deep/a.txt", "b.txt"]
 
 
 @pytest.fixture
@@ -112,6 +116,10 @@ def test_the_seal_tells_what_it_was_made_from(cache: StageCache) -> None:
     assert (done["stage"], done["version"], done["inputs"]) == ("letters", 1, {"text": "abc"})
     assert done["files"] == {"b.txt": 3, "deep/a.txt": 3}
     assert done["seconds"] >= 0
+    assert done["hashes"] == {
+        "b.txt": hashlib.blake2b(b"cba", digest_size=16).hexdigest(),
+        "deep/a.txt": hashlib.blake2b(b"abc", digest_size=16).hexdigest(),
+    }
 
 
 def damage_truncate(folder: Path) -> None:
@@ -174,10 +182,177 @@ def test_a_damaged_output_is_done_anew(cache: StageCache, damage: Callable[[Path
     assert [path.name for path in cache.root.iterdir()] == [folder.name]
 
 
-def test_a_seal_without_files_is_complete(tmp_path: Path) -> None:
-    seal(tmp_path, {})
-    assert is_complete(tmp_path)
+def test_a_seal_without_files_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing was written"):
+        seal(tmp_path, {}, [])
+    (tmp_path / DONE_FILE).write_text('{"files": {}}')
+    assert not is_complete(tmp_path)
     assert not is_complete(tmp_path / "not there")
+
+
+def test_files_that_vanish_while_a_stage_runs_are_not_sealed_without(cache: StageCache) -> None:
+    stage = Letters("abc", lambda out: (out / "deep" / "a.txt").unlink())
+    with pytest.raises(TransientError, match="vanished"):
+        cache.ensure(stage, Silent())
+    assert list(cache.root.iterdir()) == []
+
+
+def flip(path: Path, place: int = -1) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["b.txt", "deep/a.txt"])
+def test_a_byte_changed_in_place_is_found_by_whoever_reads(cache: StageCache, name: str) -> None:
+    folder = cache.ensure(Letters("abc"), Silent())
+    again = StageCache(cache.root)
+    again.check(folder)
+    flip(folder / name)
+    assert is_complete(folder)
+    with pytest.raises(DamagedCacheError, match=name) as caught:
+        read_seal(folder).read(name)
+    assert (caught.value.folder, caught.value.name) == (folder, name)
+    with pytest.raises(DamagedCacheError):
+        again.check(folder)
+    again.check(folder, ["other/"])
+
+
+def test_a_damaged_stage_is_done_anew_once_with_a_note(cache: StageCache) -> None:
+    notes: list[str] = []
+
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    stage, other = Letters("abc"), Letters("other")
+
+    def work() -> bytes:
+        cache.ensure(other, Notes())
+        return read_seal(cache.ensure(stage, Notes())).read("b.txt")
+
+    folder = cache.folder(stage)
+    assert cache.heal(work, Notes()) == b"cba"
+    flip(folder / "b.txt")
+    assert cache.heal(work, Notes()) == b"cba"
+    assert (stage.runs, other.runs) == (2, 1)
+    assert notes == [f"What the shot had kept was damaged (cache/{folder.name}/b.txt) and is made anew."]
+    assert [path.name for path in cache.root.iterdir() if path.name.startswith(".")] == []
+
+
+def test_what_is_damaged_again_is_an_error(cache: StageCache) -> None:
+    stage = Letters("abc")
+
+    def work() -> None:
+        folder = cache.ensure(stage, Silent())
+        flip(folder / "b.txt")
+        read_seal(folder).read("b.txt")
+
+    with pytest.raises(TransientError, match=r"b\.txt is damaged again, just after it was made anew") as caught:
+        cache.heal(work, Silent())
+    assert type(caught.value) is TransientError
+    assert "disk" in caught.value.hint
+    assert stage.runs == 2
+
+
+def test_what_another_process_has_made_anew_meanwhile_stays(cache: StageCache) -> None:
+    stage = Letters("abc")
+    folder, tries = cache.ensure(stage, Silent()), []
+
+    def work() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            (folder / "mark").touch()
+            raise DamagedCacheError(folder, "b.txt")
+
+    cache.heal(work, Silent())
+    assert (folder / "mark").exists()
+
+
+def test_a_newer_seal_is_refused_and_kept(cache: StageCache) -> None:
+    stage = Letters("abc")
+    folder = cache.ensure(stage, Silent())
+    done = json.loads((folder / DONE_FILE).read_text())
+    (folder / DONE_FILE).write_text(json.dumps({**done, "seal": 3}))
+    with pytest.raises(BadInputError, match=r"done\.json was made by a newer version of EX-4D"):
+        cache.ensure(stage, Silent())
+    assert (folder / "b.txt").exists()
+    assert stage.runs == 1
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "", "deep/../../outside"])
+def test_a_seal_that_names_files_elsewhere_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / DONE_FILE).write_text(json.dumps({"files": {name: 1}}))
+    with pytest.raises(DamagedCacheError):
+        read_seal(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "null", '{"files": {"a": "1"}}', '{"files": {"a": 1}, "seal": 2}'])
+def test_a_seal_that_says_nothing_right_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / DONE_FILE).write_text(text)
+    assert not is_complete(tmp_path)
+
+
+def test_each_digit_of_a_seal_counts(cache: StageCache) -> None:
+    """Any one changed character is found, or says the same."""
+    folder = cache.ensure(Letters("abc"), Silent())
+    data = (folder / DONE_FILE).read_bytes()
+    good = read_seal(folder)
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1
+        (folder / DONE_FILE).write_bytes(changed)
+        try:
+            assert read_seal(folder) == good, place
+        except (DamagedCacheError, BadInputError):
+            continue
+
+
+def test_a_seal_of_sizes_gets_hashes_at_first_use_for_good(cache: StageCache) -> None:
+    folder = cache.ensure(Letters("abc"), Silent())
+    done = json.loads((folder / DONE_FILE).read_text())
+    earlier = {name: value for name, value in done.items() if name not in ("seal", "hashes", "checksum")}
+    (folder / DONE_FILE).write_text(json.dumps(earlier))
+    again = StageCache(cache.root)
+    stage = Letters("abc")
+    assert again.ensure(stage, Silent()) == folder
+    assert stage.runs == 0
+    again.check(folder)
+    noted = json.loads((folder / DONE_FILE).read_text())
+    assert (noted["hashes"], noted["hashed"], noted["inputs"]) == (done["hashes"], "later", done["inputs"])
+    flip(folder / "b.txt")
+    with pytest.raises(DamagedCacheError):
+        again.check(folder)
+
+
+def test_the_inputs_of_a_stage_are_found_out_once(cache: StageCache) -> None:
+    class Counted(Letters):
+        asked = 0
+
+        def inputs(self) -> dict[str, Any]:
+            self.asked += 1
+            return super().inputs()
+
+    stage = Counted("abc")
+    cache.ensure(stage, Silent())
+    cache.ensure(stage, Silent())
+    assert stage.asked == 1
+
+
+def test_a_folder_that_may_not_be_read_is_no_damage(cache: StageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Letters("abc")
+    folder = cache.ensure(stage, Silent())
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(TransientError, match=r"cannot be read: Permission denied") as caught:
+        cache.heal(lambda: cache.ensure(stage, Silent()), Silent())
+    assert not isinstance(caught.value, DamagedCacheError)
+    assert folder.exists()
+    assert stage.runs == 1
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1), MemoryError()])
@@ -275,18 +450,23 @@ def test_claim(tmp_path: Path) -> None:
         claim(tmp_path / "c", tmp_path / "other")
 
 
-def left_behind(folder: Path, host: str, pid: int, name: str = "plate-0123") -> Path:
-    path = folder / f"{TEMP_PREFIX}{host}-{pid}-0a1b2c3d-{name}"
+def left_behind(folder: Path, owner: str, name: str = "plate-0123", days: float = 0) -> Path:
+    """A temporary folder of that owner, last written to so many days ago."""
+    path = folder / f"{TEMP_PREFIX}{owner}-0a1b2c3d-{name}"
     path.mkdir()
     (path / "frame.png").touch()
+    then = time.time() - days * 24 * 3600
+    for item in (path / "frame.png", path):
+        os.utime(item, (then, then))
     return path
 
 
 def test_leftovers_of_dead_processes_are_removed(tmp_path: Path, dead_pid: int) -> None:
-    left_behind(tmp_path, host_name(), dead_pid)
-    file = tmp_path / f"{TEMP_PREFIX}{host_name()}-{dead_pid}-ffffffff-a-b.json"
-    file.touch()
-    assert remove_leftovers(tmp_path) == 2
+    left_behind(tmp_path, f"{process_space()}.{dead_pid}.123")
+    # The number was given away again.
+    left_behind(tmp_path, f"{process_space()}.{os.getpid()}.123", "b")
+    (tmp_path / f"{TEMP_PREFIX}{process_space()}.{dead_pid}.x-ffffffff-a-b.json").touch()
+    assert remove_leftovers(tmp_path) == 3
     assert list(tmp_path.iterdir()) == []
     assert remove_leftovers(tmp_path) == 0
     assert remove_leftovers(tmp_path / "not there") == 0
@@ -294,29 +474,71 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path, dead_pid: int) 
 
 def test_everything_else_is_kept(tmp_path: Path, dead_pid: int) -> None:
     kept = [
-        left_behind(tmp_path, host_name(), os.getpid()),
-        left_behind(tmp_path, "another_machine", dead_pid),
-        left_behind(tmp_path, host_name() + "x", dead_pid),
+        left_behind(tmp_path, f"{process_space()}.{os.getpid()}.{process_started(os.getpid()) or 'x'}", days=99),
+        # In another container, on another machine or before a restart: nobody here can tell.
+        left_behind(tmp_path, f"01234567.{dead_pid}.123", days=6),
+        # Of versions that knew host and process only.
+        left_behind(tmp_path, f"{host_name()}-{dead_pid}", days=6),
+        left_behind(tmp_path, f"{host_name()}-{os.getpid()}", days=99),
+        left_behind(tmp_path, f"another_machine-{dead_pid}", days=99),
         temporary_sibling(tmp_path / "mine"),
         tmp_path / ".tmp-of-somebody-else",
         tmp_path / ".tmp-",
         tmp_path / f"tmp-{host_name()}-{dead_pid}-0a1b2c3d-x",
     ]
-    for path in kept[3:]:
+    for path in kept[5:]:
         path.mkdir()
     assert remove_leftovers(tmp_path) == 0
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
-def test_a_live_process_of_somebody_else_counts_as_alive(tmp_path: Path, dead_pid: int) -> None:
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    path = left_behind(tmp_path, host_name(), process.pid)
+def test_what_nobody_has_touched_for_a_week_goes(tmp_path: Path, dead_pid: int) -> None:
+    left_behind(tmp_path, f"01234567.{dead_pid}.123", days=8)
+    left_behind(tmp_path, f"{host_name()}-{dead_pid}", days=8)
+    # One file in it was written to since.
+    kept = left_behind(tmp_path, f"01234567.{dead_pid}.124", days=8)
+    (kept / "late.png").touch()
+    os.utime(kept, (0, 0))
+    assert remove_leftovers(tmp_path) == 2
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_live_process_of_somebody_else_counts_as_alive(tmp_path: Path) -> None:
+    code = (
+        "import sys; from ex4d.files import temporary_sibling as t; from pathlib import Path; p = t(Path(sys.argv[1]));"
+    )
+    code += "p.mkdir(); print(p, flush=True); input()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(ex4d.__file__).parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "x")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    path = Path(process.stdout.readline().strip())
     assert process_alive(process.pid)
     assert remove_leftovers(tmp_path) == 0
-    process.communicate(b"\n")
-    assert not process_alive(process.pid)
+    process.communicate("\n")
     assert remove_leftovers(tmp_path) == 1
     assert not path.exists()
+
+
+def _may_unshare() -> bool:
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    return shutil.which("unshare") is not None and subprocess.call(command) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="process namespaces are Linux's")
+def test_a_process_in_another_container_deletes_nothing(tmp_path: Path) -> None:
+    if not _may_unshare():
+        pytest.skip("no right to make a process namespace")
+    path = temporary_sibling(tmp_path / "live")
+    path.mkdir()
+    code = "import sys, pathlib, ex4d.cache; print(ex4d.cache.remove_leftovers(pathlib.Path(sys.argv[1])))"
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(ex4d.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout == "0\n"
+    assert path.exists()
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells")

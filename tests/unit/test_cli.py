@@ -376,7 +376,7 @@ def test_wrong_usage_of_run(ex4d_command: Run, plate: Path, tmp_path: Path, opti
         ["generate", "--color_video", "{plate}", "--mask_video", "{plate}", "--output_video", "{plate}"],
         ["generate", "--color_video", "a", "--mask_video", "b", "--output_video", "o.mp4", "--mask-erode", "65"],
         ["generate", "--color_video", "{plate}", "--mask_video", "{plate}", "--output_video", "o.mp4", "--cam", "hold"],
-        ["doctor", "now"],
+        ["doctor", "now", "then"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from depth_factory import HEIGHT, NUMBERS, WIDTH, estimated, grey_plate
 
+from ex4d.cache import StageCache
 from ex4d.camera import Trajectory, intrinsics, intrinsics_from_fov, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.depth import create_depth_source, depth_names
@@ -224,8 +225,7 @@ def test_values_at_the_ends_of_the_range(tmp_path, frames, kind, scale, value, e
 
 def stored(tmp_path, frames, values):
     stage = DepthStage("plate", frames, FileDepth(save(tmp_path / "d.npz", depth=values)))
-    stage.run(tmp_path / "out", Silent())
-    return DepthStore.open(tmp_path / "out")
+    return DepthStore.open(StageCache(tmp_path / "out").ensure(stage, Silent()))
 
 
 @pytest.mark.parametrize("value", [np.nan, 0, -2])
@@ -871,8 +871,7 @@ def test_an_estimator_is_one_file(tmp_path, frames, monkeypatch):
         source = create_depth_source("flat", fov_deg=30)
     finally:
         sys.modules.pop("ex4d.depth.estimators.flat", None)
-    DepthStage("plate", frames, source).run(tmp_path / "out", Silent())
-    store = DepthStore.open(tmp_path / "out")
+    store = DepthStore.open(StageCache(tmp_path / "out").ensure(DepthStage("plate", frames, source), Silent()))
     assert (store.name, store.label, store.licence, store.tolerance) == ("flat", "a wall", "CC0-1.0", 0.01)
     assert store.notes == ("A wall.",)
     assert store.median == pytest.approx(1.002)

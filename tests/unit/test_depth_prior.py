@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from depth_factory import estimated, peak_memory, plate
 
+from ex4d.cache import StageCache
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import create_depth_source
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE
@@ -93,15 +94,15 @@ def test_the_report_is_honest(crossed):
 def test_the_stage_keeps_label_and_notes(tmp_path, crossed):
     frames, _, depth = crossed
     stage = DepthStage("plate", frames, create_depth_source("prior", fov_deg=50))
-    stage.run(tmp_path, Silent())
-    store = DepthStore.open(tmp_path)
+    folder = StageCache(tmp_path).ensure(stage, Silent())
+    store = DepthStore.open(folder)
     assert "coarse" in store.label
     assert store.intrinsics_known
     assert np.allclose(store.source.K, intrinsics_from_fov(50, WIDTH, HEIGHT))
     assert np.array_equal(store.read(frames.numbers[3]), depth[3])
     assert depth.min() <= store.subject <= depth.max()
     assert store.deepest == pytest.approx(depth.max())
-    assert not (tmp_path / "scratch").exists()
+    assert not (folder / "scratch").exists()
 
 
 def test_lower_is_nearer_where_nothing_else_speaks(tmp_path):

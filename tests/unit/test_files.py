@@ -22,6 +22,7 @@ from ex4d.files import (
     temporary_sibling,
     writing,
 )
+from ex4d.processes import process_space, process_started
 from ex4d.protocol.errors import BadInputError, TransientError
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links work otherwise there")
@@ -33,7 +34,8 @@ def test_temporary_names_tell_host_and_process_and_differ(tmp_path: Path) -> Non
     assert len(names) == 50
     for path in names:
         assert path.parent == tmp_path
-        assert re.fullmatch(rf"\.tmp-{re.escape(host_name())}-{os.getpid()}-[0-9a-f]{{8}}-a-b\.png", path.name)
+        owner = rf"{process_space()}\.{os.getpid()}\.{process_started(os.getpid()) or 'x'}"
+        assert re.fullmatch(rf"\.tmp-{owner}-[0-9a-f]{{8}}-a-b\.png", path.name)
     assert "-" not in host_name()
 
 

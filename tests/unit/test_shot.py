@@ -26,6 +26,7 @@ from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, Pipeline
 from ex4d.plate import FrameRange
+from ex4d.processes import process_space
 from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.shot import PlateRequest, Reconstruction, Shot
@@ -196,7 +197,6 @@ GOOD = {
         "\x00",
         "[" * 100_000,
         '{"format": "something else"}',
-        json.dumps({**GOOD, "version": 2}),
         json.dumps({**GOOD, "plate": []}),
         json.dumps({**GOOD, "plate": {"path": "a"}}),
         json.dumps({**GOOD, "plate": {"path": 1, "sha256": 2, "files": 3}}),
@@ -211,6 +211,14 @@ def test_damaged_record(work: Work, text: str) -> None:
         Shot(work.root)
     assert "delete the file" in caught.value.hint
     assert (work.root / "shot.json").read_text() == text
+
+
+def test_a_newer_record_is_refused(work: Work) -> None:
+    work.root.mkdir()
+    (work.root / "shot.json").write_text(json.dumps({**GOOD, "version": 2}))
+    with pytest.raises(BadInputError, match=r"shot\.json was made by a newer version of EX-4D") as caught:
+        Shot(work.root)
+    assert "Update EX-4D" in caught.value.hint
 
 
 def test_a_whole_record_of_a_shot_without_cache(work: Work) -> None:
@@ -330,15 +338,16 @@ def test_a_damaged_take_is_kept_and_delivered_anew(work: Work) -> None:
 def test_a_take_whose_record_is_unreadable_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "v001").mkdir()
     (tmp_path / "v001" / "take.json").write_text(text)
-    seal(tmp_path / "v001", {})
+    seal(tmp_path / "v001", {}, ["take.json"])
     assert list(existing_takes(tmp_path)) == ["v001"]
-    assert find_take(tmp_path, "key") is None
+    assert find_take(tmp_path, "key", Silent()) is None
 
 
 def test_takes_are_listed_by_number(tmp_path: Path) -> None:
     for name in ("v1000", "v002", "v999"):
         (tmp_path / name).mkdir()
-        seal(tmp_path / name, {})
+        (tmp_path / name / "take.json").touch()
+        seal(tmp_path / name, {}, ["take.json"])
     assert list(existing_takes(tmp_path)) == ["v002", "v999", "v1000"]
     assert existing_takes(tmp_path / "nowhere") == {}
 
@@ -410,14 +419,10 @@ def test_the_sidecar(work: Work) -> None:
 
 def test_leftovers_in_all_folders_of_a_shot_are_removed(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     work.take("hold")
+    theirs, ours = ".tmp-01234567.1.5-0a1b2c3d-x", f".tmp-{process_space()}.1.x-0a1b2c3d-x"
     for folder in (work.root, work.root / "cache", work.root / "takes"):
-        (folder / ".tmp-otherhost-1-0a1b2c3d-x").mkdir()
-        (folder / ".tmp-thishost-1-0a1b2c3d-x").mkdir()
-    monkeypatch.setattr("ex4d.cache.host_name", lambda: "thishost")
-    monkeypatch.setattr("ex4d.cache.process_alive", lambda pid: False)
+        (folder / theirs).mkdir()
+        (folder / ours).mkdir()
+    monkeypatch.setattr("ex4d.files.process_alive", lambda pid: False)
     Shot(work.root)
-    assert sorted(leftovers(work.root)) == [
-        ".tmp-otherhost-1-0a1b2c3d-x",
-        "cache/.tmp-otherhost-1-0a1b2c3d-x",
-        "takes/.tmp-otherhost-1-0a1b2c3d-x",
-    ]
+    assert sorted(leftovers(work.root)) == [theirs, f"cache/{theirs}", f"takes/{theirs}"]

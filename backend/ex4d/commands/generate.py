@@ -78,7 +78,10 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         cameras = camera_requests(args)
         shot = Shot(args.shot)
         with generator.read_ahead():
-            deliver_takes(shot, shot.reconstruction(), cameras, args.raster, generator, console)
+            shot.heal(
+                lambda: deliver_takes(shot, shot.reconstruction(console), cameras, args.raster, generator, console),
+                console,
+            )
         return
     if args.shot or args.cam or not all(movies):
         raise UsageError(

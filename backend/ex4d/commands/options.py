@@ -16,7 +16,7 @@ from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, check_camera
 from ex4d.plate import FrameRange
 from ex4d.protocol.errors import UsageError
-from ex4d.raster import RASTERIZERS, create_rasterizer
+from ex4d.raster import RASTERIZERS, borrow_rasterizer
 from ex4d.requests import parse_rate
 from ex4d.shot import PlateRequest
 
@@ -154,7 +154,7 @@ def camera_requests(args: argparse.Namespace) -> list[CameraRequest]:
 
 def check_rasterizer(name: str) -> None:
     """Raise ResourceError if it, or for "auto" any, does not work on this machine: before any long work."""
-    create_rasterizer(name)[0].close()
+    borrow_rasterizer(name)[0].close()
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:

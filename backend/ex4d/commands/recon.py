@@ -22,9 +22,11 @@ from ex4d.commands.options import (
 )
 from ex4d.commands.released import add_recon_options, first_frames, recon_notes, released_thickness
 from ex4d.console import Console
-from ex4d.pipeline import Pipeline, take_camera
+from ex4d.depth import DepthSource
+from ex4d.mesh import MeshSettings
+from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.protocol.errors import UsageError
-from ex4d.shot import Shot
+from ex4d.shot import PlateRequest, Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +66,19 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     for note in (*notes, *recon_notes(args)):
         console.note(note)
     shot = Shot(args.out)
+    shot.heal(lambda: _reconstruct(args, shot, request, source, settings, cameras, formats, console), console)
+
+
+def _reconstruct(
+    args: argparse.Namespace,
+    shot: Shot,
+    request: PlateRequest,
+    source: DepthSource,
+    settings: MeshSettings,
+    cameras: list[CameraRequest],
+    formats: list[str],
+    console: Console,
+) -> None:
     reconstruction = shot.reconstruct(request, source, settings, console)
     for camera in cameras:
         take_camera(camera, reconstruction)

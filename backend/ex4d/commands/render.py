@@ -10,7 +10,7 @@ from ex4d.camera import preset_help
 from ex4d.commands.exports import camera_slug, check_names, check_outputs, export_render
 from ex4d.commands.options import add_camera_options, camera_requests
 from ex4d.console import Console
-from ex4d.pipeline import Pipeline, take_camera
+from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.shot import Shot
 
 
@@ -29,7 +29,11 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     out = args.out or args.shot / "renders"
     check_outputs(out, cameras)
     shot = Shot(args.shot)
-    reconstruction = shot.reconstruction()
+    shot.heal(lambda: _render(args, shot, cameras, console), console)
+
+
+def _render(args: argparse.Namespace, shot: Shot, cameras: list[CameraRequest], console: Console) -> None:
+    reconstruction = shot.reconstruction(console)
     for camera in cameras:
         take_camera(camera, reconstruction)
     pipeline = Pipeline(shot, reconstruction, args.raster, console)

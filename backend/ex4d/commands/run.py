@@ -41,8 +41,12 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     cameras, request = camera_requests(args), plate_request(args)
     source, settings, generator = depth_source(args), mesh_settings(args), fill_generator(args)
     check_rasterizer(args.raster)
-    with generator.read_ahead():
-        generator.prepare(None)
-        shot = Shot(args.out)
+    shot = Shot(args.out)
+
+    def work() -> None:
         reconstruction = shot.reconstruct(request, source, settings, console)
         deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)
+
+    with generator.read_ahead():
+        generator.prepare(None)
+        shot.heal(work, console)

@@ -23,20 +23,27 @@ from ex4d import __version__
 from ex4d.cache import claim, content_key, is_complete, seal
 from ex4d.camera import write_json
 from ex4d.composite.blend import composite
-from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
+from ex4d.files import atomic_write, make_folder, remove_tree, temporary_sibling, writing
 from ex4d.fill import Confidence
 from ex4d.fill.stage import FillStore
 from ex4d.media.images import write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
+from ex4d.protocol.errors import Ex4dError, TransientError
+from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, NewerFormatError, read_seal
 from ex4d.raster import Texture
-from ex4d.raster.store import RasterStore
+from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
+from ex4d.stage_files import hashed_seal
 from ex4d.workers import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
 TAKE_FORMAT = "ex4d-take"
 _TAKE_NAME = re.compile(r"v(\d{3,})")
+#: The seal's first bytes, in which a take's key stands.
+_SEAL_HEAD = 512
+_SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
 #: Packages whose versions change pixels.
 _PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "torch", "diffusers", "transformers")
 
@@ -46,27 +53,102 @@ def sequence_file(folder: Path, number: int) -> Path:
     return folder / f"{folder.name}.{number:04d}.png"
 
 
+def take_folders(root: Path) -> list[Path]:
+    """Everything that has a take's name, in order; raises TransientError where the folder cannot be listed."""
+    try:
+        found = [path for path in root.iterdir() if _TAKE_NAME.fullmatch(path.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise TransientError(
+            f"{root} cannot be read: {error.strerror or error}.",
+            "Check the permissions, or choose another output folder.",
+        ) from error
+    return sorted(found, key=lambda path: int(path.name[1:]))
+
+
 def existing_takes(root: Path) -> dict[str, Path]:
-    """Finished takes in a shot's ``takes`` folder, by name, in order."""
-    if not root.is_dir():
-        return {}
-    folders = (path for path in root.iterdir() if _TAKE_NAME.fullmatch(path.name) and is_complete(path))
-    return {path.name: path for path in sorted(folders, key=lambda path: int(path.name[1:]))}
+    """Finished takes in a shot's ``takes`` folder, by name, in order; whether their contents are whole is not looked
+    at."""
+    return {path.name: path for path in take_folders(root) if is_complete(path)}
 
 
-def find_take(root: Path, key: str) -> Path | None:
-    """The finished take that was made from the same inputs."""
-    for path in existing_takes(root).values():
-        with suppress(OSError, ValueError, AttributeError):
-            if json.loads((path / TAKE_FILE).read_text(encoding="utf-8")).get("key") == key:
-                return path
+def find_take(root: Path, key: str, progress: Progress) -> Path | None:
+    """The finished take that was made from the same inputs, all its files as they were delivered. One that is damaged
+    is marked as such, with a note, and stays where it is.
+
+    Raises:
+        NewerFormatError: a newer version has written it.
+        TransientError: the folder cannot be read.
+    """
+    for path in take_folders(root):
+        if _sealed_key(path) != key:
+            continue
+        try:
+            _check_version(path)
+            hashed_seal(path).check()
+        except DamagedCacheError as error:
+            if path.exists():
+                _mark_damaged(path, error.name)
+                progress.note(
+                    f"Take {path.name} was damaged ({error.name}); it is kept as it is, and the take is made again "
+                    "under the next number."
+                )
+            continue
+        return path
     return None
+
+
+def _sealed_key(path: Path) -> str | None:
+    """The key that a take was sealed with, found with as little reading as can be: there may be hundreds."""
+    try:
+        with (path / DONE_FILE).open("rb") as file:
+            head = file.read(_SEAL_HEAD)
+        if match := _SEALED_KEY.search(head):
+            return match[1].decode()
+        key = read_seal(path).record.get("key")
+        return key if isinstance(key, str) else _recorded_key(path)
+    except NewerFormatError:
+        return None
+    except (OSError, Ex4dError):
+        # It was finished once, or is nobody's; one that is known to be damaged is told of no more.
+        return None if (path / DAMAGED_FILE).exists() else _recorded_key(path)
+
+
+def _recorded_key(path: Path) -> str | None:
+    with suppress(OSError, ValueError, AttributeError):
+        key = parse_json((path / TAKE_FILE).read_bytes()).get("key")
+        return key if isinstance(key, str) else None
+    return None
+
+
+def _check_version(path: Path) -> None:
+    """Raise NewerFormatError for a record that this version does not know; other damage is the seal's to find."""
+    record = None
+    with suppress(OSError, ValueError):
+        record = parse_json((path / TAKE_FILE).read_bytes())
+    match record:
+        case {"format": "ex4d-take", "version": int(version)} if version > TakeJob.version:
+            raise NewerFormatError(path / TAKE_FILE)
+
+
+def _mark_damaged(path: Path, name: str) -> None:
+    """Take a take's seal away; what it said stays in ``damaged.json``."""
+    record: Any = None
+    with suppress(OSError, ValueError):
+        record = parse_json((path / DONE_FILE).read_bytes())
+    found = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    # A folder that may not be written to is not handed out all the same.
+    with suppress(OSError, Ex4dError):
+        atomic_write(
+            path / DAMAGED_FILE, json.dumps({"damaged": name, "found": found, "seal": record}, indent=1).encode()
+        )
+        (path / DONE_FILE).unlink(missing_ok=True)
 
 
 def _next_name(root: Path) -> str:
     # Unfinished or damaged folders keep their number: nothing is ever written over.
-    numbers = [int(match[1]) for path in root.iterdir() if (match := _TAKE_NAME.fullmatch(path.name))]
-    return f"v{max(numbers, default=0) + 1:03d}"
+    return f"v{max((int(path.name[1:]) for path in take_folders(root)), default=0) + 1:03d}"
 
 
 def package_versions() -> dict[str, str]:
@@ -108,7 +190,7 @@ class TakeJob:
 
     def ensure(self, progress: Progress) -> Path:
         """Folder of the take; made as the next version if there is none of the same inputs."""
-        found = find_take(self.root, self.key())
+        found = find_take(self.root, self.key(), progress)
         if found:
             progress.begin("composite", None)
             progress.end(cached=True)
@@ -118,27 +200,28 @@ class TakeJob:
         try:
             with writing(self.root):
                 temporary.mkdir()
-                self._write(temporary, progress)
-                seal(temporary, {"stage": "take", "key": self.key()})
-                final = self._claim_number(temporary)
+                names = self._write(temporary, progress)
+                seal(temporary, {"stage": "take", "key": self.key()}, names)
+                final = self._claim_number(temporary, progress)
         except BaseException:
             remove_tree(temporary)
             raise
         progress.end()
         return final
 
-    def _claim_number(self, temporary: Path) -> Path:
+    def _claim_number(self, temporary: Path, progress: Progress) -> Path:
         """The folder's final name; that of another process's folder, where it has delivered the same take meanwhile."""
         while True:
             # In this order: whoever takes the number after it was chosen makes the claim fail.
             final = self.root / _next_name(self.root)
-            if found := find_take(self.root, self.key()):
+            if found := find_take(self.root, self.key(), progress):
                 remove_tree(temporary)
                 return found
             if claim(temporary, final):
                 return final
 
-    def _write(self, out: Path, progress: Progress) -> None:
+    def _write(self, out: Path, progress: Progress) -> list[str]:
+        """Returns the names of all files."""
         raster, fill = self.raster(), self.fill()
         numbers = raster.numbers
         progress.begin("composite", len(numbers))
@@ -162,8 +245,10 @@ class TakeJob:
                 movie.write(result, moment if self.frames.variable_rate else None)
                 frames.append({"frame": number, **_shares(mask, confidence)})
                 progress.advance()
-        write_json(out / "trajectory.json", trajectory)
+        write_json(out / TRAJECTORY_FILE, trajectory)
         self._write_record(out, raster, fill, frames)
+        pictures = (sequence_file(folder, number) for folder in folders.values() for number in numbers)
+        return [*(path.relative_to(out).as_posix() for path in pictures), "result.mp4", TRAJECTORY_FILE, TAKE_FILE]
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
@@ -175,7 +260,7 @@ class TakeJob:
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "versions": package_versions(),
             **{name: value for name, value in self.record.items() if name != "notes"},
-            "trajectory": "trajectory.json",
+            "trajectory": TRAJECTORY_FILE,
             "raster": {"name": raster.rasterizer, "device": raster.device, "licence": raster.licence},
             "fill": {
                 "name": fill.name,

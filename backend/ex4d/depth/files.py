@@ -31,7 +31,7 @@ from ex4d.depth.maps import (
     unread_note,
 )
 from ex4d.depth.resample import resample_depth
-from ex4d.inputs import open_input
+from ex4d.inputs import HashedFiles, open_input
 from ex4d.media.exr import depth_reader_version
 from ex4d.media.sequences import format_ranges
 from ex4d.plate.store import FrameStore
@@ -94,10 +94,10 @@ class FileDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         options = {
-            "files": _hash(map_files(self.path)),
+            "files": self._hashed.hash,
             "kind": self.kind,
             "scale": self.scale,
-            "camera": _hash((self.camera,)) if self.camera else None,
+            "camera": self._hashed_camera.hash if self._hashed_camera else None,
             "fov_deg": self.fov_deg,
         }
         # What files are read in another way than before has another key; the shots of all others keep theirs.
@@ -125,6 +125,16 @@ class FileDepth:
             return False
         names = set(array_names(self.path))
         return bool(names & set(CAMERA_NAMES if is_sequence(self.path) else LATER_CAMERA_NAMES))
+
+    @cached_property
+    def _hashed(self) -> HashedFiles:
+        files = map_files(self.path)
+        return HashedFiles.of(files, lambda: _hash(files))
+
+    @cached_property
+    def _hashed_camera(self) -> HashedFiles | None:
+        files = (self.camera,) if self.camera else ()
+        return HashedFiles.of(files, lambda: _hash(files)) if files else None
 
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
@@ -160,6 +170,10 @@ class FileDepth:
                 depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
             sink.write(number, depth if map_size == frames.size else resample_depth(depth, *frames.size))
             progress.advance()
+        # What was read must be what was hashed: under that name it stays.
+        for hashed in (self._hashed, self._hashed_camera):
+            if hashed is not None:
+                hashed.check_unchanged()
         return DepthResult(source, poses_known=known[0], intrinsics_known=known[1], notes=tuple(notes))
 
     @staticmethod

@@ -17,7 +17,7 @@ from ex4d.camera import subject_distance, write_json
 from ex4d.depth.base import DepthSource
 from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
 from ex4d.files import make_folder, remove_tree
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.plate.store import FrameStore, frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
 from ex4d.workers import BoundedPool
@@ -71,7 +71,7 @@ class DepthStage(Stage):
         """See ``Stage``."""
         return {"plate": self.plate_key, "source": self.source.name, "options": self.source.inputs()}
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         folder, scratch = make_folder(out / "z"), make_folder(out / "scratch")
         with BoundedPool() as pool:
@@ -98,3 +98,4 @@ class DepthStage(Stage):
         }
         write_json(out / SOURCE_CAMERA_FILE, result.source)
         (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [*frame_names("z", self.frames.numbers, ".npy"), SOURCE_CAMERA_FILE, DEPTH_FILE]

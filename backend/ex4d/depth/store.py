@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Trajectory, read_trajectory
-from ex4d.plate.store import frame_file
+from ex4d.camera import Trajectory
+from ex4d.plate.store import frame_name
+from ex4d.stage_files import StageFiles
 
 DEPTH_FILE = "depth.json"
 SOURCE_CAMERA_FILE = "source_camera.json"
@@ -22,7 +22,7 @@ class DepthStore:
     """Depth maps and source cameras of a finished depth stage.
 
     Attributes:
-        folder: its output folder.
+        files: its output.
         source: the source camera per frame, at the plate's size.
         name, label, licence: of the depth source.
         tolerance: see ``DepthSource``.
@@ -33,7 +33,7 @@ class DepthStore:
         notes: sentences for the report.
     """
 
-    folder: Path
+    files: StageFiles
     source: Trajectory
     name: str
     label: str
@@ -49,11 +49,18 @@ class DepthStore:
 
     @classmethod
     def open(cls, folder: Path) -> DepthStore:
-        """The store in a finished depth stage's folder."""
-        record = json.loads((folder / DEPTH_FILE).read_text(encoding="utf-8"))
-        record["notes"] = tuple(record["notes"])
-        return cls(folder=folder, source=read_trajectory(folder / SOURCE_CAMERA_FILE), **record)
+        """The store in a finished depth stage's folder; raises DamagedCacheError, as ``read`` does."""
+        files = StageFiles.open(folder)
+        record, source = files.json(DEPTH_FILE), files.trajectory(SOURCE_CAMERA_FILE)
+        with files.decoding(DEPTH_FILE):
+            record["notes"] = tuple(record["notes"])
+            return cls(files=files, source=source, **record)
+
+    @property
+    def folder(self) -> Path:
+        """Its output folder."""
+        return self.files.folder
 
     def read(self, number: int) -> NDArray[np.float32]:
         """z-depth (H, W) float32 of frame ``number`` at the plate's size; NaN = not measured, inf = sky."""
-        return np.asarray(np.load(frame_file(self.folder / "z", number, ".npy")), dtype=np.float32)
+        return np.asarray(self.files.npy(f"z/{frame_name(number, '.npy')}"), dtype=np.float32)

@@ -57,7 +57,7 @@ class Geometry:
         frames, mesh: the plate and its meshes.
         trajectory: the take camera, one per frame of the plate.
         tolerance: relative error within which two depths may be the same surface.
-        create_rasterizer: makes a rasterizer.
+        create_rasterizer: gives a rasterizer, to be closed when it has served.
     """
 
     frames: FrameStore

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from ex4d.cache import Stage
 from ex4d.files import make_folder
 from ex4d.fill.base import Generator, Geometry, TakeFrame
-from ex4d.media.images import read_grey, read_image, write_png
-from ex4d.plate.store import frame_file
+from ex4d.media.images import write_png
+from ex4d.plate.store import frame_file, frame_name, frame_names
 from ex4d.progress import Progress
 from ex4d.raster import Texture
 from ex4d.raster.store import RasterStore
+from ex4d.stage_files import StageFiles
 from ex4d.workers import BoundedPool, prefetched
 
 FILL_FILE = "fill.json"
@@ -30,12 +31,12 @@ class FillStore:
     """Filled frames of a finished fill stage.
 
     Attributes:
-        folder: its output folder.
+        files: its output.
         name, label, licence, generative, seed, prompt: of the generator.
         notes: sentences for the report.
     """
 
-    folder: Path
+    files: StageFiles
     name: str
     label: str
     licence: str
@@ -46,20 +47,22 @@ class FillStore:
 
     @classmethod
     def open(cls, folder: Path) -> FillStore:
-        """The store in a finished fill stage's folder."""
-        record = json.loads((folder / FILL_FILE).read_text(encoding="utf-8"))
-        record["notes"] = tuple(record["notes"])
+        """The store in a finished fill stage's folder; raises DamagedCacheError, as reading a frame does."""
+        files = StageFiles.open(folder)
+        record = files.json(FILL_FILE)
         # Fills from before there were models have none.
         record.setdefault("prompt", None)
-        return cls(folder=folder, **record)
+        with files.decoding(FILL_FILE):
+            record["notes"] = tuple(record["notes"])
+            return cls(files=files, **record)
 
     def color(self, number: int) -> Texture:
         """(h, w, 3) RGB of the whole filled picture at the generator's size."""
-        return read_image(frame_file(self.folder / "color", number, ".png"))
+        return self.files.png(f"color/{frame_name(number, '.png')}")
 
     def confidence(self, number: int) -> NDArray[np.uint8]:
         """(h, w) uint8 ``Confidence`` codes."""
-        return np.asarray(read_grey(frame_file(self.folder / "confidence", number, ".png")), dtype=np.uint8)
+        return np.asarray(self.files.png(f"confidence/{frame_name(number, '.png')}"), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,11 @@ class FillStage(Stage):
         """See ``Stage``."""
         return {"raster": self.raster_key, "generator": self.generator.name, "options": self.generator.inputs()}
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
+        take = self.take()
         with BoundedPool() as pool:
-            notes = self.generator.generate(self.take(), _FolderSink(out, pool), progress)
+            notes = self.generator.generate(take, _FolderSink(out, pool), progress)
         record = {
             "name": self.generator.name,
             "label": self.generator.label,
@@ -140,3 +144,7 @@ class FillStage(Stage):
             "notes": list(notes),
         }
         (out / FILL_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        pictures = (
+            name for folder in ("color", "confidence") for name in frame_names(folder, take.raster.numbers, ".png")
+        )
+        return [*pictures, FILL_FILE]

@@ -19,12 +19,17 @@ from ex4d.files import make_folder
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
 from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.plate.store import FrameStore, frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.workers import BoundedPool
 
 #: The released code's far depth for pixels without any (it clips depth to 1e-4 … 1e4).
 RELEASED_MAX_DEPTH = 1e4
+
+
+def settings_record(settings: MeshSettings) -> dict[str, Any]:
+    """Mesh settings, JSON-able; keys and records take no infinite numbers."""
+    return {**asdict(settings), "thickness": str(settings.thickness)}
 
 
 @dataclass
@@ -48,11 +53,9 @@ class MeshStage(Stage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        # Keys take no infinite numbers.
-        settings = {**asdict(self.settings), "thickness": str(self.settings.thickness)}
-        return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings}
+        return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings_record(self.settings)}
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.frames.numbers
         progress.begin(self.name, len(numbers))
@@ -76,6 +79,7 @@ class MeshStage(Stage):
         write_json(out / MESH_CAMERA_FILE, source)
         record = {"settings": asdict(self.settings), "far": far, "shown_far": shown_far, "pivot": pivot}
         (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [*frame_names("frames", numbers, ".npz"), MESH_CAMERA_FILE, MESH_FILE]
 
     def _released_source(self) -> Trajectory:
         K = intrinsics(RELEASED_FOCAL_PX, *self.frames.size)

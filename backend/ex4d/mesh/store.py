@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from ex4d.camera import Trajectory, read_trajectory
+from ex4d.camera import Trajectory
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, assemble_mesh
 from ex4d.mesh.released import build_released_mesh
 from ex4d.mesh.topology import closed_topology
-from ex4d.plate.store import frame_file
+from ex4d.plate.store import frame_name
+from ex4d.stage_files import StageFiles
 
 MESH_FILE = "mesh.json"
 MESH_CAMERA_FILE = "source_camera.json"
@@ -24,7 +24,7 @@ class MeshStore:
     """Meshes of a finished mesh stage.
 
     Attributes:
-        folder: its output folder.
+        files: its output.
         source: the source camera per frame, at the plate's size.
         settings: what it was built with.
         far: z-depth of the far plane, world units.
@@ -33,7 +33,7 @@ class MeshStore:
         pivot: z-depth that presets turn about unless told otherwise, world units.
     """
 
-    folder: Path
+    files: StageFiles
     source: Trajectory
     settings: MeshSettings
     far: float
@@ -42,16 +42,24 @@ class MeshStore:
 
     @classmethod
     def open(cls, folder: Path) -> MeshStore:
-        """The store in a finished mesh stage's folder."""
-        record = json.loads((folder / MESH_FILE).read_text(encoding="utf-8"))
-        settings = MeshSettings(**{f.name: record["settings"][f.name] for f in fields(MeshSettings)})
-        source = read_trajectory(folder / MESH_CAMERA_FILE)
-        return cls(folder, source, settings, record["far"], record["shown_far"], record["pivot"])
+        """The store in a finished mesh stage's folder; raises DamagedCacheError, as ``read`` does."""
+        files = StageFiles.open(folder)
+        record, source = files.json(MESH_FILE), files.trajectory(MESH_CAMERA_FILE)
+        with files.decoding(MESH_FILE):
+            settings = MeshSettings(**{f.name: record["settings"][f.name] for f in fields(MeshSettings)})
+            return cls(files, source, settings, record["far"], record["shown_far"], record["pivot"])
+
+    @property
+    def folder(self) -> Path:
+        """Its output folder."""
+        return self.files.folder
 
     def read(self, index: int) -> DWMesh:
         """The mesh of the frame with this index."""
         source = self.source[index]
-        with np.load(frame_file(self.folder / "frames", self.source.frame_numbers[index], ".npz")) as arrays:
+        name = f"frames/{frame_name(self.source.frame_numbers[index], '.npz')}"
+        arrays = self.files.npz(name)
+        with self.files.decoding(name):
             z = arrays["z"]
             if self.settings.compat == "ex4d":
                 return build_released_mesh(z, source)

@@ -34,7 +34,7 @@ from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, grid_size
 from ex4d.mesh.export import pc2_header
 from ex4d.mesh.store import MeshStore
 from ex4d.mesh.topology import Topology
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.plate.store import FrameStore, frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.workers import BoundedPool, prefetched
 
@@ -130,12 +130,12 @@ class ViewportStage(Stage):
         """See ``Stage``."""
         return {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.frames.numbers
         progress.begin(self.name, len(numbers))
         valid_folder = make_folder(out / "valid")
-        own_colors = self._needs_own_colors()
+        own_colors = self.needs_own_colors()
         if own_colors:
             make_folder(out / "color")
         coarse = CoarseMeshes(self.mesh, self.side, far=self.mesh.shown_far)
@@ -151,9 +151,15 @@ class ViewportStage(Stage):
                     pool.submit(self._write_color, frame_file(out / "color", number, ".png"), number)
                 progress.advance()
         assert topology is not None
-        self._write_topology(out, topology, own_colors=own_colors)
+        return [
+            "mesh.pc2",
+            *frame_names("valid", numbers, ".png"),
+            *(frame_names("color", numbers, ".png") if own_colors else ()),
+            *self._write_topology(out, topology, own_colors=own_colors),
+        ]
 
-    def _needs_own_colors(self) -> bool:
+    def needs_own_colors(self) -> bool:
+        """Whether the plate's own frames do not serve as textures."""
         frames = self.frames
         return frames.bit_depth != 8 or frames.has_alpha or max(frames.size) > MAX_TEXTURE_SIDE
 
@@ -165,7 +171,8 @@ class ViewportStage(Stage):
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
         write_png(path, picture)
 
-    def _write_topology(self, out: Path, topology: Topology, *, own_colors: bool) -> None:
+    def _write_topology(self, out: Path, topology: Topology, *, own_colors: bool) -> list[str]:
+        """Returns the names of the files."""
         quads, triangles = grid_quads(topology), topology.faces[topology.grid_faces :]
         edges, loop_edges = polygon_edges(quads, triangles)
         arrays = {
@@ -193,6 +200,7 @@ class ViewportStage(Stage):
             "valid": "valid",
         }
         (out / VIEWPORT_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [*(f"{name}.npy" for name in arrays), VIEWPORT_FILE]
 
 
 @dataclass

@@ -13,9 +13,10 @@ import numpy as np
 
 from ex4d.cache import Stage
 from ex4d.files import make_folder
+from ex4d.inputs import HashedFiles
 from ex4d.media.images import write_png
 from ex4d.plate.base import PlateFrame, PlateReader
-from ex4d.plate.store import PLATE_FILE, frame_file
+from ex4d.plate.store import PLATE_FILE, frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.workers import BoundedPool
 
@@ -30,7 +31,8 @@ class PlateStage(Stage):
     Attributes:
         source_hash: hash of the plate's content.
         selection: everything that decides which frames are read and how they are numbered, JSON-able.
-        reader: None when the plate itself is gone; then only a finished output can be used.
+        reader: reads it.
+        source: the hashed files; None where they cannot change meanwhile.
     """
 
     name = "plate"
@@ -38,7 +40,8 @@ class PlateStage(Stage):
 
     source_hash: str
     selection: dict[str, Any]
-    reader: PlateReader | None
+    reader: PlateReader
+    source: HashedFiles | None = None
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
@@ -48,9 +51,12 @@ class PlateStage(Stage):
             inputs["reader"] = self.reader.info.reader_version
         return inputs
 
-    def run(self, out: Path, progress: Progress) -> None:
-        """See ``Stage``."""
-        assert self.reader is not None
+    def run(self, out: Path, progress: Progress) -> list[str]:
+        """See ``Stage``.
+
+        Raises:
+            TransientError: the plate was written to while it was read.
+        """
         info = self.reader.info
         progress.begin(self.name, info.frame_count)
         folder = make_folder(out / "frames")
@@ -62,6 +68,9 @@ class PlateStage(Stage):
                 numbers.append(frame.number)
                 times.append(frame.time)
                 progress.advance()
+        if self.source is not None:
+            # What was read must be what was hashed: under that name it stays.
+            self.source.check_unchanged()
         even = all(abs(time * info.fps - index) < TIME_TOLERANCE for index, time in enumerate(times))
         record = {
             "width": info.width,
@@ -75,6 +84,7 @@ class PlateStage(Stage):
             "notes": list(self.reader.info.notes),  # some are known only now
         }
         (out / PLATE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [*frame_names("frames", numbers, ".png"), PLATE_FILE]
 
 
 def _rgba(frame: PlateFrame) -> np.ndarray[Any, Any]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ex4d.media.images import read_image
 from ex4d.protocol.parsing import fraction_from
+from ex4d.stage_files import StageFiles
 
 PLATE_FILE = "plate.json"
 
@@ -21,9 +22,19 @@ PLATE_FILE = "plate.json"
 Pixels: TypeAlias = NDArray[Any]
 
 
+def frame_name(number: int, suffix: str) -> str:
+    """Name of one frame's file: six digits, so that plain sorting keeps the order."""
+    return f"{number:06d}{suffix}"
+
+
 def frame_file(folder: Path, number: int, suffix: str) -> Path:
-    """Path of one frame's file: six digits, so that plain sorting keeps the order."""
-    return folder / f"{number:06d}{suffix}"
+    """Path of one frame's file, see ``frame_name``."""
+    return folder / frame_name(number, suffix)
+
+
+def frame_names(folder: str, numbers: Iterable[int], suffix: str) -> list[str]:
+    """Names of the files of all frames in a folder of a stage's output."""
+    return [f"{folder}/{frame_name(number, suffix)}" for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class FrameStore:
         bit_depth: 8 or 16.
         has_alpha: whether the frames carry alpha.
         notes: sentences about how the plate was read.
+        files: how they are read and checked; None for pictures that no stage has written.
     """
 
     folder: Path
@@ -52,23 +64,27 @@ class FrameStore:
     bit_depth: int
     has_alpha: bool
     notes: tuple[str, ...]
+    files: StageFiles | None = None
 
     @classmethod
     def open(cls, folder: Path) -> FrameStore:
-        """The store in a finished plate stage's folder."""
-        record = json.loads((folder / PLATE_FILE).read_text(encoding="utf-8"))
-        return cls(
-            folder,
-            record["width"],
-            record["height"],
-            fraction_from(record["fps"]),
-            tuple(record["numbers"]),
-            tuple(fraction_from(time) for time in record["times"]),
-            record["variable_rate"],
-            record["bit_depth"],
-            record["has_alpha"],
-            tuple(record["notes"]),
-        )
+        """The store in a finished plate stage's folder; raises DamagedCacheError, as reading a frame does."""
+        files = StageFiles.open(folder)
+        record = files.json(PLATE_FILE)
+        with files.decoding(PLATE_FILE):
+            return cls(
+                folder,
+                record["width"],
+                record["height"],
+                fraction_from(record["fps"]),
+                tuple(record["numbers"]),
+                tuple(fraction_from(time) for time in record["times"]),
+                record["variable_rate"],
+                record["bit_depth"],
+                record["has_alpha"],
+                tuple(record["notes"]),
+                files,
+            )
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -80,7 +96,8 @@ class FrameStore:
 
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
         """Frame ``number``: RGB (H, W, 3) uint8 or uint16, and alpha (H, W) or None."""
-        pixels = read_image(frame_file(self.folder / "frames", number, ".png"))
+        name = f"frames/{frame_name(number, '.png')}"
+        pixels = read_image(self.folder / name) if self.files is None else self.files.png(name)
         if self.has_alpha:
             return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
         return pixels, None

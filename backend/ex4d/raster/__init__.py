@@ -2,6 +2,7 @@
 """Stage 4: colour, validity mask and z of the mesh from any camera."""
 
 from ex4d.raster.base import RasterFrame, Rasterizer, RasterScene, Texture, View
+from ex4d.raster.kept import borrow_rasterizer
 from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 from ex4d.raster.select import AUTOMATIC, RASTERIZERS, create_rasterizer
 
@@ -14,5 +15,6 @@ __all__ = [
     "Rasterizer",
     "Texture",
     "View",
+    "borrow_rasterizer",
     "create_rasterizer",
 ]

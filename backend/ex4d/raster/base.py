@@ -87,13 +87,17 @@ class Rasterizer(Protocol):
         """Render many frames in order, each from its own mesh; the device works on several of them at a time."""
         ...
 
+    def trim(self) -> None:
+        """Free what is held for the last size of frames only; it can be used on."""
+        ...
+
     def close(self) -> None:
         """Free the device."""
         ...
 
 
 class OneByOne:
-    """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames."""
+    """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames, and keep none."""
 
     def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
         """See ``Rasterizer.upload``."""
@@ -104,6 +108,9 @@ class OneByOne:
         for mesh, texture, camera in views:
             with self.upload(mesh, texture) as scene:
                 yield scene.render(camera)
+
+    def trim(self) -> None:
+        """See ``Rasterizer.trim``: nothing is held."""
 
 
 class Releasing:

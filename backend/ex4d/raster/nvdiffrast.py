@@ -238,6 +238,9 @@ class NvdiffrastRasterizer:
         self.torch.cuda.current_stream().synchronize()
         return [RasterFrame(*frame) for frame in zip(*(values.numpy() for values in host), strict=True)]
 
+    def trim(self) -> None:
+        """See ``Rasterizer.trim``: torch keeps what was freed, and uses it again."""
+
     def close(self) -> None:
         """See ``Rasterizer.close``."""
         self.context = None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ex4d.protocol.errors import Ex4dError, ResourceError, UsageError
 from ex4d.raster.base import Rasterizer
@@ -48,6 +48,11 @@ def create_rasterizer(name: str = "auto") -> tuple[Rasterizer, tuple[str, ...]]:
             return RASTERIZERS[candidate](), tuple(str(failure) for failure in failures)
         except ResourceError as error:
             failures.append(error)
-    raise ResourceError(
+    raise none_works(failures)
+
+
+def none_works(failures: Sequence[Ex4dError]) -> ResourceError:
+    """The error where all of ``AUTOMATIC`` have failed."""
+    return ResourceError(
         f"No rasterizer works on this machine: {' '.join(failure.message for failure in failures)}", failures[0].hint
     )

@@ -17,7 +17,7 @@ from ex4d.camera import Trajectory, write_json
 from ex4d.files import make_folder
 from ex4d.media.images import write_png
 from ex4d.mesh.store import MeshStore
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.plate.store import FrameStore, frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.raster.base import RasterFrame, Rasterizer, View
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE
@@ -41,7 +41,8 @@ class RasterStage(Stage):
         frames, mesh: their outputs.
         trajectory: the take camera, one per frame, at the size to render.
         rasterizer_name: of the rasterizer that ``create`` makes.
-        create: makes it, with sentences about those that did not work; called only when there is something to do.
+        create: gives it, with sentences about those that did not work; called only when there is something to do, and
+            closed then.
     """
 
     name = "raster"
@@ -64,7 +65,7 @@ class RasterStage(Stage):
             "rasterizer": self.rasterizer_name,
         }
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.frames.numbers
         progress.begin(self.name, len(numbers))
@@ -94,6 +95,13 @@ class RasterStage(Stage):
             "notes": list(notes),
         }
         (out / RASTER_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [
+            *frame_names("color", numbers, ".png"),
+            *frame_names("mask", numbers, ".png"),
+            *frame_names("z", numbers, ".npy"),
+            TRAJECTORY_FILE,
+            RASTER_FILE,
+        ]
 
     def _load(self, index: int) -> View:
         return self.mesh.read(index), self.frames.read(self.frames.numbers[index])[0], self.trajectory[index]

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.cache import Stage, is_complete
+from ex4d.cache import Stage
 from ex4d.camera import Trajectory
 from ex4d.files import make_folder, remove_tree
 from ex4d.media.images import write_png
 from ex4d.mesh.viewport import ProxyShot
-from ex4d.plate.store import frame_file
+from ex4d.plate.store import frame_file, frame_names
 from ex4d.progress import Progress
 from ex4d.raster import Rasterizer
 from ex4d.raster.stage import trajectory_hash
@@ -57,7 +57,7 @@ class PreviewStage(Stage):
             "rasterizer": self.rasterizer.name,
         }
 
-    def run(self, out: Path, progress: Progress) -> None:
+    def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.proxy.frames.numbers
         progress.begin("raster", len(numbers))
@@ -81,11 +81,12 @@ class PreviewStage(Stage):
             "notes": ["A quick look, drawn from a coarse copy of the shot: edges of holes are approximate."],
         }
         (out / PREVIEW_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        return [*frame_names("color", numbers, ".png"), *frame_names("mask", numbers, ".png"), PREVIEW_FILE]
 
 
 def prune_previews(cache: Path, keep: Path) -> None:
     """Remove all but the newest previews in a shot's cache; ``keep`` always stays."""
-    folders = [path for path in cache.glob(f"{PreviewStage.name}-*") if path != keep and is_complete(path)]
+    folders = [path for path in cache.glob(f"{PreviewStage.name}-*") if path != keep]
     folders.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in folders[KEPT_PREVIEWS - 1 :]:
         remove_tree(path)

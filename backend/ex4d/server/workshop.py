@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ex4d.camera import names_file, read_trajectory
-from ex4d.composite.take import TAKE_FILE
+from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.depth import AUTOMATIC, default_estimator, depth_names, working_estimators
 from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
 from ex4d.files import atomic_write, make_folder
-from ex4d.fill import GENERATORS, FillOptions, create_generator
+from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
+from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.mesh.viewport import ProxyShot, ViewportStage
 from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot, check_camera, take_camera
@@ -34,16 +35,19 @@ from ex4d.protocol.jobs import (
     ReconstructParams,
     RenderParams,
 )
-from ex4d.raster import Rasterizer, create_rasterizer
+from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.requests import depth_source, mesh_settings, parse_rate
-from ex4d.server.preview import PREVIEW_SCALE, PreviewStage, prune_previews
+from ex4d.server.preview import PREVIEW_FILE, PREVIEW_SCALE, PreviewStage, prune_previews
 from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.stage_files import StageFiles
 
 #: Longer side of the copy of a shot that previews are drawn from, pixels and vertices: a quarter of the plate's, as
 #: previews are a quarter of a take's, within these.
 PROXY_SIDES = (96, 256)
 #: Memory for such copies, all shots together.
 PROXY_BYTES = 512 << 20
+#: Of a raster stage and a preview, what clients show themselves.
+_SHOWN = ("color/", "mask/")
 #: Viewport meshes have at least and at most so many vertices along their longer side.
 VIEWPORT_SIDES = (16, 4096)
 
@@ -93,7 +97,6 @@ class Workshop:
     """Does jobs, one at a time."""
 
     _proxies: dict[str, ProxyShot] = field(default_factory=dict)
-    _rasterizers: dict[str, Rasterizer] = field(default_factory=dict)
 
     def warm_up(self) -> str:
         """Make the default rasterizer; returns the name of its device, or why there is none."""
@@ -141,6 +144,17 @@ class Workshop:
         source = self._depth_source(params, shot, blobs)
         mesh = params.mesh
         settings = mesh_settings(mesh.min_angle, mesh.max_depth_ratio, mesh.max_grid_side, mesh.thickness)
+        return shot.heal(lambda: self._make(shot, request, source, settings, params.viewport_side, progress), progress)
+
+    @staticmethod
+    def _make(
+        shot: Shot,
+        request: PlateRequest,
+        source: DepthSource,
+        settings: MeshSettings,
+        viewport_side: int,
+        progress: Progress,
+    ) -> dict[str, Any]:
         reconstruction = shot.reconstruct(request, source, settings, progress)
         stage = ViewportStage(
             reconstruction.plate_key,
@@ -148,9 +162,13 @@ class Workshop:
             reconstruction.frames,
             reconstruction.mesh,
             reconstruction.frames.folder / "frames",
-            params.viewport_side,
+            viewport_side,
         )
         viewport = shot.cache.ensure(stage, progress)
+        # The client shows these itself.
+        shot.cache.check(viewport)
+        if not stage.needs_own_colors():
+            shot.cache.check(reconstruction.frames.folder)
         return {**_shot_record(shot, reconstruction), "viewport": str(viewport)}
 
     @staticmethod
@@ -176,20 +194,26 @@ class Workshop:
     def _render(self, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         started = time.monotonic()
         shot = Shot(absolute(params.shot, "shot folder"))
-        reconstruction = shot.reconstruction().selected(_frames(params.frames))
+        result = shot.heal(lambda: self._rendered(shot, params, blobs, progress), progress)
+        return {**result, "seconds": round(time.monotonic() - started, 3)}
+
+    def _rendered(
+        self, shot: Shot, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress
+    ) -> dict[str, Any]:
+        reconstruction = shot.reconstruction(progress).selected(_frames(params.frames))
         request = _camera_request(params, shot, blobs)
         if params.preview:
             folder, stage_record = self._preview(shot, reconstruction, request, params.raster, progress)
         else:
             rendered = Pipeline(shot, reconstruction, params.raster, progress).render(request)
             folder, stage_record = rendered.raster.folder, _raster_record(rendered)
+        shot.cache.check(folder, _SHOWN)
         return {
             "folder": str(folder),
             "color": str(folder / "color"),
             "mask": str(folder / "mask"),
             "numbers": list(reconstruction.frames.numbers),
             **stage_record,
-            "seconds": round(time.monotonic() - started, 3),
         }
 
     def _preview(
@@ -201,20 +225,31 @@ class Workshop:
         stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
         folder = shot.cache.ensure(stage, progress)
         prune_previews(shot.cache.root, folder)
-        record = json.loads((folder / "preview.json").read_text(encoding="utf-8"))
-        return folder, record
+        return folder, StageFiles.open(folder).json(PREVIEW_FILE)
 
     def _generate(self, params: GenerateParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         generator = create_generator(params.profile, FillOptions(params.seed, params.prompt or None))
         shot = Shot(absolute(params.shot, "shot folder"))
-        reconstruction = shot.reconstruction().selected(_frames(params.frames))
+        before = set(take_folders(shot.takes))
+        return shot.heal(lambda: self._deliver(shot, params, blobs, generator, before, progress), progress)
+
+    @staticmethod
+    def _deliver(
+        shot: Shot,
+        params: GenerateParams,
+        blobs: tuple[bytes, ...],
+        generator: Generator,
+        before: set[Path],
+        progress: Progress,
+    ) -> dict[str, Any]:
+        reconstruction = shot.reconstruction(progress).selected(_frames(params.frames))
         request = _camera_request(params, shot, blobs)
         pipeline = Pipeline(shot, reconstruction, params.raster, progress)
         with generator.read_ahead():
             generator.prepare(len(reconstruction.frames))
             rendered = pipeline.render(request)
-            before = set(shot.takes.iterdir()) if shot.takes.is_dir() else set()
             folder = pipeline.deliver(rendered, generator, title=params.title)
+        shot.cache.check(rendered.raster.folder, _SHOWN)
         take = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
         return {
             "take": folder.name,
@@ -230,16 +265,15 @@ class Workshop:
             "color": str(rendered.raster.folder / "color"),
             "mask": str(rendered.raster.folder / "mask"),
             **_raster_record(rendered),
-            "notes": take["notes"],
+            "notes": list(dict.fromkeys((*take["notes"], *rendered.notes))),
             "reused": folder in before,
         }
 
     # What is kept -------------------------------------------------------------------------------------------------
 
     def _rasterizer(self, name: str) -> Rasterizer:
-        if name not in self._rasterizers:
-            self._rasterizers[name], _ = create_rasterizer(name)
-        return self._rasterizers[name]
+        # Takes use the same one; a preview's buffers stay until then.
+        return borrow_rasterizer(name)[0]
 
     def _proxy(self, reconstruction: Reconstruction) -> ProxyShot:
         key = f"{reconstruction.mesh_key}:{reconstruction.plate_key}"
@@ -275,7 +309,8 @@ def _camera_request(params: RenderParams | GenerateParams, shot: Shot, blobs: tu
 def _keep_camera(shot: Shot, name: str, data: bytes) -> Path:
     """A trajectory that a client has sent, as a file of the shot; raises BadInputError for what is none."""
     path = make_folder(shot.root / "cameras") / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.json"
-    if not path.exists():
+    # Its name says what is in it, so whatever else is there was damaged.
+    if not path.is_file() or path.read_bytes() != data:
         atomic_write(path, data)
     try:
         read_trajectory(path)
@@ -292,7 +327,7 @@ def _raster_record(rendered: RenderedShot) -> dict[str, Any]:
         "size": [raster.trajectory.width, raster.trajectory.height],
         "rasterizer": raster.rasterizer,
         "device": raster.device,
-        "notes": [*rendered.notes, *raster.notes],
+        "notes": list(rendered.notes),
     }
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ex4d.cache import claim, is_complete, seal
-from ex4d.files import TEMP_PREFIX, make_folder, remove_tree, temporary_sibling, writing
+from ex4d.cache import claim, is_complete, remove_leftovers, seal
+from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
 from ex4d.protocol.errors import BadInputError
 
 _NAME = re.compile(r"step-(\d{6,})")
@@ -104,14 +104,13 @@ def write_checkpoint(
             torch.save(dict(optimizer), temporary / "optimizer.pt")
             document = json.dumps({**state, "step": step}, indent=1)
             (temporary / "state.json").write_text(document, encoding="utf-8")
-            seal(temporary, {})
+            seal(temporary, {}, (path.name for path in temporary.iterdir()))
             if final.exists():
                 remove_tree(final)
             claim(temporary, final)
     finally:
         remove_tree(temporary)
-    for leftover in root.glob(f"{TEMP_PREFIX}*"):
-        remove_tree(leftover)
+    remove_leftovers(root)
     for old in checkpoints(run)[:-keep]:
         remove_tree(old.folder)
     return Checkpoint(final, step)

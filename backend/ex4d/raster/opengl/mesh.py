@@ -184,6 +184,11 @@ class SharedBuffers:
             if (strip := grid_strips(*topology.grid, parity)).size
         ]
 
+    def release(self) -> None:
+        """Free them; no mesh may use them any more."""
+        for buffer in (self.rays, *(buffer for strip in self.strips for buffer in strip)):
+            buffer.release()
+
 
 class MeshBuffers:
     """Buffers and textures of one mesh; they can be filled again with another of its kind.

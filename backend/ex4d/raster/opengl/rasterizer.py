@@ -166,6 +166,17 @@ class OpenGLRasterizer:
             values[name] = unit
         self._shade_uniforms.set(values | buffers.uniforms)
 
+    def trim(self) -> None:
+        """See ``Rasterizer.trim``."""
+        with self.context:
+            while self._free:
+                self._free.popleft().release()
+            for held in (self._target, self._shared):
+                if held is not None:
+                    held.release()
+        self._target, self._shared = None, None
+        self.scratch = Scratch()
+
     def close(self) -> None:
         """See ``Rasterizer.close``."""
         self._free.clear()

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a reconstruction was made of, as shot.json keeps it: enough to make a damaged stage anew without asking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ex4d.depth.base import DepthSource
+from ex4d.depth.estimators import create_estimator, estimator_names
+from ex4d.depth.files import FileDepth
+from ex4d.depth.solved import SolvedDepth
+from ex4d.mesh import MeshSettings
+from ex4d.mesh.stage import settings_record
+
+#: Fields of ``FileDepth`` that are paths.
+_PATHS = {"path", "camera"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Inputs of the stages of a reconstruction besides the plate's path and content.
+
+    Attributes:
+        selection: see ``PlateStage``.
+        depth: ``{"files": fields of FileDepth}`` or ``{"estimator": name, "fov_deg": …}``, JSON-able; None where the
+            source cannot be made again from words.
+        mesh: ``settings_record``.
+    """
+
+    selection: dict[str, Any]
+    depth: dict[str, Any] | None
+    mesh: dict[str, Any]
+
+    @classmethod
+    def of(cls, selection: dict[str, Any], source: DepthSource, settings: MeshSettings) -> Recipe:
+        """That of a reconstruction."""
+        depth: dict[str, Any] | None = None
+        if isinstance(source, FileDepth):
+            values = {item.name: getattr(source, item.name) for item in fields(source)}
+            # Another working folder must find them too.
+            paths = {name: str(value.absolute()) for name in _PATHS if (value := values.get(name))}
+            depth = {"files": values | paths}
+        elif source.name in estimator_names() and not isinstance(source, SolvedDepth):
+            depth = {"estimator": source.name, "fov_deg": getattr(source, "fov_deg", None)}
+        return cls(selection, depth, settings_record(settings))
+
+    @classmethod
+    def from_seals(cls, plate: Mapping[str, Any], depth: Mapping[str, Any], mesh: Mapping[str, Any]) -> Recipe:
+        """As far as the inputs tell that the three stages were sealed with; raises KeyError, TypeError."""
+        options, name = depth["options"], str(depth["source"])
+        source = {"estimator": name, "fov_deg": options.get("fov_deg")} if name in estimator_names() else None
+        return cls(dict(plate["selection"]), source, dict(mesh["settings"]))
+
+    @classmethod
+    def from_record(cls, record: Any) -> Recipe | None:
+        """What ``record`` gave; None where it is none."""
+        match record:
+            case {"selection": dict(), "depth": dict() | None, "mesh": dict()}:
+                return cls(record["selection"], record["depth"], record["mesh"])
+        return None
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+    def source(self) -> DepthSource | None:
+        """The source of depth, None where it cannot be made again; raises Ex4dError as its maker does."""
+        depth = self.depth or {}
+        if (name := depth.get("estimator")) in estimator_names():
+            return create_estimator(name, depth.get("fov_deg"))
+        if not isinstance(files := depth.get("files"), dict):
+            return None
+        values: dict[str, Any] = {item.name: files[item.name] for item in fields(FileDepth) if item.name in files}
+        for name in _PATHS & values.keys():
+            values[name] = Path(values[name]) if values[name] else None
+        return FileDepth(**values)
+
+    def settings(self) -> MeshSettings:
+        """The mesh settings; raises TypeError, ValueError, KeyError."""
+        return MeshSettings(**{**self.mesh, "thickness": float(self.mesh["thickness"])})

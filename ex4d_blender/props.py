@@ -247,15 +247,9 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
 
 
 class EX4D_PG_job(bpy.types.PropertyGroup):
-    """Mirror of one job."""
+    """One job of the list; the session's rows say where it is."""
 
     job: StringProperty()
-    kind: StringProperty()
-    title: StringProperty()
-    state: StringProperty()
-    text: StringProperty(description="Where the job is")
-    fraction: FloatProperty(min=0.0, max=1.0, subtype="FACTOR")
-    look: StringProperty(description="A small picture of what is being made")
 
 
 class EX4D_PG_line(bpy.types.PropertyGroup):

@@ -8,7 +8,7 @@ import logging
 import bpy
 
 from . import cli, handlers, preferences, props, session
-from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
+from .ops import backend, errors, generate, jobs, plate, reconstruct, sequencer, takes
 from .ui import coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *takes.CLASSES,
     *generate.CLASSES,
+    *sequencer.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
     *lists.CLASSES,

@@ -10,7 +10,7 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.errors import BadInputError
 
-from .. import profiles, session
+from .. import finish, profiles, session
 from ..scene import sequencer
 from ..scene import shot as shots
 from .common import JobOperator, told
@@ -81,7 +81,7 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         state = scene.ex4d
         profile = profiles.profile_named(state.profile)
         return submit_take(
-            context,
+            scene,
             shot,
             take,
             blob,
@@ -93,9 +93,9 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         )
 
 
-def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
+def submit_take(scene, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
     """Ask for a take; returns the job's id."""
-    scene, state = context.scene, context.scene.ex4d
+    state = scene.ex4d
     params = {
         "shot": shot.folder,
         "frames": frames,
@@ -114,7 +114,6 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
         "seed": seed,
         "prompt": prompt,
         "frames": frames,
-        "sequencer_scene": sequencer.sequencer_scene(context).name,
     }
     return session.current().submit(
         scene,
@@ -145,7 +144,7 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
     def begin(self, context, *, block):
         known = sequencer.take_of_strip(sequencer.selected_strip(context))
         record = read_take(Path(known["folder"]))
-        scene = context.scene
+        scene = sequencer.working_scene(context)
         folder = Path(known["folder"]).parent.parent
         shot = shots.find_shot(scene, str(folder)) or require_shot(scene)
         take = next(
@@ -158,7 +157,7 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
         whole = len(numbers) == len(shot.numbers)
         profile = profiles.profile_named(record["profile"])
         return submit_take(
-            context,
+            scene,
             shot,
             take,
             json_bytes(trajectory),
@@ -188,16 +187,20 @@ class EX4D_OT_import_take(bpy.types.Operator):
     @told
     def execute(self, context):
         record = read_take(Path(bpy.path.abspath(self.directory)))
-        shot = shots.find_shot(context.scene)
+        scene = sequencer.working_scene(context)
+        shot = shots.find_shot(scene)
         offset = shot.first_frame - shot.numbers[0] if shot else 0
+        edit = finish.results_scene(scene, record, offset)
         sequencer.place_take(
-            sequencer.sequencer_scene(context),
+            edit,
             record,
-            with_mask=context.scene.ex4d.with_mask,
+            with_mask=scene.ex4d.with_mask,
             with_color=False,
             name=f"{record['title'] or 'Take'} {record['take']}",
             frame_offset=offset,
         )
+        if context.window is not None:
+            sequencer.show_edit(context.window, edit)
         return {"FINISHED"}
 
 

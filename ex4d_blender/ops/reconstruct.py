@@ -12,6 +12,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import session
 from ..depths import AUTOMATIC, FILES
 from ..scene import mesh as meshes
+from ..scene import obstacles
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
 from .plate import solved_blobs
@@ -122,6 +123,7 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
             data={
                 "name": name,
                 "scene_start": start,
+                "notes": list(notes),
                 "match_scene": self.match_scene if block else state.match_without_asking,
             },
             title=f"Reconstruct {name}",
@@ -142,9 +144,39 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         return False
 
     def execute(self, context):
+        scene = context.scene
+        shot = shots.find_shot(scene)
+        seen = shots.shot_of(scene.camera) if scene.camera is not None else None
+        if shot.source_camera is not None and (seen is None or seen.root != shot.root):
+            scene.camera = shot.source_camera
+        hiding = obstacles.remember(scene, shot) if scene.camera == shot.source_camera else []
+        if hiding:
+            names = ", ".join(obj.name for obj in hiding)
+            self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
         # Only this mode and rendering show image sequences.
         context.space_data.shading.type = "MATERIAL"
         context.space_data.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+class EX4D_OT_hide_in_the_way(bpy.types.Operator):
+    bl_idname = "ex4d.hide_in_the_way"
+    bl_label = "Hide What Stands in the Way"
+    bl_description = "Hide the objects that stand between the source camera and the mesh, in viewports and renders"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return has_shot(cls, context)
+
+    @told
+    def execute(self, context):
+        scene = context.scene
+        shot = shots.find_shot(scene)
+        for obj in obstacles.remember(scene, shot):
+            obj.hide_set(True)
+            obj.hide_render = True
+        obstacles.remember(scene, shot)
         return {"FINISHED"}
 
 
@@ -217,4 +249,10 @@ class EX4D_OT_relink(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_reconstruct, EX4D_OT_view_shot, EX4D_OT_match_scene, EX4D_OT_relink)
+CLASSES = (
+    EX4D_OT_reconstruct,
+    EX4D_OT_view_shot,
+    EX4D_OT_hide_in_the_way,
+    EX4D_OT_match_scene,
+    EX4D_OT_relink,
+)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ import numpy as np
 
 from ex4d.camera import Trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import parse_json
 
-from . import axes, camera, material, mesh
+from . import axes, camera, colour, material, mesh
 
 #: Custom property of every object that belongs to a shot.
 PROPERTY = "ex4d"
@@ -57,7 +59,7 @@ class ShotObjects:
     @property
     def record(self) -> dict[str, Any]:
         """The shot record it was imported from."""
-        return dict(json.loads(self.root[PROPERTY]["record"]))
+        return dict(_parsed(self.root[PROPERTY]["record"]))
 
     @property
     def numbers(self) -> list[int]:
@@ -90,6 +92,12 @@ class ShotObjects:
         """The take cameras, by name."""
         found = (obj for obj in self.root.children_recursive if role(obj) == "take" and obj.type == "CAMERA")
         return sorted(found, key=lambda obj: obj.name)
+
+
+@lru_cache(maxsize=16)
+def _parsed(record: str) -> dict[str, Any]:
+    # Panels read it whenever they are drawn.
+    return dict(parse_json(record))
 
 
 def role(obj: bpy.types.Object) -> str | None:
@@ -226,7 +234,8 @@ def import_shot(
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
     shot = _collect(root)
-    if scene.camera is None:
+    if former is None or scene.camera is None:
+        # The plate is seen at once; Blender's startup scene has a camera elsewhere.
         scene.camera = shot.source_camera
     camera.refresh(scene)
     return shot
@@ -398,7 +407,9 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
     whole, base = split_fps(fps)
     size, aspect = (render.resolution_x, render.resolution_y), (render.pixel_aspect_x, render.pixel_aspect_y)
     looks = (view.view_transform, view.look, view.exposure, view.gamma)
+    plain = colour.plain_view(view)
     now_fps = camera.scene_fps(scene)
+    stretch = (render.frame_map_old, render.frame_map_new)
     return [
         _Setting(
             "Resolution",
@@ -429,6 +440,14 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
             _assign(render, fps=whole, fps_base=base),
         ),
         _Setting(
+            # Stretched time shows the mesh and its pictures at other frames than their own.
+            "Time stretching",
+            f"{stretch[0]}:{stretch[1]}",
+            "none",
+            stretch[0] == stretch[1],
+            _assign(render, frame_map_old=100, frame_map_new=100),
+        ),
+        _Setting(
             "Frame range",
             f"{scene.frame_start}-{scene.frame_end}",
             f"{start}-{end}",
@@ -438,9 +457,9 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
         _Setting(
             "View transform",
             _look_text(*looks),
-            _look_text("Standard", "None", 0.0, 1.0),
-            view.view_transform == "Standard" and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
-            _assign(view, look="None", view_transform="Standard", exposure=0.0, gamma=1.0),
+            _look_text(plain, "None", 0.0, 1.0),
+            view.view_transform == plain and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
+            _assign(view, look="None", view_transform=plain, exposure=0.0, gamma=1.0),
         ),
         _Setting(
             "Dither",
@@ -490,7 +509,7 @@ def match_scene(scene: bpy.types.Scene, record: Mapping[str, Any], *, first_fram
     for setting in _settings(scene, record, first_frame):
         if not setting.fits and not setting.apply():
             notes.append(f"{setting.name} stays {setting.now}: this Blender's colour management has no other.")
-    return notes
+    return notes + colour.space_notes()
 
 
 def pivot_point(record: Mapping[str, Any]) -> np.ndarray:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar's panels, in the order of the work; the sequencer has those that make sense there."""
 
+import os
 from pathlib import Path
 
 import bpy
@@ -8,10 +9,12 @@ import bpy
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
+from ..ops.plate import lacks_solved_frames
 from ..ops.reconstruct import expected_memory
-from ..scene import background, sequencer
+from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
+from ..scene import background, obstacles, sequencer
 from ..scene import shot as shots
-from . import looks
+from . import cached, looks
 from .coverage import summary
 
 CATEGORY = "EX-4D"
@@ -33,6 +36,11 @@ def _form(layout):
     return layout
 
 
+def differs(path, other):
+    """Whether two texts name different plates; neither is looked for on disk."""
+    return os.path.normcase(os.path.normpath(bpy.path.abspath(path))) != os.path.normcase(os.path.normpath(other))
+
+
 class _View3D:
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -47,9 +55,7 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
-    current = session.current()
-    backend = current.backend_process()
-    if backend.python is None and not current.is_connected() and backend.find() is None:
+    if session.current().lacks_backend:
         box = layout.box()
         _text(box, "No backend is installed. It computes depth, mesh and takes.", "INFO")
         box.operator(
@@ -57,8 +63,20 @@ def _needs_backend(layout):
         ).module = __package__.rpartition(".")[0]
 
 
+def _only_results(layout, context):
+    """Say so where the window's scene is one of results: there is nothing to work on in it. Returns whether it is."""
+    working = sequencer.scene_of_edit(context.scene)
+    if working is None:
+        return False
+    _text(layout, f"These are the results of «{working.name}».", "INFO")
+    layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
+    return True
+
+
 def draw_plate(layout, context):
     """Plate."""
+    if _only_results(layout, context):
+        return
     state = context.scene.ex4d
     column = layout.column(align=True)
     column.operator("ex4d.load_plate", icon="FILE_MOVIE")
@@ -76,10 +94,18 @@ def draw_plate(layout, context):
     form.prop(state, "plate_first_frame")
     if state.plate_clip is not None and state.plate_clip.tracking.reconstruction.is_valid:
         form.prop(state, "use_solved_camera")
+        if state.use_solved_camera and lacks_solved_frames(context.scene):
+            layout.operator("ex4d.use_solved_frames", icon="TRACKER")
+    shot = shots.find_shot(context.scene)
+    made_from = shot.record["plate"].get("path", "") if shot is not None else ""
+    if made_from and differs(state.plate_path, made_from):
+        _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
 
 
 def draw_reconstruct(layout, context):
     """Reconstruct."""
+    if _only_results(layout, context):
+        return
     state, scene = context.scene.ex4d, context.scene
     _needs_backend(layout)
     form = _form(layout.column())
@@ -118,23 +144,48 @@ def draw_reconstruct(layout, context):
         return
     if context.space_data.type == "VIEW_3D":
         layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
+    _draw_shot(layout, state, scene, shot)
+
+
+def _draw_shot(layout, state, scene, shot):
+    """What there is to do with the shot, and to know of it."""
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:
         form.prop(state, "hole_color")
     if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):
         layout.operator("ex4d.match_scene", icon="SCENE_DATA")
-    if shot.mesh is not None and shots.missing_files(shot.mesh):
+    hiding = [obj.name for obj in obstacles.remembered(scene, shot.root)]
+    if hiding:
+        box = layout.box()
+        _text(
+            box, f"Between the camera and the mesh: {', '.join(hiding[:3])}{' …' if len(hiding) > 3 else ''}", "ERROR"
+        )
+        box.operator("ex4d.hide_in_the_way", icon="HIDE_ON")
+    if cached.lacks_files(scene, shot):
         box = layout.box()
         _text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
     depth = shot.record["depth"]
     _text(layout, f"Depth: {depth['label']}", "INFO")
+    _draw_notes(layout, state, shot.record)
+
+
+def _draw_notes(layout, state, record):
+    """What was assumed of the plate, and should be known of it."""
+    notes = record.get("notes", ())
+    for note in notes:
+        _text(layout, note, "QUESTION")
+    depth = record["depth"]
+    # What mends the most frequent of them stands right there.
+    if not depth.get("intrinsics_known", True) and not state.use_fov:
+        layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
+    if not depth.get("source_poses_known", True) and state.depth_source != depths.FILES:
+        layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
 
 
 def _draw_progress(layout, kind):
-    manager = bpy.context.window_manager.ex4d
-    for item in manager.jobs:
+    for item in session.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
@@ -146,8 +197,11 @@ def _draw_progress(layout, kind):
 
 def draw_take(layout, context):
     """Take."""
+    if _only_results(layout, context):
+        return
     state = context.scene.ex4d
-    if shots.find_shot(context.scene) is None:
+    shot = shots.find_shot(context.scene)
+    if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
     form = _form(layout.column())
@@ -185,12 +239,14 @@ def draw_take(layout, context):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "render")
     if take.coverage:
-        _text(layout, summary(take.coverage))
+        _text(layout, summary(take.coverage, shot))
         _form(layout.column()).prop(state, "show_coverage")
 
 
 def draw_generate(layout, context):
     """Generate."""
+    if _only_results(layout, context):
+        return
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
@@ -218,6 +274,13 @@ def draw_generate(layout, context):
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
+    if EX4D_OT_show_result.poll(context):
+        layout.operator("ex4d.show_result", icon="SEQUENCE")
+    if count := stray_strips(context.scene):
+        box = layout.box()
+        what = "strip of a take is" if count == 1 else "strips of takes are"
+        _text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
+        box.operator("ex4d.move_strips", icon="SEQUENCE")
     if take is not None and len(take.versions):
         column = layout.column(align=True)
         for version in reversed(take.versions):
@@ -229,6 +292,11 @@ def draw_generate(layout, context):
 def draw_jobs(layout, context):
     """Jobs."""
     manager = context.window_manager.ex4d
+    cut_off = session.current().cut_off
+    for title in cut_off.values():
+        _text(layout, f"«{title}» was not finished when Blender closed. Start it again; its stages are kept.", "ERROR")
+    if cut_off:
+        layout.operator("ex4d.forget_cut_off", icon="CHECKMARK")
     if not len(manager.jobs):
         _text(layout, "No jobs.")
         return
@@ -256,6 +324,8 @@ def _panel(name, label, draw, place, *, closed=False):
 def _draw_strip(layout, context):
     strip = sequencer.selected_strip(context)
     known = sequencer.take_of_strip(strip) if strip is not None else None
+    if is_shown(context.window):
+        layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
     if known is None:
         _text(layout, "Select the strip of a take to redo it.", "INFO")
         return

@@ -8,17 +8,16 @@ import bpy
 from .. import session
 
 
-def _draw(self: bpy.types.Header, context: bpy.types.Context) -> None:
-    job = session.current().running()
+def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
+    current = session.current()
+    running = current.running()
+    job = next((row for row in current.rows if running is not None and row.job == running.id), None)
     if job is None:
-        return
-    item = next((item for item in context.window_manager.ex4d.jobs if item.job == job.id), None)
-    if item is None:
         return
     row = self.layout.row(align=True)
     row.ui_units_x = 16
-    row.progress(factor=item.fraction, text=f"{item.title}: {item.text}", type="BAR")
-    row.operator("ex4d.cancel_job", text="", icon="X").job = job.id
+    row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
+    row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
 
 
 def register() -> None:

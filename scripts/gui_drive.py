@@ -198,7 +198,7 @@ class DrawCount:
         return self.drawn
 
 
-def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0915  a story has its steps in one place
+def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
     yield after(2.0)
@@ -251,12 +251,15 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     if until == "take":
         return
 
+    # Quick to draw, and soon as smooth as it gets: what is drawn after that is drawn for the job.
+    view.spaces.active.shading.type = "SOLID"
     scene.ex4d.with_mask = scene.ex4d.with_color = True
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
     yield after(1.0)
     yield from shot(out, "7-generating")
     if strips():
         raise DriveError("The take was finished before its progress could be seen; use a longer plate.")
+    yield after(4.0)
     count = DrawCount()
     yield lambda: bool(strips())
     drawn = count.stop()

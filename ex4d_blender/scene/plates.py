@@ -437,8 +437,8 @@ def _shown(strip: bpy.types.Strip, scene: bpy.types.Scene, count: int, fps: Frac
     left = max([int(strip.frame_final_start), *(int(meta.frame_final_start) for meta in metas)])
     right = min([int(strip.frame_final_end), *(int(meta.frame_final_end) for meta in metas)])
     start, end = max(left, begin), min(right, begin + duration)
-    first = round((start - begin) * speed)
-    last = count if end == begin + duration else min(count, round((end - begin) * speed))
+    first = _round((start - begin) * speed)
+    last = count if end == begin + duration else min(count, _round((end - begin) * speed))
     if first >= last:
         raise BadInputError(
             f"The strip «{strip.name}» shows none of its frames.", "Drag its handles, or those of its meta strip."
@@ -454,6 +454,11 @@ def _shown(strip: bpy.types.Strip, scene: bpy.types.Scene, count: int, fps: Frac
             "plate has all of them, at the movie's own rate."
         )
     return _Shown(range(first, last), start, tuple(notes))
+
+
+def _round(value: Fraction) -> int:
+    """Halves upwards, as Blender rounds."""
+    return math.floor(value + Fraction(1, 2))
 
 
 def _speed(duration: int, count: int, fps: Fraction | None, scene: bpy.types.Scene) -> Fraction | None:

@@ -18,15 +18,16 @@ from . import cached, looks
 from .coverage import summary
 
 CATEGORY = "EX-4D"
-#: A sidebar is narrow.
-COLUMNS = 38
+#: A sidebar is narrow, and an icon takes some of it.
+COLUMNS, ICON_COLUMNS = 38, 5
 
 
 def _text(layout, text, icon="NONE"):
     """Several lines where one does not fit."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for index, line in enumerate(wrapped(text, COLUMNS)):
+    columns = COLUMNS if icon == "NONE" else COLUMNS - ICON_COLUMNS
+    for index, line in enumerate(wrapped(text, columns)):
         column.label(text=line, icon=icon if index == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 

@@ -81,7 +81,7 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         state = scene.ex4d
         profile = profiles.profile_named(state.profile)
         return submit_take(
-            scene,
+            context,
             shot,
             take,
             blob,
@@ -93,8 +93,9 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         )
 
 
-def submit_take(scene, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
+def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
     """Ask for a take; returns the job's id."""
+    scene = sequencer.working_scene(context)
     state = scene.ex4d
     params = {
         "shot": shot.folder,
@@ -157,7 +158,7 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
         whole = len(numbers) == len(shot.numbers)
         profile = profiles.profile_named(record["profile"])
         return submit_take(
-            scene,
+            context,
             shot,
             take,
             json_bytes(trajectory),

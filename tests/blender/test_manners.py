@@ -78,6 +78,8 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     from ex4d_blender import finish
 
     scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.cycles.use_denoising = False
+    scene.render.resolution_x = scene.render.resolution_y = 16
     scene.camera = bpy.data.objects.new("Eye", bpy.data.cameras.new("Eye"))
     scene.collection.objects.link(scene.camera)
     scene.render.film_transparent = False

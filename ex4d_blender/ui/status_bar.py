@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The running job in the status bar, in every workspace."""
+"""The running job in the status bar, in every workspace, and the way back from results in the sequencer's header."""
 
 from __future__ import annotations
 
 import bpy
 
 from .. import session
+from ..ops.sequencer import is_shown
 
 
 def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
@@ -20,11 +21,19 @@ def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
     row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
 
 
+def _draw_way_back(self: bpy.types.Header, context: bpy.types.Context) -> None:
+    # The sidebar may be closed, or have another tab in front.
+    if context.window is not None and is_shown(context.window):
+        self.layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
+
+
 def register() -> None:
-    """Draw into the status bar."""
+    """Draw there."""
     bpy.types.STATUSBAR_HT_header.append(_draw)
+    bpy.types.SEQUENCER_HT_header.append(_draw_way_back)
 
 
 def unregister() -> None:
     """Stop drawing there."""
     bpy.types.STATUSBAR_HT_header.remove(_draw)
+    bpy.types.SEQUENCER_HT_header.remove(_draw_way_back)

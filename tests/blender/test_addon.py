@@ -130,7 +130,10 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
             "manager": hasattr(bpy.types.WindowManager, "ex4d"),
             "handlers": handlers,
             "status": [
-                item for item in bpy.types.STATUSBAR_HT_header._dyn_ui_initialize() if "ex4d" in item.__module__
+                item
+                for header in (bpy.types.STATUSBAR_HT_header, bpy.types.SEQUENCER_HT_header)
+                for item in header._dyn_ui_initialize()
+                if "ex4d" in item.__module__
             ],
         }
 
@@ -144,7 +147,7 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
         once = traces()
         assert len(once["classes"]) > 30
         assert len(once["handlers"]["load_post"]) == 1
-        assert len(once["status"]) == 1
+        assert len(once["status"]) == 2
         assert bpy.app.timers.is_registered(session._tick)
         addon_utils.disable(ADDON, default_set=True)
         assert traces() == before

@@ -14,15 +14,26 @@ from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
 from ..scene import plates
-from ..scene.sequencer import working_scene
+from ..scene.camera import scene_fps
+from ..scene.sequencer import sequencer_scene, working_scene
 from .common import told
 
 #: Blender shows one file of a sequence, a plate is all of them.
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".tga", ".jp2")
 
 
-def _choose(scene: bpy.types.Scene, choice: plates.PlateChoice, clip: bpy.types.MovieClip | None = None) -> None:
+def _choose(
+    scene: bpy.types.Scene,
+    choice: plates.PlateChoice,
+    clip: bpy.types.MovieClip | None = None,
+    *,
+    played_in: bpy.types.Scene | None = None,
+) -> None:
     """Take the choice; nothing is changed when an error is raised.
+
+    Args:
+        clip: the clip that is the plate, if one is.
+        played_in: the scene that plays it, where one does: pictures have no rate but that scene's.
 
     Raises:
         BadInputError: the plate shows no picture.
@@ -35,7 +46,7 @@ def _choose(scene: bpy.types.Scene, choice: plates.PlateChoice, clip: bpy.types.
     state = scene.ex4d
     state.plate_path = str(choice.path)
     state.plate_frames = choice.frames or ""
-    state.plate_fps = ""
+    state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
     state.plate_scene_start = -1 if start is None else start
     state.plate_clip = clip
     if clip is not None and (problem := _left_out(scene)):
@@ -177,7 +188,7 @@ class EX4D_OT_plate_from_clip(bpy.types.Operator):
             raise BadInputError(f"There is no movie clip «{self.clip}».", "Open it in the Movie Clip Editor.")
         scene = working_scene(context)
         first = scene.ex4d.plate_first_frame
-        _choose(scene, plates.plate_from_clip(clip, scene, first_number=first), clip)
+        _choose(scene, plates.plate_from_clip(clip, scene, first_number=first), clip, played_in=scene)
         return {"FINISHED"}
 
 
@@ -190,7 +201,8 @@ class EX4D_OT_plate_from_strip(bpy.types.Operator):
     @told
     def execute(self, context):
         scene = working_scene(context)
-        _choose(scene, plates.selected_plate_strip(context, first_number=scene.ex4d.plate_first_frame))
+        choice = plates.selected_plate_strip(context, first_number=scene.ex4d.plate_first_frame)
+        _choose(scene, choice, played_in=sequencer_scene(context))
         return {"FINISHED"}
 
 
@@ -222,7 +234,7 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         if begin > end:
             raise BadInputError(f"«{clip.name}» shows none of its solved frames.", "Set its Frame Offset to less.")
         start = None if choice.scene_start is None else choice.scene_start + begin - shown[0]
-        _choose(scene, replace(choice, frames=f"{begin}-{end}", scene_start=start), clip)
+        _choose(scene, replace(choice, frames=f"{begin}-{end}", scene_start=start), clip, played_in=scene)
         return {"FINISHED"}
 
 

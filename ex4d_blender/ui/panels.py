@@ -8,7 +8,7 @@ import bpy
 
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
-from ..core.texts import wrapped
+from ..core.texts import without_options, wrapped
 from ..ops.plate import lacks_solved_frames
 from ..ops.reconstruct import expected_memory
 from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
@@ -169,14 +169,17 @@ def _draw_shot(layout, state, scene, shot):
         box.operator("ex4d.relink", icon="FILE_FOLDER")
     depth = shot.record["depth"]
     _text(layout, f"Depth: {depth['label']}", "INFO")
+    if shot.first_frame != shot.numbers[0]:
+        frames, numbers = shot.frames, shot.numbers
+        _text(layout, f"Scene frames {frames[0]}-{frames[-1]} show the plate's {numbers[0]}-{numbers[-1]}.", "TIME")
     _draw_notes(layout, state, shot.record)
 
 
 def _draw_notes(layout, state, record):
     """What was assumed of the plate, and should be known of it."""
-    notes = record.get("notes", ())
-    for note in notes:
-        _text(layout, note, "QUESTION")
+    for note in record.get("notes", ()):
+        if text := without_options(note):
+            _text(layout, text, "QUESTION")
     depth = record["depth"]
     # What mends the most frequent of them stands right there.
     if not depth.get("intrinsics_known", True) and not state.use_fov:

@@ -513,6 +513,24 @@ def test_a_plate_before_frame_0_is_said(scene: bpy.types.Scene, tmp_path: Path, 
     assert "start at 0" in scene.ex4d.plate_info
 
 
+def test_pictures_have_the_rate_of_the_scene_that_plays_them(
+    scene: bpy.types.Scene, tmp_path: Path, addon: None
+) -> None:
+    scene.render.fps, scene.render.fps_base = 30, 1.001
+    strip = image_strip(scene, tmp_path, [f"p.{number}.png" for number in range(1, 9)])
+    scene.sequence_editor.active_strip = strip
+    with editor():
+        bpy.ops.ex4d.plate_from_strip()
+    assert scene.ex4d.plate_fps == "30000/1001"
+    clip = bpy.data.movieclips.load(str(tmp_path / "p.1.png"))
+    scene.render.fps, scene.render.fps_base = 25, 1.0
+    bpy.ops.ex4d.plate_from_clip(clip=clip.name)
+    assert scene.ex4d.plate_fps == "25"
+    # As files they have none.
+    bpy.ops.ex4d.load_plate(filepath=str(tmp_path / "p.1.png"))
+    assert (scene.ex4d.plate_fps, scene.ex4d.plate_frames) == ("", "")
+
+
 def test_stretched_time_is_set_right(scene: bpy.types.Scene) -> None:
     from ex4d_blender.scene import shot
 

@@ -335,13 +335,13 @@ def test_what_was_assumed_is_in_the_panel(scene: bpy.types.Scene, tmp_path: Path
     from ex4d_blender import finish
 
     record = make_shot(tmp_path)
-    record["notes"] = ["The lens is not known.", "The source camera is assumed to stand still."]
+    record["notes"] = ["The lens is not known. Give it with --fov.", "The source camera is assumed to stand still."]
     record["depth"].update(intrinsics_known=False, source_poses_known=False)
     job = JobSnapshot("1", "reconstruct", state="done", result=record)
     finish.import_reconstruction(scene, job, {"notes": ["The solution is incomplete."], "match_scene": True})
     scene.ex4d.plate_path = "plate.mp4"
     lines = drawn(scene)
-    assert {*record["notes"], "The solution is incomplete."} <= set(lines)
+    assert {"The lens is not known.", record["notes"][1], "The solution is incomplete."} <= set(lines)
     assert "ex4d.plate_from_clip" in lines
     assert not any("made from" in line for line in lines)
     scene.ex4d.plate_path = str(tmp_path / "other.mp4")
@@ -600,10 +600,11 @@ def test_the_bar_is_seen_through_its_takes_camera_only(scene: bpy.types.Scene) -
     assert not coverage.looks_through(None, scene, take)
 
 
-def test_frames_are_called_by_the_scenes_numbers(scene: bpy.types.Scene, tmp_path: Path) -> None:
+def test_frames_are_called_by_the_scenes_numbers(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     from ex4d_blender.ui import coverage
 
     placed = shots.import_shot(scene, make_shot(tmp_path), first_frame=1)
+    assert "Scene frames 1-5 show the plate's 1001-1005." in drawn(scene)
     assert coverage.frame_name(1003, placed) == "frame 3, the plate's 1003"
     text = json.dumps({"numbers": [1001, 1002], "coverage": [1.0, 0.25]})
     assert coverage.summary(text, placed).endswith("25% at least (frame 2, the plate's 1002)")

@@ -64,20 +64,18 @@ def _needs_backend(layout):
         ).module = __package__.rpartition(".")[0]
 
 
-def _only_results(layout, context):
-    """Say so where the window's scene is one of results: there is nothing to work on in it. Returns whether it is."""
+def _draw_in(draw, layout, context):
+    """Draw a panel's content; where the window's scene is one of results there is nothing to work on, only to see."""
     working = sequencer.scene_of_edit(context.scene)
-    if working is None:
-        return False
+    if working is None or draw in (_draw_strip, draw_jobs):
+        draw(layout, context)
+        return
     _text(layout, f"These are the results of «{working.name}».", "INFO")
     layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
-    return True
 
 
 def draw_plate(layout, context):
     """Plate."""
-    if _only_results(layout, context):
-        return
     state = context.scene.ex4d
     column = layout.column(align=True)
     column.operator("ex4d.load_plate", icon="FILE_MOVIE")
@@ -105,8 +103,6 @@ def draw_plate(layout, context):
 
 def draw_reconstruct(layout, context):
     """Reconstruct."""
-    if _only_results(layout, context):
-        return
     state, scene = context.scene.ex4d, context.scene
     _needs_backend(layout)
     form = _form(layout.column())
@@ -201,8 +197,6 @@ def _draw_progress(layout, kind):
 
 def draw_take(layout, context):
     """Take."""
-    if _only_results(layout, context):
-        return
     state = context.scene.ex4d
     shot = shots.find_shot(context.scene)
     if shot is None:
@@ -249,8 +243,6 @@ def draw_take(layout, context):
 
 def draw_generate(layout, context):
     """Generate."""
-    if _only_results(layout, context):
-        return
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
@@ -320,7 +312,7 @@ def _panel(name, label, draw, place, *, closed=False):
         {
             "bl_label": label,
             "bl_options": options,
-            "draw": lambda self, context: draw(self.layout, context),
+            "draw": lambda self, context: _draw_in(draw, self.layout, context),
         },
     )
 

@@ -145,6 +145,17 @@ def test_show_result_and_back(scene: bpy.types.Scene, addon: Any) -> None:
     window.scene = scene
 
 
+def test_panels_in_a_scene_of_results_lead_back(scene: bpy.types.Scene, addon: Any) -> None:
+    edit = sequencer.ensure_edit_scene(scene, PLATE, 1001)
+    lines: list[str] = []
+    for shown in (scene, edit):
+        lines.clear()
+        context = SimpleNamespace(scene=shown, window_manager=bpy.context.window_manager)
+        bpy.types.EX4D_PT_view3d_plate.draw(SimpleNamespace(layout=Drawing(lines)), context)
+        assert ("ex4d.load_plate" in lines) == (shown == scene)
+        assert ("ex4d.show_result" in lines) == (shown == edit)
+
+
 def test_a_new_result_is_shown_where_nothing_else_is(scene: bpy.types.Scene, addon: Any) -> None:
     window = bpy.context.window_manager.windows[0]
     if not hasattr(window.workspace, "sequencer_scene"):

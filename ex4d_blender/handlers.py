@@ -9,7 +9,9 @@ import logging
 import bpy
 from bpy.app.handlers import persistent
 
-from . import session
+from . import migrations, saved, session
+from .core import records
+from .ops import reconstruct
 from .session import Waiting
 
 log = logging.getLogger(__name__)
@@ -18,8 +20,14 @@ log = logging.getLogger(__name__)
 @persistent
 def _load_post(*_: object) -> None:
     """A file is open: its scenes may wait for jobs that were asked for before it was closed."""
+    saved.remember()
+    migrations.migrate()
+    for scene in bpy.data.scenes:
+        reconstruct.propose_folder(scene)
     current = session.current()
     for scene in bpy.data.scenes:
+        if records.is_newer(scene.ex4d.version):
+            continue
         for entry in scene.ex4d.pending:
             try:
                 data = json.loads(entry.data or "{}")
@@ -39,11 +47,37 @@ def _load_post(*_: object) -> None:
 
 
 @persistent
+def _save_pre(*_: object) -> None:
+    migrations.stamp()
+
+
+@persistent
+def _save_post(*_: object) -> None:
+    """The file has a name now, or another one: new shots go beside it."""
+    saved.remember()
+    for scene in bpy.data.scenes:
+        reconstruct.propose_folder(scene)
+
+
+@persistent
+def _undo_post(*_: object) -> None:
+    # A step back may lead to before the file was brought to the current version.
+    migrations.migrate()
+
+
+@persistent
 def _exit_pre(*_: object) -> None:
     session.current().client.disconnect()
 
 
-_HANDLERS = (("load_post", _load_post), ("exit_pre", _exit_pre))
+_HANDLERS = (
+    ("load_post", _load_post),
+    ("save_pre", _save_pre),
+    ("save_post", _save_post),
+    ("undo_post", _undo_post),
+    ("redo_post", _undo_post),
+    ("exit_pre", _exit_pre),
+)
 
 
 def register() -> None:

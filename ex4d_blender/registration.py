@@ -7,7 +7,7 @@ import logging
 
 import bpy
 
-from . import cli, handlers, preferences, props, session
+from . import capabilities, cli, handlers, migrations, preferences, props, session
 from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
 from .ui import coverage, lists, looks, panels, status_bar
 
@@ -37,6 +37,8 @@ def register() -> None:
         for cls in CLASSES:
             bpy.utils.register_class(cls)
         props.attach()
+        capabilities.forget()
+        _take_up_open_file()
         handlers.register()
         session.register()
         status_bar.register()
@@ -45,6 +47,12 @@ def register() -> None:
     except Exception:
         unregister()
         raise
+
+
+def _take_up_open_file() -> None:
+    # While Blender starts its add-ons there is no file yet, and ``bpy.data`` is closed to them.
+    if hasattr(bpy.data, "scenes"):
+        migrations.migrate()
 
 
 def unregister() -> None:

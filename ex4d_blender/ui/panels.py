@@ -5,11 +5,14 @@ from pathlib import Path
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
-from ..ops.reconstruct import expected_memory
-from ..scene import background, sequencer
+from ..ops.reconstruct import expected_memory, is_in_old_place
+from ..ops.takes import has_preview
+from ..scene import sequencer
 from ..scene import shot as shots
 from . import looks
 from .coverage import summary
@@ -78,19 +81,26 @@ def draw_plate(layout, context):
         form.prop(state, "use_solved_camera")
 
 
-def draw_reconstruct(layout, context):
-    """Reconstruct."""
-    state, scene = context.scene.ex4d, context.scene
-    _needs_backend(layout)
+def _draw_depth(layout, state):
+    """Where depth comes from."""
     form = _form(layout.column())
-    form.prop(state, "depth_source")
+    form.prop(state, "depth_menu")
     if state.depth_source == depths.FILES:
         form.prop(state, "depth_path")
         form.prop(state, "depth_kind")
         form.prop(state, "depth_scale")
         form.prop(state, "depth_camera")
-    elif used := depths.estimator_used(state.depth_source or depths.AUTOMATIC):
-        _text(layout, f"{used['label']}. {used['licence']}", "INFO")
+    elif used := depths.estimator_used(state.depth_source):
+        _text(layout, f"{used.label}. {used.licence}", "INFO")
+    elif state.depth_source != depths.AUTOMATIC:
+        _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
+
+
+def draw_reconstruct(layout, context):
+    """Reconstruct."""
+    state, scene = context.scene.ex4d, context.scene
+    _needs_backend(layout)
+    _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
     if state.use_fov:
@@ -102,6 +112,8 @@ def draw_reconstruct(layout, context):
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
         _text(layout, f"{size_text(memory.ram)} of memory, {size_text(memory.disk)} on disk")
     form.prop(state, "shot_folder")
+    if state.proposed_folder and not state.shot_folder:
+        _text(layout, f"Goes to {state.proposed_folder}", "FILE_FOLDER")
     form.prop(state, "match_without_asking")
     header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
     header.label(text="Mesh")
@@ -128,8 +140,18 @@ def draw_reconstruct(layout, context):
         box = layout.box()
         _text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
+    _draw_place(layout, shot)
     depth = shot.record["depth"]
+    _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
+
+
+def _draw_place(layout, shot):
+    """Offer to take a shot out of the extension's folder."""
+    if is_in_old_place(shot.folder):
+        box = layout.box()
+        _text(box, "This shot lies in the extension's folder, which goes when the extension is removed.", "ERROR")
+        box.operator("ex4d.move_shot", icon="FILE_FOLDER")
 
 
 def _draw_progress(layout, kind):
@@ -173,15 +195,23 @@ def draw_take(layout, context):
     if take is None:
         return
     form = _form(layout.column())
-    form.prop(take, "camera")
-    if take.camera is not None:
+    if not take.use_scene_camera:
+        form.prop(take, "camera")
+    form.prop(take, "use_scene_camera")
+    # With one shot there is nothing to choose, unless the take says it is of another.
+    if take.shot is None or len(shots.find_shots(context.scene)) > 1:
+        form.prop(take, "shot")
+    camera_state = props.camera_state(context.scene, take)
+    if camera_state == "missing":
+        _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
+    if camera_state == "own":
         row = layout.row(align=True)
         row.prop(state, "handheld_strength", text="Hand-Held")
         row.prop(state, "handheld_seed")
         row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
-    if take.camera is not None and background.has_preview(take.camera):
+    if has_preview(context.scene, take):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "render")
     if take.coverage:
@@ -194,13 +224,16 @@ def draw_generate(layout, context):
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
-    profile = profiles.profile_named(state.profile)
+    profile = profiles.find_profile(state.profile)
     form = _form(layout.column())
-    form.prop(state, "profile")
-    _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
-    if profile.takes_seed:
+    form.prop(state, "profile_menu")
+    if profile is None:
+        _text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
+    else:
+        _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+    if profile is None or profile.takes_seed:
         form.prop(state, "seed")
-    if profile.takes_prompt:
+    if profile is None or profile.takes_prompt:
         form.prop(state, "prompt")
     form = _form(layout.column())
     form.prop(state, "rasterizer")
@@ -216,6 +249,8 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    if take is not None and take.shot is not None and len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
     if take is not None and len(take.versions):
@@ -224,6 +259,8 @@ def draw_generate(layout, context):
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+    if take is not None:
+        layout.operator("ex4d.find_versions", icon="VIEWZOOM")
 
 
 def draw_jobs(layout, context):
@@ -238,6 +275,16 @@ def draw_jobs(layout, context):
     row.operator("ex4d.clear_jobs", icon="TRASH")
 
 
+def _draw_readable(draw, layout, context):
+    """Draw a panel, or why its scene is left alone."""
+    try:
+        shots.check_scene(context.scene)
+    except BadInputError as error:
+        _text(layout, f"{error.message} {error.hint}", "ERROR")
+        return
+    draw(layout, context)
+
+
 def _panel(name, label, draw, place, *, closed=False):
     """A panel class of one of the two editors."""
     editor = "view3d" if place is _View3D else "sequencer"
@@ -248,7 +295,7 @@ def _panel(name, label, draw, place, *, closed=False):
         {
             "bl_label": label,
             "bl_options": options,
-            "draw": lambda self, context: draw(self.layout, context),
+            "draw": lambda self, context: _draw_readable(draw, self.layout, context),
         },
     )
 

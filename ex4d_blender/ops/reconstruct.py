@@ -52,12 +52,16 @@ def plate_path(scene: bpy.types.Scene) -> Path:
 
 
 def same_plate_shot(scene: bpy.types.Scene, plate: Path) -> shots.ShotObjects | None:
-    """The scene's shot that was made from this plate: the one that is worked on, else the first."""
-    found = [
-        shot for shot in shots.find_shots(scene) if shot_folders.same_path(shot.record["plate"].get("path", ""), plate)
-    ]
+    """The scene's shot that was made from this plate, by its path or its content: the one that is worked on first."""
     chosen = shots.find_shot(scene)
-    return next((shot for shot in found if chosen is not None and shot.root == chosen.root), next(iter(found), None))
+    found = sorted(shots.find_shots(scene), key=lambda shot: chosen is None or shot.root != chosen.root)
+    of_path = (shot for shot in found if shot_folders.same_path(shot.record["plate"].get("path", ""), plate))
+    return next(of_path, None) or next((shot for shot in found if _holds(Path(shot.folder), plate)), None)
+
+
+def _holds(folder: Path, plate: Path) -> bool:
+    known = shot_folders.plate_of(folder)
+    return known is not None and shot_folders.is_plate_of(known, plate)
 
 
 def propose_folder(scene: bpy.types.Scene) -> None:

@@ -117,7 +117,9 @@ def _shot_to_move_in(camera_obj: bpy.types.Object, shot: ShotObjects | None) -> 
     """The shot, by default the one that a camera is a child of; BadInputError for cameras that cannot be moved."""
     shot = shot or shot_of(camera_obj)
     if shot is None:
-        raise BadInputError(f"«{camera_obj.name}» belongs to no shot.", "Make it a take of one, or a child of its root.")
+        raise BadInputError(
+            f"«{camera_obj.name}» belongs to no shot.", "Make it a take of one, or a child of its root."
+        )
     if camera_obj.type != "CAMERA" or camera_obj == shot.source_camera:
         raise BadInputError(f"«{camera_obj.name}» is not a take camera.", "Add a take camera, and animate that one.")
     if not (is_local(camera_obj) and is_local(camera_obj.data)):

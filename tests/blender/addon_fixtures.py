@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,21 @@ def addon(runtime: Path) -> Iterator[Any]:
     addon_utils.disable(ADDON, default_set=True)
 
 
+def _reconstruct(plate: Path) -> None:
+    bpy.context.scene.ex4d.viewport_side = 32
+    bpy.ops.ex4d.load_plate(filepath=str(plate))
+    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
+
+
 @pytest.fixture
-def shot(addon: Any, plate: Path, tmp_path: Path) -> Any:
+def reconstruct(addon: Any) -> Callable[[Path], None]:
+    """Puts a plate into the open scene, with a small mesh."""
+    return _reconstruct
+
+
+@pytest.fixture
+def shot(reconstruct: Callable[[Path], None], plate: Path, tmp_path: Path) -> Any:
     """The scene of a saved file with a reconstructed shot."""
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     reconstruct(plate)
     return bpy.context.scene
-
-
-def reconstruct(plate: Path) -> None:
-    """A plate into the open scene, with a small mesh."""
-    bpy.context.scene.ex4d.viewport_side = 32
-    bpy.ops.ex4d.load_plate(filepath=str(plate))
-    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}

@@ -63,6 +63,7 @@ def test_a_linked_shot_gets_a_take_camera_of_this_file(linked: Path) -> None:
     scene = bpy.context.scene
     for collection in link(linked):
         scene.collection.children.link(collection)
+    assert bpy.ops.ex4d.match_scene() == {"FINISHED"}
     assert bpy.ops.ex4d.add_take_camera(move="orbit:20") == {"FINISHED"}
     camera = scene.ex4d.takes[0].camera
     assert camera.library is None
@@ -96,6 +97,7 @@ def test_an_overridden_shot_gets_a_take_camera_of_this_file(linked: Path) -> Non
     assert plate.override_hierarchy_create(scene, bpy.context.view_layer) is not None
     found = shots_of(scene)
     assert [shot.root.override_library is not None for shot in found] == [True]
+    bpy.ops.ex4d.match_scene()
     assert bpy.ops.ex4d.add_take_camera(move="orbit:20") == {"FINISHED"}
     camera = scene.ex4d.takes[0].camera
     assert (camera.library, camera.override_library, camera.data.override_library) == (None, None, None)

@@ -179,7 +179,8 @@ def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
     """These are the numbers that files of 0f2baa4 have; items that come later get others."""
     from ex4d_blender import props
 
-    moves = ["orbit", "zoom_in", "zoom_out", "dolly_in", "dolly_out", "truck", "crane", "pan", "tilt", "figure_eight", "hold", "30", "60", "90", "180"]
+    moves = ("orbit", "zoom_in", "zoom_out", "dolly_in", "dolly_out", "truck", "crane", "pan", "tilt", "figure_eight")
+    moves += ("hold", "30", "60", "90", "180")
     assert [(item[0], item[3]) for item in props.MOVES if item[3] < 15] == list(
         zip(moves, range(len(moves)), strict=True)
     )

@@ -31,10 +31,10 @@ from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import submit_take, wanted_frames
 from .ops.plate import solved_blobs
-from .ops.reconstruct import plate_name, reconstruct_params
+from .ops.reconstruct import is_in_old_place, plate_name, reconstruct_params
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
-from .scene.shot import check_scene, shot_of, take_shot
+from .scene.shot import check_scene, find_shots, shot_of, take_shot
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
         camera.add_argument("--camera", help="name of a camera object")
         camera.add_argument("--move", help="a new take camera with a move such as orbit:30")
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
-        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: all of the plate)")
+        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: as in the .blend)")
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
@@ -297,7 +297,10 @@ def _chosen_take(args: argparse.Namespace) -> Any:
     if args.scene_camera:
         return new_take(scene, shot, None, records.SCENE_CAMERA_NAME, use_scene_camera=True)
     if args.take:
-        found = next((take for take in scene.ex4d.takes if take.name == args.take), None)
+        named = [take for take in scene.ex4d.takes if take.name == args.take]
+        if len(named) > 1:
+            raise BadInputError(f"{len(named)} takes are called «{args.take}».", "Rename them, or use --camera.")
+        found = next(iter(named), None)
     else:
         found = props.active_take(scene)
     if found is None:
@@ -310,12 +313,18 @@ def _chosen_take(args: argparse.Namespace) -> Any:
 
 def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]:
     state = bpy.context.scene.ex4d
-    if args.frames:
-        first, _, last = args.frames.partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
-            raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
-        state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
-    return wanted_frames(bpy.context.scene, shot)
+    if not args.frames:
+        return wanted_frames(bpy.context.scene, shot)
+    first, _, last = args.frames.partition("-")
+    if not first.isdigit() or not (last or first).isdigit():
+        raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
+    former = state.use_frames, state.frame_start, state.frame_end
+    state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
+    try:
+        return wanted_frames(bpy.context.scene, shot)
+    finally:
+        # Of this command only: in the saved file they would silently cut the next take short.
+        state.use_frames, state.frame_start, state.frame_end = former
 
 
 def _render(args: argparse.Namespace, output: _Output) -> None:
@@ -392,6 +401,10 @@ def _finish(
 ) -> dict[str, Any]:
     """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
     snapshot = session.current().wait(job, output.progress)
+    lying = [f"«{shot.root.name}»" for shot in find_shots(bpy.context.scene) if is_in_old_place(shot.folder)]
+    if lying:
+        text = f"The shot {', '.join(lying)} lies in the extension's folder and goes with it; Move Shot takes it out."
+        notes = (*notes, text)
     for note in (*notes, *snapshot.notes):
         output.event("note", f"note: {note}", text=note)
     result = snapshot.result or {}

@@ -24,6 +24,7 @@ def _load_post(*_: object) -> None:
     migrations.migrate()
     for scene in bpy.data.scenes:
         reconstruct.propose_folder(scene)
+    reconstruct.find_stray_shots()
     current = session.current()
     for scene in bpy.data.scenes:
         if records.is_newer(scene.ex4d.version):

@@ -41,12 +41,11 @@ def not_offered(name: str) -> tuple[str, str, str]:
 
 
 def update_holes(scene: Any) -> None:
-    """Give the shot's mesh the hole style that the scene's properties ask for."""
+    """Give the meshes of the scene's shots the hole style that its properties ask for; linked ones keep theirs."""
     from .scene import material, shot
 
-    found = shot.find_shot(scene)
-    if found is None or found.mesh is None or found.mesh.data.library is not None:
-        return
-    for item in found.mesh.data.materials:
-        if material.is_ours(item) and item.library is None:
-            material.set_hole_style(item, transparent=scene.ex4d.holes_transparent, color=tuple(scene.ex4d.hole_color))
+    for found in shot.find_shots(scene):
+        for item in found.mesh.data.materials if found.mesh is not None else ():
+            if material.is_ours(item) and item.library is None:
+                look = scene.ex4d
+                material.set_hole_style(item, transparent=look.holes_transparent, color=tuple(look.hole_color))

@@ -53,6 +53,7 @@ def _take_up_open_file() -> None:
     # While Blender starts its add-ons there is no file yet, and ``bpy.data`` is closed to them.
     if hasattr(bpy.data, "scenes"):
         migrations.migrate()
+        reconstruct.find_stray_shots()
 
 
 def unregister() -> None:

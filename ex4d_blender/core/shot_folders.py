@@ -128,6 +128,18 @@ def documents_folder() -> Path:
     return home / "Documents" if (home / "Documents").is_dir() else home
 
 
+def copy_target(source: Path, base: Path) -> Path | None:
+    """The first free folder in ``base`` for a copy of a shot, NAME, NAME-2 …; None where one is a copy of it."""
+    for number in count(1):
+        target = base / (source.name if number == 1 else f"{source.name}-{number}")
+        if not target.exists():
+            return target
+        known = plate_of(source)
+        if known is not None and plate_of(target) == known and list(_files(source)) == list(_files(target)):
+            return None
+    raise AssertionError
+
+
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():

@@ -281,6 +281,53 @@ def is_in_old_place(folder: str) -> bool:
     return place is not None and Path(folder).is_relative_to(place)
 
 
+#: Shots in the old place that no scene of the open file has, as last looked at: drawing must not look at the disk.
+stray_shots: list[Path] = []
+
+
+def find_stray_shots() -> None:
+    """Look for shots of other files that lie in the extension's folder."""
+    place, ours = old_place(), {Path(shot.folder) for scene in bpy.data.scenes for shot in shots.find_shots(scene)}
+    found = sorted(place.glob(f"*/{shot_folders.SHOT_FILE}")) if place is not None else []
+    stray_shots[:] = [file.parent for file in found if file.parent not in ours]
+
+
+class EX4D_OT_copy_stray_shots(bpy.types.Operator):
+    bl_idname = "ex4d.copy_stray_shots"
+    bl_label = "Copy Other Files' Shots"
+    bl_description = "Copy the shots of other .blend files out of the extension's folder; open those files and relink"
+    bl_options = {"REGISTER"}
+
+    directory: StringProperty(
+        name="To", subtype="DIR_PATH", options={"SKIP_SAVE"}, description="Folder that the shots are copied into"
+    )
+
+    @classmethod
+    def poll(cls, _context):
+        return bool(stray_shots)
+
+    def invoke(self, context, _event):
+        self.directory = str(shot_folders.documents_folder() / shot_folders.SHOTS_FOLDER)
+        return context.window_manager.invoke_props_dialog(self, width=520)
+
+    @told
+    def execute(self, _context):
+        if not self.directory:
+            raise BadInputError("No folder is chosen.", "Name the folder that the shots are copied into.")
+        base, copied = Path(bpy.path.abspath(self.directory)).absolute(), 0
+        for source in list(stray_shots):
+            target = shot_folders.copy_target(source, base)
+            if target is not None:
+                shot_folders.copy_shot(source, target)
+                copied += 1
+        self.report(
+            {"INFO"},
+            f"{copied} shots are copied to {base}. Relink Mesh finds them in their files; then {old_place()} may be "
+            "deleted.",
+        )
+        return {"FINISHED"}
+
+
 class EX4D_OT_move_shot(bpy.types.Operator):
     bl_idname = "ex4d.move_shot"
     bl_label = "Move Shot"
@@ -303,10 +350,7 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         plate = Path(shot.record["plate"].get("path") or shot.folder)
         blend = Path(bpy.data.filepath) if bpy.data.filepath else None
         base = shot_folders.base_folder(blend, plate, shot_folders.documents_folder())
-        name, number = Path(shot.folder).name, 1
-        while (target := base / (name if number == 1 else f"{name}-{number}")).exists():
-            number += 1
-        self.directory = str(target)
+        self.directory = str(shot_folders.copy_target(Path(shot.folder), base) or base)
         return context.window_manager.invoke_props_dialog(self, width=520)
 
     def draw(self, context):
@@ -339,4 +383,11 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_reconstruct, EX4D_OT_view_shot, EX4D_OT_match_scene, EX4D_OT_relink, EX4D_OT_move_shot)
+CLASSES = (
+    EX4D_OT_reconstruct,
+    EX4D_OT_view_shot,
+    EX4D_OT_match_scene,
+    EX4D_OT_relink,
+    EX4D_OT_move_shot,
+    EX4D_OT_copy_stray_shots,
+)

@@ -10,7 +10,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
-from ..ops.reconstruct import expected_memory, is_in_old_place
+from ..ops.reconstruct import expected_memory, is_in_old_place, stray_shots
 from ..ops.takes import has_preview
 from ..scene import sequencer
 from ..scene import shot as shots
@@ -100,6 +100,7 @@ def draw_reconstruct(layout, context):
     """Reconstruct."""
     state, scene = context.scene.ex4d, context.scene
     _needs_backend(layout)
+    _draw_stray_shots(layout)
     _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
@@ -144,6 +145,14 @@ def draw_reconstruct(layout, context):
     depth = shot.record["depth"]
     _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
+
+
+def _draw_stray_shots(layout):
+    """Offer to take other files' shots out of the extension's folder."""
+    if stray_shots:
+        box = layout.box()
+        _text(box, f"{len(stray_shots)} shots of other files lie in the extension's folder and go with it.", "ERROR")
+        box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
 
 
 def _draw_place(layout, shot):

@@ -64,9 +64,19 @@ def reconstruct(addon: Any) -> Callable[[Path], None]:
     return _reconstruct
 
 
+@pytest.fixture(scope="module")
+def shot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the .blend of ``shot`` is; the first test that needs it makes it."""
+    return tmp_path_factory.mktemp("shot") / "shot.blend"
+
+
 @pytest.fixture
-def shot(reconstruct: Callable[[Path], None], plate: Path, tmp_path: Path) -> Any:
-    """The scene of a saved file with a reconstructed shot."""
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    reconstruct(plate)
+def shot(reconstruct: Callable[[Path], None], plate: Path, shot_file: Path) -> Any:
+    """The scene of a saved file with a reconstructed shot, opened anew; its folder on disk is the whole file's."""
+    if shot_file.exists():
+        bpy.ops.wm.open_mainfile(filepath=str(shot_file))
+    else:
+        bpy.ops.wm.save_as_mainfile(filepath=str(shot_file))
+        reconstruct(plate)
+        bpy.ops.wm.save_mainfile()
     return bpy.context.scene

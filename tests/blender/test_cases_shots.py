@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,7 @@ def test_a_move_that_fails_leaves_no_camera(shot: Any) -> None:
     source.rename(source.with_suffix(".away"))
     with pytest.raises(RuntimeError, match="source_camera"):
         bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    source.with_suffix(".away").rename(source)
     assert (set(bpy.data.objects), set(bpy.data.cameras), set(bpy.data.actions)) == before
     assert len(shot.ex4d.takes) == 0
 
@@ -347,6 +349,25 @@ def test_a_shot_in_the_extensions_folder_is_moved_when_asked(
     assert Path(scene.ex4d.takes[0].versions[-1].folder) == new / "takes" / "v001"
 
 
+def test_shots_of_other_files_are_copied_out_of_the_extensions_folder(
+    addon: Any, earlier_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender.ops import reconstruct as operators
+
+    old = earlier_job / "ex4d"
+    monkeypatch.setattr(operators, "old_place", lambda: old)
+    assert not bpy.ops.ex4d.copy_stray_shots.poll()
+    bpy.ops.wm.read_homefile(use_factory_startup=True)
+    assert operators.stray_shots == [old / "plate"]
+    (tmp_path / "mine" / "plate").mkdir(parents=True)
+    for _ in range(2):
+        assert bpy.ops.ex4d.copy_stray_shots(directory=str(tmp_path / "mine")) == {"FINISHED"}
+        assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["plate", "plate-2"]
+    assert (tmp_path / "mine" / "plate-2" / "takes" / "v003" / "take.json").is_file()
+    assert (old / "plate" / "shot.json").is_file()
+    operators.stray_shots.clear()
+
+
 # Sizes and versions
 
 
@@ -370,7 +391,8 @@ def test_sizes_that_no_take_has_are_refused_before_they_are_asked_for(shot: Any)
 
 
 def test_versions_of_a_removed_take_are_found_again(shot: Any) -> None:
-    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    bpy.ops.ex4d.add_take_camera(move="orbit:17")
+    shot.ex4d.takes[0].name = shot.ex4d.takes[0].camera.name = "hero"
     bpy.ops.ex4d.generate()
     camera, folder = shot.ex4d.takes[0].camera, shot.ex4d.takes[0].versions[0].folder
     bpy.ops.ex4d.remove_take()
@@ -380,4 +402,58 @@ def test_versions_of_a_removed_take_are_found_again(shot: Any) -> None:
     shot.ex4d.takes[0].versions.clear()
     assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
     assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
-    assert [version.name for version in shot.ex4d.takes[0].versions] == ["v001"]
+    assert [version.folder for version in shot.ex4d.takes[0].versions] == [folder]
+
+
+# Names
+
+
+def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
+    shot: Any, addon: Any, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import capabilities, cli
+    from ex4d_blender.ops import generate
+
+    from ex4d.protocol.errors import TransientError
+
+    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    bpy.ops.ex4d.generate()
+    bpy.ops.wm.save_mainfile()
+    asked: list[dict[str, Any]] = []
+
+    def submit(_session: Any, _scene: Any, _kind: str, params: dict[str, Any], **_options: Any) -> str:
+        asked.append(params)
+        raise TransientError("Enough.", "It is known what was asked for.")
+
+    monkeypatch.setattr(addon.Session, "submit", submit)
+    record = generate.read_take(Path(shot.ex4d.takes[0].versions[0].folder))
+    monkeypatch.setattr(generate, "read_take", lambda _: {**record, "profile": "fast", "seed": 7, "prompt": "a street"})
+    strip = next(item for scene in bpy.data.scenes for item in strips(scene))
+    monkeypatch.setattr(generate.sequencer, "selected_strip", lambda _: strip)
+    shot.ex4d.profile, shot.ex4d.seed, shot.ex4d.prompt = "fast", 7, "a street"
+    for action in (
+        bpy.ops.ex4d.generate,
+        bpy.ops.ex4d.redo_take,
+        lambda: cli.main(["generate"]),
+        lambda: cli.main(["generate", "--profile", "fast"]),
+    ):
+        # As in a Blender that has just been started.
+        addon.current().client.disconnect()
+        capabilities.forget()
+        for file in runtime.glob("offers-*.json"):
+            file.unlink()
+        # Operators raise, the command tells.
+        with suppress(RuntimeError):
+            action()
+    assert [(params["profile"], params["seed"], params["prompt"]) for params in asked] == [("fast", 7, "a street")] * 4
+    shot.ex4d.profile = "magic"
+    with pytest.raises(RuntimeError, match="offers no profile «magic»"):
+        bpy.ops.ex4d.generate()
+    assert len(asked) == 4
+
+
+def strips(scene: Any) -> list[Any]:
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips if hasattr(editor, "strips") else editor.sequences)

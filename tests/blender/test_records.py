@@ -238,3 +238,36 @@ def test_what_was_offered_is_known_before_the_backend_runs(quiet: Any, tmp_path:
     # What is asked for by name is not known then, and no other.
     with pytest.raises(TransientError):
         capabilities.resolve_profile("fast", block=False)
+
+
+# The command line
+
+
+def test_options_out_of_range_are_usage(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+
+    for arguments, words in (
+        (["--fov", "500"], "no number from 1 to 170"),
+        (["--fov", "nan"], "no number from 1 to 170"),
+        (["--depth-ratio", "0.5"], "no number from 1.001 to 100"),
+        (["--estimator", "small", "--camera-file", "x.json"], "are for depth files"),
+        (["--estimator", "small", "--depth", "x"], "not allowed with"),
+        (["--save"], "no name yet"),
+    ):
+        assert cli.main(["reconstruct", *arguments]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_options_reach_the_properties(quiet: Any) -> None:
+    from ex4d_blender import cli
+
+    state = bpy.context.scene.ex4d
+    arguments = ["--fov", "40", "--thickness", "0.5", "--min-angle", "3", "--depth-ratio", "1.25"]
+    cli.main(["reconstruct", "--plate", "p.mp4", *arguments, "--depth", "d.npz", "--camera-file", "c.json"])
+    assert state.use_fov
+    assert (round(state.fov, 5), state.thickness, state.min_angle, state.max_depth_ratio) == (0.69813, 0.5, 3.0, 1.25)
+    assert (state.depth_source, Path(state.depth_path).name, Path(state.depth_camera).name) == (
+        "FILES",
+        "d.npz",
+        "c.json",
+    )

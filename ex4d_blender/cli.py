@@ -116,6 +116,9 @@ def build_parser() -> argparse.ArgumentParser:
         camera.add_argument("--move", help="a new take camera with a move such as orbit:30")
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
         found.add_argument("--frames", help="scene frames such as 1001-1020 (default: as in the .blend)")
+        found.add_argument(
+            "--raster", choices=[item[0] for item in props.RASTERIZERS], help="what renders (default: as in the .blend)"
+        )
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
@@ -333,7 +336,8 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
     blob, notes = sample_take(scene, shot, take, frames)
-    params = {"shot": shot.folder, "frames": chosen, "raster": scene.ex4d.rasterizer, "preview": args.preview}
+    raster = args.raster or scene.ex4d.rasterizer
+    params = {"shot": shot.folder, "frames": chosen, "raster": raster, "preview": args.preview}
     job = session.current().submit(
         scene,
         "render",
@@ -362,6 +366,7 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
         blob,
         frames=chosen,
         profile=profile.name,
+        raster=args.raster,
         seed=args.seed if args.seed is not None else scene.ex4d.seed if profile.takes_seed else None,
         prompt=args.prompt or (scene.ex4d.prompt or None if profile.takes_prompt else None),
         block=True,

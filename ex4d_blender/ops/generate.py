@@ -64,13 +64,13 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         )
 
 
-def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
-    """Ask for a take; returns the job's id."""
+def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block, raster=None) -> str:
+    """Ask for a take; returns the job's id. ``raster``: a rasterizer instead of the scene's."""
     scene, state = context.scene, context.scene.ex4d
     params = {
         "shot": shot.folder,
         "frames": frames,
-        "raster": state.rasterizer,
+        "raster": raster or state.rasterizer,
         "profile": profile,
         "seed": seed,
         "prompt": prompt,

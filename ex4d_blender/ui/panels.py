@@ -181,6 +181,8 @@ def draw_take(layout, context):
     if shots.find_shot(context.scene) is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
+    if len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"New takes are of the shot {shots.find_shot(context.scene).root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
     if not state.move.isdigit():

@@ -85,7 +85,19 @@ def test_render_and_generate(runtime: Path, blend: Path) -> None:
     assert done["result"]["numbers"] == list(range(1001, 1007))
     assert 0.3 < min(done["result"]["coverage"]) < 1
 
-    code, out, err = run(runtime, blend, "generate", "--move", "orbit:20", "--frames", "1002-1003", "--save", "--json")
+    code, out, err = run(
+        runtime,
+        blend,
+        "generate",
+        "--move",
+        "orbit:20",
+        "--frames",
+        "1002-1003",
+        "--raster",
+        "embree",
+        "--save",
+        "--json",
+    )
     assert code == 0, err
     result = events(out)[-1]["result"]
     assert (result["numbers"], result["take"]) == ([1002, 1003], "v001")

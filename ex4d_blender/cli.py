@@ -30,8 +30,9 @@ from .core import records
 from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import submit_take, wanted_frames
+from .ops.move_shot import is_in_old_place
 from .ops.plate import solved_blobs
-from .ops.reconstruct import is_in_old_place, plate_name, reconstruct_params
+from .ops.reconstruct import plate_name, reconstruct_params
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
 from .scene.shot import check_scene, find_shots, shot_of, take_shot

@@ -11,7 +11,7 @@ from bpy.app.handlers import persistent
 
 from . import migrations, saved, session
 from .core import records
-from .ops import reconstruct
+from .ops import move_shot, reconstruct
 from .session import Waiting
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def _load_post(*_: object) -> None:
     migrations.migrate()
     for scene in bpy.data.scenes:
         reconstruct.propose_folder(scene)
-    reconstruct.find_stray_shots()
+    move_shot.find_stray_shots()
     current = session.current()
     for scene in bpy.data.scenes:
         if records.is_newer(scene.ex4d.version):

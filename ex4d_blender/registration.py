@@ -8,7 +8,7 @@ import logging
 import bpy
 
 from . import capabilities, cli, handlers, migrations, preferences, props, session
-from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
+from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, takes
 from .ui import coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ CLASSES: tuple[type, ...] = (
     *errors.CLASSES,
     *plate.CLASSES,
     *reconstruct.CLASSES,
+    *move_shot.CLASSES,
     *takes.CLASSES,
     *generate.CLASSES,
     *jobs.CLASSES,
@@ -53,7 +54,7 @@ def _take_up_open_file() -> None:
     # While Blender starts its add-ons there is no file yet, and ``bpy.data`` is closed to them.
     if hasattr(bpy.data, "scenes"):
         migrations.migrate()
-        reconstruct.find_stray_shots()
+        move_shot.find_stray_shots()
 
 
 def unregister() -> None:

@@ -10,7 +10,8 @@ from ex4d.protocol.errors import BadInputError
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import wrapped
-from ..ops.reconstruct import expected_memory, is_in_old_place, stray_shots
+from ..ops.move_shot import is_in_old_place, stray_shots
+from ..ops.reconstruct import expected_memory
 from ..ops.takes import has_preview
 from ..scene import sequencer
 from ..scene import shot as shots

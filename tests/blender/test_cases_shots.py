@@ -311,7 +311,7 @@ def test_a_shot_in_the_extensions_folder_is_moved_when_asked(
     addon: Any, plate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reconstruct: Reconstruct
 ) -> None:
     from ex4d_blender.core import shot_folders
-    from ex4d_blender.ops import reconstruct as operators
+    from ex4d_blender.ops import move_shot as operators
     from ex4d_blender.scene import shot as shots
 
     old = tmp_path / "extension" / "shots" / "plate"
@@ -352,7 +352,7 @@ def test_a_shot_in_the_extensions_folder_is_moved_when_asked(
 def test_shots_of_other_files_are_copied_out_of_the_extensions_folder(
     addon: Any, earlier_job: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ex4d_blender.ops import reconstruct as operators
+    from ex4d_blender.ops import move_shot as operators
 
     old = earlier_job / "ex4d"
     monkeypatch.setattr(operators, "old_place", lambda: old)

@@ -142,8 +142,11 @@ def test_takes_of_version_0_without_a_camera(disabled: None) -> None:
 
 def test_a_scene_of_a_newer_version_is_left_alone(disabled: None, tmp_path: Path) -> None:
     scene = bpy.context.scene
-    store(scene, {"version": 99, "profile": "wondrous", "plate_path": "/plates/a.mov", "takes": [{"uid": "1"}]})
+    values = {"version": 99, "profile": "wondrous", "plate_path": "/plates/a.mov", "takes": [{"uid": "1"}]}
+    store(scene, {**values, "pending": [{"job": "a", "action": "sing", "data": "{}"}]})
     addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import session
+
     before = dict(stored(scene).items())
     for operator in (bpy.ops.ex4d.add_take_camera, bpy.ops.ex4d.generate, bpy.ops.ex4d.match_scene):
         assert not operator.poll()
@@ -154,6 +157,8 @@ def test_a_scene_of_a_newer_version_is_left_alone(disabled: None, tmp_path: Path
     after = dict(stored(bpy.context.scene).items())
     assert (after["version"], after["profile"], len(after["takes"])) == (99, "wondrous", 1)
     assert set(after) == set(before)
+    # Nor is what it waits for asked about.
+    assert session.current().waiting == {}
 
 
 def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) -> None:

@@ -176,6 +176,26 @@ def _draw_progress(layout, kind):
                 layout.template_icon(icon_value=look, scale=8.0)
 
 
+def _draw_take_camera(layout, context, take):
+    """Whose camera a take has, and of which shot it is."""
+    state = context.scene.ex4d
+    form = _form(layout.column())
+    if not take.use_scene_camera:
+        form.prop(take, "camera")
+    form.prop(take, "use_scene_camera")
+    # With one shot there is nothing to choose, unless the take says it is of another.
+    if take.shot is None or len(shots.find_shots(context.scene)) > 1:
+        form.prop(take, "shot")
+    camera_state = props.camera_state(context.scene, take)
+    if camera_state == "missing":
+        _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
+    if camera_state == "own":
+        row = layout.row(align=True)
+        row.prop(state, "handheld_strength", text="Hand-Held")
+        row.prop(state, "handheld_seed")
+        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+
+
 def draw_take(layout, context):
     """Take."""
     state = context.scene.ex4d
@@ -206,21 +226,7 @@ def draw_take(layout, context):
     take = props.active_take(context.scene)
     if take is None:
         return
-    form = _form(layout.column())
-    if not take.use_scene_camera:
-        form.prop(take, "camera")
-    form.prop(take, "use_scene_camera")
-    # With one shot there is nothing to choose, unless the take says it is of another.
-    if take.shot is None or len(shots.find_shots(context.scene)) > 1:
-        form.prop(take, "shot")
-    camera_state = props.camera_state(context.scene, take)
-    if camera_state == "missing":
-        _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
-    if camera_state == "own":
-        row = layout.row(align=True)
-        row.prop(state, "handheld_strength", text="Hand-Held")
-        row.prop(state, "handheld_seed")
-        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+    _draw_take_camera(layout, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(context.scene, take):
@@ -231,11 +237,8 @@ def draw_take(layout, context):
         _form(layout.column()).prop(state, "show_coverage")
 
 
-def draw_generate(layout, context):
-    """Generate."""
-    state = context.scene.ex4d
-    _needs_backend(layout)
-    take = props.active_take(context.scene)
+def _draw_profile(layout, state):
+    """What fills, and what it takes."""
     profile = profiles.find_profile(state.profile)
     form = _form(layout.column())
     form.prop(state, "profile_menu")
@@ -247,6 +250,14 @@ def draw_generate(layout, context):
         form.prop(state, "seed")
     if profile is None or profile.takes_prompt:
         form.prop(state, "prompt")
+
+
+def draw_generate(layout, context):
+    """Generate."""
+    state = context.scene.ex4d
+    _needs_backend(layout)
+    take = props.active_take(context.scene)
+    _draw_profile(layout, state)
     form = _form(layout.column())
     form.prop(state, "rasterizer")
     if state.rasterizer == "nvdiffrast":

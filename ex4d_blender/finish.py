@@ -13,6 +13,8 @@ import bpy
 from ex4d.protocol.jobs import JobSnapshot
 
 from . import profiles, props, session
+from .ops import reconstruct
+from .ops.takes import add_version, preview_cameras
 from .scene import background, obstacles, sequencer
 from .scene import shot as shots
 from .scene.camera import render_size, scene_fps
@@ -38,6 +40,7 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
         # Outside its frames an image sequence has no picture.
         scene.frame_set(first)
     obstacles.remember(scene, shot)
+    reconstruct.propose_folder(scene)
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
         _ask_to_match(scene, record, start)
@@ -52,14 +55,17 @@ def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | N
 
 
 def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
-    """Lay the preview over the take's camera and keep its coverage."""
+    """Lay the preview over the take's camera, or over all that the scene switches to, and keep its coverage."""
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
     result = job.result or {}
     remember_coverage(scene, take, result)
-    if take.camera is not None and data.get("show", True):
-        background.show_preview(take.camera, result, frame_offset=int(data.get("offset", 0)))
+    if data.get("show", True):
+        for camera in preview_cameras(scene, take):
+            # Linked cameras take no backgrounds.
+            if shots.is_local(camera.data):
+                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
 def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
@@ -88,12 +94,8 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
     if take is None:
         return
     remember_coverage(scene, take, result)
-    version = take.versions.add()
-    version.name, version.folder = result["take"], result["folder"]
-    version.profile, version.label = result["profile"], result["label"]
-    version.seed = -1 if data.get("seed") is None else data["seed"]
-    version.prompt, version.frames = data.get("prompt") or "", data.get("frames") or ""
-    version.generated_mean = 100 * float(result["generated_mean"])
+    version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
+    version.frames = data.get("frames") or ""
     version.strip = placed.result.name
     _push_undo("Place Take")
 

@@ -6,13 +6,38 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import session
+from . import migrations, saved, session
+from .ops import move_shot, reconstruct
 
 
 @persistent
 def _load_post(*_: object) -> None:
     """A file is open: its scenes may wait for jobs that were asked for before it was closed."""
+    saved.remember()
+    migrations.migrate()
+    for scene in bpy.data.scenes:
+        reconstruct.propose_folder(scene)
+    move_shot.find_stray_shots()
     session.current().take_up_pending()
+
+
+@persistent
+def _save_pre(*_: object) -> None:
+    migrations.stamp()
+
+
+@persistent
+def _save_post(*_: object) -> None:
+    """The file has a name now, or another one: new shots go beside it."""
+    saved.remember()
+    for scene in bpy.data.scenes:
+        reconstruct.propose_folder(scene)
+
+
+@persistent
+def _undo_post(*_: object) -> None:
+    # A step back may lead to before the file was brought to the current version.
+    migrations.migrate()
 
 
 @persistent
@@ -20,7 +45,14 @@ def _exit_pre(*_: object) -> None:
     session.current().client.disconnect()
 
 
-_HANDLERS = (("load_post", _load_post), ("exit_pre", _exit_pre))
+_HANDLERS = (
+    ("load_post", _load_post),
+    ("save_pre", _save_pre),
+    ("save_post", _save_post),
+    ("undo_post", _undo_post),
+    ("redo_post", _undo_post),
+    ("exit_pre", _exit_pre),
+)
 
 
 def register() -> None:

@@ -26,6 +26,7 @@ from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.runtime import RUNTIME_VARIABLE, default_runtime_dir
 
+from .core import records
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment import backend_python
@@ -318,6 +319,8 @@ class Session:
         """Wait again for what the open file's scenes wait for: they may have asked before they were closed."""
         self.cut_off.clear()
         for scene in bpy.data.scenes:
+            if records.is_newer(scene.ex4d.version):
+                continue
             for entry in scene.ex4d.pending:
                 self.waiting[entry.job] = Waiting(scene.session_uid, entry.action, _data_of(entry))
                 # Its end may have come while another file was open: it is dealt with now.

@@ -52,9 +52,17 @@ def has_shot(cls: type, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
     from ..scene import shot
 
-    if shot.find_shot(context.scene) is not None:
-        return True
-    cls.poll_message_set("Load a plate and reconstruct it first")
+    try:
+        shot.check_scene(context.scene)
+        if shot.find_shot(context.scene) is not None:
+            return True
+        if not any(obj.instance_type == "COLLECTION" for obj in context.scene.objects):
+            cls.poll_message_set("Load a plate and reconstruct it first")
+            return False
+        error: Ex4dError = shot.no_shot_error(context.scene)
+    except Ex4dError as found:
+        error = found
+    cls.poll_message_set(f"{error.message} {error.hint}")
     return False
 
 

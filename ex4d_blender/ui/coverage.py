@@ -103,7 +103,7 @@ def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
     """Whether a viewport (its ``RegionView3D``) shows what the take's camera sees; the bar says nothing of others."""
     if view is None or view.view_perspective != "CAMERA":
         return False
-    return take.camera is None or take.camera == scene.camera
+    return take.use_scene_camera or take.camera == scene.camera
 
 
 def _free_width(context: bpy.types.Context) -> tuple[float, float]:

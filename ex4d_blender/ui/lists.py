@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import session
+from .. import props, session
 
 _ICONS = {
     "queued": "TIME",
@@ -13,6 +13,8 @@ _ICONS = {
     "failed": "ERROR",
     "cancelled": "X",
 }
+
+_CAMERA_ICONS = {"own": "OUTLINER_DATA_CAMERA", "scene": "MARKER", "missing": "ERROR"}
 
 
 class EX4D_UL_lines(bpy.types.UIList):
@@ -25,9 +27,10 @@ class EX4D_UL_lines(bpy.types.UIList):
 class EX4D_UL_takes(bpy.types.UIList):
     """Takes."""
 
-    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+    def draw_item(self, context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
         row = layout.row(align=True)
-        row.prop(item, "name", text="", emboss=False, icon="OUTLINER_DATA_CAMERA" if item.camera else "MARKER")
+        state = props.camera_state(context.scene, item)
+        row.prop(item, "name", text="", emboss=False, icon=_CAMERA_ICONS[state])
         if len(item.versions):
             row.label(text=item.versions[-1].name)
 

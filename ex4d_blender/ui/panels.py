@@ -6,13 +6,17 @@ from pathlib import Path
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
+from ..ops.move_shot import is_in_old_place, stray_shots
 from ..ops.plate import lacks_solved_frames
 from ..ops.reconstruct import expected_memory
 from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
-from ..scene import background, obstacles, sequencer
+from ..ops.takes import has_preview
+from ..scene import obstacles, sequencer
 from ..scene import shot as shots
 from . import cached, looks
 from .coverage import summary
@@ -68,7 +72,7 @@ def _draw_in(draw, layout, context):
     """Draw a panel's content; where the window's scene is one of results there is nothing to work on, only to see."""
     working = sequencer.scene_of_edit(context.scene)
     if working is None or draw in (_draw_strip, draw_jobs):
-        draw(layout, context)
+        _draw_readable(draw, layout, context)
         return
     _text(layout, f"These are the results of «{working.name}».", "INFO")
     layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
@@ -101,19 +105,27 @@ def draw_plate(layout, context):
         _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
 
 
-def draw_reconstruct(layout, context):
-    """Reconstruct."""
-    state, scene = context.scene.ex4d, context.scene
-    _needs_backend(layout)
+def _draw_depth(layout, state):
+    """Where depth comes from."""
     form = _form(layout.column())
-    form.prop(state, "depth_source")
+    form.prop(state, "depth_menu")
     if state.depth_source == depths.FILES:
         form.prop(state, "depth_path")
         form.prop(state, "depth_kind")
         form.prop(state, "depth_scale")
         form.prop(state, "depth_camera")
-    elif used := depths.estimator_used(state.depth_source or depths.AUTOMATIC):
-        _text(layout, f"{used['label']}. {used['licence']}", "INFO")
+    elif used := depths.estimator_used(state.depth_source):
+        _text(layout, f"{used.label}. {used.licence}", "INFO")
+    elif state.depth_source != depths.AUTOMATIC:
+        _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
+
+
+def draw_reconstruct(layout, context):
+    """Reconstruct."""
+    state, scene = context.scene.ex4d, context.scene
+    _needs_backend(layout)
+    _draw_stray_shots(layout)
+    _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
     if state.use_fov:
@@ -125,6 +137,8 @@ def draw_reconstruct(layout, context):
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
         _text(layout, f"{size_text(memory.ram)} of memory, {size_text(memory.disk)} on disk")
     form.prop(state, "shot_folder")
+    if state.proposed_folder and not state.shot_folder:
+        _text(layout, f"Goes to {state.proposed_folder}", "FILE_FOLDER")
     form.prop(state, "match_without_asking")
     header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
     header.label(text="Mesh")
@@ -163,7 +177,9 @@ def _draw_shot(layout, state, scene, shot):
         box = layout.box()
         _text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
+    _draw_place(layout, shot)
     depth = shot.record["depth"]
+    _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
     if shot.first_frame != shot.numbers[0]:
         frames, numbers = shot.frames, shot.numbers
@@ -184,6 +200,22 @@ def _draw_notes(layout, state, record):
         layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
 
 
+def _draw_stray_shots(layout):
+    """Offer to take other files' shots out of the extension's folder."""
+    if stray_shots:
+        box = layout.box()
+        _text(box, f"{len(stray_shots)} shots of other files lie in the extension's folder and go with it.", "ERROR")
+        box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
+
+
+def _draw_place(layout, shot):
+    """Offer to take a shot out of the extension's folder."""
+    if is_in_old_place(shot.folder):
+        box = layout.box()
+        _text(box, "This shot lies in the extension's folder, which goes when the extension is removed.", "ERROR")
+        box.operator("ex4d.move_shot", icon="FILE_FOLDER")
+
+
 def _draw_progress(layout, kind):
     for item in session.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
@@ -195,6 +227,26 @@ def _draw_progress(layout, kind):
                 layout.template_icon(icon_value=look, scale=8.0)
 
 
+def _draw_take_camera(layout, context, take):
+    """Whose camera a take has, and of which shot it is."""
+    state = context.scene.ex4d
+    form = _form(layout.column())
+    if not take.use_scene_camera:
+        form.prop(take, "camera")
+    form.prop(take, "use_scene_camera")
+    # With one shot there is nothing to choose, unless the take says it is of another.
+    if take.shot is None or len(shots.find_shots(context.scene)) > 1:
+        form.prop(take, "shot")
+    camera_state = props.camera_state(context.scene, take)
+    if camera_state == "missing":
+        _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
+    if camera_state == "own":
+        row = layout.row(align=True)
+        row.prop(state, "handheld_strength", text="Hand-Held")
+        row.prop(state, "handheld_seed")
+        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+
+
 def draw_take(layout, context):
     """Take."""
     state = context.scene.ex4d
@@ -202,6 +254,8 @@ def draw_take(layout, context):
     if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
+    if len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"New takes are of the shot {shots.find_shot(context.scene).root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
     if not state.move.isdigit():
@@ -224,16 +278,10 @@ def draw_take(layout, context):
     take = props.active_take(context.scene)
     if take is None:
         return
-    form = _form(layout.column())
-    form.prop(take, "camera")
-    if take.camera is not None:
-        row = layout.row(align=True)
-        row.prop(state, "handheld_strength", text="Hand-Held")
-        row.prop(state, "handheld_seed")
-        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+    _draw_take_camera(layout, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
-    if take.camera is not None and background.has_preview(take.camera):
+    if has_preview(context.scene, take):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "render")
     if take.coverage:
@@ -241,19 +289,27 @@ def draw_take(layout, context):
         _form(layout.column()).prop(state, "show_coverage")
 
 
+def _draw_profile(layout, state):
+    """What fills, and what it takes."""
+    profile = profiles.find_profile(state.profile)
+    form = _form(layout.column())
+    form.prop(state, "profile_menu")
+    if profile is None:
+        _text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
+    else:
+        _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+    if profile is None or profile.takes_seed:
+        form.prop(state, "seed")
+    if profile is None or profile.takes_prompt:
+        form.prop(state, "prompt")
+
+
 def draw_generate(layout, context):
     """Generate."""
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
-    profile = profiles.profile_named(state.profile)
-    form = _form(layout.column())
-    form.prop(state, "profile")
-    _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
-    if profile.takes_seed:
-        form.prop(state, "seed")
-    if profile.takes_prompt:
-        form.prop(state, "prompt")
+    _draw_profile(layout, state)
     form = _form(layout.column())
     form.prop(state, "rasterizer")
     if state.rasterizer == "nvdiffrast":
@@ -268,6 +324,8 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    if take is not None and take.shot is not None and len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
     if EX4D_OT_show_result.poll(context):
@@ -283,6 +341,8 @@ def draw_generate(layout, context):
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+    if take is not None:
+        layout.operator("ex4d.find_versions", icon="VIEWZOOM")
 
 
 def draw_jobs(layout, context):
@@ -300,6 +360,16 @@ def draw_jobs(layout, context):
     row = layout.row(align=True)
     row.operator("ex4d.cancel_all", icon="X")
     row.operator("ex4d.clear_jobs", icon="TRASH")
+
+
+def _draw_readable(draw, layout, context):
+    """Draw a panel, or why its scene is left alone."""
+    try:
+        shots.check_scene(context.scene)
+    except BadInputError as error:
+        _text(layout, f"{error.message} {error.hint}", "ERROR")
+        return
+    draw(layout, context)
 
 
 def _panel(name, label, draw, place, *, closed=False):

@@ -601,7 +601,7 @@ def test_the_bar_is_seen_through_its_takes_camera_only(scene: bpy.types.Scene) -
     from ex4d_blender.ui import coverage
 
     mine, other = (bpy.data.objects.new(name, bpy.data.cameras.new(name)) for name in ("Mine", "Other"))
-    view, take = SimpleNamespace(view_perspective="CAMERA"), SimpleNamespace(camera=mine)
+    view, take = SimpleNamespace(view_perspective="CAMERA"), SimpleNamespace(camera=mine, use_scene_camera=False)
     scene.camera = mine
     assert coverage.looks_through(view, scene, take)
     scene.camera = other

@@ -36,9 +36,9 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     numbers = record["plate"]["numbers"]
     first = start if start is not None else numbers[0]
     state.frame_start, state.frame_end = first, first + len(numbers) - 1
-    if not first <= scene.frame_current < first + len(numbers):
-        # Outside its frames an image sequence has no picture.
-        scene.frame_set(first)
+    # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
+    inside = first <= scene.frame_current < first + len(numbers)
+    scene.frame_set(scene.frame_current if inside else first)
     obstacles.remember(scene, shot)
     reconstruct.propose_folder(scene)
     _push_undo("Import Shot")

@@ -228,6 +228,8 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
     call(bpy.ops.ex4d.view_shot, area=view)
     yield after(20.0)
+    # Pictures that are drawn as missing stay so until the frame changes.
+    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
         return

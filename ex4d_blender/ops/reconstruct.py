@@ -201,6 +201,8 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         if hiding:
             names = ", ".join(obj.name for obj in hiding)
             self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
+        # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         # Only this mode and rendering show image sequences.
         context.space_data.shading.type = "MATERIAL"
         context.space_data.region_3d.view_perspective = "CAMERA"

@@ -169,10 +169,11 @@ def test_the_takes_camera_decides_the_shot(shot: Any, plate: Path, tmp_path: Pat
     assert shot.ex4d.takes[1].shot == second.root
     bpy.ops.ex4d.generate()
     assert Path(shot.ex4d.takes[1].versions[0].folder).parent.parent == Path(second.folder)
-    # Nothing tells any more.
-    shot.ex4d.takes[1].shot = None
-    with pytest.raises(RuntimeError, match="belongs to none of the shots plate, street"):
+    # Its shot is gone: the one that is left is another plate.
+    bpy.data.objects.remove(second.root)
+    with pytest.raises(RuntimeError, match="shot of the take «Scene Camera» is not in the scene, which has: plate"):
         bpy.ops.ex4d.generate()
+    assert len(shot.ex4d.takes[1].versions) == 1
 
 
 def test_a_take_whose_camera_is_gone_renders_no_other(shot: Any) -> None:

@@ -211,13 +211,13 @@ def shot_of_root(scene: bpy.types.Scene, root: bpy.types.Object | None) -> ShotO
 
 
 def take_shot(scene: bpy.types.Scene, take: Any) -> ShotObjects:
-    """The shot that a take is of: its camera's own, the one written down, or the scene's only one.
+    """The shot that a take is of: the one that its camera stands in, else the one written down.
 
     Args:
         take: of ``scene.ex4d.takes``.
 
     Raises:
-        BadInputError: the scene has none, or several of which none is the take's.
+        BadInputError: the scene has none, or none that is the take's.
     """
     check_version(scene)
     shots = find_shots(scene)
@@ -231,14 +231,11 @@ def take_shot(scene: bpy.types.Scene, take: Any) -> ShotObjects:
         parent = parent.parent
     if take.shot is not None and take.shot in known:
         return known[take.shot]
-    if take.camera is not None and role(take.camera) is not None:
-        made_for = [shot for shot in shots if shot.folder == take.camera[PROPERTY].get("shot")]
-        if len(made_for) == 1:
-            return made_for[0]
-    if len(shots) == 1:
-        return shots[0]
+    # No other shot takes its place, were it the scene's only one: that would be another plate.
     names = ", ".join(shot.root.name for shot in shots)
-    raise BadInputError(f"The take «{take.name}» belongs to none of the shots {names}.", "Choose its shot in the list.")
+    raise BadInputError(
+        f"The shot of the take «{take.name}» is not in the scene, which has: {names}.", "Choose its shot in the list."
+    )
 
 
 def no_shot_error(scene: bpy.types.Scene) -> BadInputError:

@@ -234,8 +234,8 @@ def _draw_take_camera(layout, context, take):
     if not take.use_scene_camera:
         form.prop(take, "camera")
     form.prop(take, "use_scene_camera")
-    # With one shot there is nothing to choose, unless the take says it is of another.
-    if take.shot is None or len(shots.find_shots(context.scene)) > 1:
+    # With one shot there is nothing to choose, unless the take is of another that is gone.
+    if shots.shot_of_root(context.scene, take.shot) is None or len(shots.find_shots(context.scene)) > 1:
         form.prop(take, "shot")
     camera_state = props.camera_state(context.scene, take)
     if camera_state == "missing":

@@ -135,7 +135,6 @@ def test_status(runtime: Path, blend: Path) -> None:
         (["generate", "--move", "orbit:1", "--frames", "1-5"], 10, "1-5"),
         (["generate", "--move", "orbit:1", "--profile", "magic"], 2, "magic"),
         (["generate", "--move", "orbit:1", "--seed", "3"], 2, "seed"),
-        (["reconstruct", "--estimator", "magic"], 2, "magic"),
         (["reconstruct", "--plate", "/nowhere/plate.mp4", "--shot", "/tmp/x"], 10, "plate.mp4"),
     ],
 )

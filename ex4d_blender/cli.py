@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,13 +25,17 @@ import bpy
 from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, InternalError, UsageError, error_record
 from ex4d.protocol.jobs import JobSnapshot
 
-from . import props, session
+from . import capabilities, depths, props, saved, session
+from .core import records
+from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import submit_take, wanted_frames
+from .ops.move_shot import is_in_old_place
 from .ops.plate import solved_blobs
 from .ops.reconstruct import plate_name, reconstruct_params
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
+from .scene.shot import check_scene, find_shots, shot_of, take_shot
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,21 @@ LINE_SECONDS = 1.0
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"`{self.prog} --help` shows what it takes.")
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    """A number of the command line, from ``low`` to ``high``: what the .blend's property takes."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"«{text}» is no number from {low:g} to {high:g}")
+        return value
+
+    return parse
 
 
 class _StoppedError(KeyboardInterrupt):
@@ -67,8 +87,23 @@ def build_parser() -> argparse.ArgumentParser:
     found.add_argument("--plate", type=Path, help="movie or image sequence (default: the one in the .blend)")
     found.add_argument("--frames", help="by the plate's own numbers, such as 1001-1049")
     found.add_argument("--fps", help="of an image sequence")
-    found.add_argument("--depth", type=Path, help="depth files (default: as in the .blend)")
-    found.add_argument("--depth-scale", type=float, help="depth of one code value")
+    depth = found.add_mutually_exclusive_group()
+    depth.add_argument("--depth", type=Path, help="depth files (default: as in the .blend)")
+    depth.add_argument("--estimator", help="what estimates depth, such as auto or small (default: as in the .blend)")
+    found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
+    found.add_argument("--depth-scale", type=_number(1e-9, 1e30), help="depth of one code value")
+    found.add_argument(
+        "--camera-file", "--depth-camera", type=Path, help="lens and poses of the source camera, for depth files"
+    )
+    found.add_argument("--fov", type=_number(1, 170), help="of the plate, degrees over its longer side")
+    found.add_argument("--thickness", type=_number(0, 1000), help="how deep things are, as a share of their width")
+    found.add_argument("--min-angle", type=_number(0, 59), help="faces with a smaller angle, degrees, are holes")
+    found.add_argument(
+        "--depth-ratio",
+        "--max-depth-ratio",
+        type=_number(1.001, 100),
+        help="faces whose corners' distances have a larger ratio are holes",
+    )
     found.add_argument("--shot", type=Path, help="the shot's folder")
     found.add_argument("--viewport", type=int, help="vertices along the longer side of the viewport's mesh")
     found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
@@ -81,7 +116,10 @@ def build_parser() -> argparse.ArgumentParser:
         camera.add_argument("--camera", help="name of a camera object")
         camera.add_argument("--move", help="a new take camera with a move such as orbit:30")
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
-        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: all of the plate)")
+        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: as in the .blend)")
+        found.add_argument(
+            "--raster", choices=[item[0] for item in props.RASTERIZERS], help="what renders (default: as in the .blend)"
+        )
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
@@ -174,22 +212,29 @@ def _cancel_all() -> None:
 
 
 def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
-    scene = bpy.context.scene
+    scene, before = bpy.context.scene, _before(args)
     state = scene.ex4d
+    check_scene(scene)
     if args.plate is not None:
         state.plate_path, state.plate_scene_start, state.plate_clip = str(args.plate.absolute()), -1, None
     for name, value in (("plate_frames", args.frames), ("plate_fps", args.fps)):
         if value is not None or args.plate is not None:
             setattr(state, name, value or "")
-    if args.depth is not None:
-        state.depth_source, state.depth_path = "FILES", str(args.depth.absolute())
-    if args.depth_scale is not None:
-        state.depth_scale = args.depth_scale
+    _set_depth(state, args)
+    for name, value in (
+        ("fov", None if args.fov is None else math.radians(args.fov)),
+        ("thickness", args.thickness),
+        ("min_angle", args.min_angle),
+        ("max_depth_ratio", args.depth_ratio),
+    ):
+        if value is not None:
+            setattr(state, name, value)
+    state.use_fov = state.use_fov or args.fov is not None
     if args.shot is not None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
-    params = reconstruct_params(scene)
+    params = reconstruct_params(scene, block=True, blend=_target(args))
     blobs, notes = solved_blobs(scene)
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
@@ -203,29 +248,63 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         title=f"Reconstruct {name}",
         block=True,
     )
-    result = _finish(args, output, job, notes)
+    result = _finish(args, output, job, notes, before)
     plate = result["plate"]
     text = f"{result['shot']}: {len(plate['numbers'])} frames of {plate['width']}x{plate['height']}"
     output.event("done", text, result=result)
+
+
+def _set_depth(state: Any, args: argparse.Namespace) -> None:
+    if args.depth is not None:
+        state.depth_source, state.depth_path = depths.FILES, str(args.depth.absolute())
+    elif args.estimator is not None:
+        state.depth_source = args.estimator
+    of_files = {"depth_kind": args.depth_kind, "depth_scale": args.depth_scale, "depth_camera": args.camera_file}
+    given = {name: value for name, value in of_files.items() if value is not None}
+    if given and state.depth_source != depths.FILES:
+        raise UsageError(
+            "--depth-kind, --depth-scale and --camera-file are for depth files.", "Give the files with --depth PATH."
+        )
+    for name, value in given.items():
+        setattr(state, name, str(value.absolute()) if isinstance(value, Path) else value)
+
+
+def _target(args: argparse.Namespace) -> Path | None:
+    """The file that the command saves; None where it saves none.
+
+    Raises:
+        UsageError: it has no name.
+    """
+    if args.output is not None:
+        return Path(args.output.absolute())
+    if not args.save:
+        return None
+    if not bpy.data.filepath:
+        raise UsageError("The .blend has no name yet.", "Give it one with --output FILE.")
+    return Path(bpy.data.filepath)
 
 
 def _chosen_take(args: argparse.Namespace) -> Any:
     scene = bpy.context.scene
     shot = require_shot(scene)
     if args.move:
-        camera = takes.add_take_camera(scene, shot)
-        takes.apply_preset(scene, camera, args.move, record=shot.record, follow=scene.ex4d.move_follow)
-        return new_take(scene, camera, camera.name)
+        camera = takes.add_moving_camera(scene, shot, args.move, follow=scene.ex4d.move_follow)
+        return new_take(scene, shot, camera, camera.name)
     if args.camera:
         camera = scene.objects.get(args.camera)
         if camera is None:
             raise BadInputError(f"The scene has no object «{args.camera}».", "Name a camera of the scene.")
         known = next((take for take in scene.ex4d.takes if take.camera == camera), None)
-        return known or new_take(scene, camera, camera.name)
+        if camera.type != "CAMERA":
+            raise BadInputError(f"«{camera.name}» is not a camera.", "Name a camera of the scene.")
+        return known or new_take(scene, shot_of(camera) or shot, camera, camera.name)
     if args.scene_camera:
-        return new_take(scene, None, "Scene Camera")
+        return new_take(scene, shot, None, records.SCENE_CAMERA_NAME, use_scene_camera=True)
     if args.take:
-        found = next((take for take in scene.ex4d.takes if take.name == args.take), None)
+        named = [take for take in scene.ex4d.takes if take.name == args.take]
+        if len(named) > 1:
+            raise BadInputError(f"{len(named)} takes are called «{args.take}».", "Rename them, or use --camera.")
+        found = next(iter(named), None)
     else:
         found = props.active_take(scene)
     if found is None:
@@ -238,21 +317,28 @@ def _chosen_take(args: argparse.Namespace) -> Any:
 
 def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]:
     state = bpy.context.scene.ex4d
-    if args.frames:
-        first, _, last = args.frames.partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
-            raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
-        state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
-    return wanted_frames(bpy.context.scene, shot)
+    if not args.frames:
+        return wanted_frames(bpy.context.scene, shot)
+    first, _, last = args.frames.partition("-")
+    if not first.isdigit() or not (last or first).isdigit():
+        raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
+    former = state.use_frames, state.frame_start, state.frame_end
+    state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
+    try:
+        return wanted_frames(bpy.context.scene, shot)
+    finally:
+        # Of this command only: in the saved file they would silently cut the next take short.
+        state.use_frames, state.frame_start, state.frame_end = former
 
 
 def _render(args: argparse.Namespace, output: _Output) -> None:
-    scene = bpy.context.scene
-    shot = require_shot(scene)
+    scene, before = bpy.context.scene, _before(args)
     take = _chosen_take(args)
+    shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
     blob, notes = sample_take(scene, shot, take, frames)
-    params = {"shot": shot.folder, "frames": chosen, "raster": scene.ex4d.rasterizer, "preview": args.preview}
+    raster = args.raster or scene.ex4d.rasterizer
+    params = {"shot": shot.folder, "frames": chosen, "raster": raster, "preview": args.preview}
     job = session.current().submit(
         scene,
         "render",
@@ -263,34 +349,30 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
         title=f"Render {take.name}",
         block=True,
     )
-    result = _finish(args, output, job, notes)
+    result = _finish(args, output, job, notes, before)
     output.event("done", f"{result['color']}: {min(result['coverage']):.0%} seen at least", result=result)
 
 
 def _generate(args: argparse.Namespace, output: _Output) -> None:
-    from . import profiles
-
-    context, scene = bpy.context, bpy.context.scene
-    shot = require_shot(scene)
+    context, scene, before = bpy.context, bpy.context.scene, _before(args)
     take = _chosen_take(args)
+    shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
+    profile = capabilities.resolve_profile(args.profile or scene.ex4d.profile, block=True)
     blob, notes = sample_take(scene, shot, take, frames)
-    name = args.profile or scene.ex4d.profile
-    profile = profiles.profile_named(name)
-    if args.profile is None:
-        name = profile.name
     job = submit_take(
         context,
         shot,
         take,
         blob,
         frames=chosen,
-        profile=name,
+        profile=profile.name,
+        raster=args.raster,
         seed=args.seed if args.seed is not None else scene.ex4d.seed if profile.takes_seed else None,
         prompt=args.prompt or (scene.ex4d.prompt or None if profile.takes_prompt else None),
         block=True,
     )
-    result = _finish(args, output, job, notes)
+    result = _finish(args, output, job, notes, before)
     output.event("done", f"{result['movie']}: {result['generated_mean']:.0%} filled ({result['label']})", result=result)
 
 
@@ -317,25 +399,30 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
         output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=job.record())
 
 
-def _finish(args: argparse.Namespace, output: _Output, job: str, notes: Sequence[str]) -> dict[str, Any]:
+def _before(args: argparse.Namespace) -> FileStamp | None:
+    """What the file that the command saves is like before it does anything."""
+    target = _target(args)
+    return None if target is None else saved.expected(target)
+
+
+def _finish(
+    args: argparse.Namespace, output: _Output, job: str, notes: Sequence[str], before: FileStamp | None
+) -> dict[str, Any]:
     """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
     snapshot = session.current().wait(job, output.progress)
+    lying = [f"«{shot.root.name}»" for shot in find_shots(bpy.context.scene) if is_in_old_place(shot.folder)]
+    if lying:
+        text = f"The shot {', '.join(lying)} lies in the extension's folder and goes with it; Move Shot takes it out."
+        notes = (*notes, text)
     for note in (*notes, *snapshot.notes):
         output.event("note", f"note: {note}", text=note)
-    _save(args, output)
-    return snapshot.result or {}
-
-
-def _save(args: argparse.Namespace, output: _Output) -> None:
-    if args.output is not None:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        bpy.ops.wm.save_as_mainfile(filepath=str(args.output.absolute()))
-    elif args.save:
-        if not bpy.data.filepath:
-            raise UsageError("The .blend has no name yet.", "Give it one with --output FILE.")
-        bpy.ops.wm.save_mainfile()
-    if args.save or args.output is not None:
+    result = snapshot.result or {}
+    target = _target(args)
+    if target is not None and before is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        saved.save(target, before, str(result.get("folder") or result.get("shot") or result.get("color")))
         output.event("saved", f"saved {bpy.data.filepath}", file=bpy.data.filepath)
+    return result
 
 
 _COMMANDS = {"reconstruct": _reconstruct, "render": _render, "generate": _generate, "status": _status}

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -12,8 +13,11 @@ import bpy
 from ex4d.protocol.jobs import JobSnapshot
 
 from . import profiles, props, session
-from .scene import background, sequencer
+from .ops import reconstruct
+from .ops.takes import add_version, preview_cameras
+from .scene import background, obstacles, sequencer
 from .scene import shot as shots
+from .scene.camera import render_size, scene_fps
 
 Action = Callable[[bpy.types.Scene, JobSnapshot, dict[str, Any]], None]
 
@@ -22,7 +26,9 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     """Put the shot into the scene."""
     record = job.result or {}
     start = data.get("scene_start")
-    shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
+    # What was said when the job was asked for belongs to what is assumed of the shot.
+    record = {**record, "notes": list(dict.fromkeys([*data.get("notes", ()), *record.get("notes", ())]))}
+    shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
     if data.get("match_scene"):
         shots.match_scene(scene, record, first_frame=start)
     state = scene.ex4d
@@ -30,9 +36,11 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     numbers = record["plate"]["numbers"]
     first = start if start is not None else numbers[0]
     state.frame_start, state.frame_end = first, first + len(numbers) - 1
-    if not first <= scene.frame_current < first + len(numbers):
-        # Outside its frames an image sequence has no picture.
-        scene.frame_set(first)
+    # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
+    inside = first <= scene.frame_current < first + len(numbers)
+    scene.frame_set(scene.frame_current if inside else first)
+    obstacles.remember(scene, shot)
+    reconstruct.propose_folder(scene)
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
         _ask_to_match(scene, record, start)
@@ -47,14 +55,17 @@ def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | N
 
 
 def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
-    """Lay the preview over the take's camera and keep its coverage."""
+    """Lay the preview over the take's camera, or over all that the scene switches to, and keep its coverage."""
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
     result = job.result or {}
     remember_coverage(scene, take, result)
-    if take.camera is not None and data.get("show", True):
-        background.show_preview(take.camera, result, frame_offset=int(data.get("offset", 0)))
+    if data.get("show", True):
+        for camera in preview_cameras(scene, take):
+            # Linked cameras take no backgrounds.
+            if shots.is_local(camera.data):
+                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
 def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
@@ -67,27 +78,44 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
     result = job.result or {}
     take = props.take_by_uid(scene, data["take"])
     title = data.get("title") or result["take"]
-    # Since Blender 5 a workspace may show the sequencer of another scene.
-    target = bpy.data.scenes.get(data.get("sequencer_scene", "")) or scene
+    offset = int(data.get("offset", 0))
+    edit = results_scene(scene, result, offset)
     placed = sequencer.place_take(
-        target,
+        edit,
         result,
         with_mask=bool(data.get("with_mask")),
         with_color=bool(data.get("with_color")),
         name=f"{title} {result['take']}",
-        frame_offset=int(data.get("offset", 0)),
+        frame_offset=offset,
     )
+    for window in bpy.context.window_manager.windows:
+        if sequencer.working_scene_of(window) == scene:
+            sequencer.show_edit(window, edit)
     if take is None:
         return
     remember_coverage(scene, take, result)
-    version = take.versions.add()
-    version.name, version.folder = result["take"], result["folder"]
-    version.profile, version.label = result["profile"], result["label"]
-    version.seed = -1 if data.get("seed") is None else data["seed"]
-    version.prompt, version.frames = data.get("prompt") or "", data.get("frames") or ""
-    version.generated_mean = 100 * float(result["generated_mean"])
+    version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
+    version.frames = data.get("frames") or ""
     version.strip = placed.result.name
     _push_undo("Place Take")
+
+
+def results_scene(scene: bpy.types.Scene, result: Mapping[str, Any], offset: int) -> bpy.types.Scene:
+    """The scene whose sequencer takes a take in; see ``sequencer.ensure_edit_scene``.
+
+    Args:
+        result: of a ``generate`` job, or of ``ops.generate.read_take``.
+        offset: scene frame minus plate frame number.
+    """
+    shot = shots.find_shot(scene, str(Path(result["folder"]).parent.parent)) or shots.find_shot(scene)
+    plate = dict(shot.record["plate"]) if shot is not None else {"fps": str(scene_fps(scene))}
+    plate.setdefault("numbers", result["numbers"])
+    if "size" in result:
+        plate["width"], plate["height"] = result["size"]
+    elif "width" not in plate:
+        plate["width"], plate["height"] = render_size(scene)
+    plate["fps"] = result.get("fps", plate["fps"])
+    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset)
 
 
 def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:

@@ -1,72 +1,51 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ways to fill, as the backend tells them, and the shot's look: what property callbacks need."""
+"""The menu of the ways to fill, and the shot's look: what property callbacks need."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-#: Known before any backend has answered.
-_BUILT_IN = {
-    "name": "preview",
-    "label": "preview fill: other frames' background and soft colour, no generative model",
-    "licence": "Apache-2.0",
-    "takes_seed": False,
-    "takes_prompt": False,
-}
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A way to fill.
-
-    Attributes:
-        name: as the backend calls it.
-        label, licence: shown before use.
-        takes_seed, takes_prompt: whether these have an effect.
-    """
-
-    name: str
-    label: str
-    licence: str
-    takes_seed: bool
-    takes_prompt: bool
+from . import capabilities
+from .capabilities import Profile
+from .core.records import name_number
 
 
 def known_profiles() -> list[Profile]:
-    """What the backend offers, or what every backend offers before one has answered."""
-    from . import session
-
-    welcome = session.current().client.welcome or {}
-    records = welcome.get("capabilities", {}).get("profiles") or [_BUILT_IN]
-    return [Profile(**{name: record[name] for name in _BUILT_IN}) for record in records]
+    """What the backend offers, or offered when it answered last."""
+    return list(capabilities.offers().profiles)
 
 
-def profile_named(name: str) -> Profile:
-    """The profile of that name, or the first."""
-    profiles = known_profiles()
-    return next((profile for profile in profiles if profile.name == name), profiles[0])
+def find_profile(name: str) -> Profile | None:
+    """The profile of that name, None where no such one is known (yet)."""
+    return next((profile for profile in known_profiles() if profile.name == name), None)
 
 
 #: Blender does not keep the strings of dynamic items alive.
-_items: list[tuple[str, str, str]] = []
+_items: list[tuple[str, str, str, int]] = []
 
 
-def profile_items(_owner: Any, _context: Any) -> list[tuple[str, str, str]]:
-    """Items of the profile menu."""
-    fresh = [(profile.name, profile.name.title(), profile.label) for profile in known_profiles()]
+def profile_items(owner: Any, _context: Any) -> list[tuple[str, str, str, int]]:
+    """Items of the profile menu; the .blend's own is among them even where it is not offered."""
+    rows = [(profile.name, profile.name.title(), profile.label) for profile in known_profiles()]
+    if owner is not None and owner.profile not in [row[0] for row in rows]:
+        rows.append(not_offered(owner.profile))
+    fresh = [(*row, name_number(row[0])) for row in rows]
     if fresh != _items:
         _items[:] = fresh
     return _items
 
 
+def not_offered(name: str) -> tuple[str, str, str]:
+    """The item of a name that the .blend has and the backend doesn't offer."""
+    return name, f"{name.replace('_', ' ').title()} (Not Offered)", "The backend does not offer this, or has not said"
+
+
 def update_holes(scene: Any) -> None:
-    """Give the shot's mesh the hole style that the scene's properties ask for."""
+    """Give the meshes of the scene's shots the hole style that its properties ask for; linked ones keep theirs."""
     from .scene import material, shot
 
-    found = shot.find_shot(scene)
-    if found is None or found.mesh is None:
-        return
-    for item in found.mesh.data.materials:
-        if material.is_ours(item):
-            material.set_hole_style(item, transparent=scene.ex4d.holes_transparent, color=tuple(scene.ex4d.hole_color))
+    for found in shot.find_shots(scene):
+        for item in found.mesh.data.materials if found.mesh is not None else ():
+            if material.is_ours(item) and item.library is None:
+                look = scene.ex4d
+                material.set_hole_style(item, transparent=look.holes_transparent, color=tuple(look.hole_color))

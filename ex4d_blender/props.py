@@ -4,6 +4,7 @@
 Scene properties are saved and undone with the file; window-manager properties are neither.
 """
 
+import math
 import uuid
 
 import bpy
@@ -20,8 +21,11 @@ from bpy.props import (
 
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
+from ex4d.protocol.errors import BadInputError
 
 from . import depths, profiles
+from .core import records
+from .core.records import move_number
 
 _MOVE_NAMES = {
     "orbit": "Orbit",
@@ -36,22 +40,56 @@ _MOVE_NAMES = {
     "figure_eight": "Figure Eight",
     "hold": "Hold",
 }
+#: The numbers of all menus are what .blend files keep: one that was given is never given to another item.
 MOVES = [
-    *((name, _MOVE_NAMES.get(name, name.replace("_", " ").title()), preset.help) for name, preset in PRESETS.items()),
-    *((name, f"EX-4D {name}", f"The released EX-4D's camera path {name}") for name in RELEASED_PRESETS),
+    *(
+        (name, _MOVE_NAMES.get(name, name.replace("_", " ").title()), preset.help, move_number(name))
+        for name, preset in PRESETS.items()
+    ),
+    *(
+        (name, f"EX-4D {name}", f"The released EX-4D's camera path {name}", move_number(name))
+        for name in RELEASED_PRESETS
+    ),
 ]
 EASINGS = [
-    ("DEFAULT", "As the Move", "The easing that the move comes with"),
-    ("linear", "Linear", "Even speed"),
-    ("in", "Ease In", "Starts slowly"),
-    ("out", "Ease Out", "Ends slowly"),
-    ("in_out", "Ease In and Out", "Starts and ends slowly"),
+    ("DEFAULT", "As the Move", "The easing that the move comes with", 0),
+    ("linear", "Linear", "Even speed", 1),
+    ("in", "Ease In", "Starts slowly", 2),
+    ("out", "Ease Out", "Ends slowly", 3),
+    ("in_out", "Ease In and Out", "Starts and ends slowly", 4),
+]
+DEPTH_KINDS = [
+    ("AUTO", "As Named", "Depth, unless the file says disparity", 0),
+    ("depth", "Depth", "Distance along the camera's axis", 1),
+    ("disparity", "Disparity", "One over the distance", 2),
+]
+RASTERIZERS = [
+    ("auto", "Automatic", "The first that works on this machine", 0),
+    ("opengl", "OpenGL", "On the graphics card's driver", 1),
+    ("embree", "Embree", "On the processor", 2),
+    ("nvdiffrast", "nvdiffrast", "On CUDA; its licence allows research and evaluation only", 3),
 ]
 
 
 def _take_camera_changed(take, _context):
-    if take.camera is not None and not take.name:
-        take.name = take.camera.name
+    if take.camera is not None:
+        take.use_scene_camera = False
+        take.name = take.name or take.camera.name
+
+
+def _profile_changed(state, number):
+    state.profile = next((item[0] for item in profiles.profile_items(state, None) if item[3] == number), state.profile)
+
+
+def _depth_source_changed(state, number):
+    items = depths.depth_items(state, None)
+    state.depth_source = next((item[0] for item in items if item[3] == number), state.depth_source)
+
+
+def _place_changed(state, _context):
+    from .ops import reconstruct
+
+    reconstruct.propose_folder(state.id_data)
 
 
 class EX4D_PG_version(bpy.types.PropertyGroup):
@@ -77,7 +115,16 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=lambda _self, obj: obj.type == "CAMERA",
         update=_take_camera_changed,
-        description="The camera of this take; empty for the scene's active camera, as markers switch it",
+        description="The camera of this take",
+    )
+    use_scene_camera: BoolProperty(
+        name="Scene Camera with Markers", description="Follow the scene's active camera, as markers switch it"
+    )
+    shot: PointerProperty(
+        name="Shot",
+        type=bpy.types.Object,
+        poll=lambda _self, obj: obj.type == "EMPTY" and "ex4d" in obj and obj["ex4d"].get("role") == "root",
+        description="The Empty of the shot that this take is of",
     )
     versions: CollectionProperty(type=EX4D_PG_version)
     coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
@@ -94,7 +141,9 @@ class EX4D_PG_pending(bpy.types.PropertyGroup):
 class EX4D_PG_scene(bpy.types.PropertyGroup):
     """What a scene knows of its shot."""
 
-    plate_path: StringProperty(name="Plate", description="Movie or image sequence to re-shoot")
+    version: IntProperty(options={"HIDDEN"}, description="Of the records in this scene, see core.records")
+
+    plate_path: StringProperty(name="Plate", update=_place_changed, description="Movie or image sequence to re-shoot")
     plate_frames: StringProperty(
         name="Frames", description="Frames to use by the plate's own numbers, such as 1001-1049; empty for all"
     )
@@ -116,19 +165,29 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     shot_folder: StringProperty(
         name="Shot Folder",
         subtype="DIR_PATH",
-        description="Where depth, mesh and takes are kept; empty for a folder beside the .blend",
+        update=_place_changed,
+        description="Where depth, mesh and takes are kept; empty for the folder that the panel shows: beside the "
+        ".blend, or beside the plate while the .blend has no name",
     )
-    depth_source: EnumProperty(name="Depth", items=depths.depth_items, description="Where depth comes from")
+    proposed_folder: StringProperty(options={"HIDDEN"}, description="Where the next reconstruction goes")
+    depth_source: StringProperty(
+        name="Depth",
+        default=depths.AUTOMATIC,
+        description="Where depth comes from: auto, FILES, or an estimator of the backend",
+    )
+    depth_menu: EnumProperty(
+        name="Depth",
+        items=depths.depth_items,
+        get=lambda self: depths.number(self.depth_source),
+        set=_depth_source_changed,
+        description="Where depth comes from",
+    )
     depth_path: StringProperty(
         name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
     )
     depth_kind: EnumProperty(
         name="Hold",
-        items=[
-            ("AUTO", "As Named", "Depth, unless the file says disparity"),
-            ("depth", "Depth", "Distance along the camera's axis"),
-            ("disparity", "Disparity", "One over the distance"),
-        ],
+        items=DEPTH_KINDS,
         description="What the files hold",
     )
     depth_scale: FloatProperty(
@@ -141,8 +200,8 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     fov: FloatProperty(
         name="Field of View",
         default=0.9459,
-        min=0.0175,
-        max=2.967,
+        min=math.radians(1.0),
+        max=math.radians(170.0),
         subtype="ANGLE",
         description="Of the plate, over its longer side",
     )
@@ -222,8 +281,17 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         description="Draw at the foot of the viewport how much of each frame was seen",
     )
 
-    profile: EnumProperty(
-        name="Profile", items=profiles.profile_items, description="How pixels that were never seen are filled"
+    profile: StringProperty(
+        name="Profile",
+        default="preview",
+        description="How pixels that were never seen are filled: a profile of the backend",
+    )
+    profile_menu: EnumProperty(
+        name="Profile",
+        items=profiles.profile_items,
+        get=lambda self: records.name_number(self.profile),
+        set=_profile_changed,
+        description="How pixels that were never seen are filled",
     )
     seed: IntProperty(name="Seed", default=0, min=0, description="Of the generator's random numbers")
     prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
@@ -234,12 +302,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     with_color: BoolProperty(name="Colour Strip", description="Add the render without fill, muted, above the result")
     rasterizer: EnumProperty(
         name="Rasterizer",
-        items=[
-            ("auto", "Automatic", "The first that works on this machine"),
-            ("opengl", "OpenGL", "On the graphics card's driver"),
-            ("embree", "Embree", "On the processor"),
-            ("nvdiffrast", "nvdiffrast", "On CUDA; its licence allows research and evaluation only"),
-        ],
+        items=RASTERIZERS,
         description="What renders colour and mask",
     )
 
@@ -247,15 +310,9 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
 
 
 class EX4D_PG_job(bpy.types.PropertyGroup):
-    """Mirror of one job."""
+    """One job of the list; the session's rows say where it is."""
 
     job: StringProperty()
-    kind: StringProperty()
-    title: StringProperty()
-    state: StringProperty()
-    text: StringProperty(description="Where the job is")
-    fraction: FloatProperty(min=0.0, max=1.0, subtype="FACTOR")
-    look: StringProperty(description="A small picture of what is being made")
 
 
 class EX4D_PG_line(bpy.types.PropertyGroup):
@@ -311,3 +368,26 @@ def active_take(scene: bpy.types.Scene) -> EX4D_PG_take | None:
 def take_by_uid(scene: bpy.types.Scene, uid: str) -> EX4D_PG_take | None:
     """The take of that id, whatever it is called now."""
     return next((take for take in scene.ex4d.takes if take.uid == uid), None)
+
+
+def camera_state(scene: bpy.types.Scene, take: EX4D_PG_take) -> str:
+    """Which camera a take has: ``own``, ``scene`` for the scene's as markers switch it, ``missing`` where its own is
+    gone, from the file or from the scene."""
+    if take.use_scene_camera:
+        return "scene"
+    return "own" if take.camera is not None and scene in take.camera.users_scene else "missing"
+
+
+def check_camera(scene: bpy.types.Scene, take: EX4D_PG_take) -> None:
+    """Raise BadInputError for a take whose camera is gone."""
+    if camera_state(scene, take) == "missing":
+        raise BadInputError(
+            f"The camera of the take «{take.name}» is missing.",
+            "Choose another camera for the take, tick Scene Camera with Markers, or remove the take.",
+        )
+
+
+def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The cameras that are active at some time: the scene's and those of its markers."""
+    found = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
+    return list(dict.fromkeys(camera for camera in found if camera is not None))

@@ -7,8 +7,8 @@ import logging
 
 import bpy
 
-from . import cli, handlers, preferences, props, session
-from .ops import backend, errors, generate, jobs, plate, reconstruct, takes
+from . import capabilities, cli, handlers, migrations, preferences, props, session
+from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
 from .ui import coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
@@ -20,8 +20,10 @@ CLASSES: tuple[type, ...] = (
     *errors.CLASSES,
     *plate.CLASSES,
     *reconstruct.CLASSES,
+    *move_shot.CLASSES,
     *takes.CLASSES,
     *generate.CLASSES,
+    *sequencer.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
     *lists.CLASSES,
@@ -37,6 +39,8 @@ def register() -> None:
         for cls in CLASSES:
             bpy.utils.register_class(cls)
         props.attach()
+        capabilities.forget()
+        _take_up_open_file()
         handlers.register()
         session.register()
         status_bar.register()
@@ -45,6 +49,13 @@ def register() -> None:
     except Exception:
         unregister()
         raise
+
+
+def _take_up_open_file() -> None:
+    # While Blender starts its add-ons there is no file yet, and ``bpy.data`` is closed to them.
+    if hasattr(bpy.data, "scenes"):
+        migrations.migrate()
+        move_shot.find_stray_shots()
 
 
 def unregister() -> None:

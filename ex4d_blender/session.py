@@ -24,13 +24,16 @@ import bpy
 from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError, InternalError, TransientError, error_from_record
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
+from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_dir, private_folder
 
+from .core import records
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment_state import find_backend
 from .core.texts import KIND_NAMES, error_report, job_state
 from .core.versions import version_difference
+from .redraw import Redraw
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,10 @@ BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
 STOP_SECONDS = 3.0
 #: Backends that a job may outlive, one after the other, before its waiting is given up.
 MAX_RESTARTS = 2
-#: Ended jobs that stay in the list.
-SHOWN_JOBS = 20
+#: Ended jobs that stay in the list, and those that are remembered at all.
+SHOWN_JOBS, KEPT_JOBS = 20, 200
+#: How often disk is looked at for what panels show.
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,27 @@ class Waiting:
     scene: int
     action: str
     data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """What panels and the status bar show of a job.
+
+    Attributes:
+        job: its id.
+        kind, title, state: see ``JobSnapshot``.
+        text: where it is, in a few words.
+        fraction: 0 to 1.
+        look: a small picture of what is being made, a path or "".
+    """
+
+    job: str
+    kind: str
+    title: str
+    state: str
+    text: str
+    fraction: float
+    look: str
 
 
 @dataclass
@@ -79,6 +105,14 @@ class Session:
     backend: BackendProcess | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
+    rows: tuple[JobRow, ...] = ()
+    #: Jobs of the open file that ended with another Blender, before their time: what they were called.
+    cut_off: dict[str, str] = field(default_factory=dict)
+    #: One sentence on why no backend can be started, "" where one can be.
+    lacks_backend: str = ""
+    redraw: Redraw = field(default_factory=Redraw)
+    _looked: float = -LOOK_SECONDS
+    _nudges: int = 0
     starting: bool = False
     #: The backend that does not answer and is being ended; another one is started when it is gone.
     silent: Handshake | None = None
@@ -331,41 +365,110 @@ class Session:
                 if entries[index].job == snapshot.id:
                     if scene is None:
                         scene = candidate
-                        waiting = Waiting(
-                            candidate.session_uid, entries[index].action, json.loads(entries[index].data or "{}")
-                        )
+                        waiting = Waiting(candidate.session_uid, entries[index].action, _data_of(entries[index]))
                     entries.remove(index)
+        self.cut_off.pop(snapshot.id, None)
+        # A job without a kind is one that the backend has forgotten long ago.
+        forgotten = snapshot.state not in (DONE, CANCELLED) and not snapshot.kind
         if snapshot.state == DONE and waiting is not None and scene is not None:
             try:
                 finish.ACTIONS[waiting.action](scene, snapshot, waiting.data)
             except Ex4dError as error:
-                self._failed(error)
+                self._failed(error, scene=scene)
             except Exception as error:
                 log.exception("the result of a job cannot be taken in")
-                self._failed(InternalError(error), traceback.format_exc())
-        elif tell and snapshot.kind and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
-            # A job without a kind is one that the backend has forgotten long ago; the list shows it.
-            self.report(error_from_record(snapshot.error or {}))
+                self._failed(InternalError(error), traceback.format_exc(), scene=scene)
+        elif forgotten and waiting is not None:
+            self._note_cut_off(snapshot.id, waiting)
+        elif tell and not forgotten and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
+            self.report(error_from_record(snapshot.error or {}), scene=scene)
         for note in snapshot.notes:
             log.info("%s: %s", snapshot.title, note)
+        self._forget_old()
 
-    def _failed(self, error: Ex4dError, details: str = "") -> None:
+    def _failed(self, error: Ex4dError, details: str = "", *, scene: bpy.types.Scene | None = None) -> None:
         if bpy.app.background:
             raise error
-        self.report(error, details)
+        self.report(error, details, scene=scene)
+
+    def _forget_old(self) -> None:
+        """Keep a long session's memory bounded: what is neither shown nor waited for goes."""
+        ended = sorted(
+            (job for job in self.client.jobs.values() if job.is_final and job.id in self.finished),
+            key=lambda job: job.created,
+        )
+        for job in ended[: max(0, len(ended) - KEPT_JOBS)]:
+            self.client.forget(job.id)
+        for gone in self.finished - self.client.jobs.keys():
+            self.finished.discard(gone)
+            self.waiting.pop(gone, None)
+
+    def take_up_pending(self) -> None:
+        """Wait again for what the open file's scenes wait for: they may have asked before they were closed."""
+        self.cut_off.clear()
+        for scene in bpy.data.scenes:
+            if records.is_newer(scene.ex4d.version):
+                continue
+            for entry in scene.ex4d.pending:
+                self.waiting[entry.job] = Waiting(scene.session_uid, entry.action, _data_of(entry))
+                # Its end may have come while another file was open: it is dealt with now.
+                self.finished.discard(entry.job)
+                if entry.job not in self.client.jobs or self.client.jobs[entry.job].is_final:
+                    self.client.resume(entry.job)
+            if not len(scene.ex4d.pending):
+                continue
+            try:
+                if self.backend_process().find() is not None:
+                    self.connect(block=False)
+                    continue
+            except Exception:
+                log.exception("EX-4D: the backend cannot be asked for this file's jobs")
+            # Jobs end with the last Blender. Should a backend come and know better, the result comes all the same.
+            for entry in scene.ex4d.pending:
+                if entry.job not in self.client.jobs:
+                    self._note_cut_off(entry.job, self.waiting[entry.job])
+        self.mirror()
+
+    def _note_cut_off(self, job: str, waiting: Waiting) -> None:
+        # A preview is of no use later.
+        if waiting.action in ("reconstruct", "generate"):
+            title = waiting.data.get("title") or waiting.data.get("name") or ""
+            self.cut_off[job] = f"{KIND_NAMES[waiting.action]} {title}".strip()
+
+    def forget_cut_off(self) -> None:
+        """The artist has read of them; the file waits for them no longer."""
+        for scene in bpy.data.scenes:
+            entries = scene.ex4d.pending
+            for index in reversed(range(len(entries))):
+                if entries[index].job in self.cut_off:
+                    entries.remove(index)
+        self.cut_off.clear()
+        self.mirror()
 
     # What people see ----------------------------------------------------------------------------------------------
 
-    def report(self, error: Ex4dError, details: str = "") -> None:
-        """Show an error where it is read: in a dialog, or on the terminal where there is no window."""
+    def report(
+        self,
+        error: Ex4dError,
+        details: str = "",
+        *,
+        window: bpy.types.Window | None = None,
+        scene: bpy.types.Scene | None = None,
+    ) -> None:
+        """Show an error where it is read: in a dialog, or on the terminal where there is no window.
+
+        Args:
+            window: where the button was pressed; None: one that shows the scene, else the first.
+            scene: the one that the error is about.
+        """
         self.shown = Shown(error, details)
         log.error("%s %s", error.message, error.hint)
         if bpy.app.background:
             print(f"error: {error.message}\n       {error.hint}", file=sys.stderr)
             return
-        windows = bpy.context.window_manager.windows
-        if windows:
-            with bpy.context.temp_override(window=windows[0]):
+        chosen = dialog_window(list(bpy.context.window_manager.windows), window, scene)
+        if chosen is not None:
+            with bpy.context.temp_override(window=chosen):
                 bpy.ops.ex4d.show_error("INVOKE_DEFAULT")
 
     def error_text(self) -> str:
@@ -392,22 +495,70 @@ class Session:
         return next((job for job in self.client.unfinished if job.state != "queued"), None)
 
     def mirror(self) -> None:
-        """Copy the jobs to the window manager and draw again."""
+        """Keep what panels show of the jobs, and draw again where that has changed.
+
+        Setting a property of the window manager draws all of Blender again, so only the list's ids stand there.
+        """
         manager = bpy.context.window_manager
         if manager is None or not hasattr(manager, "ex4d"):
             return
         jobs = self.shown_jobs()
+        self.rows = tuple(self._row(job) for job in jobs)
         items = manager.ex4d.jobs
         while len(items) > len(jobs):
             items.remove(len(items) - 1)
         while len(items) < len(jobs):
             items.add()
         for item, job in zip(items, jobs, strict=True):
-            item.name = item.job = job.id
-            item.kind, item.state = job.kind, job.state
-            item.title = job.title or KIND_NAMES.get(job.kind, job.kind)
-            item.text, item.fraction, item.look = job_state(job), job.fraction, job.look
-        redraw()
+            if item.job != job.id:
+                item.name = item.job = job.id
+        self._show()
+
+    def _row(self, job: JobSnapshot) -> JobRow:
+        title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
+        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.look)
+
+    def nudge(self) -> None:
+        """Something else has changed that panels show."""
+        self._nudges += 1
+        self._show()
+
+    def _show(self) -> None:
+        self.redraw.show((self.rows, tuple(self.cut_off.values()), self.lacks_backend, self._nudges))
+
+    def look(self, now: float) -> None:
+        """Look at the disk for what panels show, every ``LOOK_SECONDS``; called by the timer."""
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        from . import installation
+        from .ui import cached
+
+        self.lacks_backend = "" if self.is_connected() else installation.missing()
+
+        for window in bpy.context.window_manager.windows:
+            if cached.refresh(window.scene):
+                self._nudges += 1
+        self._show()
+
+
+def dialog_window(
+    windows: list[bpy.types.Window], pressed: bpy.types.Window | None, scene: bpy.types.Scene | None
+) -> bpy.types.Window | None:
+    """The window for a dialog: where the button was pressed, else one that shows the scene, else the first."""
+    showing = [window for window in windows if scene is not None and window.scene == scene]
+    if pressed is not None and pressed in windows:
+        return pressed
+    return next(iter([*showing, *windows]), None)
+
+
+def _data_of(entry: Any) -> dict[str, Any]:
+    """What a pending entry of a .blend says; nothing where it is damaged."""
+    try:
+        data = parse_json(entry.data or "{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 _session: Session | None = None
@@ -487,30 +638,30 @@ def scene_by_uid(uid: int) -> bpy.types.Scene | None:
 
 
 def redraw() -> None:
-    """Draw the panels again, and the status bar."""
-    if bpy.app.background:
-        # Nothing is drawn there, and Blender crashes over the status bar's text.
-        return
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "SEQUENCE_EDITOR", "PREFERENCES"):
-                area.tag_redraw()
-        # The status bar is no area of the screen; giving its text back to Blender draws it again.
-        window.workspace.status_text_set(None)
+    """Draw the panels again, and the status bar, as soon as that is due."""
+    current().nudge()
 
 
 def _tick() -> float:
     """The timer; one that raises would be gone for good."""
     session = current()
-    try:
-        session.pump()
-        from . import installation
+    from . import installation
 
-        installation.pump()
+    try:
+        windows = bpy.context.window_manager.windows
+        if not len(windows):
+            return BUSY_SECONDS
+        # There is none in the context after another timer has opened a file, and operators crash without.
+        with bpy.context.temp_override(window=bpy.context.window or windows[0]):
+            session.pump()
+            installation.pump()
+            session.look(time.monotonic())
+            session.redraw.flush()
     except Exception:
         log.exception("EX-4D: the timer stumbles")
         return IDLE_SECONDS
-    return BUSY_SECONDS if session.client.unfinished or session.starting or installation.is_running() else IDLE_SECONDS
+    busy = session.client.unfinished or session.starting or installation.is_running() or session.redraw.is_due
+    return BUSY_SECONDS if busy else IDLE_SECONDS
 
 
 def wake() -> None:
@@ -522,8 +673,11 @@ def wake() -> None:
 
 def register() -> None:
     """Start the timer. In background mode timers do not run; there operators block."""
-    current()
+    session = current()
     bpy.app.timers.register(_tick, first_interval=IDLE_SECONDS, persistent=True)
+    # While Blender starts there is no file yet; switched on later, the add-on finds one that may wait for jobs.
+    if hasattr(bpy.data, "scenes"):
+        session.take_up_pending()
 
 
 def unregister() -> None:

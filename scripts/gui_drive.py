@@ -22,6 +22,8 @@ import bpy
 STEPS = ("window", "plate", "reconstruct", "take", "generate")
 CATEGORY = "EX-4D"
 MOVE = "orbit:30"
+#: The viewport may be drawn for what a take brings, not for each step of its progress.
+MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
 Wait = Callable[[], bool]
 
@@ -170,16 +172,35 @@ def dw_mesh() -> bpy.types.Object | None:
 
 
 def strips() -> list[bpy.types.Strip]:
-    """All strips of the scene that the sequencer shows."""
-    scene = window().workspace.sequencer_scene or bpy.context.scene
-    editor = scene.sequence_editor
-    return list(editor.strips) if editor is not None else []
+    """All strips of the scene whose sequencer shows the results."""
+    scene = window().workspace.sequencer_scene
+    return list(scene.sequence_editor.strips) if scene is not None and scene.sequence_editor is not None else []
 
 
-def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0915  a story has its steps in one place
+class DrawCount:
+    """Counts how often the 3D viewport and its sidebar are drawn."""
+
+    def __init__(self) -> None:
+        """Begin to count."""
+        self.drawn = {"WINDOW": 0, "UI": 0}
+        space = bpy.types.SpaceView3D
+        self._handles = [
+            (space.draw_handler_add(self._count, (kind,), kind, "POST_PIXEL"), kind) for kind in self.drawn
+        ]
+
+    def _count(self, kind: str) -> None:
+        self.drawn[kind] += 1
+
+    def stop(self) -> dict[str, int]:
+        """End counting; returns the counts by kind of region."""
+        for handle, kind in self._handles:
+            bpy.types.SpaceView3D.draw_handler_remove(handle, kind)
+        return self.drawn
+
+
+def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
-    bpy.data.batch_remove(list(scene.objects))
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
@@ -200,9 +221,15 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     if dw_mesh() is not None:
         raise DriveError("The reconstruction was over before its progress could be seen; use a longer plate.")
     yield lambda: dw_mesh() is not None
+    # The source camera stands at the origin, in the startup scene's cube.
+    call(bpy.ops.ex4d.hide_in_the_way, area=view)
+    if scene.objects["Cube"].visible_get() or scene.camera.name == "Camera":
+        raise DriveError("The startup cube still hides the mesh, or the camera is not the source camera.")
     # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
     call(bpy.ops.ex4d.view_shot, area=view)
     yield after(20.0)
+    # Pictures that are drawn as missing stay so until the frame changes.
+    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
         return
@@ -226,15 +253,32 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     if until == "take":
         return
 
+    # Quick to draw, and soon as smooth as it gets: what is drawn after that is drawn for the job.
+    view.spaces.active.shading.type = "SOLID"
     scene.ex4d.with_mask = scene.ex4d.with_color = True
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
     yield after(1.0)
     yield from shot(out, "7-generating")
     if strips():
         raise DriveError("The take was finished before its progress could be seen; use a longer plate.")
+    yield after(4.0)
+    count = DrawCount()
     yield lambda: bool(strips())
-    yield from show_sequencer(view)
+    drawn = count.stop()
+    print(f"drawn while the take was generated: {drawn}", flush=True)
+    if drawn["WINDOW"] > MOST_DRAWS:
+        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while a job ran and nothing moved.")
+    if scene.sequence_editor is not None and len(scene.sequence_editor.strips):
+        raise DriveError("The strips are in the scene that is to be rendered.")
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(2.0)
     yield from shot(out, "8-strips")
+    if view.type != "SEQUENCE_EDITOR":
+        raise DriveError("Show Result shows no sequencer.")
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(1.0)
+    if view.type != "VIEW_3D" or bpy.context.scene != scene:
+        raise DriveError("Show Result does not lead back to the scene.")
     for strip in strips():
         if strip.frame_final_duration < 2:
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
@@ -274,23 +318,6 @@ def show_preferences(view: bpy.types.Area) -> Iterator[Wait]:
         bpy.ops.preferences.addon_expand(module=module)
     session = sys.modules[f"{module}.session"]
     yield lambda: session.current().doctor is not None
-
-
-def show_sequencer(view: bpy.types.Area) -> Iterator[Wait]:
-    """Give the lower part of the 3D viewport to the sequencer, which shows all strips."""
-    before = {area.as_pointer() for area in window().screen.areas}
-    with bpy.context.temp_override(window=window(), area=view):
-        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.35)
-    new = next(area for area in window().screen.areas if area.as_pointer() not in before)
-    lower = min((view, new), key=lambda area: area.y)
-    lower.ui_type = "SEQUENCE_EDITOR"
-    lower.spaces.active.show_region_ui = False
-    if window().workspace.sequencer_scene is None:
-        window().workspace.sequencer_scene = bpy.context.scene
-    yield after(1.0)
-    with bpy.context.temp_override(window=window(), area=lower, region=region(lower, "WINDOW")):
-        bpy.ops.sequencer.view_all()
-    yield after(2.0)
 
 
 def main() -> None:

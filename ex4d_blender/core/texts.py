@@ -6,6 +6,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import textwrap
 from pathlib import Path
 
@@ -95,6 +96,12 @@ def error_report(error: Ex4dError, *, blender: str, extension: str, backend: str
     )
     parts = [error.message, error.hint, f"({error.kind}, code {error.exit_code})", environment, details]
     return without_user("\n".join(part for part in parts if part))
+
+
+def without_options(note: str) -> str:
+    """A note without the sentences that advise options of the command line: a panel has buttons in their place."""
+    sentences = re.split(r"(?<=[.!?])\s+", note)
+    return " ".join(sentence for sentence in sentences if not re.search(r"(^|\s)--[a-z]", sentence))
 
 
 def wrapped(text: str, columns: int) -> list[str]:

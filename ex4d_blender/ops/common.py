@@ -19,10 +19,11 @@ from .. import session
 log = logging.getLogger(__name__)
 
 
-def tell(operator: Any, action: Callable[[], set[str]]) -> set[str]:
-    """Do an operator's work and show its errors in the dialog; for scripts and in background mode they are raised:
-    Blender makes a RuntimeError of a report."""
-    details = ""
+def tell(operator: Any, context: bpy.types.Context, action: Callable[[], set[str]]) -> set[str]:
+    """Do an operator's work and show its errors in the dialog, in the window where it was called; for scripts and in
+    background mode they are raised: Blender makes a RuntimeError of a report."""
+    # The work may close the window.
+    details, window = "", context.window
     try:
         return action()
     except Ex4dError as failure:
@@ -33,7 +34,7 @@ def tell(operator: Any, action: Callable[[], set[str]]) -> set[str]:
     if bpy.app.background:
         operator.report({"ERROR"}, f"{error.message} {error.hint}")
     else:
-        session.current().report(error, details)
+        session.current().report(error, details, window=window)
     return {"CANCELLED"}
 
 
@@ -42,7 +43,7 @@ def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any
 
     @wraps(execute)
     def wrapper(self: Any, context: bpy.types.Context) -> set[str]:
-        return tell(self, lambda: execute(self, context))
+        return tell(self, context, lambda: execute(self, context))
 
     return wrapper
 
@@ -51,9 +52,17 @@ def has_shot(cls: type, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
     from ..scene import shot
 
-    if shot.find_shot(context.scene) is not None:
-        return True
-    cls.poll_message_set("Load a plate and reconstruct it first")
+    try:
+        shot.check_scene(context.scene)
+        if shot.find_shot(context.scene) is not None:
+            return True
+        if not any(obj.instance_type == "COLLECTION" for obj in context.scene.objects):
+            cls.poll_message_set("Load a plate and reconstruct it first")
+            return False
+        error: Ex4dError = shot.no_shot_error(context.scene)
+    except Ex4dError as found:
+        error = found
+    cls.poll_message_set(f"{error.message} {error.hint}")
     return False
 
 
@@ -79,7 +88,7 @@ class JobOperator:
         """Submits and lets the timer do the rest."""
         if bpy.app.background:
             return self.execute(context)
-        return tell(self, lambda: self._submit(context))
+        return tell(self, context, lambda: self._submit(context))
 
     def report_notes(self, notes: Iterable[str]) -> None:
         """Show what should be known of the job although it can be done."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Delivering takes and getting them back into the sequencer."""
 
-import json
 from pathlib import Path
 
 import bpy
@@ -10,13 +9,12 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.errors import BadInputError
 
-from .. import profiles, session
+from .. import capabilities, finish, props, session
+from ..core.deliveries import read_take
 from ..scene import sequencer
 from ..scene import shot as shots
 from .common import JobOperator, told
-from .takes import TakeJobOperator, new_take, require_shot, require_take
-
-TAKE_FILE = "take.json"
+from .takes import TakeJobOperator, new_take, require_take
 
 
 def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list[int], str | None]:
@@ -37,36 +35,6 @@ def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list
     return list(range(first, last + 1)), f"{shot.number_at(first)}-{shot.number_at(last)}"
 
 
-def read_take(folder: Path) -> dict:
-    """A delivered take's record, as the result of its job was.
-
-    Raises:
-        BadInputError: there is none.
-    """
-    try:
-        record = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
-        numbers = [frame["frame"] for frame in record["frames"]]
-        coverage = [1.0 - frame["generated"] for frame in record["frames"]]
-        fill = record["fill"]
-        return {
-            "take": folder.name,
-            "folder": str(folder),
-            "numbers": numbers,
-            "coverage": coverage,
-            "result": str(folder / "result"),
-            "mask": str(folder / "mask"),
-            "profile": fill["name"],
-            "label": fill["label"],
-            "seed": fill["seed"],
-            "prompt": fill.get("prompt"),
-            "title": record.get("title", ""),
-            "generated_mean": record["generated_mean"],
-            "trajectory": str(folder / record["trajectory"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
-
-
 class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
     bl_idname = "ex4d.generate"
     bl_label = "Generate"
@@ -75,11 +43,14 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        shot, take = require_shot(scene), require_take(scene)
+        shots.check_scene(scene)
+        take = require_take(scene)
+        shot = shots.take_shot(scene, take)
         frames, chosen = wanted_frames(scene, shot)
-        blob = self.sample(scene, shot, take, frames)
+        props.check_camera(scene, take)
         state = scene.ex4d
-        profile = profiles.profile_named(state.profile)
+        profile = capabilities.resolve_profile(state.profile, block=block)
+        blob = self.sample(scene, shot, take, frames)
         return submit_take(
             context,
             shot,
@@ -93,13 +64,14 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         )
 
 
-def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block) -> str:
-    """Ask for a take; returns the job's id."""
-    scene, state = context.scene, context.scene.ex4d
+def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block, raster=None) -> str:
+    """Ask for a take; returns the job's id. ``raster``: a rasterizer instead of the scene's."""
+    scene = sequencer.working_scene(context)
+    state = scene.ex4d
     params = {
         "shot": shot.folder,
         "frames": frames,
-        "raster": state.rasterizer,
+        "raster": raster or state.rasterizer,
         "profile": profile,
         "seed": seed,
         "prompt": prompt,
@@ -114,7 +86,6 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
         "seed": seed,
         "prompt": prompt,
         "frames": frames,
-        "sequencer_scene": sequencer.sequencer_scene(context).name,
     }
     return session.current().submit(
         scene,
@@ -145,18 +116,24 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
     def begin(self, context, *, block):
         known = sequencer.take_of_strip(sequencer.selected_strip(context))
         record = read_take(Path(known["folder"]))
-        scene = context.scene
+        scene = sequencer.working_scene(context)
         folder = Path(known["folder"]).parent.parent
-        shot = shots.find_shot(scene, str(folder)) or require_shot(scene)
+        shots.check_scene(scene)
         take = next(
             (item for item in scene.ex4d.takes if any(v.folder == known["folder"] for v in item.versions)), None
         )
+        shot = shots.find_shot(scene, str(folder)) or (shots.take_shot(scene, take) if take is not None else None)
+        if shot is None:
+            raise BadInputError(
+                f"The shot of this take, {folder}, is not in the scene.", "Reconstruct its plate here, then redo it."
+            )
+        profile = capabilities.resolve_profile(record["profile"], block=block)
         if take is None:
-            take = new_take(scene, None, record["title"] or record["take"])
+            # The camera that it was made with is known to no list: its trajectory is.
+            take = new_take(scene, shot, None, record["title"] or record["take"])
         trajectory = read_trajectory(Path(record["trajectory"]))
         numbers = record["numbers"]
         whole = len(numbers) == len(shot.numbers)
-        profile = profiles.profile_named(record["profile"])
         return submit_take(
             context,
             shot,
@@ -188,16 +165,21 @@ class EX4D_OT_import_take(bpy.types.Operator):
     @told
     def execute(self, context):
         record = read_take(Path(bpy.path.abspath(self.directory)))
-        shot = shots.find_shot(context.scene)
+        scene = sequencer.working_scene(context)
+        # The frames of another shot would put it elsewhere.
+        shot = shots.find_shot(scene, str(Path(record["folder"]).parent.parent)) or shots.find_shot(scene)
         offset = shot.first_frame - shot.numbers[0] if shot else 0
+        edit = finish.results_scene(scene, record, offset)
         sequencer.place_take(
-            sequencer.sequencer_scene(context),
+            edit,
             record,
-            with_mask=context.scene.ex4d.with_mask,
+            with_mask=scene.ex4d.with_mask,
             with_color=False,
             name=f"{record['title'] or 'Take'} {record['take']}",
             frame_offset=offset,
         )
+        if context.window is not None:
+            sequencer.show_edit(context.window, edit)
         return {"FINISHED"}
 
 

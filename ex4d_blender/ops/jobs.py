@@ -94,14 +94,25 @@ class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
     bl_description = "Show why this job has failed"
     bl_options = {"INTERNAL"}
 
-    def execute(self, _context):
+    def execute(self, context):
         from ex4d.protocol.errors import error_from_record
 
         current = session.current()
         job = current.client.jobs.get(self.job)
         if job is None or not job.error:
             return {"CANCELLED"}
-        current.report(error_from_record(job.error))
+        current.report(error_from_record(job.error), window=context.window)
+        return {"FINISHED"}
+
+
+class EX4D_OT_forget_cut_off(bpy.types.Operator):
+    bl_idname = "ex4d.forget_cut_off"
+    bl_label = "Understood"
+    bl_description = "Take the jobs that were cut off by quitting off the list; the file no longer waits for them"
+    bl_options = {"REGISTER"}
+
+    def execute(self, _context):
+        session.current().forget_cut_off()
         return {"FINISHED"}
 
 
@@ -111,4 +122,5 @@ CLASSES = (
     EX4D_OT_retry_job,
     EX4D_OT_clear_jobs,
     EX4D_OT_job_error,
+    EX4D_OT_forget_cut_off,
 )

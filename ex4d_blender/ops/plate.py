@@ -2,7 +2,9 @@
 """Choosing the plate."""
 
 import json
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -12,55 +14,118 @@ from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
 from ..scene import plates
+from ..scene.camera import scene_fps
+from ..scene.sequencer import sequencer_scene, working_scene
 from .common import told
 
+#: Blender shows one file of a sequence, a plate is all of them.
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".tga", ".jp2")
 
-def _choose(scene: bpy.types.Scene, choice: plates.PlateChoice, clip: bpy.types.MovieClip | None = None) -> None:
+
+def _choose(
+    scene: bpy.types.Scene,
+    choice: plates.PlateChoice,
+    clip: bpy.types.MovieClip | None = None,
+    *,
+    played_in: bpy.types.Scene | None = None,
+) -> None:
+    """Take the choice; nothing is changed when an error is raised.
+
+    Args:
+        clip: the clip that is the plate, if one is.
+        played_in: the scene that plays it, where one does: pictures have no rate but that scene's.
+
+    Raises:
+        BadInputError: the plate shows no picture.
+    """
+    info, notes = media_info(choice.path), list(choice.notes)
+    start = choice.scene_start
+    if start is not None and start < 0:
+        notes.append(f"The plate would start at scene frame {start}; Blender's scenes start at 0, so it does not.")
+        start = None
     state = scene.ex4d
     state.plate_path = str(choice.path)
     state.plate_frames = choice.frames or ""
-    state.plate_fps = ""
-    state.plate_scene_start = -1 if choice.scene_start is None else choice.scene_start
+    state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
+    state.plate_scene_start = -1 if start is None else start
     state.plate_clip = clip
-    state.plate_info = "\n".join(choice.notes)
+    if clip is not None and (problem := _left_out(scene)):
+        notes.append(problem)
+    state.plate_info = "\n".join([info, *notes])
 
 
-def _image_info(path: Path) -> str:
-    """Size, rate and length as Blender itself reads them; nothing is kept of it."""
+def media_info(path: Path) -> str:
+    """Size, rate and length as Blender itself reads them; nothing is kept of it.
+
+    Raises:
+        BadInputError: it shows no picture.
+    """
     if "#" in path.name or path.is_dir():
         return _sequence_info(path)
+    if path.suffix.lower() in PICTURES:
+        return "{}x{}, 1 frame".format(*_picture_size(path))
     try:
         clip = bpy.data.movieclips.load(str(path))
-    except RuntimeError:
-        return ""
+    except RuntimeError as error:
+        raise _no_media(path) from error
     try:
+        # What is no movie has the size of an empty clip, and no frames.
+        if clip.frame_duration < 1 or clip.source != "MOVIE":
+            raise _no_media(path)
         rate = f", {clip.fps:.6g} fps" if clip.fps > 0 else ""
         return f"{clip.size[0]}x{clip.size[1]}{rate}, {clip.frame_duration} frames"
     finally:
         bpy.data.movieclips.remove(clip)
 
 
+def _no_media(path: Path) -> BadInputError:
+    return BadInputError(
+        f"{path.name} is neither a movie nor a picture that Blender can read.",
+        "Choose a movie, a picture of a sequence, or its folder.",
+    )
+
+
 def _sequence_info(path: Path) -> str:
     """Size and number of the pictures that a pattern or a folder stands for."""
-    folder, pattern = (path, re.compile(r".*\d\.\w+")) if path.is_dir() else (path.parent, _pattern(path.name))
+    folder = path if path.is_dir() else path.parent
+    pattern = re.compile(r".*\d\.\w+") if path.is_dir() else plates.pattern_expression(path.name)
     files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
-    if not files:
-        return "No pictures are there."
-    image = bpy.data.images.load(str(files[0]))
+    if not (files := [file for file in files if file.suffix.lower() in PICTURES]):
+        raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
+    width, height = _picture_size(files[0])
+    return f"{width}x{height}, {len(files)} frame{'s' if len(files) > 1 else ''}"
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    image = bpy.data.images.load(str(path))
     try:
-        return f"{image.size[0]}x{image.size[1]}, {len(files)} frames"
+        # Blender reads the file only now; pictures with layers tell no size before.
+        size = (int(image.size[0]), int(image.size[1]))
+        if 0 in size and image.type != "MULTILAYER":
+            raise _no_media(path)
+        return size
     finally:
         bpy.data.images.remove(image)
 
 
-def _pattern(name: str) -> re.Pattern[str]:
-    head, _, tail = name.partition("#")
-    return re.compile(re.escape(head) + r"\d+" + re.escape(tail.lstrip("#")))
+def _chosen_frames(scene: bpy.types.Scene) -> tuple[int, int] | None:
+    """First and last of the plate's frames as the panel has them; None: all, or what the backend will refuse."""
+    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(-?\d+))?\s*", scene.ex4d.plate_frames)
+    return None if found is None else (int(found[1]), int(found[2] or found[1]))
 
 
-def _add_info(scene: bpy.types.Scene) -> None:
-    info = _image_info(Path(bpy.path.abspath(scene.ex4d.plate_path)))
-    scene.ex4d.plate_info = "\n".join(part for part in (info, scene.ex4d.plate_info) if part)
+def lacks_solved_frames(scene: bpy.types.Scene) -> bool:
+    """Whether the plate's clip is solved for fewer frames than are chosen; counts only, for panels."""
+    clip, frames = scene.ex4d.plate_clip, _chosen_frames(scene)
+    wanted = int(clip.frame_duration) if frames is None else frames[1] - frames[0] + 1
+    return 0 < len(clip.tracking.reconstruction.cameras) < wanted
+
+
+def _left_out(scene: bpy.types.Scene) -> str:
+    state = scene.ex4d
+    return plates.incomplete_solution(
+        state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame
+    )
 
 
 class EX4D_OT_load_plate(bpy.types.Operator):
@@ -75,6 +140,9 @@ class EX4D_OT_load_plate(bpy.types.Operator):
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, _event):
+        # A folder only: without one the file browser proposes the .blend's own name.
+        former = bpy.path.abspath(working_scene(context).ex4d.plate_path) or bpy.data.filepath
+        self.filepath = str(Path(former).parent if former else Path.home()) + os.sep
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -83,10 +151,9 @@ class EX4D_OT_load_plate(bpy.types.Operator):
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or (not path.exists() and "#" not in path.name):
             raise BadInputError(f"There is no plate {path}.", "Choose a movie, a picture of a sequence, or its folder.")
-        image = path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-        choice = plates.PlateChoice(plates.sequence_pattern(path)[0] if image else path, None, None, None, ())
-        _choose(context.scene, choice)
-        _add_info(context.scene)
+        picture = "#" not in path.name and path.is_file() and path.suffix.lower() in PICTURES
+        choice = plates.PlateChoice(plates.sequence_pattern(path)[0] if picture else path, None, None, None, ())
+        _choose(working_scene(context), choice)
         return {"FINISHED"}
 
 
@@ -119,8 +186,9 @@ class EX4D_OT_plate_from_clip(bpy.types.Operator):
         clip = bpy.data.movieclips.get(self.clip)
         if clip is None:
             raise BadInputError(f"There is no movie clip «{self.clip}».", "Open it in the Movie Clip Editor.")
-        _choose(context.scene, plates.plate_from_clip(clip, context.scene), clip)
-        _add_info(context.scene)
+        scene = working_scene(context)
+        first = scene.ex4d.plate_first_frame
+        _choose(scene, plates.plate_from_clip(clip, scene, first_number=first), clip, played_in=scene)
         return {"FINISHED"}
 
 
@@ -132,8 +200,41 @@ class EX4D_OT_plate_from_strip(bpy.types.Operator):
 
     @told
     def execute(self, context):
-        _choose(context.scene, plates.selected_plate_strip(context))
-        _add_info(context.scene)
+        scene = working_scene(context)
+        choice = plates.selected_plate_strip(context, first_number=scene.ex4d.plate_first_frame)
+        _choose(scene, choice, played_in=sequencer_scene(context))
+        return {"FINISHED"}
+
+
+class EX4D_OT_use_solved_frames(bpy.types.Operator):
+    bl_idname = "ex4d.use_solved_frames"
+    bl_label = "Use Solved Frames Only"
+    bl_description = "Take only those frames of the clip that its camera is solved for, the longest run of them"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        clip = working_scene(context).ex4d.plate_clip
+        if clip is not None and clip.tracking.reconstruction.is_valid:
+            return True
+        cls.poll_message_set("The plate is no clip with a solved camera")
+        return False
+
+    @told
+    def execute(self, context):
+        scene = working_scene(context)
+        clip, first = scene.ex4d.plate_clip, scene.ex4d.plate_first_frame
+        choice = plates.plate_from_clip(clip, scene, first_number=first)
+        run = plates.longest_run(plates.solved_numbers(clip, first_number=first))
+        if run is None:
+            raise BadInputError(f"The camera of «{clip.name}» is solved for no frame.", "Solve it first.")
+        shown = plates.shown_numbers(clip, first_number=first)
+        # The solution may begin before the clip's offset.
+        begin, end = max(run[0], shown[0]), min(run[1], shown[-1])
+        if begin > end:
+            raise BadInputError(f"«{clip.name}» shows none of its solved frames.", "Set its Frame Offset to less.")
+        start = None if choice.scene_start is None else choice.scene_start + begin - shown[0]
+        _choose(scene, replace(choice, frames=f"{begin}-{end}", scene_start=start), clip, played_in=scene)
         return {"FINISHED"}
 
 
@@ -157,12 +258,15 @@ class EX4D_OT_open_folder(bpy.types.Operator):
 def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
     state = scene.ex4d
-    if state.plate_clip is None or not state.use_solved_camera:
+    clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
+    if clip is None or not state.use_solved_camera:
         return (), ()
-    solved = plates.solved_camera(state.plate_clip, scene)
+    solved = plates.solved_camera(clip, scene, frames=frames, first_number=first)
     if solved is None:
-        return (), ()
-    points = json.dumps({"points": plates.solved_points(state.plate_clip).tolist()}).encode()
+        left_out = _left_out(scene)
+        return (), (left_out,) if left_out else ()
+    found = plates.solved_points(clip, frames=frames, first_number=first)
+    points = json.dumps({"points": found.tolist()}).encode()
     return (json_bytes(solved.trajectory), points), solved.notes
 
 
@@ -170,5 +274,6 @@ CLASSES = (
     EX4D_OT_load_plate,
     EX4D_OT_plate_from_clip,
     EX4D_OT_plate_from_strip,
+    EX4D_OT_use_solved_frames,
     EX4D_OT_open_folder,
 )

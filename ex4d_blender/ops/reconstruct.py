@@ -2,16 +2,19 @@
 """From the plate to the animated mesh and the source camera."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, Ex4dError
 
-from .. import session
+from .. import capabilities, session
+from ..core import records, shot_folders
 from ..depths import AUTOMATIC, FILES
 from ..scene import mesh as meshes
+from ..scene import obstacles
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
 from .plate import solved_blobs
@@ -23,31 +26,75 @@ def plate_name(path: str) -> str:
     return stem or "shot"
 
 
-def shot_folder(scene: bpy.types.Scene) -> Path:
-    """Where the scene's shot is kept: the chosen folder, else beside the .blend, else in the extension's own folder.
+def shot_folder(scene: bpy.types.Scene, *, blend: Path | None = None) -> Path:
+    """Where the scene's plate is reconstructed: the chosen folder, else that of the scene's shot of this plate, else
+    one beside the .blend, else one beside the plate.
 
-    Raises:
-        BadInputError: none of these is known.
+    Args:
+        blend: the .blend as it will be saved; None: as it is.
     """
     state = scene.ex4d
     if state.shot_folder:
         return Path(bpy.path.abspath(state.shot_folder)).absolute()
-    name = plate_name(state.plate_path)
-    if bpy.data.filepath:
-        return Path(bpy.data.filepath).parent / "ex4d" / name
-    base = session.user_folder("shots")
-    if base is None:
-        raise BadInputError("The .blend has no folder yet to put the shot in.", "Save it, or choose a shot folder.")
-    return base / name
+    plate = plate_path(scene)
+    known = same_plate_shot(scene, plate)
+    if known is not None and Path(known.folder).is_dir():
+        return Path(known.folder)
+    if blend is None and bpy.data.filepath:
+        blend = Path(bpy.data.filepath)
+    base = shot_folders.base_folder(blend, plate, shot_folders.documents_folder())
+    return shot_folders.shot_folder_for(base, plate_name(state.plate_path), plate)
 
 
-def reconstruct_params(scene: bpy.types.Scene) -> dict:
-    """The job's parameters from the scene's properties."""
+def plate_path(scene: bpy.types.Scene) -> Path:
+    """The chosen plate, absolute."""
+    return Path(bpy.path.abspath(scene.ex4d.plate_path)).absolute()
+
+
+def same_plate_shot(scene: bpy.types.Scene, plate: Path) -> shots.ShotObjects | None:
+    """The scene's shot that was made from this plate, by its path or its content: the one that is worked on first."""
+    chosen = shots.find_shot(scene)
+    found = sorted(shots.find_shots(scene), key=lambda shot: chosen is None or shot.root != chosen.root)
+    of_path = (shot for shot in found if shot_folders.same_path(shot.record["plate"].get("path", ""), plate))
+    return next(of_path, None) or next((shot for shot in found if _holds(Path(shot.folder), plate)), None)
+
+
+def _holds(folder: Path, plate: Path) -> bool:
+    known = shot_folders.plate_of(folder)
+    return known is not None and shot_folders.is_plate_of(known, plate)
+
+
+def propose_folder(scene: bpy.types.Scene) -> None:
+    """Write down where the next reconstruction goes, for the panel: drawing it must not look at the disk."""
     state = scene.ex4d
+    proposed = ""
+    if state.plate_path and not records.is_newer(state.version):
+        # A panel that cannot tell where is no reason to fail; the job will say why.
+        with suppress(Ex4dError, OSError, RuntimeError, ValueError):
+            proposed = str(shot_folder(scene))
+    if state.proposed_folder != proposed:
+        state.proposed_folder = proposed
+
+
+def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> dict:
+    """The job's parameters from the scene's properties.
+
+    Args:
+        block: wait for the backend to say whether it has the chosen estimator.
+        blend: see ``shot_folder``.
+
+    Raises:
+        Ex4dError: the scene, its shot, or a choice cannot be worked with.
+    """
+    state = scene.ex4d
+    shots.check_scene(scene)
     if not state.plate_path:
         raise BadInputError("No plate is chosen.", "Open one in the panel Plate.")
-    # Empty where the menu no longer has what the .blend names.
-    depth: dict = {"source": state.depth_source or AUTOMATIC}
+    folder = shot_folder(scene, blend=blend)
+    former = shots.find_shot(scene, str(folder))
+    if former is not None:
+        shots.check_local(former)
+    depth: dict = {"source": state.depth_source}
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
@@ -57,12 +104,14 @@ def reconstruct_params(scene: bpy.types.Scene) -> dict:
         depth["scale"] = state.depth_scale
         if state.depth_camera:
             depth["camera"] = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
+    elif state.depth_source != AUTOMATIC:
+        depth["source"] = capabilities.resolve_estimator(state.depth_source, block=block).name
     if state.use_fov:
         depth["fov"] = math.degrees(state.fov)
     return {
-        "shot": str(shot_folder(scene)),
+        "shot": str(folder),
         "plate": {
-            "path": str(Path(bpy.path.abspath(state.plate_path)).absolute()),
+            "path": str(plate_path(scene)),
             "frames": state.plate_frames or None,
             "fps": state.plate_fps or None,
             "first_frame": state.plate_first_frame,
@@ -106,7 +155,7 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        params = reconstruct_params(scene)
+        params = reconstruct_params(scene, block=block)
         blobs, notes = solved_blobs(scene)
         state = scene.ex4d
         self.report_notes(notes)
@@ -122,6 +171,7 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
             data={
                 "name": name,
                 "scene_start": start,
+                "notes": list(notes),
                 "match_scene": self.match_scene if block else state.match_without_asking,
             },
             title=f"Reconstruct {name}",
@@ -142,9 +192,41 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         return False
 
     def execute(self, context):
+        scene = context.scene
+        shot = shots.find_shot(scene)
+        seen = shots.shot_of(scene.camera) if scene.camera is not None else None
+        if shot.source_camera is not None and (seen is None or seen.root != shot.root):
+            scene.camera = shot.source_camera
+        hiding = obstacles.remember(scene, shot) if scene.camera == shot.source_camera else []
+        if hiding:
+            names = ", ".join(obj.name for obj in hiding)
+            self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
+        # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         # Only this mode and rendering show image sequences.
         context.space_data.shading.type = "MATERIAL"
         context.space_data.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+class EX4D_OT_hide_in_the_way(bpy.types.Operator):
+    bl_idname = "ex4d.hide_in_the_way"
+    bl_label = "Hide What Stands in the Way"
+    bl_description = "Hide the objects that stand between the source camera and the mesh, in viewports and renders"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return has_shot(cls, context)
+
+    @told
+    def execute(self, context):
+        scene = context.scene
+        shot = shots.find_shot(scene)
+        for obj in obstacles.remember(scene, shot):
+            obj.hide_set(True)
+            obj.hide_render = True
+        obstacles.remember(scene, shot)
         return {"FINISHED"}
 
 
@@ -214,7 +296,14 @@ class EX4D_OT_relink(bpy.types.Operator):
             )
             folder = inside[0].parent if len(inside) == 1 else folder
         shots.relink(shots.find_shot(context.scene).mesh, folder)
+        propose_folder(context.scene)
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_reconstruct, EX4D_OT_view_shot, EX4D_OT_match_scene, EX4D_OT_relink)
+CLASSES = (
+    EX4D_OT_reconstruct,
+    EX4D_OT_view_shot,
+    EX4D_OT_hide_in_the_way,
+    EX4D_OT_match_scene,
+    EX4D_OT_relink,
+)

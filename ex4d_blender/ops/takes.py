@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Take cameras: adding them, moving them, looking through them."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
-from ex4d.camera import json_bytes, parse_preset
+from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
 from .. import props, session
+from ..core import records
+from ..core.deliveries import read_take
 from ..scene import background, takes
 from ..scene import camera as cameras
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
+
+#: A take's picture: 16K by 8K. Textures and encoders end there, and a frame of it takes gigabytes on its way.
+MAX_SIDE, MAX_PIXELS = 16384, 16384 * 8192
 
 
 def move_text(state: "props.EX4D_PG_scene") -> str:
@@ -26,20 +35,36 @@ def move_text(state: "props.EX4D_PG_scene") -> str:
     return move
 
 
-def new_take(scene: bpy.types.Scene, camera: bpy.types.Object | None, name: str) -> "props.EX4D_PG_take":
-    """A new take, chosen in the list."""
+def new_take(
+    scene: bpy.types.Scene,
+    shot: shots.ShotObjects,
+    camera: bpy.types.Object | None,
+    name: str,
+    *,
+    use_scene_camera: bool = False,
+) -> "props.EX4D_PG_take":
+    """A new take of a shot, chosen in the list.
+
+    Args:
+        camera: its own.
+        use_scene_camera: it follows the scene's camera, as markers switch it.
+    """
     state = scene.ex4d
+    state.version = records.VERSION
     take = state.takes.add()
-    take.uid, take.camera, take.name = props.new_uid(), camera, name
+    take.uid, take.shot, take.name = props.new_uid(), shot.root, name
+    take.camera = camera
+    take.use_scene_camera = use_scene_camera
     state.active_take = len(state.takes) - 1
     return take
 
 
 def require_shot(scene: bpy.types.Scene) -> shots.ShotObjects:
-    """The scene's shot; raises BadInputError."""
+    """The shot that is worked on, the active object's or the first; raises BadInputError."""
+    shots.check_scene(scene)
     found = shots.find_shot(scene)
     if found is None:
-        raise BadInputError("The scene has no shot.", "Open a plate and reconstruct it first.")
+        raise shots.no_shot_error(scene)
     return found
 
 
@@ -54,10 +79,44 @@ def require_take(scene: bpy.types.Scene) -> "props.EX4D_PG_take":
 def sample_take(
     scene: bpy.types.Scene, shot: shots.ShotObjects, take: "props.EX4D_PG_take", frames: list[int]
 ) -> tuple[bytes, tuple[str, ...]]:
-    """The take's camera at these scene frames as a job's blob, and what should be known of it."""
+    """The take's camera at these scene frames as a job's blob, and what should be known of it.
+
+    Raises:
+        BadInputError: the camera is missing, or of no use; the picture is larger than takes can be.
+    """
+    props.check_camera(scene, take)
+    check_size(scene)
     numbers = [shot.number_at(frame) for frame in frames]
-    sampled = cameras.sample_camera(scene, frames, root=shot.root, camera=take.camera, frame_numbers=numbers)
-    return json_bytes(sampled.trajectory), sampled.notes
+    camera = None if take.use_scene_camera else take.camera
+    sampled = cameras.sample_camera(scene, frames, root=shot.root, camera=camera, frame_numbers=numbers)
+    return json_bytes(sampled.trajectory), (*sampled.notes, *size_notes(scene, shot))
+
+
+def check_size(scene: bpy.types.Scene) -> None:
+    """Raise BadInputError for a render size that no take can have; said before hours of work."""
+    width, height = cameras.render_size(scene)
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise BadInputError(
+            f"The scene renders {width}x{height} pixels; a take has {MAX_SIDE} along a side and "
+            f"{MAX_PIXELS // 10**6} million at most.",
+            "Match the scene to the plate, or set a smaller resolution or percentage.",
+        )
+
+
+def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ...]:
+    """What should be known of the size and the frames that a take will have, whole sentences."""
+    notes, plate = [], shot.record["plate"]
+    size, own = cameras.render_size(scene), (int(plate["width"]), int(plate["height"]))
+    if size != own:
+        notes.append(
+            f"The take has the scene's size, {size[0]}x{size[1]}; the plate has {own[0]}x{own[1]}. Match Scene sets it."
+        )
+    if scene.use_preview_range and not scene.ex4d.use_frames:
+        notes.append(
+            f"The preview range {scene.frame_preview_start}-{scene.frame_preview_end} does not limit a take; "
+            "Some Frames does."
+        )
+    return tuple(notes)
 
 
 class TakeJobOperator(JobOperator):
@@ -100,12 +159,8 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
         scene = context.scene
         shot = require_shot(scene)
         move = self.move or move_text(scene.ex4d)
-        if move != "none":
-            parse_preset(move)
-        camera = takes.add_take_camera(scene, shot)
-        if move != "none":
-            takes.apply_preset(scene, camera, move, record=shot.record, follow=scene.ex4d.move_follow)
-        new_take(scene, camera, camera.name)
+        camera = takes.add_moving_camera(scene, shot, None if move == "none" else move, follow=scene.ex4d.move_follow)
+        new_take(scene, shot, camera, camera.name)
         scene.camera = camera
         return {"FINISHED"}
 
@@ -131,7 +186,17 @@ class EX4D_OT_add_take(bpy.types.Operator):
             raise BadInputError(f"«{camera.name}» is not a camera.", "Select the camera that the take is to have.")
         if camera is None and not self.use_scene_camera:
             raise BadInputError("No camera is selected.", "Select the camera that the take is to have.")
-        new_take(context.scene, camera, camera.name if camera else "Scene Camera")
+        shot = (shots.shot_of(camera) if camera is not None else None) or require_shot(context.scene)
+        shots.check_scene(context.scene)
+        take = new_take(
+            context.scene,
+            shot,
+            camera,
+            camera.name if camera else records.SCENE_CAMERA_NAME,
+            use_scene_camera=self.use_scene_camera,
+        )
+        if found := find_versions(context.scene, shot, take):
+            self.report({"INFO"}, f"{found} versions of «{take.name}» were found in {shot.folder}.")
         return {"FINISHED"}
 
 
@@ -145,10 +210,76 @@ class EX4D_OT_remove_take(bpy.types.Operator):
     def poll(cls, context):
         return props.active_take(context.scene) is not None
 
+    def invoke(self, context, event):
+        count = len(props.active_take(context.scene).versions)
+        if not count:
+            return self.execute(context)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            message=f"Its list of {count} versions goes; the files stay, Find Versions takes them in again.",
+        )
+
     def execute(self, context):
         state = context.scene.ex4d
         state.takes.remove(state.active_take)
         state.active_take = max(0, state.active_take - 1)
+        return {"FINISHED"}
+
+
+def find_versions(scene: bpy.types.Scene, shot: shots.ShotObjects, take: "props.EX4D_PG_take") -> int:
+    """Take in the versions of a take that lie in its shot's folder and are in no list; returns how many.
+
+    A version is the take's when it was made under the take's name.
+    """
+    known = {Path(version.folder) for item in scene.ex4d.takes for version in item.versions}
+    folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if place in known:
+            continue
+        try:
+            record = read_take(place)
+        except BadInputError:
+            continue
+        if record["title"] == take.name:
+            add_version(take, record)
+            count += 1
+    return count
+
+
+def add_version(take: "props.EX4D_PG_take", record: Mapping[str, Any]) -> "props.EX4D_PG_version":
+    """A delivered version, written into a take.
+
+    Args:
+        record: as of ``core.deliveries.read_take``.
+    """
+    version = take.versions.add()
+    version.name, version.folder = record["take"], record["folder"]
+    version.profile, version.label = record["profile"], record["label"]
+    version.seed = -1 if record.get("seed") is None else record["seed"]
+    version.prompt = record.get("prompt") or ""
+    version.generated_mean = 100 * float(record["generated_mean"])
+    return version
+
+
+class EX4D_OT_find_versions(bpy.types.Operator):
+    bl_idname = "ex4d.find_versions"
+    bl_label = "Find Versions"
+    bl_description = "Look in the shot's folder for versions of this take that are not in the list"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return props.active_take(context.scene) is not None
+
+    @told
+    def execute(self, context):
+        scene = context.scene
+        shots.check_scene(scene)
+        take = require_take(scene)
+        shot = shots.take_shot(scene, take)
+        count = find_versions(scene, shot, take)
+        self.report({"INFO"}, f"{count} more versions of «{take.name}» are in {shot.folder}.")
         return {"FINISHED"}
 
 
@@ -165,7 +296,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         take = props.active_take(context.scene)
-        if take is not None and take.camera is not None:
+        if take is not None and props.camera_state(context.scene, take) == "own":
             return has_shot(cls, context)
         cls.poll_message_set("Choose a take with a camera of its own")
         return False
@@ -173,9 +304,18 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
     @told
     def execute(self, context):
         scene = context.scene
-        shot, take = require_shot(scene), require_take(scene)
+        shots.check_scene(scene)
+        take = require_take(scene)
+        shot = shots.take_shot(scene, take)
         move = self.move or move_text(scene.ex4d)
-        takes.apply_preset(scene, take.camera, move, record=shot.record, follow=scene.ex4d.move_follow)
+        parent = take.camera.parent
+        # The rig of a former move goes with it; an Empty of the artist's own stays.
+        former = parent.name if parent is not None and shots.role(parent) is None else None
+        takes.apply_preset(scene, take.camera, move, record=shot.record, follow=scene.ex4d.move_follow, shot=shot)
+        if former is not None:
+            self.report({"INFO"}, f"«{take.camera.name}» is no child of «{former}» any more: the move is its own.")
+        if len(take.camera.constraints):
+            self.report({"INFO"}, f"The constraints of «{take.camera.name}» act besides the move.")
         return {"FINISHED"}
 
 
@@ -195,11 +335,13 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
     @told
     def execute(self, context):
         state, take = context.scene.ex4d, require_take(context.scene)
+        shots.check_scene(context.scene)
+        shot = shots.take_shot(context.scene, take)
         strength = self.strength if self.strength >= 0 else state.handheld_strength
         if strength == 0:
             takes.remove_handheld(take.camera)
         else:
-            takes.add_handheld(take.camera, strength, self.seed if self.seed >= 0 else state.handheld_seed)
+            takes.add_handheld(take.camera, strength, self.seed if self.seed >= 0 else state.handheld_seed, shot=shot)
         return {"FINISHED"}
 
 
@@ -213,7 +355,9 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        shot, take = require_shot(scene), require_take(scene)
+        shots.check_scene(scene)
+        take = require_take(scene)
+        shot = shots.take_shot(scene, take)
         current = session.current()
         for job, waiting in current.waiting.items():
             known = current.client.jobs.get(job)
@@ -242,17 +386,31 @@ class EX4D_OT_hide_preview(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         take = props.active_take(context.scene)
-        return take is not None and take.camera is not None and background.has_preview(take.camera)
+        return take is not None and has_preview(context.scene, take)
 
     def execute(self, context):
-        background.hide_preview(props.active_take(context.scene).camera)
+        for camera in preview_cameras(context.scene, props.active_take(context.scene)):
+            background.hide_preview(camera)
         return {"FINISHED"}
+
+
+def preview_cameras(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> list[bpy.types.Object]:
+    """The cameras that show a take's preview: its own, or all that are active at some frame."""
+    if take.use_scene_camera:
+        return props.scene_cameras(scene)
+    return [take.camera] if take.camera is not None else []
+
+
+def has_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> bool:
+    """Whether a preview lies over a camera of the take."""
+    return any(background.has_preview(camera) for camera in preview_cameras(scene, take))
 
 
 CLASSES = (
     EX4D_OT_add_take_camera,
     EX4D_OT_add_take,
     EX4D_OT_remove_take,
+    EX4D_OT_find_versions,
     EX4D_OT_apply_preset,
     EX4D_OT_add_handheld,
     EX4D_OT_preview_take,

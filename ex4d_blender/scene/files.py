@@ -11,6 +11,8 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
+from .colour import set_picture_space
+
 _LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
 
 
@@ -79,14 +81,8 @@ def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
     if is_data:
         image.colorspace_settings.is_data = True
     else:
-        _set_srgb(image.colorspace_settings)
+        set_picture_space(image.colorspace_settings)
     return image
-
-
-def _set_srgb(settings: bpy.types.ColorManagedInputColorspaceSettings) -> None:
-    # A studio's own OCIO config may lack the name; what its role for 8-bit files gave is right then.
-    if "sRGB" in settings.bl_rna.properties["name"].enum_items:
-        settings.name = "sRGB"
 
 
 def show_sequence(user: bpy.types.ImageUser, *, first_number: int, count: int, first_frame: int) -> None:

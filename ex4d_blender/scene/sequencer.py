@@ -11,10 +11,16 @@ from typing import Any
 import bpy
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import fraction_from
 
+from .camera import scene_fps
+from .colour import set_picture_space
+from .fcurves import fcurves
 from .files import check_consecutive, numbered_files, stored_path
-from .shot import PROPERTY
+from .shot import PROPERTY, match_scene
 
+#: Custom property of a scene that shows results: the working scene they belong to.
+EDIT_PROPERTY = "ex4d_results_of"
 #: The highest channel Blender has.
 LAST_CHANNEL = 128
 
@@ -33,9 +39,163 @@ def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
+def all_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """Every strip of a scene, those within meta strips too."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+
+
 def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene whose sequencer the artist sees: since Blender 5 the workspace has one of its own."""
     return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def working_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene with the shot: the window's, or the one whose results the window's scene shows."""
+    scene = context.scene
+    return scene_of_edit(scene) or scene
+
+
+def working_scene_of(window: bpy.types.Window) -> bpy.types.Scene:
+    """``working_scene`` of a window."""
+    return scene_of_edit(window.scene) or window.scene
+
+
+def scene_of_edit(scene: bpy.types.Scene) -> bpy.types.Scene | None:
+    """The working scene whose results a scene shows, None where the scene is not such a one."""
+    found = scene.get(EDIT_PROPERTY)
+    return found if isinstance(found, bpy.types.Scene) else None
+
+
+def edit_scenes(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
+    """The scenes that show a working scene's results: one a frame rate."""
+    return [other for other in bpy.data.scenes if scene_of_edit(other) == scene]
+
+
+def ensure_edit_scene(scene: bpy.types.Scene, plate: Mapping[str, Any], start: int) -> bpy.types.Scene:
+    """The scene in whose sequencer the working scene's results are put, so that the working scene renders as before.
+
+    It is made on demand with the plate's size, rate, range and view; afterwards it is the artist's, only its range
+    grows. Rates differ between shots: there is one for each.
+
+    Args:
+        plate: width, height (pixels), fps (text) and numbers, as in a shot's record.
+        start: the scene frame of the first of the numbers.
+    """
+    fps, end = fraction_from(plate["fps"]), start + len(plate["numbers"]) - 1
+    for found in edit_scenes(scene):
+        if abs(float(scene_fps(found) / fps) - 1) < 1e-6:
+            found.frame_end = max(found.frame_end, end)
+            found.frame_start = min(found.frame_start, start)
+            return found
+    edit = bpy.data.scenes.new(f"{scene.name} EX-4D Edit")
+    edit[EDIT_PROPERTY] = scene
+    edit.sequence_editor_create()
+    match_scene(edit, {"plate": plate}, first_frame=start)
+    return edit
+
+
+def show_edit(window: bpy.types.Window, edit: bpy.types.Scene) -> None:
+    """Let the window's sequencers show a scene of results, where they show nothing or another of ours.
+
+    Before Blender 5 a sequencer shows the window's scene: nothing is done there.
+    """
+    workspace = window.workspace
+    if not hasattr(workspace, "sequencer_scene"):
+        return
+    shown = workspace.sequencer_scene
+    if shown is None or scene_of_edit(shown) is not None:
+        workspace.sequencer_scene = edit
+
+
+def strips_in_the_way(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+    """Strips of takes in a working scene: they are what it renders in place of its objects."""
+    if scene.sequence_editor is None or scene_of_edit(scene) is not None:
+        return []
+    return [strip for strip in strips_of(scene.sequence_editor) if take_of_strip(strip) is not None]
+
+
+def move_strips(scene: bpy.types.Scene, edit: bpy.types.Scene) -> tuple[int, int]:
+    """Move a working scene's strips of takes, as they lie, to a scene of results.
+
+    Returns:
+        How many were moved, and how many stay: the artist's effects, modifiers or keys hang on those.
+    """
+    moved, stay = 0, 0
+    source, target = strips_of(scene.sequence_editor), strips_of(edit.sequence_editor)
+    built_on = {
+        getattr(strip, name).name
+        for strip in all_strips(scene)
+        for name in ("input_1", "input_2")
+        if getattr(strip, name, None) is not None
+    }
+    for strip in sorted(strips_in_the_way(scene), key=lambda item: item.channel):
+        if strip.name in built_on or len(strip.modifiers) or _is_keyed(scene, strip):
+            stay += 1
+            continue
+        _copy_strip(strip, target)
+        source.remove(strip)
+        moved += 1
+    first = min((strip.frame_final_start for strip in target), default=edit.frame_start)
+    last = max((strip.frame_final_end for strip in target), default=edit.frame_end + 1) - 1
+    edit.frame_end = max(edit.frame_end, last)
+    edit.frame_start = min(edit.frame_start, max(first, 0))
+    return moved, stay
+
+
+def _is_keyed(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
+    path = f'["{strip.name}"]'
+    return any(path in curve.data_path for curve in fcurves(scene))
+
+
+#: What an artist may have set on a strip, and on its transform and crop.
+_STRIP_VALUES = (
+    "blend_type",
+    "blend_alpha",
+    "mute",
+    "lock",
+    "color_multiply",
+    "color_saturation",
+    "use_float",
+    "strobe",
+    "use_flip_x",
+    "use_flip_y",
+    "use_reverse_frames",
+    "alpha_mode",
+    "color_tag",
+    "multiply_alpha",
+)
+_TRANSFORM_VALUES = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "origin", "filter")
+_CROP_VALUES = ("min_x", "max_x", "min_y", "max_y")
+
+
+def _copy_strip(strip: bpy.types.Strip, target: bpy.types.bpy_prop_collection) -> bpy.types.Strip:
+    names = [element.filename for element in strip.elements]
+    start, end = int(strip.frame_final_start), int(strip.frame_final_end)
+    copy = target.new_image(
+        name=strip.name,
+        filepath=strip.directory.rstrip("/\\") + "/" + names[0],
+        channel=free_channel(target, start, end, strip.channel),
+        frame_start=round(strip.frame_start),
+        fit_method="ORIGINAL",
+    )
+    for name in names[1:]:
+        copy.elements.append(name)
+    copy.frame_final_duration = len(names)
+    copy.frame_offset_start, copy.frame_offset_end = strip.frame_offset_start, strip.frame_offset_end
+    for owner, other, values in (
+        (strip, copy, _STRIP_VALUES),
+        (strip.transform, copy.transform, _TRANSFORM_VALUES),
+        (strip.crop, copy.crop, _CROP_VALUES),
+        (strip.colorspace_settings, copy.colorspace_settings, ("name",)),
+    ):
+        for value in values:
+            if hasattr(owner, value):
+                setattr(other, value, getattr(owner, value))
+    copy[PROPERTY] = dict(strip[PROPERTY])
+    return copy
 
 
 def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1) -> int:
@@ -55,12 +215,12 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
 
 
 def _add_images(
-    strips: bpy.types.bpy_prop_collection, files: list[Path], name: str, start: int, preferred: int
+    strips: bpy.types.bpy_prop_collection, files: list[Path], name: str, start: int, preferred: int, fit: str
 ) -> bpy.types.Strip:
     count = len(files)
     channel = free_channel(strips, start, start + count, preferred)
     strip = strips.new_image(
-        name=name, filepath=stored_path(files[0]), channel=channel, frame_start=start, fit_method="ORIGINAL"
+        name=name, filepath=stored_path(files[0]), channel=channel, frame_start=start, fit_method=fit
     )
     for file in files[1:]:
         strip.elements.append(file.name)
@@ -108,25 +268,36 @@ def place_take(
     wanted = [("result", f"{name}")]
     wanted += [("mask", f"{name} mask")] if with_mask else []
     wanted += [("color", f"{name} color")] if with_color else []
-    files = {kind: numbered_files(Path(result[kind]), numbers, f"The take's {kind}") for kind, _ in wanted}
+    files = {kind: numbered_files(_folder(result, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
     if scene.sequence_editor is None:
         scene.sequence_editor_create()
     strips = strips_of(scene.sequence_editor)
+    # A take of another size than the first one is seen whole.
+    render = (scene.render.resolution_x, scene.render.resolution_y)
+    fit = "ORIGINAL" if tuple(result.get("size", render)) == render else "FIT"
     placed: dict[str, bpy.types.Strip] = {}
     try:
         for kind, title in wanted:
-            strip = _add_images(strips, files[kind], title, start, channel)
+            strip = _add_images(strips, files[kind], title, start, channel, fit)
             channel = strip.channel + 1
             placed[kind] = strip
             strip[PROPERTY] = {"role": kind, "take": str(result["take"]), "folder": str(result["folder"])}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
+            else:
+                set_picture_space(strip.colorspace_settings)
             strip.mute = kind != "result"
     except BadInputError:
         for strip in placed.values():
             strips.remove(strip)
         raise
     return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"))
+
+
+def _folder(result: Mapping[str, Any], kind: str) -> Path:
+    """Where pictures of a take are; the mask lies in the take itself too, and the cache may be cleaned."""
+    own = Path(result["folder"]) / kind
+    return own if kind == "mask" and own.is_dir() else Path(result[kind])
 
 
 def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
@@ -136,10 +307,12 @@ def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
 
 
 def selected_strip(context: bpy.types.Context) -> bpy.types.Strip | None:
-    """The movie or image strip that is active in the sequencer, else the first selected one."""
+    """The movie or image strip that is active in the sequencer, else the first selected one; in a meta strip too while
+    that is open."""
     editor = sequencer_scene(context).sequence_editor
     if editor is None:
         return None
     chosen = [editor.active_strip] if editor.active_strip is not None else []
+    chosen += [strip for meta in reversed(editor.meta_stack) for strip in strips_of(meta) if strip.select]
     chosen += [strip for strip in strips_of(editor) if strip.select]
     return next((strip for strip in chosen if strip.type in ("MOVIE", "IMAGE")), None)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ import numpy as np
 
 from ex4d.camera import Trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.parsing import fraction_from
+from ex4d.protocol.parsing import fraction_from, parse_json
 
-from . import axes, camera, material, mesh
+from ..core import records
+from . import axes, camera, colour, material, mesh
 
 #: Custom property of every object that belongs to a shot.
 PROPERTY = "ex4d"
@@ -58,7 +60,7 @@ class ShotObjects:
     @property
     def record(self) -> dict[str, Any]:
         """The shot record it was imported from."""
-        return dict(json.loads(self.root[PROPERTY]["record"]))
+        return dict(_parsed(self.root[PROPERTY]["record"]))
 
     @property
     def numbers(self) -> list[int]:
@@ -92,6 +94,58 @@ class ShotObjects:
         found = (obj for obj in self.root.children_recursive if role(obj) == "take" and obj.type == "CAMERA")
         return sorted(found, key=lambda obj: obj.name)
 
+    @property
+    def local_collection(self) -> bpy.types.Collection | None:
+        """The shot's collection where objects can be put into it; None for a linked or overridden one."""
+        return self.collection if is_local(self.collection) else None
+
+
+def is_local(item: bpy.types.ID) -> bool:
+    """Whether a datablock is this file's own: neither linked nor an override of a linked one."""
+    return item.library is None and item.override_library is None
+
+
+def check_local(shot: ShotObjects) -> None:
+    """Raise BadInputError for a shot that is linked from another file: it cannot be renewed from here."""
+    if is_local(shot.root):
+        return
+    reference = shot.root.override_library.reference if shot.root.override_library else shot.root
+    library = bpy.path.basename(reference.library.filepath) if reference.library else "another file"
+    raise BadInputError(
+        f"The shot «{shot.root.name}» is linked from {library}.",
+        "Change it there and reload the library, or append the shot instead of linking it.",
+    )
+
+
+def check_scene(scene: bpy.types.Scene) -> None:
+    """Raise BadInputError for a scene that cannot be worked in: of a newer version, or linked from another file."""
+    if scene.library is not None:
+        raise BadInputError(
+            f"The scene «{scene.name}» is linked from {bpy.path.basename(scene.library.filepath)}.",
+            "Work in a scene of this file, with the shot's collection linked or appended.",
+        )
+    check_version(scene)
+
+
+def check_version(scene: bpy.types.Scene) -> None:
+    """Raise BadInputError for a scene with records that a newer version of the extension has written."""
+    state = getattr(scene, "ex4d", None)
+    if state is not None and records.is_newer(state.version):
+        raise records.newer_error(f"What the scene «{scene.name}» knows of its takes")
+    for obj in scene.objects:
+        if role(obj) == "root" and not _is_readable(obj):
+            raise records.newer_error(f"The shot «{obj.name}»")
+
+
+def _is_readable(root: bpy.types.Object) -> bool:
+    return not records.is_newer(root[PROPERTY].get("version", 0))
+
+
+@lru_cache(maxsize=16)
+def _parsed(record: str) -> dict[str, Any]:
+    # Panels read it whenever they are drawn.
+    return dict(parse_json(record))
+
 
 def role(obj: bpy.types.Object) -> str | None:
     """What an object is to its shot: root, mesh, source, take, rig or pivot; None for any other object."""
@@ -105,7 +159,8 @@ def tag(obj: bpy.types.Object, object_role: str, folder: str, **values: Any) -> 
 
 
 def _roots(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
-    return (obj for obj in scene.objects if role(obj) == "root")
+    # What a newer version has written is left alone; ``check_version`` says so.
+    return (obj for obj in scene.objects if role(obj) == "root" and _is_readable(obj))
 
 
 def _child(root: bpy.types.Object, wanted: str, kind: str) -> bpy.types.Object | None:
@@ -145,9 +200,55 @@ def shot_of(obj: bpy.types.Object) -> ShotObjects | None:
     current: bpy.types.Object | None = obj
     while current is not None:
         if role(current) == "root":
-            return _collect(current)
+            return _collect(current) if _is_readable(current) and current.users_collection else None
         current = current.parent
     return None
+
+
+def shot_of_root(scene: bpy.types.Scene, root: bpy.types.Object | None) -> ShotObjects | None:
+    """The shot of that root, None where it is not one of the scene's."""
+    return next((shot for shot in find_shots(scene) if shot.root == root), None)
+
+
+def take_shot(scene: bpy.types.Scene, take: Any) -> ShotObjects:
+    """The shot that a take is of: the one that its camera stands in, else the one written down.
+
+    Args:
+        take: of ``scene.ex4d.takes``.
+
+    Raises:
+        BadInputError: the scene has none, or none that is the take's.
+    """
+    check_version(scene)
+    shots = find_shots(scene)
+    if not shots:
+        raise no_shot_error(scene)
+    known = {shot.root: shot for shot in shots}
+    parent = take.camera
+    while parent is not None:
+        if parent in known:
+            return known[parent]
+        parent = parent.parent
+    if take.shot is not None and take.shot in known:
+        return known[take.shot]
+    # No other shot takes its place, were it the scene's only one: that would be another plate.
+    names = ", ".join(shot.root.name for shot in shots)
+    raise BadInputError(
+        f"The shot of the take «{take.name}» is not in the scene, which has: {names}.", "Choose its shot in the list."
+    )
+
+
+def no_shot_error(scene: bpy.types.Scene) -> BadInputError:
+    """The error for a scene without a shot; says so where there is one that only looks as if."""
+    for obj in scene.objects:
+        inside = obj.instance_collection if obj.instance_type == "COLLECTION" else None
+        root = next((item for item in inside.all_objects if role(item) == "root"), None) if inside else None
+        if root is not None:
+            return BadInputError(
+                f"The shot «{root.name}» is in this scene only as an instance of the collection «{inside.name}».",
+                "Make a library override of the instance, or append or link the collection itself into the scene.",
+            )
+    return BadInputError("The scene has no shot.", "Open a plate and reconstruct it first.")
 
 
 def source_trajectory(record: Mapping[str, Any]) -> Trajectory:
@@ -197,13 +298,16 @@ def import_shot(
     Raises:
         BadInputError: files are missing or damaged.
     """
+    check_scene(scene)
     _check_record(record)
     folder, numbers = record["shot"], list(record["plate"]["numbers"])
+    former = former_shot(scene, record)
+    if former is not None:
+        check_local(former)
     viewport = mesh.read_viewport(Path(record["viewport"]))
     if list(viewport.numbers) != numbers:
         raise BadInputError("The shot's mesh and its plate have other frame numbers.", "Reconstruct the shot again.")
     source = source_trajectory(record)
-    former = find_shot(scene, folder)
     start = first_frame if first_frame is not None else former.first_frame if former else numbers[0]
     if not 0 <= start <= LAST_FRAME - len(numbers):
         raise BadInputError(
@@ -219,7 +323,10 @@ def import_shot(
         bpy.data.meshes.remove(mesh_data)
         raise
     root = former.root if former else _new_root(scene, title)
-    tag(root, "root", folder, first_frame=start, record=json.dumps(dict(record)))
+    tag(root, "root", folder, first_frame=start, record=json.dumps(dict(record)), version=records.VERSION)
+    for obj in root.children_recursive:
+        if role(obj) is not None and obj.library is None:
+            obj[PROPERTY]["shot"] = folder
     root.empty_display_size = 0.1 * float(record["pivot"])
     collection = root.users_collection[0]
     _place_mesh(former, root, collection, mesh_data, mesh_material, f"{title} Mesh")
@@ -227,10 +334,28 @@ def import_shot(
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
     shot = _collect(root)
-    if scene.camera is None:
+    if former is None or scene.camera is None:
+        # The plate is seen at once; Blender's startup scene has a camera elsewhere.
         scene.camera = shot.source_camera
     camera.refresh(scene)
     return shot
+
+
+def former_shot(scene: bpy.types.Scene, record: Mapping[str, Any]) -> ShotObjects | None:
+    """The scene's shot that a record renews: of the same folder, or of the same plate where its own folder is gone."""
+    known = find_shot(scene, record["shot"])
+    if known is not None:
+        return known
+    return next(
+        (
+            shot
+            for shot in find_shots(scene)
+            if not Path(shot.folder).exists()
+            and record["plate"].get("sha256") is not None
+            and shot.record["plate"].get("sha256") == record["plate"]["sha256"]
+        ),
+        None,
+    )
 
 
 def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
@@ -305,6 +430,8 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
     Raises:
         BadInputError: the folder lacks files, or is that of another mesh.
     """
+    if (shot := shot_of(mesh_obj)) is not None:
+        check_local(shot)
     viewport = mesh.read_viewport(folder)
     if viewport.vertices != len(mesh_obj.data.vertices):
         raise BadInputError(
@@ -312,7 +439,6 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
             "Choose the folder of this shot, or import the shot anew.",
         )
     mesh.check_point_cache(viewport.pc2, viewport.vertices, len(viewport.numbers))
-    shot = shot_of(mesh_obj)
     start = shot.first_frame if shot else viewport.numbers[0]
     for item in mesh_obj.data.materials:
         if material.is_ours(item):
@@ -320,10 +446,11 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
             material.retime(item, viewport.numbers, start)
     mesh.attach_cache(mesh_obj, viewport, start)
     if shot is not None:
-        _move_record(shot, folder)
+        move_record(shot, folder)
 
 
-def _move_record(shot: ShotObjects, viewport: Path) -> None:
+def move_record(shot: ShotObjects, viewport: Path) -> None:
+    """Let a shot's record say that its viewport folder is at ``viewport``, and all else beside it as it was."""
     record, old = shot.record, Path(shot.folder)
     try:
         inner = Path(record["viewport"]).relative_to(old).parts
@@ -399,7 +526,9 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
     whole, base = split_fps(fps)
     size, aspect = (render.resolution_x, render.resolution_y), (render.pixel_aspect_x, render.pixel_aspect_y)
     looks = (view.view_transform, view.look, view.exposure, view.gamma)
+    plain = colour.plain_view(view)
     now_fps = camera.scene_fps(scene)
+    stretch = (render.frame_map_old, render.frame_map_new)
     return [
         _Setting(
             "Resolution",
@@ -430,6 +559,14 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
             _assign(render, fps=whole, fps_base=base),
         ),
         _Setting(
+            # Stretched time shows the mesh and its pictures at other frames than their own.
+            "Time stretching",
+            f"{stretch[0]}:{stretch[1]}",
+            "none",
+            stretch[0] == stretch[1],
+            _assign(render, frame_map_old=100, frame_map_new=100),
+        ),
+        _Setting(
             "Frame range",
             f"{scene.frame_start}-{scene.frame_end}",
             f"{start}-{end}",
@@ -439,9 +576,9 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
         _Setting(
             "View transform",
             _look_text(*looks),
-            _look_text("Standard", "None", 0.0, 1.0),
-            view.view_transform == "Standard" and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
-            _assign(view, look="None", view_transform="Standard", exposure=0.0, gamma=1.0),
+            _look_text(plain, "None", 0.0, 1.0),
+            view.view_transform == plain and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
+            _assign(view, look="None", view_transform=plain, exposure=0.0, gamma=1.0),
         ),
         _Setting(
             "Dither",
@@ -491,7 +628,7 @@ def match_scene(scene: bpy.types.Scene, record: Mapping[str, Any], *, first_fram
     for setting in _settings(scene, record, first_frame):
         if not setting.fits and not setting.apply():
             notes.append(f"{setting.name} stays {setting.now}: this Blender's colour management has no other.")
-    return notes
+    return notes + colour.space_notes()
 
 
 def pivot_point(record: Mapping[str, Any]) -> np.ndarray:

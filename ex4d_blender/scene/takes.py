@@ -29,7 +29,7 @@ from ex4d.protocol.parsing import fraction_from
 from . import axes, camera
 from .fcurves import ensure_fcurve, fcurves, remove_fcurves, set_value, write_keys
 from .files import check_consecutive
-from .shot import PROPERTY, ShotObjects, pivot_point, shot_of, source_trajectory, tag
+from .shot import PROPERTY, ShotObjects, check_scene, is_local, pivot_point, shot_of, source_trajectory, tag
 
 Array = NDArray[np.float64]
 
@@ -65,8 +65,11 @@ def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None 
         name: None: «Take 01» or the next free number.
 
     Raises:
-        BadInputError: the shot has no source camera any more and its file is gone.
+        BadInputError: the shot has no source camera any more and its file is gone, or the scene is linked.
     """
+    check_scene(scene)
+    # A linked or overridden collection takes no objects; a camera of this file may all the same stand in its shot.
+    collection = shot.local_collection or scene.collection
     source, frames = shot.source_camera, list(shot.frames)
     if source is None:
         trajectory = shot.source()
@@ -75,16 +78,56 @@ def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None 
         trajectory = camera.sample_trajectory(scene, sampled, root=shot.root, camera=source)
         frames = sampled
     title = name or _unique_name()
-    obj = bpy.data.objects.new(title, source.data.copy() if source else bpy.data.cameras.new(title))
+    # The copy of an overridden camera would be one more override.
+    own = source is not None and source.data.override_library is None
+    obj = bpy.data.objects.new(title, source.data.copy() if own else bpy.data.cameras.new(title))
     obj.data.name = obj.name
     obj.data.animation_data_clear()
-    shot.collection.objects.link(obj)
+    collection.objects.link(obj)
     axes.parent_plainly(obj, shot.root)
     tag(obj, "take", shot.folder)
     pivot, far = float(shot.record["pivot"]), float(shot.record["far"])
     camera.set_clip_distances(obj.data, 1e-3 * pivot, 4 * far)
     camera.apply_trajectory(obj, trajectory, frames=frames)
     return obj
+
+
+def add_moving_camera(
+    scene: bpy.types.Scene, shot: ShotObjects, move: str | None, *, follow: bool = True
+) -> bpy.types.Object:
+    """``add_take_camera``, then ``apply_preset`` where a move is given; nothing is left of it after an error."""
+    if move is not None:
+        parse_preset(move)
+    before = set(bpy.data.objects)
+    cameras = set(bpy.data.cameras)
+    try:
+        obj = add_take_camera(scene, shot)
+        if move is not None:
+            apply_preset(scene, obj, move, record=shot.record, follow=follow, shot=shot)
+    except Exception:
+        for left in set(bpy.data.objects) - before:
+            _remove_empty(left)
+        for data in set(bpy.data.cameras) - cameras:
+            bpy.data.cameras.remove(data)
+        raise
+    return obj
+
+
+def _shot_to_move_in(camera_obj: bpy.types.Object, shot: ShotObjects | None) -> ShotObjects:
+    """The shot, by default the one that a camera is a child of; BadInputError for cameras that cannot be moved."""
+    shot = shot or shot_of(camera_obj)
+    if shot is None:
+        raise BadInputError(
+            f"«{camera_obj.name}» belongs to no shot.", "Make it a take of one, or a child of its root."
+        )
+    if camera_obj.type != "CAMERA" or camera_obj == shot.source_camera:
+        raise BadInputError(f"«{camera_obj.name}» is not a take camera.", "Add a take camera, and animate that one.")
+    if not (is_local(camera_obj) and is_local(camera_obj.data)):
+        raise BadInputError(
+            f"The camera «{camera_obj.name}» is linked from another file.",
+            "Move it there, or add a take camera in this file. The take itself can be generated as it is.",
+        )
+    return shot
 
 
 @dataclass(frozen=True)
@@ -184,6 +227,7 @@ def apply_preset(
     record: Mapping[str, Any],
     frames: Sequence[int] | None = None,
     follow: bool = True,
+    shot: ShotObjects | None = None,
 ) -> None:
     """Animate a take camera with a move of ``ex4d.camera``: the keys of an earlier move are replaced.
 
@@ -192,15 +236,14 @@ def apply_preset(
         record: the shot's record.
         frames: scene frames over which the move goes, rising by one, within the plate's; None: all of the plate's.
         follow: ride on the source camera's own motion; False: start from its first pose and leave its motion out.
+        shot: of the take; None: the one that the camera is a child of. The camera becomes a child of its root.
 
     Raises:
         UsageError: there is no such move.
-        BadInputError: the camera belongs to no shot, the frames lie outside the plate.
+        BadInputError: the camera belongs to no shot or is linked, the frames lie outside the plate.
     """
     spec = parse_preset(move)
-    shot = shot_of(camera_obj)
-    if shot is None or camera_obj.type != "CAMERA" or camera_obj == shot.source_camera:
-        raise BadInputError(f"«{camera_obj.name}» is not a take camera.", "Add a take camera, and animate that one.")
+    shot = _shot_to_move_in(camera_obj, shot)
     chosen = list(shot.frames if frames is None else frames)
     check_consecutive(chosen, "The move")
     if chosen[0] not in shot.frames or chosen[-1] not in shot.frames:
@@ -253,11 +296,15 @@ def _remove_empty(obj: bpy.types.Object) -> None:
         bpy.data.actions.remove(action)
 
 
-def _new_empty(shot: ShotObjects, parent: bpy.types.Object, name: str, role: str, size: float) -> bpy.types.Object:
+def _new_empty(
+    shot: ShotObjects, camera_obj: bpy.types.Object, parent: bpy.types.Object, role: str, size: float
+) -> bpy.types.Object:
+    name = f"{camera_obj.name} {role.title()}"
     empty = bpy.data.objects.new(name, None)
     empty.empty_display_type = "ARROWS" if role == "rig" else "SPHERE"
     empty.empty_display_size = size
-    shot.collection.objects.link(empty)
+    # With its camera, which need not be in the shot's collection: that may be linked.
+    camera_obj.users_collection[0].objects.link(empty)
     axes.parent_plainly(empty, parent)
     tag(empty, role, shot.folder)
     return empty
@@ -269,7 +316,7 @@ def _place_rig(
     if np.abs(source.E - np.eye(4)).max() < STILL:
         return shot.root
     size = 0.05 * float(shot.record["pivot"])
-    rig = _new_empty(shot, shot.root, f"{camera_obj.name} Rig", "rig", size)
+    rig = _new_empty(shot, camera_obj, shot.root, "rig", size)
     # Keys of its own: a shot that is reconstructed anew does not move the takes made before.
     camera.write_poses(rig, invert_rigid(source.E), frames)
     return rig
@@ -291,7 +338,7 @@ def _place_camera(
     turned, offset = camera_obj, upright
     if curves.on_pivot:
         size = 0.05 * float(np.linalg.norm(pivot))
-        turned = _new_empty(shot, parent, f"{camera_obj.name} Pivot", "pivot", size)
+        turned = _new_empty(shot, camera_obj, parent, "pivot", size)
         turned.location = pivot
         camera_obj.location, camera_obj.rotation_euler = -pivot, upright
         offset = np.zeros(3)
@@ -341,20 +388,19 @@ def _write(
         write_keys(ensure_fcurve(target, path, index or 0), np.asarray(frames)[keys], values[keys], slopes[keys])
 
 
-def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int) -> None:
+def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int, *, shot: ShotObjects | None = None) -> None:
     """Shake a take camera as a hand does: Noise modifiers on its delta transform, beside any other animation.
 
     They can be edited in the Graph Editor, and ``remove_handheld`` takes them away. The same seed gives the same shake.
 
     Args:
         strength: 1 is a careful operator walking; above zero.
+        shot: of the take; None: the one that the camera is a child of.
 
     Raises:
-        BadInputError: the camera belongs to no shot, or turns by quaternions, which have no delta angles.
+        BadInputError: the camera belongs to no shot, is linked, or turns by quaternions, which have no delta angles.
     """
-    shot = shot_of(camera_obj)
-    if shot is None:
-        raise BadInputError(f"«{camera_obj.name}» belongs to no shot.", "Make it a child of the shot's root.")
+    shot = _shot_to_move_in(camera_obj, shot)
     if camera_obj.rotation_mode in ("QUATERNION", "AXIS_ANGLE"):
         raise BadInputError(
             f"«{camera_obj.name}» turns by quaternions, which hand-held noise cannot be added to.",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from typing import Any
 
@@ -12,11 +11,13 @@ import bpy
 from gpu_extras.batch import batch_for_shader
 
 import gpu
+from ex4d.protocol.parsing import parse_json
 
 from .. import props
 from ..scene import shot as shots
 
-HEIGHT, MARGIN = 36, 12
+#: The bar's height, that of a column at least, and its distance to the viewport's edges.
+HEIGHT, LEAST, MARGIN = 36, 5, 12
 #: Below these shares a column is red, or yellow: much has to be invented there.
 POOR, FAIR = 0.6, 0.85
 _COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good": (0.3, 0.7, 0.4, 0.9)}
@@ -28,19 +29,26 @@ _handle: Any = None
 def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Plate frame numbers and shares of a take's coverage; empty where there is none."""
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         return tuple(record["numbers"]), tuple(record["coverage"])
     except (ValueError, KeyError, TypeError):
         return (), ()
 
 
-def summary(text: str) -> str:
+def summary(text: str, shot: shots.ShotObjects) -> str:
     """One sentence on a take's coverage, or ""."""
     numbers, shares = parse(text)
     if not shares:
         return ""
     low = min(range(len(shares)), key=lambda index: shares[index])
-    return f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least (frame {numbers[low]})"
+    where = frame_name(numbers[low], shot)
+    return f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+
+
+def frame_name(number: int, shot: shots.ShotObjects) -> str:
+    """What a frame is called: by the scene's number, as the timeline shows it, and the plate's where it is another."""
+    frame = shot.frame_of(number)
+    return f"frame {frame}" if frame == number else f"frame {frame}, the plate's {number}"
 
 
 def quality(share: float) -> str:
@@ -49,11 +57,12 @@ def quality(share: float) -> str:
 
 
 def columns(shares: tuple[float, ...], width: float) -> dict[str, list[tuple[float, float]]]:
-    """Corners of the bar's triangles by quality, pixels from the bar's lower left corner."""
+    """Corners of the bar's triangles by quality, pixels from the bar's lower left corner. A frame of which nothing
+    was seen has a column too: that is where most has to be invented."""
     out: dict[str, list[tuple[float, float]]] = {"poor": [], "fair": [], "good": []}
     step = width / max(len(shares), 1)
     for index, share in enumerate(shares):
-        left, right, top = index * step, (index + 1) * step - (1 if step > 3 else 0), max(share, 0.02) * HEIGHT
+        left, right, top = index * step, (index + 1) * step - (1 if step > 3 else 0), max(share * HEIGHT, LEAST)
         out[quality(share)] += [(left, 0), (right, 0), (right, top), (left, 0), (right, top), (left, top)]
     return out
 
@@ -64,7 +73,7 @@ def _draw() -> None:
     if not hasattr(scene, "ex4d") or not scene.ex4d.show_coverage or not context.space_data.overlay.show_overlays:
         return
     take = props.active_take(scene)
-    if take is None or not take.coverage:
+    if take is None or not take.coverage or not looks_through(context.region_data, scene, take):
         return
     numbers, shares = parse(take.coverage)
     shot = shots.find_shot(scene)
@@ -86,8 +95,15 @@ def _draw() -> None:
         x = left + (index + 0.5) * width / len(numbers)
         _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)], (1, 1, 1, 1))
         _fill(shader, [(x - 1, foot), (x + 1, foot + HEIGHT), (x - 1, foot + HEIGHT)], (1, 1, 1, 1))
-        _text(f"frame {number}: {shares[index]:.0%} seen", left, foot + HEIGHT + 4, scale)
+        _text(f"{frame_name(number, shot)}: {shares[index]:.0%} seen", left, foot + HEIGHT + 4, scale)
     gpu.state.blend_set("NONE")
+
+
+def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
+    """Whether a viewport (its ``RegionView3D``) shows what the take's camera sees; the bar says nothing of others."""
+    if view is None or view.view_perspective != "CAMERA":
+        return False
+    return take.use_scene_camera or take.camera == scene.camera
 
 
 def _free_width(context: bpy.types.Context) -> tuple[float, float]:

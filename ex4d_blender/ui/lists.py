@@ -3,6 +3,8 @@
 
 import bpy
 
+from .. import props, session
+
 _ICONS = {
     "queued": "TIME",
     "running": "RENDER_ANIMATION",
@@ -11,6 +13,8 @@ _ICONS = {
     "failed": "ERROR",
     "cancelled": "X",
 }
+
+_CAMERA_ICONS = {"own": "OUTLINER_DATA_CAMERA", "scene": "MARKER", "missing": "ERROR"}
 
 
 class EX4D_UL_lines(bpy.types.UIList):
@@ -23,9 +27,10 @@ class EX4D_UL_lines(bpy.types.UIList):
 class EX4D_UL_takes(bpy.types.UIList):
     """Takes."""
 
-    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+    def draw_item(self, context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
         row = layout.row(align=True)
-        row.prop(item, "name", text="", emboss=False, icon="OUTLINER_DATA_CAMERA" if item.camera else "MARKER")
+        state = props.camera_state(context.scene, item)
+        row.prop(item, "name", text="", emboss=False, icon=_CAMERA_ICONS[state])
         if len(item.versions):
             row.label(text=item.versions[-1].name)
 
@@ -34,17 +39,20 @@ class EX4D_UL_jobs(bpy.types.UIList):
     """Jobs."""
 
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+        job = next((row for row in session.current().rows if row.job == item.job), None)
+        if job is None:
+            return
         row = layout.row(align=True)
-        if item.state in ("running", "cancelling"):
-            row.progress(factor=item.fraction, text=f"{item.title}: {item.text}", type="BAR")
+        if job.state in ("running", "cancelling"):
+            row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
         else:
-            row.label(text=f"{item.title}: {item.text}", icon=_ICONS.get(item.state, "BLANK1"))
-        if item.state in ("queued", "running"):
-            row.operator("ex4d.cancel_job", text="", icon="X", emboss=False).job = item.job
-        if item.state == "failed":
-            row.operator("ex4d.job_error", text="", icon="QUESTION", emboss=False).job = item.job
-        if item.state in ("failed", "cancelled"):
-            row.operator("ex4d.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = item.job
+            row.label(text=f"{job.title}: {job.text}", icon=_ICONS.get(job.state, "BLANK1"))
+        if job.state in ("queued", "running"):
+            row.operator("ex4d.cancel_job", text="", icon="X", emboss=False).job = job.job
+        if job.state == "failed":
+            row.operator("ex4d.job_error", text="", icon="QUESTION", emboss=False).job = job.job
+        if job.state in ("failed", "cancelled"):
+            row.operator("ex4d.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = job.job
 
 
 CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_jobs)

@@ -14,11 +14,14 @@ _icons: Any = None
 def icon(path: str) -> int:
     """The icon of a picture, 0 where there is none. Only the last one is kept: each look is a file of its own."""
     global _icons  # noqa: PLW0603  Blender hands out the collection once
-    if not path or not Path(path).is_file():
+    if not path:
         return 0
     if _icons is None:
         _icons = bpy.utils.previews.new()
+    # Each look is a file of its own: the disk is asked once for it, not whenever a panel is drawn.
     if path not in _icons:
+        if not Path(path).is_file():
+            return 0
         _icons.clear()
         _icons.load(path, path, "IMAGE")
     return _icons[path].icon_id

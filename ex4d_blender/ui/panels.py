@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar's panels, in the order of the work; the sequencer has those that make sense there."""
 
+import os
 from pathlib import Path
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+
 from .. import depths, profiles, props, session
 from ..core.texts import size as size_text
-from ..core.texts import wrapped
+from ..core.texts import without_options, wrapped
+from ..ops.move_shot import is_in_old_place, stray_shots
+from ..ops.plate import lacks_solved_frames
 from ..ops.reconstruct import expected_memory
-from ..scene import background, sequencer
+from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
+from ..ops.takes import has_preview
+from ..scene import obstacles, sequencer
 from ..scene import shot as shots
-from . import looks
+from . import cached, looks
 from .coverage import summary
 
 CATEGORY = "EX-4D"
-#: A sidebar is narrow.
-COLUMNS = 38
+#: A sidebar is narrow, and an icon takes some of it.
+COLUMNS, ICON_COLUMNS = 38, 5
 
 
 def _text(layout, text, icon="NONE"):
     """Several lines where one does not fit."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for index, line in enumerate(wrapped(text, COLUMNS)):
+    columns = COLUMNS if icon == "NONE" else COLUMNS - ICON_COLUMNS
+    for index, line in enumerate(wrapped(text, columns)):
         column.label(text=line, icon=icon if index == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
@@ -31,6 +39,11 @@ def _form(layout):
     layout.use_property_split = True
     layout.use_property_decorate = False
     return layout
+
+
+def differs(path, other):
+    """Whether two texts name different plates; neither is looked for on disk."""
+    return os.path.normcase(os.path.normpath(bpy.path.abspath(path))) != os.path.normcase(os.path.normpath(other))
 
 
 class _View3D:
@@ -47,15 +60,22 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
-    from .. import installation
-
-    problem = installation.missing()
-    if problem and not session.current().is_connected():
+    if problem := session.current().lacks_backend:
         box = layout.box()
         _text(box, f"{problem} The backend computes depth, mesh and takes.", "INFO")
         box.operator(
             "preferences.addon_show", text="Open Preferences", icon="PREFERENCES"
         ).module = __package__.rpartition(".")[0]
+
+
+def _draw_in(draw, layout, context):
+    """Draw a panel's content; where the window's scene is one of results there is nothing to work on, only to see."""
+    working = sequencer.scene_of_edit(context.scene)
+    if working is None or draw in (_draw_strip, draw_jobs):
+        _draw_readable(draw, layout, context)
+        return
+    _text(layout, f"These are the results of «{working.name}».", "INFO")
+    layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
 
 
 def draw_plate(layout, context):
@@ -77,21 +97,35 @@ def draw_plate(layout, context):
     form.prop(state, "plate_first_frame")
     if state.plate_clip is not None and state.plate_clip.tracking.reconstruction.is_valid:
         form.prop(state, "use_solved_camera")
+        if state.use_solved_camera and lacks_solved_frames(context.scene):
+            layout.operator("ex4d.use_solved_frames", icon="TRACKER")
+    shot = shots.find_shot(context.scene)
+    made_from = shot.record["plate"].get("path", "") if shot is not None else ""
+    if made_from and differs(state.plate_path, made_from):
+        _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
+
+
+def _draw_depth(layout, state):
+    """Where depth comes from."""
+    form = _form(layout.column())
+    form.prop(state, "depth_menu")
+    if state.depth_source == depths.FILES:
+        form.prop(state, "depth_path")
+        form.prop(state, "depth_kind")
+        form.prop(state, "depth_scale")
+        form.prop(state, "depth_camera")
+    elif used := depths.estimator_used(state.depth_source):
+        _text(layout, f"{used.label}. {used.licence}", "INFO")
+    elif state.depth_source != depths.AUTOMATIC:
+        _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
 
 
 def draw_reconstruct(layout, context):
     """Reconstruct."""
     state, scene = context.scene.ex4d, context.scene
     _needs_backend(layout)
-    form = _form(layout.column())
-    form.prop(state, "depth_source")
-    if state.depth_source == depths.FILES:
-        form.prop(state, "depth_path")
-        form.prop(state, "depth_kind")
-        form.prop(state, "depth_scale")
-        form.prop(state, "depth_camera")
-    elif used := depths.estimator_used(state.depth_source or depths.AUTOMATIC):
-        _text(layout, f"{used['label']}. {used['licence']}", "INFO")
+    _draw_stray_shots(layout)
+    _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
     if state.use_fov:
@@ -103,6 +137,8 @@ def draw_reconstruct(layout, context):
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
         _text(layout, f"{size_text(memory.ram)} of memory, {size_text(memory.disk)} on disk")
     form.prop(state, "shot_folder")
+    if state.proposed_folder and not state.shot_folder:
+        _text(layout, f"Goes to {state.proposed_folder}", "FILE_FOLDER")
     form.prop(state, "match_without_asking")
     header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
     header.label(text="Mesh")
@@ -119,23 +155,69 @@ def draw_reconstruct(layout, context):
         return
     if context.space_data.type == "VIEW_3D":
         layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
+    _draw_shot(layout, state, scene, shot)
+
+
+def _draw_shot(layout, state, scene, shot):
+    """What there is to do with the shot, and to know of it."""
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:
         form.prop(state, "hole_color")
     if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):
         layout.operator("ex4d.match_scene", icon="SCENE_DATA")
-    if shot.mesh is not None and shots.missing_files(shot.mesh):
+    hiding = [obj.name for obj in obstacles.remembered(scene, shot.root)]
+    if hiding:
+        box = layout.box()
+        _text(
+            box, f"Between the camera and the mesh: {', '.join(hiding[:3])}{' …' if len(hiding) > 3 else ''}", "ERROR"
+        )
+        box.operator("ex4d.hide_in_the_way", icon="HIDE_ON")
+    if cached.lacks_files(scene, shot):
         box = layout.box()
         _text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
+    _draw_place(layout, shot)
     depth = shot.record["depth"]
+    _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
+    if shot.first_frame != shot.numbers[0]:
+        frames, numbers = shot.frames, shot.numbers
+        _text(layout, f"Scene frames {frames[0]}-{frames[-1]} show the plate's {numbers[0]}-{numbers[-1]}.", "TIME")
+    _draw_notes(layout, state, shot.record)
+
+
+def _draw_notes(layout, state, record):
+    """What was assumed of the plate, and should be known of it."""
+    for note in record.get("notes", ()):
+        if text := without_options(note):
+            _text(layout, text, "QUESTION")
+    depth = record["depth"]
+    # What mends the most frequent of them stands right there.
+    if not depth.get("intrinsics_known", True) and not state.use_fov:
+        layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
+    if not depth.get("source_poses_known", True) and state.depth_source != depths.FILES:
+        layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
+
+
+def _draw_stray_shots(layout):
+    """Offer to take other files' shots out of the extension's folder."""
+    if stray_shots:
+        box = layout.box()
+        _text(box, f"{len(stray_shots)} shots of other files lie in the extension's folder and go with it.", "ERROR")
+        box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
+
+
+def _draw_place(layout, shot):
+    """Offer to take a shot out of the extension's folder."""
+    if is_in_old_place(shot.folder):
+        box = layout.box()
+        _text(box, "This shot lies in the extension's folder, which goes when the extension is removed.", "ERROR")
+        box.operator("ex4d.move_shot", icon="FILE_FOLDER")
 
 
 def _draw_progress(layout, kind):
-    manager = bpy.context.window_manager.ex4d
-    for item in manager.jobs:
+    for item in session.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
@@ -145,12 +227,35 @@ def _draw_progress(layout, kind):
                 layout.template_icon(icon_value=look, scale=8.0)
 
 
+def _draw_take_camera(layout, context, take):
+    """Whose camera a take has, and of which shot it is."""
+    state = context.scene.ex4d
+    form = _form(layout.column())
+    if not take.use_scene_camera:
+        form.prop(take, "camera")
+    form.prop(take, "use_scene_camera")
+    # With one shot there is nothing to choose, unless the take is of another that is gone.
+    if shots.shot_of_root(context.scene, take.shot) is None or len(shots.find_shots(context.scene)) > 1:
+        form.prop(take, "shot")
+    camera_state = props.camera_state(context.scene, take)
+    if camera_state == "missing":
+        _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
+    if camera_state == "own":
+        row = layout.row(align=True)
+        row.prop(state, "handheld_strength", text="Hand-Held")
+        row.prop(state, "handheld_seed")
+        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+
+
 def draw_take(layout, context):
     """Take."""
     state = context.scene.ex4d
-    if shots.find_shot(context.scene) is None:
+    shot = shots.find_shot(context.scene)
+    if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
+    if len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"New takes are of the shot {shots.find_shot(context.scene).root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
     if not state.move.isdigit():
@@ -173,21 +278,30 @@ def draw_take(layout, context):
     take = props.active_take(context.scene)
     if take is None:
         return
-    form = _form(layout.column())
-    form.prop(take, "camera")
-    if take.camera is not None:
-        row = layout.row(align=True)
-        row.prop(state, "handheld_strength", text="Hand-Held")
-        row.prop(state, "handheld_seed")
-        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+    _draw_take_camera(layout, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
-    if take.camera is not None and background.has_preview(take.camera):
+    if has_preview(context.scene, take):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "render")
     if take.coverage:
-        _text(layout, summary(take.coverage))
+        _text(layout, summary(take.coverage, shot))
         _form(layout.column()).prop(state, "show_coverage")
+
+
+def _draw_profile(layout, state):
+    """What fills, and what it takes."""
+    profile = profiles.find_profile(state.profile)
+    form = _form(layout.column())
+    form.prop(state, "profile_menu")
+    if profile is None:
+        _text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
+    else:
+        _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+    if profile is None or profile.takes_seed:
+        form.prop(state, "seed")
+    if profile is None or profile.takes_prompt:
+        form.prop(state, "prompt")
 
 
 def draw_generate(layout, context):
@@ -195,14 +309,7 @@ def draw_generate(layout, context):
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
-    profile = profiles.profile_named(state.profile)
-    form = _form(layout.column())
-    form.prop(state, "profile")
-    _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
-    if profile.takes_seed:
-        form.prop(state, "seed")
-    if profile.takes_prompt:
-        form.prop(state, "prompt")
+    _draw_profile(layout, state)
     form = _form(layout.column())
     form.prop(state, "rasterizer")
     if state.rasterizer == "nvdiffrast":
@@ -217,19 +324,35 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    if take is not None and take.shot is not None and len(shots.find_shots(context.scene)) > 1:
+        _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
+    if EX4D_OT_show_result.poll(context):
+        layout.operator("ex4d.show_result", icon="SEQUENCE")
+    if count := stray_strips(context.scene):
+        box = layout.box()
+        what = "strip of a take is" if count == 1 else "strips of takes are"
+        _text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
+        box.operator("ex4d.move_strips", icon="SEQUENCE")
     if take is not None and len(take.versions):
         column = layout.column(align=True)
         for version in reversed(take.versions):
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+    if take is not None:
+        layout.operator("ex4d.find_versions", icon="VIEWZOOM")
 
 
 def draw_jobs(layout, context):
     """Jobs."""
     manager = context.window_manager.ex4d
+    cut_off = session.current().cut_off
+    for title in cut_off.values():
+        _text(layout, f"«{title}» was not finished when Blender closed. Start it again; its stages are kept.", "ERROR")
+    if cut_off:
+        layout.operator("ex4d.forget_cut_off", icon="CHECKMARK")
     if not len(manager.jobs):
         _text(layout, "No jobs.")
         return
@@ -237,6 +360,16 @@ def draw_jobs(layout, context):
     row = layout.row(align=True)
     row.operator("ex4d.cancel_all", icon="X")
     row.operator("ex4d.clear_jobs", icon="TRASH")
+
+
+def _draw_readable(draw, layout, context):
+    """Draw a panel, or why its scene is left alone."""
+    try:
+        shots.check_scene(context.scene)
+    except BadInputError as error:
+        _text(layout, f"{error.message} {error.hint}", "ERROR")
+        return
+    draw(layout, context)
 
 
 def _panel(name, label, draw, place, *, closed=False):
@@ -249,7 +382,7 @@ def _panel(name, label, draw, place, *, closed=False):
         {
             "bl_label": label,
             "bl_options": options,
-            "draw": lambda self, context: draw(self.layout, context),
+            "draw": lambda self, context: _draw_in(draw, self.layout, context),
         },
     )
 
@@ -257,6 +390,8 @@ def _panel(name, label, draw, place, *, closed=False):
 def _draw_strip(layout, context):
     strip = sequencer.selected_strip(context)
     known = sequencer.take_of_strip(strip) if strip is not None else None
+    if is_shown(context.window):
+        layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
     if known is None:
         _text(layout, "Select the strip of a take to redo it.", "INFO")
         return

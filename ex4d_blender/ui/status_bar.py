@@ -1,31 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The running job in the status bar, in every workspace."""
+"""The running job in the status bar, in every workspace, and the way back from results in the sequencer's header."""
 
 from __future__ import annotations
 
 import bpy
 
 from .. import session
+from ..ops.sequencer import is_shown
 
 
-def _draw(self: bpy.types.Header, context: bpy.types.Context) -> None:
-    job = session.current().running()
+def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
+    current = session.current()
+    running = current.running()
+    job = next((row for row in current.rows if running is not None and row.job == running.id), None)
     if job is None:
-        return
-    item = next((item for item in context.window_manager.ex4d.jobs if item.job == job.id), None)
-    if item is None:
         return
     row = self.layout.row(align=True)
     row.ui_units_x = 16
-    row.progress(factor=item.fraction, text=f"{item.title}: {item.text}", type="BAR")
-    row.operator("ex4d.cancel_job", text="", icon="X").job = job.id
+    row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
+    row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
+
+
+def _draw_way_back(self: bpy.types.Header, context: bpy.types.Context) -> None:
+    # The sidebar may be closed, or have another tab in front.
+    if context.window is not None and is_shown(context.window):
+        self.layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
 
 
 def register() -> None:
-    """Draw into the status bar."""
+    """Draw there."""
     bpy.types.STATUSBAR_HT_header.append(_draw)
+    bpy.types.SEQUENCER_HT_header.append(_draw_way_back)
 
 
 def unregister() -> None:
     """Stop drawing there."""
     bpy.types.STATUSBAR_HT_header.remove(_draw)
+    bpy.types.SEQUENCER_HT_header.remove(_draw_way_back)

@@ -79,10 +79,11 @@ def shot(addon: Any, plate: Path, tmp_path: Path) -> Any:
 
 
 def strips(scene: Any) -> list[Any]:
-    editor = scene.sequence_editor
-    if editor is None:
-        return []
-    return list(editor.strips if hasattr(editor, "strips") else editor.sequences)
+    """Of the scene's results; the scene itself has none."""
+    from ex4d_blender.scene import sequencer
+
+    assert scene.sequence_editor is None or len(sequencer.strips_of(scene.sequence_editor)) == 0
+    return [strip for edit in sequencer.edit_scenes(scene) for strip in sequencer.strips_of(edit.sequence_editor)]
 
 
 def pump(addon: Any, done: Any, seconds: float = 60.0) -> None:
@@ -129,7 +130,10 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
             "manager": hasattr(bpy.types.WindowManager, "ex4d"),
             "handlers": handlers,
             "status": [
-                item for item in bpy.types.STATUSBAR_HT_header._dyn_ui_initialize() if "ex4d" in item.__module__
+                item
+                for header in (bpy.types.STATUSBAR_HT_header, bpy.types.SEQUENCER_HT_header)
+                for item in header._dyn_ui_initialize()
+                if "ex4d" in item.__module__
             ],
         }
 
@@ -143,7 +147,7 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
         once = traces()
         assert len(once["classes"]) > 30
         assert len(once["handlers"]["load_post"]) == 1
-        assert len(once["status"]) == 1
+        assert len(once["status"]) == 2
         assert bpy.app.timers.is_registered(session._tick)
         addon_utils.disable(ADDON, default_set=True)
         assert traces() == before
@@ -248,11 +252,15 @@ def test_markers_switch_the_camera(shot: Any) -> None:
 
 
 def test_redo_makes_the_same_again_and_a_lost_strip_is_imported(shot: Any) -> None:
+    from ex4d_blender.scene import sequencer
+
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     bpy.ops.ex4d.generate()
     folder = shot.ex4d.takes[0].versions[0].folder
     bpy.ops.ex4d.apply_preset(move="orbit:5")
-    shot.sequence_editor.active_strip = strips(shot)[0]
+    bpy.ops.ex4d.show_result()
+    (edit,) = sequencer.edit_scenes(shot)
+    edit.sequence_editor.active_strip = strips(shot)[0]
     bpy.ops.ex4d.redo_take()
     assert shot.ex4d.takes[0].versions[1].folder == folder
     before = len(strips(shot))
@@ -479,6 +487,7 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
         window_manager = bpy.context.window_manager
         space_data = type("Space", (), {"type": "VIEW_3D"})
         workspace = None
+        window = bpy.context.window
 
     draws = (panels.draw_plate, panels.draw_reconstruct, panels.draw_take, panels.draw_generate, panels.draw_jobs)
     for draw in draws:
@@ -489,7 +498,9 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
     for draw in draws:
         draw(Layout(), Context)
     text = shot.ex4d.takes[0].coverage
-    assert coverage.summary(text).startswith("Seen: ")
+    from ex4d_blender.scene import shot as shots
+
+    assert coverage.summary(text, shots.find_shot(shot)).startswith("Seen: ")
     corners = coverage.columns(coverage.parse(text)[1], 600.0)
     assert sum(len(points) for points in corners.values()) == 6 * 6
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +85,19 @@ def test_render_and_generate(runtime: Path, blend: Path) -> None:
     assert done["result"]["numbers"] == list(range(1001, 1007))
     assert 0.3 < min(done["result"]["coverage"]) < 1
 
-    code, out, err = run(runtime, blend, "generate", "--move", "orbit:20", "--frames", "1002-1003", "--save", "--json")
+    code, out, err = run(
+        runtime,
+        blend,
+        "generate",
+        "--move",
+        "orbit:20",
+        "--frames",
+        "1002-1003",
+        "--raster",
+        "embree",
+        "--save",
+        "--json",
+    )
     assert code == 0, err
     result = events(out)[-1]["result"]
     assert (result["numbers"], result["take"]) == ([1002, 1003], "v001")
@@ -94,7 +107,8 @@ def test_render_and_generate(runtime: Path, blend: Path) -> None:
     # The saved file has the take: it is there by its name.
     code, out, err = run(runtime, blend, "generate", "--take", "Take 01", "--json")
     assert code == 0, err
-    assert events(out)[-1]["result"]["take"] == "v001"
+    # The frames of one command are not those of the next.
+    assert events(out)[-1]["result"]["numbers"] == list(range(1001, 1007))
 
 
 def test_status(runtime: Path, blend: Path) -> None:
@@ -133,6 +147,73 @@ def test_exit_codes(runtime: Path, blend: Path, arguments: list[str], code: int,
     found, out, _ = run(runtime, blend, *arguments, "--json")
     last = events(out)[-1]
     assert (last["event"], last["exit_code"], found) == ("error", code, code)
+
+
+def test_the_plate_s_options_are_those_of_the_panel(runtime: Path, plate: Path, tmp_path: Path) -> None:
+    movie = Path(shutil.copy(plate, tmp_path / "street.mp4"))
+    (tmp_path / "job").mkdir()
+    code, out, err = run(
+        runtime, None, "reconstruct", "--plate", movie, "--viewport", 32, "--fov", 40, "--thickness", 0.5,
+        "--min-angle", 3, "--depth-ratio", 1.25, "--estimator", "small", "--output", tmp_path / "job" / "a.blend",
+        "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    result = next(event for event in events(out) if event["event"] == "done")["result"]
+    # Beside the file that is saved.
+    folder = tmp_path / "job" / "ex4d" / "street"
+    assert result["shot"] == str(folder)
+    assert result["depth"]["name"] == "small"
+    assert not any("field of view" in event["text"] for event in events(out) if event["event"] == "note")
+    mesh = json.loads(next(folder.glob("cache/mesh-*/mesh.json")).read_text(encoding="utf-8"))
+    settings = json.dumps(mesh)
+    assert all(text in settings for text in ("3.0", "1.25", "0.5"))
+
+
+def test_two_that_save_the_same_file_lose_nothing(runtime: Path, blend: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(blend, tmp_path / "job.blend"))
+    first = start(runtime, file, "generate", "--move", "orbit:7", "--save", "--json")
+    second = start(runtime, file, "generate", "--move", "orbit:8", "--save", "--json")
+    ended = [process.communicate(timeout=120) for process in (first, second)]
+    codes = [first.returncode, second.returncode]
+    if sorted(codes) == [0, 30]:
+        refused = events(ended[codes.index(30)][0])[-1]
+        assert "was saved by another process" in refused["message"]
+        assert "takes/v00" in refused["message"].replace(os.sep, "/")
+        assert "Run the same command again" in refused["hint"]
+        # As it says.
+        move = ("orbit:7", "orbit:8")[codes.index(30)]
+        code, _, err = run(runtime, file, "generate", "--move", move, "--save", "--json")
+        assert code == 0, err
+    else:
+        # One had ended before the other read the file.
+        assert codes == [0, 0], ended
+    listing = (
+        "import sys, bpy, addon_utils; addon_utils.enable('ex4d_blender', default_set=True);"
+        "bpy.ops.wm.open_mainfile(filepath=sys.argv[1]); takes = bpy.context.scene.ex4d.takes;"
+        "print('MOVES', sorted(t.camera['ex4d']['move'] for t in takes if len(t.versions)));"
+        "sys.stdout.flush(); import os; os._exit(0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", listing, str(file)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "'orbit:7', 'orbit:8']" in done.stdout
+
+
+def test_a_file_that_changed_meanwhile_is_not_written_over(runtime: Path, blend: Path, tmp_path: Path) -> None:
+    file = Path(shutil.copy(blend, tmp_path / "job.blend"))
+    process = start(runtime, file, "generate", "--move", "orbit:9", "--save", "--json")
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if '"progress"' in line:
+            break
+    with file.open("ab") as out:
+        out.write(b"\0")
+    rest, _ = process.communicate(timeout=120)
+    last = events("".join(lines) + rest)[-1]
+    assert (process.returncode, last["event"]) == (30, "error")
+    assert file.read_bytes() == blend.read_bytes() + b"\0"
 
 
 def test_no_backend_is_code_20(blend: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

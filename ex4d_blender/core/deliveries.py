@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Delivered takes as they lie in a shot's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ex4d.inputs import read_bytes
+from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import parse_json
+
+TAKE_FILE = "take.json"
+#: Some hundred bytes a frame.
+MAX_BYTES = 64 << 20
+
+
+def read_take(folder: Path) -> dict[str, Any]:
+    """A delivered take's record, as the result of its job was.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    try:
+        record = parse_json(read_bytes(folder / TAKE_FILE, MAX_BYTES))
+        numbers = [frame["frame"] for frame in record["frames"]]
+        coverage = [1.0 - frame["generated"] for frame in record["frames"]]
+        fill = record["fill"]
+        return {
+            "take": folder.name,
+            "folder": str(folder),
+            "numbers": numbers,
+            "coverage": coverage,
+            "result": str(folder / "result"),
+            "mask": str(folder / "mask"),
+            "profile": fill["name"],
+            "label": fill["label"],
+            "seed": fill["seed"],
+            "prompt": fill.get("prompt"),
+            "title": record.get("title", ""),
+            "generated_mean": record["generated_mean"],
+            "trajectory": str(folder / record["trajectory"]),
+        }
+    except (BadInputError, OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records in the open .blend, brought to the version that is written now; what cannot be known is said."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import depths
+from .core import records
+from .scene import shot as shots
+from .scene.shot import PROPERTY
+
+log = logging.getLogger(__name__)
+
+
+def _stored(scene: bpy.types.Scene) -> dict[str, Any]:
+    """The scene's properties as they lie in the file: reading one as another type would drop it."""
+    # Since Blender 5 properties with a definition are kept apart from those without.
+    system = getattr(scene, "bl_system_properties_get", None)
+    found = system(do_create=False) if system is not None else None
+    group = (found.get("ex4d") if found is not None else None) or scene.get("ex4d")
+    return {key: group[key] for key in ("version", "profile", "depth_source") if key in group} if group else {}
+
+
+def migrate() -> list[str]:
+    """Bring all scenes of the open file to the current version; returns sentences on what could not be known."""
+    notes: list[str] = []
+    for scene in bpy.data.scenes:
+        if scene.library is not None:
+            continue
+        _migrate_roots(scene)
+        stored = _stored(scene)
+        version = stored.get("version", 0)
+        if records.is_newer(version):
+            notes.append(records.newer_error(f"What the scene «{scene.name}» knows of its takes").message)
+        elif version < records.VERSION:
+            notes += _from_0(scene, stored)
+            scene.ex4d.version = records.VERSION
+    for note in notes:
+        log.warning("EX-4D: %s", note)
+    return notes
+
+
+def _migrate_roots(scene: bpy.types.Scene) -> None:
+    for obj in scene.objects:
+        if shots.role(obj) == "root" and shots.is_local(obj) and obj[PROPERTY].get("version", 0) == 0:
+            obj[PROPERTY]["version"] = records.VERSION
+
+
+def _from_0(scene: bpy.types.Scene, stored: dict[str, Any]) -> list[str]:
+    state, notes = scene.ex4d, []
+    if isinstance(number := stored.get("profile"), int):
+        state.profile = records.profile_from_number(number)
+        if number >= len(records.PROFILES_0):
+            notes.append(f"The scene «{scene.name}» has a profile by the number {number}, which none is known to have.")
+    if isinstance(number := stored.get("depth_source"), int):
+        known = [estimator.name for estimator in depths.known_estimators()]
+        state.depth_source = records.estimator_from_number(number, known)
+        if state.depth_source.startswith("number "):
+            notes.append(f"The scene «{scene.name}» has a source of depth by a number that none is known to have.")
+    for take in state.takes:
+        if take.camera is None and not take.use_scene_camera:
+            # Both a take of the scene's camera and one whose camera was deleted were stored so.
+            take.use_scene_camera = take.name.startswith(records.SCENE_CAMERA_NAME)
+            if not take.use_scene_camera:
+                notes.append(f"The camera of the take «{take.name}» is missing: choose one, or remove the take.")
+        if take.shot is None:
+            take.shot = _shot_of_take(scene, take)
+    return notes
+
+
+def _shot_of_take(scene: bpy.types.Scene, take: Any) -> bpy.types.Object | None:
+    """The root of the shot that a take of version 0 is of, by its camera or its versions; None where none tells."""
+    found = shots.find_shots(scene)
+    own = shots.shot_of(take.camera) if take.camera is not None else None
+    if own is not None and any(own.root == shot.root for shot in found):
+        return own.root
+    named = {str(Path(version.folder).parent.parent) for version in take.versions}
+    if take.camera is not None and shots.role(take.camera) is not None:
+        named = {str(take.camera[PROPERTY].get("shot"))}
+    if not named and len(found) == 1:
+        return found[0].root
+    matching = [shot.root for shot in found if shot.folder in named]
+    return matching[0] if len(matching) == 1 and len(named) == 1 else None
+
+
+def stamp() -> None:
+    """Write the version into all scenes that can be read, before the file is saved."""
+    for scene in bpy.data.scenes:
+        if scene.library is None and not records.is_newer(scene.ex4d.version):
+            scene.ex4d.version = records.VERSION

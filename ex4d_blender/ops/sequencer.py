@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Seeing results: the scene whose sequencer shows them, and back to the work."""
+
+import bpy
+
+from ex4d.protocol.errors import BadInputError
+
+from .. import props
+from ..finish import results_scene
+from ..scene import sequencer
+from ..scene import shot as shots
+from .common import told
+
+
+def _areas(window, kind):
+    return [area for area in window.screen.areas if area.type == kind]
+
+
+def _edit_of_active_take(scene):
+    """The scene with the chosen take's strips, else the first that shows results of the working scene."""
+    take = props.active_take(scene)
+    names = {version.strip for version in take.versions} if take is not None else set()
+    edits = sequencer.edit_scenes(scene)
+    having = [edit for edit in edits if any(strip.name in names for strip in sequencer.all_strips(edit))]
+    return [*having, *edits][0]
+
+
+def is_shown(window):
+    """Whether the window shows results: by its scene, before Blender 5, or by a sequencer of ours in its place."""
+    if sequencer.scene_of_edit(window.scene) is not None:
+        return True
+    shown = getattr(window.workspace, "sequencer_scene", None)
+    # Beside a 3D viewport nothing need be put back.
+    hidden_work = bool(_areas(window, "SEQUENCE_EDITOR")) and not _areas(window, "VIEW_3D")
+    return shown is not None and sequencer.scene_of_edit(shown) is not None and hidden_work
+
+
+def _frame_all(window, area):
+    """See all strips, as soon as the editor has been drawn; nothing where it is gone by then."""
+
+    def look():
+        if area in window.screen.areas[:] and area.type == "SEQUENCE_EDITOR":
+            region = next(item for item in area.regions if item.type == "WINDOW")
+            with bpy.context.temp_override(window=window, area=area, region=region):
+                bpy.ops.sequencer.view_all()
+
+    if not bpy.app.background:
+        bpy.app.timers.register(look, first_interval=0.3)
+
+
+class EX4D_OT_show_result(bpy.types.Operator):
+    bl_idname = "ex4d.show_result"
+    bl_label = "Show Result"
+    bl_description = (
+        "Show the finished takes in a sequencer, in place of the 3D viewport where there is none; and back to the scene"
+    )
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if sequencer.edit_scenes(sequencer.working_scene(context)):
+            return True
+        cls.poll_message_set("Generate a take first")
+        return False
+
+    @told
+    def execute(self, context):
+        window, working = context.window, sequencer.working_scene(context)
+        if is_shown(window):
+            self._back(context, window, working)
+        else:
+            self._show(context, window, working)
+        return {"FINISHED"}
+
+    @staticmethod
+    def _show(context, window, working):
+        edit = _edit_of_active_take(working)
+        if hasattr(window.workspace, "sequencer_scene"):
+            window.workspace.sequencer_scene = edit
+        else:
+            window.scene = edit
+        if not _areas(window, "SEQUENCE_EDITOR"):
+            here = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
+            area = here or max(window.screen.areas, key=lambda item: item.width * item.height)
+            area.type = "SEQUENCE_EDITOR"
+            area.spaces.active.view_type = "SEQUENCER_PREVIEW"
+            area.spaces.active.show_region_ui = True
+            _frame_all(window, area)
+
+    @staticmethod
+    def _back(context, window, working):
+        if window.scene != working:
+            window.scene = working
+        sequencers = _areas(window, "SEQUENCE_EDITOR")
+        if sequencers and not _areas(window, "VIEW_3D"):
+            here = context.area if context.area in sequencers else sequencers[0]
+            here.type = "VIEW_3D"
+
+
+class EX4D_OT_move_strips(bpy.types.Operator):
+    bl_idname = "ex4d.move_strips"
+    bl_label = "Move Strips to Their Own Scene"
+    bl_description = "Move the strips of takes out of this scene, so that rendering shows its objects again"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if stray_strips(context.scene):
+            return True
+        cls.poll_message_set("There are no strips of takes in this scene")
+        return False
+
+    @told
+    def execute(self, context):
+        scene = context.scene
+        strips = sequencer.strips_in_the_way(scene)
+        first = min(strips, key=lambda strip: strip.frame_final_start)
+        known = sequencer.take_of_strip(first)
+        shot = shots.find_shot(scene)
+        offset = shot.first_frame - shot.numbers[0] if shot is not None else 0
+        numbers = range(int(first.frame_start) - offset, int(first.frame_start) - offset + len(first.elements))
+        edit = results_scene(scene, {"folder": known["folder"], "numbers": list(numbers)}, offset)
+        moved, stay = sequencer.move_strips(scene, edit)
+        if stay and not moved:
+            raise BadInputError(
+                f"{stay} strips were not moved: effects, modifiers or keys of yours hang on them.",
+                f"Move them by hand to the scene «{edit.name}», or mute them.",
+            )
+        if stay:
+            self.report({"WARNING"}, f"{stay} strips stay: effects, modifiers or keys of yours hang on them.")
+        if context.window is not None:
+            sequencer.show_edit(context.window, edit)
+        return {"FINISHED"}
+
+
+#: Strips of takes in a scene, counted again when their number or the file has changed: panels ask whenever drawn.
+_counted: dict[int, tuple[int, int]] = {}
+
+
+def stray_strips(scene):
+    """How many strips of takes are in a working scene."""
+    if scene.sequence_editor is None:
+        return 0
+    length = len(sequencer.strips_of(scene.sequence_editor))
+    known = _counted.get(scene.session_uid)
+    if known is None or known[0] != length:
+        known = _counted[scene.session_uid] = (length, len(sequencer.strips_in_the_way(scene)))
+    return known[1]
+
+
+CLASSES = (EX4D_OT_show_result, EX4D_OT_move_strips)

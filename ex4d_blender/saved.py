@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Saving the open .blend over what it was read from, and over nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import bpy
+
+from ex4d.protocol.errors import TransientError
+
+from . import session
+from .core.saving import FileStamp, saving_alone
+
+#: The open file as it was when it was read or saved.
+_known: tuple[Path, FileStamp] | None = None
+
+
+def remember() -> None:
+    """Keep what the open file on disk is like; without a window only: with one Blender's own rules hold."""
+    global _known  # noqa: PLW0603  one file is open
+    _known = None
+    if bpy.app.background and bpy.data.filepath:
+        path = Path(bpy.data.filepath)
+        _known = path, FileStamp.of(path)
+
+
+def expected(path: Path) -> FileStamp:
+    """What the file at ``path`` must still be like for saving over it."""
+    return _known[1] if _known is not None and _known[0] == path else FileStamp.of(path)
+
+
+def save(path: Path, before: FileStamp, finished: str) -> None:
+    """Save the open .blend, unless another process has written the file meanwhile.
+
+    Args:
+        path: absolute.
+        before: the file as it must still be.
+        finished: where the work lies that the .blend would tell of.
+
+    Raises:
+        TransientError: another process has.
+    """
+    name = hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+    with saving_alone(session.runtime_folder() / f"saving-{name}.lock"):
+        if not before.is_still(path):
+            raise TransientError(
+                f"{path} was saved by another process meanwhile and is left as it is; what is done is in {finished}.",
+                "Run the same command again: it takes up what is done and adds it to the file as it is now.",
+            )
+        if str(path) == bpy.data.filepath:
+            bpy.ops.wm.save_mainfile()
+        else:
+            bpy.ops.wm.save_as_mainfile(filepath=str(path))

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pointing a .blend's data to a shot's new folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import shot as shots
+from .files import absolute_path, stored_path
+from .sequencer import strips_of
+from .shot import PROPERTY, ShotObjects
+
+
+def relocate(shot: ShotObjects, new: Path) -> None:
+    """Let a shot, its pictures, strips and takes be found in ``new``, a copy of its folder.
+
+    Raises:
+        BadInputError: the copy lacks files that the mesh needs.
+    """
+    old = Path(shot.folder)
+    viewport = Path(shot.record["viewport"])
+    inside = new / viewport.relative_to(old) if viewport.is_relative_to(old) else viewport
+    if shot.mesh is not None:
+        shots.relink(shot.mesh, inside)
+    else:
+        shots.move_record(shot, inside)
+    for image in bpy.data.images:
+        if image.library is None and image.filepath:
+            _move(image, "filepath", old, new)
+    for scene in bpy.data.scenes:
+        if scene.library is not None:
+            continue
+        for strip in _strips(strips_of(scene.sequence_editor) if scene.sequence_editor else ()):
+            _move(strip, "directory" if strip.type == "IMAGE" else "filepath", old, new)
+            tag = strip.get(PROPERTY)
+            if hasattr(tag, "get") and Path(str(tag.get("folder", ""))).is_relative_to(old):
+                tag["folder"] = str(new / Path(tag["folder"]).relative_to(old))
+        if hasattr(scene, "ex4d"):
+            _move_state(scene.ex4d, old, new)
+
+
+def _move_state(state: Any, old: Path, new: Path) -> None:
+    for take in state.takes:
+        for version in take.versions:
+            if Path(version.folder).is_relative_to(old):
+                version.folder = str(new / Path(version.folder).relative_to(old))
+    if state.shot_folder and absolute_path(state.shot_folder) == old:
+        state.shot_folder = str(new)
+
+
+def _strips(strips: Iterable[Any]) -> Iterator[Any]:
+    for strip in strips:
+        if strip.type in ("IMAGE", "MOVIE"):
+            yield strip
+        elif strip.type == "META":
+            yield from _strips(strip.strips if hasattr(strip, "strips") else strip.sequences)
+
+
+def _move(owner: Any, attribute: str, old: Path, new: Path) -> None:
+    path = absolute_path(getattr(owner, attribute))
+    if path.is_relative_to(old):
+        # A strip's directory ends in a slash.
+        tail = "/" if attribute == "directory" else ""
+        setattr(owner, attribute, stored_path(new / path.relative_to(old)) + tail)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures for tests of the enabled add-on, with a backend of each file's own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import addon_utils
+import bpy
+import pytest
+
+ADDON = "ex4d_blender"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A runtime folder; a backend that was started in it ends with the file's tests."""
+    folder = tmp_path_factory.mktemp("runtime")
+    former = os.environ.get("EX4D_RUNTIME_DIR")
+    os.environ["EX4D_RUNTIME_DIR"] = str(folder)
+    yield folder
+    if former is None:
+        del os.environ["EX4D_RUNTIME_DIR"]
+    else:
+        os.environ["EX4D_RUNTIME_DIR"] = former
+    from ex4d_blender.core.client import JobClient
+
+    from ex4d.protocol.runtime import read_handshake
+
+    handshake = read_handshake(folder)
+    if handshake is not None:
+        client = JobClient("end")
+        client.connect(handshake)
+        client.shutdown()
+        end = time.monotonic() + 10
+        while time.monotonic() < end and not client.poll(50).left:
+            pass
+        client.disconnect()
+
+
+@pytest.fixture
+def addon(runtime: Path) -> Iterator[Any]:
+    """The session of the enabled add-on; nothing of it stays."""
+    assert addon_utils.enable(ADDON, default_set=True) is not None
+    from ex4d_blender import session
+
+    yield session
+    addon_utils.disable(ADDON, default_set=True)
+
+
+def _reconstruct(plate: Path) -> None:
+    bpy.context.scene.ex4d.viewport_side = 32
+    bpy.ops.ex4d.load_plate(filepath=str(plate))
+    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
+
+
+@pytest.fixture
+def reconstruct(addon: Any) -> Callable[[Path], None]:
+    """Puts a plate into the open scene, with a small mesh."""
+    return _reconstruct
+
+
+@pytest.fixture(scope="module")
+def shot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the .blend of ``shot`` is; the first test that needs it makes it."""
+    return tmp_path_factory.mktemp("shot") / "shot.blend"
+
+
+@pytest.fixture
+def shot(reconstruct: Callable[[Path], None], plate: Path, shot_file: Path) -> Any:
+    """The scene of a saved file with a reconstructed shot, opened anew; its folder on disk is the whole file's."""
+    if shot_file.exists():
+        bpy.ops.wm.open_mainfile(filepath=str(shot_file))
+    else:
+        bpy.ops.wm.save_as_mainfile(filepath=str(shot_file))
+        reconstruct(plate)
+        bpy.ops.wm.save_mainfile()
+    return bpy.context.scene

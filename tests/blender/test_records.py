@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What lies in a .blend: of earlier versions, of newer ones, and of what a backend offers."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+bpy = pytest.importorskip("bpy")
+import addon_utils  # noqa: E402
+
+from ex4d.protocol.errors import TransientError, UsageError  # noqa: E402
+
+pytest_plugins = ["addon_fixtures"]
+ADDON = "ex4d_blender"
+OFFERED = {
+    "profiles": [
+        {"name": name, "label": f"{name} fill", "licence": "MIT", "takes_seed": seed, "takes_prompt": seed}
+        for name, seed in (("preview", False), ("exact", True), ("fast", True))
+    ],
+    "depth": [{"name": name, "label": f"{name} depth", "licence": "MIT"} for name in ("moge", "small")],
+}
+
+
+@pytest.fixture
+def no_backend(runtime: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.delenv("EX4D_BACKEND_PYTHON", raising=False)
+
+
+@pytest.fixture
+def quiet(no_backend: None, addon: Any) -> Any:
+    """The add-on where no backend is, or can be started."""
+    return addon
+
+
+@pytest.fixture
+def disabled(no_backend: None) -> Iterator[None]:
+    """The add-on is off at first; whatever enables it, it is off afterwards."""
+    addon_utils.disable(ADDON, default_set=True)
+    yield
+    addon_utils.disable(ADDON, default_set=True)
+
+
+def stored(scene: Any) -> Any:
+    """The scene's properties as they lie in the file."""
+    system = getattr(scene, "bl_system_properties_get", None)
+    return system(do_create=True)["ex4d"] if system is not None else scene["ex4d"]
+
+
+def store(scene: Any, values: dict[str, Any]) -> None:
+    """What a version of the extension would have left in the file."""
+    system = getattr(scene, "bl_system_properties_get", None)
+    (system(do_create=True) if system is not None else scene)["ex4d"] = values
+
+
+def welcome(session: Any, capabilities: dict[str, Any]) -> None:
+    session.current().client.welcome = {"ready": True, "capabilities": capabilities}
+
+
+# Earlier versions
+
+
+def test_a_file_of_0f2baa4_is_read_whole(quiet: Any, earlier_job: Path, tmp_path: Path) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(earlier_job / "job.blend"))
+    from ex4d_blender import migrations, props
+    from ex4d_blender.core import records
+    from ex4d_blender.scene import shot as shots
+
+    scene = bpy.context.scene
+    state = scene.ex4d
+    assert state.version == records.VERSION
+    (found,) = shots.find_shots(scene)
+    assert found.root["ex4d"]["version"] == records.VERSION
+    assert (found.folder, found.first_frame) == ("/tmp/job/ex4d/plate", 1001)
+    assert [(take.name, take.camera.name, take.shot.name) for take in state.takes] == [
+        ("Take 01", "Take 01", "plate"),
+        ("Take 02", "Take 02", "plate"),
+    ]
+    assert [props.camera_state(scene, take) for take in state.takes] == ["own", "own"]
+    assert [[version.name for version in take.versions] for take in state.takes] == [["v001"], ["v002"]]
+    assert (state.profile, state.depth_source, state.viewport_side, state.with_mask) == ("preview", "auto", 32, True)
+    strips = scene.sequence_editor
+    names = {strip.name for strip in (strips.strips if hasattr(strips, "strips") else strips.sequences)}
+    assert names == {"Take 01 v001", "Take 02 v002", "Take 02 v002 mask"}
+    # Saved and opened again nothing is brought over twice.
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "again.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "again.blend"))
+    assert bpy.context.scene.ex4d.version == records.VERSION
+    assert migrations.migrate() == []
+    assert [take.shot.name for take in bpy.context.scene.ex4d.takes] == ["plate", "plate"]
+
+
+@pytest.mark.parametrize("through_a_file", [False, True])
+def test_the_numbers_of_version_0_keep_their_meaning(disabled: None, tmp_path: Path, through_a_file: bool) -> None:
+    from ex4d_blender.core.records import name_number
+
+    store(bpy.context.scene, {"profile": 2, "depth_source": name_number("moge"), "seed": 7, "prompt": "a street"})
+    if through_a_file:
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "old.blend"))
+        addon_utils.enable(ADDON, default_set=True)
+        bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "old.blend"))
+    else:
+        # The extension is updated while the file is open.
+        addon_utils.enable(ADDON, default_set=True)
+    state = bpy.context.scene.ex4d
+    assert (state.profile, state.depth_source, state.seed, state.prompt) == ("fast", "moge", 7, "a street")
+    assert state.profile_menu == "fast"
+    assert state.depth_menu == "moge"
+
+
+def test_numbers_that_nobody_knows_become_no_other(disabled: None, caplog: pytest.LogCaptureFixture) -> None:
+    store(bpy.context.scene, {"profile": 9, "depth_source": 77})
+    addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import capabilities, session
+
+    state = bpy.context.scene.ex4d
+    assert (state.profile, state.depth_source) == ("number 9", "number 77")
+    assert sum("number" in record.message for record in caplog.records) == 2
+    welcome(session, OFFERED)
+    with pytest.raises(UsageError, match="number 9"):
+        capabilities.resolve_profile(state.profile, block=False)
+
+
+def test_takes_of_version_0_without_a_camera(disabled: None) -> None:
+    takes = [{"uid": "1", "name": "Scene Camera"}, {"uid": "2", "name": "hero B"}]
+    store(bpy.context.scene, {"takes": takes})
+    addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import props
+
+    scene = bpy.context.scene
+    assert [props.camera_state(scene, take) for take in scene.ex4d.takes] == ["scene", "missing"]
+
+
+# Newer versions
+
+
+def test_a_scene_of_a_newer_version_is_left_alone(disabled: None, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    values = {"version": 99, "profile": "wondrous", "plate_path": "/plates/a.mov", "takes": [{"uid": "1"}]}
+    store(scene, {**values, "pending": [{"job": "a", "action": "sing", "data": "{}"}]})
+    addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import session
+
+    before = dict(stored(scene).items())
+    for operator in (bpy.ops.ex4d.add_take_camera, bpy.ops.ex4d.generate, bpy.ops.ex4d.match_scene):
+        assert not operator.poll()
+    with pytest.raises(RuntimeError, match="made by a newer EX-4D"):
+        bpy.ops.ex4d.reconstruct()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "newer.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "newer.blend"))
+    after = dict(stored(bpy.context.scene).items())
+    assert (after["version"], after["profile"], len(after["takes"])) == (99, "wondrous", 1)
+    assert set(after) == set(before)
+    # Nor is what it waits for asked about.
+    assert session.current().waiting == {}
+
+
+def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(earlier_job / "job.blend"))
+    from ex4d_blender.scene import shot as shots
+
+    scene = bpy.context.scene
+    root = shots.find_shot(scene).root
+    root["ex4d"]["version"] = 99
+    before = root["ex4d"].to_dict()
+    assert shots.find_shots(scene) == []
+    for operator in (bpy.ops.ex4d.generate, bpy.ops.ex4d.add_take_camera, bpy.ops.ex4d.preview_take):
+        assert not operator.poll()
+    with pytest.raises(RuntimeError, match="The shot «plate» was made by a newer EX-4D"):
+        bpy.ops.ex4d.reconstruct()
+    assert root["ex4d"].to_dict() == before
+
+
+# Menus
+
+
+def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
+    """These are the numbers that files of 0f2baa4 have; items that come later get others."""
+    from ex4d_blender import props
+
+    moves = ("orbit", "zoom_in", "zoom_out", "dolly_in", "dolly_out", "truck", "crane", "pan", "tilt", "figure_eight")
+    moves += ("hold", "30", "60", "90", "180")
+    assert [(item[0], item[3]) for item in props.MOVES if item[3] < 15] == list(
+        zip(moves, range(len(moves)), strict=True)
+    )
+    for items, names in (
+        (props.EASINGS, "DEFAULT linear in out in_out"),
+        (props.DEPTH_KINDS, "AUTO depth disparity"),
+        (props.RASTERIZERS, "auto opengl embree nvdiffrast"),
+    ):
+        assert [(item[0], item[3]) for item in items][: len(names.split())] == [
+            (name, number) for number, name in enumerate(names.split())
+        ]
+    for items in (props.MOVES, props.EASINGS, props.DEPTH_KINDS, props.RASTERIZERS):
+        assert len({item[3] for item in items}) == len(items)
+
+
+def test_a_menu_that_changes_leaves_the_choice(quiet: Any) -> None:
+    state = bpy.context.scene.ex4d
+    welcome(quiet, OFFERED)
+    state.profile_menu = "fast"
+    state.depth_menu = "moge"
+    assert (state.profile, state.depth_source) == ("fast", "moge")
+    welcome(quiet, {"profiles": [OFFERED["profiles"][2], OFFERED["profiles"][0]], "depth": OFFERED["depth"][::-1]})
+    assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
+    welcome(quiet, {"profiles": OFFERED["profiles"][:1], "depth": []})
+    # Gone from the backend, still the choice, and said to be gone.
+    assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
+    from ex4d_blender import capabilities, profiles
+
+    assert "Not Offered" in next(item[1] for item in profiles.profile_items(state, None) if item[0] == "fast")
+    with pytest.raises(UsageError, match="no profile «fast»") as caught:
+        capabilities.resolve_profile(state.profile, block=False)
+    assert "preview" in caught.value.hint
+    with pytest.raises(UsageError, match="no depth estimator «moge»"):
+        capabilities.resolve_estimator(state.depth_source, block=False)
+
+
+def test_what_was_offered_is_known_before_the_backend_runs(quiet: Any, tmp_path: Path) -> None:
+    from ex4d_blender import capabilities, profiles
+
+    with pytest.raises(TransientError, match="has not said yet whether it has the profile «fast»"):
+        capabilities.resolve_profile("fast", block=False)
+    welcome(quiet, OFFERED)
+    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
+    # Another start of Blender.
+    quiet.current().client.welcome = None
+    capabilities.forget()
+    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
+    assert capabilities.resolve_profile("fast", block=False).takes_seed
+    (file,) = tmp_path.glob("offers-*.json")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for damaged in (b"", b"{", json.dumps({"format": "ex4d-offers", "capabilities": {"profiles": 3}}).encode()):
+        file.write_bytes(damaged)
+        capabilities.forget()
+        assert [profile.name for profile in profiles.known_profiles()] == ["preview"]
+    # What is asked for by name is not known then, and no other.
+    with pytest.raises(TransientError):
+        capabilities.resolve_profile("fast", block=False)
+
+
+# The command line
+
+
+def test_options_out_of_range_are_usage(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+
+    for arguments, words in (
+        (["--fov", "500"], "no number from 1 to 170"),
+        (["--fov", "nan"], "no number from 1 to 170"),
+        (["--depth-ratio", "0.5"], "no number from 1.001 to 100"),
+        (["--estimator", "small", "--camera-file", "x.json"], "are for depth files"),
+        (["--estimator", "small", "--depth", "x"], "not allowed with"),
+        (["--save"], "no name yet"),
+    ):
+        assert cli.main(["reconstruct", *arguments]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_options_reach_the_properties(quiet: Any) -> None:
+    from ex4d_blender import cli
+
+    state = bpy.context.scene.ex4d
+    arguments = ["--fov", "40", "--thickness", "0.5", "--min-angle", "3", "--depth-ratio", "1.25"]
+    cli.main(["reconstruct", "--plate", "p.mp4", *arguments, "--depth", "d.npz", "--camera-file", "c.json"])
+    assert state.use_fov
+    assert (round(state.fov, 5), state.thickness, state.min_angle, state.max_depth_ratio) == (0.69813, 0.5, 3.0, 1.25)
+    assert (state.depth_source, Path(state.depth_path).name, Path(state.depth_camera).name) == (
+        "FILES",
+        "d.npz",
+        "c.json",
+    )

@@ -15,8 +15,9 @@ from functools import cache
 from itertools import takewhile
 from pathlib import Path
 
-from ex4d.processes import process_alive, process_space, process_started
+from ex4d.processes import process_alive, process_space
 from ex4d.protocol.errors import BadInputError, Ex4dError, TransientError
+from ex4d.protocol.identity import linux_start_ticks
 
 TEMP_PREFIX = ".tmp-"
 #: A disk with less than these bytes left is full.
@@ -39,7 +40,7 @@ def host_name() -> str:
 
 @cache
 def _owner(pid: int) -> str:
-    started = process_started(pid)
+    started = linux_start_ticks(pid)
     return f"{process_space()}.{pid}.{'x' if started is None else started}"
 
 
@@ -65,7 +66,7 @@ def is_left_over(path: Path) -> bool:
     if match := _TEMP_NAME.fullmatch(path.name):
         if match["space"] == process_space():
             pid = int(match["pid"])
-            return not process_alive(pid) or str(process_started(pid) or "x") != match["started"]
+            return not process_alive(pid) or str(linux_start_ticks(pid) or "x") != match["started"]
         return _is_untouched(path)
     earlier = _EARLIER_TEMP_NAME.fullmatch(path.name)
     return bool(

@@ -28,19 +28,6 @@ def process_alive(pid: int) -> bool:
     return not _ended(pid)
 
 
-def process_started(pid: int) -> int | None:
-    """When a process of that id was started, on this system's own scale; None where it is not told.
-
-    A process number is given away again; together with this it is one process for good, as long as the system runs.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        # Field 22 of proc(5); the second, the name, may hold anything.
-        return int(stat.rpartition(")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
-
-
 @cache
 def process_space() -> str:
     """Names the space in which process numbers mean something: this start of this machine, this container.

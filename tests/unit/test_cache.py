@@ -22,9 +22,10 @@ from command import leftovers
 import ex4d
 from ex4d.cache import DONE_FILE, Stage, StageCache, claim, content_key, is_complete, remove_leftovers, seal
 from ex4d.files import TEMP_PREFIX, host_name, temporary_sibling
-from ex4d.processes import process_alive, process_space, process_started
+from ex4d.processes import process_alive, process_space
 from ex4d.progress import Progress, Silent
 from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 
 
@@ -474,7 +475,7 @@ def test_leftovers_of_dead_processes_are_removed(tmp_path: Path, dead_pid: int) 
 
 def test_everything_else_is_kept(tmp_path: Path, dead_pid: int) -> None:
     kept = [
-        left_behind(tmp_path, f"{process_space()}.{os.getpid()}.{process_started(os.getpid()) or 'x'}", days=99),
+        left_behind(tmp_path, f"{process_space()}.{os.getpid()}.{linux_start_ticks(os.getpid()) or 'x'}", days=99),
         # In another container, on another machine or before a restart: nobody here can tell.
         left_behind(tmp_path, f"01234567.{dead_pid}.123", days=6),
         # Of versions that knew host and process only.

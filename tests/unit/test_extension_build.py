@@ -251,7 +251,7 @@ def test_the_add_on_imports_nothing_that_blender_does_not_have():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [f"ex4d.{alias.name}" for alias in node.names] if node.module == "ex4d" else [node.module or ""]
                 found |= {(path.name, name) for name in names}
-    ours = {"ex4d.__version__", "ex4d.protocol", "ex4d.camera", "ex4d.files", "ex4d.processes"}
+    ours = {"ex4d.__version__", "ex4d.protocol", "ex4d.camera", "ex4d.files", "ex4d.inputs", "ex4d.processes"}
     foreign = {
         (file, name)
         for file, name in found

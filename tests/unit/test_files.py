@@ -22,8 +22,9 @@ from ex4d.files import (
     temporary_sibling,
     writing,
 )
-from ex4d.processes import process_space, process_started
+from ex4d.processes import process_space
 from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.identity import linux_start_ticks
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links work otherwise there")
 not_root = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
@@ -34,7 +35,7 @@ def test_temporary_names_tell_host_and_process_and_differ(tmp_path: Path) -> Non
     assert len(names) == 50
     for path in names:
         assert path.parent == tmp_path
-        owner = rf"{process_space()}\.{os.getpid()}\.{process_started(os.getpid()) or 'x'}"
+        owner = rf"{process_space()}\.{os.getpid()}\.{linux_start_ticks(os.getpid()) or 'x'}"
         assert re.fullmatch(rf"\.tmp-{owner}-[0-9a-f]{{8}}-a-b\.png", path.name)
     assert "-" not in host_name()
 

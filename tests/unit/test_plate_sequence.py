@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from media_factory import number_in, numbered_movie, numbered_picture
 
+from ex4d.cache import seal
 from ex4d.media.images import write_png
 from ex4d.plate import FrameRange, open_plate, plate_hash
 from ex4d.plate.stage import PlateStage
@@ -288,5 +289,5 @@ def test_notes_on_any_file_are_in_the_record(tmp_path: Path) -> None:
     (tmp_path / "p/plate.0003.png").write_bytes(tagged)
     stage = PlateStage("hash", {}, open_plate(tmp_path / "p", fps=Fraction(25)))
     (tmp_path / "out").mkdir()
-    stage.run(tmp_path / "out", Silent())
+    seal(tmp_path / "out", {}, stage.run(tmp_path / "out", Silent()))
     assert any("gamma of 1," in note for note in FrameStore.open(tmp_path / "out").notes)

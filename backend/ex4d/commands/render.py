@@ -29,10 +29,10 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     out = args.out or args.shot / "renders"
     check_outputs(out, cameras)
     shot = Shot(args.shot)
-    shot.heal(lambda: _render(args, shot, cameras, console), console)
+    shot.heal(lambda: _render(args, shot, cameras, out, console), console)
 
 
-def _render(args: argparse.Namespace, shot: Shot, cameras: list[CameraRequest], console: Console) -> None:
+def _render(args: argparse.Namespace, shot: Shot, cameras: list[CameraRequest], out: Path, console: Console) -> None:
     reconstruction = shot.reconstruction(console)
     for camera in cameras:
         take_camera(camera, reconstruction)

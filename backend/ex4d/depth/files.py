@@ -103,12 +103,13 @@ class FileDepth:
         # What files are read in another way than before has another key; the shots of all others keep theirs.
         try:
             reading = {"relative": self._is_relative, "cameras": self._has_later_cameras()}
-            first = map_files(self.path)[0]
-            if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
-                options["reader"] = version
         except BadInputError:
             # Reading will say it.
             reading = {}
+        # What is not read any more is not taken from what was made before either.
+        first = map_files(self.path)[0]
+        if first.suffix.lower() == ".exr" and (version := depth_reader_version(first)):
+            options["reader"] = version
         return {**options, **{name: 1 for name, applies in reading.items() if applies}}
 
     @cached_property

@@ -65,19 +65,27 @@ def is_own_process(pid: int) -> bool:
         return False
 
 
-def _linux_start(pid: int) -> str | None:
-    """Boot, process namespace, and clock ticks since the boot.
+def linux_start_ticks(pid: int) -> int | None:
+    """Clock ticks from the boot to a process's start; None where there is none, or it has ended, or on other systems.
 
-    Source: proc(5), field 22 of /proc/PID/stat.
+    Source: proc(5), field 22 of /proc/PID/stat; the second, the name, may hold anything.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        if fields[0] in ("Z", "X"):
-            return None
+        return None if fields[0] in ("Z", "X") else int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _linux_start(pid: int) -> str | None:
+    """Boot, process namespace, and clock ticks since the boot."""
+    if (ticks := linux_start_ticks(pid)) is None:
+        return None
+    try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         # Another namespace gives the same numbers to others.
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()} {fields[19]}"
-    except (OSError, IndexError):
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()} {ticks}"
+    except OSError:
         return None
 
 

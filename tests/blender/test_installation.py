@@ -86,8 +86,12 @@ def drawn_preferences() -> list[str]:
 
 
 def drawn_sidebar() -> str:
+    from ex4d_blender import session
     from ex4d_blender.ui import panels
 
+    # The timer's look at the disk; panels draw what it has seen.
+    session.current()._looked = -1e9
+    session.current().look(time.monotonic())
     layout = Layout()
     panels._needs_backend(layout)
     return " ".join(layout.drawn)

@@ -119,7 +119,7 @@ def _hostile(folder: Path, kind: str, victim: Path) -> Path:
     folder.mkdir()
     params = parse_params("render", {"shot": str(victim / "shot"), "camera": "orbit:10"})
     assert isinstance(params, RenderParams)
-    Journal(folder / "jobs").write(Entry(JobSnapshot("planted", "render"), params, ()))
+    Journal(folder / "jobs").write(Entry(JobSnapshot("planted", "render"), params))
     for name in ("start.log", "backend.log", "backend.lock", "worker.stderr"):
         (folder / name).symlink_to(victim / name)
     write_handshake(folder, Handshake("tcp://127.0.0.1:9", *KEYS, os.getpid(), "0.1.0", "ex4d/1"))
@@ -170,7 +170,7 @@ def test_a_hostile_runtime_folder_is_refused_and_nothing_of_it_used(tmp_path: Pa
         "start.log": "precious",
         "backend.log": "precious",
     }
-    record = json.loads((run / "jobs" / "planted.json").read_text())
+    record = json.loads(Journal(run / "jobs").path("planted").read_text())
     assert record["job"]["state"] == "queued"
 
 

@@ -30,7 +30,7 @@ from ex4d.protocol.jobs import (
     job_message,
 )
 from ex4d.server import queue as queue_module
-from ex4d.server.journal import Journal
+from ex4d.server.journal import Entry, Journal
 from ex4d.server.queue import DOCTOR_LANE, MAX_OVERTAKING, RETURNS, WORK_LANE, JobQueue
 
 SLOW = GenerateParams("/shot", camera="orbit:30")
@@ -579,3 +579,14 @@ def test_who_waits_for_a_worker_is_told_why(bench: Bench) -> None:
     assert snapshot is not None
     assert doctor is not None
     assert (snapshot.state, snapshot.notes, doctor.notes) == ("queued", ("It is started again.",), ())
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to give a file away")
+def test_a_record_that_another_user_has_put_there_or_linked_is_no_job(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "jobs")
+    for name in ("theirs", "linked", "ours"):
+        journal.write(Entry(JobSnapshot(name, "doctor"), DoctorParams()))
+    os.chown(journal.path("theirs"), 12345, 12345)
+    moved = journal.path("linked").rename(tmp_path / "elsewhere.json")
+    journal.path("linked").symlink_to(moved)
+    assert [entry.snapshot.id for entry, _ in journal.entries()] == ["ours"]

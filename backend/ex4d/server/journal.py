@@ -10,19 +10,21 @@ they are now.
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import logging
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ex4d.files import atomic_path, make_folder
-from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import JobSnapshot, Params, params_record, parse_params
 from ex4d.protocol.parsing import parse_json
-from ex4d.protocol.wire import MAX_BLOBS
+from ex4d.protocol.runtime import open_private
+from ex4d.protocol.wire import MAX_BLOB_BYTES, MAX_BLOBS
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,19 @@ class Entry:
     blob_count: int = 0
     order: int = 0
     client: str = ""
+
+
+def _own_bytes(path: Path, limit: int) -> bytes:
+    """The content of a file of this user's: what somebody else has put here, or linked to, is no job.
+
+    Raises:
+        OSError: it is not, or cannot be read, or is longer than ``limit``.
+    """
+    with os.fdopen(open_private(path, os.O_RDONLY), "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, "too long")
+    return data
 
 
 class Journal:
@@ -117,7 +132,7 @@ class Journal:
     def blobs(self, entry: Entry) -> tuple[bytes, ...] | None:
         """The blobs of a job; None where they are gone."""
         try:
-            return tuple(path.read_bytes() for path in self._blob_paths(entry))
+            return tuple(_own_bytes(path, MAX_BLOB_BYTES) for path in self._blob_paths(entry))
         except OSError:
             return None
 
@@ -163,7 +178,7 @@ class Journal:
         return sorted(found.values(), key=lambda item: (item[0].order, item[0].snapshot.created))
 
     def _read(self, path: Path) -> tuple[Entry, tuple[bytes, ...]]:
-        record = parse_json(read_bytes(path, MAX_RECORD_BYTES))
+        record = parse_json(_own_bytes(path, MAX_RECORD_BYTES))
         snapshot = JobSnapshot.from_record(record["job"])
         params = parse_params(snapshot.kind, record["params"])
         if path.stem == snapshot.id and "blobs" in record:

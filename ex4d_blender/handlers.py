@@ -11,9 +11,14 @@ from .ops import move_shot, reconstruct
 
 
 @persistent
+def _load_pre(path: str = "", *_: object) -> None:
+    saved.about_to_read(path)
+
+
+@persistent
 def _load_post(*_: object) -> None:
     """A file is open: its scenes may wait for jobs that were asked for before it was closed."""
-    saved.remember()
+    saved.remember_read()
     migrations.migrate()
     for scene in bpy.data.scenes:
         reconstruct.propose_folder(scene)
@@ -46,6 +51,7 @@ def _exit_pre(*_: object) -> None:
 
 
 _HANDLERS = (
+    ("load_pre", _load_pre),
     ("load_post", _load_post),
     ("save_pre", _save_pre),
     ("save_post", _save_post),

@@ -11,14 +11,33 @@ import bpy
 from ex4d.protocol.errors import TransientError
 
 from . import session
-from .core.saving import FileStamp, saving_alone
+from .core.saving import NEVER, FileStamp, saving_alone
 
 #: The open file as it was when it was read or saved.
 _known: tuple[Path, FileStamp] | None = None
+#: The file that is being read as it was before.
+_reading: tuple[Path, FileStamp] | None = None
+
+
+def about_to_read(path: str) -> None:
+    """Keep what a file is like before Blender reads it; without a window only: with one Blender's own rules hold."""
+    global _reading  # noqa: PLW0603  one file is read at a time
+    _reading = None
+    if bpy.app.background and path:
+        _reading = Path(path), FileStamp.of(Path(path))
+
+
+def remember_read() -> None:
+    """Keep what the file that was just read is like; where it changed meanwhile nobody knows which one was read."""
+    global _known, _reading  # noqa: PLW0603  one file is open
+    before, _reading = _reading, None
+    remember()
+    if _known is not None and before is not None and before[0] == _known[0] and not before[1].is_still(before[0]):
+        _known = _known[0], NEVER
 
 
 def remember() -> None:
-    """Keep what the open file on disk is like; without a window only: with one Blender's own rules hold."""
+    """Keep what the open file on disk is like, which has just been saved."""
     global _known  # noqa: PLW0603  one file is open
     _known = None
     if bpy.app.background and bpy.data.filepath:

@@ -47,6 +47,10 @@ class FileStamp:
         return (now.size, now.sha256) == (self.size, self.sha256)
 
 
+#: A stamp that no file has.
+NEVER = FileStamp(-2, 0, "")
+
+
 @contextmanager
 def saving_alone(lock: Path) -> Iterator[None]:
     """Keep other processes that save the same file waiting until the block is done.

@@ -276,3 +276,28 @@ def test_options_reach_the_properties(quiet: Any) -> None:
         "d.npz",
         "c.json",
     )
+
+
+def test_a_file_that_is_saved_by_another_while_it_is_read_is_not_written_over(quiet: Any, earlier_job: Path) -> None:
+    from ex4d_blender import saved
+
+    path = earlier_job / "job.blend"
+
+    @bpy.app.handlers.persistent
+    def another_saves(*_: object) -> None:
+        with path.open("ab") as file:
+            file.write(b"\0")
+
+    bpy.app.handlers.load_post.insert(0, another_saves)
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(path))
+    finally:
+        bpy.app.handlers.load_post.remove(another_saves)
+    there = path.read_bytes()
+    with pytest.raises(TransientError, match="was saved by another process"):
+        saved.save(path, saved.expected(path), "takes/v009")
+    assert path.read_bytes() == there
+    # Read again without anybody between, it can be saved.
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    saved.save(path, saved.expected(path), "takes/v009")
+    assert path.read_bytes() != there

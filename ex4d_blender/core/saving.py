@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ex4d.protocol.errors import TransientError
+from ex4d.protocol.runtime import try_lock
 
 LOCK_SECONDS = 60.0
 
@@ -51,6 +51,14 @@ class FileStamp:
 NEVER = FileStamp(-2, 0, "")
 
 
+def _is_ours(descriptor: int) -> bool:
+    try:
+        return try_lock(descriptor)
+    except OSError:
+        # A file system without locks: contents are still compared.
+        return True
+
+
 @contextmanager
 def saving_alone(lock: Path) -> Iterator[None]:
     """Keep other processes that save the same file waiting until the block is done.
@@ -65,7 +73,7 @@ def saving_alone(lock: Path) -> Iterator[None]:
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         end = time.monotonic() + LOCK_SECONDS
-        while not _try_lock(descriptor):
+        while not _is_ours(descriptor):
             if time.monotonic() > end:
                 raise TransientError("Another Blender is saving the same file.", "Run the command again.")
             time.sleep(0.05)
@@ -73,17 +81,3 @@ def saving_alone(lock: Path) -> Iterator[None]:
     finally:
         # Closing gives the lock back.
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    with suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False

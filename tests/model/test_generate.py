@@ -151,11 +151,11 @@ def test_the_released_scripts_own_command_line(
 ) -> None:
     """Its files of the model are used, and no others; its steps and size too. Few frames are picked."""
     monkeypatch.setenv("EX4D_MODELS", str(tmp_path / "none"))
-    monkeypatch.setenv("EX4D_DEVICE", "nonsense")
     shot, wan = tmp_path / "shot", model_folder / "Wan2.1-I2V-14B-480P"
     assert run("recon", plate, "--out", shot, "--json") == 0
     assert run("render", shot, "--cam", "orbit:20", "--json") == 0
     rendered = events(capsys)[-1]["result"]["renders"][0]["files"]
+    monkeypatch.setenv("EX4D_DEVICE", "nonsense")
     code = run(
         "generate",
         *("--color_video", rendered["color"], "--mask_video", rendered["mask"]),

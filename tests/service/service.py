@@ -151,9 +151,11 @@ class Server:
             until(lambda pid=pid: not process_alive(pid), 20, f"for worker {pid} to end")
 
 
-def finish(client: JobClient, job: str, on_change: Callable[[JobSnapshot], None] = lambda _: None) -> JobSnapshot:
+def finish(
+    client: JobClient, job: str, on_change: Callable[[JobSnapshot], None] = lambda _: None, seconds: float = PATIENCE
+) -> JobSnapshot:
     """Wait for a job's end."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         for snapshot in client.poll(50).jobs.values():
             if snapshot.id == job:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ex4d.commands.options import DEFAULT_FILL, fill_options, parse_size
+from ex4d.devices import DEVICE_VARIABLE
 from ex4d.diffusion.weights.places import candidate_files, model_places
 from ex4d.fill import FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
@@ -20,8 +21,6 @@ from ex4d.shot import PlateRequest
 
 #: Side in pixels that generate.py works at where only the other one is named.
 _SIDE = 512
-#: Variable that names the device a model runs on, see ``ex4d.diffusion.device``, which needs torch.
-_DEVICE_VARIABLE = "EX4D_DEVICE"
 #: The options that name files of the model, with the start of the released files' names.
 _MODEL_FILES = {
     "ex4d_path": "ex4d.ckpt",
@@ -151,7 +150,7 @@ def released_generator(args: argparse.Namespace) -> tuple[Generator, list[str]]:
         notes += _notes_of_preview(args)
         options = FillOptions(prompt=options.prompt, models=options.models, lora=options.lora, size=_stated(args))
     elif args.device is not None:
-        os.environ[_DEVICE_VARIABLE] = args.device
+        os.environ[DEVICE_VARIABLE] = args.device
     return create_generator(fill, options), notes
 
 

@@ -33,7 +33,7 @@ from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress, Silent
 from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
 from ex4d.protocol.parsing import fraction_from, parse_json
-from ex4d.protocol.seal import DamagedCacheError, NewerFormatError, checksum, read_seal
+from ex4d.protocol.seal import DamagedCacheError, NewerFormatError, checksum, read_ours, read_seal
 from ex4d.recipe import Recipe
 
 T = TypeVar("T")
@@ -184,7 +184,7 @@ class Shot:
         if not path.exists():
             return {}
         try:
-            record = parse_json(path.read_bytes())
+            record = parse_json(read_ours(path))
         except (OSError, ValueError):
             record = None
         if _is_newer(record):

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ex4d.cache import StageCache
-from ex4d.composite.take import TAKE_FILE, take_folders
+from ex4d.composite.take import take_folders
 from ex4d.files import is_left_over, leftovers
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, NewerFormatError, read_seal
+from ex4d.protocol.seal import DAMAGED_FILE, DamagedCacheError, NewerFormatError, read_seal
 from ex4d.shot import SHOT_FILE, Shot
 
-State = Literal["ok", "damaged", "not hashed", "newer", "left over", "in work"]
+State = Literal["ok", "damaged", "missing", "not hashed", "newer", "left over", "in work"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class Part:
 
     Attributes:
         name: its path below the shot's folder.
-        state: "not hashed": sealed with sizes only, which fit; "newer": of a later version, so not looked at; "left
-            over" and "in work": temporary, of a process that is dead or of one that may live.
+        state: "missing": shot.json names it, and it is not there; "not hashed": sealed with sizes only, which fit;
+            "newer": of a later version, so not looked at; "left over" and "in work": temporary, of a process that is
+            dead or of one that may live.
         files: how many were looked at.
         detail: one sentence, empty where there is nothing to say.
     """
@@ -47,7 +49,7 @@ def check_shot(root: Path) -> list[Part]:
         raise BadInputError(f"{root} holds no shot.", "Name the folder that was given as --out.")
     left = [path for folder in (root, root / "cache", root / "takes") for path in leftovers(folder)]
     parts = [_temporary(path, root) for path in left]
-    return [_record(root), *_stages(root), *_takes(root), *parts]
+    return [_record(root), *_stages(root), *_missing(root), *_takes(root), *parts]
 
 
 def _record(root: Path) -> Part:
@@ -67,12 +69,22 @@ def _stages(root: Path) -> Iterator[Part]:
         yield _sealed(folder, root, "It is made anew when it is needed.")
 
 
+def _missing(root: Path) -> Iterator[Part]:
+    """Stages that shot.json names and that are not there: somebody has deleted them, or a copy is not whole."""
+    record: dict[str, Any] = {}
+    with suppress(BadInputError):
+        record = Shot.read_record(root)
+    for stage, key in record.get("stages", {}).items():
+        if not (root / "cache" / f"{stage}-{key}").is_dir():
+            yield Part(f"cache/{stage}-{key}", "missing", detail="It is made anew, if what it was made of is there.")
+
+
 def _takes(root: Path) -> Iterator[Part]:
     for folder in take_folders(root / "takes"):
         name = folder.relative_to(root).as_posix()
         if (folder / DAMAGED_FILE).exists():
             yield Part(name, "damaged", detail=f"It was found damaged before; see {DAMAGED_FILE} in it.")
-        elif (folder / DONE_FILE).exists() or (folder / TAKE_FILE).exists():
+        elif not folder.is_dir() or any(folder.iterdir()):
             yield _sealed(folder, root, "The same command delivers it again under the next number.")
 
 

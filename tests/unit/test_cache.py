@@ -348,7 +348,7 @@ def test_a_folder_that_may_not_be_read_is_no_damage(cache: StageCache, monkeypat
     def refuse(path: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("ex4d.protocol.seal.read_ours", refuse)
     with pytest.raises(TransientError, match=r"cannot be read: Permission denied") as caught:
         cache.heal(lambda: cache.ensure(stage, Silent()), Silent())
     assert not isinstance(caught.value, DamagedCacheError)

@@ -244,18 +244,18 @@ def test_finding_a_take_reads_little_of_the_others(finished: Finished, monkeypat
         folder = Path(shutil.copytree(takes / "v001", takes / f"v{number:03d}"))
         (folder / DONE_FILE).write_text((folder / DONE_FILE).read_text().replace(key, f"{number:016x}", 1))
     looked: list[object] = []
-    stat, opened = os.stat, Path.open
+    stat, opened = os.stat, os.open
 
     def seen_stat(path: object, *args: Any, **options: Any) -> os.stat_result:
         looked.append(path)
         return stat(path, *args, **options)  # type: ignore[call-overload]
 
-    def seen_open(path: Path, *args: Any, **options: Any) -> Any:
+    def seen_open(path: object, *args: Any, **options: Any) -> int:
         looked.append(path)
-        return opened(path, *args, **options)
+        return opened(path, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "stat", seen_stat)
-    monkeypatch.setattr(Path, "open", seen_open)
+    monkeypatch.setattr(os, "open", seen_open)
     assert find_take(takes, key, Silent()) == takes / "v001"
     assert not [path for path in looked if "/v0" in str(path) and "/v001" not in str(path)]
     looked.clear()
@@ -381,7 +381,7 @@ def test_a_record_with_one_digit_changed_is_refused(finished: Finished, run: Run
 def test_a_folder_that_cannot_be_listed(
     finished: Finished, run: Run, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    iterdir, read = Path.iterdir, Path.read_bytes
+    iterdir, opened = Path.iterdir, os.open
     closed = finished.root / name
 
     def refuse(path: Path) -> None:
@@ -392,8 +392,13 @@ def test_a_folder_that_cannot_be_listed(
         refuse(path)
         return iterdir(path)
 
+    def seen_open(path: Any, *args: Any, **options: Any) -> int:
+        if isinstance(path, Path):
+            refuse(path)
+        return opened(path, *args, **options)
+
     monkeypatch.setattr(Path, "iterdir", seen)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: refuse(path) or read(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(os, "open", seen_open)
     assert "cannot be read: Permission denied" in run(*finished.command("orbit:10")).refused(30)
     assert "cannot be read: Permission denied" in run("doctor", finished.root, "--json").refused(30)
 

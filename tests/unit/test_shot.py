@@ -303,7 +303,8 @@ def test_a_shot_that_is_not_there(tmp_path: Path) -> None:
         (["v002"], "v003"),
         (["v999/"], "v1000"),
         (["v1000/", "v999/"], "v1001"),
-        (["v01/", "V005/", "v003.old/", "x", "v-1/"], "v001"),
+        (["v01/", "v003.old/", "x", "v-1/"], "v001"),
+        (["V005/"], "v006"),
     ],
 )
 def test_the_next_number(work: Work, present: list[str], expected: str) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tell what this machine can do and why, with the licence of each part; with SHOT: whether that shot is whole.
 
-Of a shot every file that was sealed is read and compared; nothing is changed. Exit code 10: something is damaged.
+Of a shot every file that was sealed is read and compared; nothing is changed. Exit code 10: something is damaged or
+missing.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ def _line(finding: Finding) -> str:
 
 def _check(shot: Path, console: Console) -> None:
     parts = check_shot(shot)
-    damaged = [part for part in parts if part.state == "damaged"]
-    result = {"shot": str(shot), "whole": not damaged, "parts": [asdict(part) for part in parts]}
+    damaged = [part for part in parts if part.state in ("damaged", "missing")]
+    result = {
+        "shot": str(shot),
+        "whole": not damaged,
+        "parts": [asdict(part) for part in parts],
+    }
     lines = [f"{part.state:<11} {part.name:<34} {part.detail}".rstrip() for part in parts]
     console.result(result, "\n".join(lines))
     if damaged:

@@ -32,7 +32,15 @@ from ex4d.plate.store import FrameStore
 from ex4d.progress import Progress
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
-from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, NewerFormatError, read_seal
+from ex4d.protocol.seal import (
+    DAMAGED_FILE,
+    DONE_FILE,
+    DamagedCacheError,
+    NewerFormatError,
+    open_ours,
+    read_ours,
+    read_seal,
+)
 from ex4d.raster import Texture
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stage_files import hashed_seal
@@ -40,7 +48,7 @@ from ex4d.workers import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
 TAKE_FORMAT = "ex4d-take"
-_TAKE_NAME = re.compile(r"v(\d{3,})")
+_TAKE_NAME = re.compile("v([0-9]{3,})")
 #: The seal's first bytes, in which a take's key stands.
 _SEAL_HEAD = 512
 _SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
@@ -55,8 +63,13 @@ def sequence_file(folder: Path, number: int) -> Path:
 
 def take_folders(root: Path) -> list[Path]:
     """Everything that has a take's name, in order; raises TransientError where the folder cannot be listed."""
+    found = [path for path in _listed(root) if _TAKE_NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name[1:]))
+
+
+def _listed(root: Path) -> list[Path]:
     try:
-        found = [path for path in root.iterdir() if _TAKE_NAME.fullmatch(path.name)]
+        return list(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -64,7 +77,6 @@ def take_folders(root: Path) -> list[Path]:
             f"{root} cannot be read: {error.strerror or error}.",
             "Check the permissions, or choose another output folder.",
         ) from error
-    return sorted(found, key=lambda path: int(path.name[1:]))
 
 
 def existing_takes(root: Path) -> dict[str, Path]:
@@ -102,7 +114,7 @@ def find_take(root: Path, key: str, progress: Progress) -> Path | None:
 def _sealed_key(path: Path) -> str | None:
     """The key that a take was sealed with, found with as little reading as can be: there may be hundreds."""
     try:
-        with (path / DONE_FILE).open("rb") as file:
+        with open_ours(path / DONE_FILE) as file:
             head = file.read(_SEAL_HEAD)
         if match := _SEALED_KEY.search(head):
             return match[1].decode()
@@ -117,7 +129,7 @@ def _sealed_key(path: Path) -> str | None:
 
 def _recorded_key(path: Path) -> str | None:
     with suppress(OSError, ValueError, AttributeError):
-        key = parse_json((path / TAKE_FILE).read_bytes()).get("key")
+        key = parse_json(read_ours(path / TAKE_FILE)).get("key")
         return key if isinstance(key, str) else None
     return None
 
@@ -126,7 +138,7 @@ def _check_version(path: Path) -> None:
     """Raise NewerFormatError for a record that this version does not know; other damage is the seal's to find."""
     record = None
     with suppress(OSError, ValueError):
-        record = parse_json((path / TAKE_FILE).read_bytes())
+        record = parse_json(read_ours(path / TAKE_FILE))
     match record:
         case {"format": "ex4d-take", "version": int(version)} if version > TakeJob.version:
             raise NewerFormatError(path / TAKE_FILE)
@@ -136,7 +148,7 @@ def _mark_damaged(path: Path, name: str) -> None:
     """Take a take's seal away; what it said stays in ``damaged.json``."""
     record: Any = None
     with suppress(OSError, ValueError):
-        record = parse_json((path / DONE_FILE).read_bytes())
+        record = parse_json(read_ours(path / DONE_FILE))
     found = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     # A folder that may not be written to is not handed out all the same.
     with suppress(OSError, Ex4dError):
@@ -147,8 +159,10 @@ def _mark_damaged(path: Path, name: str) -> None:
 
 
 def _next_name(root: Path) -> str:
-    # Unfinished or damaged folders keep their number: nothing is ever written over.
-    return f"v{max((int(path.name[1:]) for path in take_folders(root)), default=0) + 1:03d}"
+    # Unfinished or damaged folders keep their number: nothing is ever written over. Where capitals make no other name
+    # «V003» stands in the way of v003.
+    taken = [int(path.name[1:]) for path in _listed(root) if _TAKE_NAME.fullmatch(path.name.lower())]
+    return f"v{max(taken, default=0) + 1:03d}"
 
 
 def package_versions() -> dict[str, str]:

@@ -14,12 +14,13 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.parsing import parse_json
@@ -66,10 +67,28 @@ def content_hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+@contextmanager
+def open_ours(path: Path) -> Iterator[BinaryIO]:
+    """A file that ex4d has written, opened for reading bytes; never waits for the other end of a pipe that was put in
+    its place. Raises OSError, ENXIO for what is no ordinary file."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENXIO, "no ordinary file")
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def read_ours(path: Path) -> bytes:
+    """The content of a file that ex4d has written; raises as ``open_ours``."""
+    with open_ours(path) as file:
+        return file.read()
+
+
 def file_hash(path: Path) -> str:
     """``content_hash`` of a file, in constant memory; raises OSError."""
     digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
+    with open_ours(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
@@ -122,7 +141,7 @@ class Seal:
             TransientError: the system does not let it be read.
         """
         with _reading(self.folder, name):
-            data = (self.folder / name).read_bytes()
+            data = read_ours(self.folder / name)
         if not self._fits(name, len(data), data):
             # Another process may have made the folder anew since this seal was read.
             fresh = read_seal(self.folder)
@@ -178,7 +197,7 @@ def _reading(folder: Path, name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP):
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ELOOP, errno.ENXIO):
             raise DamagedCacheError(folder, name) from error
         raise TransientError(
             f"{folder / name} cannot be read: {error.strerror or error}.",
@@ -206,7 +225,7 @@ def read_seal(folder: Path) -> Seal:
         TransientError: the system does not let it be read.
     """
     with _reading(folder, DONE_FILE):
-        data = (folder / DONE_FILE).read_bytes()
+        data = read_ours(folder / DONE_FILE)
     try:
         document = parse_json(data)
     except ValueError:

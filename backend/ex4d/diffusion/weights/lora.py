@@ -16,16 +16,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from ex4d.diffusion.weights.places import lora_config
 from ex4d.diffusion.weights.tensors import TensorFile, TensorSet, all_finite
 from ex4d.diffusion.weights.wan import transformer_parameter_name
+from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 
+K = TypeVar("K")
+V = TypeVar("V")
 _METADATA = "lora_adapter_metadata"
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.", "module.")
 _LORA = re.compile(r"(?P<module>.+)[._]lora[._](?P<side>A|B|down|up)(\.(?P<adapter>[^.]+))?\.(?P<kind>weight|bias)")
@@ -50,6 +53,10 @@ _ORIGINAL = re.compile(r"self_attn|cross_attn|ffn\.\d|^(text_embedding|time_embe
 _DIFFUSERS = re.compile(r"attn[12]\.|ffn\.net|condition_embedder|proj_out")
 #: kohya's names have underscores for dots; these words have underscores of their own.
 _KOHYA = "lora_unet_"
+#: Repeats and choices in an expression that names layers; each may multiply the time that a search takes.
+_MOST_REPEATS, _MOST_CHOICES = 3, 12
+#: Bytes of a description beside a file.
+_MAX_CONFIG = 16 << 20
 _WORDS = (
     "self_attn", "cross_attn", "k_img", "v_img", "norm_k_img", "norm_q", "norm_k", "text_embedding", "time_embedding",
     "time_projection", "img_emb", "patch_embedding", "to_q", "to_k", "to_v", "to_out", "add_k_proj", "add_v_proj",
@@ -160,10 +167,15 @@ def scaling_from_config(config: Mapping[str, Any], name: str) -> LoraScaling:
     if any(init.startswith(kind) for kind in _CHANGED_BASES):
         raise _unsupported(name, f"{init}, which changes the base weights too")
     alpha, patterns = config.get("lora_alpha"), config.get("alpha_pattern") or {}
+    if slow := next((key for key in patterns if _is_regex(key) and _is_slow(key)), None):
+        raise BadInputError(
+            f"The description of {name} chooses layers by «{slow[:40]}», which could take without end.",
+            "Name the layers in alpha_pattern plainly.",
+        )
     try:
         return LoraScaling(
-            None if alpha is None else float(alpha),
-            {re.escape(str(key)) if not _is_regex(key) else key: float(value) for key, value in patterns.items()},
+            None if alpha is None else _strength(alpha),
+            {re.escape(str(key)) if not _is_regex(key) else key: _strength(value) for key, value in patterns.items()},
             bool(config.get("use_rslora")),
         )
     except (AttributeError, TypeError, ValueError):
@@ -181,6 +193,23 @@ def _is_regex(key: str) -> bool:
     return bool(re.search(r"[\^$*+?|\\()\[\]]", key))
 
 
+def _is_slow(key: str) -> bool:
+    """Whether a search for an expression may take exponential time: repeated groups, many repeats or choices."""
+    return (
+        "(?" in key
+        or re.search(r"\)[*+?{]", key) is not None
+        or len(re.findall(r"[*+?{]", key)) > _MOST_REPEATS
+        or key.count("|") > _MOST_CHOICES
+    )
+
+
+def _strength(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
 def _scaling_of(path: Path, metadata: Mapping[str, str]) -> LoraScaling:
     """What the file's metadata say, else what stands beside it."""
     if _METADATA in metadata:
@@ -190,7 +219,7 @@ def _scaling_of(path: Path, metadata: Mapping[str, str]) -> LoraScaling:
             {key.rpartition("transformer.")[2]: value for key, value in config.items()}, path.name
         )
     if (beside := lora_config(path)) is not None:
-        return scaling_from_config(_object(beside.read_bytes(), beside.name), path.name)
+        return scaling_from_config(_object(read_bytes(beside, _MAX_CONFIG), beside.name), path.name)
     alpha = metadata.get("ss_network_alpha", "")
     return LoraScaling(float(alpha) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", alpha) else None)
 
@@ -229,7 +258,11 @@ def parse_lora(tensors: Mapping[str, torch.Tensor], name: str, scaling: LoraScal
     """
     halves: dict[str, dict[str, torch.Tensor]] = {}
     changes: dict[tuple[str, str], torch.Tensor] = {}
-    adapters: set[str] = set()
+    adapters = {match["adapter"] or "" for match in map(_LORA.fullmatch, tensors) if match}
+    if len(adapters) > 1:
+        raise BadInputError(
+            f"{name} holds several adapters: {', '.join(sorted(adapters))}.", "Export the one that you want alone."
+        )
     for key, tensor in tensors.items():
         if foreign := next((kind for sign, kind in _FOREIGN.items() if sign in key), None):
             raise _unsupported(name, foreign)
@@ -237,32 +270,40 @@ def parse_lora(tensors: Mapping[str, torch.Tensor], name: str, scaling: LoraScal
             raise BadInputError(f"The tensor «{key}» of {name} holds NaN or infinity.", "Get the file again.")
         if match := _LORA.fullmatch(key):
             part = _SIDES.get(match["side"], match["side"]) + ("" if match["kind"] == "weight" else "_bias")
-            adapters.add(match["adapter"] or "")
-            halves.setdefault(_plain(match["module"]), {})[part] = tensor
+            _put(halves.setdefault(_plain(match["module"]), {}), part, tensor, key, name)
             continue
         module, _, last = key.rpartition(".")
         if last == "alpha":
-            halves.setdefault(_plain(module), {})[last] = tensor
+            _put(halves.setdefault(_plain(module), {}), last, tensor, key, name)
         elif last in _CHANGES:
-            changes[_plain(module), _CHANGES[last]] = tensor
+            _put(changes, (_plain(module), _CHANGES[last]), tensor, key, name)
         else:
             raise BadInputError(f"{name} holds «{key}», which is no part of a LoRA.", "Name a LoRA of Wan 2.1.")
-    if len(adapters) > 1:
-        raise BadInputError(
-            f"{name} holds several adapters: {', '.join(sorted(adapters))}.", "Export the one that you want alone."
-        )
     original = _is_original({*halves, *(module for module, _ in changes)})
     layers: dict[str, LoraLayer] = {}
-    added = {_parameter(module, kind, original): tensor for (module, kind), tensor in changes.items()}
+    added: dict[str, torch.Tensor] = {}
+    for (module, kind), tensor in changes.items():
+        _put(added, _parameter(module, kind, original), tensor, f"{module}.{kind}", name)
     for module, parts in halves.items():
         target = _parameter(module, "weight", original).removesuffix(".weight")
-        layers[target] = layer = _layer(module, target, parts, name, scaling or LoraScaling())
+        layer = _layer(module, target, parts, name, scaling or LoraScaling())
+        _put(layers, target, layer, module, name)
         if (bias := parts.get("B_bias")) is not None:
             bias_name = f"{target}.bias"
             added[bias_name] = layer.scale * bias.float() + added.get(bias_name, torch.zeros_like(bias)).float()
     if not layers and not added:
         raise BadInputError(f"{name} holds no LoRA.", "Name a LoRA of Wan 2.1.")
     return Lora(layers, name, added)
+
+
+def _put(found: dict[K, V], key: K, value: V, spelled: str, name: str) -> None:
+    """Take a part in; raises BadInputError where another name in the file has meant the same."""
+    if key in found:
+        raise BadInputError(
+            f"{name} holds the change of one layer twice, the second time as «{spelled[:80]}».",
+            "Export the one that you want alone.",
+        )
+    found[key] = value
 
 
 def _layer(module: str, target: str, parts: Mapping[str, torch.Tensor], name: str, scaling: LoraScaling) -> LoraLayer:

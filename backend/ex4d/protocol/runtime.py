@@ -134,6 +134,23 @@ def _close_to_others(folder: Path, descriptor: int) -> tuple[str, ...]:
     return (mended,)
 
 
+def check_own_folder(folder: Path) -> None:
+    """Refuse a folder in the runtime folder that others could have put something into, before or through a link; it
+    may be missing.
+
+    Raises:
+        TransientError: it is a link, another user's, or others can write to it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        place = os.lstat(folder)
+    except OSError:
+        return
+    if not stat.S_ISDIR(place.st_mode) or place.st_uid != os.geteuid() or _others_can_write(place):
+        raise TransientError(f"{folder} is a link, another user's, or open to other users.", f"Remove it. {_ANOTHER}")
+
+
 def _others_can_write(status: os.stat_result) -> bool:
     """Whether anyone but the user may write there. A group with the user's name and nobody else in it is the user."""
     if status.st_mode & stat.S_IWOTH or not status.st_mode & stat.S_IWGRP:

@@ -23,13 +23,15 @@ from ex4d.files import atomic_path, make_folder
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import JobSnapshot, Params, params_record, parse_params
 from ex4d.protocol.parsing import parse_json
-from ex4d.protocol.runtime import open_private
+from ex4d.protocol.runtime import check_own_folder, open_private
 from ex4d.protocol.wire import MAX_BLOB_BYTES, MAX_BLOBS
 
 log = logging.getLogger(__name__)
 
 #: A record: a former one held four blobs of 64 MB as Base64.
 MAX_RECORD_BYTES = 512 << 20
+#: Later jobs count on from there; a number of thousands of digits could not even be written.
+MAX_ORDER = 1 << 62
 #: The end of the name of a record that could not be read.
 DAMAGED = ".damaged"
 
@@ -70,12 +72,18 @@ class Journal:
     """Records of jobs in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = make_folder(folder)
+        self.folder = folder
+        self._open()
         for leftover in self.folder.glob(".tmp-*"):
             with suppress(OSError):
                 leftover.unlink()
         #: Records of former versions that could not be written anew.
         self._former: dict[str, Path] = {}
+
+    def _open(self) -> None:
+        """Make the folder, or check a present one: who can write there can have jobs run in the user's name."""
+        check_own_folder(self.folder)
+        make_folder(self.folder)
 
     def path(self, job: str) -> Path:
         """Where a job's record is."""
@@ -106,7 +114,7 @@ class Journal:
             allow_nan=False,
         )
         # The system's cleaner of temporary folders may have been here.
-        make_folder(self.folder)
+        self._open()
         try:
             for index, blob in enumerate(blobs):
                 with atomic_path(self._blob_path(job, index)) as temporary:
@@ -189,7 +197,7 @@ class Journal:
         count, order, client = (record[name] for name in ("blob_count", "order", "client"))
         if type(count) is not int or not 0 <= count <= MAX_BLOBS:
             raise ValueError("its number of blobs is none")
-        if type(order) is not int or order < 0 or not isinstance(client, str):
+        if type(order) is not int or not 0 <= order <= MAX_ORDER or not isinstance(client, str):
             raise ValueError("its order or its client is none")
         return Entry(snapshot, params, count, order, client), ()
 

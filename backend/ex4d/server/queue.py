@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -61,7 +62,10 @@ def _is_preview(params: Params) -> bool:
 
 
 def _shot_of(params: Params) -> PurePath | None:
-    return None if isinstance(params, DoctorParams | FreeMemoryParams) else PurePath(params.shot)
+    if isinstance(params, DoctorParams | FreeMemoryParams):
+        return None
+    # As the folder is spelled, without a look at the disk, which may be a slow one.
+    return PurePath(os.path.normcase(os.path.normpath(params.shot)))
 
 
 @dataclass(frozen=True)

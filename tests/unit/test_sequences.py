@@ -106,7 +106,7 @@ def test_two_files_of_one_number(tmp_path: Path) -> None:
 
 def test_suffixes_restrict(tmp_path: Path) -> None:
     touch(tmp_path, "z.01.exr", "z.01.jpg", "z.02.EXR")
-    assert names(tmp_path, "z.01.exr", DEPTH_SUFFIXES) == ["z.01.exr"]
+    assert names(tmp_path, "z.01.exr", DEPTH_SUFFIXES) == ["z.01.exr", "z.02.EXR"]
     with pytest.raises(BadInputError, match=r"not a \.exr or \.png or \.npy or \.npz file"):
         find_sequence(tmp_path / "z.01.jpg", DEPTH_SUFFIXES)
     with pytest.raises(BadInputError, match=r"not a \.png or \.jpg"):

@@ -16,8 +16,9 @@ OFFSETS, ORIENTATION, SAMPLES, ROWS, COUNTS, PLANAR = 273, 274, 277, 278, 279, 2
 PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS = 317, 320, 322, 323, 324, 325
 EXTRA, FORMAT, ICC = 338, 339, 34675
 
-_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8}
-_TYPES = {"B": 7, "H": 3, "I": 4, "Q": 16}
+# R: rationals, given as bytes.
+_SIZES = {"B": 1, "H": 2, "I": 4, "Q": 8, "R": 8}
+_TYPES = {"B": 7, "H": 3, "I": 4, "Q": 16, "R": 5}
 
 
 def packed_bits(rows: np.ndarray, bits: int) -> bytes:

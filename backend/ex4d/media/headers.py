@@ -7,11 +7,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from ex4d.media.decoding import check_size
 from ex4d.media.icc import profile_note
-from ex4d.media.tiff import directories, orientation_in
+from ex4d.media.tiff import aspect_note, directories, orientation_in
 from ex4d.protocol.errors import BadInputError
 
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
@@ -28,8 +29,8 @@ _BT709, _DISPLAY_TRANSFERS = 1, (1, 6, 13, 14, 15)
 _TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
 # JPEG: every start of a frame but the tables and extensions between them (ITU-T T.81, table B.1).
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
-_ICC_MARK, _EXIF_MARK = b"ICC_PROFILE\0", b"Exif\0\0"
+_START_OF_SCAN, _APP0, _APP1, _APP2 = 0xDA, 0xE0, 0xE1, 0xE2
+_JFIF_MARK, _ICC_MARK, _EXIF_MARK = b"JFIF\0", b"ICC_PROFILE\0", b"Exif\0\0"
 # EXIF 3.0: where the EXIF and the interoperability directories are, and how Adobe RGB is told («R03»).
 _EXIF_IFD, _INTEROPERABILITY_IFD, _INTEROPERABILITY_INDEX = 34665, 40965, 1
 _USED_AS_IT_IS = "values are used as they are."
@@ -74,8 +75,14 @@ def png_header(data: bytes, path: Path) -> StillHeader:
             f"{path} is an animation of {frames} frames.", f"Name it {path.stem}.apng to read it as a movie."
         )
     exif = chunks.get(b"eXIf", b"")
+    notes = [*_png_colour_notes(chunks)]
+    if not any(name in chunks for name in (b"cICP", b"iCCP", b"sRGB")) and (note := _adobe_rgb_note(exif)):
+        notes.append(note)
+    across, down = struct.unpack_from(">II", chunks[b"pHYs"]) if len(chunks.get(b"pHYs", b"")) >= 8 else (1, 1)
+    if note := aspect_note(Fraction(down, across) if across and down else Fraction(1)):
+        notes.append(note)
     masked = None if grey is None else grey & ((1 << bits) - 1)
-    return StillHeader(orientation_in(exif), masked, bits, tuple(_png_colour_notes(chunks)))
+    return StillHeader(orientation_in(exif), masked, bits, tuple(notes))
 
 
 def jpeg_header(data: bytes, path: Path) -> StillHeader:
@@ -88,9 +95,13 @@ def jpeg_header(data: bytes, path: Path) -> StillHeader:
     profile: list[bytes] = []
     exif = b""
     frame: bytes | None = None
+    aspect = Fraction(1)
     for marker, content in _jpeg_segments(data):
         if marker in _FRAME_MARKERS and frame is None:
             frame = content
+        elif marker == _APP0 and content.startswith(_JFIF_MARK) and len(content) >= 12:
+            across, down = struct.unpack_from(">HH", content, 8)
+            aspect = Fraction(down, across) if across and down else aspect
         elif marker == _APP2 and content.startswith(_ICC_MARK):
             profile.append(content[len(_ICC_MARK) + 2 :])
         elif marker == _APP1 and content.startswith(_EXIF_MARK) and not exif:
@@ -104,8 +115,8 @@ def jpeg_header(data: bytes, path: Path) -> StillHeader:
     if components not in (1, 3):
         kind = "CMYK" if components == 4 else f"of {components} channels"
         raise BadInputError(f"{path} is a JPEG that is {kind}, not RGB.", "Export it as RGB.")
-    note = profile_note(b"".join(profile)) if profile else _adobe_rgb_note(exif)
-    return StillHeader(1, None, bits, (note,) if note else ())
+    colour = profile_note(b"".join(profile)) if profile else _adobe_rgb_note(exif)
+    return StillHeader(1, None, bits, tuple(note for note in (colour, aspect_note(aspect)) if note))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ex4d.inputs import check_input, reading
 from ex4d.protocol.errors import BadInputError
@@ -143,8 +143,17 @@ def _families(files: Iterable[Path]) -> Iterator[list[Path]]:
         places = _places(file)
         if places:
             texts = (place.head_text(file.name, before) for before, place in zip([None, *places], places, strict=False))
-            families.setdefault((*texts, file.name[places[-1].end :]), []).append(file)
+            families.setdefault((*texts, _folded(file.name[places[-1].end :], file)), []).append(file)
     yield from families.values()
+
+
+def _folded(tail: str, file: Path) -> str:
+    """The end of a file's name with its suffix in small letters: «p.1003.PNG» goes on after «p.1002.png»."""
+    return tail.removesuffix(file.suffix) + file.suffix.lower()
+
+
+def _as_written(tail: str, file: Path) -> str:
+    return file.name[len(file.name) - len(tail) :]
 
 
 def _sequences_of(folder: Path, family: Sequence[Path]) -> Iterator[ImageSequence]:
@@ -155,7 +164,7 @@ def _sequences_of(folder: Path, family: Sequence[Path]) -> Iterator[ImageSequenc
         groups: dict[tuple[str, str], list[Path]] = {}
         for file in family:
             place = places[file][index]
-            groups.setdefault((file.name[: place.start], file.name[place.end :]), []).append(file)
+            groups.setdefault((file.name[: place.start], _folded(file.name[place.end :], file)), []).append(file)
         groupings[index] = groups
     by_place = list(groupings.values())
     chosen = next((groups for groups in by_place if len(groups) == 1), by_place[0])
@@ -237,7 +246,7 @@ def _assumption_note(file: Path, places: Iterable[int], head: str, tail: str) ->
     if len(list(places)) < 2:
         return ()
     width = len(file.name) - len(head) - len(tail)
-    pattern = f"{head}{'#' * width}{tail}"
+    pattern = f"{head}{'#' * width}{_as_written(tail, file)}"
     return (f"The frame number is taken from the place of # in {pattern}; name the file with # to choose another.",)
 
 
@@ -257,9 +266,11 @@ def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Seq
 
 
 def _matching(folder: Path, head: str, tail: str, width: int) -> list[Path]:
-    """Files ``head + number + tail`` of a folder with at least ``width`` digits."""
+    """Files ``head + number + tail`` of a folder with at least ``width`` digits; the suffix in small letters or not."""
     head, sign = _without_sign(head)
-    name = re.compile(f"{re.escape(head)}{sign}[0-9]{{{width},}}{re.escape(tail)}")
+    suffix = PurePath(f"0{tail}").suffix
+    middle = tail.removesuffix(suffix)
+    name = re.compile(f"{re.escape(head)}{sign}[0-9]{{{width},}}{re.escape(middle)}(?i:{re.escape(suffix)})")
     return [file for file in folder.iterdir() if name.fullmatch(file.name) and not file.is_dir()]
 
 
@@ -288,7 +299,7 @@ def _sequence(
             )
     numbers = tuple(sorted(by_number))
     paths = tuple(by_number[number] for number in numbers)
-    return ImageSequence(f"{head}{'#' * width}{tail}", numbers, paths, notes)
+    return ImageSequence(f"{head}{'#' * width}{_as_written(tail, paths[0])}", numbers, paths, notes)
 
 
 def _check_suffix(path: Path, suffixes: Sequence[str]) -> None:

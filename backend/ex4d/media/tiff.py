@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -32,6 +33,7 @@ _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254,
 _STRIP_OFFSETS, ORIENTATION, _SAMPLES, _ROWS, _STRIP_COUNTS, _PLANAR = 273, 274, 277, 278, 279, 284
 _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 317, 320, 322, 323, 324, 325
 _EXTRA, _FORMAT, _ICC = 338, 339, 34675
+_ACROSS, _DOWN, _TRANSFER, _WHITE_POINT, _PRIMARIES = 282, 283, 301, 318, 319
 _RATIONAL = 5
 # What libtiff needs to know of fax, JPEG and YCbCr data, with their types.
 _OF_CODECS = {292: 4, 293: 4, 347: 7, 529: _RATIONAL, 530: 3, 531: 3, 532: _RATIONAL}
@@ -48,6 +50,8 @@ _REFUSED_PHOTOMETRICS = {
     32844: "LogLuv",
     32845: "LogLuv",
 }
+# x and y of white, and of red, green and blue.
+_SRGB_POINTS = {_WHITE_POINT: (0.3127, 0.329), _PRIMARIES: (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)}
 # Of bytes, so that they unpack what the samples may be: none, LZW, Deflate, the same by its old number, PackBits.
 _BYTE_CODECS = (1, 5, 8, 32946, 32773)
 _FAX, _JPEG = (2, 3, 4), 7
@@ -56,8 +60,9 @@ _NO_COLOUR_HINT = "Export it as RGB, 8 or 16 bits a channel."
 
 # Types of whole numbers; text as bytes, and rationals as pairs of them.
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", _RATIONAL: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
-# Directories that are looked at, and values of a tag: the places of the strips or tiles of the largest pictures.
-_MOST_PAGES, _MOST_VALUES = 1000, 1 << 22
+# Directories that are looked at, their entries all together, and values of a tag: the places of the strips or tiles of
+# the largest pictures.
+_MOST_PAGES, _MOST_ENTRIES, _MOST_VALUES = 1000, 1 << 17, 1 << 22
 # Pixels of all tiles: what they reach beyond the picture is unpacked too.
 _TILES_BY_PICTURE, _ALWAYS_ALLOWED = 4, 1 << 24
 # Rows of one picture that OpenCV is given; it takes up to 2 to the 20.
@@ -97,6 +102,9 @@ class Directory:
             start = offset + struct.calcsize(count_format)
             if start + count * entry.size > len(data):
                 raise ValueError("a directory runs beyond the file")
+            if count > _MOST_ENTRIES:
+                raise ValueError("a directory has too many entries")
+            self.count = count
             self._entries: dict[int, tuple[int, int, bytes]] = {}
             for index in range(count):
                 number, kind, length, field = entry.unpack_from(data, start + index * entry.size)
@@ -149,12 +157,16 @@ def directories(data: bytes) -> Iterator[Directory]:
         (offset,) = struct.unpack_from(order + word, data, at)
     except struct.error as error:
         raise ValueError("cut short") from error
-    seen = set()
+    seen, entries = set(), 0
     while offset:
         if offset in seen:
             raise ValueError("the directories run in a circle")
         seen.add(offset)
         directory = Directory(data, order, big, offset)
+        # They may lie on top of each other, each of all the file.
+        entries += directory.count
+        if entries > _MOST_ENTRIES:
+            raise ValueError("the directories have too many entries")
         yield directory
         offset = directory.next
 
@@ -179,6 +191,42 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
+def aspect_note(aspect: Fraction) -> str | None:
+    """What to say of pixels by their width to height; None where they are square, up to a hundredth."""
+    if abs(aspect - 1) < Fraction(1, 100):
+        return None
+    shown = aspect.limit_denominator(1000)
+    return f"The pixels are not square, width to height {shown}: they are used as if they were."
+
+
+def _pixel_aspect(tags: Directory) -> Fraction:
+    """Width to height, from pixels per length; 1 where they say nothing."""
+    across, down = tags.values(_ACROSS), tags.values(_DOWN)
+    if len(across) != 2 or len(down) != 2 or not all((*across, *down)):
+        return Fraction(1)
+    return Fraction(*down) / Fraction(*across)
+
+
+def _colour_notes(icc: bytes, tags: Directory) -> Iterator[str]:
+    """On colour tags that are not applied; a profile says more than the tags."""
+    if icc:
+        if note := profile_note(icc):
+            yield note
+        return
+    if _TRANSFER in tags:
+        yield "The transfer curve of the files is tagged (TransferFunction): values are used as they are."
+    if any(_differ(tags.values(tag), srgb) for tag, srgb in _SRGB_POINTS.items()):
+        yield "The primaries of the files are tagged as others than sRGB's: values are used as they are."
+
+
+def _differ(rationals: Sequence[int], wanted: Sequence[float]) -> bool:
+    """Whether x and y of points are given, and are others."""
+    pairs = list(zip(rationals[::2], rationals[1::2], strict=False))
+    if len(pairs) != len(wanted) or not all(below for _, below in pairs):
+        return False
+    return any(abs(above / below - value) > 0.005 for (above, below), value in zip(pairs, wanted, strict=True))
+
+
 def read_tiff(data: bytes, path: Path) -> TiffPicture:
     """Decode a TIFF of 1 to 16 bits a sample: grey, palette, RGB or YCbCr, with or without alpha.
 
@@ -198,8 +246,8 @@ def read_tiff(data: bytes, path: Path) -> TiffPicture:
     if len(pages) > 1:
         raise BadInputError(f"{path} holds {len(pages)} pages.", "Export one picture a file.")
     page = _Page(data, pages[0], path)
-    notes = []
-    if page.icc and (note := profile_note(page.icc)):
+    notes = [*_colour_notes(page.icc, pages[0])]
+    if note := aspect_note(_pixel_aspect(pages[0])):
         notes.append(note)
     alpha = page.alpha()
     if alpha is not None and page.extra[alpha - page.colours] not in (_ASSOCIATED, _UNASSOCIATED):

@@ -23,6 +23,7 @@ from ex4d.camera import read_trajectory
 from ex4d.composite import take as take_module
 from ex4d.media.images import read_picture
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence
+from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.jobs import GenerateParams, JobSnapshot, PlateParams, ReconstructParams, RenderParams
 from ex4d.protocol.seal import read_ours
@@ -319,6 +320,27 @@ def test_one_frame_under_two_suffixes_is_refused(tmp_path: Path) -> None:
     _touch(tmp_path, "p.0002.PNG")
     with pytest.raises(BadInputError, match="two files for frame 2"):
         find_sequence(tmp_path / "p.0001.png", PLATE_SUFFIXES)
+
+
+@pytest.mark.parametrize("options", [{}, {"movflags": "frag_keyframe+empty_moov"}])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_movies_joined_end_to_end_are_told_of(tmp_path: Path, count: int, options: dict[str, str]) -> None:
+    """Half of the film was left out without a word, as nothing after the first index is read."""
+    one = make_plate(tmp_path / "one.mp4", 2, width=48, height=32, container_options=options).read_bytes()
+    (tmp_path / "joined.mp4").write_bytes(one * count)
+    plate = open_plate(tmp_path / "joined.mp4")
+    frames = len(list(plate.frames()))
+    told = [note for note in plate.info.notes if f"{count} movies joined end to end" in note]
+    assert (frames == 2 * count and count == 1) or told
+    assert len(told) == (count > 1)
+
+
+@pytest.mark.parametrize("codec", [("a.mkv", "libx264", "yuv420p"), ("a.avi", "mjpeg", "yuvj420p")])
+def test_joined_movies_of_other_kinds_are_read_whole(tmp_path: Path, codec: tuple[str, str, str]) -> None:
+    name, encoder, pix_fmt = codec
+    path = make_plate(tmp_path / name, 3, width=48, height=32, codec=encoder, pix_fmt=pix_fmt)
+    path.write_bytes(path.read_bytes() * 2)
+    assert len(list(open_plate(path).frames())) == 6
 
 
 # Cameras --------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from ex4d.inputs import check_input, empty_file_error, open_input
 from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
-from ex4d.media.mp4_tables import claims_too_much
+from ex4d.media.mp4_tables import claims_too_much, joined_movies
 from ex4d.media.transport_stream import ends_whole
 from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, Ex4dError
@@ -102,6 +102,7 @@ class MovieFacts:
         assumed_matrix: the colour matrix taken where the clip has no tag.
         transfer: a tagged transfer curve that is not a display's: PQ, HLG or linear.
         video_streams: how many there are; the best one is read.
+        movies: how many were joined end to end; see ``joined_movies``.
     """
 
     width: int
@@ -120,6 +121,7 @@ class MovieFacts:
     assumed_matrix: str | None
     transfer: str | None
     video_streams: int
+    movies: int
 
 
 @dataclass(frozen=True)
@@ -443,6 +445,7 @@ def _facts(source: _Source, first: av.VideoFrame) -> MovieFacts:
         assumed_matrix=converter.assumed_matrix,
         transfer=transfer_name(first),
         video_streams=len(source.container.streams.video),
+        movies=joined_movies(source.path),
     )
 
 

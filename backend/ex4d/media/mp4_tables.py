@@ -50,6 +50,34 @@ def claims_too_much(path: Path) -> bool:
     return False
 
 
+def joined_movies(path: Path) -> int:
+    """How many movies of this family, each with an index, a file holds one after the other; 1 for files of other kinds.
+    FFmpeg reads the first, and what goes on after it in fragments, as in recordings of streams.
+
+    Raises:
+        BadInputError: it cannot be opened.
+    """
+    count = 0
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if file.read(8)[4:] not in _FIRST_BOXES:
+            return 1
+        start = 0
+        for _ in range(_MOST_BOXES):
+            file.seek(start)
+            header = file.read(16)
+            if len(header) < 16:
+                break
+            length, name = struct.unpack_from(">I4s", header)
+            if length == 1:
+                (length,) = struct.unpack_from(">Q", header, 8)
+            count += name == b"moov"
+            start += length
+            if length < 8 or start >= size:
+                break
+    return max(count, 1)
+
+
 class _TooMuchError(Exception):
     pass
 

@@ -197,6 +197,8 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield "The clip's alpha is left out: this build of FFmpeg has no decoder for it."
     if facts.video_streams > 1:
         yield f"The file has {facts.video_streams} video streams: the main one is used."
+    if facts.movies > 1:
+        yield f"The file is {facts.movies} movies joined end to end: what comes after the first can be left out."
 
 
 def _rate_notes(facts: MovieFacts, fixed: Fraction | None) -> Iterator[str]:

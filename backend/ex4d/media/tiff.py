@@ -204,7 +204,7 @@ def _pixel_aspect(tags: Directory) -> Fraction:
     across, down = tags.values(_ACROSS), tags.values(_DOWN)
     if len(across) != 2 or len(down) != 2 or not all((*across, *down)):
         return Fraction(1)
-    return Fraction(*down) / Fraction(*across)
+    return Fraction(down[0] * across[1], down[1] * across[0])
 
 
 def _colour_notes(icc: bytes, tags: Directory) -> Iterator[str]:

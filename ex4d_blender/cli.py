@@ -12,6 +12,7 @@ import argparse
 import json
 import logging
 import math
+import re
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ from .ops.plate import solved_blobs
 from .ops.reconstruct import plate_name, reconstruct_params
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
+from .scene.sequencer import working_scene
 from .scene.shot import check_scene, find_shots, shot_of, take_shot
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,29 @@ def _number(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    """A whole number of the command line, as ``_number``."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,12}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"«{text}» is no whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _text(text: str) -> str:
+    """A name that is given: an empty one is a script's variable that was never set, not the choice of the .blend."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _path(text: str) -> Path:
+    """A path that is given: an empty one would mean the current folder."""
+    return Path(_text(text))
+
+
 class _StoppedError(KeyboardInterrupt):
     def __init__(self, exit_code: int) -> None:
         super().__init__()
@@ -81,19 +106,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     def saves(found: argparse.ArgumentParser) -> None:
         found.add_argument("--save", action="store_true", help="save the .blend under its own name")
-        found.add_argument("--output", type=Path, help="save the .blend under this name")
+        found.add_argument("--output", type=_path, help="save the .blend under this name")
 
     found = add("reconstruct", "Depth and mesh of a plate, into the scene")
-    found.add_argument("--plate", type=Path, help="movie or image sequence (default: the one in the .blend)")
+    found.add_argument("--plate", type=_path, help="movie or image sequence (default: the one in the .blend)")
     found.add_argument("--frames", help="by the plate's own numbers, such as 1001-1049")
     found.add_argument("--fps", help="of an image sequence")
     depth = found.add_mutually_exclusive_group()
-    depth.add_argument("--depth", type=Path, help="depth files (default: as in the .blend)")
-    depth.add_argument("--estimator", help="what estimates depth, such as auto or small (default: as in the .blend)")
+    depth.add_argument("--depth", type=_path, help="depth files (default: as in the .blend)")
+    depth.add_argument(
+        "--estimator", type=_text, help="what estimates depth, such as auto or small (default: as in the .blend)"
+    )
     found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
     found.add_argument("--depth-scale", type=_number(1e-9, 1e30), help="depth of one code value")
     found.add_argument(
-        "--camera-file", "--depth-camera", type=Path, help="lens and poses of the source camera, for depth files"
+        "--camera-file", "--depth-camera", type=_path, help="lens and poses of the source camera, for depth files"
     )
     found.add_argument("--fov", type=_number(1, 170), help="of the plate, degrees over its longer side")
     found.add_argument("--thickness", type=_number(0, 1000), help="how deep things are, as a share of their width")
@@ -104,28 +131,30 @@ def build_parser() -> argparse.ArgumentParser:
         type=_number(1.001, 100),
         help="faces whose corners' distances have a larger ratio are holes",
     )
-    found.add_argument("--shot", type=Path, help="the shot's folder")
-    found.add_argument("--viewport", type=int, help="vertices along the longer side of the viewport's mesh")
+    found.add_argument("--shot", type=_path, help="the shot's folder")
+    found.add_argument(
+        "--viewport", type=_whole(16, 4096), help="vertices along the longer side of the viewport's mesh"
+    )
     found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
     saves(found)
 
     for name, text in (("render", "Colour, mask and coverage of a take"), ("generate", "A delivered take")):
         found = add(name, text)
         camera = found.add_mutually_exclusive_group()
-        camera.add_argument("--take", help="name of a take in the .blend")
-        camera.add_argument("--camera", help="name of a camera object")
-        camera.add_argument("--move", help="a new take camera with a move such as orbit:30")
+        camera.add_argument("--take", type=_text, help="name of a take in the .blend")
+        camera.add_argument("--camera", type=_text, help="name of a camera object")
+        camera.add_argument("--move", type=_text, help="a new take camera with a move such as orbit:30")
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
-        found.add_argument("--frames", help="scene frames such as 1001-1020 (default: as in the .blend)")
+        found.add_argument("--frames", type=_text, help="scene frames such as 1001-1020 (default: as in the .blend)")
         found.add_argument(
             "--raster", choices=[item[0] for item in props.RASTERIZERS], help="what renders (default: as in the .blend)"
         )
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
-            found.add_argument("--profile", help="how holes are filled (default: as in the .blend)")
-            found.add_argument("--seed", type=int)
-            found.add_argument("--prompt")
+            found.add_argument("--profile", type=_text, help="how holes are filled (default: as in the .blend)")
+            found.add_argument("--seed", type=_whole(0, 2**31 - 1))
+            found.add_argument("--prompt", help="what the picture shows; empty for none (default: as in the .blend)")
         saves(found)
     add("status", "The backend and its jobs")
     return parser
@@ -212,7 +241,7 @@ def _cancel_all() -> None:
 
 
 def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
-    scene, before = bpy.context.scene, _before(args)
+    scene, before = working_scene(bpy.context), _before(args)
     state = scene.ex4d
     check_scene(scene)
     if args.plate is not None:
@@ -285,7 +314,7 @@ def _target(args: argparse.Namespace) -> Path | None:
 
 
 def _chosen_take(args: argparse.Namespace) -> Any:
-    scene = bpy.context.scene
+    scene = working_scene(bpy.context)
     shot = require_shot(scene)
     if args.move:
         camera = takes.add_moving_camera(scene, shot, args.move, follow=scene.ex4d.move_follow)
@@ -316,23 +345,24 @@ def _chosen_take(args: argparse.Namespace) -> Any:
 
 
 def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]:
-    state = bpy.context.scene.ex4d
+    scene = working_scene(bpy.context)
+    state = scene.ex4d
     if not args.frames:
-        return wanted_frames(bpy.context.scene, shot)
-    first, _, last = args.frames.partition("-")
-    if not first.isdigit() or not (last or first).isdigit():
+        return wanted_frames(scene, shot)
+    found = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", args.frames)
+    if found is None:
         raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
     former = state.use_frames, state.frame_start, state.frame_end
-    state.use_frames, state.frame_start, state.frame_end = True, int(first), int(last or first)
+    state.use_frames, state.frame_start, state.frame_end = True, int(found[1]), int(found[2] or found[1])
     try:
-        return wanted_frames(bpy.context.scene, shot)
+        return wanted_frames(scene, shot)
     finally:
         # Of this command only: in the saved file they would silently cut the next take short.
         state.use_frames, state.frame_start, state.frame_end = former
 
 
 def _render(args: argparse.Namespace, output: _Output) -> None:
-    scene, before = bpy.context.scene, _before(args)
+    scene, before = working_scene(bpy.context), _before(args)
     take = _chosen_take(args)
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
@@ -354,7 +384,7 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
 
 
 def _generate(args: argparse.Namespace, output: _Output) -> None:
-    context, scene, before = bpy.context, bpy.context.scene, _before(args)
+    context, scene, before = bpy.context, working_scene(bpy.context), _before(args)
     take = _chosen_take(args)
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
@@ -369,7 +399,8 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
         profile=profile.name,
         raster=args.raster,
         seed=args.seed if args.seed is not None else scene.ex4d.seed if profile.takes_seed else None,
-        prompt=args.prompt or (scene.ex4d.prompt or None if profile.takes_prompt else None),
+        prompt=(args.prompt if args.prompt is not None else scene.ex4d.prompt if profile.takes_prompt else None)
+        or None,
         block=True,
     )
     result = _finish(args, output, job, notes, before)
@@ -402,7 +433,10 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
 def _before(args: argparse.Namespace) -> FileStamp | None:
     """What the file that the command saves is like before it does anything."""
     target = _target(args)
-    return None if target is None else saved.expected(target)
+    if target is None:
+        return None
+    saved.check_place(target)
+    return saved.expected(target)
 
 
 def _finish(
@@ -410,7 +444,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
     snapshot = session.current().wait(job, output.progress)
-    lying = [f"«{shot.root.name}»" for shot in find_shots(bpy.context.scene) if is_in_old_place(shot.folder)]
+    lying = [f"«{shot.root.name}»" for shot in find_shots(working_scene(bpy.context)) if is_in_old_place(shot.folder)]
     if lying:
         text = f"The shot {', '.join(lying)} lies in the extension's folder and goes with it; Move Shot takes it out."
         notes = (*notes, text)
@@ -419,7 +453,6 @@ def _finish(
     result = snapshot.result or {}
     target = _target(args)
     if target is not None and before is not None:
-        target.parent.mkdir(parents=True, exist_ok=True)
         saved.save(target, before, str(result.get("folder") or result.get("shot") or result.get("color")))
         output.event("saved", f"saved {bpy.data.filepath}", file=bpy.data.filepath)
     return result

@@ -29,6 +29,7 @@ def _load_post(*_: object) -> None:
 @persistent
 def _save_pre(*_: object) -> None:
     migrations.stamp()
+    session.current().settle_pending()
 
 
 @persistent

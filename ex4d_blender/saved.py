@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import bpy
 
-from ex4d.protocol.errors import TransientError
+from ex4d.protocol.errors import BadInputError, TransientError
 
 from . import session
 from .core.saving import NEVER, FileStamp, saving_alone
+from .core.shot_folders import same_path
+from .scene.files import MAX_PATH_BYTES
 
 #: The open file as it was when it was read or saved.
 _known: tuple[Path, FileStamp] | None = None
@@ -32,7 +35,12 @@ def remember_read() -> None:
     global _known, _reading  # noqa: PLW0603  one file is open
     before, _reading = _reading, None
     remember()
-    if _known is not None and before is not None and before[0] == _known[0] and not before[1].is_still(before[0]):
+    if (
+        _known is not None
+        and before is not None
+        and same_path(before[0], _known[0])
+        and not before[1].is_still(_known[0])
+    ):
         _known = _known[0], NEVER
 
 
@@ -47,7 +55,32 @@ def remember() -> None:
 
 def expected(path: Path) -> FileStamp:
     """What the file at ``path`` must still be like for saving over it."""
-    return _known[1] if _known is not None and _known[0] == path else FileStamp.of(path)
+    return _known[1] if _known is not None and is_open(path) else FileStamp.of(path)
+
+
+def is_open(path: Path) -> bool:
+    """Whether a path, however it is spelt, is that of the open file."""
+    return bool(bpy.data.filepath) and same_path(path, bpy.data.filepath)
+
+
+def check_place(path: Path) -> None:
+    """Raise BadInputError for a place that no .blend can be saved at; asked before the work, not after it."""
+    problem = ""
+    if path.is_dir():
+        problem = "is a folder"
+    elif len(os.fsencode(path)) > MAX_PATH_BYTES:
+        problem = f"is longer than the {MAX_PATH_BYTES} bytes that Blender keeps of a path"
+    else:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"lies in a folder that cannot be made: {error.strerror or error}"
+        else:
+            # Blender writes beside the file, then renames.
+            if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+                problem = "cannot be written"
+    if problem:
+        raise BadInputError(f"{path} {problem}.", "Name another file with --output.")
 
 
 def save(path: Path, before: FileStamp, finished: str) -> None:
@@ -66,9 +99,17 @@ def save(path: Path, before: FileStamp, finished: str) -> None:
         if not before.is_still(path):
             raise TransientError(
                 f"{path} was saved by another process meanwhile and is left as it is; what is done is in {finished}.",
-                "Run the same command again: it takes up what is done and adds it to the file as it is now.",
+                "Run the same command again: it takes up what is done and adds it to the file as it is now."
+                if is_open(path)
+                else "Run the command on that file, with --save: it takes up what is done and adds it.",
             )
-        if str(path) == bpy.data.filepath:
-            bpy.ops.wm.save_mainfile()
-        else:
-            bpy.ops.wm.save_as_mainfile(filepath=str(path))
+        try:
+            if is_open(path):
+                bpy.ops.wm.save_mainfile()
+            else:
+                bpy.ops.wm.save_as_mainfile(filepath=str(path))
+        except RuntimeError as error:
+            raise TransientError(
+                f"{path} cannot be saved; what is done is in {finished}. {' '.join(str(error).split())}",
+                "Check permissions and free space, then run the same command again: it takes up what is done.",
+            ) from error

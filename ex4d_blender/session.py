@@ -429,6 +429,17 @@ class Session:
                     self._note_cut_off(entry.job, self.waiting[entry.job])
         self.mirror()
 
+    def settle_pending(self) -> None:
+        """Before the file is saved: scenes copied from one that waits for a job do not wait for it as well."""
+        for scene in bpy.data.scenes:
+            if scene.library is not None:
+                continue
+            entries = scene.ex4d.pending
+            for index in reversed(range(len(entries))):
+                waiting = self.waiting.get(entries[index].job)
+                if waiting is not None and waiting.scene != scene.session_uid and scene_by_uid(waiting.scene):
+                    entries.remove(index)
+
     def _note_cut_off(self, job: str, waiting: Waiting) -> None:
         # A preview is of no use later.
         if waiting.action in ("reconstruct", "generate"):

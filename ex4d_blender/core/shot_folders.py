@@ -141,9 +141,25 @@ def copy_target(source: Path, base: Path) -> Path | None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            yield path.relative_to(folder)
+    """The files of a shot, those that links in it lead to as well: a cache or takes may lie on another disk.
+
+    Raises:
+        BadInputError: a link leads nowhere, or back to a folder that it lies in.
+    """
+    found: list[Path] = []
+    _gather(folder, (os.path.realpath(folder),), found)
+    yield from (path.relative_to(folder) for path in sorted(found))
+
+
+def _gather(folder: Path, above: tuple[str, ...], found: list[Path]) -> None:
+    for path in folder.iterdir():
+        inside = os.path.realpath(path)
+        if path.is_symlink() and (inside in above or not path.exists()):
+            raise BadInputError(f"The link {path} leads nowhere.", "Remove the link, or put back what it led to.")
+        if path.is_dir():
+            _gather(path, (*above, inside), found)
+        elif path.is_file():
+            found.append(path)
 
 
 def copy_shot(source: Path, target: Path, on_file: Callable[[int, int], None] = lambda _done, _of: None) -> None:

@@ -81,7 +81,7 @@ class EX4D_OT_move_shot(bpy.types.Operator):
     bl_idname = "ex4d.move_shot"
     bl_label = "Move Shot"
     bl_description = "Copy the shot's folder to another place, compare every file, and let this .blend use the copy"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}
 
     directory: StringProperty(
         name="To",

@@ -2,6 +2,7 @@
 """From the plate to the animated mesh and the source camera."""
 
 import math
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,8 +17,12 @@ from ..depths import AUTOMATIC, FILES
 from ..scene import mesh as meshes
 from ..scene import obstacles
 from ..scene import shot as shots
+from ..scene.files import MAX_FOLDER_BYTES
 from .common import JobOperator, has_shot, told
 from .plate import solved_blobs
+
+#: What is left for folders of takes and stages within a shot.
+MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
 
 
 def plate_name(path: str) -> str:
@@ -91,6 +96,11 @@ def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | Non
     if not state.plate_path:
         raise BadInputError("No plate is chosen.", "Open one in the panel Plate.")
     folder = shot_folder(scene, blend=blend)
+    if len(os.fsencode(folder)) > MAX_SHOT_BYTES:
+        raise BadInputError(
+            f"The shot's folder {folder} has a path too long for Blender to keep those of its pictures.",
+            f"Choose a shot folder with a path of at most {MAX_SHOT_BYTES} bytes.",
+        )
     former = shots.find_shot(scene, str(folder))
     if former is not None:
         shots.check_local(former)

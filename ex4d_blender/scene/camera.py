@@ -20,7 +20,7 @@ from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
 from . import axes
-from .fcurves import animate, remove_fcurves
+from .fcurves import animate, own_action, remove_fcurves
 
 Array = NDArray[np.float64]
 
@@ -253,6 +253,15 @@ def set_clip_distances(data: bpy.types.Camera, near: float, far: float) -> None:
     """Clip distances in Blender units; an infinite ``far`` becomes a million times the near one."""
     data.clip_start = max(near, 1e-6)
     data.clip_end = far if np.isfinite(far) else data.clip_start * 1e6
+
+
+def own_animation(camera: bpy.types.Object) -> None:
+    """Part a camera from linked duplicates of it: what is written into its lens or its keys must not move them."""
+    if camera.data.library is None and camera.data.users - camera.data.use_fake_user > 1:
+        camera.data = camera.data.copy()
+    own_action(camera)
+    if camera.data.library is None:
+        own_action(camera.data)
 
 
 def write_poses(obj: bpy.types.Object, poses: Array, frames: Sequence[int]) -> None:

@@ -51,6 +51,23 @@ def remove_fcurves(datablock: bpy.types.ID, paths: Iterable[str]) -> None:
             bpy.data.actions.remove(action)
 
 
+def own_action(datablock: bpy.types.ID) -> None:
+    """Give a data-block that shares its F-curves with another one a copy of them: a linked duplicate does."""
+    data = datablock.animation_data
+    if data is None or data.action is None or data.action.library is not None:
+        return
+    if _HAS_SLOTS:
+        # An object and its camera may well have one action: with a slot for each.
+        shared = data.action_slot is not None and len(data.action_slot.users()) > 1
+    else:
+        shared = data.action.users - data.action.use_fake_user > 1
+    if shared:
+        slot = data.action_slot.identifier if _HAS_SLOTS else ""
+        data.action = data.action.copy()
+        if _HAS_SLOTS:
+            data.action_slot = data.action.slots[slot]
+
+
 def ensure_fcurve(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCurve:
     """The F-curve of a property, made with action and slot where there is none."""
     data = datablock.animation_data or datablock.animation_data_create()

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
@@ -13,18 +15,31 @@ from ex4d.protocol.errors import BadInputError
 
 from .colour import set_picture_space
 
+#: Bytes that Blender keeps of the path of a file, and of a strip's folder.
+MAX_PATH_BYTES, MAX_FOLDER_BYTES = 1023, 767
+
 _LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
 
 
-def stored_path(path: Path) -> str:
-    """A path as it goes into a .blend: relative to it where the file is saved and the user's preference says so."""
+def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
+    """A path as it goes into a .blend: relative to it where the file is saved and the user's preference says so.
+
+    Args:
+        limit: bytes that Blender keeps of it; of a longer one it would keep the beginning, without a word.
+
+    Raises:
+        BadInputError: the path is longer.
+    """
     text = str(path)
     if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
-        try:
-            return str(bpy.path.relpath(text))
-        except ValueError:
-            # Another drive on Windows.
-            return text
+        # Windows has no way from one drive to another.
+        with suppress(ValueError):
+            text = str(bpy.path.relpath(text))
+    if max(len(os.fsencode(text)), len(os.fsencode(path))) > limit:
+        raise BadInputError(
+            f"The path {path} is longer than the {limit} bytes that Blender keeps of one.",
+            "Move the shot to a place with a shorter path.",
+        )
     return text
 
 

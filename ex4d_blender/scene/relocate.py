@@ -22,15 +22,20 @@ def relocate(shot: ShotObjects, new: Path) -> None:
         BadInputError: the copy lacks files that the mesh needs.
     """
     old = Path(shot.folder)
-    viewport = Path(shot.record["viewport"])
-    inside = new / viewport.relative_to(old) if viewport.is_relative_to(old) else viewport
-    if shot.mesh is not None:
-        shots.relink(shot.mesh, inside)
-    else:
-        shots.move_record(shot, inside)
-    for image in bpy.data.images:
-        if image.library is None and image.filepath:
-            _move(image, "filepath", old, new)
+    _move_objects(shot, old, new)
+    # Copied scenes have roots of their own, and duplicated meshes their modifiers: the old folder may go.
+    for obj in bpy.data.objects:
+        if obj.library is not None:
+            continue
+        other = shots.shot_of(obj) if shots.role(obj) == "root" and obj != shot.root else None
+        if other is not None and Path(other.folder) == old:
+            _move_objects(other, old, new)
+        for modifier in obj.modifiers:
+            if modifier.type == "MESH_CACHE" and modifier.filepath:
+                _move(modifier, "filepath", old, new)
+    for kept in (*bpy.data.images, *bpy.data.movieclips):
+        if kept.library is None and kept.filepath:
+            _move(kept, "filepath", old, new)
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
@@ -41,6 +46,15 @@ def relocate(shot: ShotObjects, new: Path) -> None:
                 tag["folder"] = str(new / Path(tag["folder"]).relative_to(old))
         if hasattr(scene, "ex4d"):
             _move_state(scene.ex4d, old, new)
+
+
+def _move_objects(shot: ShotObjects, old: Path, new: Path) -> None:
+    viewport = Path(shot.record["viewport"])
+    inside = new / viewport.relative_to(old) if viewport.is_relative_to(old) else viewport
+    if shot.mesh is not None:
+        shots.relink(shot.mesh, inside)
+    else:
+        shots.move_record(shot, inside)
 
 
 def _move_state(state: Any, old: Path, new: Path) -> None:

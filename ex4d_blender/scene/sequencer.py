@@ -16,7 +16,7 @@ from ex4d.protocol.parsing import fraction_from
 from .camera import scene_fps
 from .colour import set_picture_space
 from .fcurves import fcurves
-from .files import check_consecutive, numbered_files, stored_path
+from .files import MAX_FOLDER_BYTES, check_consecutive, numbered_files, stored_path
 from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.
@@ -219,6 +219,7 @@ def _add_images(
 ) -> bpy.types.Strip:
     count = len(files)
     channel = free_channel(strips, start, start + count, preferred)
+    stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
     strip = strips.new_image(
         name=name, filepath=stored_path(files[0]), channel=channel, frame_start=start, fit_method=fit
     )

@@ -133,18 +133,42 @@ def check_version(scene: bpy.types.Scene) -> None:
     if state is not None and records.is_newer(state.version):
         raise records.newer_error(f"What the scene «{scene.name}» knows of its takes")
     for obj in scene.objects:
-        if role(obj) == "root" and not _is_readable(obj):
+        if role(obj) != "root" or _is_readable(obj):
+            continue
+        if records.is_newer(obj[PROPERTY].get("version", 0)):
             raise records.newer_error(f"The shot «{obj.name}»")
+        raise BadInputError(
+            f"What the shot «{obj.name}» says of itself in its custom properties is damaged.",
+            "Undo what changed them, or delete that Empty and reconstruct the plate: its files stay and are used.",
+        )
 
 
 def _is_readable(root: bpy.types.Object) -> bool:
-    return not records.is_newer(root[PROPERTY].get("version", 0))
+    """Whether a root has all that is read of it: one that lacks something would stop every panel and every job."""
+    known = root[PROPERTY]
+    if records.is_newer(known.get("version", 0)):
+        return False
+    texts = known.get("shot"), known.get("record")
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(known.get("first_frame"), int)
+        and _is_whole(texts[1])
+    )
 
 
 @lru_cache(maxsize=16)
 def _parsed(record: str) -> dict[str, Any]:
     # Panels read it whenever they are drawn.
     return dict(parse_json(record))
+
+
+@lru_cache(maxsize=16)
+def _is_whole(record: str) -> bool:
+    try:
+        _check_record(_parsed(record))
+    except (BadInputError, TypeError, ValueError):
+        return False
+    return True
 
 
 def role(obj: bpy.types.Object) -> str | None:
@@ -164,7 +188,12 @@ def _roots(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
 
 
 def _child(root: bpy.types.Object, wanted: str, kind: str) -> bpy.types.Object | None:
-    return next((obj for obj in root.children if role(obj) == wanted and obj.type == kind), None)
+    found = [obj for obj in root.children if role(obj) == wanted and obj.type == kind]
+    known = root[PROPERTY].get(wanted)
+    if isinstance(known, bpy.types.Object):
+        # A copy that the artist made is tagged like it and may come first by its name; deleted, the root still has it.
+        return known if known in found and known.users_collection else None
+    return next(iter(found), None)
 
 
 def _collect(root: bpy.types.Object) -> ShotObjects:
@@ -274,9 +303,11 @@ def _check_record(record: Mapping[str, Any]) -> None:
             and min(int(plate["width"]), int(plate["height"])) > 0
             and float(record["pivot"]) > 0
             and float(record["far"]) > 0
+            and isinstance(plate["numbers"], list)
             and len(plate["numbers"]) > 0
+            and all(isinstance(number, int) for number in plate["numbers"])
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
         usable = False
     if not usable:
         raise BadInputError("The shot's record lacks a value.", "Reconstruct the shot again.")
@@ -324,6 +355,9 @@ def import_shot(
         raise
     root = former.root if former else _new_root(scene, title)
     tag(root, "root", folder, first_frame=start, record=json.dumps(dict(record)), version=records.VERSION)
+    for part, obj in (("mesh", former.mesh), ("source", former.source_camera)) if former else ():
+        if obj is not None:
+            root[PROPERTY][part] = obj
     for obj in root.children_recursive:
         if role(obj) is not None and obj.library is None:
             obj[PROPERTY]["shot"] = folder
@@ -388,6 +422,7 @@ def _place_mesh(
         # Moved by itself it would no longer be where the cameras see it; the root may be moved.
         _lock(obj)
         tag(obj, "mesh", root[PROPERTY]["shot"])
+        root[PROPERTY]["mesh"] = obj
         return
     obj, old = former.mesh, former.mesh.data
     old_material = next((item for item in old.materials if material.is_ours(item)), None)
@@ -415,8 +450,10 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
         shot.collection.objects.link(obj)
         axes.parent_plainly(obj, shot.root)
         tag(obj, "source", shot.folder)
+        shot.root[PROPERTY]["source"] = obj
         # It must keep matching the plate; takes are made with other cameras.
         _lock(obj)
+    camera.own_animation(obj)
     obj.data.display_size = 0.05 * pivot
     camera.set_clip_distances(obj.data, NEAR_SHARE * pivot, FAR_FACTOR * far)
     camera.apply_trajectory(obj, source, frames=list(shot.frames))

@@ -29,7 +29,7 @@ from ex4d.protocol.parsing import fraction_from
 from . import axes, camera
 from .fcurves import ensure_fcurve, fcurves, remove_fcurves, set_value, write_keys
 from .files import check_consecutive
-from .shot import PROPERTY, ShotObjects, check_scene, is_local, pivot_point, shot_of, source_trajectory, tag
+from .shot import ShotObjects, check_scene, is_local, pivot_point, role, shot_of, source_trajectory, tag
 
 Array = NDArray[np.float64]
 
@@ -264,6 +264,7 @@ def apply_preset(
         )
     curves = _curves(spec, len(chosen), pivot)
     keys = _choose_keys(curves, source.K[0], (source.width, source.height), pivot)
+    camera.own_animation(camera_obj)
     clear_move(camera_obj, shot)
     parent = _place_rig(shot, camera_obj, source, chosen)
     _place_camera(shot, camera_obj, parent, curves, np.array(keys), chosen, pivot)
@@ -278,7 +279,8 @@ def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:
     axes.parent_plainly(camera_obj, shot.root)
     while parent is not None and parent != shot.root:
         above = parent.parent
-        if _is_helper(parent):
+        # A duplicate of the camera hangs on the same Empties, and so may things of the artist's.
+        if _is_helper(parent) and not parent.children:
             _remove_empty(parent)
         parent = above
     remove_fcurves(camera_obj, camera.POSE_PATHS)
@@ -286,7 +288,7 @@ def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:
 
 
 def _is_helper(obj: bpy.types.Object) -> bool:
-    return obj.get(PROPERTY) is not None and obj[PROPERTY]["role"] in ("rig", "pivot")
+    return role(obj) in ("rig", "pivot")
 
 
 def _remove_empty(obj: bpy.types.Object) -> None:
@@ -406,6 +408,7 @@ def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int, *, sh
             f"«{camera_obj.name}» turns by quaternions, which hand-held noise cannot be added to.",
             "Set its rotation mode to XYZ Euler.",
         )
+    camera.own_animation(camera_obj)
     remove_handheld(camera_obj)
     phases = random.Random(seed)
     fps = float(fraction_from(shot.record["plate"]["fps"]))

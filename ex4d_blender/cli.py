@@ -17,9 +17,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import bpy
 
@@ -169,7 +169,14 @@ class _Output:
 
     def event(self, event: str, text: str, /, **values: Any) -> None:
         """One line."""
-        print(json.dumps({"event": event, **values}) if self._json else text, flush=True)
+        self._print(json.dumps({"event": event, **values}) if self._json else text, sys.stdout)
+
+    @staticmethod
+    def _print(text: str, stream: TextIO) -> None:
+        # What cannot be told is no reason to leave the work: its reader is gone, its disk full, its alphabet too small.
+        encoding = stream.encoding or "utf-8"
+        with suppress(OSError):
+            print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
     def progress(self, job: JobSnapshot) -> None:
         """Where a job is: at each stage, and every second within."""
@@ -185,7 +192,7 @@ class _Output:
         if self._json:
             self.event("error", "", **error_record(error))
         else:
-            print(f"error: {error.message}\n       {error.hint}", file=sys.stderr, flush=True)
+            self._print(f"error: {error.message}\n       {error.hint}", sys.stderr)
 
 
 @contextmanager

@@ -50,6 +50,15 @@ def plate_of(folder: Path) -> KnownPlate | None:
         return None
 
 
+def current_mesh(folder: Path) -> str | None:
+    """The name of the stage that a shot's takes are rendered from now, ``mesh-KEY``; None where none can be told."""
+    try:
+        key = parse_json(read_bytes(folder / SHOT_FILE, MAX_BYTES))["stages"]["mesh"]
+    except (BadInputError, TransientError, ValueError, KeyError, TypeError):
+        return None
+    return f"mesh-{key}"
+
+
 def same_path(one: str | Path, other: str | Path) -> bool:
     """Whether two absolute paths are the same place; they need not exist."""
     if os.path.normcase(os.path.normpath(one)) == os.path.normcase(os.path.normpath(other)):

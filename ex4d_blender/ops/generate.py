@@ -167,7 +167,9 @@ class EX4D_OT_import_take(bpy.types.Operator):
         record = read_take(Path(bpy.path.abspath(self.directory)))
         scene = sequencer.working_scene(context)
         # The frames of another shot would put it elsewhere.
-        shot = shots.find_shot(scene, str(Path(record["folder"]).parent.parent)) or shots.find_shot(scene)
+        shot = shots.find_shot(scene, str(Path(record["folder"]).parent.parent)) or next(
+            (found for found in shots.find_shots(scene) if set(record["numbers"]) <= set(found.numbers)), None
+        )
         offset = shot.first_frame - shot.numbers[0] if shot else 0
         edit = finish.results_scene(scene, record, offset)
         sequencer.place_take(

@@ -12,7 +12,7 @@ from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
 from .. import props, session
-from ..core import records
+from ..core import records, shot_folders
 from ..core.deliveries import read_take
 from ..scene import background, takes
 from ..scene import camera as cameras
@@ -89,7 +89,7 @@ def sample_take(
     numbers = [shot.number_at(frame) for frame in frames]
     camera = None if take.use_scene_camera else take.camera
     sampled = cameras.sample_camera(scene, frames, root=shot.root, camera=camera, frame_numbers=numbers)
-    return json_bytes(sampled.trajectory), (*sampled.notes, *size_notes(scene, shot))
+    return json_bytes(sampled.trajectory), (*sampled.notes, *size_notes(scene, shot), *newer_notes(shot))
 
 
 def check_size(scene: bpy.types.Scene) -> None:
@@ -117,6 +117,17 @@ def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ..
             "Some Frames does."
         )
     return tuple(notes)
+
+
+def newer_notes(shot: shots.ShotObjects) -> tuple[str, ...]:
+    """What should be known of a shot whose folder was reconstructed from another file, scene or command line."""
+    here, now = Path(shot.record["source"]).parent.name, shot_folders.current_mesh(Path(shot.folder))
+    if now is None or not here.startswith("mesh-") or here == now:
+        return ()
+    return (
+        f"{shot.folder} was reconstructed anew since «{shot.root.name}» was put into this scene: the take is rendered "
+        "from the newer mesh. Reconstruct shows it here.",
+    )
 
 
 class TakeJobOperator(JobOperator):
@@ -256,7 +267,9 @@ def add_version(take: "props.EX4D_PG_take", record: Mapping[str, Any]) -> "props
     version = take.versions.add()
     version.name, version.folder = record["take"], record["folder"]
     version.profile, version.label = record["profile"], record["label"]
-    version.seed = -1 if record.get("seed") is None else record["seed"]
+    # The property holds 31 bits; the take's own record has the seed whole.
+    seed = record.get("seed")
+    version.seed = seed if seed is not None and 0 <= seed < 2**31 else -1
     version.prompt = record.get("prompt") or ""
     version.generated_mean = 100 * float(record["generated_mean"])
     return version

@@ -66,7 +66,7 @@ def working_scene_of(window: bpy.types.Window) -> bpy.types.Scene:
 def scene_of_edit(scene: bpy.types.Scene) -> bpy.types.Scene | None:
     """The working scene whose results a scene shows, None where the scene is not such a one."""
     found = scene.get(EDIT_PROPERTY)
-    return found if isinstance(found, bpy.types.Scene) else None
+    return found if isinstance(found, bpy.types.Scene) and found != scene else None
 
 
 def edit_scenes(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
@@ -304,7 +304,10 @@ def _folder(result: Mapping[str, Any], kind: str) -> Path:
 def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
     """The take that a strip shows: ``take``, ``folder`` and ``role`` (result, mask, color); None for other strips."""
     found = strip.get(PROPERTY)
-    return {key: str(found[key]) for key in ("take", "folder", "role")} if hasattr(found, "get") else None
+    keys = ("take", "folder", "role")
+    return (
+        {key: str(found[key]) for key in keys} if hasattr(found, "get") and all(key in found for key in keys) else None
+    )
 
 
 def selected_strip(context: bpy.types.Context) -> bpy.types.Strip | None:

@@ -24,6 +24,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
 
 from ..core import records
+from ..core.shot_folders import same_path
 from . import axes, camera, colour, material, mesh
 
 #: Custom property of every object that belongs to a shot.
@@ -91,7 +92,11 @@ class ShotObjects:
     @property
     def takes(self) -> list[bpy.types.Object]:
         """The take cameras, by name."""
-        found = (obj for obj in self.root.children_recursive if role(obj) == "take" and obj.type == "CAMERA")
+        found = (
+            obj
+            for obj in self.root.children_recursive
+            if role(obj) == "take" and obj.type == "CAMERA" and obj.users_collection
+        )
         return sorted(found, key=lambda obj: obj.name)
 
     @property
@@ -188,11 +193,12 @@ def _roots(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:
 
 
 def _child(root: bpy.types.Object, wanted: str, kind: str) -> bpy.types.Object | None:
-    found = [obj for obj in root.children if role(obj) == wanted and obj.type == kind]
+    # What was deleted from the scene stays in the file while anything points to it.
+    found = [obj for obj in root.children if role(obj) == wanted and obj.type == kind and obj.users_collection]
     known = root[PROPERTY].get(wanted)
     if isinstance(known, bpy.types.Object):
-        # A copy that the artist made is tagged like it and may come first by its name; deleted, the root still has it.
-        return known if known in found and known.users_collection else None
+        # A copy that the artist made is tagged like it, and may come first by its name.
+        return known if known in found else None
     return next(iter(found), None)
 
 
@@ -216,7 +222,7 @@ def find_shot(scene: bpy.types.Scene, folder: str | None = None) -> ShotObjects 
     """The shot of that folder; without one the shot that the active object belongs to, else the scene's first."""
     shots = find_shots(scene)
     if folder is not None:
-        return next((shot for shot in shots if Path(shot.folder) == Path(folder)), None)
+        return next((shot for shot in shots if same_path(shot.folder, folder)), None)
     active = scene.view_layers[0].objects.active if scene.view_layers else None
     chosen = shot_of(active) if active is not None else None
     if chosen is not None and any(chosen.root == shot.root for shot in shots):

@@ -11,6 +11,7 @@ import bpy
 from gpu_extras.batch import batch_for_shader
 
 import gpu
+from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 
 from .. import props
@@ -30,9 +31,11 @@ def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Plate frame numbers and shares of a take's coverage; empty where there is none."""
     try:
         record = parse_json(text)
-        return tuple(record["numbers"]), tuple(record["coverage"])
-    except (ValueError, KeyError, TypeError):
+        numbers, shares = tuple(map(int, record["numbers"])), tuple(map(float, record["coverage"]))
+    except (OverflowError, ValueError, KeyError, TypeError):
         return (), ()
+    usable = len(numbers) == len(shares) and all(0 <= share <= 1 for share in shares)
+    return (numbers, shares) if usable else ((), ())
 
 
 def summary(text: str, shot: shots.ShotObjects) -> str:
@@ -76,8 +79,11 @@ def _draw() -> None:
     if take is None or not take.coverage or not looks_through(context.region_data, scene, take):
         return
     numbers, shares = parse(take.coverage)
-    shot = shots.find_shot(scene)
-    if not shares or shot is None:
+    try:
+        shot = shots.take_shot(scene, take)
+    except BadInputError:
+        return
+    if not shares:
         return
     scale = context.preferences.system.ui_scale
     left, right = _free_width(context)

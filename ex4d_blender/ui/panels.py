@@ -2,6 +2,7 @@
 """The sidebar's panels, in the order of the work; the sequencer has those that make sense there."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
@@ -285,7 +286,8 @@ def draw_take(layout, context):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "render")
     if take.coverage:
-        _text(layout, summary(take.coverage, shot))
+        with suppress(BadInputError):
+            _text(layout, summary(take.coverage, shots.take_shot(context.scene, take)))
         _form(layout.column()).prop(state, "show_coverage")
 
 

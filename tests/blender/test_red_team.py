@@ -1,0 +1,591 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files, scenes and commands as careless and unlucky users make them: copies, damage, links, long paths."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import addon_utils  # noqa: E402
+from viewport_factory import make_shot, write_png  # noqa: E402
+
+from ex4d.protocol.errors import BadInputError  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The enabled add-on, which has no backend and finds none."""
+    monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path / "runtime"))
+    addon_utils.enable("ex4d_blender", default_set=True)
+    yield
+    addon_utils.disable("ex4d_blender", default_set=True)
+
+
+def shot_in(scene: Any, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
+    """A shot in the scene, and its record; its folder can be copied."""
+    from ex4d_blender.scene import shot
+
+    record = make_shot(folder, **options)
+    (Path(record["shot"]) / "shot.json").write_text("{}")
+    return shot.import_shot(scene, record), record
+
+
+def only_shot(scene: Any) -> Any:
+    from ex4d_blender.scene import shot
+
+    (found,) = shot.find_shots(scene)
+    return found
+
+
+def reopened(path: Path) -> Any:
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    return bpy.context.scene
+
+
+def duplicated(obj: Any, *, linked: bool = False) -> Any:
+    """What Shift D or Alt D make of an object."""
+    for other in bpy.context.scene.objects:
+        other.select_set(other == obj)
+    bpy.context.view_layer.objects.active = obj
+    bpy.ops.object.duplicate(linked=linked)
+    return bpy.context.view_layer.objects.active
+
+
+def seen_by(scene: Any, shot: Any, camera: Any) -> tuple[np.ndarray, np.ndarray]:
+    from ex4d_blender.scene import camera as cameras
+
+    found = cameras.sample_trajectory(scene, list(shot.frames), root=shot.root, camera=camera)
+    return found.K, found.E
+
+
+def assert_same(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def delivered(folder: Path, numbers: list[int], **values: Any) -> Path:
+    """A take as it lies on disk."""
+    for number in numbers:
+        write_png(folder / "result" / f"{number:06d}.png", np.zeros((32, 48, 3), np.uint8))
+    fill = {"name": "preview", "label": "Preview", "seed": None, "prompt": None}
+    frames = [{"frame": number, "generated": 0.25} for number in numbers]
+    record = {"fill": fill, "frames": frames, "title": "Take 01", "generated_mean": 0.25, "trajectory": "t.json"}
+    (folder / "take.json").write_text(json.dumps({**record, **values}))
+    return folder
+
+
+# Records and custom properties that somebody has edited
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shot", None),
+        ("shot", 5),
+        ("first_frame", None),
+        ("first_frame", "soon"),
+        ("record", None),
+        ("record", "{"),
+        ("record", "[1]"),
+        ("record", '{"plate": 5}'),
+    ],
+)
+def test_a_damaged_root_is_said_and_stops_nothing_else(scene: Any, tmp_path: Path, key: str, value: Any) -> None:
+    from ex4d_blender import session
+
+    root = shot_in(scene, tmp_path / "plate")[0].root
+    if value is None:
+        del root["ex4d"][key]
+    else:
+        root["ex4d"][key] = value
+    scene.ex4d.plate_path = str(tmp_path / "plate.mp4")
+    other = bpy.data.scenes.new("Other")
+    session.current().expect(other, "job", "generate", {"take": "x"})
+    scene = reopened(tmp_path / "damaged.blend")
+    # The file's other scene still waits for its job.
+    assert "job" in session.current().waiting
+    with pytest.raises(RuntimeError, match=r"custom properties is damaged\. Undo"):
+        bpy.ops.ex4d.add_take_camera()
+    assert bpy.data.objects["shot"].name == "shot"
+
+
+def test_other_objects_may_carry_anything(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import sequencer
+
+    shot, _ = shot_in(scene, tmp_path / "plate")
+    shot.mesh["ex4d"], shot.source_camera["ex4d"] = "hello", [1, 2]
+    assert (only_shot(scene).mesh, only_shot(scene).source_camera) == (None, None)
+    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    scene.ex4d.takes[0].camera.parent["ex4d"] = {"nothing": 1}
+    assert bpy.ops.ex4d.apply_preset(move="truck:0.2") == {"FINISHED"}
+    scene.sequence_editor_create()
+    strip = sequencer.strips_of(scene.sequence_editor).new_image(
+        name="a", filepath=str(tmp_path / "a.png"), channel=1, frame_start=1
+    )
+    for value in ("x", 5, {"role": "result"}):
+        strip["ex4d"] = value
+        assert sequencer.take_of_strip(strip) is None
+        assert sequencer.strips_in_the_way(scene) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"numbers": [1], "coverage": ["x"]}',
+        '{"numbers": [1, 2], "coverage": [0.5]}',
+        '{"numbers": [1], "coverage": [1e999]}',
+        '{"numbers": ["a"], "coverage": [1]}',
+    ],
+)
+def test_damaged_coverage_draws_nothing(text: str) -> None:
+    from ex4d_blender.ui import coverage
+
+    assert coverage.parse(text) == ((), ())
+
+
+def test_a_scene_of_results_of_itself_is_none(scene: Any) -> None:
+    from ex4d_blender.scene import sequencer
+
+    scene[sequencer.EDIT_PROPERTY] = scene
+    assert sequencer.scene_of_edit(scene) is None
+    assert sequencer.working_scene(bpy.context) == scene
+
+
+# Duplicates
+
+
+def test_duplicates_are_not_the_shots_own(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    source, mesh = shot.source_camera, shot.mesh
+    camera, copy = duplicated(source), duplicated(mesh)
+    # Names decide the order of a parent's children.
+    camera.name, copy.name, camera.location = "A camera", "A mesh", (5, 5, 5)
+    before, data = seen_by(scene, shot, camera), copy.data
+    assert (only_shot(scene).source_camera, only_shot(scene).mesh) == (source, mesh)
+    shots.import_shot(scene, record)
+    assert (only_shot(scene).source_camera, only_shot(scene).mesh) == (source, mesh)
+    assert_same(seen_by(scene, shot, camera), before)
+    assert copy.data == data
+
+    # As a whole, each has its own.
+    for obj in scene.objects:
+        obj.select_set(True)
+    bpy.ops.object.duplicate()
+    first, second = shots.find_shots(scene)
+    assert first.source_camera.parent == first.root
+    assert second.source_camera.parent == second.root != first.root
+
+
+def test_a_deleted_source_camera_that_a_take_still_has_is_not_renewed(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    bpy.context.view_layer.objects.active = shot.source_camera
+    bpy.ops.ex4d.add_take()
+    scene.collection.children[0].objects.unlink(shot.source_camera)
+    assert only_shot(scene).source_camera is None
+    renewed = shots.import_shot(scene, record).source_camera
+    assert scene in renewed.users_scene
+    assert scene.camera in {renewed, shot.source_camera}
+
+
+def test_a_move_of_a_duplicate_leaves_the_take_it_was_copied_from(scene: Any, tmp_path: Path) -> None:
+    shot, _ = shot_in(scene, tmp_path / "plate", moving=True)
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    take = scene.ex4d.takes[0].camera
+    before = seen_by(scene, shot, take)
+    duplicated(take)
+    bpy.ops.ex4d.add_take()
+    assert bpy.ops.ex4d.apply_preset(move="truck:0.5") == {"FINISHED"}
+    assert_same(seen_by(scene, shot, take), before)
+    # Of the last one its Empties go.
+    scene.ex4d.active_take = 0
+    assert bpy.ops.ex4d.apply_preset(move="hold") == {"FINISHED"}
+    assert [obj.name for obj in scene.objects if "Pivot" in obj.name] == []
+
+
+@pytest.mark.parametrize(("moving", "move"), [(False, "zoom_in:2"), (True, "truck:0.3"), (True, "zoom_in:2")])
+def test_a_move_of_a_linked_duplicate_leaves_the_source_camera(
+    scene: Any, tmp_path: Path, *, moving: bool, move: str
+) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate", moving=moving)
+    source = shot.source_camera
+    before = seen_by(scene, shot, source)
+    copy = duplicated(source, linked=True)
+    assert copy.data == source.data
+    bpy.ops.ex4d.add_take()
+    assert bpy.ops.ex4d.apply_preset(move=move) == {"FINISHED"}
+    assert_same(seen_by(scene, shot, source), before)
+    assert bpy.ops.ex4d.add_handheld(strength=1.0) == {"FINISHED"}
+    assert_same(seen_by(scene, shot, source), before)
+    # Nor does the source camera, made anew, move its duplicate.
+    other = duplicated(source, linked=True)
+    other.data.lens = 20
+    seen = seen_by(scene, shot, other)
+    shots.import_shot(scene, record)
+    assert_same(seen_by(scene, shot, other), seen)
+    assert_same(seen_by(scene, shot, source), before)
+
+
+def test_a_copied_scene_does_not_take_the_first_ones_result(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender import session
+
+    shot_in(scene, tmp_path / "plate")
+    session.current().expect(scene, "job", "generate", {"take": "x"})
+    # Blender has scenes by their names: the copy comes first.
+    scene.name = "Work"
+    bpy.ops.scene.new(type="FULL_COPY")
+    bpy.context.scene.name = "A copy"
+    reopened(tmp_path / "copied.blend")
+    assert {item.name: len(item.ex4d.pending) for item in bpy.data.scenes} == {"A copy": 0, "Work": 1}
+    assert session.scene_by_uid(session.current().waiting["job"].scene).name == "Work"
+
+
+def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender import finish
+    from ex4d_blender.scene import sequencer
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    folder = delivered(Path(record["shot"]) / "takes" / "v001", shot.numbers)
+    result = {"take": "v001", "folder": str(folder), "result": str(folder / "result"), "mask": str(folder / "mask")}
+    result |= {"numbers": shot.numbers, "coverage": [1.0] * len(shot.numbers), "fps": "24", "size": [48, 32]}
+    bpy.data.scenes.remove(sequencer.ensure_edit_scene(scene, record["plate"], 1001))
+    # Its take is gone as well.
+    finish.place_take(scene, SimpleNamespace(result=result), {"take": "gone", "title": "Take 01"})
+    (edit,) = sequencer.edit_scenes(scene)
+    assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001"]
+
+
+def test_undo_and_redo_keep_what_is_whose(scene: Any, tmp_path: Path) -> None:
+    shot_in(scene, tmp_path / "plate")
+    bpy.ops.ed.undo_push(message="shot")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    bpy.ops.ed.undo_push(message="take")
+    bpy.ops.ed.undo()
+    scene = bpy.context.scene
+    assert (len(scene.ex4d.takes), only_shot(scene).source_camera.name) == (0, "shot Source Camera")
+    bpy.ops.ed.redo()
+    scene = bpy.context.scene
+    assert scene.ex4d.takes[0].camera in only_shot(scene).takes
+    assert scene.ex4d.takes[0].shot == only_shot(scene).root
+
+
+# Folders
+
+
+def test_a_moved_shot_is_moved_in_copied_scenes_too(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    duplicated(shot.mesh)
+    bpy.ops.scene.new(type="FULL_COPY")
+    assert bpy.ops.ex4d.move_shot(directory=str(tmp_path / "new" / "plate")) == {"FINISHED"}
+    shutil.rmtree(record["shot"])
+    for item in bpy.data.scenes:
+        found = only_shot(item)
+        assert Path(found.folder) == tmp_path / "new" / "plate"
+        assert Path(found.record["viewport"]).is_relative_to(tmp_path / "new")
+    meshes = [obj for obj in bpy.data.objects if obj.type == "MESH"]
+    assert len(meshes) == 4
+    assert [shots.missing_files(obj) for obj in meshes] == [[]] * 4
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_moved_shot_takes_along_what_links_in_it_lead_to(scene: Any, tmp_path: Path) -> None:
+    shot, record = shot_in(scene, tmp_path / "plate")
+    folder, elsewhere = Path(record["shot"]), tmp_path / "large disk"
+    delivered(elsewhere / "v001", shot.numbers)
+    (folder / "takes").symlink_to(elsewhere)
+    assert bpy.ops.ex4d.move_shot(directory=str(tmp_path / "new")) == {"FINISHED"}
+    assert not (tmp_path / "new" / "takes").is_symlink()
+    assert len(list((tmp_path / "new" / "takes" / "v001" / "result").iterdir())) == len(shot.numbers)
+
+    for name, target in (("gone", tmp_path / "nowhere"), ("round", tmp_path / "new" / "takes")):
+        link = tmp_path / "new" / "takes" / name
+        link.symlink_to(target)
+        with pytest.raises(RuntimeError, match=f"The link .*{name} leads nowhere"):
+            bpy.ops.ex4d.move_shot(directory=str(tmp_path / "newer"))
+        link.unlink()
+        assert not (tmp_path / "newer").exists()
+    assert Path(only_shot(scene).folder) == tmp_path / "new"
+
+
+def test_a_full_disk_leaves_no_half_of_a_moved_shot(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender.core import shot_folders
+
+    _, record = shot_in(scene, tmp_path / "plate")
+    copied = []
+
+    def copy(source: Path, target: Path) -> None:
+        copied.append(target)
+        if len(copied) == 3:
+            target.write_bytes(source.read_bytes()[:10])
+            raise OSError(28, "No space left on device")
+        target.write_bytes(source.read_bytes())
+
+    monkeypatch.setattr(shot_folders.shutil, "copy2", copy)
+    with pytest.raises(RuntimeError, match=r"No space left on device.*free space"):
+        bpy.ops.ex4d.move_shot(directory=str(tmp_path / "new" / "plate"))
+    assert list((tmp_path / "new").iterdir()) == []
+    assert only_shot(scene).folder == record["shot"]
+
+
+def test_a_path_longer_than_blender_keeps_is_refused_and_not_cut(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.ops.reconstruct import reconstruct_params
+    from ex4d_blender.scene import sequencer
+    from ex4d_blender.scene import shot as shots
+
+    deep = tmp_path
+    while len(str(deep)) < 760:
+        deep /= "ä" * 30
+    take = delivered(deep / "takes" / "v001", [1001, 1002])
+    result = {"numbers": [1001, 1002], "take": "v001", "folder": str(take), "result": str(take / "result")}
+    result["mask"] = str(take / "mask")
+    with pytest.raises(BadInputError, match="longer than the 767 bytes"):
+        sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Take 01")
+    assert sequencer.all_strips(scene) == []
+    # Said before the work, too.
+    scene.ex4d.plate_path, scene.ex4d.shot_folder = str(tmp_path / "plate.mp4"), str(deep)
+    with pytest.raises(BadInputError, match="path too long"):
+        reconstruct_params(scene, block=True)
+
+    while len(str(deep).encode()) < 1000:
+        deep /= "ä" * 30
+    meshes = len(bpy.data.meshes)
+    with pytest.raises(BadInputError, match="longer than the 1023 bytes"):
+        shots.import_shot(scene, make_shot(deep / "plate"))
+    assert (len(scene.objects), len(bpy.data.meshes)) == (0, meshes)
+
+
+def test_a_root_that_moves_moves_on_where_it_is_not_seen(scene: Any, tmp_path: Path) -> None:
+    shot, _ = shot_in(scene, tmp_path / "plate")
+    free = bpy.data.objects.new("Free", bpy.data.cameras.new("Free"))
+    scene.collection.objects.link(free)
+    for frame, x in ((1001, 0.0), (1005, 5.0)):
+        shot.root.location.x = x
+        shot.root.keyframe_insert("location", frame=frame)
+    seen = seen_by(scene, shot, free)
+    assert np.ptp(seen[1][:, 0, 3]) > 1
+    shot.root.hide_viewport = True
+    assert_same(seen_by(scene, shot, free), seen)
+    bpy.context.view_layer.layer_collection.children["shot"].exclude = True
+    assert_same(seen_by(scene, shot, free), seen)
+
+
+# Takes
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"frames": [{"frame": "x", "generated": 0.5}]},
+        {"frames": [{"frame": 10**12, "generated": 0.5}]},
+        {"frames": []},
+        {"title": ["a"]},
+        {"trajectory": 5},
+        {"generated_mean": "much"},
+        {"fps": "0"},
+        {"fill": {"name": 1, "label": "x", "seed": None}},
+        {"fill": {"name": "x", "label": "x", "seed": "many"}},
+        {"fill": 3},
+    ],
+)
+def test_a_take_of_odd_values_is_no_take(scene: Any, tmp_path: Path, values: dict[str, Any]) -> None:
+    folder = delivered(tmp_path / "takes" / "v001", [1001], **values)
+    with pytest.raises(RuntimeError, match="holds no finished take"):
+        bpy.ops.ex4d.import_take(directory=str(folder))
+    assert len(bpy.data.scenes) == 1
+
+
+def test_a_take_with_a_seed_of_63_bits_is_found(scene: Any, tmp_path: Path) -> None:
+    shot, record = shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    fill = {"name": "exact", "label": "EX-4D", "seed": 2**62, "prompt": None}
+    delivered(Path(record["shot"]) / "takes" / "v001", shot.numbers, fill=fill)
+    assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
+    assert [(version.name, version.seed) for version in scene.ex4d.takes[0].versions] == [("v001", -1)]
+
+
+def test_a_take_of_a_shot_that_is_not_here_has_its_own_frames_and_rate(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import camera, sequencer
+    from ex4d_blender.scene import shot as shots
+
+    record = make_shot(tmp_path / "plate", fps="24")
+    shots.import_shot(scene, record, first_frame=1)
+    folder = delivered(tmp_path / "other" / "takes" / "v001", [50, 51], fps="30")
+    assert bpy.ops.ex4d.import_take(directory=str(folder)) == {"FINISHED"}
+    (edit,) = sequencer.edit_scenes(scene)
+    assert camera.scene_fps(edit) == 30
+    assert [strip.frame_final_start for strip in sequencer.all_strips(edit)] == [50]
+
+
+def test_a_shot_that_was_reconstructed_elsewhere_is_said(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.ops import takes
+    from ex4d_blender.scene import shot as shots
+
+    record = make_shot(tmp_path / "plate")
+    folder = Path(record["shot"])
+    source = folder / "cache" / "mesh-0123" / "source_camera.json"
+    source.parent.mkdir(parents=True)
+    record["source"] = str(shutil.move(record["source"], source))
+    shot = shots.import_shot(scene, record)
+    for key, said in (("0123", False), ("4567", True)):
+        (folder / "shot.json").write_text(json.dumps({"stages": {"mesh": key}}))
+        assert bool(takes.newer_notes(shot)) is said
+    for damaged in ("", "[]", '{"stages": 5}'):
+        (folder / "shot.json").write_text(damaged)
+        assert takes.newer_notes(shot) == ()
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate", "--camera", ""),
+        ("generate", "--take", " "),
+        ("generate", "--move", ""),
+        ("generate", "--profile", ""),
+        ("generate", "--frames", ""),
+        ("generate", "--frames", "²"),
+        ("generate", "--frames", "1001-"),
+        ("generate", "--frames", "99999999999"),
+        ("generate", "--seed", "-5"),
+        ("generate", "--seed", "99999999999"),
+        ("reconstruct", "--shot", ""),
+        ("reconstruct", "--plate", ""),
+        ("reconstruct", "--estimator", ""),
+        ("reconstruct", "--viewport", "5"),
+        ("reconstruct", "--viewport", "100000"),
+        ("reconstruct", "--output", ""),
+    ],
+)
+def test_empty_and_impossible_words_are_no_choice(scene: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    from ex4d_blender import cli
+
+    shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    assert cli.main(arguments) == 2
+    assert not scene.ex4d.pending
+
+
+def test_an_empty_prompt_is_none(scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ex4d_blender import capabilities, cli
+
+    shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    scene.ex4d.prompt = "a street"
+    profile = SimpleNamespace(name="exact", takes_seed=True, takes_prompt=True)
+    asked: list[Any] = []
+    monkeypatch.setattr(capabilities, "resolve_profile", lambda *_, **__: profile)
+    monkeypatch.setattr(cli, "submit_take", lambda *_, **values: asked.append(values["prompt"]) or "job")
+    done = {"movie": "", "generated_mean": 0.0, "label": ""}
+    monkeypatch.setattr(cli, "_finish", lambda *_: done)
+    for words in ((), ("--prompt", ""), ("--prompt", "snow")):
+        assert cli.main(("generate", *words)) == 0
+    assert asked == ["a street", None, "snow"]
+
+
+def test_a_file_saved_with_its_results_in_view_is_worked_in(
+    scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import cli, session
+    from ex4d_blender.scene import sequencer
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    bpy.context.window.scene = sequencer.ensure_edit_scene(scene, record["plate"], 1001)
+    asked: list[Any] = []
+
+    def submit(_session: Any, where: Any, kind: str, params: dict[str, Any], **_: Any) -> str:
+        asked.append((where, kind, params["shot"]))
+        raise BadInputError("That is enough.", "Stop.")
+
+    monkeypatch.setattr(session.Session, "submit", submit)
+    assert cli.main(("render", "--take", "Take 01")) == 10
+    assert asked == [(scene, "render", shot.folder)]
+
+
+def test_a_place_that_cannot_be_saved_at_is_said_before_the_work(
+    scene: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ex4d_blender import cli
+
+    shot_in(scene, tmp_path / "plate")
+    (tmp_path / "file").write_text("")
+    long = tmp_path.joinpath(*["x" * 200] * 5, "a.blend")
+    for place, said in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "file" / "a.blend", "cannot be made"),
+        (long, "longer than the 1023 bytes"),
+    ):
+        assert cli.main(("generate", "--move", "orbit:10", "--output", str(place))) == 10
+        assert said in capsys.readouterr().err
+    assert not scene.ex4d.pending
+
+
+def test_a_save_that_fails_names_itself_and_the_work(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender import saved
+
+    from ex4d.protocol.errors import TransientError
+
+    # Its folder has gone meanwhile.
+    path = tmp_path / "gone" / "a.blend"
+    with pytest.raises(TransientError, match=r"cannot be saved; what is done is in /takes/v001"):
+        saved.save(path, saved.expected(path), "/takes/v001")
+
+
+def test_two_that_write_one_output_are_told_a_way_that_loses_nothing(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender import saved
+
+    from ex4d.protocol.errors import TransientError
+
+    reopened(tmp_path / "in.blend")
+    output = tmp_path / "out.blend"
+    before = saved.expected(output)
+    output.write_bytes(b"of another process")
+    with pytest.raises(TransientError) as caught:
+        saved.save(output, before, "takes/v001")
+    assert "Run the command on that file" in caught.value.hint
+    assert output.read_bytes() == b"of another process"
+    # However it is spelt, the open file is the open file.
+    known = saved.expected(tmp_path / "sub" / ".." / "in.blend")
+    (tmp_path / "in.blend").write_bytes(b"of another process")
+    assert not known.is_still(tmp_path / "in.blend")
+    assert saved.expected(tmp_path / "sub" / ".." / "in.blend") == known
+
+
+def test_lines_that_nobody_can_read_stop_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ex4d_blender import cli
+
+    class Closed(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    cli._Output(as_json=False).event("note", "note: «Tür»")
+    narrow.seek(0)
+    assert narrow.read() == "note: \\xabT\\xfcr\\xbb\n"
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(sys, "stderr", Closed())
+    assert cli.main(("generate", "--take", "")) == 2

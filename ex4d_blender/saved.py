@@ -68,6 +68,8 @@ def check_place(path: Path) -> None:
     problem = ""
     if path.is_dir():
         problem = "is a folder"
+    elif path.exists() and not path.is_file():
+        problem = "is a pipe or a device"
     elif len(os.fsencode(path)) > MAX_PATH_BYTES:
         problem = f"is longer than the {MAX_PATH_BYTES} bytes that Blender keeps of a path"
     else:

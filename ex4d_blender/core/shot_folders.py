@@ -187,7 +187,8 @@ def copy_shot(source: Path, target: Path, on_file: Callable[[int, int], None] = 
         raise BadInputError(f"{target} exists already.", "Choose another folder for the shot.")
     if target.is_relative_to(source):
         raise BadInputError(f"{target} lies within the shot itself.", "Choose a folder outside of it.")
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    # The target's name may be as long as names can be.
+    temporary = target.with_name(f".ex4d-{uuid.uuid4().hex[:8]}")
     try:
         files = list(_files(source))
         temporary.mkdir(parents=True)

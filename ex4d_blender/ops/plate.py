@@ -11,6 +11,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes
+from ex4d.inputs import check_input
 from ex4d.protocol.errors import BadInputError
 
 from ..scene import plates
@@ -62,6 +63,8 @@ def media_info(path: Path) -> str:
     """
     if "#" in path.name or path.is_dir():
         return _sequence_info(path)
+    # Blender would wait for a pipe's other end.
+    check_input(path)
     if path.suffix.lower() in PICTURES:
         return "{}x{}, 1 frame".format(*_picture_size(path))
     try:
@@ -92,6 +95,7 @@ def _sequence_info(path: Path) -> str:
     files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
     if not (files := [file for file in files if file.suffix.lower() in PICTURES]):
         raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
+    check_input(files[0])
     width, height = _picture_size(files[0])
     return f"{width}x{height}, {len(files)} frame{'s' if len(files) > 1 else ''}"
 

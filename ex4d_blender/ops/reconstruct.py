@@ -18,6 +18,7 @@ from ..scene import mesh as meshes
 from ..scene import obstacles
 from ..scene import shot as shots
 from ..scene.files import MAX_FOLDER_BYTES
+from ..scene.relocate import follow
 from .common import JobOperator, has_shot, told
 from .plate import solved_blobs
 
@@ -305,7 +306,12 @@ class EX4D_OT_relink(bpy.types.Operator):
                 folder.glob("viewport-*/viewport.json")
             )
             folder = inside[0].parent if len(inside) == 1 else folder
-        shots.relink(shots.find_shot(context.scene).mesh, folder)
+        shot = shots.find_shot(context.scene)
+        old = Path(shot.folder)
+        shots.relink(shot.mesh, folder)
+        if Path(new := shot.root[shots.PROPERTY]["shot"]) != old:
+            # Pictures, strips and takes that have come along are found too; those that stayed behind stay.
+            follow(old, Path(new), missing_only=True)
         propose_folder(context.scene)
         return {"FINISHED"}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Take cameras: adding them, moving them, looking through them."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..core import records, shot_folders
 from ..core.deliveries import read_take
 from ..scene import background, takes
 from ..scene import camera as cameras
+from ..scene import mesh as meshes
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
 
@@ -121,6 +123,12 @@ def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ..
 
 def newer_notes(shot: shots.ShotObjects) -> tuple[str, ...]:
     """What should be known of a shot whose folder was reconstructed from another file, scene or command line."""
+    played = meshes.cache_path(shot.mesh) if shot.mesh is not None else None
+    if played is not None and not Path(os.path.realpath(played)).is_relative_to(os.path.realpath(shot.folder)):
+        return (
+            f"«{shot.root.name}» is shown from {played.parent}, but its takes are made in {shot.folder}, which is "
+            "another copy of the shot. Relink Mesh takes the one that is shown.",
+        )
     here, now = Path(shot.record["source"]).parent.name, shot_folders.current_mesh(Path(shot.folder))
     if now is None or not here.startswith("mesh-") or here == now:
         return ()

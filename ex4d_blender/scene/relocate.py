@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import shot as shots
-from .files import absolute_path, stored_path
+from .files import MAX_FOLDER_BYTES, MAX_PATH_BYTES, absolute_path, stored_path
 from .sequencer import strips_of
 from .shot import PROPERTY, ShotObjects
 
@@ -33,19 +33,36 @@ def relocate(shot: ShotObjects, new: Path) -> None:
         for modifier in obj.modifiers:
             if modifier.type == "MESH_CACHE" and modifier.filepath:
                 _move(modifier, "filepath", old, new)
+    follow(old, new)
+
+
+def follow(old: Path, new: Path, *, missing_only: bool = False) -> None:
+    """Let pictures, clips, strips and versions of takes that point into ``old`` point into ``new``.
+
+    Args:
+        missing_only: only what is not in ``old`` any more and is in ``new``.
+    """
     for kept in (*bpy.data.images, *bpy.data.movieclips):
         if kept.library is None and kept.filepath:
-            _move(kept, "filepath", old, new)
+            _move(kept, "filepath", old, new, missing_only=missing_only)
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
         for strip in _strips(strips_of(scene.sequence_editor) if scene.sequence_editor else ()):
-            _move(strip, "directory" if strip.type == "IMAGE" else "filepath", old, new)
+            _move(strip, "directory" if strip.type == "IMAGE" else "filepath", old, new, missing_only=missing_only)
             tag = strip.get(PROPERTY)
-            if hasattr(tag, "get") and Path(str(tag.get("folder", ""))).is_relative_to(old):
-                tag["folder"] = str(new / Path(tag["folder"]).relative_to(old))
+            if hasattr(tag, "get") and (place := _moved(Path(str(tag.get("folder", ""))), old, new, missing_only)):
+                tag["folder"] = str(place)
         if hasattr(scene, "ex4d"):
-            _move_state(scene.ex4d, old, new)
+            _move_state(scene.ex4d, old, new, missing_only)
+
+
+def _moved(path: Path, old: Path, new: Path, missing_only: bool) -> Path | None:
+    """Where something of ``old`` is in ``new``; None where it stays."""
+    if not path.is_relative_to(old):
+        return None
+    place = new / path.relative_to(old)
+    return None if missing_only and (path.exists() or not place.exists()) else place
 
 
 def _move_objects(shot: ShotObjects, old: Path, new: Path) -> None:
@@ -57,11 +74,11 @@ def _move_objects(shot: ShotObjects, old: Path, new: Path) -> None:
         shots.move_record(shot, inside)
 
 
-def _move_state(state: Any, old: Path, new: Path) -> None:
+def _move_state(state: Any, old: Path, new: Path, missing_only: bool) -> None:
     for take in state.takes:
         for version in take.versions:
-            if Path(version.folder).is_relative_to(old):
-                version.folder = str(new / Path(version.folder).relative_to(old))
+            if place := _moved(Path(version.folder), old, new, missing_only):
+                version.folder = str(place)
     if state.shot_folder and absolute_path(state.shot_folder) == old:
         state.shot_folder = str(new)
 
@@ -74,9 +91,9 @@ def _strips(strips: Iterable[Any]) -> Iterator[Any]:
             yield from _strips(strip.strips if hasattr(strip, "strips") else strip.sequences)
 
 
-def _move(owner: Any, attribute: str, old: Path, new: Path) -> None:
-    path = absolute_path(getattr(owner, attribute))
-    if path.is_relative_to(old):
+def _move(owner: Any, attribute: str, old: Path, new: Path, *, missing_only: bool = False) -> None:
+    if place := _moved(absolute_path(getattr(owner, attribute)), old, new, missing_only):
         # A strip's directory ends in a slash.
-        tail = "/" if attribute == "directory" else ""
-        setattr(owner, attribute, stored_path(new / path.relative_to(old)) + tail)
+        folder = attribute == "directory"
+        stored = stored_path(place, limit=MAX_FOLDER_BYTES if folder else MAX_PATH_BYTES)
+        setattr(owner, attribute, stored + ("/" if folder else ""))

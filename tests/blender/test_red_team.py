@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -390,6 +392,69 @@ def test_a_root_that_moves_moves_on_where_it_is_not_seen(scene: Any, tmp_path: P
     assert_same(seen_by(scene, shot, free), seen)
 
 
+def test_a_shot_of_the_longest_name_is_moved(scene: Any, tmp_path: Path) -> None:
+    shot_in(scene, tmp_path / "plate")
+    new = tmp_path / "new" / ("ä" * 127)
+    assert bpy.ops.ex4d.move_shot(directory=str(new)) == {"FINISHED"}
+    assert Path(only_shot(scene).folder) == new
+
+
+def test_relinked_after_moving_by_hand_what_came_along_is_found(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import sequencer
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    takes = Path(record["shot"]) / "takes"
+    for name in ("v001", "v002"):
+        delivered(takes / name, shot.numbers)
+        bpy.ops.ex4d.import_take(directory=str(takes / name))
+    bpy.ops.ex4d.find_versions()
+    new = tmp_path / "new" / "plate"
+    shutil.copytree(record["shot"], new)
+    # One take stays behind.
+    shutil.rmtree(new / "takes" / "v002")
+    shutil.rmtree(takes / "v001")
+    shutil.rmtree(Path(record["shot"]) / "cache")
+    assert bpy.ops.ex4d.relink(directory=str(new)) == {"FINISHED"}
+    wanted = [new / "takes" / "v001", takes / "v002"]
+    assert [Path(version.folder) for version in scene.ex4d.takes[0].versions] == wanted
+    strips = sorted(sequencer.all_strips(sequencer.edit_scenes(scene)[0]), key=lambda strip: strip.name)
+    assert [Path(strip["ex4d"]["folder"]) for strip in strips] == wanted
+    assert [Path(bpy.path.abspath(strip.directory)) for strip in strips] == [folder / "result" for folder in wanted]
+
+
+def test_a_copied_project_that_makes_takes_in_the_first_ones_folder_says_so(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.ops import takes
+
+    first = tmp_path / "first"
+    first.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(first / "a.blend"))
+    shot, _ = shot_in(scene, first / "ex4d")
+    assert takes.newer_notes(shot) == ()
+    bpy.ops.wm.save_mainfile()
+    shutil.copytree(first, tmp_path / "second")
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "second" / "a.blend"))
+    (note,) = takes.newer_notes(only_shot(bpy.context.scene))
+    assert f"shown from {tmp_path / 'second'}" in note
+    assert f"made in {first}" in note
+    assert bpy.ops.ex4d.relink(directory=str(tmp_path / "second" / "ex4d" / "shot")) == {"FINISHED"}
+    assert takes.newer_notes(only_shot(bpy.context.scene)) == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
+@pytest.mark.parametrize("name", ["plate.mp4", "plate.png", "plate.0001.png"])
+def test_a_pipe_is_no_plate(scene: Any, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    # Blender would wait for its other end, and so would this test.
+    faulthandler.dump_traceback_later(30, exit=True)
+    try:
+        with pytest.raises(RuntimeError, match="is a pipe, not a file"):
+            bpy.ops.ex4d.load_plate(filepath=str(tmp_path / name))
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    assert scene.ex4d.plate_path == ""
+
+
 # Takes
 
 
@@ -532,9 +597,15 @@ def test_a_place_that_cannot_be_saved_at_is_said_before_the_work(
 
     shot_in(scene, tmp_path / "plate")
     (tmp_path / "file").write_text("")
+    pipe = tmp_path / "pipe.blend"
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    else:
+        pipe.mkdir()
     long = tmp_path.joinpath(*["x" * 200] * 5, "a.blend")
     for place, said in (
         (tmp_path, "is a folder"),
+        (pipe, "is a "),
         (tmp_path / "file" / "a.blend", "cannot be made"),
         (long, "longer than the 1023 bytes"),
     ):

@@ -79,6 +79,12 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
     take = props.take_by_uid(scene, data["take"])
     title = data.get("title") or result["take"]
     offset = int(data.get("offset", 0))
+    version = None
+    if take is not None:
+        # First: without its strips, which may find no room, a take is still one.
+        remember_coverage(scene, take, result)
+        version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
+        version.frames = data.get("frames") or ""
     edit = results_scene(scene, result, offset)
     placed = sequencer.place_take(
         edit,
@@ -91,13 +97,9 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
     for window in bpy.context.window_manager.windows:
         if sequencer.working_scene_of(window) == scene:
             sequencer.show_edit(window, edit)
-    if take is None:
-        return
-    remember_coverage(scene, take, result)
-    version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
-    version.frames = data.get("frames") or ""
-    version.strip = placed.result.name
-    _push_undo("Place Take")
+    if version is not None:
+        version.strip = placed.result.name
+        _push_undo("Place Take")
 
 
 def results_scene(scene: bpy.types.Scene, result: Mapping[str, Any], offset: int) -> bpy.types.Scene:

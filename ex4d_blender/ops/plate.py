@@ -61,7 +61,8 @@ def media_info(path: Path) -> str:
     Raises:
         BadInputError: it shows no picture.
     """
-    if "#" in path.name or path.is_dir():
+    # «shot #2.mp4» is a file like any other.
+    if ("#" in path.name and not path.exists()) or path.is_dir():
         return _sequence_info(path)
     # Blender would wait for a pipe's other end.
     check_input(path)

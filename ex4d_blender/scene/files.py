@@ -88,8 +88,17 @@ def check_consecutive(numbers: Sequence[int], what: str) -> None:
 
 
 def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
-    """An image datablock of its own for a sequence of files; ``is_data``: no colour space is applied (masks)."""
-    image = bpy.data.images.load(stored_path(first), check_existing=False)
+    """An image datablock of its own for a sequence of files; ``is_data``: no colour space is applied (masks).
+
+    Raises:
+        BadInputError: Blender cannot read the first one, or keep its path.
+    """
+    try:
+        image = bpy.data.images.load(stored_path(first), check_existing=False)
+    except RuntimeError as error:
+        raise BadInputError(
+            f"Blender cannot read {first}.", "Check that it is there and may be read, or make it again."
+        ) from error
     image.name = name
     image.source = "SEQUENCE"
     image.alpha_mode = "NONE"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+
 from .files import absolute_path, load_sequence, numbered_files, show_sequence, split_number
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
 
@@ -46,6 +48,12 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     """
     colors = numbered_files(viewport.color, viewport.numbers, "The plate")
     valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
+    plate_image = load_sequence(colors[0], f"{name} Plate", is_data=False)
+    try:
+        valid_image = load_sequence(valid[0], f"{name} Validity", is_data=True)
+    except BadInputError:
+        bpy.data.images.remove(plate_image)
+        raise
     material = bpy.data.materials.new(name)
     if material.node_tree is None:
         # Blender 5 makes the tree itself and will drop the switch.
@@ -54,9 +62,9 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     material.surface_render_method = "DITHERED"
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
-    plate = _texture(nodes, links, COLOR_NODE, load_sequence(colors[0], f"{name} Plate", is_data=False), PLATE_UV, 300)
+    plate = _texture(nodes, links, COLOR_NODE, plate_image, PLATE_UV, 300)
     plate.interpolation = "Linear"
-    mask = _texture(nodes, links, VALID_NODE, load_sequence(valid[0], f"{name} Validity", is_data=True), VALIDITY_UV, 0)
+    mask = _texture(nodes, links, VALID_NODE, valid_image, VALIDITY_UV, 0)
     mask.interpolation = "Closest"
     emission = nodes.new("ShaderNodeEmission")
     emission.location = (-200, 300)

@@ -274,6 +274,27 @@ def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_pat
     assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001"]
 
 
+def test_a_take_that_finds_no_room_in_the_sequencer_is_in_the_list(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender import finish
+    from ex4d_blender.scene import sequencer
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    take = scene.ex4d.takes[0]
+    folder = delivered(Path(record["shot"]) / "takes" / "v001", shot.numbers)
+    result = {"take": "v001", "folder": str(folder), "result": str(folder / "result"), "mask": str(folder / "mask")}
+    result |= {"numbers": shot.numbers, "coverage": [0.5] * len(shot.numbers), "fps": "24", "size": [48, 32]}
+    result |= {"profile": "preview", "label": "Preview", "generated_mean": 0.5}
+    strips = sequencer.strips_of(sequencer.ensure_edit_scene(scene, record["plate"], 1001).sequence_editor)
+    picture = str(folder / "result" / "001001.png")
+    for channel in range(1, sequencer.LAST_CHANNEL + 1):
+        strips.new_image(name="full", filepath=picture, channel=channel, frame_start=1001)
+    with pytest.raises(BadInputError, match="All sequencer channels"):
+        finish.place_take(scene, SimpleNamespace(result=result), {"take": take.uid, "title": take.name})
+    assert [(version.name, version.folder) for version in take.versions] == [("v001", str(folder))]
+    assert take.coverage
+
+
 def test_undo_and_redo_keep_what_is_whose(scene: Any, tmp_path: Path) -> None:
     shot_in(scene, tmp_path / "plate")
     bpy.ops.ed.undo_push(message="shot")
@@ -371,10 +392,10 @@ def test_a_path_longer_than_blender_keeps_is_refused_and_not_cut(scene: Any, tmp
 
     while len(str(deep).encode()) < 1000:
         deep /= "ä" * 30
-    meshes = len(bpy.data.meshes)
+    before = [len(kind) for kind in (bpy.data.meshes, bpy.data.materials, bpy.data.images, scene.objects)]
     with pytest.raises(BadInputError, match="longer than the 1023 bytes"):
         shots.import_shot(scene, make_shot(deep / "plate"))
-    assert (len(scene.objects), len(bpy.data.meshes)) == (0, meshes)
+    assert [len(kind) for kind in (bpy.data.meshes, bpy.data.materials, bpy.data.images, scene.objects)] == before
 
 
 def test_a_root_that_moves_moves_on_where_it_is_not_seen(scene: Any, tmp_path: Path) -> None:
@@ -439,6 +460,13 @@ def test_a_copied_project_that_makes_takes_in_the_first_ones_folder_says_so(scen
     assert f"made in {first}" in note
     assert bpy.ops.ex4d.relink(directory=str(tmp_path / "second" / "ex4d" / "shot")) == {"FINISHED"}
     assert takes.newer_notes(only_shot(bpy.context.scene)) == ()
+
+
+@pytest.mark.parametrize("name", ["shot #2.png", "shot#0001.png"])
+def test_a_file_with_a_hash_in_its_name_is_that_file(scene: Any, tmp_path: Path, name: str) -> None:
+    write_png(tmp_path / name, np.zeros((32, 48, 3), np.uint8))
+    assert bpy.ops.ex4d.load_plate(filepath=str(tmp_path / name)) == {"FINISHED"}
+    assert (Path(scene.ex4d.plate_path), scene.ex4d.plate_info) == (tmp_path / name, "48x32, 1 frame")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")

@@ -335,8 +335,8 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         takes.apply_preset(scene, take.camera, move, record=shot.record, follow=scene.ex4d.move_follow, shot=shot)
         if former is not None:
             self.report({"INFO"}, f"«{take.camera.name}» is no child of «{former}» any more: the move is its own.")
-        if len(take.camera.constraints):
-            self.report({"INFO"}, f"The constraints of «{take.camera.name}» act besides the move.")
+        if also := ", ".join(takes.acting_besides(take.camera)):
+            self.report({"INFO"}, f"«{take.camera.name}» has {also}, which act besides the move.")
         return {"FINISHED"}
 
 

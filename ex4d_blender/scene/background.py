@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from .camera import own_animation
 from .files import check_consecutive, load_sequence, numbered_files, show_sequence
 from .shot import PROPERTY
 
@@ -37,6 +38,8 @@ def show_preview(
     numbers = [int(number) for number in result["numbers"]]
     check_consecutive(numbers, "The preview")
     files = numbered_files(Path(result[kind]), numbers, f"The preview's {kind}")
+    # A linked duplicate would show it, too.
+    own_animation(camera_obj)
     hide_preview(camera_obj)
     image = load_sequence(files[0], f"{camera_obj.name} Preview", is_data=kind == "mask")
     # A background has no properties of its own to be known by.

@@ -259,7 +259,12 @@ def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: i
 
     A modifier of a former import is taken over; others stay.
     """
-    modifier = obj.modifiers.get(MODIFIER) or obj.modifiers.new(MODIFIER, "MESH_CACHE")
+    modifier = obj.modifiers.get(MODIFIER)
+    if modifier is None:
+        modifier = obj.modifiers.new(MODIFIER, "MESH_CACHE")
+        # It replaces the mesh's own points: others work on its.
+        obj.modifiers.move(len(obj.modifiers) - 1, 0)
+        modifier = obj.modifiers[0]
     modifier.cache_format = "PC2"
     modifier.filepath = stored_path(viewport.pc2)
     modifier.time_mode = "FRAME"

@@ -436,6 +436,10 @@ def _place_mesh(
         transparent, color = material.hole_style(old_material)
         material.set_hole_style(new_material, transparent=transparent, color=color)
     data.materials.append(new_material)
+    for item in old.materials:
+        # The artist's own.
+        if item is not None and not material.is_ours(item):
+            data.materials.append(item)
     obj.data = data
     title = old.name
     if old.users == 0:

@@ -287,6 +287,22 @@ def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:
     remove_fcurves(camera_obj.data, camera.LENS_PATHS)
 
 
+def acting_besides(camera_obj: bpy.types.Object) -> list[str]:
+    """What of the artist's moves a camera besides the keys of a move."""
+    animation = camera_obj.animation_data
+    delta = any((*camera_obj.delta_location, *camera_obj.delta_rotation_euler))
+    return [
+        name
+        for name, there in (
+            ("constraints", len(camera_obj.constraints)),
+            ("drivers", animation is not None and len(animation.drivers)),
+            ("NLA tracks", animation is not None and len(animation.nla_tracks)),
+            ("delta transforms", delta and not has_handheld(camera_obj)),
+        )
+        if there
+    ]
+
+
 def _is_helper(obj: bpy.types.Object) -> bool:
     return role(obj) in ("rig", "pivot")
 

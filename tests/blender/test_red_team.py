@@ -142,19 +142,16 @@ def test_other_objects_may_carry_anything(scene: Any, tmp_path: Path) -> None:
         assert sequencer.strips_in_the_way(scene) == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+def test_damaged_coverage_draws_nothing() -> None:
+    from ex4d_blender.ui import coverage
+
+    for text in [
         '{"numbers": [1], "coverage": ["x"]}',
         '{"numbers": [1, 2], "coverage": [0.5]}',
         '{"numbers": [1], "coverage": [1e999]}',
         '{"numbers": ["a"], "coverage": [1]}',
-    ],
-)
-def test_damaged_coverage_draws_nothing(text: str) -> None:
-    from ex4d_blender.ui import coverage
-
-    assert coverage.parse(text) == ((), ())
+    ]:
+        assert coverage.parse(text) == ((), ())
 
 
 def test_a_scene_of_results_of_itself_is_none(scene: Any) -> None:
@@ -243,6 +240,46 @@ def test_a_move_of_a_linked_duplicate_leaves_the_source_camera(
     shots.import_shot(scene, record)
     assert_same(seen_by(scene, shot, other), seen)
     assert_same(seen_by(scene, shot, source), before)
+
+
+def test_a_preview_lies_over_its_own_camera_only(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import background
+
+    shot, _ = shot_in(scene, tmp_path / "plate")
+    copy = duplicated(shot.source_camera, linked=True)
+    for number in shot.numbers:
+        write_png(tmp_path / "color" / f"{number:06d}.png", np.zeros((8, 12, 3), np.uint8))
+    background.show_preview(copy, {"numbers": shot.numbers, "color": str(tmp_path / "color")})
+    assert (background.has_preview(copy), background.has_preview(shot.source_camera)) == (True, False)
+
+
+def test_what_the_artist_gave_the_mesh_stays_when_it_is_renewed(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    shot.mesh.data.materials.append(bpy.data.materials.new("Mine"))
+    shot.mesh.modifiers.remove(shot.mesh.modifiers[0])
+    shot.mesh.modifiers.new("Mine", "SUBSURF")
+    mesh = shots.import_shot(scene, record).mesh
+    assert [item.name for item in mesh.data.materials] == ["shot", "Mine"]
+    # Points are replaced before they are divided.
+    assert [item.type for item in mesh.modifiers] == ["MESH_CACHE", "SUBSURF"]
+
+
+def test_what_moves_a_camera_besides_its_move_is_said(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import takes
+
+    shot_in(scene, tmp_path / "plate")
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    camera = scene.ex4d.takes[0].camera
+    bpy.ops.ex4d.add_handheld(strength=1.0)
+    assert takes.acting_besides(camera) == []
+    bpy.ops.ex4d.add_handheld(strength=0.0)
+    camera.delta_location.x = 1
+    camera.driver_add("location", 0)
+    camera.animation_data.nla_tracks.new()
+    camera.constraints.new("COPY_LOCATION")
+    assert takes.acting_besides(camera) == ["constraints", "drivers", "NLA tracks", "delta transforms"]
 
 
 def test_a_copied_scene_does_not_take_the_first_ones_result(scene: Any, tmp_path: Path) -> None:
@@ -486,25 +523,26 @@ def test_a_pipe_is_no_plate(scene: Any, tmp_path: Path, name: str) -> None:
 # Takes
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"frames": [{"frame": "x", "generated": 0.5}]},
-        {"frames": [{"frame": 10**12, "generated": 0.5}]},
-        {"frames": []},
-        {"title": ["a"]},
-        {"trajectory": 5},
-        {"generated_mean": "much"},
-        {"fps": "0"},
-        {"fill": {"name": 1, "label": "x", "seed": None}},
-        {"fill": {"name": "x", "label": "x", "seed": "many"}},
-        {"fill": 3},
-    ],
-)
-def test_a_take_of_odd_values_is_no_take(scene: Any, tmp_path: Path, values: dict[str, Any]) -> None:
-    folder = delivered(tmp_path / "takes" / "v001", [1001], **values)
-    with pytest.raises(RuntimeError, match="holds no finished take"):
-        bpy.ops.ex4d.import_take(directory=str(folder))
+ODD_VALUES: list[dict[str, Any]] = [
+    {"frames": [{"frame": "x", "generated": 0.5}]},
+    {"frames": [{"frame": 10**12, "generated": 0.5}]},
+    {"frames": []},
+    {"title": ["a"]},
+    {"trajectory": 5},
+    {"generated_mean": "much"},
+    {"fps": "0"},
+    {"fill": {"name": 1, "label": "x", "seed": None}},
+    {"fill": {"name": "x", "label": "x", "seed": "many"}},
+    {"fill": 3},
+]
+
+
+@pytest.mark.usefixtures("scene")
+def test_a_take_of_odd_values_is_no_take(tmp_path: Path) -> None:
+    for values in ODD_VALUES:
+        folder = delivered(tmp_path / "takes" / "v001", [1001], **values)
+        with pytest.raises(RuntimeError, match="holds no finished take"):
+            bpy.ops.ex4d.import_take(directory=str(folder))
     assert len(bpy.data.scenes) == 1
 
 
@@ -551,33 +589,33 @@ def test_a_shot_that_was_reconstructed_elsewhere_is_said(scene: Any, tmp_path: P
 # The command
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("generate", "--camera", ""),
-        ("generate", "--take", " "),
-        ("generate", "--move", ""),
-        ("generate", "--profile", ""),
-        ("generate", "--frames", ""),
-        ("generate", "--frames", "²"),
-        ("generate", "--frames", "1001-"),
-        ("generate", "--frames", "99999999999"),
-        ("generate", "--seed", "-5"),
-        ("generate", "--seed", "99999999999"),
-        ("reconstruct", "--shot", ""),
-        ("reconstruct", "--plate", ""),
-        ("reconstruct", "--estimator", ""),
-        ("reconstruct", "--viewport", "5"),
-        ("reconstruct", "--viewport", "100000"),
-        ("reconstruct", "--output", ""),
-    ],
-)
-def test_empty_and_impossible_words_are_no_choice(scene: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+WORDS = [
+    ("generate", "--camera", ""),
+    ("generate", "--take", " "),
+    ("generate", "--move", ""),
+    ("generate", "--profile", ""),
+    ("generate", "--frames", ""),
+    ("generate", "--frames", "²"),
+    ("generate", "--frames", "1001-"),
+    ("generate", "--frames", "99999999999"),
+    ("generate", "--seed", "-5"),
+    ("generate", "--seed", "99999999999"),
+    ("reconstruct", "--shot", ""),
+    ("reconstruct", "--plate", ""),
+    ("reconstruct", "--estimator", ""),
+    ("reconstruct", "--viewport", "5"),
+    ("reconstruct", "--viewport", "100000"),
+    ("reconstruct", "--output", ""),
+]
+
+
+def test_empty_and_impossible_words_are_no_choice(scene: Any, tmp_path: Path) -> None:
     from ex4d_blender import cli
 
     shot_in(scene, tmp_path / "plate")
     bpy.ops.ex4d.add_take_camera(move="orbit:30")
-    assert cli.main(arguments) == 2
+    for words in WORDS:
+        assert cli.main(words) == 2, words
     assert not scene.ex4d.pending
 
 

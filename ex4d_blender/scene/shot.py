@@ -307,8 +307,8 @@ def _check_record(record: Mapping[str, Any]) -> None:
             and isinstance(record["source"], str)
             and fraction_from(plate["fps"]) > 0
             and min(int(plate["width"]), int(plate["height"])) > 0
-            and float(record["pivot"]) > 0
-            and float(record["far"]) > 0
+            and 0 < float(record["pivot"]) < math.inf
+            and 0 < float(record["far"]) < math.inf
             and isinstance(plate["numbers"], list)
             and len(plate["numbers"]) > 0
             and all(isinstance(number, int) for number in plate["numbers"])
@@ -337,6 +337,11 @@ def import_shot(
     """
     check_scene(scene)
     _check_record(record)
+    try:
+        text = json.dumps(dict(record), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        # Written down, it could not be read again.
+        raise BadInputError("The shot's record has a value that is none.", "Reconstruct the shot again.") from error
     folder, numbers = record["shot"], list(record["plate"]["numbers"])
     former = former_shot(scene, record)
     if former is not None:
@@ -360,7 +365,7 @@ def import_shot(
         bpy.data.meshes.remove(mesh_data)
         raise
     root = former.root if former else _new_root(scene, title)
-    tag(root, "root", folder, first_frame=start, record=json.dumps(dict(record)), version=records.VERSION)
+    tag(root, "root", folder, first_frame=start, record=text, version=records.VERSION)
     for part, obj in (("mesh", former.mesh), ("source", former.source_camera)) if former else ():
         if obj is not None:
             root[PROPERTY][part] = obj

@@ -123,6 +123,48 @@ def test_a_damaged_root_is_said_and_stops_nothing_else(scene: Any, tmp_path: Pat
     assert bpy.data.objects["shot"].name == "shot"
 
 
+@pytest.mark.parametrize("change", [{"far": float("inf")}, {"pivot": float("nan")}, {"depth": {"scale": float("nan")}}])
+def test_a_record_that_could_not_be_read_again_renews_nothing(
+    scene: Any, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot, record = shot_in(scene, tmp_path / "plate")
+    before, mesh = shot.record, shot.mesh.data
+    with pytest.raises(BadInputError, match="Reconstruct the shot again"):
+        shots.import_shot(scene, {**record, **change})
+    assert (only_shot(scene).record, only_shot(scene).mesh.data) == (before, mesh)
+
+
+def test_names_of_any_letters_are_found_again(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    folder = tmp_path / "ü 日本 🎬'%04d"
+    shot, record = shot_in(scene, folder / "plate #1")
+    shot.root.name = "ü\n🎬" * 30
+    found = only_shot(reopened(folder / "a b.blend"))
+    assert (found.folder, shots.missing_files(found.mesh)) == (record["shot"], [])
+
+
+def test_a_shot_whose_library_is_gone_is_no_shot(scene: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import shot as shots
+
+    shot_in(scene, tmp_path / "plate")
+    library = tmp_path / "library.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(library))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(library), link=True) as (there, here):
+        here.collections = there.collections
+    bpy.context.scene.collection.children.link(here.collections[0])
+    bpy.ops.ex4d.add_take_camera(move="orbit:10")
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "job.blend"))
+    library.unlink()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "job.blend"))
+    scene = bpy.context.scene
+    with pytest.raises(BadInputError, match="no shot"):
+        shots.take_shot(scene, scene.ex4d.takes[0])
+
+
 def test_other_objects_may_carry_anything(scene: Any, tmp_path: Path) -> None:
     from ex4d_blender.scene import sequencer
 

@@ -19,6 +19,7 @@ import addon_utils  # noqa: E402
 import numpy as np  # noqa: E402
 from clip_factory import solved_clip  # noqa: E402
 
+pytest_plugins = ["addon_fixtures"]
 REPOSITORY = Path(__file__).parents[2]
 ADDON = "ex4d_blender"
 
@@ -27,19 +28,8 @@ def classes() -> list[str]:
     return [name for name in dir(bpy.types) if name.startswith("EX4D_")]
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Iterator[Path]:
-    """A runtime folder with a backend that all tests of this file share."""
-    folder = tmp_path_factory.mktemp("runtime")
-    former = os.environ.get("EX4D_RUNTIME_DIR")
-    os.environ["EX4D_RUNTIME_DIR"] = str(folder)
-    yield folder
-    if former is None:
-        del os.environ["EX4D_RUNTIME_DIR"]
-
-
 @pytest.fixture
-def addon(runtime: Path) -> Iterator[Any]:
+def addon(runtime: Path, backend_python: str) -> Iterator[Any]:
     """The add-on, enabled; nothing of it stays."""
     assert addon_utils.enable(ADDON, default_set=True) is not None
     from ex4d_blender import session
@@ -47,24 +37,6 @@ def addon(runtime: Path) -> Iterator[Any]:
     yield session
     addon_utils.disable(ADDON, default_set=True)
     assert classes() == []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _end_backend(runtime: Path) -> Iterator[None]:
-    yield
-    from ex4d_blender.core.client import JobClient
-
-    from ex4d.protocol.runtime import read_handshake
-
-    handshake = read_handshake(runtime)
-    if handshake is not None:
-        client = JobClient("end")
-        client.connect(handshake)
-        client.shutdown()
-        end = time.monotonic() + 10
-        while time.monotonic() < end and not client.poll(50).left:
-            pass
-        client.disconnect()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ waited for, or read, without end.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -25,7 +26,6 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
 }
 
 
@@ -59,10 +59,14 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
     with reading(path):
         # Without O_NONBLOCK opening a pipe that nobody writes to would wait for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind != stat.S_IFREG:
+            # Here: Python makes no file of a folder, and would leave its descriptor open.
+            os.close(descriptor)
+            if kind == stat.S_IFDIR:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            raise _no_file(path, kind)
         with os.fdopen(descriptor, "rb") as file:
-            kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-            if kind != stat.S_IFREG:
-                raise _no_file(path, kind)
             yield file
 
 

@@ -30,6 +30,17 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
                 check_input(tmp_path / name)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to count descriptors")
+def test_what_is_refused_is_closed_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(8):
+        for name in ("pipe", "."):
+            with pytest.raises(BadInputError):
+                check_input(tmp_path / name)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_too_large_a_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "large").open("wb") as file:
         file.truncate(1 << 40)

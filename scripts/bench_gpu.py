@@ -63,7 +63,7 @@ def _in_process(args: argparse.Namespace) -> int:
     """What runs here and not in processes of its own."""
     import torch
 
-    from ex4d.diffusion.attention import fastest_kernel
+    from ex4d.models.wan.attention import fastest_kernel
     from gpu_bench.files import bench_files
     from gpu_bench.jobs import bench_memory, bench_profiles, stand_in
     from gpu_bench.sizes import RELEASED, TOY

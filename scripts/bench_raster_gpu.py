@@ -129,9 +129,9 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
     """The nvdiffrast rasterizer with tensors, whole and in parts."""
     import torch
 
+    from ex4d.mesh.torch.surface import build_surfaces
     from ex4d.raster.cuda import shading
     from ex4d.raster.cuda.drawn import draw_surfaces
-    from ex4d.raster.cuda.surface import build_surfaces
 
     wait = torch.cuda.synchronize
     depth, color = rasterizer.to_device(clip.depth), rasterizer.to_device(clip.color)

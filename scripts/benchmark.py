@@ -31,10 +31,10 @@ from ex4d.media.movie import MovieWriter
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.dwmesh import build_mesh
 from ex4d.plate import open_plate
-from ex4d.progress import Silent
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster import create_rasterizer
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.system.progress import Silent
 
 ROOT = Path(__file__).parent.parent
 #: Frames of the clip, spread over it, that the first table uses.

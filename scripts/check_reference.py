@@ -45,7 +45,7 @@ def main() -> int:
 
     import torch
 
-    from ex4d.diffusion.reference import BOUND, check
+    from ex4d.fill.ex4d_wan.reference import BOUND, check
     from ex4d.protocol.errors import Ex4dError
 
     try:

@@ -155,7 +155,7 @@ def make(
     """
     from ex4d.evaluation.regions import write_region_maps
     from ex4d.evaluation.truth import TruthScene
-    from ex4d.progress import Silent
+    from ex4d.system.progress import Silent
 
     folders = [out.resolve() / family for family in families]
     if not all(_is_whole(folder, step) for folder in folders):

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.composite.take import sequence_file
-from ex4d.files import atomic_write
 from ex4d.fill import create_generator
 from ex4d.media.images import read_image
 from ex4d.pipeline import CameraRequest, Pipeline
-from ex4d.progress import Silent
-from ex4d.shot import Shot
+from ex4d.shot.folder import Shot
+from ex4d.system.files import atomic_write
+from ex4d.system.progress import Silent
 
 GAP_PX = 4
 

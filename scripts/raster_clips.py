@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ex4d.camera import Camera, build_take, intrinsics, parse_preset, static_trajectory
 from ex4d.depth import AUTOMATIC, create_depth_source
 from ex4d.mesh import MeshSettings, build_mesh, far_plane
-from ex4d.progress import Silent
 from ex4d.raster import RasterFrame, View
-from ex4d.shot import PlateRequest, Shot
+from ex4d.shot.folder import PlateRequest, Shot
+from ex4d.system.progress import Silent
 
 Float = NDArray[np.float32]
 FOCAL = 500.0

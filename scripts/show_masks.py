@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ex4d.commands.options import parse_size
 from ex4d.depth import default_estimator
-from ex4d.files import atomic_write
 from ex4d.raster import create_rasterizer
+from ex4d.system.files import atomic_write
 from ex4d.training.data import DatasetSettings, scan_video, window_frames
 from ex4d.training.data.depth import estimate_depth
 from ex4d.training.data.windows import Window

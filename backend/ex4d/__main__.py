@@ -35,7 +35,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
-    from ex4d.memory import memory_error
+    from ex4d.system.memory import memory_error
 
     try:
         from ex4d.cli import main as run

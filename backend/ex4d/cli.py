@@ -19,9 +19,9 @@ from types import FrameType
 from typing import NoReturn
 
 from ex4d import __version__
-from ex4d.console import Console, open_console
-from ex4d.memory import check_address_space, memory_error
+from ex4d.commands.console import Console, open_console
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, UsageError
+from ex4d.system.memory import check_address_space, memory_error
 
 COMMANDS = ("run", "recon", "render", "generate", "train", "models", "doctor", "bench", "serve")
 # Those that load what computes.

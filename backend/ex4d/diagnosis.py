@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
-from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
+from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
 from ex4d.fill import GENERATORS, create_generator
 from ex4d.media.movie import h264_encoder
 from ex4d.protocol.errors import Ex4dError
@@ -122,7 +122,7 @@ def depth_advice(findings: list[Finding]) -> str:
     return f"{advice} {card.title}, {card.weights[0].licence}, is far better{slow}: {_how_to_get(card)}."
 
 
-def _how_to_get(card: Card) -> str:
+def _how_to_get(card: EstimatorSpec) -> str:
     download = f"`ex4d models download --depth {card.name}`"
     try:
         card.require_packages()

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, build_take, names_file, parse_preset, read_trajectory
 from ex4d.composite import TakeJob
-from ex4d.fill import Generator, Geometry
+from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
-from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
 from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
-from ex4d.shot import Reconstruction, Shot
+from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.system.progress import Progress
 
 #: A pivot lies so far from the camera, in world units: what is farther is sky.
 MIN_PIVOT, MAX_PIVOT = 1e-9, 1e9
@@ -172,7 +172,7 @@ class Pipeline:
     def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
-        geometry = Geometry(
+        geometry = TakeScene(
             reconstruction.frames,
             reconstruction.mesh,
             rendered.raster.trajectory,

@@ -6,9 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ex4d.inputs import read_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.system.inputs import read_bytes
 
 TAKE_FILE = "take.json"
 #: Some hundred bytes a frame.

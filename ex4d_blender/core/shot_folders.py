@@ -14,9 +14,9 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-from ex4d.inputs import open_input, read_bytes
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.parsing import parse_json
+from ex4d.system.inputs import open_input, read_bytes
 
 SHOT_FILE = "shot.json"
 #: Folder beside a .blend or a plate that holds shots.

@@ -11,8 +11,8 @@ import bpy
 from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes
-from ex4d.inputs import check_input
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.inputs import check_input
 
 from ..scene import plates
 from ..scene.camera import scene_fps

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ex4d.cache import StageCache
 from ex4d.depth import create_depth_source
 from ex4d.depth.cues import carry, flow_between
 from ex4d.depth.stage import DepthStage
@@ -17,7 +16,8 @@ from ex4d.depth.store import DepthStore
 from ex4d.plate import open_plate
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Silent
+from ex4d.stages.cache import StageCache
+from ex4d.system.progress import Silent
 
 #: Pixels whose flow returns within this, and whose grey level changes less, show the same thing in both frames.
 RETURN_PX, SAME_GREY = 0.5, 8.0

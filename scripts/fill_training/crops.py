@@ -11,8 +11,8 @@ import numpy as np
 from ex4d.depth import create_depth_source, default_estimator
 from ex4d.mesh import MeshSettings
 from ex4d.plate.frame_range import FrameRange
-from ex4d.progress import Silent
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.system.progress import Silent
 
 #: Number of footage's first frame.
 FIRST = 1001

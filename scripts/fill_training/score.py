@@ -16,7 +16,7 @@ from ex4d.evaluation.score import score_clip
 from ex4d.evaluation.sheet import sheet
 from ex4d.evaluation.temporal import static_paths
 from ex4d.evaluation.truth import TruthScene
-from ex4d.fill import Confidence, Geometry
+from ex4d.fill import PixelOrigin, TakeScene
 from ex4d.fill.stage import RenderedTake
 from ex4d.pipeline import CameraRequest, RenderedShot
 from ex4d.raster import create_rasterizer
@@ -32,7 +32,7 @@ Videos = dict[str, NDArray[np.uint8]]
 
 
 def _fills(
-    take: RenderedTake, rendered: RenderedShot, geometry: Geometry, learned: Videos
+    take: RenderedTake, rendered: RenderedShot, geometry: TakeScene, learned: Videos
 ) -> dict[str, Iterator[np.ndarray]]:
     preview = preview_frames(rendered, geometry)
     return {
@@ -46,7 +46,7 @@ def _fills(
 def laid(preview: Iterable[tuple[np.ndarray, np.ndarray]], video: NDArray[np.uint8]) -> Iterator[np.ndarray]:
     """Frames of a video beneath the still surface that the preview fill has found in other frames of the plate."""
     for (color, confidence), made in zip(preview, video, strict=True):
-        yield np.where((confidence == Confidence.OTHER_FRAME)[..., None], color, made)
+        yield np.where((confidence == PixelOrigin.OTHER_FRAME)[..., None], color, made)
 
 
 def score(takes_folder: Path, results: Path, out: Path) -> None:
@@ -73,7 +73,7 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
             label = f"{scene_label(scene)} {target}"
             at = takes.labels.index(label)
             rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
-            geometry = Geometry(
+            geometry = TakeScene(
                 made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
             )
             take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))

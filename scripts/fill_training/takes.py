@@ -65,7 +65,7 @@ def scene_label(scene: TruthScene) -> str:
 def opened(scene: TruthScene, out: Path) -> Pipeline:
     """The scene as a shot, with true depth and true cameras."""
     from ex4d.pipeline import Pipeline
-    from ex4d.progress import Silent
+    from ex4d.system.progress import Silent
     from quality.fills import reconstruct
 
     shot, made = reconstruct(scene, out / "shots" / scene_label(scene))
@@ -109,7 +109,7 @@ def _footage(
     from ex4d.fill.stage import RenderedTake
     from ex4d.pipeline import CameraRequest, Pipeline
     from ex4d.plate.frame_range import FrameRange
-    from ex4d.progress import Silent
+    from ex4d.system.progress import Silent
     from fill_training.crops import FIRST, reconstructed
 
     shot, made = reconstructed(path, out / "shots" / path.stem, FrameRange(FIRST, FIRST + frames))

@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--toy", action="store_true")
     args = parser.parse_args(arguments)
 
-    from ex4d.diffusion.weights.prefetch import PREFETCHER
+    from ex4d.models.prefetch import PREFETCHER
 
     PREFETCHER.begin((args.folder,))
-    from ex4d.diffusion.host import ModelHost, Request
-    from ex4d.diffusion.profiles import PROFILES
-    from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
-    from ex4d.diffusion.weights.found import find_models
+    from ex4d.fill.ex4d_wan.host import ModelHost, Request
+    from ex4d.fill.ex4d_wan.profiles import PROFILES
+    from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
+    from ex4d.models.model_files import find_models
 
     imported = time.monotonic()
     from gpu_bench.jobs import Stages, peak_gib

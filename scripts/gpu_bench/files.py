@@ -23,15 +23,15 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.host import text_fingerprint
-from ex4d.diffusion.prompts import cached_embeddings
-from ex4d.diffusion.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.diffusion.weights.adapter import TARGETS
-from ex4d.diffusion.weights.convert import convert_model, save_lora
-from ex4d.diffusion.weights.found import LORA_FOLDER, find_models
-from ex4d.diffusion.weights.lora import Lora, LoraLayer
-from ex4d.progress import Silent
+from ex4d.fill.ex4d_wan.adapter import TARGETS
+from ex4d.fill.ex4d_wan.convert import convert_model, save_lora
+from ex4d.fill.ex4d_wan.host import text_fingerprint
+from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
+from ex4d.models.lora import Lora, LoraLayer
+from ex4d.models.model_files import LORA_FOLDER, find_models
+from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.prompts import cached_embeddings
+from ex4d.system.progress import Silent
 from gpu_bench.cold import CACHE_FOLDER
 from gpu_bench.sizes import Sizes, random_values
 

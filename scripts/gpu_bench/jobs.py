@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from ex4d.diffusion import host as host_module
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.fp8 import Fp8Linear, use_fp8
-from ex4d.diffusion.guidance import HeldGuidance
-from ex4d.diffusion.host import ModelHost, Request
-from ex4d.diffusion.pipeline import EX4DPipeline
-from ex4d.diffusion.profiles import PROFILES, Fit, fits
-from ex4d.progress import Silent
+from ex4d.fill.ex4d_wan import host as host_module
+from ex4d.fill.ex4d_wan.host import ModelHost, Request
+from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
+from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan, fits
+from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.fp8 import Fp8Linear, use_fp8
+from ex4d.models.wan.guidance import HeldGuidance
+from ex4d.system.progress import Silent
 from gpu_bench.sizes import Sizes, random_values
 from gpu_bench.tables import cells, head
 
@@ -63,14 +63,14 @@ class RandomHost(ModelHost):
     """A host whose files are random weights; see ``stand_in``."""
 
     #: The layout to take, None = the one that would be chosen.
-    fit: Fit | None = None
+    fit: MemoryPlan | None = None
     text_width = 0
 
     def _find(self, _places: Any) -> Any:
         self._models = ("random", _Files())  # type: ignore[assignment]
         return self._models[1]  # type: ignore[index]
 
-    def _choose(self, *arguments: Any) -> Fit:
+    def _choose(self, *arguments: Any) -> MemoryPlan:
         return self.fit or super()._choose(*arguments)
 
     def _embed_prompts(self, _models: Any, prompts: Any, _device: Any, _progress: Any) -> Any:

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.vae import use_fast_vae
+from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.vae import use_fast_vae
 from gpu_bench.jobs import milliseconds, peak_gib, random_component
 from gpu_bench.sizes import Sizes
 from gpu_bench.tables import cells, head

@@ -13,7 +13,7 @@ from ex4d.depth import create_depth_source
 from ex4d.evaluation.depth import FITS, DepthScore, score_depth
 from ex4d.evaluation.plates import Pairs, estimated_depth, true_depth
 from ex4d.evaluation.truth import TruthScene
-from ex4d.progress import Silent
+from ex4d.system.progress import Silent
 
 
 def plane(scene: TruthScene) -> Pairs:

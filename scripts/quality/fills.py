@@ -14,14 +14,14 @@ from ex4d.depth.files import FileDepth
 from ex4d.evaluation.score import ClipScore, ResultFrame, score_clip
 from ex4d.evaluation.temporal import static_paths
 from ex4d.evaluation.truth import TruthScene
-from ex4d.fill import Geometry, create_generator
+from ex4d.fill import TakeScene, create_generator
 from ex4d.fill.base import TakeFrame
 from ex4d.fill.stage import RenderedTake
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot
-from ex4d.progress import Silent
 from ex4d.raster import create_rasterizer
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.system.progress import Silent
 
 #: Telea's radius in pixels.
 TELEA_RADIUS = 3
@@ -48,14 +48,14 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
 
 
-def preview_frames(rendered: RenderedShot, geometry: Geometry | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Colours of the preview fill and ``Confidence`` codes, by frame; without geometry it knows no other frames."""
+def preview_frames(rendered: RenderedShot, geometry: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Colours of the preview fill and ``PixelOrigin`` codes, by frame; without geometry it knows no other frames."""
     sink = _Kept()
     create_generator("preview").generate(RenderedTake(rendered.raster, geometry), sink, Silent())
     return sink.frames
 
 
-def preview_fill(rendered: RenderedShot, geometry: Geometry | None) -> Iterator[np.ndarray]:
+def preview_fill(rendered: RenderedShot, geometry: TakeScene | None) -> Iterator[np.ndarray]:
     """Colours of ``preview_frames``."""
     for color, _ in preview_frames(rendered, geometry):
         yield color
@@ -91,7 +91,7 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled
     for target in targets:
         view = scene.targets[target]
         rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
-        geometry = Geometry(
+        geometry = TakeScene(
             made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
         )
         take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))

@@ -11,8 +11,8 @@ pytest.importorskip("diffusers")
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device", allow_module_level=True)
 
-from ex4d.diffusion import vae  # noqa: E402
-from ex4d.diffusion.kernels import ops  # noqa: E402
+from ex4d.models.wan import vae  # noqa: E402
+from ex4d.models.wan.kernels import ops  # noqa: E402
 
 TOKENS, CHANNELS, HEADS = 1031, 5120, 40
 

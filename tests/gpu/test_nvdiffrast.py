@@ -55,7 +55,7 @@ def torch(nvdiffrast):
 
 @pytest.mark.parametrize(("share", "size"), [(0.0005, (2, 300, 520)), (0.02, (3, 120, 90)), (0.3, (1, 37, 1100))])
 def test_kernels_compute_what_torch_does(torch, share, size):
-    from ex4d.raster.cuda import widths
+    from ex4d.mesh.torch import widths
 
     assert widths.kernels is not None, "Triton comes with torch's CUDA builds for Linux"
     edge = torch.rand(size, generator=torch.Generator().manual_seed(3)) < share
@@ -67,8 +67,8 @@ def test_kernels_compute_what_torch_does(torch, share, size):
 
 
 def test_meshes_on_the_gpu_are_those_on_the_cpu(torch):
+    from ex4d.mesh.torch.surface import build_surfaces
     from ex4d.raster.cuda.drawn import draw_surfaces
-    from ex4d.raster.cuda.surface import build_surfaces
     from raster_clips import SCENES, synthetic
 
     for name in SCENES:

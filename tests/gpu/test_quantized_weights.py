@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 import tiny  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from ex4d.diffusion.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST  # noqa: E402
-from ex4d.diffusion.weights.convert import convert_model  # noqa: E402
-from ex4d.diffusion.weights.found import find_models  # noqa: E402
-from ex4d.diffusion.weights.load import Layout, load_adapter, load_component  # noqa: E402
-from ex4d.progress import Silent  # noqa: E402
+from ex4d.fill.ex4d_wan.convert import convert_model  # noqa: E402
+from ex4d.fill.ex4d_wan.load import Layout, load_adapter, load_component  # noqa: E402
+from ex4d.models.model_files import find_models  # noqa: E402
+from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST  # noqa: E402
 from ex4d.protocol.errors import BadInputError  # noqa: E402
+from ex4d.system.progress import Silent  # noqa: E402
 
 WEIGHT = "blocks.2.ffn.net.2.weight"
 

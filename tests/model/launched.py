@@ -23,7 +23,7 @@ from accelerate.state import AcceleratorState, DistributedType, GradientState, P
 from accelerate.utils.launch import prepare_multi_gpu_env
 from torch.distributed.tensor import DTensor
 
-from ex4d.progress import Silent
+from ex4d.system.progress import Silent
 from ex4d.training import loop, run
 from ex4d.training.data import DatasetSettings
 from ex4d.training.settings import TrainingSettings

@@ -16,8 +16,8 @@ from safetensors import safe_open
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from ex4d.diffusion.weights.found import find_models
-from ex4d.diffusion.weights.load import load_adapter, load_component
+from ex4d.fill.ex4d_wan.load import load_adapter, load_component
+from ex4d.models.model_files import find_models
 from gpu_bench import cold, files, jobs
 from gpu_bench.sizes import RELEASED, TOY
 

@@ -20,7 +20,7 @@ from ex4d.cli import main
 from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network
-from ex4d.diffusion.weights.hub import Record
+from ex4d.models.hub import Record
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 

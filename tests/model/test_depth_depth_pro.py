@@ -19,7 +19,7 @@ from ex4d.cli import main
 from ex4d.depth import BUILT_IN, default_estimator
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_pro_network
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 

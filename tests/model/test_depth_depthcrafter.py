@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depthcrafter_network as network
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 

@@ -19,7 +19,7 @@ from depth_factory import estimated, plate
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network, moge_network
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.depth.learned.metric import KEY_FRAMES
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
@@ -65,7 +65,7 @@ class Grey:
     """An estimator of shape that says 30·grey + 7."""
 
     def run(self, frames: FrameStore) -> Iterator[object]:
-        from ex4d.depth.learned.engine import Estimate
+        from ex4d.depth.learned.depth_model import Estimate
 
         for number in frames.numbers:
             yield Estimate((30 * frames.read_8bit(number).mean(-1) / 255 + 7).astype(np.float32))
@@ -95,7 +95,7 @@ def stand_in(models: Path, monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
         monkeypatch.setitem(sys.modules, name, module)
     find_spec = sys.modules["importlib.util"].find_spec
     monkeypatch.setattr(
-        "ex4d.depth.learned.cards.find_spec", lambda name: object() if name == "moge" else find_spec(name)
+        "ex4d.depth.learned.estimator_spec.find_spec", lambda name: object() if name == "moge" else find_spec(name)
     )
     write(models)
     return StandIn

@@ -17,7 +17,7 @@ from depth_factory import estimated, plate
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import video_depth_anything_network as network
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.protocol.errors import BadInputError, Ex4dError
 
 EXPECTED = Path(__file__).parent / "data" / "video_depth_anything_tiny" / "expected.npz"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from ex4d.diffusion.device import pick_device
+from ex4d.models.torch_device import pick_device
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 

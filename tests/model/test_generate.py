@@ -19,16 +19,16 @@ from safetensors.torch import save_file
 from ex4d.camera import read_trajectory, write_json
 from ex4d.cli import main
 from ex4d.diffusion import EX4DPipeline
-from ex4d.diffusion import host as host_module
-from ex4d.diffusion.clip import Clip, check_size, make_clip, model_size, token_count
-from ex4d.diffusion.host import ModelHost, Request, clip_tensors
-from ex4d.diffusion.profiles import PROFILES, Fit
-from ex4d.diffusion.prompts import cached_embeddings
 from ex4d.fill import FillOptions, TakeFrame, create_generator
-from ex4d.fill.model import ModelFill
+from ex4d.fill.ex4d_wan import host as host_module
+from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
+from ex4d.fill.ex4d_wan.generator import ModelFill
+from ex4d.fill.ex4d_wan.host import ModelHost, Request, clip_tensors
+from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
 from ex4d.media.images import read_image
-from ex4d.progress import Silent
+from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
+from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT = 96, 64
 
@@ -343,7 +343,7 @@ def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["swapped", "streamed"])
 def test_layouts_give_the_same_pictures(model_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     reference = pictures(ModelHost(), request(model_folder))
-    monkeypatch.setattr(ModelHost, "_choose", lambda *_: Fit(name, False, 1.0))
+    monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan(name, False, 1.0))
     host = ModelHost()
     np.testing.assert_allclose(pictures(host, request(model_folder)), reference, atol=1e-5)
     np.testing.assert_allclose(pictures(host, request(model_folder)), reference, atol=1e-5)
@@ -364,7 +364,7 @@ def test_memory_that_runs_out_is_met_with_the_next_layout_once(
     monkeypatch.setattr(host_module, "transformer_parameters", lambda _: 16.4e9)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 23 << 30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
-    monkeypatch.setattr(ModelHost, "_choose", lambda *_: Fit("resident", False, 31.7))
+    monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan("resident", False, 31.7))
     run_once, tried, notes = ModelHost._run, [], []
 
     def failing(self: ModelHost, *arguments: Any) -> Any:

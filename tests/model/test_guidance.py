@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ex4d.diffusion.guidance import Guidance, HeldGuidance
+from ex4d.models.wan.guidance import Guidance, HeldGuidance
 
 SHAPE = (1, 16, 3, 4, 4)
 

@@ -12,9 +12,9 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from ex4d.diffusion.weights.found import find_models
-from ex4d.diffusion.weights.load import load_component
-from ex4d.diffusion.weights.lora import LoraScaling, fuse_lora, load_lora, parse_lora, scaling_from_config
+from ex4d.fill.ex4d_wan.load import load_component
+from ex4d.models.lora import LoraScaling, fuse_lora, load_lora, parse_lora, scaling_from_config
+from ex4d.models.model_files import find_models
 from ex4d.protocol.errors import BadInputError
 
 MODULE = "blocks.0.attn1.to_q"

@@ -21,10 +21,10 @@ from peft import PeftModel
 
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
-from ex4d.diffusion.weights.hub import SOURCES, Record, merged_sources
-from ex4d.diffusion.weights.pins import read_pins
+from ex4d.models.hub import SOURCES, Record, merged_sources
+from ex4d.models.pins import read_pins
 from ex4d.protocol.errors import BadInputError
 
 Take = tuple[torch.Tensor, torch.Tensor]
@@ -356,8 +356,9 @@ import sys
 from pathlib import Path
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.cards import CARDS
-from ex4d.diffusion.weights import hub, pins
+from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.models import hub
+from ex4d.models import pins
 table = pins.read_pins(Path(sys.argv[1]))
 hub.read_pins = lambda: table
 sys.exit(main(["models", *sys.argv[2:]]))

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from ex4d.diffusion import offload
+from ex4d.models import offload
 
 
 def test_tensors_share_slabs_and_keep_their_values() -> None:
-    slabs = offload.Slabs(4096, lock=False)
+    slabs = offload.PinnedPool(4096, lock=False)
     generator = torch.Generator().manual_seed(1)
     given = [torch.randn(shape, generator=generator) for shape in ((20, 20), (3, 5, 7), (), (0, 4), (600,), (17,))]
     given += [torch.randn(30, 40, generator=generator).bfloat16().t(), torch.arange(255, dtype=torch.uint8)]
@@ -31,7 +31,7 @@ def test_tensors_share_slabs_and_keep_their_values() -> None:
 
 
 def test_a_tensor_larger_than_a_slab_has_its_own() -> None:
-    slabs = offload.Slabs(1024, lock=False)
+    slabs = offload.PinnedPool(1024, lock=False)
     small, large = torch.rand(16), torch.rand(1000)
     kept = slabs.copy(small), slabs.copy(large), slabs.copy(small)
     assert all(torch.equal(a, b) for a, b in zip(kept, (small, large, small), strict=True))
@@ -49,7 +49,7 @@ def test_little_is_lost_on_the_released_weights() -> None:
     assert sum(sizes) / (slabs.count * offload.SLAB_BYTES) > 0.95
 
 
-class _Counting(offload.Slabs):
+class _Counting(offload.PinnedPool):
     """Makes no memory."""
 
     def take(self, size: int) -> None:

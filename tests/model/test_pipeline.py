@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from ex4d.diffusion import EX4DPipeline, quirks
-from ex4d.diffusion.pipeline import check_shapes, initial_noise
-from ex4d.diffusion.text import clean_prompt
+from ex4d.diffusion import EX4DPipeline
+from ex4d.fill.ex4d_wan import quirks
+from ex4d.fill.ex4d_wan.pipeline import check_shapes, initial_noise
+from ex4d.models.wan.text import clean_prompt
 from ex4d.protocol.errors import BadInputError, UsageError
 
 Take = tuple[torch.Tensor, torch.Tensor]

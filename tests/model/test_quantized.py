@@ -19,17 +19,17 @@ from safetensors.torch import load_file, save_file
 
 from ex4d.cli import main
 from ex4d.diffusion import EX4DPipeline, load_pipeline
-from ex4d.diffusion import host as host_module
-from ex4d.diffusion.clip import Clip
-from ex4d.diffusion.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST, Fp8Linear
-from ex4d.diffusion.host import ModelHost, Request, transformer_parameters
-from ex4d.diffusion.profiles import PROFILES, Fit
-from ex4d.diffusion.weights.convert import save_lora
-from ex4d.diffusion.weights.found import ModelFiles, find_models
-from ex4d.diffusion.weights.load import Layout, load_adapter, load_component
-from ex4d.diffusion.weights.tensors import all_finite
-from ex4d.progress import Silent
+from ex4d.fill.ex4d_wan import host as host_module
+from ex4d.fill.ex4d_wan.clip import Clip
+from ex4d.fill.ex4d_wan.convert import save_lora
+from ex4d.fill.ex4d_wan.host import ModelHost, Request, transformer_parameters
+from ex4d.fill.ex4d_wan.load import Layout, load_adapter, load_component
+from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
+from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.models.tensors import all_finite
+from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST, Fp8Linear
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.progress import Silent
 
 #: Two blocks more than those that stay in 16 bits.
 LAYERS = SENSITIVE_FIRST + 2 + SENSITIVE_LAST
@@ -155,7 +155,7 @@ def test_pictures_are_the_same_in_every_layout(
 
     fast = pictures("sixteen", "fast")
     assert not np.array_equal(fast, pictures("sixteen", "exact"))
-    monkeypatch.setattr(ModelHost, "_choose", lambda *_: Fit(layout, True, 1.0))
+    monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan(layout, True, 1.0))
     assert np.array_equal(pictures("eight", "fast"), fast)
 
 

@@ -17,14 +17,14 @@ from scenes import GROUND, SLANTED, SPHERE, cast, source_camera
 
 from ex4d.camera import build_take, parse_preset, static_trajectory
 from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh
-from ex4d.mesh.edges import PIECES_PER_FACE, local_width
-from ex4d.raster.cuda import widths
+from ex4d.mesh.occlusion_edges import PIECES_PER_FACE, local_width
+from ex4d.mesh.torch import widths
+from ex4d.mesh.torch.edges import edge_pieces
+from ex4d.mesh.torch.surface import build_surfaces
 from ex4d.raster.cuda.drawn import draw_mesh, draw_surfaces
-from ex4d.raster.cuda.edges import edge_pieces
 from ex4d.raster.cuda.shading import in_take_cameras, shade
-from ex4d.raster.cuda.surface import build_surfaces
-from ex4d.raster.drawn import DrawnMesh
 from ex4d.raster.embree import EmbreeRasterizer
+from ex4d.raster.render_mesh import SplitMesh
 from ex4d.raster.shading import shade as reference
 
 CPU = torch.device("cpu")
@@ -151,7 +151,7 @@ def picture(dtype):
 
 
 def visible(mesh, camera):
-    """Visible faces as Embree finds them, indices of ``DrawnMesh.faces``."""
+    """Visible faces as Embree finds them, indices of ``SplitMesh.faces``."""
     seen = []
     rasterizer = EmbreeRasterizer()
     with pytest.MonkeyPatch.context() as patch:
@@ -194,7 +194,7 @@ def test_shading_is_the_same(shapes, dtype):
     colors = torch.from_numpy(texture).expand(many, -1, -1, -1).contiguous()
     batch = shade(drawn, colors, in_take_cameras(drawn, takes), ids, takes)
     for frame in range(many - 1):
-        assert_same(batch, frame, reference(DrawnMesh.of(mesh), texture, faces[frame], takes[frame]))
+        assert_same(batch, frame, reference(SplitMesh.of(mesh), texture, faces[frame], takes[frame]))
     assert not batch.mask[-1].any(), "turned away"
     assert torch.isnan(batch.z[-1]).all()
     if dtype == np.uint8:
@@ -209,7 +209,7 @@ def test_shading_of_the_released_construction_is_the_same():
     drawn = draw_mesh(mesh, CPU)
     ids = torch.from_numpy(faces)[None]
     batch = shade(drawn, torch.from_numpy(texture)[None], in_take_cameras(drawn, [camera]), ids, [camera])
-    assert_same(batch, 0, reference(DrawnMesh.of(mesh), texture, faces, camera))
+    assert_same(batch, 0, reference(SplitMesh.of(mesh), texture, faces, camera))
 
 
 def test_far_limit_and_a_mesh_from_numpy():
@@ -223,5 +223,5 @@ def test_far_limit_and_a_mesh_from_numpy():
     torch.testing.assert_close(drawn.gaps, built.gaps)
     ids = torch.from_numpy(faces)[None]
     batch = shade(drawn, torch.from_numpy(texture)[None], in_take_cameras(drawn, [camera]), ids, [camera])
-    assert_same(batch, 0, reference(DrawnMesh.of(mesh), texture, faces, camera))
+    assert_same(batch, 0, reference(SplitMesh.of(mesh), texture, faces, camera))
     assert np.nanmax(batch.z.numpy()) <= 4.0

@@ -15,10 +15,10 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from ex4d.diffusion.image import encode_image
-from ex4d.diffusion.reference import BOUND, check, compute, errors
-from ex4d.diffusion.weights.found import Part, find_models
-from ex4d.diffusion.weights.load import load_component
+from ex4d.fill.ex4d_wan.load import load_component
+from ex4d.fill.ex4d_wan.reference import BOUND, check, compute, errors
+from ex4d.models.model_files import Part, find_models
+from ex4d.models.wan.image import encode_image
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT.parent / "shared" / "fixtures" / "upstream_tiny"

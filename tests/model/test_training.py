@@ -28,11 +28,11 @@ from safetensors.torch import load_file
 
 import ex4d
 from ex4d.cli import main
-from ex4d.diffusion.weights.found import find_models
-from ex4d.diffusion.weights.load import load_component, load_pipeline
+from ex4d.fill.ex4d_wan.load import load_component, load_pipeline
 from ex4d.media.movie import MovieWriter
-from ex4d.progress import Silent
+from ex4d.models.model_files import find_models
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
+from ex4d.system.progress import Silent
 from ex4d.training import configs, sharding
 from ex4d.training.checkpoints import checkpoints, find_checkpoint
 from ex4d.training.data import Dataset, DatasetSettings, find_videos, prepare
@@ -102,7 +102,7 @@ def store(wan: Path, data: Path) -> LatentStore:
     models, dataset = find_models([wan]), Dataset.open(data)
     made = LatentStore.of(dataset, models)
     cpu = torch.device("cpu")
-    from ex4d.diffusion.quirks import NEGATIVE_PROMPT
+    from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT
 
     made.encode(models, dataset.windows, ["", NEGATIVE_PROMPT], cpu, torch.float32, Silent())
     return made
@@ -566,7 +566,7 @@ def test_what_cannot_be_spread_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_exports_load_and_do_what_was_trained(wan: Path, whole_run: Path, store: LatentStore) -> None:
-    from ex4d.diffusion.geometry import geometry_added
+    from ex4d.fill.ex4d_wan.geometry import geometry_added
     from ex4d.training.export import adapter_of
 
     checkpoint = find_checkpoint(whole_run)

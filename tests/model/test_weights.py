@@ -16,13 +16,13 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from ex4d.diffusion.weights import reading
-from ex4d.diffusion.weights.adapter import RELEASED_BLOCKS, RELEASED_LORA_TENSORS, TARGETS, split_checkpoint
-from ex4d.diffusion.weights.found import find_models
-from ex4d.diffusion.weights.kinds import Kind, kind_of
-from ex4d.diffusion.weights.load import load_adapter, load_component, load_pipeline
-from ex4d.diffusion.weights.lora import parse_lora
-from ex4d.diffusion.weights.tensors import TensorFile, TensorSet
+from ex4d.fill.ex4d_wan.adapter import RELEASED_BLOCKS, RELEASED_LORA_TENSORS, TARGETS, split_checkpoint
+from ex4d.fill.ex4d_wan.load import load_adapter, load_component, load_pipeline
+from ex4d.models import tensor_reader as reading
+from ex4d.models.identify import Kind, kind_of
+from ex4d.models.lora import parse_lora
+from ex4d.models.model_files import find_models
+from ex4d.models.tensors import TensorFile, TensorSet
 from ex4d.protocol.errors import BadInputError, TransientError
 
 

@@ -17,7 +17,7 @@ import _bench_quality
 import make_groundtruth
 from ex4d.evaluation.regions import write_region_maps
 from ex4d.evaluation.truth import TruthScene
-from ex4d.progress import Silent
+from ex4d.system.progress import Silent
 
 STEP = 4
 

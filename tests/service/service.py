@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from ex4d_blender.core.client import JobClient
 
-from ex4d.processes import process_alive
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.runtime import Handshake, read_handshake
+from ex4d.system.processes import process_alive
 
 PATIENCE = 60.0
 

@@ -19,18 +19,18 @@ import zmq
 from ex4d_blender.core import client as client_module
 from ex4d_blender.core.client import JobClient
 
-from ex4d.processes import process_alive
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ProtocolError
 from ex4d.protocol.jobs import JobSnapshot, RenderParams
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server import front as front_module
-from ex4d.server import lane as lane_module
+from ex4d.server import worker_handle as lane_module
 from ex4d.server.clients import MAX_CLIENTS, Clients, jobs_message
 from ex4d.server.front import MAX_FAILED_STARTS, Front, FrontSettings
 from ex4d.server.logs import MAX_LINES, SECONDS, RateLimit
 from ex4d.server.messages import receive
 from ex4d.server.queue import WORK_LANE
+from ex4d.system.processes import process_alive
 from service import Server, finish, process_group, reconstruct_params, until
 
 if sys.platform == "win32":

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from command import Outcome, finish, leftovers, make_plate, start
 
-from ex4d.cache import is_complete
 from ex4d.composite import existing_takes
+from ex4d.stages.cache import is_complete
 
 STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
 CAMERA = "orbit:15"

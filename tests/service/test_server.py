@@ -21,13 +21,13 @@ from ex4d_blender.core.backend_process import BackendProcess
 from ex4d_blender.core.client import JobClient
 
 from ex4d.camera import json_bytes, read_trajectory
-from ex4d.processes import process_alive
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ResourceError, TransientError
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server.front import Front, FrontSettings
 from ex4d.server.journal import Journal
 from ex4d.server.logs import start_log
+from ex4d.system.processes import process_alive
 from service import (
     Server,
     finish,

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.depth.base import DepthResult, DepthSource
-from ex4d.files import make_folder
 from ex4d.media.images import write_png
 from ex4d.plate.store import FrameStore, frame_file
-from ex4d.progress import Silent
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT = 48, 32
 NUMBERS = (1001, 1002, 1003)

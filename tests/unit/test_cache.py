@@ -20,13 +20,13 @@ import pytest
 from command import leftovers
 
 import ex4d
-from ex4d.cache import DONE_FILE, Stage, StageCache, claim, content_key, is_complete, remove_leftovers, seal
-from ex4d.files import TEMP_PREFIX, host_name, temporary_sibling
-from ex4d.processes import process_alive, process_space
-from ex4d.progress import Progress, Silent
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
+from ex4d.stages.cache import DONE_FILE, Stage, StageCache, claim, content_key, is_complete, remove_leftovers, seal
+from ex4d.system.files import TEMP_PREFIX, host_name, temporary_sibling
+from ex4d.system.processes import process_alive, process_space
+from ex4d.system.progress import Progress, Silent
 
 
 class Recorder(Silent):
@@ -413,7 +413,7 @@ def test_a_finished_output_is_never_set_aside(cache: StageCache, monkeypatch: py
     folder = StageCache(cache.root).ensure(stage, Silent())
     (folder / "mark").touch()
     answers = iter([False])
-    monkeypatch.setattr("ex4d.cache.is_complete", lambda path: next(answers, None) is None and is_complete(path))
+    monkeypatch.setattr("ex4d.stages.cache.is_complete", lambda path: next(answers, None) is None and is_complete(path))
     assert cache.ensure(late, Silent()) == folder
     assert (folder / "mark").exists()
 
@@ -505,9 +505,8 @@ def test_what_nobody_has_touched_for_a_week_goes(tmp_path: Path, dead_pid: int) 
 
 
 def test_a_live_process_of_somebody_else_counts_as_alive(tmp_path: Path) -> None:
-    code = (
-        "import sys; from ex4d.files import temporary_sibling as t; from pathlib import Path; p = t(Path(sys.argv[1]));"
-    )
+    code = "import sys; from ex4d.system.files import temporary_sibling as t; from pathlib import Path;"
+    code += "p = t(Path(sys.argv[1]));"
     code += "p.mkdir(); print(p, flush=True); input()"
     environment = {**os.environ, "PYTHONPATH": str(Path(ex4d.__file__).parents[1])}
     process = subprocess.Popen(
@@ -534,7 +533,9 @@ def test_a_process_in_another_container_deletes_nothing(tmp_path: Path) -> None:
         pytest.skip("no right to make a process namespace")
     path = temporary_sibling(tmp_path / "live")
     path.mkdir()
-    code = "import sys, pathlib, ex4d.cache; print(ex4d.cache.remove_leftovers(pathlib.Path(sys.argv[1])))"
+    code = (
+        "import sys, pathlib, ex4d.stages.cache; print(ex4d.stages.cache.remove_leftovers(pathlib.Path(sys.argv[1])))"
+    )
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(ex4d.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)

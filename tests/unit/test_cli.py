@@ -32,10 +32,10 @@ from media_factory import write_movie
 import ex4d
 from ex4d import cli
 from ex4d.camera import Trajectory, intrinsics, read_trajectory, write_json
+from ex4d.commands.console import JsonConsole, TextConsole
 from ex4d.commands.exports import camera_slug
 from ex4d.commands.options import parse_rate, parse_size
 from ex4d.composite.take import TakeJob
-from ex4d.console import JsonConsole, TextConsole
 from ex4d.media.images import read_image
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 
@@ -150,7 +150,7 @@ def test_terminal_bar(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 def test_steps_are_not_told_too_often(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(np.arange(0, 100, 0.01))
-    monkeypatch.setattr("ex4d.console.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("ex4d.commands.console.time.monotonic", lambda: float(next(clock)))
     stream = io.StringIO()
     console = JsonConsole(stream)
     console.begin("plate", 1000)

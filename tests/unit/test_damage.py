@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 from command import Outcome, Run, files_below, leftovers, make_depth, make_plate, runner
 
-from ex4d.cache import is_complete, seal
 from ex4d.composite.take import TakeJob, find_take
-from ex4d.progress import Silent
 from ex4d.protocol.jobs import (
     DepthParams,
     GenerateParams,
@@ -28,7 +26,9 @@ from ex4d.protocol.jobs import (
 )
 from ex4d.protocol.seal import DONE_FILE
 from ex4d.server.workshop import Workshop
-from ex4d.stage_files import hashed_seal
+from ex4d.stages.cache import is_complete, seal
+from ex4d.stages.stage_files import hashed_seal
+from ex4d.system.progress import Silent
 
 COUNT, SIZE = 3, {"width": 48, "height": 32}
 #: Of a take, what its pictures are.

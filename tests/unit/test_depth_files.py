@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from depth_factory import HEIGHT, NUMBERS, WIDTH, estimated, grey_plate
 
-from ex4d.cache import StageCache
 from ex4d.camera import Trajectory, intrinsics, intrinsics_from_fov, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.depth import create_depth_source, depth_names
@@ -26,8 +25,9 @@ from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.media.exr import write_exr_channel
 from ex4d.media.images import write_png
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, TransientError, UsageError
+from ex4d.stages.cache import StageCache
+from ex4d.system.progress import Silent
 
 # Nobody wants numpy's warnings about his files on the screen.
 pytestmark = pytest.mark.filterwarnings("error")

@@ -14,8 +14,8 @@ from ex4d import diagnosis
 from ex4d.cli import main
 from ex4d.depth import BUILT_IN, create_depth_source, default_estimator, depth_names, working_estimators
 from ex4d.depth.learned import files
-from ex4d.depth.learned.cards import CARDS, DEFAULT, Card
-from ex4d.diffusion.weights.places import DEPTH_FOLDER, candidate_files
+from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
+from ex4d.models.locations import DEPTH_FOLDER, candidate_files
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 Missing = Callable[..., None]
@@ -27,10 +27,12 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Missing:
 
     def hide(*names: str) -> None:
         found = object()
-        monkeypatch.setattr("ex4d.depth.learned.cards.find_spec", lambda name: None if name in names else found)
+        monkeypatch.setattr(
+            "ex4d.depth.learned.estimator_spec.find_spec", lambda name: None if name in names else found
+        )
         # Which device there is, only torch could tell.
         device = SimpleNamespace(pick_device=lambda: "cpu")
-        monkeypatch.setitem(sys.modules, "ex4d.diffusion.device", device)
+        monkeypatch.setitem(sys.modules, "ex4d.models.torch_device", device)
 
     return hide
 
@@ -43,7 +45,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lay_down(card: Card, folder: Path) -> None:
+def lay_down(card: EstimatorSpec, folder: Path) -> None:
     for weights in card.weights:
         for name in weights.files:
             path = folder / weights.folder / name

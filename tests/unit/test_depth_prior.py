@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from depth_factory import estimated, peak_memory, plate
 
-from ex4d.cache import StageCache
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import create_depth_source
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE
@@ -18,7 +17,8 @@ from ex4d.depth.estimators.prior import FAR_Z, NEAR_Z
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.plate import FrameRange, open_plate
-from ex4d.progress import Silent
+from ex4d.stages.cache import StageCache
+from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT, COUNT = 192, 128, 9
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower" / "input.mp4"

@@ -12,8 +12,8 @@ import pytest
 from ex4d.camera import Trajectory, intrinsics
 from ex4d.depth.base import DepthResult
 from ex4d.depth.solved import LEAST_SIGHTINGS, SolvedDepth, fit_line, parse_points
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.progress import Silent
 
 SIZE = (48, 32)
 NUMBERS = (1001, 1002, 1003)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ex4d.depth.steady import Lines, Steadier
+from ex4d.depth.temporal_alignment import ScaleShift, TemporalAlignment
 
 COUNT, HEIGHT, WIDTH = 40, 72, 128
 
@@ -35,8 +35,8 @@ def clip(scale: np.ndarray, shift: np.ndarray, noise: float = 0.0) -> tuple[list
     return pictures, estimates
 
 
-def steadied(pictures: list[np.ndarray], estimates: list[np.ndarray]) -> tuple[Lines, Steadier]:
-    steadier = Steadier()
+def steadied(pictures: list[np.ndarray], estimates: list[np.ndarray]) -> tuple[ScaleShift, TemporalAlignment]:
+    steadier = TemporalAlignment()
     for picture, estimate in zip(pictures, estimates, strict=True):
         steadier.add(picture, estimate)
     return steadier.lines(), steadier

@@ -3,10 +3,10 @@
 
 import pytest
 
-from ex4d.devices import named_device, named_gpu
 from ex4d.protocol.errors import ResourceError, UsageError
 from ex4d.raster.opengl import context
 from ex4d.raster.opengl.egl_device import cuda_numbers
+from ex4d.system.devices import named_device, named_gpu
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import zmq
 
 from ex4d.server import endpoints
 from ex4d.server.endpoints import Endpoints, remove_left_sockets
-from ex4d.server.lane import _environment
+from ex4d.server.worker_handle import _environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such sockets")
 Make = Callable[[], "zmq.Socket[Any]"]

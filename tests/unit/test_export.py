@@ -17,12 +17,12 @@ from command import leftovers, make_depth, make_plate
 
 from ex4d.camera import Trajectory, write_json
 from ex4d.depth import create_depth_source
-from ex4d.files import make_folder
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
-from ex4d.progress import Progress, Silent
 from ex4d.protocol.errors import TransientError
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress, Silent
 
 COUNT, WIDTH, HEIGHT = 3, 24, 16
 MOVES = np.array([0.0, 0.25, 0.5])

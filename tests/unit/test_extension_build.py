@@ -143,7 +143,7 @@ def test_the_packages_wheel_is_whole(zips, tmp_path):
     have = {name for name in names_of(wheel) if not name.split("/")[0].endswith(".dist-info")}
     want = {path.relative_to(ROOT / "backend").as_posix() for path in (ROOT / "backend/ex4d").rglob("*.py")}
     assert {name for name in have if name.endswith(".py")} == want
-    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx", "ex4d/diffusion/weights/pins.json"} <= have
+    assert {"ex4d/py.typed", "ex4d/depth/small/weights.onnx", "ex4d/models/pins.json"} <= have
     # What the Blender side imports comes up with numpy and pyzmq alone, as in Blender's own Python.
     code = (
         "import sys\n"
@@ -251,7 +251,7 @@ def test_the_add_on_imports_nothing_that_blender_does_not_have():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [f"ex4d.{alias.name}" for alias in node.names] if node.module == "ex4d" else [node.module or ""]
                 found |= {(path.name, name) for name in names}
-    ours = {"ex4d.__version__", "ex4d.protocol", "ex4d.camera", "ex4d.files", "ex4d.inputs", "ex4d.processes"}
+    ours = {"ex4d.__version__", "ex4d.protocol", "ex4d.camera", "ex4d.system"}
     foreign = {
         (file, name)
         for file, name in found

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from command import leftovers
 
-from ex4d.files import (
+from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.identity import linux_start_ticks
+from ex4d.system.files import (
     atomic_path,
     atomic_write,
     host_name,
@@ -22,9 +24,7 @@ from ex4d.files import (
     temporary_sibling,
     writing,
 )
-from ex4d.processes import process_space
-from ex4d.protocol.errors import BadInputError, TransientError
-from ex4d.protocol.identity import linux_start_ticks
+from ex4d.system.processes import process_space
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="permissions and links work otherwise there")
 not_root = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")

@@ -12,10 +12,10 @@ import pytest
 
 from ex4d.composite.movies import MovieTake, fill_movies
 from ex4d.fill import create_generator
-from ex4d.fill.missing import MissingColors
+from ex4d.fill.preview.color_statistics import MissingColors
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import FrameRange, open_plate
-from ex4d.progress import Silent
+from ex4d.system.progress import Silent
 
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower"
 WIDTH, HEIGHT, COUNT = 128, 96, 6

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ex4d.fill.farside import far_side_weights
-from ex4d.fill.pullpush import pull_push
+from ex4d.fill.preview.background_side import far_side_weights
+from ex4d.fill.preview.pull_push import pull_push
 
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (3, 5), (64, 48), (129, 67)]
 

@@ -32,9 +32,9 @@ from ex4d.media.movie import MovieWriter
 from ex4d.media.movie_reader import MovieReader
 from ex4d.media.mp4_tables import claims_too_much
 from ex4d.media.sequences import DEPTH_SUFFIXES, PLATE_SUFFIXES, find_sequence
-from ex4d.memory import LEAST_ADDRESS_SPACE, memory_error
 from ex4d.plate import open_plate, plate_hash
 from ex4d.protocol.errors import BadInputError, ResourceError
+from ex4d.system.memory import LEAST_ADDRESS_SPACE, memory_error
 
 ON_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files and limits")
 
@@ -123,7 +123,7 @@ def test_a_frame_that_is_no_file_is_refused_and_not_left_out(tmp_path: Path, kin
 
 
 def test_every_file_of_a_user_is_opened_in_one_place() -> None:
-    """By name libraries and Python open pipes and devices too; only what `ex4d.inputs` has checked is given to them."""
+    """By name libraries and Python open pipes and devices too; they get only what `system.inputs` has checked."""
     allowed = {
         "movie_reader.py": ["av.open(", "_Source.open(", "_Source.open(", "def open("],
         "movie.py": ["av.open(", "context.open("],  # writes
@@ -430,7 +430,7 @@ def test_a_frame_that_cannot_be_converted_for_want_of_memory(tmp_path: Path, mon
 def test_where_a_library_hides_the_reason_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = numbered_movie(tmp_path / "a.mp4", 3)
     damaged = av.error.InvalidDataError(errno.EINVAL, "Invalid data")
-    monkeypatch.setattr("ex4d.memory._has_room", lambda size: False)
+    monkeypatch.setattr("ex4d.system.memory._has_room", lambda size: False)
     assert isinstance(movie_reader._error_of(damaged, BadInputError("It is damaged.", "Copy it.")), ResourceError)
     monkeypatch.undo()
     assert isinstance(movie_reader._error_of(damaged, BadInputError("It is damaged.", "Copy it.")), BadInputError)
@@ -442,7 +442,7 @@ def test_an_encoder_that_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: bool, message: str
 ) -> None:
     """x264 says the same of a size that it cannot write and of memory that it cannot have."""
-    monkeypatch.setattr("ex4d.memory._has_room", lambda size: room)
+    monkeypatch.setattr("ex4d.system.memory._has_room", lambda size: room)
     with (
         pytest.raises(ResourceError, match=message),
         MovieWriter(tmp_path / "a.mp4", width=20_000, height=2, fps=Fraction(24)) as writer,

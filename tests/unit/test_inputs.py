@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.inputs import check_input, open_input, read_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.system.inputs import check_input, open_input, read_bytes
 
 
 def test_an_ordinary_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ex4d.camera import Camera, build_take, intrinsics, parse_preset, static_trajectory
 from ex4d.mesh import MeshSettings, build_mesh, far_plane
-from ex4d.mesh.edges import PIECES_PER_FACE, local_width
+from ex4d.mesh.occlusion_edges import PIECES_PER_FACE, local_width
 from ex4d.raster import create_rasterizer
 
 SIZE = 129

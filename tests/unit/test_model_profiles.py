@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.diffusion.profiles import PROFILES, Plan, choose_fit, fits
-from ex4d.diffusion.weights.places import candidate_files, fingerprint, model_places, models_fingerprint
+from ex4d.fill.ex4d_wan.profiles import PROFILES, Plan, choose_memory_plan, fits
+from ex4d.models.locations import candidate_files, fingerprint, model_places, models_fingerprint
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 #: 49 frames of 512x512.
@@ -30,14 +30,14 @@ TOKENS, MEGAPIXELS = 13_312, 0.262
     ],
 )
 def test_the_layout_follows_the_free_memory(profile: str, free_gib: float, layout: str, fp8: bool) -> None:
-    fit = choose_fit(fits(PROFILES[profile], TOKENS, MEGAPIXELS), free_gib, 64.0)
+    fit = choose_memory_plan(fits(PROFILES[profile], TOKENS, MEGAPIXELS), free_gib, 64.0)
     assert (fit.name, fit.fp8) == (layout, fp8)
     assert fit.gib <= free_gib
     assert f"about {fit.gib:.0f} GiB" in fit.describe()
 
 
 def test_exact_falls_to_eight_bits_only_where_main_memory_is_short_too() -> None:
-    fit = choose_fit(fits(PROFILES["exact"], TOKENS, MEGAPIXELS), 12.0, 20.0)
+    fit = choose_memory_plan(fits(PROFILES["exact"], TOKENS, MEGAPIXELS), 12.0, 20.0)
     assert (fit.name, fit.fp8) == ("streamed", True)
 
 
@@ -46,7 +46,7 @@ def test_too_little_memory_is_said_with_the_numbers(free_gib: float, ram_gib: fl
     with pytest.raises(
         ResourceError, match=rf"needs 6 GiB of GPU memory and 17 GiB.*{free_gib:.1f} GiB and"
     ) as failure:
-        choose_fit(fits(PROFILES["fast"], TOKENS, MEGAPIXELS), free_gib, ram_gib)
+        choose_memory_plan(fits(PROFILES["fast"], TOKENS, MEGAPIXELS), free_gib, ram_gib)
     assert failure.value.exit_code == 20
 
 

@@ -17,7 +17,7 @@ from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.jobs import DepthParams, PlateParams, ReconstructParams, RenderParams
 from ex4d.raster.sight import check_sight, sight_notes
 from ex4d.server.workshop import Workshop, _camera_request
-from ex4d.shot import Shot
+from ex4d.shot.folder import Shot
 
 ROOT = Path(ex4d.__file__).parents[2]
 #: Fractions of text are made here alone.

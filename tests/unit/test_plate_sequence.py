@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from media_factory import number_in, numbered_movie, numbered_picture
 
-from ex4d.cache import seal
 from ex4d.media.images import write_png
 from ex4d.plate import FrameRange, open_plate, plate_hash
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError
+from ex4d.stages.cache import seal
+from ex4d.system.progress import Silent
 
 
 def write_sequence(folder: Path, numbers: range, name: str = "plate.{:04d}.png", dtype: type = np.uint8) -> Path:

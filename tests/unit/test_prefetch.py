@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from ex4d.diffusion.weights.prefetch import Prefetch, Prefetcher, files_to_prefetch
 from ex4d.fill import create_generator
 from ex4d.fill.base import FillOptions
+from ex4d.models.prefetch import Prefetch, Prefetcher, files_to_prefetch
 from ex4d.protocol.errors import Ex4dError
 
 GIB = 1 << 30
@@ -88,9 +88,9 @@ def test_a_job_that_cannot_run_reads_no_more(model: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         prefetcher, "begin", lambda places: (begun.append(places), Prefetcher.begin(prefetcher, places))
     )
-    monkeypatch.setattr("ex4d.fill.model.PREFETCHER", prefetcher)
-    monkeypatch.setattr("ex4d.fill.model.require_packages", lambda: None)
-    monkeypatch.setattr("ex4d.fill.model.missing_packages", lambda: ())
+    monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.PREFETCHER", prefetcher)
+    monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.require_packages", lambda: None)
+    monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.missing_packages", lambda: ())
     generator = create_generator("exact", FillOptions(models=(model,)))
     with pytest.raises((Ex4dError, ImportError)):
         generator.prepare(None)

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from ex4d.files import atomic_path
 from ex4d.protocol import wire
 from ex4d.protocol.errors import TransientError, UsageError
 from ex4d.protocol.jobs import (
@@ -32,6 +31,7 @@ from ex4d.protocol.jobs import (
 from ex4d.server import queue as queue_module
 from ex4d.server.journal import Entry, Journal
 from ex4d.server.queue import DOCTOR_LANE, MAX_OVERTAKING, RETURNS, WORK_LANE, JobQueue
+from ex4d.system.files import atomic_path
 
 SLOW = GenerateParams("/shot", camera="orbit:30")
 QUICK = RenderParams("/shot", camera="orbit:30", preview=True)

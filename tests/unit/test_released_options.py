@@ -20,7 +20,7 @@ from ex4d.commands import generate, recon
 from ex4d.commands.options import plate_request
 from ex4d.commands.released import first_frames, released_generator, released_thickness
 from ex4d.fill import FillOptions, create_generator
-from ex4d.fill.model import ModelFill
+from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.plate import FrameRange, open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
 

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from command import files_below, leftovers, make_depth, make_plate, textured
 
-from ex4d.cache import seal
 from ex4d.composite import existing_takes
 from ex4d.composite.take import TakeJob, find_take
 from ex4d.depth import create_depth_source
@@ -26,10 +25,11 @@ from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, Pipeline
 from ex4d.plate import FrameRange
-from ex4d.processes import process_space
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, TransientError
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.stages.cache import seal
+from ex4d.system.processes import process_space
+from ex4d.system.progress import Silent
 
 not_root = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
 
@@ -424,6 +424,6 @@ def test_leftovers_in_all_folders_of_a_shot_are_removed(work: Work, monkeypatch:
     for folder in (work.root, work.root / "cache", work.root / "takes"):
         (folder / theirs).mkdir()
         (folder / ours).mkdir()
-    monkeypatch.setattr("ex4d.files.process_alive", lambda pid: False)
+    monkeypatch.setattr("ex4d.system.files.process_alive", lambda pid: False)
     Shot(work.root)
     assert sorted(leftovers(work.root)) == [theirs, f"cache/{theirs}", f"takes/{theirs}"]

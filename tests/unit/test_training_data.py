@@ -9,8 +9,8 @@ import pytest
 from command import files_below, finish, leftovers, make_plate, runner, start, textured
 from media_factory import write_movie
 
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.system.progress import Silent
 from ex4d.training.data import Dataset, DatasetSettings, find_videos, prepare, read_masks, scan_video, window_frames
 from ex4d.training.data.dataset import masks_file
 from ex4d.training.data.windows import fitted

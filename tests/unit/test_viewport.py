@@ -20,11 +20,11 @@ from ex4d.mesh import MeshSettings, closed_topology
 from ex4d.mesh.viewport import CoarseMeshes, ProxyShot, ViewportStage, grid_quads, polygon_edges
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.plate import FrameRange
-from ex4d.progress import Silent
 from ex4d.protocol.errors import BadInputError
 from ex4d.raster import create_rasterizer
 from ex4d.server.preview import KEPT_PREVIEWS, PreviewStage, prune_previews
-from ex4d.shot import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.system.progress import Silent
 
 FRAMES = 4
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ex4d.diffusion import PACKAGES
+from ex4d.models.packages import PACKAGES
 
 #: Runs the command line in a process in which none of the model's packages can be found.
 WITHOUT = """

@@ -19,9 +19,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ex4d.console import Console
-from ex4d.files import atomic_write
+from ex4d.commands.console import Console
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.files import atomic_write
 
 if TYPE_CHECKING:
     from ex4d.evaluation.truth import TruthScene, TruthView

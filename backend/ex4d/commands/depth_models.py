@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ex4d.console import Console
-from ex4d.depth.learned.cards import CARDS, Card, Weights
+from ex4d.commands.console import Console
+from ex4d.depth.learned.estimator_spec import CARDS, EstimatorSpec, Weights
 from ex4d.depth.learned.files import download_folder, find_weights
-from ex4d.diffusion.weights.hub import Record, Source, download, total_chunks, wrong_files
+from ex4d.models.hub import Record, Source, download, total_chunks, wrong_files
 from ex4d.protocol.errors import BadInputError, UsageError
 
 
@@ -49,7 +49,7 @@ def sources() -> list[Source]:
     return [source_of(weights) for card in CARDS.values() for weights in card.weights]
 
 
-def _download(card: Card, named: list[Path], console: Console) -> None:
+def _download(card: EstimatorSpec, named: list[Path], console: Console) -> None:
     if len(named) > 1:
         raise UsageError("The weights are downloaded into one folder.", "Name one, or none for the user's own.")
     card.require_packages()
@@ -65,7 +65,7 @@ def _download(card: Card, named: list[Path], console: Console) -> None:
     console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
 
 
-def _verify(card: Card, named: list[Path], console: Console) -> None:
+def _verify(card: EstimatorSpec, named: list[Path], console: Console) -> None:
     card.require_packages()
     folders = find_weights(card, named)
     recorded = [(folder, record) for folder in folders if (record := Record.read(folder)) is not None]
@@ -86,7 +86,7 @@ def _verify(card: Card, named: list[Path], console: Console) -> None:
     )
 
 
-def _list(card: Card, named: list[Path], console: Console) -> None:
+def _list(card: EstimatorSpec, named: list[Path], console: Console) -> None:
     card.require_packages()
     folders = find_weights(card, named)
     found, lines = [], []

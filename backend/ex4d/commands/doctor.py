@@ -11,10 +11,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ex4d.console import Console
+from ex4d.commands.console import Console
 from ex4d.diagnosis import Finding, default_rasterizer, depth_advice, diagnose, usable
 from ex4d.protocol.errors import BadInputError, ResourceError
-from ex4d.shot_check import check_shot
+from ex4d.shot.check import check_shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

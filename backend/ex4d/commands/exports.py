@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ex4d.cache import remove_leftovers
 from ex4d.camera import write_json, write_released_npz
-from ex4d.files import make_folder, writing
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.pipeline import CameraRequest, RenderedShot
-from ex4d.progress import Progress, steps
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.shot import SHOT_FILE, Reconstruction
-from ex4d.workers import prefetched
+from ex4d.shot.folder import SHOT_FILE, Reconstruction
+from ex4d.stages.cache import remove_leftovers
+from ex4d.system.files import make_folder, writing
+from ex4d.system.progress import Progress, steps
+from ex4d.system.threads import prefetched
 
 MESH_FORMATS = ("ply", "pc2", "npz")
 

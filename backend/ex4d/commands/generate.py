@@ -10,16 +10,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ex4d.cache import remove_leftovers
 from ex4d.camera import preset_help
+from ex4d.commands.console import Console
 from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests
 from ex4d.commands.released import add_generate_options, released_generator
 from ex4d.commands.takes import deliver_takes
 from ex4d.composite.movies import MovieTake, fill_movies, is_record, record_file
-from ex4d.console import Console
-from ex4d.files import writing
 from ex4d.protocol.errors import UsageError
-from ex4d.shot import Shot
+from ex4d.shot.folder import Shot
+from ex4d.stages.cache import remove_leftovers
+from ex4d.system.files import writing
 
 #: Compression blurs the edge between a render and its black holes by about this many pixels.
 DEFAULT_EROSION_PX = 2

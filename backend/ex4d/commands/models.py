@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 from ex4d.commands import depth_models
+from ex4d.commands.console import Console
 from ex4d.commands.options import add_models_option
-from ex4d.console import Console
-from ex4d.depth.learned.cards import CARDS
-from ex4d.diffusion import require_packages
-from ex4d.diffusion.weights.places import default_models_folder, model_places
+from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.models.locations import default_models_folder, model_places
+from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import BadInputError, UsageError
 
 ACTIONS = ("download", "verify", "list", "convert", "pin")
@@ -62,8 +62,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
 
 
 def _download(named: list[Path], console: Console) -> None:
-    from ex4d.diffusion.weights.found import find_models
-    from ex4d.diffusion.weights.hub import SOURCES, download
+    from ex4d.models.hub import SOURCES, download
+    from ex4d.models.model_files import find_models
 
     if len(named) > 1:
         raise UsageError("The model is downloaded into one folder.", "Name one, or none for the user's own.")
@@ -79,9 +79,9 @@ def _download(named: list[Path], console: Console) -> None:
 
 
 def _verify(places: list[Path], console: Console) -> None:
-    from ex4d.diffusion.weights.found import find_models
-    from ex4d.diffusion.weights.hub import recorded_folders, total_chunks, wrong_files
-    from ex4d.diffusion.weights.load import check_parts
+    from ex4d.fill.ex4d_wan.load import check_parts
+    from ex4d.models.hub import recorded_folders, total_chunks, wrong_files
+    from ex4d.models.model_files import find_models
 
     models = find_models(places)
     check_parts(models)
@@ -103,8 +103,8 @@ def _verify(places: list[Path], console: Console) -> None:
 
 
 def _list(places: list[Path], console: Console) -> None:
-    from ex4d.diffusion.weights.found import find_models, missing_roles
-    from ex4d.diffusion.weights.hub import recorded_folders
+    from ex4d.models.hub import recorded_folders
+    from ex4d.models.model_files import find_models, missing_roles
 
     models = find_models(places)
     lines, found = [], []
@@ -131,8 +131,8 @@ def _list(places: list[Path], console: Console) -> None:
 
 
 def _pin(named: list[Path], target: Path | None, console: Console) -> None:
-    from ex4d.diffusion.weights.hub import SOURCES, merged_sources, pin_source
-    from ex4d.diffusion.weights.pins import PINS_FILE, write_pins
+    from ex4d.models.hub import SOURCES, merged_sources, pin_source
+    from ex4d.models.pins import PINS_FILE, write_pins
 
     if named:
         raise UsageError("All models are pinned at once.", "Name the table to write with --to.")
@@ -150,8 +150,8 @@ def _convert(places: list[Path], target: Path | None, dtype: str, console: Conso
         raise UsageError("No folder to write is named.", "Give it with --to.")
     import torch
 
-    from ex4d.diffusion.weights.convert import convert_model
-    from ex4d.diffusion.weights.found import find_models
+    from ex4d.fill.ex4d_wan.convert import convert_model
+    from ex4d.models.model_files import find_models
 
     dtypes = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float8": torch.float8_e4m3fn}
     convert_model(find_models(places), target, dtypes[dtype], console)

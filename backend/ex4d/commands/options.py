@@ -10,7 +10,7 @@ from pathlib import Path
 from ex4d import requests
 from ex4d.depth import AUTOMATIC, BUILT_IN, depth_names
 from ex4d.depth.base import DepthSource
-from ex4d.depth.learned.cards import DEFAULT
+from ex4d.depth.learned.estimator_spec import DEFAULT
 from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, check_camera
@@ -18,7 +18,7 @@ from ex4d.plate import FrameRange
 from ex4d.protocol.errors import UsageError
 from ex4d.raster import RASTERIZERS, borrow_rasterizer
 from ex4d.requests import parse_rate
-from ex4d.shot import PlateRequest
+from ex4d.shot.folder import PlateRequest
 
 MAX_SIDE = 65536
 #: What fills where nothing is named.

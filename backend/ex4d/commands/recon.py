@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from ex4d.camera import preset_help
+from ex4d.commands.console import Console
 from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, check_outputs, export_mesh, export_render
 from ex4d.commands.options import (
     add_camera_options,
@@ -21,12 +22,11 @@ from ex4d.commands.options import (
     plate_request,
 )
 from ex4d.commands.released import add_recon_options, first_frames, recon_notes, released_thickness
-from ex4d.console import Console
 from ex4d.depth import DepthSource
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.protocol.errors import UsageError
-from ex4d.shot import PlateRequest, Shot
+from ex4d.shot.folder import PlateRequest, Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,13 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 from ex4d.commands.options import DEFAULT_FILL, fill_options, parse_size
-from ex4d.devices import DEVICE_VARIABLE
-from ex4d.diffusion.weights.places import candidate_files, model_places
 from ex4d.fill import FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
+from ex4d.models.locations import candidate_files, model_places
 from ex4d.plate import FrameRange, open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.shot import PlateRequest
+from ex4d.shot.folder import PlateRequest
+from ex4d.system.devices import DEVICE_VARIABLE
 
 #: Side in pixels that generate.py works at where only the other one is named.
 _SIDE = 512

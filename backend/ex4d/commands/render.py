@@ -7,11 +7,11 @@ import argparse
 from pathlib import Path
 
 from ex4d.camera import preset_help
+from ex4d.commands.console import Console
 from ex4d.commands.exports import camera_slug, check_names, check_outputs, export_render
 from ex4d.commands.options import add_camera_options, camera_requests
-from ex4d.console import Console
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
-from ex4d.shot import Shot
+from ex4d.shot.folder import Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

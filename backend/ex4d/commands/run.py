@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 
 from ex4d.camera import preset_help
+from ex4d.commands.console import Console
 from ex4d.commands.options import (
     add_camera_options,
     add_fill_options,
@@ -23,8 +24,7 @@ from ex4d.commands.options import (
     plate_request,
 )
 from ex4d.commands.takes import deliver_takes
-from ex4d.console import Console
-from ex4d.shot import Shot
+from ex4d.shot.folder import Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

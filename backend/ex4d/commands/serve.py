@@ -12,7 +12,7 @@ import os
 import signal
 from pathlib import Path
 
-from ex4d.console import Console
+from ex4d.commands.console import Console
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.identity import identity_of
 from ex4d.protocol.runtime import LOG_FILE, default_runtime_dir

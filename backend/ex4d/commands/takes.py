@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from ex4d.commands.console import Console
 from ex4d.composite.take import TAKE_FILE
-from ex4d.console import Console
 from ex4d.fill import Generator
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.raster.sight import check_sight
-from ex4d.shot import Reconstruction, Shot
+from ex4d.shot.folder import Reconstruction, Shot
 
 
 def deliver_takes(

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.fill.farside import far_side_weights
-from ex4d.fill.pullpush import pull_push
+from ex4d.fill.preview.background_side import far_side_weights
+from ex4d.fill.preview.pull_push import pull_push
 from ex4d.raster import Texture
 
 #: Width of the band inside the fill over which it is drawn to the source's colours, as a share of the longer side.

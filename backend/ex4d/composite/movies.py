@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from ex4d.composite.blend import composite
 from ex4d.composite.take import package_versions
-from ex4d.files import atomic_write, make_folder
-from ex4d.fill import Generator, Geometry, TakeFrame
-from ex4d.inputs import read_bytes
+from ex4d.fill import Generator, TakeFrame, TakeScene
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import PlateReader, open_plate, plate_hash
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
 from ex4d.protocol.parsing import parse_json
+from ex4d.system.files import atomic_write, make_folder
+from ex4d.system.inputs import read_bytes
+from ex4d.system.progress import Progress
 
 RECORD_FORMAT = "ex4d-filled-movie"
 #: Bytes of such a record; one has some 10 for a frame.
@@ -105,7 +105,7 @@ class MovieTake:
         return self.color.info.frame_count if self.picked is None else len(self.picked)
 
     @property
-    def geometry(self) -> Geometry | None:
+    def geometry(self) -> TakeScene | None:
         """Unknown."""
         return None
 

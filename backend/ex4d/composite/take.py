@@ -20,16 +20,13 @@ from typing import Any
 import numpy as np
 
 from ex4d import __version__
-from ex4d.cache import claim, content_key, is_complete, seal
 from ex4d.camera import write_json
 from ex4d.composite.blend import composite
-from ex4d.files import atomic_write, make_folder, remove_tree, temporary_sibling, writing
-from ex4d.fill import Confidence
+from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
 from ex4d.media.images import write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.seal import (
@@ -43,8 +40,11 @@ from ex4d.protocol.seal import (
 )
 from ex4d.raster import Texture
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
-from ex4d.stage_files import hashed_seal
-from ex4d.workers import BoundedPool, prefetched
+from ex4d.stages.cache import claim, content_key, is_complete, seal
+from ex4d.stages.stage_files import hashed_seal
+from ex4d.system.files import atomic_write, make_folder, remove_tree, temporary_sibling, writing
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
 TAKE_FORMAT = "ex4d-take"
@@ -295,6 +295,6 @@ class TakeJob:
 
 def _shares(mask: np.ndarray[Any, Any], confidence: np.ndarray[Any, Any]) -> dict[str, float]:
     """Share of a frame's pixels that is not its own source, and how much of that other frames showed."""
-    holes = confidence < Confidence.MEASURED
-    other = float((confidence == Confidence.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
+    holes = confidence < PixelOrigin.MEASURED
+    other = float((confidence == PixelOrigin.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
     return {"generated": round(float((mask == 0).mean()), 6), "of_it_from_other_frames": round(other, 6)}

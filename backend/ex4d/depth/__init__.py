@@ -9,7 +9,7 @@ from typing import Literal
 from ex4d.depth.base import DepthResult, DepthSink, DepthSource
 from ex4d.depth.estimators import create_estimator, estimator_names
 from ex4d.depth.files import FileDepth
-from ex4d.depth.learned.cards import DEFAULT
+from ex4d.depth.learned.estimator_spec import DEFAULT
 from ex4d.protocol.errors import Ex4dError, UsageError
 
 __all__ = [

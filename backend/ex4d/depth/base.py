@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
+from ex4d.system.progress import Progress
 
 #: Longest side's field of view when nobody knows it: the released EX-4D's 500 px at 512 (54.2°).
 DEFAULT_FOV_DEG = math.degrees(2 * math.atan(512 / 2 / 500))

@@ -31,13 +31,13 @@ from ex4d.depth.maps import (
     unread_note,
 )
 from ex4d.depth.resample import resample_depth
-from ex4d.inputs import HashedFiles, open_input
 from ex4d.media.exr import depth_reader_version
 from ex4d.media.sequences import format_ranges
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.workers import prefetched
+from ex4d.system.inputs import HashedFiles, open_input
+from ex4d.system.progress import Progress
+from ex4d.system.threads import prefetched
 
 #: Two pictures with sides in the same ratio, up to this share, show the same view at another size.
 ASPECT_TOLERANCE = 0.01

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.npz import open_member, open_npz
+from ex4d.system.npz import open_member, open_npz
 
 #: Bytes of an array that are looked at for its least and greatest value.
 _LOOKED_AT = 1 << 30

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera.transforms import invert_rigid
-from ex4d.files import writing
-from ex4d.inputs import check_input, reading
 from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
 from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence, is_pattern
-from ex4d.npz import (
+from ex4d.protocol.errors import BadInputError
+from ex4d.system.files import writing
+from ex4d.system.inputs import check_input, reading
+from ex4d.system.npz import (
     NPZ_ERRORS,
     NpyHeader,
     damaged,
@@ -30,7 +31,6 @@ from ex4d.npz import (
     read_npz,
     shown_names,
 )
-from ex4d.protocol.errors import BadInputError
 
 #: Names of arrays in npz files, the first that is there counts. ``arr_0`` is numpy's own name for an unnamed array.
 DEPTH_NAMES = ("depth", "depths", "arr_0")

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
-from ex4d.files import make_folder
 from ex4d.plate.store import FrameStore, frame_file
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
 
 Array = NDArray[np.float64]
 

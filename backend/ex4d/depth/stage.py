@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.cache import Stage
 from ex4d.camera import subject_distance, write_json
 from ex4d.depth.base import DepthSource
 from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
-from ex4d.files import make_folder, remove_tree
 from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError
-from ex4d.workers import BoundedPool
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder, remove_tree
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool
 
 #: Frames that are looked at for the subject's distance.
 SUBJECT_FRAMES = 9

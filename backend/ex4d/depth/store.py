@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.plate.store import frame_name
-from ex4d.stage_files import StageFiles
+from ex4d.stages.stage_files import StageFiles
 
 DEPTH_FILE = "depth.json"
 SOURCE_CAMERA_FILE = "source_camera.json"

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.cache import StageCache
 from ex4d.depth import DepthSource
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
@@ -17,7 +16,8 @@ from ex4d.evaluation.truth import TruthScene
 from ex4d.plate import open_plate
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
+from ex4d.stages.cache import StageCache
+from ex4d.system.progress import Progress
 
 Float = NDArray[np.float32]
 Pairs = Callable[[], Iterator[tuple[Float, Float]]]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from ex4d.evaluation.points import Points, project, seen, unproject
 from ex4d.evaluation.truth import Region, Surface, TruthScene, TruthView
-from ex4d.files import make_folder
 from ex4d.media.images import write_png
-from ex4d.progress import Progress
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]

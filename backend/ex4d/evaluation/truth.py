@@ -40,7 +40,7 @@ NOTHING_HIT = 1e9
 class Region(IntEnum):
     """What the plate knows of a pixel of a target view: the codes of the region maps.
 
-    They are those of ``ex4d.fill.Confidence``, in which a fill says where it took a pixel from.
+    They are those of ``ex4d.fill.PixelOrigin``, in which a fill says where it took a pixel from.
     """
 
     NEVER_SEEN = 0

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ex4d.fill.base import Confidence, FillOptions, FillSink, Generator, Geometry, TakeFrame, TakeView
-from ex4d.fill.model import ModelFill, model_generators
-from ex4d.fill.preview import PreviewFill
+from ex4d.fill.base import FillOptions, FillSink, Generator, PixelOrigin, TakeFrame, TakeScene, TakeView
+from ex4d.fill.ex4d_wan.generator import ModelFill, model_generators
+from ex4d.fill.preview.generator import PreviewFill
 from ex4d.protocol.errors import UsageError
 
 __all__ = [
     "GENERATORS",
-    "Confidence",
     "FillOptions",
     "FillSink",
     "Generator",
-    "Geometry",
+    "PixelOrigin",
     "TakeFrame",
+    "TakeScene",
     "TakeView",
     "create_generator",
 ]

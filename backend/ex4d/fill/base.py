@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
 from ex4d.protocol.errors import UsageError
 from ex4d.raster import Rasterizer, Texture
+from ex4d.system.progress import Progress
 
 #: Steps of a sampler: those of its training.
 MAX_STEPS = 1000
 
 
-class Confidence(IntEnum):
+class PixelOrigin(IntEnum):
     """Where a pixel of the result comes from; the code values of the confidence channel."""
 
     INVENTED = 0
@@ -50,7 +50,7 @@ class TakeFrame:
 
 
 @dataclass(frozen=True)
-class Geometry:
+class TakeScene:
     """The scene behind a take, for generators that look at it from elsewhere.
 
     Attributes:
@@ -86,7 +86,7 @@ class TakeView(Protocol):
         ...
 
     @property
-    def geometry(self) -> Geometry | None:
+    def geometry(self) -> TakeScene | None:
         """None where only pictures are known."""
         ...
 
@@ -100,7 +100,7 @@ class FillSink(Protocol):
 
     def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
         """Store one frame: whole pictures (h, w, 3) in the take's dtype, at any one size for all frames of a take, and
-        ``Confidence`` codes (h, w) uint8."""
+        ``PixelOrigin`` codes (h, w) uint8."""
         ...
 
 

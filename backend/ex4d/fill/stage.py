@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.cache import Stage
-from ex4d.files import make_folder
-from ex4d.fill.base import Generator, Geometry, TakeFrame
+from ex4d.fill.base import Generator, TakeFrame, TakeScene
 from ex4d.media.images import write_png
 from ex4d.plate.store import frame_file, frame_name, frame_names
-from ex4d.progress import Progress
 from ex4d.raster import Texture
 from ex4d.raster.store import RasterStore
-from ex4d.stage_files import StageFiles
-from ex4d.workers import BoundedPool, prefetched
+from ex4d.stages.cache import Stage
+from ex4d.stages.stage_files import StageFiles
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool, prefetched
 
 FILL_FILE = "fill.json"
 
@@ -61,7 +61,7 @@ class FillStore:
         return self.files.png(f"color/{frame_name(number, '.png')}")
 
     def confidence(self, number: int) -> NDArray[np.uint8]:
-        """(h, w) uint8 ``Confidence`` codes."""
+        """(h, w) uint8 ``PixelOrigin`` codes."""
         return np.asarray(self.files.png(f"confidence/{frame_name(number, '.png')}"), dtype=np.uint8)
 
 
@@ -70,7 +70,7 @@ class RenderedTake:
     """``TakeView`` of a raster stage's output."""
 
     raster: RasterStore
-    geometry: Geometry | None
+    geometry: TakeScene | None
 
     @property
     def width(self) -> int:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Protocol, Self
 import av
 from av.container import InputContainer
 
-from ex4d.inputs import open_input
+from ex4d.system.inputs import open_input
 
 # Element numbers of RFC 8794 (EBML) and RFC 9559 (Matroska): those that may stand in a segment or a cluster.
 _EBML_HEADER, _SEGMENT, _CLUSTER, _VOID = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0xEC

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.memory import memory_error
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.memory import memory_error
 
 #: Pixels of a still picture: 16K (16384 x 8640) and the largest sensors (151 million) pass. As RGBA of 16 bits this is
 #: 1.3 GB; a file of a few kilobytes can claim any size.

@@ -23,10 +23,10 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from ex4d.files import atomic_path
-from ex4d.inputs import read_bytes
-from ex4d.memory import memory_error
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.files import atomic_path
+from ex4d.system.inputs import read_bytes
+from ex4d.system.memory import memory_error
 
 #: 16384 x 16384. A damaged header can ask for any size, and OpenEXR would try to allocate it.
 MAX_PIXELS = 1 << 28

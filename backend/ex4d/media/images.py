@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.files import atomic_path
-from ex4d.inputs import read_bytes
 from ex4d.media.decoding import decode
 from ex4d.media.headers import JPEG_MAGIC, PNG_MAGIC, jpeg_header, png_header
 from ex4d.media.tiff import MAGICS as TIFF_MAGICS
 from ex4d.media.tiff import read_tiff, upright
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.files import atomic_path
+from ex4d.system.inputs import read_bytes
 
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 

@@ -22,11 +22,11 @@ from av.codec.context import ThreadType
 from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from ex4d.files import atomic_path
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import ACCURATE
-from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, ResourceError
+from ex4d.system.files import atomic_path
+from ex4d.system.memory import CODEC_BYTES, memory_error
 
 H264_ENCODERS = ("libx264", "h264_videotoolbox", "h264_mf", "libopenh264")
 _LAST_RESORT = "mpeg4"

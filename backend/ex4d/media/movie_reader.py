@@ -22,14 +22,14 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
 
-from ex4d.inputs import check_input, empty_file_error, open_input
 from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
 from ex4d.media.mp4_tables import claims_too_much, joined_movies
 from ex4d.media.transport_stream import ends_whole
-from ex4d.memory import CODEC_BYTES, memory_error
 from ex4d.protocol.errors import BadInputError, Ex4dError
+from ex4d.system.inputs import check_input, empty_file_error, open_input
+from ex4d.system.memory import CODEC_BYTES, memory_error
 
 #: FFmpeg also opens play lists, which read other files and the network, and text files, which it draws as pictures.
 CONTAINERS = (

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.inputs import open_input
+from ex4d.system.inputs import open_input
 
 #: Claims up to this are harmless, whatever the file's size: of a recording that was cut short much is missing.
 ALWAYS_ALLOWED = 1 << 20

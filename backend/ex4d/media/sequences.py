@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from ex4d.inputs import check_input, reading
 from ex4d.protocol.errors import BadInputError
+from ex4d.system.inputs import check_input, reading
 
 #: Formats of a plate.
 PLATE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ex4d.inputs import open_input
+from ex4d.system.inputs import open_input
 
 _SYNC, _PACKET = 0x47, 188
 # From packet to packet: with nothing, the time stamps of Blu-ray and AVCHD, or check sums of broadcasts between them.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
-from ex4d.mesh.edges import EdgePieces, edge_pieces
+from ex4d.mesh.occlusion_edges import OcclusionEdges, edge_pieces
 from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
 from ex4d.mesh.validity import MAX_DEPTH_RATIO, MIN_ANGLE_DEG, valid_grid_faces
 from ex4d.protocol.errors import BadInputError
@@ -130,7 +130,7 @@ class DWMesh:
         return np.asarray(self.face_gap == 0)
 
     @cached_property
-    def edges(self) -> EdgePieces | None:
+    def edges(self) -> OcclusionEdges | None:
         """What is drawn in place of faces that span a depth jump; None for the released construction."""
         if self.vertex_alpha is not None:
             return None

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.files import atomic_path
 from ex4d.mesh.dwmesh import DWMesh
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress, steps
+from ex4d.system.files import atomic_path
+from ex4d.system.progress import Progress, steps
 
 PC2_MAGIC = b"POINTCACHE2\0"
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.cache import Stage
 from ex4d.camera import Trajectory, intrinsics, static_trajectory, write_json
 from ex4d.camera.released import released_radius
 from ex4d.depth.store import DepthStore
-from ex4d.files import make_folder
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
 from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
 from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.progress import Progress
-from ex4d.workers import BoundedPool
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool
 
 #: The released code's far depth for pixels without any (it clips depth to 1e-4 … 1e4).
 RELEASED_MAX_DEPTH = 1e4

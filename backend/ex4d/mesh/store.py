@@ -13,7 +13,7 @@ from ex4d.mesh.dwmesh import DWMesh, MeshSettings, assemble_mesh
 from ex4d.mesh.released import build_released_mesh
 from ex4d.mesh.topology import closed_topology
 from ex4d.plate.store import frame_name
-from ex4d.stage_files import StageFiles
+from ex4d.stages.stage_files import StageFiles
 
 MESH_FILE = "mesh.json"
 MESH_CAMERA_FILE = "source_camera.json"

@@ -26,17 +26,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.cache import Stage
 from ex4d.camera import Trajectory
-from ex4d.files import make_folder
 from ex4d.media.images import write_png
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, grid_size
 from ex4d.mesh.export import pc2_header
 from ex4d.mesh.store import MeshStore
 from ex4d.mesh.topology import Topology
 from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.progress import Progress
-from ex4d.workers import BoundedPool, prefetched
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool, prefetched
 
 VIEWPORT_FILE = "viewport.json"
 VIEWPORT_FORMAT = "ex4d-viewport"

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.cache import Stage
-from ex4d.files import make_folder
-from ex4d.inputs import HashedFiles
 from ex4d.media.images import write_png
 from ex4d.plate.base import PlateFrame, PlateReader
 from ex4d.plate.store import PLATE_FILE, frame_file, frame_names
-from ex4d.progress import Progress
-from ex4d.workers import BoundedPool
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder
+from ex4d.system.inputs import HashedFiles
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool
 
 #: Frame times that differ from even ones by less than this share of a frame are even: containers round them.
 TIME_TOLERANCE = Fraction(1, 10)

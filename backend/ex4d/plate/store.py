@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ex4d.media.images import read_image
 from ex4d.protocol.parsing import fraction_from
-from ex4d.stage_files import StageFiles
+from ex4d.stages.stage_files import StageFiles
 
 PLATE_FILE = "plate.json"
 

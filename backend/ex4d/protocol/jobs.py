@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.parsing import parse_json
-from ex4d.protocol.records import from_record
 from ex4d.protocol.wire import MAX_HEADER_BYTES, Message, is_job_id, json_bytes
 
 QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"

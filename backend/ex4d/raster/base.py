@@ -96,7 +96,7 @@ class Rasterizer(Protocol):
         ...
 
 
-class OneByOne:
+class SequentialRasterizer:
     """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames, and keep none."""
 
     def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
@@ -113,7 +113,7 @@ class OneByOne:
         """See ``Rasterizer.trim``: nothing is held."""
 
 
-class Releasing:
+class SceneBase:
     """Context-manager half of a scene: releases on exit."""
 
     def release(self) -> None:

@@ -13,14 +13,14 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
-from ex4d.raster.base import OneByOne, RasterFrame, Releasing, Texture, view_from_source
-from ex4d.raster.drawn import DrawnMesh
+from ex4d.raster.base import RasterFrame, SceneBase, SequentialRasterizer, Texture, view_from_source
+from ex4d.raster.render_mesh import SplitMesh
 from ex4d.raster.shading import shade
 
 Float = NDArray[np.float32]
 
 
-class EmbreeRasterizer(OneByOne):
+class EmbreeRasterizer(SequentialRasterizer):
     """See ``Rasterizer``."""
 
     name = "embree"
@@ -58,14 +58,14 @@ def _ray_directions(width: int, height: int, fx: float, fy: float, cx: float, cy
     return out.reshape(-1, 3)
 
 
-class EmbreeScene(Releasing):
+class EmbreeScene(SceneBase):
     """See ``RasterScene``."""
 
     def __init__(self, mesh: DWMesh, texture: Texture) -> None:
         from embreex.mesh_construction import TriangleMesh
         from embreex.rtcore_scene import EmbreeScene as Scene
 
-        self._drawn = DrawnMesh.of(mesh)
+        self._drawn = SplitMesh.of(mesh)
         self._texture = texture
         self._scene = Scene(robust=True)
         TriangleMesh(self._scene, self._drawn.points, self._drawn.faces[self._drawn.kept])

@@ -7,12 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from ex4d.devices import DEVICE_VARIABLE
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import Ex4dError, ResourceError
 from ex4d.raster import select
 from ex4d.raster.base import RasterFrame, Rasterizer, RasterScene, Texture, View
 from ex4d.raster.select import AUTOMATIC, create_rasterizer, none_works
+from ex4d.system.devices import DEVICE_VARIABLE
 
 #: What makes a rasterizer, and the device that was named meanwhile.
 _Maker = tuple[Callable[[], Rasterizer], str | None]

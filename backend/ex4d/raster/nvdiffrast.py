@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ex4d.camera import Camera
-from ex4d.devices import DEVICE_VARIABLE
 from ex4d.mesh import DWMesh, MeshSettings
 from ex4d.protocol.errors import ResourceError
-from ex4d.raster.base import RasterFrame, Releasing, Texture, View, clip_from_camera
+from ex4d.raster.base import RasterFrame, SceneBase, Texture, View, clip_from_camera
+from ex4d.system.devices import DEVICE_VARIABLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,7 +58,7 @@ class NvdiffrastRasterizer:
         import nvdiffrast.torch
         import torch
 
-        from ex4d.diffusion.device import pick_device
+        from ex4d.models.torch_device import pick_device
 
         if not torch.cuda.is_available():
             raise ResourceError("torch finds no CUDA device.", "Use --raster opengl, or check the NVIDIA driver.")
@@ -126,8 +126,8 @@ class NvdiffrastRasterizer:
         opaque: Tensor | None,
         settings: MeshSettings | None,
     ) -> DrawnBatch:
+        from ex4d.mesh.torch.surface import build_surfaces
         from ex4d.raster.cuda.drawn import draw_surfaces
-        from ex4d.raster.cuda.surface import build_surfaces
 
         return draw_surfaces(build_surfaces(depth, sources, far, opaque, settings))
 
@@ -246,7 +246,7 @@ class NvdiffrastRasterizer:
         self.context = None
 
 
-class NvdiffrastScene(Releasing):
+class NvdiffrastScene(SceneBase):
     """See ``RasterScene``."""
 
     def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:

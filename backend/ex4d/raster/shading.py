@@ -18,7 +18,7 @@ from ex4d.raster.base import (
     largest_closed_gap,
     view_from_source,
 )
-from ex4d.raster.drawn import DrawnMesh
+from ex4d.raster.render_mesh import SplitMesh
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -46,7 +46,7 @@ def _cross(a: Float, b: Float) -> Float:
     return np.asarray(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])
 
 
-def _intersect(drawn: DrawnMesh, pixel: Index, face: Index, camera: Camera) -> _Hits:
+def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _Hits:
     """Meet the ray through each pixel's centre with the plane of its face.
 
     The weight of corner a is proportional to det(d, b, c) for the ray direction d. Taking multiples of d away
@@ -90,7 +90,7 @@ def sample_plate(texture: Texture, at: Float) -> Float:
     return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
 
 
-def _surface(drawn: DrawnMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
@@ -116,7 +116,7 @@ def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[F
     return color, valid
 
 
-def shade(drawn: DrawnMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
     """The rendered frame.
 
     Args:

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.cache import Stage
 from ex4d.camera import Trajectory, write_json
-from ex4d.files import make_folder
 from ex4d.media.images import write_png
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.progress import Progress
 from ex4d.raster.base import RasterFrame, Rasterizer, View
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE
-from ex4d.workers import BoundedPool, prefetched
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool, prefetched
 
 
 def trajectory_hash(trajectory: Trajectory) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.plate.store import frame_name
 from ex4d.raster.base import Texture
-from ex4d.stage_files import StageFiles
+from ex4d.stages.stage_files import StageFiles
 
 RASTER_FILE = "raster.json"
 TRAJECTORY_FILE = "trajectory.json"

@@ -33,10 +33,10 @@ from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
 from ex4d.server.endpoints import Endpoints
 from ex4d.server.journal import Journal
-from ex4d.server.lane import Lane
 from ex4d.server.lifetime import Owners
 from ex4d.server.messages import receive
 from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue, Task
+from ex4d.server.worker_handle import WorkerHandle
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Front:
         self._queue = JobQueue(Journal(settings.runtime / "jobs"), self._job_changed)
         self._clients = Clients(self._socket, self._queue.get)
         self._lanes = {
-            name: Lane(
+            name: WorkerHandle(
                 name, self._context, settings.runtime, server, self._allow(name), self._endpoints, settings.umask
             )
             for name in (WORK_LANE, DOCTOR_LANE)
@@ -332,7 +332,7 @@ class Front:
 
     # Workers ------------------------------------------------------------------------------------------------------
 
-    def _pump(self, lane: Lane) -> None:
+    def _pump(self, lane: WorkerHandle) -> None:
         self._take_reports(lane)
         lane.insist()
         job, was_ready, begun = lane.job, lane.ready is not None, lane.begun
@@ -349,7 +349,7 @@ class Front:
         if lane.is_free and (task := self._queue.next(lane.name)) is not None:
             self._begin(lane, task)
 
-    def _take_reports(self, lane: Lane) -> None:
+    def _take_reports(self, lane: WorkerHandle) -> None:
         try:
             for message in islice(lane.messages(), BURST):
                 try:
@@ -359,7 +359,7 @@ class Front:
         except ProtocolError as error:
             self._misreported(lane, lane.job, error)
 
-    def _take_report(self, lane: Lane, message: wire.Message) -> None:
+    def _take_report(self, lane: WorkerHandle, message: wire.Message) -> None:
         match message.type:
             case "progress":
                 self._queue.progress(message.job, message.header)
@@ -371,21 +371,21 @@ class Front:
                 self._starts[lane.name] = _Starts()
                 self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
 
-    def _misreported(self, lane: Lane, job: str | None, error: Exception) -> None:
+    def _misreported(self, lane: WorkerHandle, job: str | None, error: Exception) -> None:
         """A worker that says what cannot be understood is of no more use: its job fails, and another one serves."""
         log.error("the worker (%s) says what cannot be understood: %s", lane.name, str(error)[:500])
         if job:
             self._queue.failed(job, InternalError(error))
         lane.kill()
 
-    def _wants(self, lane: Lane) -> bool:
+    def _wants(self, lane: WorkerHandle) -> bool:
         starts = self._starts[lane.name]
         if time.monotonic() < starts.not_before:
             return False
         # The work lane is kept warm, unless its worker cannot even start.
         return (lane.name == WORK_LANE and not starts.is_broken) or self._queue.waits(lane.name)
 
-    def _could_not_start(self, lane: Lane, how: str) -> None:
+    def _could_not_start(self, lane: WorkerHandle, how: str) -> None:
         """A worker has ended before it was ready. That may be the memory of this moment, so it is tried again; but one
         that never can would be started for ever: then its jobs fail, and the next job tries again."""
         log.error("the worker of %s has ended while it started (%s)", lane.name, how)
@@ -411,7 +411,7 @@ class Front:
             note = f"The worker process has ended while it started ({how}); it is started again."
             self._queue.note_waiting(lane.name, note)
 
-    def _begin(self, lane: Lane, task: Task) -> None:
+    def _begin(self, lane: WorkerHandle, task: Task) -> None:
         if isinstance(task.params, FreeMemoryParams):
             self._freeing[lane.name] = (task.snapshot.id, lane.resident_mib())
             lane.end()

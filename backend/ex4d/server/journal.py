@@ -19,12 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ex4d.files import atomic_path, make_folder
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import JobSnapshot, Params, params_record, parse_params
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.runtime import check_own_folder, open_private
 from ex4d.protocol.wire import MAX_BLOB_BYTES, MAX_BLOBS
+from ex4d.system.files import atomic_path, make_folder
 
 log = logging.getLogger(__name__)
 

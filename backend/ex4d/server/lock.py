@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from ex4d.files import writing
 from ex4d.protocol.errors import TransientError
 from ex4d.protocol.runtime import (
     HANDSHAKE_FILE,
@@ -23,6 +22,7 @@ from ex4d.protocol.runtime import (
     write_lock_holder,
 )
 from ex4d.server.endpoints import remove_left_sockets
+from ex4d.system.files import writing
 
 #: A backend that ends takes its handshake back first, and then this long at most for its workers; one that starts
 #: leaves its handshake sooner than this. Who holds the lock for longer without one hangs.

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.cache import Stage
 from ex4d.camera import Trajectory
-from ex4d.files import make_folder, remove_tree
 from ex4d.media.images import write_png
 from ex4d.mesh.viewport import ProxyShot
 from ex4d.plate.store import frame_file, frame_names
-from ex4d.progress import Progress
 from ex4d.raster import Rasterizer
 from ex4d.raster.stage import trajectory_hash
-from ex4d.workers import BoundedPool
+from ex4d.stages.cache import Stage
+from ex4d.system.files import make_folder, remove_tree
+from ex4d.system.progress import Progress
+from ex4d.system.threads import BoundedPool
 
 PREVIEW_FILE = "preview.json"
 #: Share of the take's size, each way.

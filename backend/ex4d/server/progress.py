@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ex4d.files import atomic_path
 from ex4d.protocol.errors import CancelledError, Ex4dError
 from ex4d.protocol.runtime import open_private
+from ex4d.system.files import atomic_path
 
 if TYPE_CHECKING:
     import numpy as np

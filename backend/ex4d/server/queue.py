@@ -26,7 +26,7 @@ from ex4d.protocol.jobs import (
     ReconstructParams,
     RenderParams,
 )
-from ex4d.protocol.records import check_json
+from ex4d.protocol.parse_dataclass import check_json
 from ex4d.server.journal import Entry, Journal
 
 log = logging.getLogger(__name__)

@@ -21,13 +21,13 @@ from typing import Any, NoReturn
 import zmq
 
 from ex4d import __version__
-from ex4d.memory import memory_error
 from ex4d.protocol import wire
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, error_record
 from ex4d.protocol.jobs import parse_params, result_message
 from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
 from ex4d.server.logs import start_log
 from ex4d.server.progress import JobProgress
+from ex4d.system.memory import memory_error
 
 log = logging.getLogger(__name__)
 

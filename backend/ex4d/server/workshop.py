@@ -18,14 +18,12 @@ from ex4d.depth import AUTOMATIC, default_estimator, depth_names, working_estima
 from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
-from ex4d.files import atomic_write, make_folder
 from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.mesh.viewport import ProxyShot, ViewportStage
 from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot, check_camera, take_camera
 from ex4d.plate import FrameRange
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.jobs import (
     DoctorParams,
@@ -38,8 +36,10 @@ from ex4d.protocol.jobs import (
 from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.requests import depth_source, mesh_settings, parse_rate
 from ex4d.server.preview import PREVIEW_FILE, PREVIEW_SCALE, PreviewStage, prune_previews
-from ex4d.shot import PlateRequest, Reconstruction, Shot
-from ex4d.stage_files import StageFiles
+from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.stages.stage_files import StageFiles
+from ex4d.system.files import atomic_write, make_folder
+from ex4d.system.progress import Progress
 
 #: Longer side of the copy of a shot that previews are drawn from, pixels and vertices: a quarter of the plate's, as
 #: previews are a quarter of a take's, within these.

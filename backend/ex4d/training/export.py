@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from ex4d.diffusion.geometry import GeometryEncoder
-from ex4d.diffusion.weights.adapter import geometry_config
-from ex4d.diffusion.weights.convert import save_lora
-from ex4d.diffusion.weights.found import LORA_FOLDER
-from ex4d.diffusion.weights.lora import Lora, LoraLayer
-from ex4d.diffusion.weights.wan import transformer_module_name
-from ex4d.files import make_folder, remove_tree, temporary_sibling, writing
+from ex4d.fill.ex4d_wan.adapter import geometry_config
+from ex4d.fill.ex4d_wan.convert import save_lora
+from ex4d.fill.ex4d_wan.geometry import GeometryEncoder
+from ex4d.models.lora import Lora, LoraLayer
+from ex4d.models.model_files import LORA_FOLDER
+from ex4d.models.wan.layout import transformer_module_name
+from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
 
 _ORIGINAL = (
     *(f"{attention}.{layer}" for attention in ("self_attn", "cross_attn") for layer in "qkvo"),

@@ -19,14 +19,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ex4d.diffusion.pipeline import EX4DPipeline
-from ex4d.diffusion.prompts import cached_embeddings
-from ex4d.diffusion.text import encode_prompt
-from ex4d.diffusion.weights.found import ModelFiles
-from ex4d.diffusion.weights.load import load_component, load_tokenizer
-from ex4d.diffusion.weights.places import fingerprint
-from ex4d.files import atomic_write, make_folder
-from ex4d.progress import Progress
+from ex4d.fill.ex4d_wan.load import load_component, load_tokenizer
+from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
+from ex4d.models.locations import fingerprint
+from ex4d.models.model_files import ModelFiles
+from ex4d.models.wan.prompts import cached_embeddings
+from ex4d.models.wan.text import encode_prompt
+from ex4d.system.files import atomic_write, make_folder
+from ex4d.system.progress import Progress
 from ex4d.training.data import Dataset, Window, read_masks, window_frames
 from ex4d.training.data.windows import Frames
 from ex4d.training.masking import erode

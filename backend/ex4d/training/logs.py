@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ex4d.files import atomic_write, make_folder, writing
+from ex4d.system.files import atomic_write, make_folder, writing
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:

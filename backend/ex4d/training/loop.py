@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from ex4d.diffusion.pipeline import EX4DPipeline
-from ex4d.progress import Progress
+from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.system.progress import Progress
+from ex4d.system.threads import prefetched
 from ex4d.training.checkpoints import Checkpoint, checkpoints, write_checkpoint
 from ex4d.training.data import Window
 from ex4d.training.flow import LEVELS, TrainingSchedule
@@ -26,7 +27,6 @@ from ex4d.training.order import Order, places
 from ex4d.training.sampling import negative_prompt, sample, validation_loss, write_sample
 from ex4d.training.settings import TrainingSettings
 from ex4d.training.sharding import fill, load_optimizer_state, optimizer_state, release, sharding_plugin, whole
-from ex4d.workers import prefetched
 
 
 def training_dtype(*, cpu: bool) -> torch.dtype:

@@ -14,10 +14,10 @@ from peft.tuners.lora import LoraLayer as PeftLora
 from torch import nn
 from torch.nn import functional
 
-from ex4d.diffusion.geometry import GeometryEncoder, geometry_added
-from ex4d.diffusion.quirks import TEXT_LENGTH
-from ex4d.diffusion.weights.adapter import TARGETS
-from ex4d.diffusion.weights.lora import Lora
+from ex4d.fill.ex4d_wan.adapter import TARGETS
+from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
+from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
+from ex4d.models.lora import Lora
 from ex4d.protocol.errors import BadInputError
 from ex4d.training.settings import TrainingSettings
 

@@ -14,12 +14,12 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import WanTransformer3DModel
 
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.quirks import NEGATIVE_PROMPT
-from ex4d.diffusion.weights.found import ModelFiles, find_models
-from ex4d.diffusion.weights.load import empty_component, load_adapter, load_component
-from ex4d.progress import Progress, Silent
+from ex4d.fill.ex4d_wan.load import empty_component, load_adapter, load_component
+from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT
+from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.models.torch_device import pick_device
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.system.progress import Progress, Silent
 from ex4d.training.checkpoints import find_checkpoint
 from ex4d.training.data import Dataset, DatasetSettings, Window, find_videos, prepare
 from ex4d.training.data.dataset import DATASET_FILE

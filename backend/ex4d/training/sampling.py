@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ex4d.diffusion.pipeline import EX4DPipeline
-from ex4d.diffusion.quirks import GUIDANCE, NEGATIVE_PROMPT
-from ex4d.diffusion.sampler import create_scheduler, set_steps
-from ex4d.files import make_folder
+from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
+from ex4d.fill.ex4d_wan.quirks import GUIDANCE, NEGATIVE_PROMPT
 from ex4d.media.movie import MovieWriter
+from ex4d.models.wan.sampler import create_scheduler, set_steps
+from ex4d.system.files import make_folder
 from ex4d.training.data import Window
 from ex4d.training.flow import LEVELS, TrainingSchedule
 from ex4d.training.latents import LatentStore

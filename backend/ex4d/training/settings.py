@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ex4d.diffusion.quirks import SHIFT
+from ex4d.fill.ex4d_wan.quirks import SHIFT
 from ex4d.protocol.errors import UsageError
 
 #: What may change when a run goes on: how far and how often, not what is learned.

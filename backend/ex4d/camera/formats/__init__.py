@@ -14,9 +14,9 @@ from ex4d.camera.formats._checks import bad_file
 from ex4d.camera.formats.own_json import JSON_FORMAT, json_bytes, parse_own_json, write_json
 from ex4d.camera.formats.released_npz import read_released_npz, write_released_npz
 from ex4d.camera.formats.transforms_json import parse_transforms_json, write_transforms_json
-from ex4d.inputs import open_input, read_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
+from ex4d.system.inputs import open_input, read_bytes
 
 __all__ = ["json_bytes", "names_file", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
 

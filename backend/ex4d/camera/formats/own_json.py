@@ -14,8 +14,8 @@ import numpy as np
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size, whole_number
-from ex4d.files import atomic_write
 from ex4d.protocol.parsing import fraction_from
+from ex4d.system.files import atomic_write
 
 JSON_FORMAT = "ex4d-trajectory"
 JSON_VERSION = 1

@@ -10,8 +10,8 @@ import numpy as np
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file, picture_size
 from ex4d.camera.transforms import CV_GL
-from ex4d.files import atomic_path
-from ex4d.npz import read_npz
+from ex4d.system.files import atomic_path
+from ex4d.system.npz import read_npz
 
 
 def write_released_npz(path: Path, trajectory: Trajectory) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ex4d.camera.camera import Trajectory, intrinsics
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size
 from ex4d.camera.transforms import CV_GL, invert_rigid
-from ex4d.files import atomic_write
+from ex4d.system.files import atomic_write
 
 Array = NDArray[np.float64]
 

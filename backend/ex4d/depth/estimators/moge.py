@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ex4d.depth.estimators import depth_anything, video_depth_anything
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.depth.learned.metric import KeyedDepth
 from ex4d.depth.learned.source import LearnedDepth
 

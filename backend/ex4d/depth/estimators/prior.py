@@ -25,7 +25,7 @@ from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
+from ex4d.system.progress import Progress
 
 Float = NDArray[np.float32]
 

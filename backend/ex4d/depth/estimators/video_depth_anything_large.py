@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ex4d.depth.learned.cards import CARDS
+from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.depth.learned.source import LearnedDepth
 
 

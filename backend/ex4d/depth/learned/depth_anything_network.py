@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from transformers import DepthAnythingForDepthEstimation
 
-from ex4d.depth.learned.cards import Card
-from ex4d.depth.learned.engine import Estimate
+from ex4d.depth.learned.depth_model import Estimate
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import load_transformers
 from ex4d.depth.learned.pictures import half_on_gpu, inputs, size_above
-from ex4d.diffusion.device import pick_device
+from ex4d.models.torch_device import pick_device
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 
@@ -27,7 +27,7 @@ SMALL_CHANNELS = 384
 
 @dataclass(frozen=True)
 class DepthAnything:
-    """See ``Engine``. Each frame for itself.
+    """See ``DepthModel``. Each frame for itself.
 
     Attributes:
         model: on its device.
@@ -39,14 +39,14 @@ class DepthAnything:
 
     @torch.inference_mode()
     def run(self, frames: FrameStore) -> Iterator[Estimate]:
-        """See ``Engine``."""
+        """See ``DepthModel``."""
         for picture in inputs(frames, size_above(*frames.size, SIDE, PATCH)):
             with half_on_gpu(self.device):
                 disparity = self.model(torch.from_numpy(picture)[None].to(self.device)).predicted_depth
             yield Estimate(disparity[0].float().cpu().numpy())
 
 
-def check_size(card: Card, folder: Path, channels: int) -> None:
+def check_size(card: EstimatorSpec, folder: Path, channels: int) -> None:
     """Raise BadInputError where a larger model lies in the place of Small: its licence is another."""
     if card.commercial and channels > SMALL_CHANNELS:
         raise BadInputError(
@@ -55,8 +55,8 @@ def check_size(card: Card, folder: Path, channels: int) -> None:
         )
 
 
-def load(card: Card, folders: tuple[Path, ...], _: float | None) -> DepthAnything:
-    """See ``Network``; relative depth needs no lens."""
+def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthAnything:
+    """See ``DepthModelLoader``; relative depth needs no lens."""
     (folder,) = folders
     model = load_transformers(DepthAnythingForDepthEstimation, folder, card.title)
     if model.config.depth_estimation_type != "relative":

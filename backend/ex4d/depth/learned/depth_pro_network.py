@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from transformers import DepthProForDepthEstimation
 
-from ex4d.depth.learned.cards import Card
-from ex4d.depth.learned.engine import Estimate
+from ex4d.depth.learned.depth_model import Estimate
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import load_transformers
 from ex4d.depth.learned.pictures import half_on_gpu, to_input
-from ex4d.diffusion.device import pick_device
+from ex4d.models.torch_device import pick_device
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
-from ex4d.workers import prefetched
+from ex4d.system.threads import prefetched
 
 #: Mean and standard deviation of RGB values that it was trained with.
 CENTRE = (0.5, 0.5, 0.5)
@@ -30,7 +30,7 @@ NEAREST, FARTHEST = 1e-4, 1e4
 
 @dataclass(frozen=True)
 class DepthPro:
-    """See ``Engine``.
+    """See ``DepthModel``.
 
     Attributes:
         model: on its device.
@@ -44,7 +44,7 @@ class DepthPro:
 
     @torch.inference_mode()
     def run(self, frames: FrameStore) -> Iterator[Estimate]:
-        """See ``Engine``. The network sees a square of its own size, whatever the plate's aspect."""
+        """See ``DepthModel``. The network sees a square of its own size, whatever the plate's aspect."""
         width, height = frames.size
         side = self._side()
         pictures = prefetched(
@@ -67,8 +67,8 @@ class DepthPro:
         return round(config.patch_size / min(config.scaled_images_ratios))
 
 
-def load(card: Card, folders: tuple[Path, ...], fov_deg: float | None) -> DepthPro:
-    """See ``Network``."""
+def load(card: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> DepthPro:
+    """See ``DepthModelLoader``."""
     (folder,) = folders
     model = load_transformers(DepthProForDepthEstimation, folder, card.title)
     if model.fov_model is None:

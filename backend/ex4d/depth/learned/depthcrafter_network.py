@@ -17,13 +17,13 @@ from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNet
 from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import _resize_with_antialiasing
 from transformers import CLIPVisionModelWithProjection
 
-from ex4d.depth.learned.cards import Card
-from ex4d.depth.learned.engine import Estimate
+from ex4d.depth.learned.depth_model import Estimate
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, load_transformers, quiet, reading
 from ex4d.depth.learned.pictures import to_input
-from ex4d.diffusion.device import pick_device
+from ex4d.models.torch_device import pick_device
 from ex4d.plate.store import FrameStore
-from ex4d.workers import prefetched
+from ex4d.system.threads import prefetched
 
 #: Frames of a window and of what two windows share, steps of denoising, seed of the noise.
 WINDOW, OVERLAP, STEPS, SEED = 110, 25, 5, 42
@@ -54,7 +54,7 @@ class _PerFrame:
 
 @dataclass(frozen=True)
 class DepthCrafter:
-    """See ``Engine``.
+    """See ``DepthModel``.
 
     Attributes:
         unet, vae, encoder, scheduler: the parts, on the device.
@@ -71,7 +71,7 @@ class DepthCrafter:
 
     @torch.inference_mode()
     def run(self, frames: FrameStore) -> Iterator[Estimate]:
-        """See ``Engine``. Latents of the whole clip are in main memory, 1/48 of its pixels."""
+        """See ``DepthModel``. Latents of the whole clip are in main memory, 1/48 of its pixels."""
         generator = torch.Generator().manual_seed(SEED)
         pictures, embeddings = self._encoded(frames, generator)
         latents = self._denoised(pictures, embeddings, generator)
@@ -163,8 +163,8 @@ def _load_part(kind: Any, folder: Path, title: str, dtype: torch.dtype, **option
     return model.eval()
 
 
-def load(card: Card, folders: tuple[Path, ...], _: float | None) -> DepthCrafter:
-    """See ``Network``; relative depth needs no lens."""
+def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthCrafter:
+    """See ``DepthModelLoader``; relative depth needs no lens."""
     own, base = folders
     device = pick_device()
     dtype = torch.float16 if device.type == "cuda" else torch.float32

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ex4d.depth.learned.cards import Card, Weights
-from ex4d.diffusion.weights.places import DEPTH_FOLDER, fingerprint, model_places
+from ex4d.depth.learned.estimator_spec import EstimatorSpec, Weights
+from ex4d.models.locations import DEPTH_FOLDER, fingerprint, model_places
 from ex4d.protocol.errors import BadInputError
 
 
@@ -32,7 +32,7 @@ def _cached(weights: Weights) -> Path | None:
     return Path(str(found[0])[: -len(weights.files[0])])
 
 
-def find_weights(card: Card, places: Sequence[Path] = ()) -> tuple[Path, ...]:
+def find_weights(card: EstimatorSpec, places: Sequence[Path] = ()) -> tuple[Path, ...]:
     """The folder of each of a card's repositories.
 
     Args:
@@ -44,7 +44,7 @@ def find_weights(card: Card, places: Sequence[Path] = ()) -> tuple[Path, ...]:
     return tuple(_find(card, weights, places) for weights in card.weights)
 
 
-def _find(card: Card, weights: Weights, places: Sequence[Path]) -> Path:
+def _find(card: EstimatorSpec, weights: Weights, places: Sequence[Path]) -> Path:
     folders = [folder / weights.folder for folder in depth_folders(places)]
     for folder in folders:
         if all((folder / name).is_file() for name in weights.files):
@@ -64,7 +64,7 @@ def _find(card: Card, weights: Weights, places: Sequence[Path]) -> Path:
     )
 
 
-def weights_fingerprint(card: Card, folders: Sequence[Path]) -> str:
+def weights_fingerprint(card: EstimatorSpec, folders: Sequence[Path]) -> str:
     """A hash that is another one for other weights."""
     parts = [
         fingerprint(folder / name)

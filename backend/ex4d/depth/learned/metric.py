@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ex4d.depth.affine import measured_depth
 from ex4d.depth.base import DepthResult, DepthSink, cut_notes
-from ex4d.depth.learned.engine import Estimate, check_estimate
+from ex4d.depth.learned.depth_model import Estimate, check_estimate
 from ex4d.depth.learned.source import LearnedDepth, loaded, result
 from ex4d.depth.learned.track import Track, write_depth
 from ex4d.depth.solved import fit_line
-from ex4d.files import make_folder
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, Ex4dError
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
 
 Array = NDArray[np.float64]
 

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import torch
 
-from ex4d.depth.learned.cards import Card
-from ex4d.depth.learned.engine import Estimate
+from ex4d.depth.learned.depth_model import Estimate
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, reading
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.weights.tensors import TensorFile
+from ex4d.models.tensors import TensorFile
+from ex4d.models.torch_device import pick_device
 from ex4d.plate.store import FrameStore
 
 #: Longer side of the pictures at most, pixels: the network shrinks them anyway, and its output has their size.
@@ -26,7 +26,7 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Moge:
-    """See ``Engine``. Disparity 0 where the network sees the sky.
+    """See ``DepthModel``. Disparity 0 where the network sees the sky.
 
     Attributes:
         model: on its device.
@@ -39,7 +39,7 @@ class Moge:
     fov_deg: float | None
 
     def run(self, frames: FrameStore) -> Iterator[Estimate]:
-        """See ``Engine``."""
+        """See ``DepthModel``."""
         width, height = frames.size
         shrink = min(1.0, LONGEST / max(width, height))
         size = round(width * shrink), round(height * shrink)
@@ -62,8 +62,8 @@ def _fov(normalised: Any, width: int, height: int) -> float:
     return math.degrees(2 * math.atan(0.5 / share))
 
 
-def load(card: Card, folders: tuple[Path, ...], fov_deg: float | None) -> Moge:
-    """See ``Network``."""
+def load(card: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> Moge:
+    """See ``DepthModelLoader``."""
     from moge.model.v2 import MoGeModel
 
     path = folders[0] / card.weights[0].files[0]

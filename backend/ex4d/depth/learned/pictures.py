@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.plate.store import FrameStore
-from ex4d.workers import prefetched
+from ex4d.system.threads import prefetched
 
 #: Mean and standard deviation of ImageNet's RGB values in 0..1, which these networks were trained with.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -15,17 +15,17 @@ import numpy as np
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import FAR_PERCENTILE, AffineDepth, measured_depth, relative_depth
 from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
-from ex4d.depth.learned.cards import Card
-from ex4d.depth.learned.engine import Engine, Network
+from ex4d.depth.learned.depth_model import DepthModel, DepthModelLoader
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.files import find_weights, weights_fingerprint
 from ex4d.depth.learned.track import Track, collect, write_depth
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
 from ex4d.protocol.errors import ResourceError
+from ex4d.system.progress import Progress
 
 
 @contextmanager
-def loaded(card: Card, network: str, folders: tuple[Path, ...], fov_deg: float | None) -> Iterator[Engine]:
+def loaded(card: EstimatorSpec, network: str, folders: tuple[Path, ...], fov_deg: float | None) -> Iterator[DepthModel]:
     """The network of a module in this package, for a while; afterwards the GPU's memory is free again.
 
     Raises:
@@ -33,7 +33,7 @@ def loaded(card: Card, network: str, folders: tuple[Path, ...], fov_deg: float |
     """
     import torch
 
-    module = cast("Network", import_module(f"{__package__}.{network}"))
+    module = cast("DepthModelLoader", import_module(f"{__package__}.{network}"))
     try:
         yield module.load(card, folders, fov_deg)
     except torch.OutOfMemoryError as error:
@@ -58,7 +58,7 @@ class LearnedDepth:
         fov_deg: field of view over the longer side in degrees, or None if it is not known.
     """
 
-    card: Card
+    card: EstimatorSpec
     network: str
     metric: bool
     steady: bool
@@ -97,7 +97,7 @@ class LearnedDepth:
     def prepare(self) -> str:
         """See ``DepthSource``."""
         self.folders()
-        from ex4d.diffusion.device import pick_device
+        from ex4d.models.torch_device import pick_device
 
         return f"on {pick_device()}"
 
@@ -129,7 +129,7 @@ class LearnedDepth:
         return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
 
 
-def result(card: Card, fov_deg: float | None, frames: FrameStore, notes: tuple[str, ...]) -> DepthResult:
+def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameStore, notes: tuple[str, ...]) -> DepthResult:
     """What is said about a shot with a still camera.
 
     Args:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from ex4d.depth.affine import AffineDepth
 from ex4d.depth.base import DepthSink
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.learned.engine import Engine, check_estimate
+from ex4d.depth.learned.depth_model import DepthModel, check_estimate
 from ex4d.depth.resample import resample_depth
-from ex4d.depth.steady import Lines, Steadier
+from ex4d.depth.temporal_alignment import ScaleShift, TemporalAlignment
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
-from ex4d.workers import prefetched
+from ex4d.system.progress import Progress
+from ex4d.system.threads import prefetched
 
 #: Frames of a shot, and about so many pixels of each, that tell how its disparities are spread.
 SAMPLE_FRAMES, SAMPLE_PIXELS = 32, 20_000
@@ -35,7 +35,7 @@ class Track:
     """
 
     maps: FrameMaps
-    lines: Lines | None
+    lines: ScaleShift | None
     fovs: tuple[float, ...]
     cuts: tuple[int, ...]
 
@@ -57,7 +57,9 @@ class Track:
         return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
-def collect(engine: Engine, frames: FrameStore, path: Path, title: str, progress: Progress, *, steady: bool) -> Track:
+def collect(
+    engine: DepthModel, frames: FrameStore, path: Path, title: str, progress: Progress, *, steady: bool
+) -> Track:
     """Run a network over the plate; one step of progress per frame.
 
     Args:
@@ -69,7 +71,7 @@ def collect(engine: Engine, frames: FrameStore, path: Path, title: str, progress
         BadInputError: the network says something that is no number.
     """
     maps: FrameMaps | None = None
-    steadier = Steadier() if steady else None
+    steadier = TemporalAlignment() if steady else None
     fovs = []
     for index, (number, estimate) in enumerate(zip(frames.numbers, engine.run(frames), strict=True)):
         disparity = estimate.disparity

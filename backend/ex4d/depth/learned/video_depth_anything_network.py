@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from torch import nn
 from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 
-from ex4d.depth.learned.cards import Card
 from ex4d.depth.learned.depth_anything_network import PATCH, SIDE, check_size
-from ex4d.depth.learned.engine import Estimate
+from ex4d.depth.learned.depth_model import Estimate
+from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, load_transformers, reading
 from ex4d.depth.learned.pictures import half_on_gpu, inputs, size_above
-from ex4d.diffusion.device import pick_device
-from ex4d.diffusion.weights.tensors import TensorFile
+from ex4d.models.tensors import TensorFile
+from ex4d.models.torch_device import pick_device
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 
@@ -136,7 +136,7 @@ class VideoDepthAnything(nn.Module):
 
 @dataclass(frozen=True)
 class WindowedDepth:
-    """See ``Engine``.
+    """See ``DepthModel``.
 
     Attributes:
         model: on its device.
@@ -148,7 +148,7 @@ class WindowedDepth:
 
     @torch.inference_mode()
     def run(self, frames: FrameStore) -> Iterator[Estimate]:
-        """See ``Engine``. A window is in memory at once, with its pictures and its disparities."""
+        """See ``DepthModel``. A window is in memory at once, with its pictures and its disparities."""
         count = len(frames)
         size = size_above(*frames.size, _side(*frames.size), PATCH)
         coming = inputs(frames, size)
@@ -341,8 +341,8 @@ def configuration(shapes: Mapping[str, tuple[int, ...]], title: str) -> DepthAny
     )
 
 
-def load(card: Card, folders: tuple[Path, ...], _: float | None) -> WindowedDepth:
-    """See ``Network``; relative depth needs no lens."""
+def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> WindowedDepth:
+    """See ``DepthModelLoader``; relative depth needs no lens."""
     (folder,) = folders
     (name,) = card.weights[0].files
     file = TensorFile.open(folder / name)

@@ -24,10 +24,10 @@ from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import Focus
 from ex4d.depth.small.network import LICENCE, SHA256, SmallNetwork
 from ex4d.depth.small.smoothing import Smoother
-from ex4d.depth.steady import Steadier
+from ex4d.depth.temporal_alignment import TemporalAlignment
 from ex4d.plate.store import FrameStore
-from ex4d.progress import Progress
-from ex4d.workers import prefetched
+from ex4d.system.progress import Progress
+from ex4d.system.threads import prefetched
 
 Float = NDArray[np.float32]
 
@@ -96,7 +96,7 @@ class SmallDepth:
         raw: FrameMaps | None = None
         pictures: FrameMaps | None = None
         focus: Focus | None = None
-        steadier = Steadier()
+        steadier = TemporalAlignment()
         for index, picture in enumerate(prefetched(frames.read_8bit, frames.numbers)):
             values = self.network(picture)
             height, width = values.shape

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ex4d.camera import Camera
 from ex4d.mesh import DWMesh, Topology
-from ex4d.raster.cuda.edges import edge_pieces
-from ex4d.raster.cuda.surface import SurfaceBatch, constant
-from ex4d.raster.drawn import DrawnMesh
+from ex4d.mesh.torch.edges import edge_pieces
+from ex4d.mesh.torch.surface import SurfaceBatch, constant
+from ex4d.raster.render_mesh import SplitMesh
 
 
 @dataclass(frozen=True, eq=False)
 class DrawnBatch:
-    """Points and faces of N frames; compare ``DrawnMesh``. D = V + 3·C points, E = F + C faces a frame.
+    """Points and faces of N frames; compare ``SplitMesh``. D = V + 3·C points, E = F + C faces a frame.
 
     Attributes:
         topology: shared by the frames.
@@ -65,7 +65,7 @@ def draw_surfaces(surfaces: SurfaceBatch) -> DrawnBatch:
 
 def draw_mesh(mesh: DWMesh, device: torch.device) -> DrawnBatch:
     """A batch of one from a mesh that was built by numpy, in either construction."""
-    drawn = DrawnMesh.of(mesh)
+    drawn = SplitMesh.of(mesh)
     faces = drawn.faces.copy()
     faces[drawn.replaced] = 0
     alpha = None if mesh.vertex_alpha is None else torch.from_numpy(mesh.vertex_alpha).to(device)

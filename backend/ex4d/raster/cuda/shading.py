@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
+from ex4d.mesh.torch.surface import lens
 from ex4d.raster.base import ALPHA_THRESHOLD, grid_bounds, largest_closed_gap
 from ex4d.raster.cuda.drawn import DrawnBatch
-from ex4d.raster.cuda.surface import lens
 
 Triple = tuple[Tensor, Tensor, Tensor]
 

@@ -12,9 +12,9 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.devices import DEVICE_VARIABLE, named_gpu
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.opengl.egl_device import cuda_numbers
+from ex4d.system.devices import DEVICE_VARIABLE, named_gpu
 
 SHADERS = Path(__file__).parents[1] / "shaders"
 #: Per-vertex and per-face values are stored in rows of this many texels: plain textures exist on every driver. The

@@ -17,7 +17,7 @@ from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
     RasterFrame,
-    Releasing,
+    SceneBase,
     Texture,
     View,
     clip_from_camera,
@@ -27,7 +27,7 @@ from ex4d.raster.base import (
 from ex4d.raster.opengl.context import Uniforms, column_major, create_context, create_program
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
 from ex4d.raster.opengl.target import Reading, Target
-from ex4d.workers import prefetched
+from ex4d.system.threads import prefetched
 
 #: Largest z-depth that a float32 uniform holds.
 FLOAT_MAX = float(np.finfo(np.float32).max)
@@ -183,7 +183,7 @@ class OpenGLRasterizer:
         self.context.release()
 
 
-class OpenGLScene(Releasing):
+class OpenGLScene(SceneBase):
     """See ``RasterScene``."""
 
     def __init__(self, rasterizer: OpenGLRasterizer, prepared: PreparedMesh) -> None:

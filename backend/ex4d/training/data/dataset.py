@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.diffusion.quirks import FRAMES_PER_LATENT, SIZE_MULTIPLE, TRAINED_FRAMES, TRAINED_SIDE
-from ex4d.npz import read_npz
+from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT, SIZE_MULTIPLE, TRAINED_FRAMES, TRAINED_SIDE
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.system.npz import read_npz
 from ex4d.training.data.windows import Window
 from ex4d.training.masking import MaskingParameters
 

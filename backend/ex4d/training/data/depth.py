@@ -15,9 +15,9 @@ from ex4d.camera import Trajectory
 from ex4d.depth import create_depth_source
 from ex4d.media.images import write_png
 from ex4d.plate.store import FrameStore, frame_file
-from ex4d.progress import Silent
+from ex4d.system.progress import Silent
+from ex4d.system.threads import BoundedPool
 from ex4d.training.data.windows import Frames
-from ex4d.workers import BoundedPool
 
 
 @dataclass

@@ -21,14 +21,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.cache import content_key
 from ex4d.camera import Trajectory
 from ex4d.depth import create_depth_source
-from ex4d.files import atomic_write, make_folder
 from ex4d.plate import plate_hash
-from ex4d.progress import Progress
 from ex4d.protocol.errors import BadInputError, TransientError, UsageError
 from ex4d.raster import create_rasterizer
+from ex4d.stages.cache import content_key
+from ex4d.system.files import atomic_write, make_folder
+from ex4d.system.progress import Progress
 from ex4d.training.data.dataset import DATASET_FILE, Dataset, DatasetSettings, masks_file, pack_masks, read_masks
 from ex4d.training.data.depth import estimate_depth
 from ex4d.training.data.videos import Video

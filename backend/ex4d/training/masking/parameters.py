@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ex4d.depth.base import DEFAULT_FOV_DEG
-from ex4d.diffusion.quirks import EROSION_PX
+from ex4d.fill.ex4d_wan.quirks import EROSION_PX
 from ex4d.mesh.dwmesh import THICKNESS
 from ex4d.mesh.validity import MAX_DEPTH_RATIO
 from ex4d.protocol.errors import UsageError
@@ -73,7 +73,7 @@ class MaskingParameters:
     kernel: tuple[int, int] = (11, 29)
     # author, generate.
     erosion: tuple[int, int] = EROSION_PX
-    # author: always. ours: takes are eroded alike in all frames (``ex4d.diffusion.quirks``), so half of the clips are.
+    # author: always. ours: takes are eroded alike in all frames (``fill.ex4d_wan.quirks``), so half of the clips are.
     erosion_varies: float = 0.5
 
     def __post_init__(self) -> None:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from ex4d.camera import Camera, Trajectory
 from ex4d.mesh import DWMesh, MeshSettings, build_mesh, far_plane
 from ex4d.raster.base import RasterFrame, Rasterizer, view_from_source
+from ex4d.system.threads import prefetched
 from ex4d.training.masking.parameters import MaskingParameters
-from ex4d.workers import prefetched
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, subject_distance
-from ex4d.diffusion.quirks import erode_mask
+from ex4d.fill.ex4d_wan.quirks import erode_mask
 from ex4d.raster.base import Rasterizer
 from ex4d.training.masking.parameters import MaskingParameters
 from ex4d.training.masking.rendering import rendering_mask
@@ -121,7 +121,7 @@ def simulate(
         masks &= rendering_mask(depths, source, novel, rasterizer, parameters)
     if "tracking" in sample.kinds:
         masks &= tracking_mask(frames, tracker, sample.grid, sample.kernel)
-    # The model is always told where to start by a whole first frame (``ex4d.diffusion.clip``).
+    # The model is always told where to start by a whole first frame (``ex4d.fill.ex4d_wan.clip``).
     masks[0] = 255
     return masks, sample
 

@@ -100,7 +100,7 @@ class CoTracker:
             )
         from cotracker.predictor import CoTrackerPredictor
 
-        from ex4d.diffusion.device import pick_device
+        from ex4d.models.torch_device import pick_device
 
         self._device = pick_device()
         self._model: Any = CoTrackerPredictor(checkpoint=str(weights)).to(self._device).eval()

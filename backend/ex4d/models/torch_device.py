@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where models run."""
+
+from __future__ import annotations
+
+import torch
+
+from ex4d.protocol.errors import ResourceError
+from ex4d.system.devices import DEVICE_VARIABLE, named_device
+
+
+def pick_device() -> torch.device:
+    """The first GPU, or what ``EX4D_DEVICE`` names. A numbered GPU becomes torch's current one: kernels of Triton and
+    nvdiffrast start there.
+
+    Raises:
+        UsageError: it names no device.
+        ResourceError: it names one that this machine or this torch does not have.
+    """
+    named = named_device()
+    if named is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(named)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ResourceError(
+            f"{DEVICE_VARIABLE} is «{named}», and torch sees {torch.cuda.device_count()} CUDA devices.",
+            f"Unset {DEVICE_VARIABLE}, or set it to cpu.",
+        )
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    return device

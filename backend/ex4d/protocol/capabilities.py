@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a backend offers, as it tells its clients: generators with their options, depth estimators, rasterizers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+#: The value of an option, as it travels.
+OptionValue: TypeAlias = str | int | float | bool | None
+OptionKind: TypeAlias = Literal["integer", "number", "text", "choice", "flag", "size", "file"]
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """One option of a generator.
+
+    Attributes:
+        name: as a request has it; the command line's is the same with hyphens.
+        label: for a panel, in a few words.
+        kind: "integer", "number", "text", "choice", "flag", "size" (a text such as "832x480"), "file" (a path).
+        default: None = the generator decides.
+        minimum, maximum: of numbers, both included; None = no bound.
+        choices: of a choice.
+        help: one sentence.
+    """
+
+    name: str
+    label: str
+    kind: OptionKind
+    default: OptionValue = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class GeneratorInfo:
+    """One way to fill, a profile of a generator.
+
+    Attributes:
+        name: as the command line and requests have it.
+        label: what it is, in a few words.
+        licence: SPDX name or a sentence, of code and weights.
+        generative: whether a generative model draws.
+        options: what can be chosen.
+    """
+
+    name: str
+    label: str
+    licence: str
+    generative: bool
+    options: tuple[OptionInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class EstimatorInfo:
+    """One way to get depth that works here.
+
+    Attributes:
+        name: as the command line and requests have it.
+        label: how good it is, in a few words.
+        licence: SPDX name or a sentence, of code and weights.
+    """
+
+    name: str
+    label: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class RasterizerInfo:
+    """One rasterizer that works here.
+
+    Attributes:
+        name: as the command line and requests have it.
+        licence: SPDX name or a sentence.
+    """
+
+    name: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """All of it; the first of each is the backend's default."""
+
+    generators: tuple[GeneratorInfo, ...]
+    estimators: tuple[EstimatorInfo, ...]
+    rasterizers: tuple[RasterizerInfo, ...] = ()

@@ -10,7 +10,8 @@ from diffusers import WanTransformer3DModel
 from torch import Tensor
 
 from ex4d.fill.ex4d_wan.geometry import geometry_added
-from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT, mask_for_vae
+from ex4d.fill.ex4d_wan.quirks import mask_for_vae
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT
 from ex4d.training.model import AdaptedTransformer, Batch
 
 #: Sides of a patch (frames, rows, columns), and numbers that are kept of its 192.

@@ -37,9 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     PREFETCHER.begin((args.folder,))
     from ex4d.fill.ex4d_wan.host import ModelHost, Request
+    from ex4d.fill.ex4d_wan.model_files import find_models
     from ex4d.fill.ex4d_wan.profiles import PROFILES
     from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
-    from ex4d.models.model_files import find_models
 
     imported = time.monotonic()
     from gpu_bench.jobs import Stages, peak_gib

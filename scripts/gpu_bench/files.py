@@ -26,10 +26,11 @@ from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 from ex4d.fill.ex4d_wan.adapter import TARGETS
 from ex4d.fill.ex4d_wan.convert import convert_model, save_lora
 from ex4d.fill.ex4d_wan.host import text_fingerprint
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.models.lora import Lora, LoraLayer
-from ex4d.models.model_files import LORA_FOLDER, find_models
+from ex4d.fill.ex4d_wan.weights import LORA_FOLDER
 from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.lora import Lora, LoraLayer
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.system.progress import Silent
 from gpu_bench.cold import CACHE_FOLDER

@@ -19,7 +19,8 @@ from torch import nn
 from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.host import ModelHost, Request
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
-from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan, fits
+from ex4d.fill.ex4d_wan.profiles import PROFILES, profile_plans
+from ex4d.models.memory_plan import MemoryPlan
 from ex4d.models.torch_device import pick_device
 from ex4d.models.wan.fp8 import Fp8Linear, use_fp8
 from ex4d.models.wan.guidance import HeldGuidance
@@ -81,14 +82,14 @@ class RandomHost(ModelHost):
 class _Files:
     """Nothing is read, so nothing is to be checked."""
 
-    def part(self, _role: str) -> None:
-        """See ``ModelFiles``."""
+    def part(self, role: str) -> str:
+        """See ``ModelFiles``; a role is all that random weights need to know of a part."""
+        return role
 
     def check_not_quantized(self, _who: str) -> None:
         """See ``ModelFiles``."""
 
-    def check_quantized(self) -> None:
-        """See ``ModelFiles``."""
+    quantized = False
 
 
 class Counted:
@@ -101,7 +102,7 @@ class Counted:
 def stand_in(sizes: Sizes) -> Iterator[None]:
     """Within the context hosts make random weights instead of reading files, and forwards are counted."""
     replaced = {
-        "load_component": lambda role, _part, dtype, _device, _loras=(), layout=None, **_: random_component(
+        "load_component": lambda role, dtype, _device, _loras=(), layout=None, **_: random_component(
             role, sizes, dtype, layout
         ),
         "load_adapter": lambda _models, dtype, _device: (None, random_component("geometry", sizes, dtype)),
@@ -282,7 +283,7 @@ def _memory_row(name: str, limit: float, sizes: Sizes) -> Sequence[str]:
     usable = limit - _DESKTOP_GIB
     if torch.cuda.is_available() and usable > torch.cuda.get_device_properties(pick_device()).total_memory / 2**30 + 1:
         return "this card has less", "", "", "", ""
-    candidates = fits(PROFILES[name], sizes.tokens, sizes.side**2 / 1e6, sizes.parameters)
+    candidates = profile_plans(PROFILES[name], sizes.tokens, sizes.side**2 / 1e6, sizes.parameters)
     host = RandomHost()
     host.fit = next((fit for fit in candidates if fit.gib <= usable), None)
     if host.fit is None:

@@ -16,8 +16,9 @@ from safetensors import safe_open
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from ex4d.fill.ex4d_wan.load import load_adapter, load_component
-from ex4d.models.model_files import find_models
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.wan.load import load_component
 from gpu_bench import cold, files, jobs
 from gpu_bench.sizes import RELEASED, TOY
 
@@ -69,7 +70,7 @@ def test_files_are_those_that_the_libraries_save(folder: Path, tmp_path: Path, r
     models = find_models([folder])
     dtype = torch.float32 if role == "geometry" else torch.bfloat16
     model = load_adapter(models, dtype, "cpu")[1] if role == "geometry" else None
-    model = model or load_component(role, models.part(role), dtype, "cpu")
+    model = model or load_component(models.part(role), dtype, "cpu")
     model.save_pretrained(tmp_path, max_shard_size="500KB")
     assert layout(folder / name) == layout(tmp_path)
     assert {path.name for path in (folder / name).iterdir()} == {path.name for path in tmp_path.iterdir()}
@@ -144,8 +145,10 @@ def test_profiles_with_guidance_that_is_held(capsys: pytest.CaptureFixture[str])
 
 def test_memory_of_several_profiles(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Estimates of a toy are those of the released model, or all would fit.
-    fits = jobs.fits
-    monkeypatch.setattr(jobs, "fits", lambda profile, *_: fits(profile, RELEASED.tokens, RELEASED.side**2 / 1e6))
+    plans = jobs.profile_plans
+    monkeypatch.setattr(
+        jobs, "profile_plans", lambda profile, *_: plans(profile, RELEASED.tokens, RELEASED.side**2 / 1e6)
+    )
     for name in ("exact", "fast"):
         monkeypatch.setitem(jobs.PROFILES, name, replace(jobs.PROFILES[name], steps=2))
     with jobs.stand_in(TOY):

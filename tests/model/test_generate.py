@@ -24,8 +24,9 @@ from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.host import ModelHost, Request, clip_tensors
-from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
+from ex4d.fill.ex4d_wan.profiles import PROFILES
 from ex4d.media.images import read_image
+from ex4d.models.memory_plan import MemoryPlan
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 from ex4d.system.progress import Silent

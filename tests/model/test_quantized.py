@@ -23,11 +23,14 @@ from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip
 from ex4d.fill.ex4d_wan.convert import save_lora
 from ex4d.fill.ex4d_wan.host import ModelHost, Request, transformer_parameters
-from ex4d.fill.ex4d_wan.load import Layout, load_adapter, load_component
-from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
-from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.profiles import PROFILES
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.memory_plan import MemoryPlan
+from ex4d.models.model_files import ModelFiles
 from ex4d.models.tensors import all_finite
 from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST, Fp8Linear
+from ex4d.models.wan.load import Layout, load_component
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.progress import Silent
 
@@ -84,7 +87,7 @@ def change(folder: Path, action: Callable[[tiny.Tensors], object]) -> None:
 
 
 def load(models: ModelFiles, *loras: Any) -> Any:
-    return load_component("transformer", models.part("transformer"), torch.bfloat16, "cpu", loras, Layout(fp8=True))
+    return load_component(models.part("transformer"), torch.bfloat16, "cpu", loras, Layout(fp8=True))
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
@@ -233,7 +236,7 @@ def test_what_needs_16_bits_says_so(eight: Path, tmp_path: Path, capsys: pytest.
     with pytest.raises(ValueError, match="Unknown quantization type, got ex4d_float8"):
         WanTransformer3DModel.from_pretrained(eight, subfolder="transformer")
     with pytest.raises(BadInputError, match="and a transformer in 16 bits needs the original one"):
-        load_component("transformer", find_models([eight]).part("transformer"), torch.float32, "cpu")
+        load_component(find_models([eight]).part("transformer"), torch.float32, "cpu")
 
 
 def test_an_adapter_that_lacks_a_block_leaves_no_folder(

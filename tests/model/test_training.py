@@ -28,9 +28,10 @@ from safetensors.torch import load_file
 
 import ex4d
 from ex4d.cli import main
-from ex4d.fill.ex4d_wan.load import load_component, load_pipeline
+from ex4d.fill.ex4d_wan.load import load_pipeline
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.media.movie import MovieWriter
-from ex4d.models.model_files import find_models
+from ex4d.models.wan.load import load_component
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 from ex4d.system.progress import Silent
 from ex4d.training import configs, sharding
@@ -109,7 +110,7 @@ def store(wan: Path, data: Path) -> LatentStore:
 
 
 def backbone(wan: Path) -> Any:
-    return load_component("transformer", find_models([wan]).part("transformer"), torch.float32, "cpu")
+    return load_component(find_models([wan]).part("transformer"), torch.float32, "cpu")
 
 
 def request(wan: Path, data: Path, out: Path, settings: TrainingSettings = SETTINGS, **options: Any) -> TrainingRequest:

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from ex4d.fill.base import TakeFrame, TakeView
 from ex4d.fill.ex4d_wan.quirks import (
-    FRAMES_PER_LATENT,
     MOST_FRAMES,
-    SIZE_MULTIPLE,
     TRAINED_FRAMES,
     TRAINED_SIDE,
     erode_mask,
     erosion_side,
     padded_count,
 )
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE
 from ex4d.protocol.errors import UsageError
 
 #: A first frame that real surface covers so far counts as the source view where no cameras are known.

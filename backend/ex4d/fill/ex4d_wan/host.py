@@ -21,14 +21,15 @@ import torch
 from numpy.typing import NDArray
 
 from ex4d.fill.ex4d_wan.clip import Clip, token_count
-from ex4d.fill.ex4d_wan.load import Layout, check_fit, load_adapter, load_component, load_tokenizer
+from ex4d.fill.ex4d_wan.model_files import check_quantized, find_models
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline, initial_noise
-from ex4d.fill.ex4d_wan.profiles import MemoryPlan, Plan, Profile, choose_memory_plan, fits
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH, TRAINED_FRAMES, TRAINED_SIDE, first_frame
+from ex4d.fill.ex4d_wan.profiles import Plan, Profile, profile_plans
+from ex4d.fill.ex4d_wan.quirks import TRAINED_FRAMES, TRAINED_SIDE, first_frame
+from ex4d.fill.ex4d_wan.weights import check_fit, load_adapter
 from ex4d.models.interrupt import interruptible
 from ex4d.models.locations import fingerprint, lora_fingerprint, models_fingerprint
-from ex4d.models.lora import load_lora
-from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.models.memory_plan import MemoryPlan, choose_memory_plan
+from ex4d.models.model_files import ModelFiles
 from ex4d.models.offload import Parked, StreamedBlocks
 from ex4d.models.torch_device import pick_device
 from ex4d.models.wan.attention import fastest_kernel
@@ -37,8 +38,11 @@ from ex4d.models.wan.feedforward import use_fused_gelu
 from ex4d.models.wan.fp8 import has_fp8
 from ex4d.models.wan.guidance import HeldGuidance
 from ex4d.models.wan.image import encode_image
+from ex4d.models.wan.load import Layout, load_component, load_tokenizer
+from ex4d.models.wan.lora import load_lora
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.models.wan.sampler import create_scheduler
+from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.models.wan.text import count_tokens, encode_prompt
 from ex4d.models.wan.vae import use_fast_vae
 from ex4d.protocol.errors import ResourceError
@@ -113,7 +117,7 @@ def _check_profile(models: ModelFiles, profile: Profile) -> None:
     or wants to fuse another LoRA before it is quantized."""
     if profile.distilled or not profile.fp8:
         models.check_not_quantized(f"the profile «{profile.name}»")
-    models.check_quantized()
+    check_quantized(models)
 
 
 @dataclass
@@ -164,7 +168,9 @@ class ModelHost:
         models: ModelFiles, profile: Profile, size: tuple[int, int], frames: int, fp8: bool | None
     ) -> list[MemoryPlan]:
         """All layouts, or those with weights of so many bits."""
-        found = fits(profile, token_count(size, frames), size[0] * size[1] / 1e6, transformer_parameters(models))
+        found = profile_plans(
+            profile, token_count(size, frames), size[0] * size[1] / 1e6, transformer_parameters(models)
+        )
         return [fit for fit in found if fp8 in (None, fit.fp8)]
 
     def _choose(
@@ -341,7 +347,7 @@ class ModelHost:
             large = part.gib < 1 or free_gib(device) > _TEXT_GIB
             where = device if large else torch.device("cpu")
             dtype = torch.bfloat16 if where.type == "cuda" or part.gib > 1 else torch.float32
-            text: Any = load_component("text", part, dtype, where, loaded=progress.advance)
+            text: Any = load_component(part, dtype, where, loaded=progress.advance)
             with interruptible(text, progress.check):
                 embeds = [encode_prompt(tokenizer, text, prompt).cpu() for prompt in missing]
             del text
@@ -355,7 +361,7 @@ class ModelHost:
     ) -> torch.Tensor:
         # Small enough to fit beside anything; its answer is another for each clip.
         part = models.part("image")
-        encoder: Any = load_component("image", part, _dtype(device), device, loaded=progress.advance)
+        encoder: Any = load_component(part, _dtype(device), device, loaded=progress.advance)
         embeds = encode_image(encoder, first_frame(color.to(device)))
         del encoder
         _collect(device)
@@ -388,10 +394,8 @@ class ModelHost:
             store=(lambda name: torch.device("cpu") if name.startswith("blocks.") else device) if parks else None,
         )
         ticks = progress.advance
-        transformer: Any = load_component(
-            "transformer", models.part("transformer"), dtype, device, loras, layout, loaded=ticks
-        )
-        vae: Any = load_component("vae", models.part("vae"), dtype, device, loaded=ticks)
+        transformer: Any = load_component(models.part("transformer"), dtype, device, loras, layout, loaded=ticks)
+        vae: Any = load_component(models.part("vae"), dtype, device, loaded=ticks)
         check_fit(transformer, vae, geometry, adapter)
         pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(profile.shift))
         loaded = _Loaded(key, fit, pipeline)

@@ -16,21 +16,14 @@ from torch.nn import functional
 from transformers import CLIPVisionModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
-from ex4d.fill.ex4d_wan.quirks import (
-    FRAMES_PER_LATENT,
-    GUIDANCE,
-    NEGATIVE_PROMPT,
-    PROMPT,
-    SIZE_MULTIPLE,
-    STEPS,
-    TEXT_LENGTH,
-    first_frame,
-    mask_for_vae,
-)
+from ex4d.fill.ex4d_wan.quirks import GUIDANCE, NEGATIVE_PROMPT, PROMPT, STEPS, first_frame, mask_for_vae
+from ex4d.fill.ex4d_wan.weights import load_peft_lora
 from ex4d.models.wan.block import branch_of, contexts_kept
 from ex4d.models.wan.guidance import Guidance, HeldGuidance
 from ex4d.models.wan.image import encode_image
+from ex4d.models.wan.lora import fuse_lora
 from ex4d.models.wan.sampler import set_steps
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE, TEXT_LENGTH
 from ex4d.models.wan.text import encode_prompt
 from ex4d.protocol.errors import BadInputError, UsageError
 
@@ -92,9 +85,6 @@ class EX4DPipeline(DiffusionPipeline):
             BadInputError: there is no such LoRA, or it does not fit; or the transformer is in 8 bits, which
                 ``load_pipeline`` loads.
         """
-        from ex4d.fill.ex4d_wan.load import load_peft_lora
-        from ex4d.models.lora import fuse_lora
-
         folder = Path(pretrained_model_name_or_path)
         lora = load_peft_lora(folder)
         pipeline: EX4DPipeline = super().from_pretrained(str(folder), **options)

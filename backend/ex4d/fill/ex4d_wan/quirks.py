@@ -13,20 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT
+
 if TYPE_CHECKING:
     import torch
-
-#: Text tokens the transformer was trained with. diffusers splits the context into image and text by taking the last
-#: 512 as text, so embeddings of a shorter prompt are padded with zeros to exactly this.
-TEXT_LENGTH = 512
 
 #: Steps, guidance and sigma shift of the released generate.py.
 STEPS, GUIDANCE, SHIFT = 25, 5.0, 5.0
 
-#: The latents of a clip hold one frame, then one for each further four: Wan's VAE is causal in time.
-FRAMES_PER_LATENT = 4
-#: Width and height are divisible by this: 8 by the VAE, then patches of 2.
-SIZE_MULTIPLE = 16
 #: The adapter was trained on clips of so many frames at 512x512; the base model on up to 81.
 TRAINED_FRAMES, TRAINED_SIDE, MOST_FRAMES = 49, 512, 81
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT, SIZE_MULTIPLE, TRAINED_FRAMES, TRAINED_SIDE
+from ex4d.fill.ex4d_wan.quirks import TRAINED_FRAMES, TRAINED_SIDE
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.system.npz import read_npz
 from ex4d.training.data.windows import Window

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from transformers import UMT5EncoderModel
 
-from ex4d.models.lora import Lora, unknown_parameter
 from ex4d.models.model_files import SCALE
 from ex4d.models.tensors import all_finite
 from ex4d.models.wan.fp8 import Fp8Linear
 from ex4d.models.wan.layout import Renaming
+from ex4d.models.wan.lora import Lora, unknown_parameter
 from ex4d.protocol.errors import BadInputError
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
 from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
-from ex4d.fill import GENERATORS, create_generator
+from ex4d.fill import create_generator
+from ex4d.fill.registry import generator_names
 from ex4d.media.movie import h264_encoder
 from ex4d.protocol.errors import Ex4dError
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
@@ -133,7 +134,7 @@ def _how_to_get(card: EstimatorSpec) -> str:
 
 def _fills() -> list[Finding]:
     findings = []
-    for name in GENERATORS:
+    for name in generator_names():
         generator = create_generator(name)
         try:
             how = generator.prepare(None)

@@ -19,11 +19,12 @@ from safetensors.torch import save_file
 from ex4d.camera import read_trajectory, write_json
 from ex4d.cli import main
 from ex4d.diffusion import EX4DPipeline
-from ex4d.fill import FillOptions, TakeFrame, create_generator
+from ex4d.fill import TakeFrame, create_generator
 from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.host import ModelHost, Request, clip_tensors
+from ex4d.fill.ex4d_wan.options import ModelOptions
 from ex4d.fill.ex4d_wan.profiles import PROFILES
 from ex4d.media.images import read_image
 from ex4d.models.memory_plan import MemoryPlan
@@ -330,7 +331,9 @@ def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytes
     host, loads = ModelHost(), []
     load = host_module.load_component
     monkeypatch.setattr(
-        host_module, "load_component", lambda role, *rest, **more: loads.append(role) or load(role, *rest, **more)
+        host_module,
+        "load_component",
+        lambda part, *rest, **more: loads.append(part.kind.role) or load(part, *rest, **more),
     )
     first = pictures(host, request(model_folder))
     assert loads == ["text", "image", "transformer", "vae"]
@@ -486,7 +489,7 @@ def test_reading_the_take_can_be_cancelled() -> None:
 def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = FillOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
+    options = ModelOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
     exact, quick = (replace(PROFILES[name], steps=2) for name in ("exact", "fast"))
     plain, lowered, fast = (ModelFill(profile, options) for profile in (exact, exact, quick))
     plain.prepare(5)
@@ -585,7 +588,7 @@ def test_embeddings_are_computed_once(tmp_path: Path) -> None:
 
 
 def test_options_name_the_model() -> None:
-    generator = create_generator("exact", FillOptions(seed=4, prompt=""))
+    generator = create_generator("exact", {"seed": 4, "prompt": ""})
     assert generator.seed == 4
     assert generator.prompt == ""
     inputs = generator.inputs()

@@ -9,6 +9,7 @@ import torch
 
 from ex4d.diffusion import EX4DPipeline
 from ex4d.fill.ex4d_wan import quirks
+from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.pipeline import check_shapes, initial_noise
 from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.models.wan.text import clean_prompt
@@ -164,4 +165,4 @@ def test_erosion_is_seeded_and_constant_in_time() -> None:
 
 @pytest.mark.parametrize(("frames", "padded"), [(1, 1), (2, 5), (5, 5), (48, 49), (49, 49), (50, 53)])
 def test_padding(frames: int, padded: int) -> None:
-    assert quirks.padded_count(frames) == padded
+    assert TAKES.frames.padded(frames) == padded

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ex4d.commands import depth_models
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_models_option
 from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import default_models_folder, model_places
 from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import BadInputError, UsageError

@@ -4,33 +4,26 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
 from ex4d import requests
 from ex4d.depth import AUTOMATIC, BUILT_IN, depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.depth.learned.estimator_spec import DEFAULT
-from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
+from ex4d.fill import Generator, create_generator
+from ex4d.fill.arguments import add_generator_options, generator_options, model_options
+from ex4d.fill.registry import generator_names
 from ex4d.mesh import MeshSettings
 from ex4d.pipeline import CameraRequest, check_camera
 from ex4d.plate import FrameRange
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.values import parse_size
 from ex4d.raster import RASTERIZERS, borrow_rasterizer
 from ex4d.requests import parse_rate
 from ex4d.shot.folder import PlateRequest
 
-MAX_SIDE = 65536
 #: What fills where nothing is named.
 DEFAULT_FILL = "preview"
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) from ``1280x720``; raises UsageError."""
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) <= MAX_SIDE for part in parts):
-        raise UsageError(f"The size «{text}» is not understood.", "Give width x height in pixels, such as 1280x720.")
-    return int(parts[0]), int(parts[1])
 
 
 def add_plate_options(parser: argparse.ArgumentParser) -> None:
@@ -160,39 +153,13 @@ def check_rasterizer(name: str) -> None:
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
     """The generator."""
     fill = parser.add_argument_group("fill")
-    fill.add_argument("--fill", choices=list(GENERATORS), help=f"what fills the holes (default {DEFAULT_FILL})")
-    fill.add_argument("--seed", type=int, help="of a model's random numbers (default 0)")
-    fill.add_argument("--prompt", help="what a model is told about the shot (default: the released script's prompt)")
-    fill.add_argument("--fill-size", help="size a model works at, such as 832x480 (default: about 512x512 pixels)")
-    add_models_option(fill)
-    fill.add_argument("--distill-lora", type=Path, help="LoRA of Wan 2.1 that distils steps, for --fill draft")
-
-
-def add_models_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Where the model is."""
-    parser.add_argument(
-        "--models",
-        type=Path,
-        action="append",
-        metavar="FOLDER|FILE",
-        help="where the model is; may be given more than once (default: EX4D_MODELS, or that of `models download`)",
-    )
-
-
-def fill_options(args: argparse.Namespace) -> FillOptions:
-    """What ``add_fill_options`` was given; raises UsageError for what is out of range."""
-    return FillOptions(
-        args.seed,
-        args.prompt,
-        parse_size(args.fill_size) if args.fill_size is not None else None,
-        tuple(args.models or ()),
-        args.distill_lora,
-    )
+    fill.add_argument("--fill", choices=generator_names(), help=f"what fills the holes (default {DEFAULT_FILL})")
+    add_generator_options(fill)
 
 
 def fill_generator(args: argparse.Namespace) -> Generator:
     """The generator that was asked for; raises UsageError for options that it does not take."""
-    return create_generator(args.fill or DEFAULT_FILL, fill_options(args))
+    return create_generator(args.fill or DEFAULT_FILL, generator_options(args), models=model_options(args))
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:

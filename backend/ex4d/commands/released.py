@@ -10,12 +10,16 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from ex4d.commands.options import DEFAULT_FILL, fill_options, parse_size
-from ex4d.fill import FillOptions, Generator, create_generator
+from ex4d.commands.options import DEFAULT_FILL
+from ex4d.fill import Generator, create_generator
+from ex4d.fill.arguments import generator_options, model_options
+from ex4d.fill.registry import check_options
 from ex4d.mesh import MeshSettings
 from ex4d.models.locations import candidate_files, model_places
 from ex4d.plate import FrameRange, open_plate
+from ex4d.protocol.capabilities import OptionValue
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.values import parse_size
 from ex4d.shot.folder import PlateRequest
 from ex4d.system.devices import DEVICE_VARIABLE
 
@@ -138,34 +142,35 @@ def released_generator(args: argparse.Namespace) -> tuple[Generator, list[str]]:
         BadInputError: a named folder of the model does not exist.
     """
     notes = []
-    fill, options = args.fill, fill_options(args)
+    fill, options, models = args.fill, generator_options(args), model_options(args)
     named = {name: getattr(args, name) for name in _MODEL_FILES if getattr(args, name) is not None}
     if named and fill is None:
         fill = "exact"
         notes.append("Files of the model are named, so it fills: --fill exact.")
-    size = _size(args, options)
-    options = replace(options, size=size, steps=args.num_inference_steps, models=_places(named, options))
+    options = _with_size(args, options)
+    if args.num_inference_steps is not None:
+        options["steps"] = args.num_inference_steps
+    check_options(options)
+    models = _places(named, models)
     fill = fill or DEFAULT_FILL
     if args.fill is None and not create_generator(fill).generative:
         notes += _notes_of_preview(args)
-        options = FillOptions(prompt=options.prompt, models=options.models, lora=options.lora, size=_stated(args))
+        # What only these spellings say is noted; what ours say is an error, as everywhere.
+        options = {name: value for name, value in generator_options(args).items() if name != "seed"}
     elif args.device is not None:
         os.environ[DEVICE_VARIABLE] = args.device
-    return create_generator(fill, options), notes
+    return create_generator(fill, options, models=models), notes
 
 
-def _stated(args: argparse.Namespace) -> tuple[int, int] | None:
-    """The size that --fill-size says."""
-    return parse_size(args.fill_size) if args.fill_size is not None else None
-
-
-def _size(args: argparse.Namespace, options: FillOptions) -> tuple[int, int] | None:
+def _with_size(args: argparse.Namespace, options: dict[str, OptionValue]) -> dict[str, OptionValue]:
+    """The options with the size that --width and --height say."""
     if args.height is None and args.width is None:
-        return options.size
-    if options.size is not None:
+        return options
+    if "fill_size" in options:
         raise UsageError("The model's size is given twice.", "Give --fill-size, or --width and --height.")
-    width, height = args.width or _SIDE, args.height or _SIDE
-    return parse_size(f"{width}x{height}")
+    size = f"{args.width or _SIDE}x{args.height or _SIDE}"
+    parse_size(size)
+    return {**options, "fill_size": size}
 
 
 def _notes_of_preview(args: argparse.Namespace) -> list[str]:
@@ -185,10 +190,10 @@ def _notes_of_preview(args: argparse.Namespace) -> list[str]:
     ]
 
 
-def _places(named: dict[str, Path], options: FillOptions) -> tuple[Path, ...]:
+def _places(named: dict[str, Path], models: tuple[Path, ...]) -> tuple[Path, ...]:
     """Files of the model: those named, and for the other parts what lies in its usual places."""
     if not named:
-        return options.models
+        return models
     places = [path for name, path in named.items() if name != "dit_dir"]
     if "dit_dir" in named:
         folder = named["dit_dir"]
@@ -200,7 +205,7 @@ def _places(named: dict[str, Path], options: FillOptions) -> tuple[Path, ...]:
         places.append(named["text_encoder_path"].parent / _TOKENIZER)
     if len(named) < len(_MODEL_FILES):
         taken = tuple(_MODEL_FILES[name] for name in named)
-        rest = candidate_files(model_places(options.models))
+        rest = candidate_files(model_places(models))
         tokenized = any(place.name == _TOKENIZER.name for place in places)
         places += [
             path

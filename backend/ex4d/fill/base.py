@@ -7,21 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.mesh.store import MeshStore
-from ex4d.plate.store import FrameStore
-from ex4d.protocol.errors import UsageError
-from ex4d.raster import Rasterizer, Texture
 from ex4d.system.progress import Progress
 
-#: Steps of a sampler: those of its training.
-MAX_STEPS = 1000
+if TYPE_CHECKING:
+    # Stages below, of which a generator that looks at pictures alone needs nothing.
+    from ex4d.mesh.store import MeshStore
+    from ex4d.plate.store import FrameStore
+    from ex4d.raster import Rasterizer, Texture
 
 
 class PixelOrigin(IntEnum):
@@ -104,36 +102,6 @@ class FillSink(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FillOptions:
-    """What a user may choose; a generator refuses what it has no use for.
-
-    Attributes:
-        seed: of random numbers, None = the generator's own.
-        prompt: what a text model is told, None = the generator's own.
-        size: (width, height) that a model works at, None = by the take.
-        models: folders or files of models, () = ``EX4D_MODELS`` or the user's folder.
-        lora: file of a LoRA that distils steps.
-        steps: of a model's sampler, None = the profile's.
-
-    Raises:
-        UsageError: a number is out of range.
-    """
-
-    seed: int | None = None
-    prompt: str | None = None
-    size: tuple[int, int] | None = None
-    models: tuple[Path, ...] = ()
-    lora: Path | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.seed is not None and not 0 <= self.seed < 1 << 53:
-            raise UsageError(f"The seed {self.seed} is out of range.", "Use a number from 0 to 9007199254740991.")
-        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
-            raise UsageError(f"A model cannot take {self.steps} steps.", f"Give 1 to {MAX_STEPS}.")
-
-
 class Generator(Protocol):
     """One way to fill."""
 
@@ -165,16 +133,6 @@ class Generator(Protocol):
     @property
     def prompt(self) -> str | None:
         """What a text model is told, None where it takes none."""
-        ...
-
-    @property
-    def takes_seed(self) -> bool:
-        """Whether a seed can be chosen."""
-        ...
-
-    @property
-    def takes_prompt(self) -> bool:
-        """Whether a prompt can be chosen."""
         ...
 
     def prepare(self, count: int | None) -> str:

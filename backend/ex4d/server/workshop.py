@@ -18,7 +18,7 @@ from ex4d.depth import AUTOMATIC, default_estimator, depth_names, working_estima
 from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
-from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
+from ex4d.fill import Generator, create_generator, generator_infos
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.mesh.viewport import ProxyShot, ViewportStage
@@ -56,13 +56,13 @@ def profiles() -> list[dict[str, Any]]:
     """The ways to fill, for the client's menu."""
     return [
         {
-            "name": name,
-            "label": generator.label,
-            "licence": generator.licence,
-            "takes_seed": generator.takes_seed,
-            "takes_prompt": generator.takes_prompt,
+            "name": info.name,
+            "label": info.label,
+            "licence": info.licence,
+            "takes_seed": any(option.name == "seed" for option in info.options),
+            "takes_prompt": any(option.name == "prompt" for option in info.options),
         }
-        for name, generator in ((name, create_generator(name)) for name in GENERATORS)
+        for info in generator_infos()
     ]
 
 
@@ -228,7 +228,7 @@ class Workshop:
         return folder, StageFiles.open(folder).json(PREVIEW_FILE)
 
     def _generate(self, params: GenerateParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
-        generator = create_generator(params.profile, FillOptions(params.seed, params.prompt or None))
+        generator = create_generator(params.profile, {"seed": params.seed, "prompt": params.prompt or None})
         shot = Shot(absolute(params.shot, "shot folder"))
         before = set(take_folders(shot.takes))
         return shot.heal(lambda: self._deliver(shot, params, blobs, generator, before, progress), progress)

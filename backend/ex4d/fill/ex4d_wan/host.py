@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from ex4d.fill.ex4d_wan.clip import Clip, token_count
+from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.model_files import check_quantized, find_models
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline, initial_noise
 from ex4d.fill.ex4d_wan.profiles import Plan, Profile, profile_plans
-from ex4d.fill.ex4d_wan.quirks import TRAINED_FRAMES, TRAINED_SIDE, first_frame
+from ex4d.fill.ex4d_wan.quirks import first_frame
 from ex4d.fill.ex4d_wan.weights import check_fit, load_adapter
 from ex4d.models.interrupt import interruptible
 from ex4d.models.locations import fingerprint, lora_fingerprint, models_fingerprint
@@ -153,7 +154,13 @@ class ModelHost:
             models.part(role)
         models.part("geometry" if models.quantized or "geometry" in models.parts else "adapter")
         device = pick_device()
-        fit = self._choose(models, profile, size or (TRAINED_SIDE, TRAINED_SIDE), count or TRAINED_FRAMES, device)
+        fit = self._choose(
+            models,
+            profile,
+            size or (TAKES.size.trained_side, TAKES.size.trained_side),
+            count or TAKES.frames.trained,
+            device,
+        )
         text = f"{_device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
         return Plan(device.type, fit.fp8, has_fp8(device), text)
 
@@ -453,8 +460,8 @@ def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progr
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
     """Colour (1, 3, T, h, w) in [−1, 1], −1 in the holes, and mask (1, 1, T, h, w), −1 or +1."""
     color = torch.from_numpy(clip.color).permute(3, 0, 1, 2)[None] * 2 - 1
-    mask = torch.from_numpy(clip.visible)[None, None].float() * 2 - 1
-    return color, mask
+    visible = torch.from_numpy(clip.visible)[None, None]
+    return color, torch.where(visible, TAKES.mask_known, TAKES.mask_hole)
 
 
 def _dtype(device: torch.device) -> torch.dtype:

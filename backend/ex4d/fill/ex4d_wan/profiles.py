@@ -36,6 +36,8 @@ class Profile:
     holds_guidance: bool = False
 
 
+LICENCE = "Wan 2.1: Apache-2.0; EX-4D adapter: see its page, `ex4d models list`"
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (

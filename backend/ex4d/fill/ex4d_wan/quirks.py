@@ -13,16 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.models.wan.sizes import FRAMES_PER_LATENT
-
 if TYPE_CHECKING:
     import torch
 
 #: Steps, guidance and sigma shift of the released generate.py.
 STEPS, GUIDANCE, SHIFT = 25, 5.0, 5.0
-
-#: The adapter was trained on clips of so many frames at 512x512; the base model on up to 81.
-TRAINED_FRAMES, TRAINED_SIDE, MOST_FRAMES = 49, 512, 81
 
 #: The released script's fixed prompts. A user's own prompt replaces the first.
 PROMPT = "4K ultra HD, surround motion, realistic tone, panoramic shot, wide-angle view, cinematic quality"
@@ -70,9 +65,3 @@ def erode_mask(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     edge."""
     kernel: NDArray[Any] = np.ones((side, side), np.uint8)
     return np.asarray(cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255), dtype=np.uint8)
-
-
-def padded_count(frames: int) -> int:
-    """The number of frames to make for a take of so many: the next 4k+1. The last frame is held, and what is made of
-    it trimmed after."""
-    return -(-(frames - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1

@@ -20,6 +20,7 @@ from ex4d.fill.base import FillSink, PixelOrigin, TakeFrame, TakeView
 from ex4d.fill.preview.background import Background, open_background
 from ex4d.fill.preview.background_side import far_side_weights
 from ex4d.fill.preview.color_statistics import MissingColors
+from ex4d.fill.preview.info import INFO
 from ex4d.fill.preview.pull_push import pull_push
 from ex4d.system.progress import Progress, steps
 
@@ -63,12 +64,10 @@ def _shrink(frame: TakeFrame, size: tuple[int, int]) -> _Working:
 class PreviewFill:
     """See ``Generator``."""
 
-    name = "preview"
-    label = "preview fill: other frames' background and soft colour, no generative model"
-    licence = "Apache-2.0"
-    generative = False
-    takes_seed = False
-    takes_prompt = False
+    name = INFO.name
+    label = INFO.label
+    licence = INFO.licence
+    generative = INFO.generative
     seed: int | None = None
     prompt: str | None = None
 

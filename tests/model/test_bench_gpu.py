@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks of the model (scripts/bench_gpu.py), on a toy without a GPU."""
+"""The benchmarks of the model (benchmarks/bench_gpu.py), on a toy without a GPU."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
+from benchmarks.gpu import cold, files, jobs
+from benchmarks.gpu.sizes import RELEASED, TOY
 from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.weights import load_adapter
 from ex4d.models.wan.load import load_component
-from gpu_bench import cold, files, jobs
-from gpu_bench.sizes import RELEASED, TOY
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +113,8 @@ def test_an_empty_folder_and_caches_that_may_not_be_dropped(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def script(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(SCRIPTS / "bench_gpu.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "benchmarks.bench_gpu", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     done = script("cold", tmp_path, "--toy")
     assert (done.returncode, done.stdout) == (10, "")
@@ -128,8 +126,8 @@ def test_an_empty_folder_and_caches_that_may_not_be_dropped(
 
 
 def test_the_parent_of_cold_jobs_maps_no_libraries() -> None:
-    code = "import sys, gpu_bench.cold; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
+    code = "import sys, benchmarks.gpu.cold; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 

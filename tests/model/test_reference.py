@@ -83,7 +83,7 @@ class TestReleasedCode:
 
     def test_the_script_says_so(self, folder: Path) -> None:
         def run() -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, str(ROOT / "scripts" / "check_reference.py"), str(folder)]
+            command = [sys.executable, str(ROOT / "tools" / "check_reference.py"), str(folder)]
             return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
         good = run()

@@ -63,7 +63,7 @@ def _in_process(args: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.gpu.files import bench_files
-    from benchmarks.gpu.jobs import bench_memory, bench_profiles, stand_in
+    from benchmarks.gpu.jobs import bench_memory, bench_profiles
     from benchmarks.gpu.sizes import RELEASED, TOY
     from benchmarks.gpu.vae import bench_vae
     from ex4d.models.wan.attention import fastest_kernel
@@ -74,7 +74,7 @@ def _in_process(args: argparse.Namespace) -> int:
         return 20
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"{device}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}\n", flush=True)
-    with fastest_kernel(), stand_in(sizes):
+    with fastest_kernel():
         match args.what:
             case "profiles":
                 bench_profiles(args.profiles, sizes)

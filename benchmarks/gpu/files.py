@@ -27,9 +27,9 @@ from benchmarks.gpu.cold import CACHE_FOLDER
 from benchmarks.gpu.sizes import Sizes, random_values
 from ex4d.fill.ex4d_wan.adapter import TARGETS
 from ex4d.fill.ex4d_wan.convert import convert_model, save_lora
-from ex4d.fill.ex4d_wan.host import text_fingerprint
 from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
+from ex4d.fill.ex4d_wan.weight_source import text_fingerprint
 from ex4d.fill.ex4d_wan.weights import LORA_FOLDER
 from ex4d.models.torch_device import pick_device
 from ex4d.models.wan.lora import Lora, LoraLayer

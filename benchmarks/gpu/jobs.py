@@ -7,8 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,15 @@ from torch import nn
 
 from benchmarks.gpu.sizes import Sizes, random_values
 from benchmarks.gpu.tables import cells, head
-from ex4d.fill.ex4d_wan import host as host_module
+from ex4d.fill.ex4d_wan.file_kinds import EX4D_FILES
 from ex4d.fill.ex4d_wan.host import ModelHost, Request
-from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
-from ex4d.fill.ex4d_wan.profiles import PROFILES, profile_plans
-from ex4d.models.memory_plan import MemoryPlan
+from ex4d.fill.ex4d_wan.profiles import PROFILES, Profile, profile_plans
+from ex4d.fill.ex4d_wan.weight_source import Encode
+from ex4d.models.model_files import ModelFiles
 from ex4d.models.torch_device import pick_device
 from ex4d.models.wan.fp8 import Fp8Linear, use_fp8
-from ex4d.models.wan.guidance import HeldGuidance
+from ex4d.models.wan.load import Layout
+from ex4d.models.wan.lora import Lora
 from ex4d.system.progress import Silent
 
 #: Cards of each profile in ``bench_memory``, GiB.
@@ -36,7 +36,7 @@ _DESKTOP_GIB = 0.8
 _ALWAYS = 1e9
 
 
-def random_component(role: str, sizes: Sizes, dtype: torch.dtype, layout: Any = None) -> Any:
+def random_component(role: str, sizes: Sizes, dtype: torch.dtype, layout: Layout | None = None) -> Any:
     """A component with random weights, made one by one, on the device that is in use."""
     device = pick_device()
     model: Any = sizes.empty(role)
@@ -60,74 +60,57 @@ def random_component(role: str, sizes: Sizes, dtype: torch.dtype, layout: Any = 
     return model.eval()
 
 
-class RandomHost(ModelHost):
-    """A host whose files are random weights; see ``stand_in``."""
+@dataclass
+class RandomWeights:
+    """See ``WeightSource``: weights that are made where they are needed.
 
-    #: The layout to take, None = the one that would be chosen.
-    fit: MemoryPlan | None = None
-    text_width = 0
+    Attributes:
+        sizes: of the model.
+        forwards: of the transformer so far.
+    """
 
-    def _find(self, _places: Any) -> Any:
-        self._models = ("random", _Files())  # type: ignore[assignment]
-        return self._models[1]  # type: ignore[index]
+    sizes: Sizes
+    forwards: int = 0
 
-    def _choose(self, *arguments: Any) -> MemoryPlan:
-        return self.fit or super()._choose(*arguments)
+    def fingerprint(self, _places: Sequence[Path]) -> str:
+        """See ``WeightSource``."""
+        return "random"
 
-    def _embed_prompts(self, _models: Any, prompts: Any, _device: Any, _progress: Any) -> Any:
-        generator = torch.Generator().manual_seed(1)
-        return [torch.randn((1, 40, self.text_width), generator=generator) * 0.3 for _ in prompts], []
+    def find(self, _places: Sequence[Path]) -> ModelFiles:
+        """See ``WeightSource``: there are no files."""
+        return ModelFiles(EX4D_FILES, {}, None, ())
 
+    def parameters(self, _models: ModelFiles) -> float:
+        """See ``WeightSource``."""
+        return self.sizes.parameters
 
-class _Files:
-    """Nothing is read, so nothing is to be checked."""
+    def component(
+        self,
+        _models: ModelFiles,
+        role: str,
+        dtype: torch.dtype,
+        _device: torch.device,
+        _loras: Sequence[Lora] = (),
+        layout: Layout | None = None,
+        **_told: Any,
+    ) -> Any:
+        """See ``WeightSource``."""
+        made = random_component(role, self.sizes, dtype, layout)
+        if role == "transformer":
+            made.register_forward_pre_hook(self._count)
+        return made
 
-    def part(self, role: str) -> str:
-        """See ``ModelFiles``; a role is all that random weights need to know of a part."""
-        return role
+    def _count(self, *_call: Any) -> None:
+        self.forwards += 1
 
-    def check_not_quantized(self, _who: str) -> None:
-        """See ``ModelFiles``."""
+    def adapter(self, _models: ModelFiles, dtype: torch.dtype, _device: torch.device) -> tuple[None, Any]:
+        """See ``WeightSource``: a LoRA would be fused, and change nothing of time and memory after that."""
+        return None, random_component("geometry", self.sizes, dtype)
 
-    quantized = False
-
-
-class Counted:
-    """Counts the transformer's forwards."""
-
-    forwards = 0
-
-
-@contextmanager
-def stand_in(sizes: Sizes) -> Iterator[None]:
-    """Within the context hosts make random weights instead of reading files, and forwards are counted."""
-    replaced = {
-        "load_component": lambda role, dtype, _device, _loras=(), layout=None, **_: random_component(
-            role, sizes, dtype, layout
-        ),
-        "load_adapter": lambda _models, dtype, _device: (None, random_component("geometry", sizes, dtype)),
-        "check_fit": lambda *_: None,
-        "transformer_parameters": lambda _models: sizes.parameters,
-    }
-    former = {name: getattr(host_module, name) for name in replaced}
-    pipeline: Any = EX4DPipeline
-    predict = pipeline.predict_velocity
-
-    def counting(*given: Any) -> torch.Tensor:
-        Counted.forwards += 1
-        result: torch.Tensor = predict(*given)
-        return result
-
-    for name, function in replaced.items():
-        setattr(host_module, name, function)
-    pipeline.predict_velocity = counting
-    RandomHost.text_width = sizes.transformer["text_dim"]
-    try:
-        yield
-    finally:
-        for name, function in former.items():
-            setattr(host_module, name, function)
-        pipeline.predict_velocity = predict
+    def embeddings(self, _models: ModelFiles, prompts: Sequence[str], _encode: Encode) -> list[torch.Tensor]:
+        """See ``WeightSource``: of 40 tokens each."""
+        generator, width = torch.Generator().manual_seed(1), self.sizes.transformer["text_dim"]
+        return [torch.randn((1, 40, width), generator=generator) * 0.3 for _ in prompts]
 
 
 def synchronize() -> None:
@@ -195,15 +178,15 @@ class Done:
     forwards: int
 
 
-def job(host: ModelHost, profile: str, sizes: Sizes) -> Done:
-    """Run a whole job with random weights, within ``stand_in``."""
-    stages, clip = Stages(), sizes.clip()
+def job(host: ModelHost, profile: Profile, weights: RandomWeights) -> Done:
+    """Run a whole job of a host that has such weights."""
+    stages, clip = Stages(), weights.sizes.clip()
     peak_gib()
-    Counted.forwards, started = 0, time.monotonic()
-    pictures, _ = host.run(Request((Path(),), PROFILES[profile], "", "", 0), clip, stages)
+    weights.forwards, started = 0, time.monotonic()
+    pictures, _ = host.run(Request((Path(),), profile, "", "", 0), clip, stages)
     made = np.stack([(picture * 255 + 0.5).astype(np.uint8) for picture in pictures])
     stages.end()
-    return Done(made, stages, time.monotonic() - started, peak_gib(), Counted.forwards)
+    return Done(made, stages, time.monotonic() - started, peak_gib(), weights.forwards)
 
 
 def psnr(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
@@ -212,16 +195,11 @@ def psnr(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
 
 
-@contextmanager
-def guidance_held() -> Iterator[None]:
-    """Within the context ``turbo`` holds guidance as long as it ever may: that of random weights changes too much from
-    step to step to be held at all."""
-    used: Any = host_module
-    used.HeldGuidance = partial(HeldGuidance, tolerance=_ALWAYS)
-    try:
-        yield
-    finally:
-        used.HeldGuidance = HeldGuidance
+def always_held(profile: Profile) -> Profile:
+    """A profile that holds guidance as long as it ever may: that of random weights changes too much from step to step
+    to be held at all."""
+    assert profile.held_guidance is not None
+    return replace(profile, held_guidance=replace(profile.held_guidance, tolerance=_ALWAYS))
 
 
 def bench_profiles(names: Sequence[str], sizes: Sizes) -> None:
@@ -239,13 +217,13 @@ def bench_profiles(names: Sequence[str], sizes: Sizes) -> None:
     )
     reference = None
     for name in names:
-        host = RandomHost()
-        cold, warm = job(host, name, sizes), job(host, name, sizes)
+        profile, weights = PROFILES[name], RandomWeights(sizes)
+        host = ModelHost(weights)
+        cold, warm = job(host, profile, weights), job(host, profile, weights)
         reference = warm.pictures if reference is None else reference
         _profile_row(name, f"{cold.seconds:.1f}", warm, reference)
-        if PROFILES[name].holds_guidance:
-            with guidance_held():
-                held = job(host, name, sizes)
+        if profile.held_guidance is not None:
+            held = job(host, always_held(profile), weights)
             _profile_row(f"{name}, guidance held as long as it may be", "", held, reference)
         host.unload()
 
@@ -284,21 +262,21 @@ def _memory_row(name: str, limit: float, sizes: Sizes) -> Sequence[str]:
     if torch.cuda.is_available() and usable > torch.cuda.get_device_properties(pick_device()).total_memory / 2**30 + 1:
         return "this card has less", "", "", "", ""
     candidates = profile_plans(PROFILES[name], sizes.tokens, sizes.side**2 / 1e6, sizes.parameters)
-    host = RandomHost()
-    host.fit = next((fit for fit in candidates if fit.gib <= usable), None)
-    if host.fit is None:
+    fit = next((fit for fit in candidates if fit.gib <= usable), None)
+    if fit is None:
         return "none fits", "", "", "", ""
-    weights = "8 bits" if host.fit.fp8 else "16 bits"
+    source, bits = RandomWeights(sizes), "8 bits" if fit.fp8 else "16 bits"
+    host = ModelHost(source, layout=fit)
     try:
         with _memory_limit(usable):
-            done = job(host, name, sizes)
+            done = job(host, PROFILES[name], source)
     except Exception as error:  # noqa: BLE001  the table says so
-        return host.fit.name, weights, f"failed: {' '.join(str(error).split())[:120]}", "", ""
+        return fit.name, bits, f"failed: {' '.join(str(error).split())[:120]}", "", ""
     else:
         # The first step compiles kernels.
         forwards = done.forwards / len(done.stages.steps)
         forward = 1000 * float(np.median(np.diff(done.stages.steps))) / forwards
-        return host.fit.name, weights, f"{done.seconds:.1f}", f"{forward:.0f}", f"{done.peak_gib:.1f}"
+        return fit.name, bits, f"{done.seconds:.1f}", f"{forward:.0f}", f"{done.peak_gib:.1f}"
     finally:
         host.unload()
         gc.collect()

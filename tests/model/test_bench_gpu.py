@@ -132,8 +132,7 @@ def test_the_parent_of_cold_jobs_maps_no_libraries() -> None:
 
 
 def test_profiles_with_guidance_that_is_held(capsys: pytest.CaptureFixture[str]) -> None:
-    with jobs.stand_in(TOY):
-        jobs.bench_profiles(["turbo"], TOY)
+    jobs.bench_profiles(["turbo"], TOY)
     rows = table(capsys.readouterr().out)
     assert [row[0] for row in rows] == ["turbo", "turbo, guidance held as long as it may be"]
     # 25 with the prompt; without it the first 6 steps and then every fourth.
@@ -149,8 +148,7 @@ def test_memory_of_several_profiles(capsys: pytest.CaptureFixture[str], monkeypa
     )
     for name in ("exact", "fast"):
         monkeypatch.setitem(jobs.PROFILES, name, replace(jobs.PROFILES[name], steps=2))
-    with jobs.stand_in(TOY):
-        jobs.bench_memory(["exact", "fast"], None, TOY)
+    jobs.bench_memory(["exact", "fast"], None, TOY)
     rows = [row[:4] for row in table(capsys.readouterr().out)]
     assert rows == [
         ["80 GB", "exact", "resident", "16 bits"],

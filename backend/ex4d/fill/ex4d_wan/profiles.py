@@ -11,6 +11,7 @@ from typing import Any
 
 from ex4d.fill.ex4d_wan.quirks import GUIDANCE, SHIFT, STEPS
 from ex4d.models.memory_plan import Footprint, MemoryPlan, memory_plans
+from ex4d.models.wan.guidance import HeldGuidance
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Profile:
         steps, guidance, shift: of the sampler; guidance 1 = none, half the work.
         fp8: whether the transformer's linear layers are in 8 bits.
         distilled: whether a step-distillation LoRA is needed on top of the adapter.
-        holds_guidance: whether forwards without the prompt are left out (``guidance.HeldGuidance``).
+        held_guidance: when forwards without the prompt are left out, None = never; lossy.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Profile:
     shift: float = SHIFT
     fp8: bool = False
     distilled: bool = False
-    holds_guidance: bool = False
+    held_guidance: HeldGuidance | None = None
 
 
 LICENCE = "Wan 2.1: Apache-2.0; EX-4D adapter: see its page, `ex4d models list`"
@@ -44,7 +45,10 @@ PROFILES: dict[str, Profile] = {
         Profile("exact", "EX-4D on Wan 2.1 14B, as released"),
         Profile("fast", "EX-4D on Wan 2.1 14B, 8-bit", fp8=True),
         Profile(
-            "turbo", "EX-4D on Wan 2.1 14B, 8-bit, guidance held between steps (lossy)", fp8=True, holds_guidance=True
+            "turbo",
+            "EX-4D on Wan 2.1 14B, 8-bit, guidance held between steps (lossy)",
+            fp8=True,
+            held_guidance=HeldGuidance(),
         ),
         Profile(
             "draft",

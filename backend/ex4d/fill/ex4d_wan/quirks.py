@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,5 +62,8 @@ def erosion_side(seed: int) -> int:
 def erode_mask(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Take a square of ``side`` pixels off the visible part of a mask (H, W), 0 or 255. The picture's border is no
     edge."""
+    # Menus read the numbers above, and need no OpenCV.
+    import cv2
+
     kernel: NDArray[Any] = np.ones((side, side), np.uint8)
     return np.asarray(cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255), dtype=np.uint8)

@@ -132,6 +132,7 @@ class Stages(Silent):
     """When each stage and each step ended, all work of the GPU done: monotonic seconds."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ends: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.steps: list[float] = []

@@ -14,7 +14,7 @@ from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.pipeline import CameraRequest, RenderedShot
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.shot.folder import SHOT_FILE, Reconstruction
-from ex4d.stages.cache import remove_leftovers
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
 from ex4d.system.progress import Progress, steps
 from ex4d.system.threads import prefetched

@@ -18,7 +18,7 @@ from ex4d.commands.takes import deliver_takes
 from ex4d.composite.movies import MovieTake, fill_movies, is_record, record_file
 from ex4d.protocol.errors import UsageError
 from ex4d.shot.folder import Shot
-from ex4d.stages.cache import remove_leftovers
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import writing
 
 #: Compression blurs the edge between a render and its black holes by about this many pixels.

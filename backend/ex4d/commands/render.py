@@ -10,6 +10,7 @@ from ex4d.camera import preset_help
 from ex4d.commands.console import Console
 from ex4d.commands.exports import camera_slug, check_names, check_outputs, export_render
 from ex4d.commands.options import add_camera_options, camera_requests
+from ex4d.jobs.plans import EXPORT, RENDER
 from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.shot.folder import Shot
 
@@ -28,6 +29,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     check_names(cameras)
     out = args.out or args.shot / "renders"
     check_outputs(out, cameras)
+    console.expect(len(cameras) * (*RENDER, *EXPORT))
     shot = Shot(args.shot)
     shot.heal(lambda: _render(args, shot, cameras, out, console), console)
 

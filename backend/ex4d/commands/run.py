@@ -24,6 +24,7 @@ from ex4d.commands.options import (
     plate_request,
 )
 from ex4d.commands.takes import deliver_takes
+from ex4d.jobs.plans import RECONSTRUCT, take_plan
 from ex4d.shot.folder import Shot
 
 
@@ -42,6 +43,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     source, settings, generator = depth_source(args), mesh_settings(args), fill_generator(args)
     check_rasterizer(args.raster)
     shot = Shot(args.out)
+
+    console.expect((*RECONSTRUCT, *(len(cameras) * take_plan(generator))))
 
     def work() -> None:
         reconstruction = shot.reconstruct(request, source, settings, console)

@@ -192,8 +192,9 @@ def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: P
     info = take.color.info
     with MovieWriter(output, width=take.width, height=take.height, fps=info.fps) as movie:
         sink = _CompositeSink(take, movie)
-        notes = generator.generate(take, sink, progress)
-    progress.end()
+        of = None if generator.progress_parts else take.count
+        with progress.stage("fill", of, generator.progress_parts):
+            notes = generator.generate(take, sink, progress)
     notes = (*info.notes, *take.notes, *notes)
     for note in notes:
         progress.note(note)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,34 @@ class Generator(Protocol):
         """Everything besides the take that changes the result, JSON-able."""
         ...
 
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """Where ``generate`` begins and ends named parts of the progress: usual shares of its time, together 1. Empty
+        where it advances by one for each frame."""
+        ...
+
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """Write the filled frames; returns sentences for the report."""
+        ...
+
+
+class FrameFill(Protocol):
+    """A take that is being filled, frame by frame in any order."""
+
+    def fill(self, index: int, frame: TakeFrame) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """The frame with that index, as ``FillSink.write`` takes it."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report."""
+        ...
+
+
+@runtime_checkable
+class FrameGenerator(Generator, Protocol):
+    """A generator that fills each frame by itself, so that its work can be done in parts."""
+
+    def open(self, take: TakeView, first: TakeFrame) -> AbstractContextManager[FrameFill]:
+        """Begin to fill a take, whose first frame is given."""
         ...

@@ -105,10 +105,7 @@ class Worker:
         self.send("progress", job)
         error: Ex4dError
         progress = JobProgress(
-            kind,
-            lambda values: self.send("progress", job, values),
-            lambda: self._is_cancelled(job),
-            self._looks / job,
+            lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job), self._looks / job
         )
         try:
             params = parse_params(kind, message.header.get("params", {}))
@@ -134,7 +131,7 @@ class Worker:
             return
         finally:
             self._cancelled.discard(job)
-            progress.forget_look()
+            progress.forget_thumbnail()
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
 

@@ -19,6 +19,7 @@ from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.diagnosis import default_rasterizer, diagnose, usable
 from ex4d.fill import Generator, create_generator, generator_infos
+from ex4d.jobs.plans import DOCTOR, RECONSTRUCT, RENDER, VIEWPORT, take_plan
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.mesh.viewport import ProxyShot, ViewportStage
@@ -37,6 +38,7 @@ from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.requests import depth_source, mesh_settings, parse_rate
 from ex4d.server.preview import PREVIEW_FILE, PREVIEW_SCALE, PreviewStage, prune_previews
 from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.stages.stage import planned
 from ex4d.stages.stage_files import StageFiles
 from ex4d.system.files import atomic_write, make_folder
 from ex4d.system.progress import Progress
@@ -119,9 +121,9 @@ class Workshop:
             case GenerateParams():
                 return self._generate(params, blobs, progress)
             case DoctorParams():
-                progress.begin("doctor", None)
-                findings = diagnose()
-                progress.end()
+                progress.expect(DOCTOR)
+                with progress.stage("doctor"):
+                    findings = diagnose()
                 return {
                     "usable": usable(findings),
                     "rasterizer": default_rasterizer(findings),
@@ -139,6 +141,7 @@ class Workshop:
             raise UsageError(
                 f"A viewport mesh of {params.viewport_side} vertices is out of range.", f"Choose {low} to {high}."
             )
+        progress.expect((*RECONSTRUCT, *VIEWPORT))
         request = _plate_request(params.plate)
         shot = Shot(absolute(params.shot, "shot folder"))
         source = self._depth_source(params, shot, blobs)
@@ -193,6 +196,7 @@ class Workshop:
 
     def _render(self, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         started = time.monotonic()
+        progress.expect(planned(PreviewStage) if params.preview else RENDER)
         shot = Shot(absolute(params.shot, "shot folder"))
         result = shot.heal(lambda: self._rendered(shot, params, blobs, progress), progress)
         return {**result, "seconds": round(time.monotonic() - started, 3)}
@@ -229,6 +233,7 @@ class Workshop:
 
     def _generate(self, params: GenerateParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         generator = create_generator(params.profile, {"seed": params.seed, "prompt": params.prompt or None})
+        progress.expect(take_plan(generator))
         shot = Shot(absolute(params.shot, "shot folder"))
         before = set(take_folders(shot.takes))
         return shot.heal(lambda: self._deliver(shot, params, blobs, generator, before, progress), progress)

@@ -88,13 +88,18 @@ class KeyedDepth:
         own = {**self.metric.inputs(), "keys": [KEY_FRAMES, KEY_PIXELS]}
         return {**own, "shape": {"name": shape.name, **shape.inputs()}} if shape else own
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        if self.shape is None:
+            return self.metric.steps(frames)
+        return 2 * len(frames) + len(_keys(len(frames)))
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         shape = self.shape
         if shape is None:
             return self.metric.estimate(frames, sink, scratch, progress)
-        keys = np.unique(np.linspace(0, len(frames) - 1, min(KEY_FRAMES, len(frames))).round().astype(int)).tolist()
-        progress.begin("depth", 2 * len(frames) + len(keys))
+        keys = _keys(len(frames))
         track = shape.track(frames, make_folder(scratch / "shape") / "disparity", progress)
         estimates = self._look(frames, keys, progress)
         x, y = _pairs(track, keys, estimates)
@@ -130,6 +135,11 @@ class KeyedDepth:
                 estimates.append(estimate)
                 progress.advance()
         return estimates
+
+
+def _keys(count: int) -> list[int]:
+    """Indices of the key frames among so many."""
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, min(KEY_FRAMES, count)).round().astype(int))]
 
 
 def _pairs(track: Track, keys: Sequence[int], estimates: Sequence[Estimate]) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from ex4d.models.prefetch import PREFETCHER
 from ex4d.protocol.errors import UsageError
 from ex4d.system.progress import Progress
 
+#: The parts of its work, with their usual shares of the time.
+PROGRESS_PARTS = {"read": 0.02, "prompt": 0.03, "load": 0.1, "encode": 0.05, "denoise": 0.65, "decode": 0.15}
 #: File of a LoRA that distils steps, where none is named.
 LORA_VARIABLE = "EX4D_DISTILL_LORA"
 
@@ -110,6 +112,11 @@ class ModelFill:
             self.prepare(None)
             assert self._plan is not None
         return self._plan
+
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """See ``Generator``."""
+        return PROGRESS_PARTS
 
     @contextmanager
     def read_ahead(self) -> Iterator[None]:

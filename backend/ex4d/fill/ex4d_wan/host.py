@@ -396,7 +396,7 @@ def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progr
     progress.advance()
     if index % LOOK_STEPS == LOOK_STEPS - 1:
         picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
-        progress.look(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
+        progress.thumbnail(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:

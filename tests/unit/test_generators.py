@@ -24,7 +24,7 @@ from ex4d.fill.registry import check_options, generator_names
 from ex4d.fill.spec import FrameRule, SizeRule
 from ex4d.media.images import read_image
 from ex4d.protocol.errors import UsageError
-from ex4d.stages.cache import content_key
+from ex4d.stages.stage import content_key
 
 
 @pytest.fixture

@@ -227,10 +227,10 @@ def test_reading_ahead_keeps_to_its_memory(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(reading, "AHEAD_BYTES", 1000)
     asked = []
 
-    def wanted() -> Iterator[tuple[str, reading.Stored]]:
+    def wanted() -> Iterator[tuple[str, reading.TensorSource]]:
         for index in range(20):
             asked.append(index)
-            yield str(index), reading.stored_in_memory(torch.full((400,), index, dtype=torch.uint8))
+            yield str(index), reading.source_in_memory(torch.full((400,), index, dtype=torch.uint8))
 
     for taken, (name, tensor) in enumerate(reading.read_ahead(wanted())):
         assert name == str(taken)

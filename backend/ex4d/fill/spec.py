@@ -104,7 +104,8 @@ class GeneratorSpec:
     Attributes:
         infos: its profiles; each is a generator to those who choose one.
         create: makes the one of a name, with options and places of models; raises UsageError for what it cannot use.
-        check: raises UsageError for values that none of its profiles can use; () is always right.
+        check: raises UsageError for values that none of its profiles can use, in words of its own; types and ranges of
+            ``OptionInfo`` are checked without it.
         takes: what it is shown of a take; None = a take as it is.
         files: of its model; None = it has none.
         spelled_otherwise: options that the command line has under another name (``commands.released``).

@@ -50,7 +50,6 @@ class ToyFill:
         return {"version": 1, "share": self.share, "seed": self.seed}
 
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
-        progress.begin("fill", take.count)
         for frame in steps(progress, take.frames()):
             white = np.iinfo(frame.color.dtype).max
             known = frame.mask > 0

@@ -15,7 +15,7 @@ from ex4d.fill.ex4d_wan.adapter import geometry_config, split_checkpoint
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder
 from ex4d.fill.ex4d_wan.model_files import check_quantized, find_models, missing_roles
 from ex4d.models.model_files import ModelFiles, Part
-from ex4d.models.wan.component_loader import Assembly
+from ex4d.models.wan.component_loader import ComponentLoader
 from ex4d.models.wan.load import COMPONENTS, check_tensors, load_component
 from ex4d.models.wan.lora import Lora, load_lora
 from ex4d.protocol.errors import BadInputError
@@ -60,10 +60,10 @@ def load_adapter(
         lora, tensors = split_checkpoint(part.tensors, _alpha(part.config))
         with init_empty_weights(include_buffers=False):
             empty = GeometryEncoder(**geometry_config(tensors))
-        assembly = Assembly(empty, models.spec.role("geometry").title, dtype, torch.device(device))
+        loader = ComponentLoader(empty, models.spec.role("geometry").title, dtype, torch.device(device))
         for name, tensor in tensors.items():
-            assembly.put(name, tensor)
-        encoder = assembly.finish()
+            loader.put(name, tensor)
+        encoder = loader.finish()
         assert isinstance(encoder, GeometryEncoder)
         return lora, encoder
     part = models.part("lora")

@@ -23,7 +23,7 @@ def _dtype_name(dtype: torch.dtype) -> str:
 
 
 @dataclass
-class Assembly:
+class ComponentLoader:
     """Puts tensors into an empty component, each in its place, fused with LoRAs, cast and moved.
 
     Attributes:
@@ -150,14 +150,14 @@ class Assembly:
         return self.model.eval().requires_grad_(False)
 
 
-def place(assembly: Assembly, renaming: Renaming | None, name: str, tensor: torch.Tensor) -> None:
+def load_tensor(loader: ComponentLoader, renaming: Renaming | None, name: str, tensor: torch.Tensor) -> None:
     """Put a file's tensor where it belongs; raises BadInputError for one that belongs nowhere."""
     if renaming is None:
-        assembly.put(name, tensor)
+        loader.put(name, tensor)
         return
     if name not in renaming.names:
         raise BadInputError(
-            f"The {assembly.what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
+            f"The {loader.what} has the unexpected tensor «{name}».", "The file belongs to another model or version."
         )
     for target in renaming.names[name]:
-        assembly.put(target, renaming.change(target, tensor))
+        loader.put(target, renaming.change(target, tensor))

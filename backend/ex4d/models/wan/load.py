@@ -24,7 +24,7 @@ from transformers import (
 
 from ex4d.models.model_files import Part
 from ex4d.models.wan import kinds
-from ex4d.models.wan.component_loader import Assembly, place
+from ex4d.models.wan.component_loader import ComponentLoader, load_tensor
 from ex4d.models.wan.fp8 import use_fp8
 from ex4d.models.wan.layout import (
     Renaming,
@@ -101,11 +101,11 @@ def check_tensors(part: Part, component: type[nn.Module] | None = None) -> None:
     model, quantized = _empty(part, renaming, component), part.quantized
     if quantized:
         use_fp8(model)
-    assembly = Assembly(model, part.title, torch.float32, torch.device("meta"), quantized=quantized)
+    loader = ComponentLoader(model, part.title, torch.float32, torch.device("meta"), quantized=quantized)
     for name, shape in part.tensors.shapes.items():
         dtype = part.tensors.dtypes.get(name) if quantized else None
-        place(assembly, renaming, name, torch.empty(shape, dtype=dtype, device="meta"))
-    assembly.finish()
+        load_tensor(loader, renaming, name, torch.empty(shape, dtype=dtype, device="meta"))
+    loader.finish()
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def load_component(
     model, layout = _empty(part, renaming, component), layout or Layout()
     if layout.fp8:
         use_fp8(model, multiply=layout.multiply)
-    assembly = Assembly(model, part.title, dtype, torch.device(device), loras, layout.store, part.quantized)
-    with closing(part.tensors.tensors(lock=assembly.device.type == "cuda")) as tensors:
+    loader = ComponentLoader(model, part.title, dtype, torch.device(device), loras, layout.store, part.quantized)
+    with closing(part.tensors.tensors(lock=loader.device.type == "cuda")) as tensors:
         for name, tensor in tensors:
-            place(assembly, renaming, name, tensor)
+            load_tensor(loader, renaming, name, tensor)
             loaded()
-    return assembly.finish()
+    return loader.finish()
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ex4d.commands.console import TextConsole
-from ex4d.fill import GENERATORS, create_generator
+from ex4d.fill import create_generator, generator_infos
 from ex4d.fill.ex4d_wan.generator import PROGRESS_PARTS
 from ex4d.jobs.plans import DOCTOR, EXPORT, RECONSTRUCT, RENDER, VIEWPORT, take_plan
 from ex4d.protocol.jobs import JobSnapshot
@@ -18,6 +18,7 @@ from ex4d.protocol.stage_names import STAGE_NAMES, stage_name
 from ex4d.server.progress import MAX_NOTE, MAX_NOTES, JobProgress
 from ex4d.system.progress import PlannedStage, Silent, steps
 
+GENERATOR_NAMES = [info.name for info in generator_infos()]
 TAKE = (PlannedStage("raster", 1.0), PlannedStage("fill", 6.0), PlannedStage("composite", 1.0))
 
 
@@ -188,7 +189,7 @@ def told_bars(console: TextConsole) -> Iterator[list[tuple[str, str]]]:
 
 def test_every_stage_and_part_has_a_name_for_people() -> None:
     plans = (*RECONSTRUCT, *VIEWPORT, *RENDER, *DOCTOR, *EXPORT)
-    generators = [create_generator(name) for name in GENERATORS]
+    generators = [create_generator(name) for name in GENERATOR_NAMES]
     names = {stage.name for stage in (*plans, *(stage for generator in generators for stage in take_plan(generator)))}
     names |= {part for generator in generators for part in generator.progress_parts}
     assert names <= STAGE_NAMES.keys()
@@ -197,7 +198,7 @@ def test_every_stage_and_part_has_a_name_for_people() -> None:
     assert stage_name("of a newer backend") == "of a newer backend"
 
 
-@pytest.mark.parametrize("name", list(GENERATORS))
+@pytest.mark.parametrize("name", GENERATOR_NAMES)
 def test_the_parts_make_a_whole(name: str) -> None:
     parts = create_generator(name).progress_parts
     assert not parts or sum(parts.values()) == pytest.approx(1)

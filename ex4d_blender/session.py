@@ -22,9 +22,10 @@ from typing import Any
 import bpy
 
 from ex4d import __version__
-from ex4d.protocol.errors import Ex4dError, InternalError, TransientError, error_from_record
+from ex4d.protocol.errors import ErrorInfo, Ex4dError, InternalError, TransientError
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
 from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.requests import Request
 from ex4d.protocol.runtime import RUNTIME_VARIABLE, Handshake, default_runtime_dir, private_folder
 
 from .core import records
@@ -202,12 +203,10 @@ class Session:
     def submit(
         self,
         scene: bpy.types.Scene,
-        kind: str,
-        params: dict[str, Any],
+        request: Request,
         *,
         action: str,
         data: dict[str, Any] | None = None,
-        blobs: tuple[bytes, ...] = (),
         title: str,
         block: bool,
     ) -> str:
@@ -217,7 +216,7 @@ class Session:
             Ex4dError: there is no backend.
         """
         self.connect(block=block)
-        job = self.client.submit(kind, params, blobs=blobs, title=title)
+        job = self.client.submit(request, title=title)
         self.expect(scene, job, action, data or {})
         self.mirror()
         return job
@@ -251,7 +250,7 @@ class Session:
         self._finish(snapshot, tell=False)
         self.mirror()
         if snapshot.state != DONE:
-            raise error_from_record(snapshot.error or {})
+            raise (snapshot.error or ErrorInfo()).error()
         return snapshot
 
     def _wait_for_end(self, job: str, on_change: Callable[[JobSnapshot], None]) -> JobSnapshot:
@@ -277,8 +276,8 @@ class Session:
 
     def _version_difference(self) -> Ex4dError | None:
         """What to say of a backend of another version, once."""
-        version = (self.client.welcome or {}).get("version", __version__)
-        if not isinstance(version, str) or version == self.told_version:
+        version = self.client.welcome.version if self.client.welcome is not None else __version__
+        if version == self.told_version:
             return None
         self.told_version = version
         return version_difference(version, __version__)
@@ -381,7 +380,7 @@ class Session:
         elif forgotten and waiting is not None:
             self._note_cut_off(snapshot.id, waiting)
         elif tell and not forgotten and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
-            self.report(error_from_record(snapshot.error or {}), scene=scene)
+            self.report((snapshot.error or ErrorInfo()).error(), scene=scene)
         for note in snapshot.notes:
             log.info("%s: %s", snapshot.title, note)
         self._forget_old()
@@ -486,7 +485,7 @@ class Session:
         """The shown error with all that a helper needs."""
         if self.shown is None:
             return ""
-        backend = (self.client.welcome or {}).get("version", "")
+        backend = self.client.welcome.version if self.client.welcome is not None else ""
         return error_report(
             self.shown.error,
             blender=bpy.app.version_string,
@@ -527,7 +526,7 @@ class Session:
 
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
-        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.look)
+        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.thumbnail)
 
     def nudge(self) -> None:
         """Something else has changed that panels show."""

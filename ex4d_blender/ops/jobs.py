@@ -95,13 +95,11 @@ class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        from ex4d.protocol.errors import error_from_record
-
         current = session.current()
         job = current.client.jobs.get(self.job)
         if job is None or not job.error:
             return {"CANCELLED"}
-        current.report(error_from_record(job.error), window=context.window)
+        current.report(job.error.error(), window=context.window)
         return {"FINISHED"}
 
 

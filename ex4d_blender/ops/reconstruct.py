@@ -4,12 +4,14 @@
 import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError, Ex4dError
+from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
 
 from .. import capabilities, session
 from ..core import records, shot_folders
@@ -20,7 +22,7 @@ from ..scene import shot as shots
 from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from .common import JobOperator, has_shot, told
-from .plate import solved_blobs
+from .plate import solved_source
 
 #: What is left for folders of takes and stages within a shot.
 MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
@@ -82,8 +84,8 @@ def propose_folder(scene: bpy.types.Scene) -> None:
         state.proposed_folder = proposed
 
 
-def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> dict:
-    """The job's parameters from the scene's properties.
+def reconstruct_request(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> ReconstructRequest:
+    """The request of the scene's properties, without a solved camera.
 
     Args:
         block: wait for the backend to say whether it has the chosen estimator.
@@ -119,22 +121,15 @@ def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | Non
         depth["source"] = capabilities.resolve_estimator(state.depth_source, block=block).name
     if state.use_fov:
         depth["fov"] = math.degrees(state.fov)
-    return {
-        "shot": str(folder),
-        "plate": {
-            "path": str(plate_path(scene)),
-            "frames": state.plate_frames or None,
-            "fps": state.plate_fps or None,
-            "first_frame": state.plate_first_frame,
-        },
-        "depth": depth,
-        "mesh": {
-            "min_angle": state.min_angle,
-            "max_depth_ratio": state.max_depth_ratio,
-            "thickness": state.thickness,
-        },
-        "viewport_side": state.viewport_side,
-    }
+    return ReconstructRequest(
+        str(folder),
+        PlateRequest(
+            str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
+        ),
+        DepthRequest(**depth),
+        MeshRequest(state.min_angle, state.max_depth_ratio, thickness=state.thickness),
+        viewport_side=state.viewport_side,
+    )
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
@@ -166,17 +161,15 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        params = reconstruct_params(scene, block=block)
-        blobs, notes = solved_blobs(scene)
+        request = reconstruct_request(scene, block=block)
+        solved, notes = solved_source(scene)
         state = scene.ex4d
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
         return session.current().submit(
             scene,
-            "reconstruct",
-            params,
-            blobs=blobs,
+            replace(request, solved=solved),
             action="reconstruct",
             # With a window the scene is changed only after asking, unless told otherwise.
             data={

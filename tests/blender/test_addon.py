@@ -524,7 +524,7 @@ def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> 
     session = addon.current()
     session.connect(block=True)
     end = time.monotonic() + 60
-    while not (session.client.welcome or {}).get("ready") and time.monotonic() < end:
+    while (session.client.welcome is None or not session.client.welcome.ready) and time.monotonic() < end:
         session.client.poll(50)
     offered = {profile.name: profile for profile in profiles.known_profiles()}
     assert list(offered) == ["preview", "exact", "fast", "turbo", "draft"]

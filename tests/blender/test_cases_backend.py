@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ex4d.protocol.requests import DoctorRequest
+
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
 
@@ -106,7 +108,7 @@ def test_the_timer_replaces_a_backend_that_hangs_and_says_so(addon: Any, runtime
     pump(addon, session.is_connected)
     deaf = session.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
-    job = session.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = session.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: session.client.jobs[job].is_final)
     # The same job, in another backend.
     assert session.client.jobs[job].state == "done"
@@ -139,7 +141,7 @@ def test_a_backend_that_cannot_be_ended_is_an_error(
     # As a backend that another user, or another container, has started.
     monkeypatch.setattr("ex4d_blender.core.backend_process.lock_holder", lambda folder: None)
     monkeypatch.setattr("ex4d_blender.core.backend_process._started", [])
-    job = session.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = session.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: session.client.jobs[job].is_final)
     assert session.client.jobs[job].state == "cancelled"
     assert "cannot be ended" in session.shown.error.message
@@ -161,7 +163,7 @@ def test_a_backend_of_another_version_is_said_once(
     assert session.shown is None
     # Where nothing is shown it is a note of the next job.
     session.told_version = ""
-    notes = [session.wait(session.client.submit("doctor", {})).notes for _ in range(2)]
+    notes = [session.wait(session.client.submit(DoctorRequest())).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import migrations, saved, session
-from .ops import move_shot, reconstruct
+from . import backend_link, job_list, migrations, saved
+from .ops import move_shot
+from .scene.shot_place import propose_folder
 
 
 @persistent
@@ -21,15 +22,15 @@ def _load_post(*_: object) -> None:
     saved.remember_read()
     migrations.migrate()
     for scene in bpy.data.scenes:
-        reconstruct.propose_folder(scene)
+        propose_folder(scene)
     move_shot.find_stray_shots()
-    session.current().take_up_pending()
+    job_list.current().take_up_pending()
 
 
 @persistent
 def _save_pre(*_: object) -> None:
     migrations.stamp()
-    session.current().settle_pending()
+    job_list.current().settle_pending()
 
 
 @persistent
@@ -37,7 +38,7 @@ def _save_post(*_: object) -> None:
     """The file has a name now, or another one: new shots go beside it."""
     saved.remember()
     for scene in bpy.data.scenes:
-        reconstruct.propose_folder(scene)
+        propose_folder(scene)
 
 
 @persistent
@@ -48,7 +49,7 @@ def _undo_post(*_: object) -> None:
 
 @persistent
 def _exit_pre(*_: object) -> None:
-    session.current().client.disconnect()
+    backend_link.current().client.disconnect()
 
 
 _HANDLERS = (

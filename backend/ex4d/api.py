@@ -183,7 +183,7 @@ def preview(
 
 def fill(generator: str = DEFAULT_GENERATOR, models: Iterable[PathName] = (), **options: OptionValue) -> FillRequest:
     """What fills, with options of its own (``capabilities().generators`` lists them): ``fill("fast", seed=3)``."""
-    return FillRequest(generator, options, tuple(map(fspath, models)))
+    return FillRequest(generator, options, tuple(fspath(place) for place in models))
 
 
 def generate(

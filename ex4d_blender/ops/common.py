@@ -14,7 +14,8 @@ import bpy
 
 from ex4d.protocol.errors import Ex4dError, InternalError
 
-from .. import session
+from .. import error_dialog, job_list, timer
+from ..scene import shot as shots
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def tell(operator: Any, context: bpy.types.Context, action: Callable[[], set[str
     if bpy.app.background:
         operator.report({"ERROR"}, f"{error.message} {error.hint}")
     else:
-        session.current().report(error, details, window=window)
+        error_dialog.show_error(error, details, window=window)
     return {"CANCELLED"}
 
 
@@ -50,16 +51,14 @@ def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any
 
 def has_shot(cls: type, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
-    from ..scene import shot
-
     try:
-        shot.check_scene(context.scene)
-        if shot.find_shot(context.scene) is not None:
+        shots.check_scene(context.scene)
+        if shots.find_shot(context.scene) is not None:
             return True
         if not any(obj.instance_type == "COLLECTION" for obj in context.scene.objects):
             cls.poll_message_set("Load a plate and reconstruct it first")
             return False
-        error: Ex4dError = shot.no_shot_error(context.scene)
+        error: Ex4dError = shots.no_shot_error(context.scene)
     except Ex4dError as found:
         error = found
     cls.poll_message_set(f"{error.message} {error.hint}")
@@ -81,7 +80,7 @@ class JobOperator:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blocks."""
         job = self.begin(context, block=True)
-        session.current().wait(job)
+        job_list.current().wait(job)
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -97,5 +96,5 @@ class JobOperator:
 
     def _submit(self, context: bpy.types.Context) -> set[str]:
         self.begin(context, block=False)
-        session.wake()
+        timer.wake()
         return {"FINISHED"}

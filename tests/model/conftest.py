@@ -3,18 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-import torch
-
-# The service's client is the add-on's own, which is not installed.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
-sys.path.insert(0, str(Path(__file__).parent))
-
 import tiny
+import torch
 
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 

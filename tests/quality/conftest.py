@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RENDERED_BY = [*sorted((ROOT / "scripts" / "truth").glob("*.py")), ROOT / "scripts" / "make_groundtruth.py"]
+SCENES = ROOT / "tools" / "scenes"
+RENDERED_BY = [*sorted((SCENES / "truth").glob("*.py")), SCENES / "make_groundtruth.py"]
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +18,8 @@ def truth():
     """Folder of the small set."""
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in RENDERED_BY)).hexdigest()[:12]
     folder = ROOT / "build" / "truth" / f"small-{digest}"
-    command = [sys.executable, str(ROOT / "scripts" / "make_groundtruth.py"), "--small", "--out", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "tools.scenes.make_groundtruth", "--small", "--out", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode and "is needed to render" in done.stderr + done.stdout:
         pytest.skip(f"The scenes cannot be rendered here: {done.stderr.strip()[-300:]}")
     assert done.returncode == 0, done.stderr[-3000:]

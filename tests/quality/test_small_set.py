@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def figures(truth, tmp_path_factory):
-    """What scripts/bench_quality writes."""
+    """What benchmarks/bench_quality.py writes."""
     out = tmp_path_factory.mktemp("quality")
-    script = ROOT / "scripts" / "_bench_quality.py"
-    command = [sys.executable, str(script), "--small", "--truth", str(truth), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    command = [sys.executable, "-m", "benchmarks.bench_quality", "--small", "--truth", str(truth), "--out", str(out)]
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (out / "quality.md").read_text(encoding="utf-8").count("|") > 300
     assert (out / "still_life.png").stat().st_size > 50_000

@@ -849,6 +849,9 @@ class Flat:
     def inputs(self):
         return {"fov_deg": self.fov_deg}
 
+    def steps(self, frames):
+        return len(frames)
+
     def estimate(self, frames, sink, scratch, progress):
         width, height = frames.size
         for number in frames.numbers:

@@ -37,6 +37,7 @@ class Stages(Silent):
     """Remembers which stages did work."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ran: list[str] = []
         self._stage = ""
 

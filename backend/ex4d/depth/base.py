@@ -83,6 +83,10 @@ class DepthSource(Protocol):
         """Everything besides the plate that changes the result, JSON-able."""
         ...
 
+    def steps(self, frames: FrameStore) -> int:
+        """How often ``estimate`` advances."""
+        ...
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """Write the depth of all frames to ``sink``.
 

@@ -138,6 +138,10 @@ class FileDepth:
         files = (self.camera,) if self.camera else ()
         return HashedFiles.of(files, lambda: _hash(files)) if files else None
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        return len(frames)
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         notes: list[str] = []
@@ -159,7 +163,6 @@ class FileDepth:
         disparity = self.kind == "disparity" or (self.kind is None and bool(maps.disparity))
         relative = self._relative_map(maps, order) if self._is_relative else None
         notes += self._kind_notes(maps, order, disparity=disparity)
-        progress.begin("depth", len(order))
         for number, raw in zip(frames.numbers, prefetched(maps.read, order), strict=True):
             if _map_size(raw, self.path) != map_size:
                 raise BadInputError(

@@ -120,6 +120,10 @@ class SolvedDepth:
             digest.update(np.ascontiguousarray(values).tobytes())
         return {**self.estimator.inputs(), "camera": digest.hexdigest(), "numbers": list(self.camera.frame_numbers)}
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        return self.estimator.steps(frames)
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         camera = self.camera.for_frames(frames.numbers, frames.fps, "The solved camera").resized(*frames.size)

@@ -11,6 +11,7 @@ from pathlib import Path
 from ex4d.camera import write_json, write_released_npz
 from ex4d.jobs.cameras import camera_name, check_camera, take_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import EXPORT, RENDER
 from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
@@ -18,7 +19,7 @@ from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import Camera, ExportRequest, MeshFormat
 from ex4d.protocol.results import ExportedRender, ExportResult
 from ex4d.shot.folder import SHOT_FILE, Reconstruction, Shot
-from ex4d.stages.cache import remove_leftovers
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
 from ex4d.system.progress import Progress, steps
 from ex4d.system.threads import prefetched
@@ -38,6 +39,7 @@ def run(request: ExportRequest, context: JobContext) -> ExportResult:
         ResourceError: the rasterizer does not work here.
     """
     check(request)
+    context.progress.expect(len(request.cameras) * (*RENDER, *EXPORT))
     shot = Shot(Path(request.shot))
     return shot.heal(lambda: _export(shot, request, context.progress), context.progress)
 

@@ -15,6 +15,7 @@ from ex4d.protocol.results import RenderResult
 from ex4d.raster import borrow_rasterizer
 from ex4d.raster.preview import PREVIEW_FILE, PreviewStage, prune_previews
 from ex4d.shot.folder import Shot
+from ex4d.stages.stage import planned
 from ex4d.stages.stage_files import StageFiles
 
 
@@ -27,6 +28,7 @@ def run(request: PreviewRequest, context: JobContext) -> RenderResult:
     """
     started = time.monotonic()
     check_camera(request.camera)
+    context.progress.expect(planned(PreviewStage))
     shot = Shot(Path(request.shot))
     result = shot.heal(lambda: _preview(shot, request, context), context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))

@@ -14,6 +14,7 @@ from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
@@ -31,6 +32,7 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
         BadInputError: plate, depth or camera cannot be used, or the folder is the shot of another plate.
         ResourceError: the depth estimator does not work here.
     """
+    context.progress.expect(RECONSTRUCT if request.viewport_side is None else (*RECONSTRUCT, *VIEWPORT))
     shot = Shot(Path(request.shot))
     source = depth_source(request.depth, request.solved, shot)
     return shot.heal(lambda: reconstruct(shot, request, source, context)[1], context.progress)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ex4d.jobs.cameras import check_camera, take_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import RENDER
 from ex4d.jobs.takes import SHOWN, TakePipeline
 from ex4d.protocol.requests import RenderRequest
 from ex4d.protocol.results import RenderResult
@@ -24,6 +25,7 @@ def run(request: RenderRequest, context: JobContext) -> RenderResult:
     """
     started = time.monotonic()
     check_camera(request.camera)
+    context.progress.expect(RENDER)
     shot = Shot(Path(request.shot))
     result = shot.heal(lambda: _render(shot, request, context), context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import VIEWPORT
 from ex4d.mesh.viewport import ViewportStage
 from ex4d.protocol.requests import ViewportRequest
 from ex4d.protocol.results import ViewportResult
@@ -19,6 +20,7 @@ def run(request: ViewportRequest, context: JobContext) -> ViewportResult:
     Raises:
         BadInputError: the folder holds none.
     """
+    context.progress.expect(VIEWPORT)
     shot = Shot(Path(request.shot))
 
     def work() -> Path:

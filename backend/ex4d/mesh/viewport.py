@@ -33,7 +33,7 @@ from ex4d.mesh.export import pc2_header
 from ex4d.mesh.store import MeshStore
 from ex4d.mesh.topology import Topology
 from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.stages.cache import Stage
+from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool, prefetched
@@ -130,10 +130,13 @@ class ViewportStage(Stage):
         """See ``Stage``."""
         return {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
 
+    def steps(self) -> int:
+        """See ``Stage``."""
+        return len(self.frames)
+
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.frames.numbers
-        progress.begin(self.name, len(numbers))
         valid_folder = make_folder(out / "valid")
         own_colors = self.needs_own_colors()
         if own_colors:

@@ -32,7 +32,9 @@ from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.seal import DamagedCacheError, NewerFormatError, checksum, read_ours, read_seal
 from ex4d.protocol.values import FrameRange
 from ex4d.shot.recipe import Recipe
-from ex4d.stages.cache import Stage, StageCache, is_complete, remove_leftovers
+from ex4d.stages.cache import StageCache, is_complete
+from ex4d.stages.stage import Stage
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import atomic_write, make_folder, writing
 from ex4d.system.inputs import FileStamps, HashedFiles
 from ex4d.system.progress import Progress, Silent

@@ -111,10 +111,13 @@ class PriorDepth:
         """See ``DepthSource.inputs``."""
         return {"fov_deg": self.fov_deg}
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        return 3 * len(frames)
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource.estimate``."""
         count = len(frames)
-        progress.begin("depth", 3 * count)
         width, height = _analysis_size(*frames.size)
         track = _Track.create(scratch, count, height, width)
         trusts = self._look(frames, track, progress)

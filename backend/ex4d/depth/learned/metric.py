@@ -38,16 +38,16 @@ class KeyedDepth:
 
     Attributes:
         metric: says metres and the lens; alone where no other is installed.
-        shapes: estimators for shape and motion, the best first; the first one that can run is used.
+        shape_estimators: estimators for shape and motion, the best first; the first one that can run is used.
     """
 
     metric: LearnedDepth
-    shapes: tuple[LearnedDepth, ...]
+    shape_estimators: tuple[LearnedDepth, ...]
 
     @property
-    def shape(self) -> LearnedDepth | None:
+    def shape_estimator(self) -> LearnedDepth | None:
         """The estimator for shape and motion; None where none of them can run."""
-        for source in self.shapes:
+        for source in self.shape_estimators:
             try:
                 source.folders()
             except Ex4dError:
@@ -68,33 +68,38 @@ class KeyedDepth:
     @property
     def licence(self) -> str:
         """See ``DepthSource``."""
-        shape = self.shape
+        shape = self.shape_estimator
         return f"{self.metric.licence}; {shape.licence}" if shape else self.metric.licence
 
     @property
     def tolerance(self) -> float:
         """See ``DepthSource``."""
-        return (self.shape or self.metric).tolerance
+        return (self.shape_estimator or self.metric).tolerance
 
     def prepare(self) -> str:
         """See ``DepthSource``."""
         how = self.metric.prepare()
-        shape = self.shape
+        shape = self.shape_estimator
         return f"{how}, shape and motion from {shape.card.title if shape else 'itself, steadied along the flow'}"
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        shape = self.shape
+        shape = self.shape_estimator
         own = {**self.metric.inputs(), "keys": [KEY_FRAMES, KEY_PIXELS]}
         return {**own, "shape": {"name": shape.name, **shape.inputs()}} if shape else own
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        if self.shape_estimator is None:
+            return self.metric.steps(frames)
+        return 2 * len(frames) + len(_keys(len(frames)))
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
-        shape = self.shape
+        shape = self.shape_estimator
         if shape is None:
             return self.metric.estimate(frames, sink, scratch, progress)
-        keys = np.unique(np.linspace(0, len(frames) - 1, min(KEY_FRAMES, len(frames))).round().astype(int)).tolist()
-        progress.begin("depth", 2 * len(frames) + len(keys))
+        keys = _keys(len(frames))
         track = shape.track(frames, make_folder(scratch / "shape") / "disparity", progress)
         estimates = self._look(frames, keys, progress)
         x, y = _pairs(track, keys, estimates)
@@ -130,6 +135,11 @@ class KeyedDepth:
                 estimates.append(estimate)
                 progress.advance()
         return estimates
+
+
+def _keys(count: int) -> list[int]:
+    """Indices of the key frames among so many."""
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, min(KEY_FRAMES, count)).round().astype(int))]
 
 
 def _pairs(track: Track, keys: Sequence[int], estimates: Sequence[Estimate]) -> tuple[Array, Array]:

@@ -111,10 +111,13 @@ class LearnedDepth:
         with loaded(self.card, self.network, self.folders(), self.fov_deg) as engine:
             return collect(engine, frames, path, self.card.title, progress, steady=self.steady)
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        return 2 * len(frames)
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         count = len(frames)
-        progress.begin("depth", 2 * count)
         track = self.track(frames, scratch / "disparity", progress)
         mapping, note = self.mapping(track, count)
         write_depth(track, mapping, frames, sink, progress)

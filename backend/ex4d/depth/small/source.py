@@ -70,10 +70,13 @@ class SmallDepth:
         """See ``DepthSource``."""
         return {"version": 1, "fov_deg": self.fov_deg, "weights": SHA256}
 
+    def steps(self, frames: FrameStore) -> int:
+        """See ``DepthSource``."""
+        return 2 * len(frames)
+
     def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         count = len(frames)
-        progress.begin("depth", 2 * count)
         smoother = self._look(frames, scratch, progress)
         smoother.run(count)
         self._write(frames, smoother, sink, progress)

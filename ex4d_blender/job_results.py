@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows when a job has ended well: the scene gets what was asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import bpy
+
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.results import result_record
+
+from . import backend_link, props
+from .job_list import ResultHandler
+from .ops.takes import add_version, preview_cameras
+from .scene import background, obstacles, sequencer
+from .scene import shot as shots
+from .scene.holes import update_holes
+from .scene.results_scene import results_scene
+from .scene.shot_place import propose_folder
+
+
+def _record(job: JobSnapshot) -> dict[str, Any]:
+    """A job's result as .blend files keep it."""
+    return result_record(job.result) if job.result is not None else {}
+
+
+def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Put the shot into the scene."""
+    record = _record(job)
+    start = data.get("scene_start")
+    # What was said when the job was asked for belongs to what is assumed of the shot.
+    record = {**record, "notes": list(dict.fromkeys([*data.get("notes", ()), *record.get("notes", ())]))}
+    shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
+    if data.get("match_scene"):
+        shots.match_scene(scene, record, first_frame=start)
+    state = scene.ex4d
+    update_holes(scene)
+    numbers = record["plate"]["numbers"]
+    first = start if start is not None else numbers[0]
+    state.frame_start, state.frame_end = first, first + len(numbers) - 1
+    # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
+    inside = first <= scene.frame_current < first + len(numbers)
+    scene.frame_set(scene.frame_current if inside else first)
+    obstacles.remember(scene, shot)
+    propose_folder(scene)
+    _push_undo("Import Shot")
+    if not data.get("match_scene") and not bpy.app.background:
+        _ask_to_match(scene, record, start)
+
+
+def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | None) -> None:
+    """Ask whether the scene is to be set up for the plate, where it is not."""
+    windows = [window for window in bpy.context.window_manager.windows if window.scene == scene]
+    if windows and shots.scene_differences(scene, record, first_frame=start):
+        with bpy.context.temp_override(window=windows[0]):
+            bpy.ops.ex4d.match_scene("INVOKE_DEFAULT")
+
+
+def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Lay the preview over the take's camera, or over all that the scene switches to, and keep its coverage."""
+    take = props.take_by_uid(scene, data["take"])
+    if take is None:
+        return
+    result = _record(job)
+    remember_coverage(scene, take, result)
+    if data.get("show", True):
+        for camera in preview_cameras(scene, take):
+            # Linked cameras take no backgrounds.
+            if shots.is_local(camera.data):
+                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
+
+
+def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
+    """Keep how much of each frame was seen, for the bar in the viewport."""
+    take.coverage = json.dumps({"numbers": result["numbers"], "coverage": result["coverage"]})
+
+
+def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+    """Put the delivered take into the sequencer and write it down."""
+    result = _record(job)
+    take = props.take_by_uid(scene, data["take"])
+    title = data.get("title") or result["take"]
+    offset = int(data.get("offset", 0))
+    version = None
+    if take is not None:
+        # First: without its strips, which may find no room, a take is still one.
+        remember_coverage(scene, take, result)
+        version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
+        version.frames = data.get("frames") or ""
+    edit = results_scene(scene, result, offset)
+    placed = sequencer.place_take(
+        edit,
+        result,
+        with_mask=bool(data.get("with_mask")),
+        with_color=bool(data.get("with_color")),
+        name=f"{title} {result['take']}",
+        frame_offset=offset,
+    )
+    for window in bpy.context.window_manager.windows:
+        if sequencer.working_scene_of(window) == scene:
+            sequencer.show_edit(window, edit)
+    if version is not None:
+        version.strip = placed.result.name
+        _push_undo("Place Take")
+
+
+def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:
+    """Keep what the doctor said, for the preferences."""
+    backend_link.current().doctor = _record(job)
+
+
+def nothing(_scene: bpy.types.Scene, _job: JobSnapshot, _data: dict[str, Any]) -> None:
+    """For jobs whose end is all that was wanted."""
+
+
+def _push_undo(message: str) -> None:
+    """One step of undo for what a timer did; operators push their own."""
+    if not bpy.app.background:
+        bpy.ops.ed.undo_push(message=message)
+
+
+#: By the names that .blend files keep.
+RESULT_HANDLERS: dict[str, ResultHandler] = {
+    "reconstruct": import_reconstruction,
+    "preview": show_preview,
+    "generate": place_take,
+    "doctor": keep_diagnosis,
+    "nothing": nothing,
+}

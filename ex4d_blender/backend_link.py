@@ -100,7 +100,7 @@ class BackendLink:
 
     def version(self) -> str:
         """Of the backend that answers, "" where none does."""
-        return str((self.client.welcome or {}).get("version", ""))
+        return self.client.welcome.version if self.client.welcome is not None else ""
 
     def stop(self) -> None:
         """End the backend in good order."""
@@ -182,7 +182,7 @@ class BackendLink:
 
     def _version_difference(self) -> Ex4dError | None:
         """What to say of a backend of another version, once."""
-        version = (self.client.welcome or {}).get("version", __version__)
+        version = self.client.welcome.version if self.client.welcome is not None else __version__
         if not isinstance(version, str) or version == self.told_version:
             return None
         self.told_version = version

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ex4d.protocol.capabilities import Capabilities
 from ex4d.protocol.errors import Ex4dError, TransientError, UsageError
+from ex4d.protocol.parse_dataclass import from_record, to_record
 from ex4d.protocol.parsing import parse_json
 
 from . import backend_link, paths, timer
@@ -95,22 +97,20 @@ def offers_from(capabilities: Any) -> Offers:
         ValueError: they are none.
     """
     try:
-        profiles = tuple(
-            Profile(
-                str(record["name"]),
-                str(record["label"]),
-                str(record["licence"]),
-                takes_seed=record["takes_seed"] is True,
-                takes_prompt=record["takes_prompt"] is True,
-            )
-            for record in capabilities["profiles"]
-        )
-        estimators = tuple(
-            Estimator(str(record["name"]), str(record["label"]), str(record["licence"]))
-            for record in capabilities["depth"]
-        )
-    except (KeyError, TypeError, AttributeError) as error:
+        known = from_record(Capabilities, capabilities, "capabilities", lenient=True)
+    except Ex4dError as error:
         raise ValueError("no capabilities") from error
+    profiles = tuple(
+        Profile(
+            info.name,
+            info.label,
+            info.licence,
+            takes_seed=any(option.name == "seed" for option in info.options),
+            takes_prompt=any(option.name == "prompt" for option in info.options),
+        )
+        for info in known.generators
+    )
+    estimators = tuple(Estimator(info.name, info.label, info.licence) for info in known.estimators)
     if not profiles:
         raise ValueError("no profiles")
     return Offers(profiles, estimators, complete=True)
@@ -120,13 +120,14 @@ def offers() -> Offers:
     """What the backend offers, or offered when it answered last; ``complete`` is False where it never has."""
     link = backend_link.current()
     welcome = link.client.welcome
-    if welcome is not None and welcome.get("ready"):
+    if welcome is not None and welcome.ready:
+        record = to_record(welcome.capabilities)
         try:
-            found = offers_from(welcome.get("capabilities"))
+            found = offers_from(record)
         except ValueError:
             log.exception("EX-4D: the backend's offers are not understood")
         else:
-            _remember(_file(), found, welcome["capabilities"])
+            _remember(_file(), found, record)
             return found
     path = _file()
     if path not in _read:
@@ -182,7 +183,7 @@ def wait_for_offers() -> Offers:
     link = backend_link.current()
     link.connect(block=True)
     end = time.monotonic() + READY_SECONDS
-    while not (link.client.welcome or {}).get("ready"):
+    while link.client.welcome is None or not link.client.welcome.ready:
         if time.monotonic() > end or link.backend_process().find() is None:
             raise TransientError(
                 "The backend does not say what it offers.", "Try again; the backend's log tells why (Diagnose)."

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -25,6 +26,9 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, InternalError, UsageError, error_record
 from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.parse_dataclass import to_record
+from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
+from ex4d.protocol.results import result_record
 
 from . import backend_link, capabilities, depths, job_list, props, saved
 from .core import records
@@ -32,8 +36,8 @@ from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
-from .ops.plate import solved_blobs
-from .ops.reconstruct import reconstruct_params
+from .ops.plate import solved_source
+from .ops.reconstruct import reconstruct_request
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
 from .scene.sequencer import working_scene
@@ -271,15 +275,13 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
-    params = reconstruct_params(scene, block=True, blend=_target(args))
-    blobs, notes = solved_blobs(scene)
+    request = reconstruct_request(scene, block=True, blend=_target(args))
+    solved, notes = solved_source(scene)
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
     job = job_list.current().submit(
         scene,
-        "reconstruct",
-        params,
-        blobs=blobs,
+        replace(request, solved=solved),
         action="reconstruct",
         data={"name": name, "scene_start": start, "match_scene": not args.keep_scene},
         title=f"Reconstruct {name}",
@@ -376,12 +378,10 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     frames, chosen = _frames(args, shot)
     blob, notes = sample_take(scene, shot, take, frames)
     raster = args.raster or scene.ex4d.rasterizer
-    params = {"shot": shot.folder, "frames": chosen, "raster": raster, "preview": args.preview}
+    kind = PreviewRequest if args.preview else RenderRequest
     job = job_list.current().submit(
         scene,
-        "render",
-        params,
-        blobs=(blob,),
+        kind(shot.folder, TrajectoryCamera(blob), frames=chosen, raster=raster),
         action="preview",
         data={"take": take.uid, "show": False},
         title=f"Render {take.name}",
@@ -428,14 +428,17 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
     end, listed = time.monotonic() + 5.0, False
     while time.monotonic() < end and not (listed and client.welcome):
         listed = client.poll(100).listed or listed
-    welcome = client.welcome or {}
-    if not welcome:
+    welcome = client.welcome
+    if welcome is None:
         output.event("status", f"The backend (process {handshake.pid}) does not answer.", running=False)
         return
-    text = f"Backend {welcome.get('version')}, process {handshake.pid}, {welcome.get('device') or 'starting'}"
-    output.event("status", text, running=True, backend=welcome)
+    text = f"Backend {welcome.version}, process {handshake.pid}, {welcome.device or 'starting'}"
+    output.event("status", text, running=True, backend=to_record(welcome))
     for job in sorted(client.jobs.values(), key=lambda job: job.created):
-        output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=job.record())
+        record = job.record()
+        # As scripts know it.
+        record["look"] = record.pop("thumbnail")
+        output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=record)
 
 
 def _before(args: argparse.Namespace) -> FileStamp | None:
@@ -458,7 +461,7 @@ def _finish(
         notes = (*notes, text)
     for note in (*notes, *snapshot.notes):
         output.event("note", f"note: {note}", text=note)
-    result = snapshot.result or {}
+    result = result_record(snapshot.result) if snapshot.result is not None else {}
     target = _target(args)
     if target is not None and before is not None:
         saved.save(target, before, str(result.get("folder") or result.get("shot") or result.get("color")))

@@ -16,9 +16,10 @@ from typing import Any, TypeAlias
 
 import bpy
 
-from ex4d.protocol.errors import Ex4dError, InternalError, error_from_record
+from ex4d.protocol.errors import ErrorInfo, Ex4dError, InternalError
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
 from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.requests import Request
 
 from . import backend_link, error_dialog, panel_updates
 from .backend_link import BackendLink
@@ -95,12 +96,10 @@ class JobList:
     def submit(
         self,
         scene: bpy.types.Scene,
-        kind: str,
-        params: dict[str, Any],
+        request: Request,
         *,
         action: str,
         data: dict[str, Any] | None = None,
-        blobs: tuple[bytes, ...] = (),
         title: str,
         block: bool,
     ) -> str:
@@ -110,7 +109,7 @@ class JobList:
             Ex4dError: there is no backend.
         """
         self.link.connect(block=block)
-        job = self.link.client.submit(kind, params, blobs=blobs, title=title)
+        job = self.link.client.submit(request, title=title)
         self.expect(scene, job, action, data or {})
         self.mirror()
         return job
@@ -144,7 +143,7 @@ class JobList:
         self._finish(snapshot, show_failure=False)
         self.mirror()
         if snapshot.state != DONE:
-            raise error_from_record(snapshot.error or {})
+            raise (snapshot.error or ErrorInfo()).error()
         return snapshot
 
     # Ends ---------------------------------------------------------------------------------------------------------
@@ -178,7 +177,7 @@ class JobList:
         elif forgotten and waiting is not None:
             self._note_cut_off(snapshot.id, waiting)
         elif show_failure and not forgotten and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
-            error_dialog.show_error(error_from_record(snapshot.error or {}), scene=scene)
+            error_dialog.show_error((snapshot.error or ErrorInfo()).error(), scene=scene)
         for note in snapshot.notes:
             log.info("%s: %s", snapshot.title, note)
         self._forget_old()
@@ -309,7 +308,7 @@ class JobList:
 
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
-        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.look)
+        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.thumbnail)
 
 
 def _failed(error: Ex4dError, details: str = "", *, scene: bpy.types.Scene) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.results import result_record
 
 from . import backend_link, props
 from .job_list import ResultHandler
@@ -20,9 +21,14 @@ from .scene.results_scene import results_scene
 from .scene.shot_place import propose_folder
 
 
+def _record(job: JobSnapshot) -> dict[str, Any]:
+    """A job's result as .blend files keep it."""
+    return result_record(job.result) if job.result is not None else {}
+
+
 def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
     """Put the shot into the scene."""
-    record = job.result or {}
+    record = _record(job)
     start = data.get("scene_start")
     # What was said when the job was asked for belongs to what is assumed of the shot.
     record = {**record, "notes": list(dict.fromkeys([*data.get("notes", ()), *record.get("notes", ())]))}
@@ -57,7 +63,7 @@ def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any])
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
-    result = job.result or {}
+    result = _record(job)
     remember_coverage(scene, take, result)
     if data.get("show", True):
         for camera in preview_cameras(scene, take):
@@ -73,7 +79,7 @@ def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any])
 
 def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
     """Put the delivered take into the sequencer and write it down."""
-    result = job.result or {}
+    result = _record(job)
     take = props.take_by_uid(scene, data["take"])
     title = data.get("title") or result["take"]
     offset = int(data.get("offset", 0))
@@ -102,7 +108,7 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
 
 def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:
     """Keep what the doctor said, for the preferences."""
-    backend_link.current().doctor = job.result
+    backend_link.current().doctor = _record(job)
 
 
 def nothing(_scene: bpy.types.Scene, _job: JobSnapshot, _data: dict[str, Any]) -> None:

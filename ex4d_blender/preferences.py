@@ -79,17 +79,17 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             text = "The backend is starting." if link.starting else installation.missing() or text
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
-            box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
-            difference = version_difference(welcome["version"], __version__)
+            box.label(text=f"Backend {welcome.version} runs (process {welcome.pid}).", icon="RADIOBUT_ON")
+            difference = version_difference(welcome.version, __version__)
             if difference is not None:
                 for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
                     box.label(text=line, icon="ERROR")
-            memory = welcome.get("memory_gib")
-            device = welcome.get("device") or "starting"
+            memory = welcome.memory_gib
+            device = welcome.device or "starting"
             column = box.column(align=True)
             column.label(text=f"Renders on: {device}", icon="BLANK1")
             column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
-            for card in welcome.get("gpus", []):
+            for card in welcome.gpus:
                 column.label(text=f"GPU: {card}", icon="BLANK1")
         row = box.row(align=True)
         row.operator("ex4d.start_backend", icon="PLAY")

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import zmq
 
 from ex4d.protocol import wire
-from ex4d.protocol.errors import Ex4dError, ProtocolError, TransientError, error_from_record
+from ex4d.protocol.capabilities import Welcome
+from ex4d.protocol.errors import ErrorInfo, Ex4dError, ProtocolError, TransientError, error_from_record
 from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, job_of, new_job_id
+from ex4d.protocol.parse_dataclass import from_record
+from ex4d.protocol.requests import Request, job_name, request_record
 from ex4d.protocol.runtime import Handshake
 
 #: A backend whose pings have not been answered for this long hangs: its front does nothing that takes a while, even
@@ -38,12 +40,10 @@ class SilentBackendError(TransientError):
 
 
 @dataclass(frozen=True)
-class Request:
+class Asked:
     """A job as it was asked for, kept until it has ended so that it can be sent again."""
 
-    kind: str
-    params: Mapping[str, Any]
-    blobs: tuple[bytes, ...]
+    request: Request
     title: str
 
 
@@ -69,9 +69,10 @@ class Updates:
         return bool(self.jobs or self.errors or self.welcome or self.listed or self.left)
 
 
-def _submit_message(job: str, request: Request) -> wire.Message:
-    header = {"kind": request.kind, "params": dict(request.params), "title": request.title}
-    return wire.Message("submit", job, header, request.blobs)
+def _submit_message(job: str, asked: Asked) -> wire.Message:
+    record, blobs = request_record(asked.request)
+    header = {"kind": job_name(asked.request), "request": record, "title": asked.title}
+    return wire.Message("submit", job, header, blobs)
 
 
 class JobClient:
@@ -80,7 +81,7 @@ class JobClient:
     Attributes:
         name: what the backend's log calls this client.
         jobs: last snapshot of each known job, by id.
-        welcome: what the backend said of itself (version, pid, device, capabilities …), None while not connected.
+        welcome: what the backend said of itself, None while not connected.
     """
 
     def __init__(self, name: str, *, pid: int | None = None) -> None:
@@ -88,11 +89,11 @@ class JobClient:
         self.name = name
         self.pid = os.getpid() if pid is None else pid
         self.jobs: dict[str, JobSnapshot] = {}
-        self.welcome: dict[str, Any] | None = None
+        self.welcome: Welcome | None = None
         self.handshake: Handshake | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
-        self._requests: dict[str, Request] = {}
+        self._requests: dict[str, Asked] = {}
         self._resumed: set[str] = set()
         self._last_heard = 0.0
         self._last_ping = 0.0
@@ -116,8 +117,8 @@ class JobClient:
             ) from error
         self._last_heard = self._last_ping = time.monotonic()
         self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
-        for job, request in self._requests.items():
-            self._send_request(job, request)
+        for job, asked in self._requests.items():
+            self._send_request(job, asked)
         for job in list(self._resumed):
             self.resume(job)
 
@@ -156,38 +157,28 @@ class JobClient:
 
     # Jobs ---------------------------------------------------------------------------------------------------------
 
-    def submit(
-        self,
-        kind: str,
-        params: Mapping[str, Any],
-        *,
-        blobs: tuple[bytes, ...] = (),
-        title: str = "",
-        job: str | None = None,
-    ) -> str:
+    def submit(self, request: Request, *, title: str = "", job: str | None = None) -> str:
         """Ask for a job; returns its id at once. Without a connection it is sent as soon as there is one.
 
         Args:
-            kind: see ``ex4d.protocol.jobs.KINDS``.
-            params: of that kind, JSON-able.
+            request: what is asked for.
+            title: for people.
             job: its id; the same id is the same job.
         """
         job = job or new_job_id()
-        request = Request(kind, params, blobs, title)
+        asked = Asked(request, title)
         # What the backend would not even answer is refused here.
-        wire.encode(_submit_message(job, request))
-        self._requests[job] = request
-        self.jobs[job] = JobSnapshot(job, kind, title=title, created=time.time())
+        wire.encode(_submit_message(job, asked))
+        self._requests[job] = asked
+        self.jobs[job] = JobSnapshot(job, job_name(request), title=title, created=time.time())
         if self._socket is not None:
-            self._send_request(job, request)
+            self._send_request(job, asked)
         return job
 
     def retry(self, job: str) -> str | None:
         """Ask for a finished job once more under a new id; None where its request is no longer known."""
-        request = self._requests.get(job)
-        if request is None:
-            return None
-        return self.submit(request.kind, request.params, blobs=request.blobs, title=request.title)
+        asked = self._requests.get(job)
+        return self.submit(asked.request, title=asked.title) if asked is not None else None
 
     def cancel(self, job: str) -> None:
         """Ask to stop a job; its state tells when it has."""
@@ -302,7 +293,12 @@ class JobClient:
             return
         self._last_heard = time.monotonic()
         if message.type == "welcome":
-            self.welcome, updates.welcome = dict(message.header), True
+            try:
+                self.welcome = from_record(Welcome, message.header, "welcome", lenient=True)
+            except Ex4dError as error:
+                updates.errors.append(error)
+            else:
+                updates.welcome = True
         elif message.type == "job":
             try:
                 self._remember(job_of(message), updates)
@@ -322,7 +318,7 @@ class JobClient:
                     self.jobs[message.job].kind,
                     state="failed",
                     title=self.jobs[message.job].title,
-                    error=dict(message.header),
+                    error=ErrorInfo.from_header(message.header),
                     created=self.jobs[message.job].created,
                     finished=time.time(),
                 )
@@ -340,10 +336,10 @@ class JobClient:
             self._resumed.discard(snapshot.id)
         self.jobs[snapshot.id] = updates.jobs[snapshot.id] = snapshot
 
-    def _send_request(self, job: str, request: Request) -> None:
+    def _send_request(self, job: str, asked: Asked) -> None:
         if job in self.jobs and self.jobs[job].is_final:
             return
-        self._send(_submit_message(job, request))
+        self._send(_submit_message(job, asked))
 
     def _send(self, message: wire.Message) -> None:
         if self._socket is None:

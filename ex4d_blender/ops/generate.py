@@ -8,6 +8,7 @@ from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import FillRequest, GenerateRequest, TrajectoryCamera
 
 from .. import capabilities, job_list, props
 from ..core.deliveries import read_take
@@ -69,15 +70,15 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
     """Ask for a take; returns the job's id. ``raster``: a rasterizer instead of the scene's."""
     scene = sequencer.working_scene(context)
     state = scene.ex4d
-    params = {
-        "shot": shot.folder,
-        "frames": frames,
-        "raster": raster or state.rasterizer,
-        "profile": profile,
-        "seed": seed,
-        "prompt": prompt,
-        "title": take.name,
-    }
+    options = {name: value for name, value in (("seed", seed), ("prompt", prompt)) if value is not None}
+    request = GenerateRequest(
+        shot.folder,
+        TrajectoryCamera(blob),
+        frames=frames,
+        raster=raster or state.rasterizer,
+        fill=FillRequest(profile, options),
+        title=take.name,
+    )
     data = {
         "take": take.uid,
         "title": take.name,
@@ -90,9 +91,7 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
     }
     return job_list.current().submit(
         scene,
-        "generate",
-        params,
-        blobs=(blob,),
+        request,
         action="generate",
         data=data,
         title=f"Generate {take.name}",

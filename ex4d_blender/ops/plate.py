@@ -12,6 +12,7 @@ from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import SolvedCamera
 from ex4d.system.inputs import check_input
 
 from ..scene import plates
@@ -260,19 +261,20 @@ class EX4D_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
+def solved_source(scene: bpy.types.Scene) -> tuple[SolvedCamera | None, tuple[str, ...]]:
+    """The solved camera of the plate's clip and its points, None where there is none, with what should be known of
+    them."""
     state = scene.ex4d
     clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
     if clip is None or not state.use_solved_camera:
-        return (), ()
+        return None, ()
     solved = plates.solved_camera(clip, scene, frames=frames, first_number=first)
     if solved is None:
         left_out = _left_out(scene)
-        return (), (left_out,) if left_out else ()
+        return None, (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
-    return (json_bytes(solved.trajectory), points), solved.notes
+    return SolvedCamera(json_bytes(solved.trajectory), points), solved.notes
 
 
 CLASSES = (

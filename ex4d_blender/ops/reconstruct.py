@@ -3,12 +3,14 @@
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
 
 from .. import capabilities, job_list
 from ..depths import AUTOMATIC, FILES
@@ -19,14 +21,14 @@ from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
 from .common import JobOperator, has_shot, told
-from .plate import solved_blobs
+from .plate import solved_source
 
 #: What is left for folders of takes and stages within a shot.
 MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
 
 
-def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> dict:
-    """The job's parameters from the scene's properties.
+def reconstruct_request(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> ReconstructRequest:
+    """The request of the scene's properties, without a solved camera.
 
     Args:
         block: wait for the backend to say whether it has the chosen estimator.
@@ -62,22 +64,15 @@ def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | Non
         depth["source"] = capabilities.resolve_estimator(state.depth_source, block=block).name
     if state.use_fov:
         depth["fov"] = math.degrees(state.fov)
-    return {
-        "shot": str(folder),
-        "plate": {
-            "path": str(plate_path(scene)),
-            "frames": state.plate_frames or None,
-            "fps": state.plate_fps or None,
-            "first_frame": state.plate_first_frame,
-        },
-        "depth": depth,
-        "mesh": {
-            "min_angle": state.min_angle,
-            "max_depth_ratio": state.max_depth_ratio,
-            "thickness": state.thickness,
-        },
-        "viewport_side": state.viewport_side,
-    }
+    return ReconstructRequest(
+        str(folder),
+        PlateRequest(
+            str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
+        ),
+        DepthRequest(**depth),
+        MeshRequest(state.min_angle, state.max_depth_ratio, thickness=state.thickness),
+        viewport_side=state.viewport_side,
+    )
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
@@ -109,17 +104,15 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        params = reconstruct_params(scene, block=block)
-        blobs, notes = solved_blobs(scene)
+        request = reconstruct_request(scene, block=block)
+        solved, notes = solved_source(scene)
         state = scene.ex4d
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
         return job_list.current().submit(
             scene,
-            "reconstruct",
-            params,
-            blobs=blobs,
+            replace(request, solved=solved),
             action="reconstruct",
             # With a window the scene is changed only after asking, unless told otherwise.
             data={

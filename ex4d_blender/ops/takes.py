@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 
 from .. import job_list, props
 from ..core import records, shot_folders
@@ -388,9 +389,7 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         blob = self.sample(scene, shot, take, list(shot.frames))
         return jobs.submit(
             scene,
-            "render",
-            {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer, "take": take.uid},
-            blobs=(blob,),
+            PreviewRequest(shot.folder, TrajectoryCamera(blob), raster=scene.ex4d.rasterizer, take=take.uid),
             action="preview",
             data={"take": take.uid, "offset": shot.first_frame - shot.numbers[0]},
             title=f"Preview {take.name}",

@@ -528,7 +528,7 @@ def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> 
     link = addon.current().link
     link.connect(block=True)
     end = time.monotonic() + 60
-    while not (link.client.welcome or {}).get("ready") and time.monotonic() < end:
+    while (link.client.welcome is None or not link.client.welcome.ready) and time.monotonic() < end:
         link.client.poll(50)
     offered = {profile.name: profile for profile in profiles.known_profiles()}
     assert list(offered) == ["preview", "exact", "fast", "turbo", "draft"]

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ex4d.protocol.requests import DoctorRequest
+
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
 
@@ -110,7 +112,7 @@ def test_the_timer_replaces_a_backend_that_hangs_and_says_so(addon: Any, runtime
     pump(addon, link.is_connected)
     deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
-    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = jobs.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: link.client.jobs[job].is_final)
     # The same job, in another backend.
     assert link.client.jobs[job].state == "done"
@@ -147,7 +149,7 @@ def test_a_backend_that_cannot_be_ended_is_an_error(
     # As a backend that another user, or another container, has started.
     monkeypatch.setattr("ex4d_blender.core.backend_process.lock_holder", lambda folder: None)
     monkeypatch.setattr("ex4d_blender.core.backend_process._started", [])
-    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = jobs.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: link.client.jobs[job].is_final)
     assert link.client.jobs[job].state == "cancelled"
     assert "cannot be ended" in error_dialog.shown().error.message
@@ -172,7 +174,7 @@ def test_a_backend_of_another_version_is_said_once(
     assert error_dialog.shown() is None
     # Where nothing is shown it is a note of the next job.
     link.told_version = ""
-    notes = [jobs.wait(link.client.submit("doctor", {})).notes for _ in range(2)]
+    notes = [jobs.wait(link.client.submit(DoctorRequest())).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
 
 

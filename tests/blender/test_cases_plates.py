@@ -359,22 +359,23 @@ def addon() -> Iterator[None]:
 def test_a_partial_solution_is_said_and_serves_its_frames(
     scene: bpy.types.Scene, partly_solved: bpy.types.MovieClip, addon: None
 ) -> None:
-    from ex4d_blender.ops.plate import lacks_solved_frames, solved_blobs
+    from ex4d_blender.ops.plate import lacks_solved_frames, solved_source
 
     bpy.ops.ex4d.plate_from_clip(clip=partly_solved.name)
     state = scene.ex4d
-    for told in (state.plate_info, " ".join(solved_blobs(scene)[1])):
+    for told in (state.plate_info, " ".join(solved_source(scene)[1])):
         assert "lacks 10 of the plate's 60 frames" in told
         assert "1001-1050" in told
         assert "54.0 degrees" in told
-    assert solved_blobs(scene)[0] == ()
+    assert solved_source(scene)[0] is None
     assert lacks_solved_frames(scene)
     assert bpy.ops.ex4d.use_solved_frames() == {"FINISHED"}
     assert (state.plate_frames, state.plate_scene_start) == ("1001-1050", 1)
     assert not lacks_solved_frames(scene)
     assert "lacks" not in state.plate_info
-    blobs, notes = solved_blobs(scene)
-    assert json.loads(blobs[0])["frames"][0]["frame"] == 1001 if "frames" in json.loads(blobs[0]) else blobs
+    solved, notes = solved_source(scene)
+    assert solved is not None
+    assert json.loads(solved.camera)["frames"][0]["frame"] == 1001
     assert "average error" in notes[0]
     found = plates.solved_camera(partly_solved, scene, frames=(1001, 1050))
     assert found is not None

@@ -426,10 +426,10 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     bpy.ops.ex4d.generate()
     bpy.ops.wm.save_mainfile()
-    asked: list[dict[str, Any]] = []
+    asked: list[Any] = []
 
-    def submit(_session: Any, _scene: Any, _kind: str, params: dict[str, Any], **_options: Any) -> str:
-        asked.append(params)
+    def submit(_session: Any, _scene: Any, request: Any, **_options: Any) -> str:
+        asked.append(request.fill)
         raise TransientError("Enough.", "It is known what was asked for.")
 
     monkeypatch.setattr(addon.JobList, "submit", submit)
@@ -452,7 +452,8 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
         # Operators raise, the command tells.
         with suppress(RuntimeError):
             action()
-    assert [(params["profile"], params["seed"], params["prompt"]) for params in asked] == [("fast", 7, "a street")] * 4
+    told = [(fill.generator, fill.options["seed"], fill.options["prompt"]) for fill in asked]
+    assert told == [("fast", 7, "a street")] * 4
     for command, option in (("generate", "--profile"), ("reconstruct", "--estimator")):
         assert cli.main([command, option, "magic"]) == 2
     shot.ex4d.profile = "magic"

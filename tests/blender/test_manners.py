@@ -18,8 +18,9 @@ from ex4d_blender.scene import obstacles, sequencer
 from ex4d_blender.scene import shot as shots
 from viewport_factory import make_shot, write_png
 
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, ErrorInfo
 from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.results import DoctorResult, parse_result
 
 PLATE = {"width": 48, "height": 32, "fps": "25", "numbers": [1001, 1002, 1003, 1004]}
 
@@ -52,9 +53,14 @@ def make_take(folder: Path, *, name: str = "v001", grey: int = 90, size: tuple[i
         "result": str(take / "result"),
         # Where the cache has been cleaned.
         "mask": str(folder / "cache" / "raster-gone" / "mask"),
+        "color": str(folder / "cache" / "raster-gone" / "color"),
+        "movie": str(take / "result.mp4"),
         "profile": "preview",
         "label": "preview fill",
         "generated_mean": 0.1,
+        "generated_max": 0.2,
+        "rasterizer": "embree",
+        "device": "CPU",
     }
 
 
@@ -89,7 +95,7 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     scene.world.color = (0, 0, 0)
     take = scene.ex4d.takes.add()
     take.uid = take.name = "T"
-    job = JobSnapshot("1", "generate", state="done", result=make_take(tmp_path))
+    job = JobSnapshot("1", "generate", state="done", result=parse_result("generate", make_take(tmp_path)))
     job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": -1000, "with_mask": True})
     (edit,) = sequencer.edit_scenes(scene)
     assert sequencer.all_strips(scene) == []
@@ -104,7 +110,8 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     mask = next(strip for strip in sequencer.all_strips(edit) if strip.name.endswith("mask"))
     assert Path(bpy.path.abspath(mask.directory)) == tmp_path / "takes" / "v001" / "mask"
     # The next one comes into the same scene, and is seen whole if it is of another size.
-    job = JobSnapshot("2", "generate", state="done", result=make_take(tmp_path, name="v002", grey=200, size=(96, 64)))
+    second = parse_result("generate", make_take(tmp_path, name="v002", grey=200, size=(96, 64)))
+    job = JobSnapshot("2", "generate", state="done", result=second)
     job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": 96})
     assert sequencer.edit_scenes(scene) == [edit]
     assert (edit.frame_start, edit.frame_end, edit.render.resolution_x) == (1, 1100, 48)
@@ -348,7 +355,7 @@ def test_what_was_assumed_is_in_the_panel(scene: bpy.types.Scene, tmp_path: Path
     record = make_shot(tmp_path)
     record["notes"] = ["The lens is not known. Give it with --fov.", "The source camera is assumed to stand still."]
     record["depth"].update(intrinsics_known=False, source_poses_known=False)
-    job = JobSnapshot("1", "reconstruct", state="done", result=record)
+    job = JobSnapshot("1", "reconstruct", state="done", result=parse_result("reconstruct", record))
     job_results.import_reconstruction(scene, job, {"notes": ["The solution is incomplete."], "match_scene": True})
     scene.ex4d.plate_path = "plate.mp4"
     lines = drawn(scene)
@@ -504,7 +511,9 @@ def test_a_long_session_stays_small(addon: Any) -> None:
     scene = bpy.context.scene
     for index in range(3 * addon.KEPT_JOBS):
         job = f"job{index}"
-        current.link.client.jobs[job] = JobSnapshot(job, "doctor", state="done", created=float(index), result={})
+        current.link.client.jobs[job] = JobSnapshot(
+            job, "doctor", state="done", created=float(index), result=DoctorResult(True, None, ())
+        )
         current.expect(scene, job, "nothing", {})
         current.pump()
     assert len(current.link.client.jobs) == len(current.finished) == len(current.waiting) == addon.KEPT_JOBS
@@ -561,7 +570,7 @@ def test_a_job_cut_off_by_quitting_is_said(scene: bpy.types.Scene, addon: Any, t
     assert list(current.cut_off.values()) == ["Generate Take 03"]
     assert any("«Generate Take 03» was not finished" in line for line in drawn(scene))
     # A backend that knows nothing of it says the same; one that knows better has the last word.
-    current.link.client.jobs["lost"] = JobSnapshot("lost", "", state="failed", error={})
+    current.link.client.jobs["lost"] = JobSnapshot("lost", "", state="failed", error=ErrorInfo())
     current.pump()
     assert list(current.cut_off.values()) == ["Generate Take 03"]
     assert [row.title for row in current.rows] == ["Generate Take 03"]
@@ -580,7 +589,9 @@ def test_switched_off_and_on_the_add_on_waits_again(scene: bpy.types.Scene, addo
     assert current.waiting["running"].data == {"a": 1}
     assert "running" in current.link.client._resumed
     assert len(bpy.context.window_manager.ex4d.jobs) == 0
-    current.link.client.jobs["running"] = JobSnapshot("running", "doctor", state="done", result={})
+    current.link.client.jobs["running"] = JobSnapshot(
+        "running", "doctor", state="done", result=DoctorResult(True, None, ())
+    )
     current.pump()
     assert len(scene.ex4d.pending) == 0
 

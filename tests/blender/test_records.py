@@ -14,17 +14,26 @@ import pytest
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
 
+from ex4d import __version__  # noqa: E402
+from ex4d.protocol.capabilities import (  # noqa: E402
+    Capabilities,
+    EstimatorInfo,
+    GeneratorInfo,
+    OptionInfo,
+    Welcome,
+)
 from ex4d.protocol.errors import TransientError, UsageError  # noqa: E402
 
 pytest_plugins = ["addon_fixtures"]
 ADDON = "ex4d_blender"
-OFFERED = {
-    "profiles": [
-        {"name": name, "label": f"{name} fill", "licence": "MIT", "takes_seed": seed, "takes_prompt": seed}
+OPTIONS = (OptionInfo("seed", "Seed", "integer"), OptionInfo("prompt", "Prompt", "text"))
+OFFERED = Capabilities(
+    tuple(
+        GeneratorInfo(name, f"{name} fill", "MIT", seed, OPTIONS if seed else ())
         for name, seed in (("preview", False), ("exact", True), ("fast", True))
-    ],
-    "depth": [{"name": name, "label": f"{name} depth", "licence": "MIT"} for name in ("moge", "small")],
-}
+    ),
+    tuple(EstimatorInfo(name, f"{name} depth", "MIT") for name in ("moge", "small")),
+)
 
 
 @pytest.fixture
@@ -59,8 +68,8 @@ def store(scene: Any, values: dict[str, Any]) -> None:
     (system(do_create=True) if system is not None else scene)["ex4d"] = values
 
 
-def welcome(jobs: Any, capabilities: dict[str, Any]) -> None:
-    jobs.current().link.client.welcome = {"ready": True, "capabilities": capabilities}
+def welcome(jobs: Any, capabilities: Capabilities) -> None:
+    jobs.current().link.client.welcome = Welcome("ex4d/2", __version__, 1, ready=True, capabilities=capabilities)
 
 
 # Earlier versions
@@ -207,9 +216,9 @@ def test_a_menu_that_changes_leaves_the_choice(quiet: Any) -> None:
     state.profile_menu = "fast"
     state.depth_menu = "moge"
     assert (state.profile, state.depth_source) == ("fast", "moge")
-    welcome(quiet, {"profiles": [OFFERED["profiles"][2], OFFERED["profiles"][0]], "depth": OFFERED["depth"][::-1]})
+    welcome(quiet, Capabilities((OFFERED.generators[2], OFFERED.generators[0]), OFFERED.estimators[::-1]))
     assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
-    welcome(quiet, {"profiles": OFFERED["profiles"][:1], "depth": []})
+    welcome(quiet, Capabilities(OFFERED.generators[:1], ()))
     # Gone from the backend, still the choice, and said to be gone.
     assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
     from ex4d_blender import capabilities, profiles

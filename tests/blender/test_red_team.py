@@ -23,6 +23,7 @@ import addon_utils  # noqa: E402
 from viewport_factory import make_shot, write_png  # noqa: E402
 
 from ex4d.protocol.errors import BadInputError  # noqa: E402
+from ex4d.protocol.requests import job_name  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -451,7 +452,7 @@ def test_a_full_disk_leaves_no_half_of_a_moved_shot(
 
 
 def test_a_path_longer_than_blender_keeps_is_refused_and_not_cut(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender.ops.reconstruct import reconstruct_params
+    from ex4d_blender.ops.reconstruct import reconstruct_request
     from ex4d_blender.scene import sequencer
     from ex4d_blender.scene import shot as shots
 
@@ -467,7 +468,7 @@ def test_a_path_longer_than_blender_keeps_is_refused_and_not_cut(scene: Any, tmp
     # Said before the work, too.
     scene.ex4d.plate_path, scene.ex4d.shot_folder = str(tmp_path / "plate.mp4"), str(deep)
     with pytest.raises(BadInputError, match="path too long"):
-        reconstruct_params(scene, block=True)
+        reconstruct_request(scene, block=True)
 
     while len(str(deep).encode()) < 1000:
         deep /= "ä" * 30
@@ -689,8 +690,8 @@ def test_a_file_saved_with_its_results_in_view_is_worked_in(
     bpy.context.window.scene = sequencer.ensure_edit_scene(scene, record["plate"], 1001)
     asked: list[Any] = []
 
-    def submit(_session: Any, where: Any, kind: str, params: dict[str, Any], **_: Any) -> str:
-        asked.append((where, kind, params["shot"]))
+    def submit(_session: Any, where: Any, request: Any, **_: Any) -> str:
+        asked.append((where, job_name(request), request.shot))
         raise BadInputError("That is enough.", "Stop.")
 
     monkeypatch.setattr(job_list.JobList, "submit", submit)

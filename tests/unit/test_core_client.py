@@ -12,6 +12,7 @@ from ex4d_blender.core import client
 from ex4d_blender.core.client import PING_SECONDS, SILENCE_SECONDS, JobClient, SilentBackendError
 
 from ex4d.protocol.errors import TransientError
+from ex4d.protocol.requests import DoctorRequest
 from ex4d.protocol.runtime import Handshake
 
 
@@ -41,7 +42,7 @@ def caller(clock: Clock, tmp_path: Path) -> Iterator[JobClient]:
     keys = zmq.curve_keypair()
     made = JobClient("test")
     secret = keys[1].decode()
-    made.connect(Handshake(f"ipc://{tmp_path}/s", keys[0].decode(), keys[0].decode(), secret, 1, "0.1.0", "ex4d/1"))
+    made.connect(Handshake(f"ipc://{tmp_path}/s", keys[0].decode(), keys[0].decode(), secret, 1, "0.1.0", "ex4d/2"))
     yield made
     made.disconnect()
 
@@ -59,7 +60,7 @@ def test_who_does_not_answer_for_long_is_silent(caller: JobClient, clock: Clock)
     listen(caller, clock, 2)
     assert caller.is_silent
     with pytest.raises(SilentBackendError):
-        caller.wait(caller.submit("doctor", {}))
+        caller.wait(caller.submit(DoctorRequest()))
     caller.disconnect()
     assert not caller.is_silent
 
@@ -88,5 +89,5 @@ def test_an_address_that_is_none_is_an_error(clock: Clock) -> None:
     keys = [key.decode() for key in zmq.curve_keypair()]
     caller = JobClient("test")
     with pytest.raises(TransientError, match="cannot be used"):
-        caller.connect(Handshake("tcp://127.0.0.1:nowhere", keys[0], keys[0], keys[1], 1, "0.1.0", "ex4d/1"))
+        caller.connect(Handshake("tcp://127.0.0.1:nowhere", keys[0], keys[0], keys[1], 1, "0.1.0", "ex4d/2"))
     assert not caller.is_open

@@ -97,7 +97,7 @@ class JobProgress(Progress):
                 os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file,
             ):
                 file.write(data.tobytes())
-            self._send({"look": str(path)})
+            self._send({"thumbnail": str(path)})
             self.forget_thumbnail()
             self._thumbnail = path
 

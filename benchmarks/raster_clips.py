@@ -22,6 +22,7 @@ from ex4d.mesh import MeshSettings, build_mesh, far_plane
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import RasterFrame, View
 from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import make_reconstruction
 from ex4d.system.progress import Silent
 
 Float = NDArray[np.float32]
@@ -70,7 +71,9 @@ def flower(video: Path, move: str = "orbit:60") -> Clip:
     """A video with depth from the default estimator."""
     with tempfile.TemporaryDirectory() as folder:
         source = create_depth_source(AUTOMATIC)
-        shot = Shot(Path(folder) / "shot").reconstruct(PlateRequest(str(video)), source, MeshSettings(), Silent())
+        shot = make_reconstruction(
+            Shot(Path(folder) / "shot"), PlateRequest(str(video)), source, MeshSettings(), Silent()
+        )
         numbers = shot.frames.numbers
         meshes = [shot.mesh.read(index) for index in range(len(numbers))]
         pivot = np.array([0.0, 0.0, shot.mesh.pivot])

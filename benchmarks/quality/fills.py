@@ -22,7 +22,8 @@ from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
 
 #: Telea's radius in pixels.
@@ -47,7 +48,7 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
         scene.source.geometry, kind=None, scale=None, camera=scene.source.folder / "camera.json", fov_deg=None
     )
     request = PlateRequest(str(scene.source.pictures), None, None, 1)
-    return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
+    return shot, make_reconstruction(shot, request, depth, MeshSettings(), Silent())
 
 
 def preview_frames(rendered: RenderedShot, geometry: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:

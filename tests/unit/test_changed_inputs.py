@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from command import Run, make_depth, runner, textured
 
-import ex4d.shot.folder
+import ex4d.shot.reconstruction
 from ex4d.depth.files import FileDepth
 from ex4d.media.images import write_png
 from ex4d.protocol.errors import TransientError
@@ -68,9 +68,9 @@ def swap_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, *, back: bool) -
     """Put another file in a plate's place between its hash and its reading, and if asked the old one back after."""
     aside, other = path.with_name("aside"), path.with_name("other")
     write_png(other, textured(7, **SIZE))
-    run_stage = ex4d.shot.folder.PlateStage.run
+    run_stage = ex4d.shot.reconstruction.PlateStage.run
 
-    def swapped(stage: ex4d.shot.folder.PlateStage, out: Path, progress: object) -> list[str]:
+    def swapped(stage: ex4d.shot.reconstruction.PlateStage, out: Path, progress: object) -> list[str]:
         frames = stage.reader.frames
 
         class Swapping:
@@ -88,7 +88,7 @@ def swap_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, *, back: bool) -
         stage.reader = Swapping()  # type: ignore[assignment]
         return run_stage(stage, out, progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ex4d.shot.folder.PlateStage, "run", swapped)
+    monkeypatch.setattr(ex4d.shot.reconstruction.PlateStage, "run", swapped)
 
 
 @pytest.mark.parametrize("back", [False, True])
@@ -126,8 +126,8 @@ def test_a_plate_is_hashed_again_only_when_its_stamp_tells_nothing(
     sequence: Path, depth: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed = []
-    plate_hash = ex4d.shot.folder.plate_hash
-    monkeypatch.setattr(ex4d.shot.folder, "plate_hash", lambda plate: hashed.append(1) or plate_hash(plate))
+    plate_hash = ex4d.shot.reconstruction.plate_hash
+    monkeypatch.setattr(ex4d.shot.reconstruction, "plate_hash", lambda plate: hashed.append(1) or plate_hash(plate))
     # What was written a moment ago may be written again within the same tick of the clock.
     run(*command(sequence, depth))
     assert len(hashed) == 2

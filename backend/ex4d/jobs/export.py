@@ -18,7 +18,8 @@ from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import Camera, ExportRequest, MeshFormat
 from ex4d.protocol.results import ExportedRender, ExportResult
-from ex4d.shot.folder import SHOT_FILE, Reconstruction, Shot
+from ex4d.shot.folder import SHOT_FILE, Shot
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
 from ex4d.system.progress import Progress, steps
@@ -53,7 +54,7 @@ def check(request: ExportRequest) -> None:
 
 
 def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
-    reconstruction, out = shot.reconstruction(progress), Path(request.out)
+    reconstruction, out = open_reconstruction(shot, progress), Path(request.out)
     cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
     meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
     pipeline = TakePipeline(shot, reconstruction, request.raster, progress)

@@ -17,7 +17,8 @@ from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
 from ex4d.raster.sight import check_sight
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 
 
 def run(request: GenerateRequest, context: JobContext) -> GenerateResult:
@@ -46,7 +47,7 @@ def _run(requests: Sequence[GenerateRequest], context: JobContext, *, shown: boo
     with generator.read_ahead():
         return shot.heal(
             lambda: deliver(
-                shot, shot.reconstruction(context.progress), requests, generator, context, before, shown=shown
+                shot, open_reconstruction(shot, context.progress), requests, generator, context, before, shown=shown
             ),
             context.progress,
         )

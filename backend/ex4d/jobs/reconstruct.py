@@ -21,7 +21,8 @@ from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
 from ex4d.protocol.results import DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 
 
 def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
@@ -43,7 +44,7 @@ def reconstruct(
 ) -> tuple[Reconstruction, ReconstructResult]:
     """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides."""
     progress = context.progress
-    reconstruction = shot.reconstruct(request.plate, source, mesh_settings(request.mesh), progress)
+    reconstruction = make_reconstruction(shot, request.plate, source, mesh_settings(request.mesh), progress)
     result = _result(shot, reconstruction)
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)

@@ -14,6 +14,7 @@ from ex4d.jobs.takes import SHOWN, TakePipeline
 from ex4d.protocol.requests import RenderRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import open_reconstruction
 
 
 def run(request: RenderRequest, context: JobContext) -> RenderResult:
@@ -32,7 +33,7 @@ def run(request: RenderRequest, context: JobContext) -> RenderResult:
 
 
 def _render(shot: Shot, request: RenderRequest, context: JobContext) -> RenderResult:
-    reconstruction = shot.reconstruction(context.progress).selected(request.range)
+    reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
     camera = take_camera(request.camera, request.size, shot, reconstruction)
     rendered = TakePipeline(shot, reconstruction, request.raster, context.progress).render(camera)
     folder = rendered.raster.folder

@@ -38,7 +38,6 @@ from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.requests import depth_source, mesh_settings, parse_rate
 from ex4d.server.preview import PREVIEW_FILE, PREVIEW_SCALE, PreviewStage, prune_previews
 from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
-from ex4d.stages.stage import planned
 from ex4d.stages.stage_files import StageFiles
 from ex4d.system.files import atomic_write, make_folder
 from ex4d.system.progress import Progress
@@ -196,7 +195,7 @@ class Workshop:
 
     def _render(self, params: RenderParams, blobs: tuple[bytes, ...], progress: Progress) -> dict[str, Any]:
         started = time.monotonic()
-        progress.expect(planned(PreviewStage) if params.preview else RENDER)
+        progress.expect(RENDER)
         shot = Shot(absolute(params.shot, "shot folder"))
         result = shot.heal(lambda: self._rendered(shot, params, blobs, progress), progress)
         return {**result, "seconds": round(time.monotonic() - started, 3)}

@@ -11,6 +11,7 @@ import bpy
 
 from . import depths
 from .core import records
+from .scene import scan
 from .scene import shot as shots
 from .scene.shot import PROPERTY
 
@@ -46,7 +47,7 @@ def migrate() -> list[str]:
 
 
 def _migrate_roots(scene: bpy.types.Scene) -> None:
-    for obj in scene.objects:
+    for obj in scan.scene_objects(scene):
         if shots.role(obj) == "root" and shots.is_local(obj) and obj[PROPERTY].get("version", 0) == 0:
             obj[PROPERTY]["version"] = records.VERSION
 

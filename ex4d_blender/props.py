@@ -26,6 +26,7 @@ from ex4d.protocol.errors import BadInputError
 from . import depths, profiles
 from .core import records
 from .core.records import move_number
+from .scene import scan
 
 _MOVE_NAMES = {
     "orbit": "Orbit",
@@ -375,7 +376,7 @@ def camera_state(scene: bpy.types.Scene, take: EX4D_PG_take) -> str:
     gone, from the file or from the scene."""
     if take.use_scene_camera:
         return "scene"
-    return "own" if take.camera is not None and scene in take.camera.users_scene else "missing"
+    return "own" if take.camera is not None and scan.is_in_scene(take.camera, scene) else "missing"
 
 
 def check_camera(scene: bpy.types.Scene, take: EX4D_PG_take) -> None:

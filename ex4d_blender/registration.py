@@ -9,7 +9,7 @@ import bpy
 
 from . import capabilities, cli, handlers, migrations, preferences, props, session
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
-from .ui import coverage, lists, looks, panels, status_bar
+from .ui import cached, coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ def register() -> None:
         capabilities.forget()
         _take_up_open_file()
         handlers.register()
+        cached.register()
         session.register()
         status_bar.register()
         coverage.register()
@@ -66,6 +67,7 @@ def unregister() -> None:
         coverage.unregister,
         status_bar.unregister,
         session.unregister,
+        cached.unregister,
         handlers.unregister,
         props.detach,
     )

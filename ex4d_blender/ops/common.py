@@ -53,13 +53,14 @@ def has_shot(cls: type, context: bpy.types.Context) -> bool:
     from ..scene import shot
 
     try:
-        shot.check_scene(context.scene)
-        if shot.find_shot(context.scene) is not None:
+        known = shot.known(context.scene)
+        known.check()
+        if known.shots:
             return True
-        if not any(obj.instance_type == "COLLECTION" for obj in context.scene.objects):
+        if not known.instances:
             cls.poll_message_set("Load a plate and reconstruct it first")
             return False
-        error: Ex4dError = shot.no_shot_error(context.scene)
+        error: Ex4dError = known.no_shot_error()
     except Ex4dError as found:
         error = found
     cls.poll_message_set(f"{error.message} {error.hint}")

@@ -23,16 +23,10 @@ def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list
     Raises:
         BadInputError: the chosen frames are not the plate's.
     """
-    state, frames = scene.ex4d, shot.frames
+    state = scene.ex4d
     if not state.use_frames:
-        return list(frames), None
-    first, last = state.frame_start, state.frame_end
-    if first > last or first not in frames or last not in frames:
-        raise BadInputError(
-            f"Frames {first}-{last} are not all within the plate's, {frames[0]}-{frames[-1]}.",
-            "Choose frames of the plate, or generate all.",
-        )
-    return list(range(first, last + 1)), f"{shot.number_at(first)}-{shot.number_at(last)}"
+        return list(shot.frames), None
+    return shot.timing.chosen_frames(state.frame_start, state.frame_end)
 
 
 class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):

@@ -249,7 +249,7 @@ class EX4D_OT_match_scene(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if shots.find_shot(context.scene) is not None:
+        if shots.known(context.scene).shots:
             return True
         cls.poll_message_set("Reconstruct a plate first")
         return False
@@ -262,7 +262,7 @@ class EX4D_OT_match_scene(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=460)
 
     def draw(self, context):
-        found = shots.find_shot(context.scene)
+        found = shots.known(context.scene).find()
         column = self.layout.column(align=True)
         column.label(text="The scene is not set up for this plate. Change it?", icon="SCENE_DATA")
         if found is not None:
@@ -287,7 +287,7 @@ class EX4D_OT_relink(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = shots.find_shot(context.scene)
+        found = shots.known(context.scene).find()
         if found is not None and found.mesh is not None:
             return True
         cls.poll_message_set("The scene has no mesh of a shot")

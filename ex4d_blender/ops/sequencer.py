@@ -117,7 +117,7 @@ class EX4D_OT_move_strips(bpy.types.Operator):
         first = min(strips, key=lambda strip: strip.frame_final_start)
         known = sequencer.take_of_strip(first)
         shot = shots.find_shot(scene)
-        offset = shot.first_frame - shot.numbers[0] if shot is not None else 0
+        offset = shot.timing.offset if shot is not None else 0
         numbers = range(int(first.frame_start) - offset, int(first.frame_start) - offset + len(first.elements))
         edit = results_scene(scene, {"folder": known["folder"], "numbers": list(numbers)}, offset)
         moved, stay = sequencer.move_strips(scene, edit)

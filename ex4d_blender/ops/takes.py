@@ -13,7 +13,7 @@ from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
 from .. import props, session
-from ..core import records, shot_folders
+from ..core import records, shot_folders, shot_rules
 from ..core.deliveries import read_take
 from ..scene import background, takes
 from ..scene import camera as cameras
@@ -21,20 +21,14 @@ from ..scene import mesh as meshes
 from ..scene import shot as shots
 from .common import JobOperator, has_shot, told
 
-#: A take's picture: 16K by 8K. Textures and encoders end there, and a frame of it takes gigabytes on its way.
-MAX_SIDE, MAX_PIXELS = 16384, 16384 * 8192
-
 
 def move_text(state: "props.EX4D_PG_scene") -> str:
     """The move that the panel describes, as ``ex4d.camera.parse_preset`` reads it."""
-    move = state.move
-    if move.isdigit():
-        return move
-    if not state.move_default_amount and move != "hold":
-        move += f":{state.move_amount:g}"
-    if state.move_ease != "DEFAULT":
-        move += f",ease={state.move_ease}"
-    return move
+    return shot_rules.move_text(
+        state.move,
+        amount=None if state.move_default_amount else state.move_amount,
+        ease=None if state.move_ease == "DEFAULT" else state.move_ease,
+    )
 
 
 def new_take(
@@ -87,22 +81,11 @@ def sample_take(
         BadInputError: the camera is missing, or of no use; the picture is larger than takes can be.
     """
     props.check_camera(scene, take)
-    check_size(scene)
+    shot_rules.check_take_size(*cameras.render_size(scene))
     numbers = [shot.number_at(frame) for frame in frames]
     camera = None if take.use_scene_camera else take.camera
     sampled = cameras.sample_camera(scene, frames, root=shot.root, camera=camera, frame_numbers=numbers)
     return json_bytes(sampled.trajectory), (*sampled.notes, *size_notes(scene, shot), *newer_notes(shot))
-
-
-def check_size(scene: bpy.types.Scene) -> None:
-    """Raise BadInputError for a render size that no take can have; said before hours of work."""
-    width, height = cameras.render_size(scene)
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise BadInputError(
-            f"The scene renders {width}x{height} pixels; a take has {MAX_SIDE} along a side and "
-            f"{MAX_PIXELS // 10**6} million at most.",
-            "Match the scene to the plate, or set a smaller resolution or percentage.",
-        )
 
 
 def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ...]:
@@ -317,7 +300,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         take = props.active_take(context.scene)
-        if take is not None and props.camera_state(context.scene, take) == "own":
+        if take is not None and shots.camera_state(context.scene, take) == "own":
             return has_shot(cls, context)
         cls.poll_message_set("Choose a take with a camera of its own")
         return False
@@ -392,7 +375,7 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
             {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer, "take": take.uid},
             blobs=(blob,),
             action="preview",
-            data={"take": take.uid, "offset": shot.first_frame - shot.numbers[0]},
+            data={"take": take.uid, "offset": shot.timing.offset},
             title=f"Preview {take.name}",
             block=block,
         )

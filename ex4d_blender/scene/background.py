@@ -9,8 +9,9 @@ from typing import Any
 
 import bpy
 
+from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
-from .files import check_consecutive, load_sequence, numbered_files, show_sequence
+from .files import load_sequence, numbered_files, show_sequence
 from .shot import PROPERTY
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
+from ..core.frame_mapping import joined_fps
 from . import axes
 from .fcurves import animate, own_action, remove_fcurves
 
@@ -47,9 +48,7 @@ class SampledCamera:
 
 def scene_fps(scene: bpy.types.Scene) -> Fraction:
     """Frames per second as a fraction: 24 / 1.001 is 24000/1001."""
-    # fps_base is a float32; all bases in use are short fractions.
-    base = Fraction.from_float(scene.render.fps_base).limit_denominator(10000)
-    return scene.render.fps / base
+    return joined_fps(scene.render.fps, scene.render.fps_base)
 
 
 def render_size(scene: bpy.types.Scene) -> tuple[int, int]:

@@ -13,7 +13,8 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from .files import absolute_path, load_sequence, numbered_files, show_sequence, split_number
+from ..core.frame_mapping import split_number
+from .files import absolute_path, load_sequence, numbered_files, show_sequence
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
 
 COLOR_NODE = "EX-4D Plate"

@@ -20,7 +20,8 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 
-from .files import absolute_path, check_consecutive, stored_path
+from ..core.frame_mapping import check_consecutive
+from .files import absolute_path, stored_path
 
 VIEWPORT_FILE = "viewport.json"
 VIEWPORT_FORMAT = "ex4d-viewport"

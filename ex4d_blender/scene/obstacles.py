@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from . import scan
 from .shot import PROPERTY, ShotObjects
 
 #: Custom property of a shot's root: the names of what stood in the way when it was last looked at.
@@ -29,7 +30,7 @@ def find(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object]:
     layer = next((item for item in scene.view_layers if camera.name in item.objects), None)
     if layer is None:
         return []
-    others = [obj for obj in layer.objects if _may_hide(obj, layer, shot)]
+    others = [obj for obj in scan.layer_objects(layer) if _may_hide(obj, layer, shot)]
     if not others:
         return []
     layer.update()

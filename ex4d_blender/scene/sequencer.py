@@ -13,10 +13,11 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from
 
+from ..core.frame_mapping import check_consecutive
 from .camera import scene_fps
 from .colour import set_picture_space
 from .fcurves import fcurves
-from .files import MAX_FOLDER_BYTES, check_consecutive, numbered_files, stored_path
+from .files import MAX_FOLDER_BYTES, numbered_files, stored_path
 from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What panels show of the disk, looked at by the timer: drawing must not wait for a network folder."""
+"""What panels show, kept up to date by Blender's handlers and the timer, so that drawing looks for nothing.
+
+Drawing happens whenever the mouse moves. It reads what lies here, in ``shot.known`` and in the session: it opens no
+file and asks for none, parses nothing, and goes through no objects.
+"""
 
 from __future__ import annotations
 
 import bpy
+from bpy.app.handlers import persistent
 
+from .. import capabilities
+from ..ops.sequencer import stray_strips
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.shot import index
+from . import coverage
 
 #: Shots (scene's ``session_uid``, root's name) whose mesh lacks files.
 _without_files: set[tuple[int, str]] = set()
@@ -26,10 +35,63 @@ def refresh(scene: bpy.types.Scene) -> bool:
     working = sequencer.scene_of_edit(scene) or scene
     found = {
         _key(shot.root, working)
-        for shot in shots.find_shots(working)
+        for shot in shots.known(working).shots
         if shot.mesh is not None and shots.missing_files(shot.mesh)
     }
     former = {key for key in _without_files if key[0] == working.session_uid}
     _without_files.difference_update(former)
     _without_files.update(found)
     return found != former
+
+
+def prepare(scene: bpy.types.Scene) -> None:
+    """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way, what can be chosen."""
+    working = sequencer.scene_of_edit(scene) or scene
+    capabilities.offers()
+    shots.known(working)
+    stray_strips(working)
+    if hasattr(working, "ex4d"):
+        for take in working.ex4d.takes:
+            coverage.parse(take.coverage)
+
+
+@persistent
+def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Blender has evaluated what has changed; nothing is drawn before. Frames that change do not come here."""
+    if any(depsgraph.id_type_updated(kind) for kind in ("OBJECT", "SCENE", "COLLECTION")):
+        index.notice(update.id.original for update in depsgraph.updates)
+    if depsgraph.id_type_updated("SCENE"):
+        prepare(scene)
+
+
+@persistent
+def _look_anew(*_: object) -> None:
+    """Another file is open, or a step was undone: no object is the one that it was."""
+    index.forget()
+    manager = bpy.context.window_manager
+    for scene in {window.scene for window in manager.windows} if manager is not None else ():
+        prepare(scene)
+
+
+_HANDLERS = (
+    ("depsgraph_update_post", _depsgraph_update_post),
+    ("load_post", _look_anew),
+    ("undo_post", _look_anew),
+    ("redo_post", _look_anew),
+)
+
+
+def register() -> None:
+    """Be told what changes."""
+    index.forget()
+    for name, handler in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(handler)
+
+
+def unregister() -> None:
+    """Be told no more."""
+    for name, handler in _HANDLERS:
+        found = getattr(bpy.app.handlers, name)
+        if handler in found:
+            found.remove(handler)
+    index.forget()

@@ -26,7 +26,7 @@ _COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good":
 _handle: Any = None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Plate frame numbers and shares of a take's coverage; empty where there is none."""
     try:
@@ -80,7 +80,7 @@ def _draw() -> None:
         return
     numbers, shares = parse(take.coverage)
     try:
-        shot = shots.take_shot(scene, take)
+        shot = shots.known(scene).of_take(take)
     except BadInputError:
         return
     if not shares:

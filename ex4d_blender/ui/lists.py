@@ -3,7 +3,8 @@
 
 import bpy
 
-from .. import props, session
+from .. import session
+from ..scene import shot as shots
 
 _ICONS = {
     "queued": "TIME",
@@ -29,7 +30,7 @@ class EX4D_UL_takes(bpy.types.UIList):
 
     def draw_item(self, context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
         row = layout.row(align=True)
-        state = props.camera_state(context.scene, item)
+        state = shots.camera_state(context.scene, item)
         row.prop(item, "name", text="", emboss=False, icon=_CAMERA_ICONS[state])
         if len(item.versions):
             row.label(text=item.versions[-1].name)

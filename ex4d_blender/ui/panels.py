@@ -100,7 +100,7 @@ def draw_plate(layout, context):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(context.scene):
             layout.operator("ex4d.use_solved_frames", icon="TRACKER")
-    shot = shots.find_shot(context.scene)
+    shot = shots.known(context.scene).find()
     made_from = shot.record["plate"].get("path", "") if shot is not None else ""
     if made_from and differs(state.plate_path, made_from):
         _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
@@ -132,7 +132,7 @@ def draw_reconstruct(layout, context):
     if state.use_fov:
         form.prop(state, "fov")
     form.prop(state, "viewport_side")
-    shot = shots.find_shot(scene)
+    shot = shots.known(scene).find()
     if shot is not None:
         plate = shot.record["plate"]
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
@@ -236,9 +236,10 @@ def _draw_take_camera(layout, context, take):
         form.prop(take, "camera")
     form.prop(take, "use_scene_camera")
     # With one shot there is nothing to choose, unless the take is of another that is gone.
-    if shots.shot_of_root(context.scene, take.shot) is None or len(shots.find_shots(context.scene)) > 1:
+    known = shots.known(context.scene)
+    if known.of_root(take.shot) is None or len(known.shots) > 1:
         form.prop(take, "shot")
-    camera_state = props.camera_state(context.scene, take)
+    camera_state = shots.camera_state(context.scene, take)
     if camera_state == "missing":
         _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
     if camera_state == "own":
@@ -251,12 +252,13 @@ def _draw_take_camera(layout, context, take):
 def draw_take(layout, context):
     """Take."""
     state = context.scene.ex4d
-    shot = shots.find_shot(context.scene)
+    known = shots.known(context.scene)
+    shot = known.find()
     if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
-    if len(shots.find_shots(context.scene)) > 1:
-        _text(layout, f"New takes are of the shot {shots.find_shot(context.scene).root.name}.", "EMPTY_ARROWS")
+    if len(known.shots) > 1:
+        _text(layout, f"New takes are of the shot {shot.root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
     if not state.move.isdigit():
@@ -287,7 +289,7 @@ def draw_take(layout, context):
     _draw_progress(layout, "render")
     if take.coverage:
         with suppress(BadInputError):
-            _text(layout, summary(take.coverage, shots.take_shot(context.scene, take)))
+            _text(layout, summary(take.coverage, known.of_take(take)))
         _form(layout.column()).prop(state, "show_coverage")
 
 
@@ -326,7 +328,7 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
-    if take is not None and take.shot is not None and len(shots.find_shots(context.scene)) > 1:
+    if take is not None and take.shot is not None and len(shots.known(context.scene).shots) > 1:
         _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
@@ -367,7 +369,7 @@ def draw_jobs(layout, context):
 def _draw_readable(draw, layout, context):
     """Draw a panel, or why its scene is left alone."""
     try:
-        shots.check_scene(context.scene)
+        shots.known(context.scene).check()
     except BadInputError as error:
         _text(layout, f"{error.message} {error.hint}", "ERROR")
         return

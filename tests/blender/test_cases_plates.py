@@ -19,6 +19,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from ex4d_blender.core import frame_mapping
 from ex4d_blender.scene import colour, plates, sequencer
 from viewport_factory import write_png
 
@@ -465,7 +466,7 @@ def test_the_frame_number_is_what_the_files_differ_in(
 ) -> None:
     for name in (chosen, *others):
         (tmp_path / name).touch()
-    assert plates.sequence_pattern(tmp_path / chosen) == (tmp_path / pattern, number)
+    assert frame_mapping.sequence_pattern(tmp_path / chosen) == (tmp_path / pattern, number)
 
 
 @pytest.mark.case("vse_playback_rate")

@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 import pytest
 from clip_factory import make_clip, solved_clip
+from ex4d_blender.core import frame_mapping
 from ex4d_blender.scene import background, plates, sequencer
 from viewport_factory import write_png
 
@@ -245,7 +246,7 @@ def test_solved_camera_of_a_clip(scene: bpy.types.Scene, tmp_path: Path) -> None
     ],
 )
 def test_rates_are_exact_fractions(value: float, expected: str | None) -> None:
-    assert plates._exact_fps(value) == (Fraction(expected) if expected else None)
+    assert frame_mapping.exact_fps(value) == (Fraction(expected) if expected else None)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_rates_are_exact_fractions(value: float, expected: str | None) -> None:
     ],
 )
 def test_sequence_pattern(name: str, pattern: str, number: int | None) -> None:
-    assert plates.sequence_pattern(Path("/x") / name) == (Path("/x") / pattern, number)
+    assert frame_mapping.sequence_pattern(Path("/x") / name) == (Path("/x") / pattern, number)
 
 
 def test_preview_behind_and_before_a_camera(scene: bpy.types.Scene, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 from ex4d.protocol.errors import Ex4dError, TransientError, UsageError
 from ex4d.protocol.parsing import parse_json
 
+from . import backend_link, paths, timer
+
 log = logging.getLogger(__name__)
 
 FORMAT = "ex4d-offers"
@@ -116,10 +118,8 @@ def offers_from(capabilities: Any) -> Offers:
 
 def offers() -> Offers:
     """What the backend offers, or offered when it answered last; ``complete`` is False where it never has."""
-    from . import session
-
-    current = session.current()
-    welcome = current.client.welcome
+    link = backend_link.current()
+    welcome = link.client.welcome
     if welcome is not None and welcome.get("ready"):
         try:
             found = offers_from(welcome.get("capabilities"))
@@ -135,10 +135,8 @@ def offers() -> Offers:
 
 
 def _file() -> Path:
-    from . import session
-
-    backend = session.current().backend
-    runtime = session.runtime_folder() if backend is None else backend.runtime
+    backend = backend_link.current().backend
+    runtime = paths.runtime_folder() if backend is None else backend.runtime
     python = "" if backend is None else str(backend.python or "")
     return runtime / f"offers-{hashlib.sha256(python.encode()).hexdigest()[:12]}.json"
 
@@ -181,17 +179,15 @@ def wait_for_offers() -> Offers:
     Raises:
         Ex4dError: there is no backend, or it doesn't say.
     """
-    from . import session
-
-    current = session.current()
-    current.connect(block=True)
+    link = backend_link.current()
+    link.connect(block=True)
     end = time.monotonic() + READY_SECONDS
-    while not (current.client.welcome or {}).get("ready"):
-        if time.monotonic() > end or current.backend_process().find() is None:
+    while not (link.client.welcome or {}).get("ready"):
+        if time.monotonic() > end or link.backend_process().find() is None:
             raise TransientError(
                 "The backend does not say what it offers.", "Try again; the backend's log tells why (Diagnose)."
             )
-        for error in current.client.poll(100).errors:
+        for error in link.client.poll(100).errors:
             raise error
     return offers()
 
@@ -203,11 +199,9 @@ def _settled(name: str, what: str, *, block: bool) -> Offers:
     found = offers()
     if found.complete:
         return found
-    from . import session
-
     with suppress(Ex4dError):
-        session.current().connect(block=False)
-        session.wake()
+        backend_link.current().connect(block=False)
+        timer.wake()
     raise TransientError(
         f"The backend has not said yet whether it has the {what} «{name}».", "It is being asked: try again in a moment."
     )

@@ -26,18 +26,19 @@ import bpy
 from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, InternalError, UsageError, error_record
 from ex4d.protocol.jobs import JobSnapshot
 
-from . import capabilities, depths, props, saved, session
+from . import backend_link, capabilities, depths, job_list, props, saved
 from .core import records
 from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.plate import solved_blobs
-from .ops.reconstruct import plate_name, reconstruct_params
+from .ops.reconstruct import reconstruct_params
 from .ops.takes import new_take, require_shot, sample_take
 from .scene import takes
 from .scene.sequencer import working_scene
 from .scene.shot import check_scene, find_shots, shot_of, take_shot
+from .scene.shot_place import plate_name
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ def _stoppable() -> Iterator[None]:
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code. Called by Blender."""
     output = _Output(as_json="--json" in argv)
-    current = session.current()
+    link = backend_link.current()
     try:
         with _stoppable():
             args = build_parser().parse_args(list(argv))
@@ -233,13 +234,13 @@ def main(argv: Sequence[str]) -> int:
     else:
         return 0
     finally:
-        current.client.disconnect()
+        link.client.disconnect()
     output.error(error)
     return error.exit_code
 
 
 def _cancel_all() -> None:
-    client = session.current().client
+    client = backend_link.current().client
     for job in client.unfinished:
         client.cancel(job.id)
     end = time.monotonic() + 10.0
@@ -274,7 +275,7 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     blobs, notes = solved_blobs(scene)
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
-    job = session.current().submit(
+    job = job_list.current().submit(
         scene,
         "reconstruct",
         params,
@@ -376,7 +377,7 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     blob, notes = sample_take(scene, shot, take, frames)
     raster = args.raster or scene.ex4d.rasterizer
     params = {"shot": shot.folder, "frames": chosen, "raster": raster, "preview": args.preview}
-    job = session.current().submit(
+    job = job_list.current().submit(
         scene,
         "render",
         params,
@@ -415,13 +416,13 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
 
 
 def _status(_args: argparse.Namespace, output: _Output) -> None:
-    current = session.current()
-    backend = current.backend_process()
+    link = backend_link.current()
+    backend = link.backend_process()
     handshake = backend.find()
     if handshake is None:
         output.event("status", "The backend does not run.", running=False)
         return
-    client = current.client
+    client = link.client
     client.connect(handshake)
     client.list()
     end, listed = time.monotonic() + 5.0, False
@@ -450,7 +451,7 @@ def _finish(
     args: argparse.Namespace, output: _Output, job: str, notes: Sequence[str], before: FileStamp | None
 ) -> dict[str, Any]:
     """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
-    snapshot = session.current().wait(job, output.progress)
+    snapshot = job_list.current().wait(job, output.progress)
     lying = [f"«{shot.root.name}»" for shot in find_shots(working_scene(bpy.context)) if is_in_old_place(shot.folder)]
     if lying:
         text = f"The shot {', '.join(lying)} lies in the extension's folder and goes with it; Move Shot takes it out."

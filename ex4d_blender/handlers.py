@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens when files are opened."""
+"""What happens when files are opened and saved, steps undone, and Blender has evaluated what has changed."""
 
 from __future__ import annotations
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import migrations, saved, session
-from .ops import move_shot, reconstruct
+from . import backend_link, job_list, migrations, saved
+from .ops import move_shot
+from .scene.shot_place import propose_folder
+from .ui import cached
 
 
 @persistent
@@ -21,15 +23,16 @@ def _load_post(*_: object) -> None:
     saved.remember_read()
     migrations.migrate()
     for scene in bpy.data.scenes:
-        reconstruct.propose_folder(scene)
+        propose_folder(scene)
     move_shot.find_stray_shots()
-    session.current().take_up_pending()
+    job_list.current().take_up_pending()
+    cached.look_anew()
 
 
 @persistent
 def _save_pre(*_: object) -> None:
     migrations.stamp()
-    session.current().settle_pending()
+    job_list.current().settle_pending()
 
 
 @persistent
@@ -37,18 +40,25 @@ def _save_post(*_: object) -> None:
     """The file has a name now, or another one: new shots go beside it."""
     saved.remember()
     for scene in bpy.data.scenes:
-        reconstruct.propose_folder(scene)
+        propose_folder(scene)
 
 
 @persistent
 def _undo_post(*_: object) -> None:
     # A step back may lead to before the file was brought to the current version.
     migrations.migrate()
+    cached.look_anew()
+
+
+@persistent
+def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Comes before anything is drawn that has changed; not when the frame changes."""
+    cached.notice(scene, depsgraph)
 
 
 @persistent
 def _exit_pre(*_: object) -> None:
-    session.current().client.disconnect()
+    backend_link.current().client.disconnect()
 
 
 _HANDLERS = (
@@ -56,6 +66,7 @@ _HANDLERS = (
     ("load_post", _load_post),
     ("save_pre", _save_pre),
     ("save_post", _save_post),
+    ("depsgraph_update_post", _depsgraph_update_post),
     ("undo_post", _undo_post),
     ("redo_post", _undo_post),
     ("exit_pre", _exit_pre),

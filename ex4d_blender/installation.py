@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one installation that may be under way, polled by the session's timer, and what panels show of what there is."""
+"""The one installation that may be under way, polled by the timer, and what panels show of what there is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, ResourceError
 
-from . import session
+from . import backend_link, error_dialog, panel_updates, paths, timer
 from .core.environment import PYTHON_VARIABLE
 from .core.environment_state import environment_state
 from .core.install_plan import InstallPlan, bundled_wheel
@@ -68,8 +68,8 @@ def make_plan() -> InstallPlan:
         BadInputError: it cannot be done that way.
         ResourceError: the network is needed, and Blender may not use it.
     """
-    preferences = session.addon_preferences()
-    folder = session.environment_folder()
+    preferences = paths.addon_preferences()
+    folder = paths.environment_folder()
     source = bundled_wheel(Path(__file__).parent)
     if preferences is None or folder is None:
         raise BadInputError("No folder for the backend is chosen.", "Choose one in the preferences.")
@@ -82,20 +82,24 @@ def make_plan() -> InstallPlan:
             "Allow it in Preferences, System, Network, or choose a folder of wheels.",
         )
     base = Path(bpy.path.abspath(preferences.base_python)) if preferences.base_python else Path(sys.executable)
-    blender = Path(bpy.app.binary_path).parent if bpy.app.binary_path else None
     extra = "gpu" if preferences.extra == "GPU" else ""
     return InstallPlan(
-        folder=folder, base_python=base, source=source, extra=extra, wheels=wheels, blender_folder=blender
+        folder=folder,
+        base_python=base,
+        source=source,
+        extra=extra,
+        wheels=wheels,
+        blender_folder=paths.blender_folder(),
     )
 
 
 def start(plan: InstallPlan) -> None:
     """Begin; the timer follows. A backend that runs from the same folder is stopped first."""
     global _installer, _state, _polled
-    session.current().stop_backend()
+    backend_link.current().stop()
     _installer, _state, _polled = Installer(plan), None, -POLL_SECONDS
     _installer.start()
-    session.wake()
+    timer.wake()
 
 
 def wait() -> InstallState:
@@ -122,7 +126,7 @@ def pump() -> None:
     if not is_running() or _installer is None:
         before = _found
         if now - _looked >= LOOK_SECONDS and look() != before:
-            session.redraw()
+            panel_updates.nudge()
         return
     if now - _polled < POLL_SECONDS:
         return
@@ -141,8 +145,8 @@ def pump() -> None:
         look()
     if _state.done and _state.error is not None and not isinstance(_state.error, CancelledError):
         # Who has stopped it knows, and the status bar has said so.
-        session.current().report(_state.error, "\n".join(tail[-20:]))
-    session.redraw()
+        error_dialog.show_error(_state.error, "\n".join(tail[-20:]))
+    panel_updates.nudge()
 
 
 def look() -> Found:
@@ -150,7 +154,7 @@ def look() -> Found:
     global _found, _looked  # noqa: PLW0603
     _looked = time.monotonic()
     try:
-        backend = session.current().backend_process()
+        backend = backend_link.current().backend_process()
         missing = "" if backend.python is not None or backend.find() is not None else backend.problem
         _found = Found(missing, _installed())
     except Ex4dError as error:
@@ -171,7 +175,7 @@ def missing() -> str:
 def _installed() -> str:
     if os.environ.get(PYTHON_VARIABLE):
         return f"{PYTHON_VARIABLE} names the backend's Python: {os.environ[PYTHON_VARIABLE]}"
-    folder = session.environment_folder()
+    folder = paths.environment_folder()
     if folder is None:
         return "No folder for the backend is chosen."
     state = environment_state(folder)

@@ -6,7 +6,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ex4d import __version__
 
-from . import installation, session
+from . import backend_link, installation
 from .core.texts import wrapped
 from .core.versions import version_difference
 
@@ -72,11 +72,11 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         self._draw_diagnosis(layout.box())
 
     def _draw_state(self, box):
-        current = session.current()
-        welcome = current.client.welcome
+        link = backend_link.current()
+        welcome = link.client.welcome
         if welcome is None:
             text = "The backend does not run; the first job starts it."
-            text = "The backend is starting." if current.starting else installation.missing() or text
+            text = "The backend is starting." if link.starting else installation.missing() or text
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
             box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
@@ -143,7 +143,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         row = box.row()
         row.label(text="What this computer can do, and the licence of each part", icon="INFO")
         row.operator("ex4d.diagnose", icon="VIEWZOOM")
-        found = session.current().doctor
+        found = backend_link.current().doctor
         if found is None:
             box.label(text="Press Diagnose to look.", icon="BLANK1")
             return

@@ -38,14 +38,3 @@ def profile_items(owner: Any, _context: Any) -> list[tuple[str, str, str, int]]:
 def not_offered(name: str) -> tuple[str, str, str]:
     """The item of a name that the .blend has and the backend doesn't offer."""
     return name, f"{name.replace('_', ' ').title()} (Not Offered)", "The backend does not offer this, or has not said"
-
-
-def update_holes(scene: Any) -> None:
-    """Give the meshes of the scene's shots the hole style that its properties ask for; linked ones keep theirs."""
-    from .scene import material, shot
-
-    for found in shot.find_shots(scene):
-        for item in found.mesh.data.materials if found.mesh is not None else ():
-            if material.is_ours(item) and item.library is None:
-                look = scene.ex4d
-                material.set_hole_style(item, transparent=look.holes_transparent, color=tuple(look.hole_color))

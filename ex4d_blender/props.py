@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Properties: on the scene what belongs into the file, on the window manager what mirrors the running session.
+"""Properties: on the scene what belongs into the file, on the window manager what mirrors the running jobs.
 
 Scene properties are saved and undone with the file; window-manager properties are neither.
 """
@@ -27,6 +27,8 @@ from . import depths, profiles
 from .core import records
 from .core.records import move_number
 from .scene import scan
+from .scene.holes import update_holes
+from .scene.shot_place import propose_folder
 
 _MOVE_NAMES = {
     "orbit": "Orbit",
@@ -88,9 +90,7 @@ def _depth_source_changed(state, number):
 
 
 def _place_changed(state, _context):
-    from .ops import reconstruct
-
-    reconstruct.propose_folder(state.id_data)
+    propose_folder(state.id_data)
 
 
 class EX4D_PG_version(bpy.types.PropertyGroup):
@@ -243,7 +243,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     holes_transparent: BoolProperty(
         name="Transparent Holes",
         default=True,
-        update=lambda self, _context: profiles.update_holes(self.id_data),
+        update=lambda self, _context: update_holes(self.id_data),
         description="See through what the plate never showed; otherwise it has the hole colour",
     )
     hole_color: FloatVectorProperty(
@@ -253,7 +253,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         default=(1.0, 0.0, 0.6),
-        update=lambda self, _context: profiles.update_holes(self.id_data),
+        update=lambda self, _context: update_holes(self.id_data),
         description="Colour of what the plate never showed",
     )
 
@@ -311,7 +311,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
 
 
 class EX4D_PG_job(bpy.types.PropertyGroup):
-    """One job of the list; the session's rows say where it is."""
+    """One job of the list; the job list's rows say where it is."""
 
     job: StringProperty()
 
@@ -321,7 +321,7 @@ class EX4D_PG_line(bpy.types.PropertyGroup):
 
 
 class EX4D_PG_window(bpy.types.PropertyGroup):
-    """What mirrors the session."""
+    """What mirrors running jobs."""
 
     jobs: CollectionProperty(type=EX4D_PG_job)
     active_job: IntProperty(name="Job")

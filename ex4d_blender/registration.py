@@ -4,10 +4,26 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import bpy
 
-from . import capabilities, cli, handlers, migrations, preferences, props, session
+from . import (
+    backend_link,
+    capabilities,
+    cli,
+    disk_watch,
+    error_dialog,
+    handlers,
+    installation,
+    job_list,
+    job_results,
+    migrations,
+    panel_updates,
+    preferences,
+    props,
+    timer,
+)
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
 from .ui import cached, coverage, lists, looks, panels, status_bar
 
@@ -42,8 +58,7 @@ def register() -> None:
         capabilities.forget()
         _take_up_open_file()
         handlers.register()
-        cached.register()
-        session.register()
+        _start()
         status_bar.register()
         coverage.register()
         cli.register()
@@ -59,6 +74,31 @@ def _take_up_open_file() -> None:
         move_shot.find_stray_shots()
 
 
+def _start() -> None:
+    """The timer, and the jobs that the open file waits for."""
+    disk_watch.forget()
+    timer.register(
+        steps=(
+            lambda: job_list.current().pump(),
+            installation.pump,
+            lambda: disk_watch.look(time.monotonic()),
+            lambda: looks.prepare(row.look for row in job_list.current().rows),
+            panel_updates.flush,
+        ),
+        busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),
+    )
+    job_list.register(job_results.RESULT_HANDLERS)
+
+
+def _stop() -> None:
+    """What has been started; the backend ends by itself when Blender does, or by its idle limit."""
+    timer.unregister()
+    installation.cancel()
+    job_list.unregister()
+    backend_link.close()
+    error_dialog.clear()
+
+
 def unregister() -> None:
     """Take everything away; one part that fails must not keep the others."""
     parts = (
@@ -66,8 +106,8 @@ def unregister() -> None:
         looks.unregister,
         coverage.unregister,
         status_bar.unregister,
-        session.unregister,
-        cached.unregister,
+        _stop,
+        cached.forget,
         handlers.unregister,
         props.detach,
     )

@@ -11,7 +11,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError, TransientError
 
-from . import session
+from . import paths
 from .core.saving import NEVER, FileStamp, saving_alone
 from .core.shot_folders import same_path
 from .scene.files import MAX_PATH_BYTES
@@ -97,7 +97,7 @@ def save(path: Path, before: FileStamp, finished: str) -> None:
         TransientError: another process has.
     """
     name = hashlib.sha256(str(path.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
-    with saving_alone(session.runtime_folder() / f"saving-{name}.lock"):
+    with saving_alone(paths.runtime_folder() / f"saving-{name}.lock"):
         if not before.is_still(path):
             raise TransientError(
                 f"{path} was saved by another process meanwhile and is left as it is; what is done is in {finished}.",

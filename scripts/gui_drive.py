@@ -316,8 +316,8 @@ def show_preferences(view: bpy.types.Area) -> Iterator[Wait]:
     bpy.context.window_manager.addon_search = "EX-4D"
     with bpy.context.temp_override(window=window(), area=view):
         bpy.ops.preferences.addon_expand(module=module)
-    session = sys.modules[f"{module}.session"]
-    yield lambda: session.current().doctor is not None
+    link = sys.modules[f"{module}.backend_link"]
+    yield lambda: link.current().doctor is not None
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import installation, session
+from .. import backend_link, installation, job_list, timer
 from .common import JobOperator, told
 
 
@@ -61,8 +61,8 @@ class EX4D_OT_start_backend(bpy.types.Operator):
 
     @told
     def execute(self, _context):
-        session.current().connect(block=bpy.app.background)
-        session.wake()
+        backend_link.current().connect(block=bpy.app.background)
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -74,12 +74,12 @@ class EX4D_OT_stop_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        return session.current().client.is_open
+        return backend_link.current().client.is_open
 
     @told
     def execute(self, _context):
-        session.current().stop_backend()
-        session.current().mirror()
+        backend_link.current().stop()
+        job_list.current().mirror()
         return {"FINISHED"}
 
 
@@ -90,7 +90,7 @@ class EX4D_OT_diagnose(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def begin(self, context, *, block):
-        return session.current().submit(context.scene, "doctor", {}, action="doctor", title="Diagnose", block=block)
+        return job_list.current().submit(context.scene, "doctor", {}, action="doctor", title="Diagnose", block=block)
 
 
 class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
@@ -101,13 +101,13 @@ class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        if session.current().is_connected():
+        if backend_link.current().is_connected():
             return True
         cls.poll_message_set("The backend does not run, so it holds no memory")
         return False
 
     def begin(self, context, *, block):
-        return session.current().submit(
+        return job_list.current().submit(
             context.scene, "free_memory", {}, action="nothing", title="Free memory", block=block
         )
 

@@ -14,7 +14,8 @@ import bpy
 
 from ex4d.protocol.errors import Ex4dError, InternalError
 
-from .. import session
+from .. import error_dialog, job_list, timer
+from ..scene import shot as shots
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def tell(operator: Any, context: bpy.types.Context, action: Callable[[], set[str
     if bpy.app.background:
         operator.report({"ERROR"}, f"{error.message} {error.hint}")
     else:
-        session.current().report(error, details, window=window)
+        error_dialog.show_error(error, details, window=window)
     return {"CANCELLED"}
 
 
@@ -50,10 +51,8 @@ def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any
 
 def has_shot(cls: type, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
-    from ..scene import shot
-
     try:
-        known = shot.known(context.scene)
+        known = shots.known(context.scene)
         known.check()
         if known.shots:
             return True
@@ -82,7 +81,7 @@ class JobOperator:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Blocks."""
         job = self.begin(context, block=True)
-        session.current().wait(job)
+        job_list.current().wait(job)
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
@@ -98,5 +97,5 @@ class JobOperator:
 
     def _submit(self, context: bpy.types.Context) -> set[str]:
         self.begin(context, block=False)
-        session.wake()
+        timer.wake()
         return {"FINISHED"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 from bpy.props import StringProperty
 
-from .. import session
+from .. import backend_link, error_dialog, paths
 from ..core.texts import wrapped
 
 DIALOG_WIDTH = 560
@@ -21,7 +21,7 @@ class EX4D_OT_show_error(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        if session.current().shown is not None:
+        if error_dialog.shown() is not None:
             return True
         cls.poll_message_set("There was no error")
         return False
@@ -29,7 +29,7 @@ class EX4D_OT_show_error(bpy.types.Operator):
     def invoke(self, context, _event):
         lines = context.window_manager.ex4d.error_lines
         lines.clear()
-        for text in wrapped(session.current().error_text(), COLUMNS):
+        for text in wrapped(error_dialog.error_text(backend_link.current().version()), COLUMNS):
             lines.add().name = text
         return context.window_manager.invoke_popup(self, width=DIALOG_WIDTH)
 
@@ -37,7 +37,7 @@ class EX4D_OT_show_error(bpy.types.Operator):
         return {"FINISHED"}
 
     def draw(self, context):
-        shown = session.current().shown
+        shown = error_dialog.shown()
         if shown is None:
             return
         layout, manager = self.layout, context.window_manager
@@ -63,7 +63,7 @@ class EX4D_OT_copy_error(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        context.window_manager.clipboard = session.current().error_text()
+        context.window_manager.clipboard = error_dialog.error_text(backend_link.current().version())
         return {"FINISHED"}
 
 
@@ -84,7 +84,7 @@ class EX4D_OT_save_error(bpy.types.Operator):
     def execute(self, _context):
         path = Path(bpy.path.ensure_ext(self.filepath, ".txt"))
         try:
-            path.write_text(session.current().error_text() + "\n", encoding="utf-8")
+            path.write_text(error_dialog.error_text(backend_link.current().version()) + "\n", encoding="utf-8")
         except OSError as error:
             self.report({"ERROR"}, f"{path} cannot be written: {error.strerror or error}. Choose another folder.")
             return {"CANCELLED"}
@@ -98,7 +98,7 @@ class EX4D_OT_open_log(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, _context):
-        folder = session.runtime_folder()
+        folder = paths.runtime_folder()
         folder.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.path_open(filepath=str(folder))
         return {"FINISHED"}

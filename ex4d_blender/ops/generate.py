@@ -9,10 +9,11 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.errors import BadInputError
 
-from .. import capabilities, finish, props, session
+from .. import capabilities, job_list, props
 from ..core.deliveries import read_take
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.results_scene import results_scene
 from .common import JobOperator, told
 from .takes import TakeJobOperator, new_take, require_take
 
@@ -81,7 +82,7 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
         "prompt": prompt,
         "frames": frames,
     }
-    return session.current().submit(
+    return job_list.current().submit(
         scene,
         "generate",
         params,
@@ -165,7 +166,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
             (found for found in shots.find_shots(scene) if set(record["numbers"]) <= set(found.numbers)), None
         )
         offset = shot.first_frame - shot.numbers[0] if shot else 0
-        edit = finish.results_scene(scene, record, offset)
+        edit = results_scene(scene, record, offset)
         sequencer.place_take(
             edit,
             record,

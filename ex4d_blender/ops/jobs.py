@@ -4,7 +4,9 @@
 import bpy
 from bpy.props import StringProperty
 
-from .. import session
+from ex4d.protocol.errors import error_from_record
+
+from .. import error_dialog, job_list, timer
 from .common import told
 
 
@@ -22,15 +24,15 @@ class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
 
     @told
     def execute(self, _context):
-        current = session.current()
+        jobs = job_list.current()
         # By default the one that is being done.
-        running = current.running()
+        running = jobs.running()
         job = self.job or (running.id if running else "")
         if not job:
             return {"CANCELLED"}
-        current.client.cancel(job)
-        current.mirror()
-        session.wake()
+        jobs.link.client.cancel(job)
+        jobs.mirror()
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -42,16 +44,16 @@ class EX4D_OT_cancel_all(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        return bool(session.current().client.unfinished)
+        return bool(job_list.current().link.client.unfinished)
 
     @told
     def execute(self, _context):
-        current = session.current()
+        jobs = job_list.current()
         # The waiting ones first, or the next would begin in between.
-        for job in sorted(current.client.unfinished, key=lambda job: job.state != "queued"):
-            current.client.cancel(job.id)
-        current.mirror()
-        session.wake()
+        for job in sorted(jobs.link.client.unfinished, key=lambda job: job.state != "queued"):
+            jobs.link.client.cancel(job.id)
+        jobs.mirror()
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -63,14 +65,14 @@ class EX4D_OT_retry_job(_OnJob, bpy.types.Operator):
 
     @told
     def execute(self, _context):
-        current = session.current()
-        again = current.retry(self.job)
+        jobs = job_list.current()
+        again = jobs.retry(self.job)
         if again is None:
             self.report({"WARNING"}, "This job's request is no longer known; start it again from its panel.")
             return {"CANCELLED"}
         if bpy.app.background:
-            current.wait(again)
-        session.wake()
+            jobs.wait(again)
+        timer.wake()
         return {"FINISHED"}
 
 
@@ -81,10 +83,10 @@ class EX4D_OT_clear_jobs(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def execute(self, _context):
-        current = session.current()
-        for job in [job.id for job in current.client.jobs.values() if job.is_final]:
-            current.client.forget(job)
-        current.mirror()
+        jobs = job_list.current()
+        for job in [job.id for job in jobs.link.client.jobs.values() if job.is_final]:
+            jobs.link.client.forget(job)
+        jobs.mirror()
         return {"FINISHED"}
 
 
@@ -95,13 +97,10 @@ class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     def execute(self, context):
-        from ex4d.protocol.errors import error_from_record
-
-        current = session.current()
-        job = current.client.jobs.get(self.job)
+        job = job_list.current().link.client.jobs.get(self.job)
         if job is None or not job.error:
             return {"CANCELLED"}
-        current.report(error_from_record(job.error), window=context.window)
+        error_dialog.show_error(error_from_record(job.error), window=context.window)
         return {"FINISHED"}
 
 
@@ -112,7 +111,7 @@ class EX4D_OT_forget_cut_off(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def execute(self, _context):
-        session.current().forget_cut_off()
+        job_list.current().forget_cut_off()
         return {"FINISHED"}
 
 

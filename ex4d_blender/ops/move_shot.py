@@ -9,12 +9,12 @@ from bpy.props import StringProperty
 
 from ex4d.protocol.errors import BadInputError, TransientError
 
-from .. import session
+from .. import backend_link
 from ..core import shot_folders
 from ..scene import shot as shots
 from ..scene.relocate import relocate
+from ..scene.shot_place import propose_folder
 from .common import has_shot, told
-from .reconstruct import propose_folder
 
 
 @cache
@@ -119,7 +119,7 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         shots.check_local(shot)
         if not self.directory:
             raise BadInputError("No folder is chosen.", "Name the shot's new folder.")
-        if session.current().client.unfinished:
+        if backend_link.current().client.unfinished:
             raise TransientError("Jobs are running.", "Move the shot when they are done, or cancel them.")
         old, new = Path(shot.folder), Path(bpy.path.abspath(self.directory)).absolute()
         manager = context.window_manager

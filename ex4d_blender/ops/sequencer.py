@@ -6,9 +6,9 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from .. import props
-from ..finish import results_scene
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.results_scene import results_scene
 from .common import told
 
 

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 
-from .. import props, session
+from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
 from ..core.deliveries import read_take
 from ..scene import background, takes
@@ -362,14 +362,14 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
-        current = session.current()
-        for job, waiting in current.waiting.items():
-            known = current.client.jobs.get(job)
+        jobs = job_list.current()
+        for job, waiting in jobs.waiting.items():
+            known = jobs.link.client.jobs.get(job)
             # A preview that is not finished yet is of no more use.
             if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
-                current.client.cancel(job)
+                jobs.link.client.cancel(job)
         blob = self.sample(scene, shot, take, list(shot.frames))
-        return current.submit(
+        return jobs.submit(
             scene,
             "render",
             {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer, "take": take.uid},

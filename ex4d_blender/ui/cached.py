@@ -8,7 +8,6 @@ file and asks for none, parses nothing, and goes through no objects.
 from __future__ import annotations
 
 import bpy
-from bpy.app.handlers import persistent
 
 from .. import capabilities
 from ..ops.sequencer import stray_strips
@@ -55,43 +54,22 @@ def prepare(scene: bpy.types.Scene) -> None:
             coverage.parse(take.coverage)
 
 
-@persistent
-def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Blender has evaluated what has changed; nothing is drawn before. Frames that change do not come here."""
+def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Take in what Blender has just evaluated, before it is drawn."""
     if any(depsgraph.id_type_updated(kind) for kind in ("OBJECT", "SCENE", "COLLECTION")):
         index.notice(update.id.original for update in depsgraph.updates)
     if depsgraph.id_type_updated("SCENE"):
         prepare(scene)
 
 
-@persistent
-def _look_anew(*_: object) -> None:
+def look_anew() -> None:
     """Another file is open, or a step was undone: no object is the one that it was."""
     index.forget()
-    manager = bpy.context.window_manager
-    for scene in {window.scene for window in manager.windows} if manager is not None else ():
-        prepare(scene)
+    for window in bpy.context.window_manager.windows:
+        prepare(window.scene)
 
 
-_HANDLERS = (
-    ("depsgraph_update_post", _depsgraph_update_post),
-    ("load_post", _look_anew),
-    ("undo_post", _look_anew),
-    ("redo_post", _look_anew),
-)
-
-
-def register() -> None:
-    """Be told what changes."""
+def forget() -> None:
+    """Keep nothing of the open file."""
     index.forget()
-    for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(handler)
-
-
-def unregister() -> None:
-    """Be told no more."""
-    for name, handler in _HANDLERS:
-        found = getattr(bpy.app.handlers, name)
-        if handler in found:
-            found.remove(handler)
-    index.forget()
+    _without_files.clear()

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import session
+from .. import job_list
 from ..scene import shot as shots
 
 _ICONS = {
@@ -40,7 +40,7 @@ class EX4D_UL_jobs(bpy.types.UIList):
     """Jobs."""
 
     def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
-        job = next((row for row in session.current().rows if row.job == item.job), None)
+        job = next((row for row in job_list.current().rows if row.job == item.job), None)
         if job is None:
             return
         row = layout.row(align=True)

@@ -9,7 +9,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from .. import depths, profiles, props, session
+from .. import depths, disk_watch, job_list, profiles, props
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
 from ..ops.move_shot import is_in_old_place, stray_shots
@@ -61,7 +61,7 @@ class _Sequencer:
 
 def _needs_backend(layout):
     """Say what is missing where no backend can be started."""
-    if problem := session.current().lacks_backend:
+    if problem := disk_watch.lacks_backend():
         box = layout.box()
         _text(box, f"{problem} The backend computes depth, mesh and takes.", "INFO")
         box.operator(
@@ -218,7 +218,7 @@ def _draw_place(layout, shot):
 
 
 def _draw_progress(layout, kind):
-    for item in session.current().rows:
+    for item in job_list.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
@@ -352,7 +352,7 @@ def draw_generate(layout, context):
 def draw_jobs(layout, context):
     """Jobs."""
     manager = context.window_manager.ex4d
-    cut_off = session.current().cut_off
+    cut_off = job_list.current().cut_off
     for title in cut_off.values():
         _text(layout, f"«{title}» was not finished when Blender closed. Start it again; its stages are kept.", "ERROR")
     if cut_off:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import bpy
 
-from .. import session
+from .. import job_list
 from ..ops.sequencer import is_shown
 
 
 def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
-    current = session.current()
-    running = current.running()
-    job = next((row for row in current.rows if running is not None and row.job == running.id), None)
+    jobs = job_list.current()
+    running = jobs.running()
+    job = next((row for row in jobs.rows if running is not None and row.job == running.id), None)
     if job is None:
         return
     row = self.layout.row(align=True)

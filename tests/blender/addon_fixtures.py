@@ -44,11 +44,11 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def addon(runtime: Path) -> Iterator[Any]:
-    """The session of the enabled add-on; nothing of it stays."""
+    """The job list of the enabled add-on; nothing of it stays."""
     assert addon_utils.enable(ADDON, default_set=True) is not None
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
-    yield session
+    yield job_list
     addon_utils.disable(ADDON, default_set=True)
 
 

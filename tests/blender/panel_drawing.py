@@ -83,20 +83,24 @@ class _Preferences:
         return getattr(self._found, name)
 
 
-def draw_all(scene: Any) -> list[str]:
-    """Draw the panels of both editors with their lists and menus, the preferences, the headers.
-
-    Returns:
-        What they say, a line a text however long, and the names of their buttons.
-    """
-    from ex4d_blender.ui import panels, status_bar
+def draw_panels(scene: Any) -> list[str]:
+    """Draw the panels of both editors with their lists and menus; returns what they say, and their buttons' names."""
+    from ex4d_blender.ui import panels
 
     lines: list[str] = []
+    for panel in panels.CLASSES:
+        context = context_of(scene, panel.bl_space_type)
+        panel.draw(SimpleNamespace(layout=Layout(context, lines)), context)
+    return lines
+
+
+def draw_all(scene: Any) -> list[str]:
+    """``draw_panels``, and the headers and the preferences; texts stand on one line however long."""
+    from ex4d_blender.ui import panels, status_bar
+
     columns, panels.COLUMNS = panels.COLUMNS, 1000
     try:
-        for panel in panels.CLASSES:
-            context = context_of(scene, panel.bl_space_type)
-            panel.draw(SimpleNamespace(layout=Layout(context, lines)), context)
+        lines = draw_panels(scene)
     finally:
         panels.COLUMNS = columns
     context = context_of(scene, "VIEW_3D")

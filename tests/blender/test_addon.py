@@ -30,11 +30,11 @@ def classes() -> list[str]:
 
 @pytest.fixture
 def addon(runtime: Path, backend_python: str) -> Iterator[Any]:
-    """The add-on, enabled; nothing of it stays."""
+    """The job list of the enabled add-on; nothing of it stays."""
     assert addon_utils.enable(ADDON, default_set=True) is not None
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
-    yield session
+    yield job_list
     addon_utils.disable(ADDON, default_set=True)
     assert classes() == []
 
@@ -109,7 +109,7 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
             ],
         }
 
-    from ex4d_blender import registration, session
+    from ex4d_blender import backend_link, job_list, registration, timer
 
     before = traces()
     assert before["classes"] == []
@@ -120,11 +120,12 @@ def test_enabling_twice_and_disabling_leave_nothing(runtime: Path) -> None:
         assert len(once["classes"]) > 30
         assert len(once["handlers"]["load_post"]) == 1
         assert len(once["status"]) == 2
-        assert bpy.app.timers.is_registered(session._tick)
+        assert bpy.app.timers.is_registered(timer._tick)
         addon_utils.disable(ADDON, default_set=True)
         assert traces() == before
-        assert not bpy.app.timers.is_registered(session._tick)
-        assert session._session is None
+        assert not bpy.app.timers.is_registered(timer._tick)
+        assert job_list._jobs is None
+        assert backend_link._link is None
 
 
 def test_every_operator_and_property_says_what_it_is(addon: Any) -> None:
@@ -341,7 +342,7 @@ def test_a_new_blender_takes_up_what_the_old_one_asked_for(shot: Any, addon: Any
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     begin("generate")
     bpy.ops.wm.save_mainfile()
-    # What quitting does: the socket closes, the session is gone; the backend goes on for whoever is left.
+    # What quitting does: the socket closes, the job list is gone; the backend goes on for whoever is left.
     addon_utils.disable(ADDON)
     addon_utils.enable(ADDON)
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
@@ -353,8 +354,8 @@ def test_cancel_and_retry(shot: Any, addon: Any) -> None:
     bpy.ops.ex4d.add_take_camera(move="orbit:33")
     job = begin("generate")
     assert bpy.ops.ex4d.cancel_job(job=job) == {"FINISHED"}
-    pump(addon, lambda: addon.current().client.jobs[job].is_final)
-    state = addon.current().client.jobs[job].state
+    pump(addon, lambda: addon.current().link.client.jobs[job].is_final)
+    state = addon.current().link.client.jobs[job].state
     assert state in ("cancelled", "done")
     addon.current().pump()
     if state == "cancelled":
@@ -366,7 +367,7 @@ def test_cancel_and_retry(shot: Any, addon: Any) -> None:
 def test_a_killed_backend_is_replaced_and_the_job_goes_on(shot: Any, addon: Any) -> None:
     bpy.ops.ex4d.add_take_camera(move="orbit:34")
     begin("generate")
-    os.kill(addon.current().client.handshake.pid, 9)
+    os.kill(addon.current().link.client.handshake.pid, 9)
     pump(addon, lambda: strips(shot))
     assert len(shot.ex4d.takes[0].versions) == 1
 
@@ -431,7 +432,7 @@ def test_without_a_backend_it_says_how_to_get_one(
 
 def test_diagnosis_and_memory(addon: Any) -> None:
     bpy.ops.ex4d.diagnose()
-    findings = addon.current().doctor["findings"]
+    findings = addon.current().link.doctor["findings"]
     assert any(item["area"] == "raster" and item["works"] for item in findings)
     assert any("research" in item["licence"] for item in findings) or all(
         item["name"] != "nvdiffrast" or not item["works"] for item in findings
@@ -478,11 +479,12 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
 
 
 def test_error_texts_keep_the_user_private(addon: Any) -> None:
+    from ex4d_blender import error_dialog
+
     from ex4d.protocol.errors import BadInputError
 
-    current = addon.current()
-    current.report(BadInputError(f"{Path.home()}/clip.mp4 is damaged.", "Export it again."))
-    text = current.error_text()
+    error_dialog.show_error(BadInputError(f"{Path.home()}/clip.mp4 is damaged.", "Export it again."))
+    text = error_dialog.error_text(addon.current().link.version())
     assert str(Path.home()) + "/" not in text
     assert "~/clip.mp4 is damaged." in text
     assert "Export it again." in text
@@ -493,25 +495,29 @@ def test_error_texts_keep_the_user_private(addon: Any) -> None:
 
 
 def test_the_preferences_name_the_model_to_the_backend(addon: Any, tmp_path: Path) -> None:
-    preferences = addon.addon_preferences()
-    assert addon.model_variables() == {}
+    from ex4d_blender import paths
+
+    preferences = paths.addon_preferences()
+    assert paths.model_variables() == {}
     preferences.models_folder = str(tmp_path)
     preferences.distill_lora = str(tmp_path / "lora.safetensors")
     named = {"EX4D_MODELS": str(tmp_path), "EX4D_DISTILL_LORA": str(tmp_path / "lora.safetensors")}
-    assert addon.model_variables() == named
-    assert addon.current().backend_process().variables == named
+    assert paths.model_variables() == named
+    assert addon.current().link.backend_process().variables == named
 
 
 def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> None:
     from ex4d_blender.ui import looks
 
     assert looks.icon("") == 0
+    looks.prepare(["", str(tmp_path / "gone.jpg")])
     assert looks.icon(str(tmp_path / "gone.jpg")) == 0
     picture = bpy.data.images.new("look", 8, 8)
     for name in ("1.png", "2.png"):
         picture.filepath_raw, picture.file_format = str(tmp_path / name), "PNG"
         picture.save()
         # Without a window Blender numbers no icons, so only what is kept can be looked at.
+        looks.prepare([str(tmp_path / name)])
         shown = looks.icon(str(tmp_path / name))
         assert looks.icon(str(tmp_path / name)) == shown
     bpy.data.images.remove(picture)
@@ -521,11 +527,11 @@ def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> N
 def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> None:
     from ex4d_blender import profiles
 
-    session = addon.current()
-    session.connect(block=True)
+    link = addon.current().link
+    link.connect(block=True)
     end = time.monotonic() + 60
-    while not (session.client.welcome or {}).get("ready") and time.monotonic() < end:
-        session.client.poll(50)
+    while not (link.client.welcome or {}).get("ready") and time.monotonic() < end:
+        link.client.poll(50)
     offered = {profile.name: profile for profile in profiles.known_profiles()}
     assert list(offered) == ["preview", "exact", "fast", "turbo", "draft"]
     assert offered["fast"].takes_seed

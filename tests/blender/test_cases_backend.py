@@ -41,11 +41,11 @@ def runtime(tmp_path: Path, backend_python: str, monkeypatch: pytest.MonkeyPatch
 def addon(runtime: Path, tmp_path: Path) -> Iterator[Any]:
     """The add-on in a saved file."""
     assert addon_utils.enable(ADDON, default_set=True) is not None
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "job.blend"))
     bpy.context.scene.ex4d.viewport_side = 48
-    yield session
+    yield job_list
     addon_utils.disable(ADDON, default_set=True)
 
 
@@ -59,12 +59,12 @@ def impatient(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend_process, "END_SECONDS", 0.3)
 
 
-def pump(session: Any, done: Any, seconds: float = 60.0) -> None:
+def pump(jobs: Any, done: Any, seconds: float = 60.0) -> None:
     """What the timer does where there is a window."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "nothing came of it"
-        session.current().pump()
+        jobs.current().pump()
         time.sleep(0.02)
 
 
@@ -78,7 +78,7 @@ def test_a_stale_handshake_whose_process_number_was_given_away(case: Path, runti
         (runtime / "backend.json").chmod(0o600)
         stale = read_handshake(runtime)
         assert stale is not None
-        assert addon.current().backend_process().find() is None
+        assert addon.current().link.backend_process().find() is None
         bpy.ops.ex4d.load_plate(filepath=str(case / "plate.mp4"))
         assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
         assert read_handshake(runtime) != stale
@@ -88,95 +88,108 @@ def test_a_stale_handshake_whose_process_number_was_given_away(case: Path, runti
 
 @pytest.mark.usefixtures("impatient")
 def test_waiting_outlives_a_backend_that_hangs(addon: Any, runtime: Path, plate: Path) -> None:
-    session = addon.current()
-    session.connect(block=True)
-    deaf = session.client.handshake
+    jobs = addon.current()
+    link = jobs.link
+    link.connect(block=True)
+    deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
     bpy.ops.ex4d.load_plate(filepath=str(plate))
     assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
-    assert session.client.handshake.pid != deaf.pid
+    assert link.client.handshake.pid != deaf.pid
     with pytest.raises(ProcessLookupError):
         os.kill(deaf.pid, 0)
 
 
 @pytest.mark.usefixtures("impatient")
 def test_the_timer_replaces_a_backend_that_hangs_and_says_so(addon: Any, runtime: Path) -> None:
-    session = addon.current()
-    session.connect(block=True)
-    pump(addon, session.is_connected)
-    deaf = session.client.handshake
+    from ex4d_blender import error_dialog
+
+    jobs = addon.current()
+    link = jobs.link
+    link.connect(block=True)
+    pump(addon, link.is_connected)
+    deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
-    job = session.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
-    pump(addon, lambda: session.client.jobs[job].is_final)
+    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    pump(addon, lambda: link.client.jobs[job].is_final)
     # The same job, in another backend.
-    assert session.client.jobs[job].state == "done"
-    assert session.client.handshake.pid != deaf.pid
-    assert "did not answer" in session.shown.error.message
-    assert session.doctor is not None
+    assert link.client.jobs[job].state == "done"
+    assert link.client.handshake.pid != deaf.pid
+    assert "did not answer" in error_dialog.shown().error.message
+    assert link.doctor is not None
 
 
 @pytest.mark.usefixtures("impatient")
 def test_stop_ends_a_backend_that_hangs(addon: Any, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = addon.current()
-    session.connect(block=True)
-    deaf = session.client.handshake
+    jobs = addon.current()
+    link = jobs.link
+    link.connect(block=True)
+    deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
-    monkeypatch.setattr(addon, "STOP_SECONDS", 0.3)
-    session.stop_backend()
-    assert session.backend_process().find() is None
-    assert not session.client.is_open
-    assert not session.starting
+    monkeypatch.setattr("ex4d_blender.backend_link.STOP_SECONDS", 0.3)
+    link.stop()
+    assert link.backend_process().find() is None
+    assert not link.client.is_open
+    assert not link.starting
 
 
 def test_a_backend_that_cannot_be_ended_is_an_error(
     addon: Any, runtime: Path, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = addon.current()
-    session.connect(block=True)
-    pump(addon, session.is_connected)
-    deaf = session.client.handshake
+    from ex4d_blender import error_dialog
+
+    jobs = addon.current()
+    link = jobs.link
+    link.connect(block=True)
+    pump(addon, link.is_connected)
+    deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
     # As a backend that another user, or another container, has started.
     monkeypatch.setattr("ex4d_blender.core.backend_process.lock_holder", lambda folder: None)
     monkeypatch.setattr("ex4d_blender.core.backend_process._started", [])
-    job = session.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
-    pump(addon, lambda: session.client.jobs[job].is_final)
-    assert session.client.jobs[job].state == "cancelled"
-    assert "cannot be ended" in session.shown.error.message
+    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    pump(addon, lambda: link.client.jobs[job].is_final)
+    assert link.client.jobs[job].state == "cancelled"
+    assert "cannot be ended" in error_dialog.shown().error.message
     os.kill(deaf.pid, signal.SIGKILL)
 
 
 def test_a_backend_of_another_version_is_said_once(
     addon: Any, runtime: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    monkeypatch.setattr(addon, "__version__", "99.0.0")
-    session = addon.current()
-    session.connect(block=True)
-    pump(addon, lambda: session.shown is not None)
-    assert "99.0.0" in session.shown.error.message
-    assert "Install" in session.shown.error.hint
-    session.shown = None
+    from ex4d_blender import error_dialog
+
+    monkeypatch.setattr("ex4d_blender.backend_link.__version__", "99.0.0")
+    jobs = addon.current()
+    link = jobs.link
+    link.connect(block=True)
+    pump(addon, lambda: error_dialog.shown() is not None)
+    assert "99.0.0" in error_dialog.shown().error.message
+    assert "Install" in error_dialog.shown().error.hint
+    error_dialog.clear()
     for _ in range(5):
-        session.pump()
-    assert session.shown is None
+        jobs.pump()
+    assert error_dialog.shown() is None
     # Where nothing is shown it is a note of the next job.
-    session.told_version = ""
-    notes = [session.wait(session.client.submit("doctor", {})).notes for _ in range(2)]
+    link.told_version = ""
+    notes = [jobs.wait(link.client.submit("doctor", {})).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
 
 
 def test_an_own_folder_that_cannot_be_private_is_not_used(
     addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ex4d_blender import paths
+
     monkeypatch.delenv("EX4D_RUNTIME_DIR")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "xdg"))
     shared = tmp_path / "extension" / "runtime"
-    monkeypatch.setattr(addon, "user_folder", lambda name: tmp_path / "extension" / name)
-    assert addon.runtime_folder() == shared
-    addon._private_or_default.cache_clear()
+    monkeypatch.setattr(paths, "user_folder", lambda name: tmp_path / "extension" / name)
+    assert paths.runtime_folder() == shared
+    paths._private_or_default.cache_clear()
     (shared / "planted").touch()
     shared.chmod(0o777)
-    assert addon.runtime_folder() == tmp_path / "xdg" / "ex4d"
+    assert paths.runtime_folder() == tmp_path / "xdg" / "ex4d"
     # Who has named one is asked instead.
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(shared))
-    assert addon.runtime_folder() == shared
+    assert paths.runtime_folder() == shared

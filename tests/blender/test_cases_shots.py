@@ -432,7 +432,7 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
         asked.append(params)
         raise TransientError("Enough.", "It is known what was asked for.")
 
-    monkeypatch.setattr(addon.Session, "submit", submit)
+    monkeypatch.setattr(addon.JobList, "submit", submit)
     record = generate.read_take(Path(shot.ex4d.takes[0].versions[0].folder))
     monkeypatch.setattr(generate, "read_take", lambda _: {**record, "profile": "fast", "seed": 7, "prompt": "a street"})
     strip = next(item for scene in bpy.data.scenes for item in strips(scene))
@@ -445,7 +445,7 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
         lambda: cli.main(["generate", "--profile", "fast"]),
     ):
         # As in a Blender that has just been started.
-        addon.current().client.disconnect()
+        addon.current().link.client.disconnect()
         capabilities.forget()
         for file in runtime.glob("offers-*.json"):
             file.unlink()

@@ -84,9 +84,9 @@ def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path / "runtime"))
     assert addon_utils.enable("ex4d_blender", default_set=True) is not None
-    from ex4d_blender import session
+    from ex4d_blender import disk_watch, job_list
 
-    yield session
+    yield SimpleNamespace(jobs=job_list, disk=disk_watch)
     addon_utils.disable("ex4d_blender", default_set=True)
 
 
@@ -113,12 +113,14 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
     state.takes[1].use_scene_camera = True
     sequencer.place_take(scene, make_take(tmp_path), with_mask=False, with_color=False, name="T")
     sequencer.ensure_edit_scene(scene, record["plate"], 1)
-    current = addon.current()
+    current = addon.jobs.current()
     for number, kind in enumerate(("reconstruct", "render", "generate", "doctor")):
-        current.client.jobs[kind] = JobSnapshot(kind, kind, state="running", step=1, of=3, created=float(number))
-    current.client.jobs["failed"] = JobSnapshot("failed", "generate", state="failed", error={})
+        current.link.client.jobs[kind] = JobSnapshot(
+            kind, kind, state="running", step=1, of=3, created=float(number), look=kind
+        )
+    current.link.client.jobs["failed"] = JobSnapshot("failed", "generate", state="failed", error={})
     current.mirror()
-    current.look(100.0)
+    addon.disk.look(100.0)
     bpy.context.view_layer.update()
     return scene
 
@@ -131,6 +133,8 @@ def _modules() -> list[Any]:
 
 
 def test_drawing_asks_for_nothing(busy: bpy.types.Scene, addon: Any) -> None:
+    from ex4d_blender import job_results
+
     with counting(*_modules()) as found:
         lines = draw_all(busy)
     assert dict(found) == {}
@@ -142,10 +146,9 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, addon: Any) -> None:
         "ex4d.show_result",
     ):
         assert any(text in line for line in lines), text
-    # Another take is chosen: Blender says that the scene has changed before it draws.
+    # Another take is chosen, with a new preview.
     busy.ex4d.active_take = 2
-    busy.ex4d.takes[2].coverage = json.dumps({"numbers": [1001], "coverage": [0.75]})
-    bpy.context.view_layer.update()
+    job_results.remember_coverage(busy, busy.ex4d.takes[2], {"numbers": [1001], "coverage": [0.75]})
     with counting(*_modules()) as found:
         lines = draw_all(busy)
     assert dict(found) == {}
@@ -167,7 +170,7 @@ def test_the_counters_count(busy: bpy.types.Scene, tmp_path: Path) -> None:
 
 
 def test_drawing_before_anything_was_made_asks_for_nothing(scene: bpy.types.Scene, addon: Any) -> None:
-    addon.current().look(100.0)
+    addon.disk.look(100.0)
     draw_all(scene)
     with counting(*_modules()) as found:
         lines = draw_all(scene)

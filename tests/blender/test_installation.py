@@ -57,9 +57,9 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path / "run"))
     assert addon_utils.enable(ADDON, default_set=True) is not None
     from ex4d_blender import installation as module
-    from ex4d_blender import session
+    from ex4d_blender import paths
 
-    preferences = session.addon_preferences()
+    preferences = paths.addon_preferences()
     preferences.environment_folder = str(tmp_path / "backend")
     (tmp_path / "backend").mkdir()
     yield module
@@ -69,10 +69,10 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
 
 
 def drawn_preferences() -> list[str]:
-    from ex4d_blender import preferences, session
+    from ex4d_blender import paths, preferences
 
     drawer = preferences.EX4D_AP_preferences
-    real, layout = session.addon_preferences(), Layout()
+    real, layout = paths.addon_preferences(), Layout()
 
     class Drawn:
         def __getattr__(self, name: str) -> Any:
@@ -86,12 +86,12 @@ def drawn_preferences() -> list[str]:
 
 
 def drawn_sidebar() -> str:
-    from ex4d_blender import session
+    from ex4d_blender import disk_watch
     from ex4d_blender.ui import panels
 
     # The timer's look at the disk; panels draw what it has seen.
-    session.current()._looked = -1e9
-    session.current().look(time.monotonic())
+    disk_watch.forget()
+    disk_watch.look(time.monotonic())
     layout = Layout()
     panels._needs_backend(layout)
     return " ".join(layout.drawn)
@@ -117,16 +117,16 @@ def test_where_nothing_is_installed_installing_comes_first(installation: Any) ->
     assert "The backend does not run; the first job starts it." not in drawn
     assert not bpy.ops.ex4d.start_backend.poll()
     assert "No backend is installed." in drawn_sidebar()
-    from ex4d_blender import session
+    from ex4d_blender import paths
 
-    session.addon_preferences().show_advanced = True
+    paths.addon_preferences().show_advanced = True
     assert {"environment_folder", "wheels_folder", "base_python"} < set(drawn_preferences())
-    session.addon_preferences().show_advanced = False
+    paths.addon_preferences().show_advanced = False
 
 
 @pytest.mark.parametrize("done", [(), ("venv",), ("venv", "packages")])
 def test_an_unfinished_installation_is_no_backend(installation: Any, tmp_path: Path, done: tuple[str, ...]) -> None:
-    from ex4d_blender import session
+    from ex4d_blender import backend_link
 
     leave(tmp_path / "backend", *done)
     assert installation.missing() == "The installation was not finished."
@@ -135,7 +135,7 @@ def test_an_unfinished_installation_is_no_backend(installation: Any, tmp_path: P
     assert drawn_preferences()[0] == "The installation was not finished."
     assert not bpy.ops.ex4d.start_backend.poll()
     with pytest.raises(ResourceError, match="The installation was not finished") as caught:
-        session.current().connect(block=True)
+        backend_link.current().connect(block=True)
     assert "Install Backend" in caught.value.hint
 
 
@@ -158,13 +158,13 @@ def test_a_complete_one_says_so(installation: Any, tmp_path: Path) -> None:
 
 
 def test_an_environment_of_a_studios_own_is_taken(installation: Any, tmp_path: Path) -> None:
-    from ex4d_blender import session
+    from ex4d_blender import backend_link
 
     (tmp_path / "backend" / "bin").mkdir()
     (tmp_path / "backend" / "bin" / "python").touch()
     (tmp_path / "backend" / "pyvenv.cfg").touch()
     assert installation.missing() == ""
-    assert session.current().backend_process().python == tmp_path / "backend" / "bin" / "python"
+    assert backend_link.current().backend_process().python == tmp_path / "backend" / "bin" / "python"
 
 
 def test_drawing_reads_no_disk(installation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,11 +192,10 @@ def test_drawing_reads_no_disk(installation: Any, monkeypatch: pytest.MonkeyPatc
 def test_who_has_stopped_it_is_shown_no_error(
     installation: Any, monkeypatch: pytest.MonkeyPatch, error: Exception | None, reported: int
 ) -> None:
-    from ex4d_blender import session
     from ex4d_blender.core.installer import InstallState
 
     dialogs: list[object] = []
-    monkeypatch.setattr(session.current(), "report", lambda *arguments, **_: dialogs.append(arguments))
+    monkeypatch.setattr("ex4d_blender.error_dialog.show_error", lambda *arguments, **_: dialogs.append(arguments))
     ended = InstallState("Checking", 3, 4, "", True, error)
     installation._installer = SimpleNamespace(poll=lambda: ended, tail=lambda _: ["a line"], cancel=lambda: None)
     installation._state, installation._polled = None, -1.0
@@ -210,12 +209,11 @@ def test_who_has_stopped_it_is_shown_no_error(
 def test_a_running_installation_draws_when_it_says_something_and_four_times_a_second_at_most(
     installation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ex4d_blender import session
     from ex4d_blender.core.installer import InstallState
 
     clock, lines, drawn = [0.0], ["first"], []
     monkeypatch.setattr(installation, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr(session, "redraw", lambda: drawn.append(clock[0]))
+    monkeypatch.setattr("ex4d_blender.panel_updates.nudge", lambda: drawn.append(clock[0]))
     running = InstallState("Installing packages", 1, 4, "", False, None)
     installation._installer = SimpleNamespace(poll=lambda: running, tail=lambda _: list(lines), cancel=lambda: None)
     installation._state, installation._polled = None, -1.0

@@ -31,9 +31,9 @@ def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path / "runtime"))
     assert addon_utils.enable("ex4d_blender", default_set=True) is not None
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
-    yield session
+    yield job_list
     addon_utils.disable("ex4d_blender", default_set=True)
 
 
@@ -75,7 +75,7 @@ def rendered(scene: bpy.types.Scene, folder: Path) -> float:
 def test_f12_renders_the_scene_and_the_results_have_their_own(
     scene: bpy.types.Scene, tmp_path: Path, addon: Any
 ) -> None:
-    from ex4d_blender import finish
+    from ex4d_blender import job_results
 
     scene.render.engine, scene.cycles.samples = "CYCLES", 1
     scene.cycles.use_denoising = False
@@ -90,7 +90,7 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     take = scene.ex4d.takes.add()
     take.uid = take.name = "T"
     job = JobSnapshot("1", "generate", state="done", result=make_take(tmp_path))
-    finish.place_take(scene, job, {"take": "T", "title": "T", "offset": -1000, "with_mask": True})
+    job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": -1000, "with_mask": True})
     (edit,) = sequencer.edit_scenes(scene)
     assert sequencer.all_strips(scene) == []
     assert scene.render.use_sequencer
@@ -105,7 +105,7 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     assert Path(bpy.path.abspath(mask.directory)) == tmp_path / "takes" / "v001" / "mask"
     # The next one comes into the same scene, and is seen whole if it is of another size.
     job = JobSnapshot("2", "generate", state="done", result=make_take(tmp_path, name="v002", grey=200, size=(96, 64)))
-    finish.place_take(scene, job, {"take": "T", "title": "T", "offset": 96})
+    job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": 96})
     assert sequencer.edit_scenes(scene) == [edit]
     assert (edit.frame_start, edit.frame_end, edit.render.resolution_x) == (1, 1100, 48)
     large = next(strip for strip in sequencer.all_strips(edit) if strip.name == "T v002")
@@ -343,13 +343,13 @@ def drawn(scene: bpy.types.Scene) -> list[str]:
 
 
 def test_what_was_assumed_is_in_the_panel(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
-    from ex4d_blender import finish
+    from ex4d_blender import job_results
 
     record = make_shot(tmp_path)
     record["notes"] = ["The lens is not known. Give it with --fov.", "The source camera is assumed to stand still."]
     record["depth"].update(intrinsics_known=False, source_poses_known=False)
     job = JobSnapshot("1", "reconstruct", state="done", result=record)
-    finish.import_reconstruction(scene, job, {"notes": ["The solution is incomplete."], "match_scene": True})
+    job_results.import_reconstruction(scene, job, {"notes": ["The solution is incomplete."], "match_scene": True})
     scene.ex4d.plate_path = "plate.mp4"
     lines = drawn(scene)
     assert {"The lens is not known.", record["notes"][1], "The solution is incomplete."} <= set(lines)
@@ -385,13 +385,14 @@ def test_drawing_asks_neither_disk_nor_parser(
 def test_missing_files_are_noticed_by_the_timer(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     record = make_shot(tmp_path)
     shots.import_shot(scene, record)
-    current = addon.current()
-    current.look(100.0)
+    from ex4d_blender import disk_watch
+
+    disk_watch.look(100.0)
     assert "ex4d.relink" not in drawn(scene)
     (Path(record["viewport"]) / "mesh.pc2").rename(tmp_path / "elsewhere.pc2")
-    current.look(101.0)
+    disk_watch.look(101.0)
     assert "ex4d.relink" not in drawn(scene)
-    current.look(106.0)
+    disk_watch.look(106.0)
     assert "ex4d.relink" in drawn(scene)
 
 
@@ -463,20 +464,20 @@ def test_only_panels_are_tagged_and_no_window_in_the_context_is_no_crash(monkeyp
 
 
 def test_the_timer_works_in_a_window_or_waits(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ex4d_blender import installation
+    from ex4d_blender import disk_watch, installation, timer
 
     fake, seen = FakeBlender(), []
     current = addon.current()
     with monkeypatch.context() as patch:
-        patch.setattr(addon, "bpy", fake)
+        patch.setattr(timer, "bpy", fake)
         patch.setattr(installation, "bpy", fake)
-        for name in ("pump", "look"):
-            patch.setattr(current, name, lambda *_: seen.append(fake.context.window))
-        addon._tick()
+        for module, name in ((current, "pump"), (disk_watch, "look")):
+            patch.setattr(module, name, lambda *_: seen.append(fake.context.window))
+        timer._tick()
         assert seen == [fake.windows[0]] * 2
         seen.clear()
         fake.windows.clear()
-        assert addon._tick() == addon.BUSY_SECONDS
+        assert timer._tick() == timer.BUSY_SECONDS
         assert seen == []
 
 
@@ -487,11 +488,13 @@ def test_jobs_change_no_property_while_they_run(addon: Any) -> None:
     assert set(props.EX4D_PG_job.bl_rna.properties.keys()) == {"rna_type", "name", "job"}
     current = addon.current()
     for step in range(3):
-        current.client.jobs["a"] = JobSnapshot("a", "generate", state="running", step=step, of=9, title="Generate T")
+        current.link.client.jobs["a"] = JobSnapshot(
+            "a", "generate", state="running", step=step, of=9, title="Generate T"
+        )
         current.mirror()
         assert current.rows[0].text.endswith(f"{step}/9")
     assert [item.job for item in bpy.context.window_manager.ex4d.jobs] == ["a"]
-    current.client.jobs["b"] = JobSnapshot("b", "render", title="Preview", created=5.0)
+    current.link.client.jobs["b"] = JobSnapshot("b", "render", title="Preview", created=5.0)
     current.mirror()
     assert [item.job for item in bpy.context.window_manager.ex4d.jobs] == ["b", "a"]
 
@@ -501,17 +504,17 @@ def test_a_long_session_stays_small(addon: Any) -> None:
     scene = bpy.context.scene
     for index in range(3 * addon.KEPT_JOBS):
         job = f"job{index}"
-        current.client.jobs[job] = JobSnapshot(job, "doctor", state="done", created=float(index), result={})
+        current.link.client.jobs[job] = JobSnapshot(job, "doctor", state="done", created=float(index), result={})
         current.expect(scene, job, "nothing", {})
         current.pump()
-    assert len(current.client.jobs) == len(current.finished) == len(current.waiting) == addon.KEPT_JOBS
+    assert len(current.link.client.jobs) == len(current.finished) == len(current.waiting) == addon.KEPT_JOBS
     assert f"job{3 * addon.KEPT_JOBS - 1}" in current.finished
     # What has not ended is never forgotten.
-    current.client.jobs["busy"] = JobSnapshot("busy", "generate", state="running", created=-1.0)
+    current.link.client.jobs["busy"] = JobSnapshot("busy", "generate", state="running", created=-1.0)
     current.expect(scene, "busy", "generate", {})
-    current.client.jobs["last"] = JobSnapshot("last", "doctor", state="done", created=1e6)
+    current.link.client.jobs["last"] = JobSnapshot("last", "doctor", state="done", created=1e6)
     current.pump()
-    assert "busy" in current.client.jobs
+    assert "busy" in current.link.client.jobs
     assert "busy" in current.waiting
 
 
@@ -519,8 +522,8 @@ def test_a_long_session_stays_small(addon: Any) -> None:
 
 
 def test_an_error_is_shown_in_the_window_of_its_button(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ex4d_blender.error_dialog import dialog_window
     from ex4d_blender.ops import common
-    from ex4d_blender.session import dialog_window
 
     scenes = [object(), object()]
     windows = [SimpleNamespace(scene=scene) for scene in scenes]
@@ -528,7 +531,10 @@ def test_an_error_is_shown_in_the_window_of_its_button(addon: Any, monkeypatch: 
     assert dialog_window(windows, None, scenes[1]) is windows[1]
     assert dialog_window(windows, SimpleNamespace(scene=None), None) is windows[0]
     assert dialog_window([], None, None) is None
-    told = []
+    told: list[Any] = []
+
+    def show_error(*_values: Any, window: Any = None, **_options: Any) -> None:
+        told.append(window)
 
     @common.told
     def execute(_self: Any, _context: Any) -> set[str]:
@@ -536,7 +542,9 @@ def test_an_error_is_shown_in_the_window_of_its_button(addon: Any, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(common, "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))
-        patch.setattr(addon.current(), "report", lambda *_values, **options: told.append(options["window"]))
+        patch.setattr(
+            "ex4d_blender.error_dialog.show_error", lambda *_values, **options: told.append(options["window"])
+        )
         assert execute(None, SimpleNamespace(window=windows[1])) == {"CANCELLED"}
     assert told == [windows[1]]
 
@@ -553,7 +561,7 @@ def test_a_job_cut_off_by_quitting_is_said(scene: bpy.types.Scene, addon: Any, t
     assert list(current.cut_off.values()) == ["Generate Take 03"]
     assert any("«Generate Take 03» was not finished" in line for line in drawn(scene))
     # A backend that knows nothing of it says the same; one that knows better has the last word.
-    current.client.jobs["lost"] = JobSnapshot("lost", "", state="failed", error={})
+    current.link.client.jobs["lost"] = JobSnapshot("lost", "", state="failed", error={})
     current.pump()
     assert list(current.cut_off.values()) == ["Generate Take 03"]
     assert [row.title for row in current.rows] == ["Generate Take 03"]
@@ -570,9 +578,9 @@ def test_switched_off_and_on_the_add_on_waits_again(scene: bpy.types.Scene, addo
     addon_utils.enable("ex4d_blender")
     current = addon.current()
     assert current.waiting["running"].data == {"a": 1}
-    assert "running" in current.client._resumed
+    assert "running" in current.link.client._resumed
     assert len(bpy.context.window_manager.ex4d.jobs) == 0
-    current.client.jobs["running"] = JobSnapshot("running", "doctor", state="done", result={})
+    current.link.client.jobs["running"] = JobSnapshot("running", "doctor", state="done", result={})
     current.pump()
     assert len(scene.ex4d.pending) == 0
 

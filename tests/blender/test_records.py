@@ -59,8 +59,8 @@ def store(scene: Any, values: dict[str, Any]) -> None:
     (system(do_create=True) if system is not None else scene)["ex4d"] = values
 
 
-def welcome(session: Any, capabilities: dict[str, Any]) -> None:
-    session.current().client.welcome = {"ready": True, "capabilities": capabilities}
+def welcome(jobs: Any, capabilities: dict[str, Any]) -> None:
+    jobs.current().link.client.welcome = {"ready": True, "capabilities": capabilities}
 
 
 # Earlier versions
@@ -117,12 +117,12 @@ def test_the_numbers_of_version_0_keep_their_meaning(disabled: None, tmp_path: P
 def test_numbers_that_nobody_knows_become_no_other(disabled: None, caplog: pytest.LogCaptureFixture) -> None:
     store(bpy.context.scene, {"profile": 9, "depth_source": 77})
     addon_utils.enable(ADDON, default_set=True)
-    from ex4d_blender import capabilities, session
+    from ex4d_blender import capabilities, job_list
 
     state = bpy.context.scene.ex4d
     assert (state.profile, state.depth_source) == ("number 9", "number 77")
     assert sum("number" in record.message for record in caplog.records) == 2
-    welcome(session, OFFERED)
+    welcome(job_list, OFFERED)
     with pytest.raises(UsageError, match="number 9"):
         capabilities.resolve_profile(state.profile, block=False)
 
@@ -145,7 +145,7 @@ def test_a_scene_of_a_newer_version_is_left_alone(disabled: None, tmp_path: Path
     values = {"version": 99, "profile": "wondrous", "plate_path": "/plates/a.mov", "takes": [{"uid": "1"}]}
     store(scene, {**values, "pending": [{"job": "a", "action": "sing", "data": "{}"}]})
     addon_utils.enable(ADDON, default_set=True)
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
     before = dict(stored(scene).items())
     for operator in (bpy.ops.ex4d.add_take_camera, bpy.ops.ex4d.generate, bpy.ops.ex4d.match_scene):
@@ -158,7 +158,7 @@ def test_a_scene_of_a_newer_version_is_left_alone(disabled: None, tmp_path: Path
     assert (after["version"], after["profile"], len(after["takes"])) == (99, "wondrous", 1)
     assert set(after) == set(before)
     # Nor is what it waits for asked about.
-    assert session.current().waiting == {}
+    assert job_list.current().waiting == {}
 
 
 def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) -> None:
@@ -233,7 +233,7 @@ def test_what_was_offered_is_known_before_the_backend_runs(quiet: Any, tmp_path:
     welcome(quiet, OFFERED)
     assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
     # Another start of Blender.
-    quiet.current().client.welcome = None
+    quiet.current().link.client.welcome = None
     capabilities.forget()
     assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
     assert capabilities.resolve_profile("fast", block=False).takes_seed

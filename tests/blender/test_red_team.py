@@ -105,7 +105,7 @@ def delivered(folder: Path, numbers: list[int], **values: Any) -> Path:
     ],
 )
 def test_a_damaged_root_is_said_and_stops_nothing_else(scene: Any, tmp_path: Path, key: str, value: Any) -> None:
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
     root = shot_in(scene, tmp_path / "plate")[0].root
     if value is None:
@@ -114,10 +114,10 @@ def test_a_damaged_root_is_said_and_stops_nothing_else(scene: Any, tmp_path: Pat
         root["ex4d"][key] = value
     scene.ex4d.plate_path = str(tmp_path / "plate.mp4")
     other = bpy.data.scenes.new("Other")
-    session.current().expect(other, "job", "generate", {"take": "x"})
+    job_list.current().expect(other, "job", "generate", {"take": "x"})
     scene = reopened(tmp_path / "damaged.blend")
     # The file's other scene still waits for its job.
-    assert "job" in session.current().waiting
+    assert "job" in job_list.current().waiting
     with pytest.raises(RuntimeError, match=r"custom properties is damaged\. Undo"):
         bpy.ops.ex4d.add_take_camera()
     assert bpy.data.objects["shot"].name == "shot"
@@ -325,21 +325,21 @@ def test_what_moves_a_camera_besides_its_move_is_said(scene: Any, tmp_path: Path
 
 
 def test_a_copied_scene_does_not_take_the_first_ones_result(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender import session
+    from ex4d_blender import job_list
 
     shot_in(scene, tmp_path / "plate")
-    session.current().expect(scene, "job", "generate", {"take": "x"})
+    job_list.current().expect(scene, "job", "generate", {"take": "x"})
     # Blender has scenes by their names: the copy comes first.
     scene.name = "Work"
     bpy.ops.scene.new(type="FULL_COPY")
     bpy.context.scene.name = "A copy"
     reopened(tmp_path / "copied.blend")
     assert {item.name: len(item.ex4d.pending) for item in bpy.data.scenes} == {"A copy": 0, "Work": 1}
-    assert session.scene_by_uid(session.current().waiting["job"].scene).name == "Work"
+    assert job_list.scene_by_uid(job_list.current().waiting["job"].scene).name == "Work"
 
 
 def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender import finish
+    from ex4d_blender import job_results
     from ex4d_blender.scene import sequencer
 
     shot, record = shot_in(scene, tmp_path / "plate")
@@ -348,13 +348,13 @@ def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_pat
     result |= {"numbers": shot.numbers, "coverage": [1.0] * len(shot.numbers), "fps": "24", "size": [48, 32]}
     bpy.data.scenes.remove(sequencer.ensure_edit_scene(scene, record["plate"], 1001))
     # Its take is gone as well.
-    finish.place_take(scene, SimpleNamespace(result=result), {"take": "gone", "title": "Take 01"})
+    job_results.place_take(scene, SimpleNamespace(result=result), {"take": "gone", "title": "Take 01"})
     (edit,) = sequencer.edit_scenes(scene)
     assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001"]
 
 
 def test_a_take_that_finds_no_room_in_the_sequencer_is_in_the_list(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender import finish
+    from ex4d_blender import job_results
     from ex4d_blender.scene import sequencer
 
     shot, record = shot_in(scene, tmp_path / "plate")
@@ -369,7 +369,7 @@ def test_a_take_that_finds_no_room_in_the_sequencer_is_in_the_list(scene: Any, t
     for channel in range(1, sequencer.LAST_CHANNEL + 1):
         strips.new_image(name="full", filepath=picture, channel=channel, frame_start=1001)
     with pytest.raises(BadInputError, match="All sequencer channels"):
-        finish.place_take(scene, SimpleNamespace(result=result), {"take": take.uid, "title": take.name})
+        job_results.place_take(scene, SimpleNamespace(result=result), {"take": take.uid, "title": take.name})
     assert [(version.name, version.folder) for version in take.versions] == [("v001", str(folder))]
     assert take.coverage
 
@@ -681,7 +681,7 @@ def test_an_empty_prompt_is_none(scene: Any, tmp_path: Path, monkeypatch: pytest
 def test_a_file_saved_with_its_results_in_view_is_worked_in(
     scene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ex4d_blender import cli, session
+    from ex4d_blender import cli, job_list
     from ex4d_blender.scene import sequencer
 
     shot, record = shot_in(scene, tmp_path / "plate")
@@ -693,7 +693,7 @@ def test_a_file_saved_with_its_results_in_view_is_worked_in(
         asked.append((where, kind, params["shot"]))
         raise BadInputError("That is enough.", "Stop.")
 
-    monkeypatch.setattr(session.Session, "submit", submit)
+    monkeypatch.setattr(job_list.JobList, "submit", submit)
     assert cli.main(("render", "--take", "Take 01")) == 10
     assert asked == [(scene, "render", shot.folder)]
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pytest
-
 import ex4d_blender
+import pytest
 
 PACKAGE = Path(ex4d_blender.__file__).parent
 #: Written in Python within Blender: each goes through all objects of the file.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import bpy
 
@@ -16,8 +16,21 @@ from .. import scan
 from .objects import ShotObjects, collect, is_readable
 from .tags import PROPERTY, is_local, role
 
-if TYPE_CHECKING:
-    from ...props import EX4D_PG_take
+
+class Take(Protocol):
+    """What is read of a take of ``scene.ex4d.takes``.
+
+    Attributes:
+        name: as the list shows it.
+        camera: its own, None where it has none or it was deleted.
+        use_scene_camera: it follows the scene's camera instead.
+        shot: the root of the shot that it was made of.
+    """
+
+    name: str
+    camera: bpy.types.Object | None
+    use_scene_camera: bool
+    shot: bpy.types.Object | None
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class SceneShots:
         """The shot of that root, None where it is not one of the scene's."""
         return next((shot for shot in self.shots if shot.root == root), None)
 
-    def of_take(self, take: EX4D_PG_take) -> ShotObjects:
+    def of_take(self, take: Take) -> ShotObjects:
         """The shot that a take is of: the one that its camera stands in, else the one written down.
 
         Raises:
@@ -182,7 +195,7 @@ def shot_of(obj: bpy.types.Object) -> ShotObjects | None:
     return collect(root) if root is not None and is_readable(root) and scan.collections_of(root) else None
 
 
-def take_shot(scene: bpy.types.Scene, take: EX4D_PG_take) -> ShotObjects:
+def take_shot(scene: bpy.types.Scene, take: Take) -> ShotObjects:
     """The shot that a take of ``scene.ex4d.takes`` is of.
 
     Raises:

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import bpy
 
 from .. import scan
-from .finding import SceneShots, look_through
+from .finding import SceneShots, Take, look_through
 from .tags import PROPERTY, role
-
-if TYPE_CHECKING:
-    from ...props import EX4D_PG_take
 
 #: What is read of a root's custom property.
 _ROOT_KEYS = ("role", "shot", "first_frame", "record", "version", "mesh", "source")
@@ -54,7 +51,7 @@ def known(scene: bpy.types.Scene) -> SceneShots:
     return _look(scene).shots
 
 
-def camera_state(scene: bpy.types.Scene, take: EX4D_PG_take) -> str:
+def camera_state(scene: bpy.types.Scene, take: Take) -> str:
     """Which camera a take has: ``own``, ``scene`` for the scene's as markers switch it, ``missing`` where its own is
     gone, from the file or from the scene."""
     if take.use_scene_camera:

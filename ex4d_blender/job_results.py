@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import bpy
 
 from ex4d.protocol.jobs import JobSnapshot
 
-from . import profiles, props, session
-from .ops import reconstruct
+from . import backend_link, props
+from .job_list import ResultHandler
 from .ops.takes import add_version, preview_cameras
 from .scene import background, obstacles, sequencer
 from .scene import shot as shots
-from .scene.camera import render_size, scene_fps
-
-Action = Callable[[bpy.types.Scene, JobSnapshot, dict[str, Any]], None]
+from .scene.holes import update_holes
+from .scene.results_scene import results_scene
+from .scene.shot_place import propose_folder
+from .ui import coverage
 
 
 def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
@@ -32,7 +31,7 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     if data.get("match_scene"):
         shots.match_scene(scene, record, first_frame=start)
     state = scene.ex4d
-    profiles.update_holes(scene)
+    update_holes(scene)
     numbers = record["plate"]["numbers"]
     first = start if start is not None else numbers[0]
     state.frame_start, state.frame_end = first, first + len(numbers) - 1
@@ -40,7 +39,7 @@ def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[s
     inside = first <= scene.frame_current < first + len(numbers)
     scene.frame_set(scene.frame_current if inside else first)
     obstacles.remember(scene, shot)
-    reconstruct.propose_folder(scene)
+    propose_folder(scene)
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
         _ask_to_match(scene, record, start)
@@ -71,6 +70,8 @@ def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any])
 def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
     """Keep how much of each frame was seen, for the bar in the viewport."""
     take.coverage = json.dumps({"numbers": result["numbers"], "coverage": result["coverage"]})
+    # Panels and the bar find it parsed.
+    coverage.parse(take.coverage)
 
 
 def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
@@ -102,27 +103,9 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
         _push_undo("Place Take")
 
 
-def results_scene(scene: bpy.types.Scene, result: Mapping[str, Any], offset: int) -> bpy.types.Scene:
-    """The scene whose sequencer takes a take in; see ``sequencer.ensure_edit_scene``.
-
-    Args:
-        result: of a ``generate`` job, or of ``ops.generate.read_take``.
-        offset: scene frame minus plate frame number.
-    """
-    shot = shots.find_shot(scene, str(Path(result["folder"]).parent.parent)) or shots.find_shot(scene)
-    plate = dict(shot.record["plate"]) if shot is not None else {"fps": str(scene_fps(scene))}
-    plate.setdefault("numbers", result["numbers"])
-    if "size" in result:
-        plate["width"], plate["height"] = result["size"]
-    elif "width" not in plate:
-        plate["width"], plate["height"] = render_size(scene)
-    plate["fps"] = result.get("fps", plate["fps"])
-    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset)
-
-
 def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:
     """Keep what the doctor said, for the preferences."""
-    session.current().doctor = job.result
+    backend_link.current().doctor = job.result
 
 
 def nothing(_scene: bpy.types.Scene, _job: JobSnapshot, _data: dict[str, Any]) -> None:
@@ -135,7 +118,8 @@ def _push_undo(message: str) -> None:
         bpy.ops.ed.undo_push(message=message)
 
 
-ACTIONS: dict[str, Action] = {
+#: By the names that .blend files keep.
+RESULT_HANDLERS: dict[str, ResultHandler] = {
     "reconstruct": import_reconstruction,
     "preview": show_preview,
     "generate": place_take,

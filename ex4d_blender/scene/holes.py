@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the plate never showed, as the scene's properties want it drawn."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import material
+from . import shot as shots
+
+
+def update_holes(scene: bpy.types.Scene) -> None:
+    """Give the meshes of the scene's shots the hole style that its properties ask for; linked ones keep theirs."""
+    state = scene.ex4d
+    for found in shots.find_shots(scene):
+        for item in found.mesh.data.materials if found.mesh is not None else ():
+            if material.is_ours(item) and item.library is None:
+                material.set_hole_style(item, transparent=state.holes_transparent, color=tuple(state.hole_color))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the scene's plate is reconstructed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import bpy
+
+from ex4d.protocol.errors import Ex4dError
+
+from ..core import records, shot_folders
+from . import shot as shots
+
+
+def plate_name(path: str) -> str:
+    """What a shot of this plate is called."""
+    stem = Path(path).stem.rstrip("#").rstrip("._- ")
+    return stem or "shot"
+
+
+def shot_folder(scene: bpy.types.Scene, *, blend: Path | None = None) -> Path:
+    """Where the scene's plate is reconstructed: the chosen folder, else that of the scene's shot of this plate, else
+    one beside the .blend, else one beside the plate.
+
+    Args:
+        blend: the .blend as it will be saved; None: as it is.
+    """
+    state = scene.ex4d
+    if state.shot_folder:
+        return Path(bpy.path.abspath(state.shot_folder)).absolute()
+    plate = plate_path(scene)
+    known = same_plate_shot(scene, plate)
+    if known is not None and Path(known.folder).is_dir():
+        return Path(known.folder)
+    if blend is None and bpy.data.filepath:
+        blend = Path(bpy.data.filepath)
+    base = shot_folders.base_folder(blend, plate, shot_folders.documents_folder())
+    return shot_folders.shot_folder_for(base, plate_name(state.plate_path), plate)
+
+
+def plate_path(scene: bpy.types.Scene) -> Path:
+    """The chosen plate, absolute."""
+    return Path(bpy.path.abspath(scene.ex4d.plate_path)).absolute()
+
+
+def same_plate_shot(scene: bpy.types.Scene, plate: Path) -> shots.ShotObjects | None:
+    """The scene's shot that was made from this plate, by its path or its content: the one that is worked on first."""
+    chosen = shots.find_shot(scene)
+    found = sorted(shots.find_shots(scene), key=lambda shot: chosen is None or shot.root != chosen.root)
+    of_path = (shot for shot in found if shot_folders.same_path(shot.record["plate"].get("path", ""), plate))
+    return next(of_path, None) or next((shot for shot in found if _holds(Path(shot.folder), plate)), None)
+
+
+def _holds(folder: Path, plate: Path) -> bool:
+    known = shot_folders.plate_of(folder)
+    return known is not None and shot_folders.is_plate_of(known, plate)
+
+
+def propose_folder(scene: bpy.types.Scene) -> None:
+    """Write down where the next reconstruction goes, for the panel: drawing it must not look at the disk."""
+    state = scene.ex4d
+    proposed = ""
+    if state.plate_path and not records.is_newer(state.version):
+        # A panel that cannot tell where is no reason to fail; the job will say why.
+        with suppress(Ex4dError, OSError, RuntimeError, ValueError):
+            proposed = str(shot_folder(scene))
+    if state.proposed_folder != proposed:
+        state.proposed_folder = proposed

@@ -29,7 +29,8 @@ def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
         BadInputError: the path is longer.
     """
     text = str(path)
-    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+    preferences = bpy.context.preferences
+    if bpy.data.filepath and preferences is not None and preferences.filepaths.use_relative_paths:
         # Windows has no way from one drive to another.
         with suppress(ValueError):
             text = str(bpy.path.relpath(text))
@@ -85,6 +86,7 @@ def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
     image.name = name
     image.source = "SEQUENCE"
     image.alpha_mode = "NONE"
+    assert image.colorspace_settings is not None
     if is_data:
         image.colorspace_settings.is_data = True
     else:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import bpy
 
@@ -16,12 +16,15 @@ from ex4d.protocol.parsing import fraction_from
 from ..core.frame_mapping import check_consecutive
 from .camera import scene_fps
 from .colour import set_picture_space
+from .data import scene_of
 from .fcurves import fcurves
 from .files import MAX_FOLDER_BYTES, numbered_files, stored_path
 from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.
 EDIT_PROPERTY = "ex4d_results_of"
+#: A strip of any kind, called ``Strip`` since Blender 4.4 and ``Sequence`` before; what it has depends on its kind.
+Strip: TypeAlias = Any
 #: The highest channel Blender has.
 LAST_CHANNEL = 128
 
@@ -30,17 +33,17 @@ LAST_CHANNEL = 128
 class PlacedStrips:
     """The strips of one take; those not asked for are None."""
 
-    result: bpy.types.Strip
-    mask: bpy.types.Strip | None
-    color: bpy.types.Strip | None
+    result: Strip
+    mask: Strip | None
+    color: Strip | None
 
 
-def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
-    """The editor's top-level strips: ``strips`` since Blender 4.4, ``sequences`` before."""
+def strips_of(editor: Any) -> Any:
+    """The top-level strips of an editor or of a meta strip: ``strips`` since Blender 4.4, ``sequences`` before."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
-def all_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+def all_strips(scene: bpy.types.Scene) -> list[Strip]:
     """Every strip of a scene, those within meta strips too."""
     editor = scene.sequence_editor
     if editor is None:
@@ -50,17 +53,19 @@ def all_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
 
 def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene whose sequencer the artist sees: since Blender 5 the workspace has one of its own."""
-    return getattr(context, "sequencer_scene", None) or context.scene
+    found: bpy.types.Scene | None = getattr(context, "sequencer_scene", None)
+    return found or scene_of(context)
 
 
 def working_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene with the shot: the window's, or the one whose results the window's scene shows."""
-    scene = context.scene
+    scene = scene_of(context)
     return scene_of_edit(scene) or scene
 
 
 def working_scene_of(window: bpy.types.Window) -> bpy.types.Scene:
     """``working_scene`` of a window."""
+    assert window.scene is not None
     return scene_of_edit(window.scene) or window.scene
 
 
@@ -111,7 +116,7 @@ def show_edit(window: bpy.types.Window, edit: bpy.types.Scene) -> None:
         workspace.sequencer_scene = edit
 
 
-def strips_in_the_way(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+def strips_in_the_way(scene: bpy.types.Scene) -> list[Strip]:
     """Strips of takes in a working scene: they are what it renders in place of its objects."""
     if scene.sequence_editor is None or scene_of_edit(scene) is not None:
         return []
@@ -146,7 +151,7 @@ def move_strips(scene: bpy.types.Scene, edit: bpy.types.Scene) -> tuple[int, int
     return moved, stay
 
 
-def _is_keyed(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
+def _is_keyed(scene: bpy.types.Scene, strip: Strip) -> bool:
     path = f'["{strip.name}"]'
     return any(path in curve.data_path for curve in fcurves(scene))
 
@@ -172,7 +177,7 @@ _TRANSFORM_VALUES = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "
 _CROP_VALUES = ("min_x", "max_x", "min_y", "max_y")
 
 
-def _copy_strip(strip: bpy.types.Strip, target: bpy.types.bpy_prop_collection) -> bpy.types.Strip:
+def _copy_strip(strip: Strip, target: Any) -> Strip:
     names = [element.filename for element in strip.elements]
     start, end = int(strip.frame_final_start), int(strip.frame_final_end)
     copy = target.new_image(
@@ -215,9 +220,7 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
     )
 
 
-def _add_images(
-    strips: bpy.types.bpy_prop_collection, files: list[Path], name: str, start: int, preferred: int, fit: str
-) -> bpy.types.Strip:
+def _add_images(strips: Any, files: list[Path], name: str, start: int, preferred: int, fit: str) -> Strip:
     count = len(files)
     channel = free_channel(strips, start, start + count, preferred)
     stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
@@ -277,7 +280,7 @@ def place_take(
     # A take of another size than the first one is seen whole.
     render = (scene.render.resolution_x, scene.render.resolution_y)
     fit = "ORIGINAL" if tuple(result.get("size", render)) == render else "FIT"
-    placed: dict[str, bpy.types.Strip] = {}
+    placed: dict[str, Strip] = {}
     try:
         for kind, title in wanted:
             strip = _add_images(strips, files[kind], title, start, channel, fit)
@@ -302,7 +305,7 @@ def _folder(result: Mapping[str, Any], kind: str) -> Path:
     return own if kind == "mask" and own.is_dir() else Path(result[kind])
 
 
-def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
+def take_of_strip(strip: Strip) -> dict[str, str] | None:
     """The take that a strip shows: ``take``, ``folder`` and ``role`` (result, mask, color); None for other strips."""
     found = strip.get(PROPERTY)
     keys = ("take", "folder", "role")
@@ -311,7 +314,7 @@ def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
     )
 
 
-def selected_strip(context: bpy.types.Context) -> bpy.types.Strip | None:
+def selected_strip(context: bpy.types.Context) -> Strip | None:
     """The movie or image strip that is active in the sequencer, else the first selected one; in a meta strip too while
     that is open."""
     editor = sequencer_scene(context).sequence_editor

@@ -13,6 +13,7 @@ from .. import capabilities
 from ..ops.sequencer import stray_strips
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.data import windows
 from ..scene.shot import index
 from . import coverage
 
@@ -49,15 +50,15 @@ def prepare(scene: bpy.types.Scene) -> None:
     capabilities.offers()
     shots.known(working)
     stray_strips(working)
-    if hasattr(working, "ex4d"):
-        for take in working.ex4d.takes:
-            coverage.parse(take.coverage)
+    state = getattr(working, "ex4d", None)
+    for take in state.takes if state is not None else ():
+        coverage.parse(take.coverage)
 
 
 def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Take in what Blender has just evaluated, before it is drawn."""
     if any(depsgraph.id_type_updated(kind) for kind in ("OBJECT", "SCENE", "COLLECTION")):
-        index.notice(update.id.original for update in depsgraph.updates)
+        index.notice(item.original for update in depsgraph.updates if (item := update.id) is not None)
     if depsgraph.id_type_updated("SCENE"):
         prepare(scene)
 
@@ -65,8 +66,9 @@ def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def look_anew() -> None:
     """Another file is open, or a step was undone: no object is the one that it was."""
     index.forget()
-    for window in bpy.context.window_manager.windows:
-        prepare(window.scene)
+    for window in windows():
+        if window.scene is not None:
+            prepare(window.scene)
 
 
 def forget() -> None:

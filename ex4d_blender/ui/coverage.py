@@ -71,7 +71,8 @@ def columns(shares: tuple[float, ...], width: float) -> dict[str, list[tuple[flo
 
 
 def _draw() -> None:
-    context = bpy.context
+    # Its space is a viewport's, which the handler was added to.
+    context: Any = bpy.context
     scene = context.scene
     if not hasattr(scene, "ex4d") or not scene.ex4d.show_coverage or not context.space_data.overlay.show_overlays:
         return
@@ -112,7 +113,7 @@ def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
     return take.use_scene_camera or take.camera == scene.camera
 
 
-def _free_width(context: bpy.types.Context) -> tuple[float, float]:
+def _free_width(context: Any) -> tuple[float, float]:
     """Left and right end, in the region's pixels, of what toolbar and sidebar leave free: both lie over the region."""
     left, right = 0.0, float(context.region.width)
     if context.preferences.system.use_region_overlap:

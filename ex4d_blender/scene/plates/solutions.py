@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import bpy
 import numpy as np
@@ -17,6 +18,10 @@ from ..axes import CV_BLENDER, nearest_rotation
 from ..camera import SampledCamera, scene_fps
 from .choice import MOVIE_FIRST_NUMBER
 from .clips import numbers_of_clip, shown_numbers
+
+
+def _tracking(clip: bpy.types.MovieClip) -> Any:
+    return clip.tracking
 
 
 def solved_camera(
@@ -40,7 +45,7 @@ def solved_camera(
     solved = solved_numbers(clip, first_number=first_number)
     if not wanted or not set(wanted) <= set(solved):
         return None
-    by_frame = {camera.frame: camera for camera in clip.tracking.reconstruction.cameras}
+    by_frame = {camera.frame: camera for camera in _tracking(clip).reconstruction.cameras}
     poses = np.stack([np.array(by_frame[solved[number]].matrix, np.float64) for number in wanted])
     poses[:, :3, :3] = [nearest_rotation(pose[:3, :3]) for pose in poses]
     E = CV_BLENDER @ invert_rigid(poses) @ poses[0] @ CV_BLENDER
@@ -59,9 +64,9 @@ def _wanted_numbers(clip: bpy.types.MovieClip, frames: tuple[int, int] | None, f
 def solved_numbers(clip: bpy.types.MovieClip, *, first_number: int = MOVIE_FIRST_NUMBER) -> dict[int, int]:
     """The plate's own number -> the clip's frame, of all frames that the tracker solved; Blender interpolates none."""
     shown = numbers_of_clip(clip, first_number)
-    if shown is None or not clip.tracking.reconstruction.is_valid:
+    if shown is None or not _tracking(clip).reconstruction.is_valid:
         return {}
-    frames = sorted(int(camera.frame) for camera in clip.tracking.reconstruction.cameras)
+    frames = sorted(int(camera.frame) for camera in _tracking(clip).reconstruction.cameras)
     return {shown.of_frame_one + frame - 1: frame for frame in frames}
 
 
@@ -101,8 +106,8 @@ def solved_points(
     """The points (N, 3) that the tracker solved, in the world of ``solved_camera``; N is 0 without a solution."""
     wanted = _wanted_numbers(clip, frames, first_number)
     frame = solved_numbers(clip, first_number=first_number).get(wanted[0]) if wanted else None
-    first = next((camera for camera in clip.tracking.reconstruction.cameras if camera.frame == frame), None)
-    points = [track.bundle[:] for track in clip.tracking.tracks if track.has_bundle]
+    first = next((camera for camera in _tracking(clip).reconstruction.cameras if camera.frame == frame), None)
+    points = [track.bundle[:] for track in _tracking(clip).tracks if track.has_bundle]
     if first is None or not points:
         return np.empty((0, 3))
     pose = np.array(first.matrix, np.float64)
@@ -113,7 +118,7 @@ def solved_points(
 
 def clip_intrinsics(clip: bpy.types.MovieClip) -> NDArray[np.float64]:
     """K (3, 3) in the clip's pixels, edges at integers, y down, from its tracking camera."""
-    camera, (_, height) = clip.tracking.camera, clip.size
+    camera, (_, height) = _tracking(clip).camera, clip.size
     fx = camera.focal_length_pixels
     x, y = camera.principal_point_pixels
     # The tracker works on square pixels: it divides y by the pixel aspect. Its y runs upwards.
@@ -121,8 +126,8 @@ def clip_intrinsics(clip: bpy.types.MovieClip) -> NDArray[np.float64]:
 
 
 def _solution_notes(clip: bpy.types.MovieClip) -> tuple[str, ...]:
-    camera = clip.tracking.camera
-    error = clip.tracking.reconstruction.average_error
+    camera = _tracking(clip).camera
+    error = _tracking(clip).reconstruction.average_error
     coefficients = {
         "POLYNOMIAL": ("k1", "k2", "k3"),
         "DIVISION": ("division_k1", "division_k2"),

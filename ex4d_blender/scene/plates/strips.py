@@ -21,13 +21,11 @@ from ...core.frame_mapping import (
 )
 from ..camera import scene_fps
 from ..files import absolute_path
-from ..sequencer import all_strips, selected_strip, sequencer_scene
+from ..sequencer import Strip, all_strips, selected_strip, sequencer_scene
 from .choice import MOVIE_FIRST_NUMBER, PlateChoice, check_exists, fps_note, movie_length
 
 
-def plate_from_strip(
-    strip: bpy.types.Strip, scene: bpy.types.Scene, *, first_number: int = MOVIE_FIRST_NUMBER
-) -> PlateChoice:
+def plate_from_strip(strip: Strip, scene: bpy.types.Scene, *, first_number: int = MOVIE_FIRST_NUMBER) -> PlateChoice:
     """The plate that a movie or image strip shows, cut as the strip is, at the file's own speed.
 
     Args:
@@ -58,7 +56,7 @@ def plate_from_strip(
     )
 
 
-def _plate_from_images(strip: bpy.types.Strip, scene: bpy.types.Scene) -> PlateChoice:
+def _plate_from_images(strip: Strip, scene: bpy.types.Scene) -> PlateChoice:
     names = [element.filename for element in strip.elements]
     path = absolute_path(strip.directory) / names[0]
     check_exists(path, "strip")
@@ -87,7 +85,7 @@ def _plate_from_images(strip: bpy.types.Strip, scene: bpy.types.Scene) -> PlateC
     return PlateChoice(pattern, f"{seen[0]}-{seen[-1]}", None, shown.scene_start, (*notes, *shown.notes))
 
 
-def _element_numbers(strip: bpy.types.Strip, pattern: Path, names: list[str]) -> list[int]:
+def _element_numbers(strip: Strip, pattern: Path, names: list[str]) -> list[int]:
     expression = pattern_expression(pattern.name)
     found = [expression.fullmatch(name) for name in names]
     if not all(found):
@@ -95,13 +93,13 @@ def _element_numbers(strip: bpy.types.Strip, pattern: Path, names: list[str]) ->
     return [int(match[1]) for match in found if match is not None]
 
 
-def _mixed(strip: bpy.types.Strip) -> BadInputError:
+def _mixed(strip: Strip) -> BadInputError:
     return BadInputError(
         f"The strip «{strip.name}» shows pictures of several sequences.", "Make a strip of one sequence each."
     )
 
 
-def _shown(strip: bpy.types.Strip, scene: bpy.types.Scene, count: int, fps: Fraction | None) -> ShownPictures | None:
+def _shown(strip: Strip, scene: bpy.types.Scene, count: int, fps: Fraction | None) -> ShownPictures | None:
     """What a strip of ``count`` pictures shows, None where its time runs in a way that Blender does not tell.
 
     Raises:
@@ -120,7 +118,7 @@ def _shown(strip: bpy.types.Strip, scene: bpy.types.Scene, count: int, fps: Frac
     return shown_pictures(strip.name, StripTiming(begin, end, left, right, count, strip.strobe), speed)
 
 
-def _is_retimed(strip: bpy.types.Strip, scene: bpy.types.Scene) -> bool:
+def _is_retimed(strip: Strip, scene: bpy.types.Scene) -> bool:
     # Pictures could not be retimed before Blender 4.4. Keys tell where they are, not what they show.
     if strip.use_reverse_frames or len(getattr(strip, "retiming_keys", ())) > 0:
         return True
@@ -130,22 +128,23 @@ def _is_retimed(strip: bpy.types.Strip, scene: bpy.types.Scene) -> bool:
     return any(effect.input_1 == strip for effect in effects)
 
 
-def _retimed_note(strip: bpy.types.Strip) -> str:
+def _retimed_note(strip: Strip) -> str:
     return (
         f"The strip «{strip.name}» is retimed, reversed, or under a speed effect; "
         "the plate is the whole file at its own speed."
     )
 
 
-def _enclosing_metas(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
-    metas, current = [], strip.parent_meta()
+def _enclosing_metas(strip: Strip) -> list[Strip]:
+    metas: list[Strip] = []
+    current = strip.parent_meta()
     while current is not None:
         metas.append(current)
         current = current.parent_meta()
     return metas
 
 
-def _look_notes(strip: bpy.types.Strip) -> tuple[str, ...]:
+def _look_notes(strip: Strip) -> tuple[str, ...]:
     crop = strip.crop
     changed = strip.use_flip_x or strip.use_flip_y or any((crop.min_x, crop.max_x, crop.min_y, crop.max_y))
     if not changed:

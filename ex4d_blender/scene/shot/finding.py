@@ -166,7 +166,8 @@ def check_local(shot: ShotObjects) -> None:
     """Raise BadInputError for a shot that is linked from another file: it cannot be renewed from here."""
     if is_local(shot.root):
         return
-    reference = shot.root.override_library.reference if shot.root.override_library else shot.root
+    override = shot.root.override_library
+    reference = override.reference if override is not None and override.reference is not None else shot.root
     library = bpy.path.basename(reference.library.filepath) if reference.library else "another file"
     raise BadInputError(
         f"The shot «{shot.root.name}» is linked from {library}.",

@@ -17,6 +17,7 @@ from ...core import records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
 from .. import axes, camera, material, mesh, scan
+from ..data import camera_data, mesh_data, node_tree
 from . import index
 from .finding import check_local, check_scene, find_shot, find_shots
 from .objects import ShotObjects, collect
@@ -80,6 +81,7 @@ def import_shot(
     collection = scan.collections_of(root)[0]
     _place_mesh(former, root, collection, mesh_data, mesh_material, f"{title} Mesh")
     shot = collect(root)
+    assert shot.mesh is not None
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
     shot = collect(root)
@@ -134,7 +136,7 @@ def _place_mesh(
         tag(obj, "mesh", root[PROPERTY]["shot"])
         root[PROPERTY]["mesh"] = obj
         return
-    obj, old = former.mesh, former.mesh.data
+    obj, old = former.mesh, mesh_data(former.mesh)
     old_material = next((item for item in old.materials if material.is_ours(item)), None)
     if old_material is not None:
         transparent, color = material.hole_style(old_material)
@@ -154,7 +156,7 @@ def _place_mesh(
         material.remove_material(old_material)
         new_material.name = title
     for node in (material.COLOR_NODE, material.VALID_NODE):
-        new_material.node_tree.nodes[node].image.name = f"{new_material.name} {node.rsplit(' ', 1)[1]}"
+        node_tree(new_material).nodes[node].image.name = f"{new_material.name} {node.rsplit(' ', 1)[1]}"
 
 
 def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, far: float, title: str) -> None:
@@ -168,6 +170,7 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
         # It must keep matching the plate; takes are made with other cameras.
         _lock(obj)
     camera.own_animation(obj)
-    obj.data.display_size = 0.05 * pivot
-    camera.set_clip_distances(obj.data, NEAR_SHARE * pivot, FAR_FACTOR * far)
+    data = camera_data(obj)
+    data.display_size = 0.05 * pivot
+    camera.set_clip_distances(data, NEAR_SHARE * pivot, FAR_FACTOR * far)
     camera.apply_trajectory(obj, source, frames=list(shot.frames))

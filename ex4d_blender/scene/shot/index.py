@@ -70,13 +70,13 @@ def renew() -> None:
         _renew(uid, look)
 
 
-def notice(updated: Iterable[bpy.types.ID]) -> None:
+def notice(updated: Iterable[bpy.types.ID | None]) -> None:
     """Look again at scenes whose own objects have changed.
 
     Args:
         updated: original data-blocks that Blender has just evaluated again.
     """
-    tagged = [obj for obj in updated if isinstance(obj, bpy.types.Object) and PROPERTY in obj]
+    tagged = [obj for obj in updated if isinstance(obj, bpy.types.Object) and obj.get(PROPERTY) is not None]
     for uid, look in list(_looks.items()):
         if all(obj.session_uid in look.uids for obj in tagged) and not _has_changed(look):
             continue

@@ -53,6 +53,7 @@ def _fps_text(fps: Fraction) -> str:
 
 def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: int | None) -> list[_Setting]:
     render, view, plate = scene.render, scene.view_settings, record["plate"]
+    assert view is not None
     width, height, fps = int(plate["width"]), int(plate["height"]), fraction_from(plate["fps"])
     start = int(plate["numbers"][0]) if first_frame is None else first_frame
     end = start + len(plate["numbers"]) - 1

@@ -12,6 +12,7 @@ from ex4d.protocol.errors import BadInputError
 
 from ...core.shot_rules import moved_record
 from .. import material, mesh, scan
+from ..data import mesh_data
 from . import index
 from .finding import check_local, shot_of
 from .objects import ShotObjects
@@ -29,15 +30,15 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
     if (shot := shot_of(mesh_obj)) is not None:
         check_local(shot)
     viewport = mesh.read_viewport(folder)
-    if viewport.vertices != len(mesh_obj.data.vertices):
+    if viewport.vertices != len(mesh_data(mesh_obj).vertices):
         raise BadInputError(
-            f"{folder} holds a mesh of {viewport.vertices} vertices, not {len(mesh_obj.data.vertices)}.",
+            f"{folder} holds a mesh of {viewport.vertices} vertices, not {len(mesh_data(mesh_obj).vertices)}.",
             "Choose the folder of this shot, or import the shot anew.",
         )
     mesh.check_point_cache(viewport.pc2, viewport.vertices, len(viewport.numbers))
     start = shot.first_frame if shot else viewport.numbers[0]
-    for item in mesh_obj.data.materials:
-        if material.is_ours(item):
+    for item in mesh_data(mesh_obj).materials:
+        if item is not None and material.is_ours(item):
             material.point_to(item, viewport)
             material.retime(item, viewport.numbers, start)
     mesh.attach_cache(mesh_obj, viewport, start)
@@ -58,7 +59,7 @@ def move_record(shot: ShotObjects, viewport: Path) -> None:
 def missing_files(mesh_obj: bpy.types.Object) -> list[str]:
     """The files that a shot's mesh needs to play and that are not there."""
     paths = [path for path in (mesh.cache_path(mesh_obj),) if path is not None]
-    for item in mesh_obj.data.materials:
-        if material.is_ours(item):
+    for item in mesh_data(mesh_obj).materials:
+        if item is not None and material.is_ours(item):
             paths += material.picture_paths(item)
     return [str(path) for path in paths if not path.is_file()]

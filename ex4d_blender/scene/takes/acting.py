@@ -11,7 +11,7 @@ from .handheld import has_handheld
 def acting_besides(camera_obj: bpy.types.Object) -> list[str]:
     """What of the artist's moves a camera besides the keys of a move."""
     animation = camera_obj.animation_data
-    delta = any((*camera_obj.delta_location, *camera_obj.delta_rotation_euler))
+    delta = any(camera_obj.delta_location[:]) or any(camera_obj.delta_rotation_euler[:])
     return [
         name
         for name, there in (

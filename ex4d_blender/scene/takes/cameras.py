@@ -8,6 +8,7 @@ import bpy
 from ex4d.camera import parse_preset
 
 from .. import axes, camera, scan
+from ..data import camera_data
 from ..shot import ShotObjects, check_scene, tag
 from .moves import apply_preset
 from .rig import remove_empty
@@ -21,7 +22,7 @@ def _unique_name() -> str:
 
 
 def _is_still(obj: bpy.types.Object) -> bool:
-    return not (obj.animation_data or obj.data.animation_data or obj.constraints)
+    return not (obj.animation_data or camera_data(obj).animation_data or obj.constraints)
 
 
 def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None = None) -> bpy.types.Object:
@@ -45,15 +46,16 @@ def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None 
         frames = sampled
     title = name or _unique_name()
     # The copy of an overridden camera would be one more override.
-    own = source is not None and source.data.override_library is None
-    obj = bpy.data.objects.new(title, source.data.copy() if own else bpy.data.cameras.new(title))
-    obj.data.name = obj.name
-    obj.data.animation_data_clear()
+    own = source is not None and camera_data(source).override_library is None
+    data = camera_data(source).copy() if source is not None and own else bpy.data.cameras.new(title)
+    obj = bpy.data.objects.new(title, data)
+    data.name = obj.name
+    data.animation_data_clear()
     collection.objects.link(obj)
     axes.parent_plainly(obj, shot.root)
     tag(obj, "take", shot.folder)
     pivot, far = float(shot.record["pivot"]), float(shot.record["far"])
-    camera.set_clip_distances(obj.data, 1e-3 * pivot, 4 * far)
+    camera.set_clip_distances(data, 1e-3 * pivot, 4 * far)
     camera.apply_trajectory(obj, trajectory, frames=frames)
     return obj
 

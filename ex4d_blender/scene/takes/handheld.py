@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import bpy
 import numpy as np
@@ -52,7 +53,7 @@ def add_handheld(camera_obj: bpy.types.Object, strength: float, seed: int, *, sh
         for axis in range(3):
             curve = ensure_fcurve(camera_obj, path, axis)
             write_keys(curve, [shot.first_frame], np.array([getattr(camera_obj, path)[axis]]))
-            noise = curve.modifiers.new("NOISE")
+            noise: Any = curve.modifiers.new("NOISE")
             noise.name = HANDHELD
             noise.strength = strength * amount[axis]
             noise.scale = period * fps

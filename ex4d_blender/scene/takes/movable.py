@@ -7,6 +7,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
+from ..data import camera_data
 from ..shot import ShotObjects, is_local, shot_of
 
 
@@ -19,7 +20,7 @@ def shot_to_move_in(camera_obj: bpy.types.Object, shot: ShotObjects | None) -> S
         )
     if camera_obj.type != "CAMERA" or camera_obj == shot.source_camera:
         raise BadInputError(f"«{camera_obj.name}» is not a take camera.", "Add a take camera, and animate that one.")
-    if not (is_local(camera_obj) and is_local(camera_obj.data)):
+    if not (is_local(camera_obj) and is_local(camera_data(camera_obj))):
         raise BadInputError(
             f"The camera «{camera_obj.name}» is linked from another file.",
             "Move it there, or add a take camera in this file. The take itself can be generated as it is.",

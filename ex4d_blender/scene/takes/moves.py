@@ -25,6 +25,7 @@ from ex4d.protocol.errors import BadInputError
 from ...core.frame_mapping import check_consecutive
 from ...core.move_keys import STILL, MoveCurves, choose_keys, move_curves
 from .. import axes, camera, scan
+from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
 from ..shot import ShotObjects, pivot_point, source_trajectory, tag
 from .movable import shot_to_move_in
@@ -82,7 +83,7 @@ def apply_preset(
     clear_move(camera_obj, shot)
     parent = _place_rig(shot, camera_obj, source, chosen)
     _place_camera(shot, camera_obj, parent, curves, np.array(keys), chosen, pivot)
-    _animate_lens(camera_obj.data, source, curves, np.array(keys), chosen)
+    _animate_lens(camera_data(camera_obj), source, curves, np.array(keys), chosen)
     tag(camera_obj, "take", shot.folder, move=move)
     camera.refresh(scene)
 
@@ -98,7 +99,7 @@ def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:
             remove_empty(parent)
         parent = above
     remove_fcurves(camera_obj, camera.POSE_PATHS)
-    remove_fcurves(camera_obj.data, camera.LENS_PATHS)
+    remove_fcurves(camera_data(camera_obj), camera.LENS_PATHS)
 
 
 def _place_rig(
@@ -130,8 +131,8 @@ def _place_camera(
     if curves.on_pivot:
         size = 0.05 * float(np.linalg.norm(pivot))
         turned = new_empty(shot, camera_obj, parent, "pivot", size)
-        turned.location = pivot
-        camera_obj.location, camera_obj.rotation_euler = -pivot, upright
+        turned.location = pivot.tolist()
+        camera_obj.location, camera_obj.rotation_euler = (-pivot).tolist(), upright.tolist()
         offset = np.zeros(3)
         axes.parent_plainly(camera_obj, turned)
     else:

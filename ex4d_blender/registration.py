@@ -56,6 +56,7 @@ def register() -> None:
             bpy.utils.register_class(cls)
         props.attach()
         capabilities.forget()
+        capabilities.refresh()
         _take_up_open_file()
         handlers.register()
         _start()
@@ -80,6 +81,7 @@ def _start() -> None:
     timer.register(
         steps=(
             lambda: job_list.current().pump(),
+            capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
             panel_updates.flush,

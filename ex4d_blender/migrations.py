@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from . import depths
+from . import capabilities
 from .core import records
 from .scene import scan
 from .scene import shot as shots
@@ -59,7 +59,7 @@ def _from_0(scene: bpy.types.Scene, stored: dict[str, Any]) -> list[str]:
         if number >= len(records.PROFILES_0):
             notes.append(f"The scene «{scene.name}» has a profile by the number {number}, which none is known to have.")
     if isinstance(number := stored.get("depth_source"), int):
-        known = [estimator.name for estimator in depths.known_estimators()]
+        known = [estimator.name for estimator in capabilities.estimators()]
         state.depth_source = records.estimator_from_number(number, known)
         if state.depth_source.startswith("number "):
             notes.append(f"The scene «{scene.name}» has a source of depth by a number that none is known to have.")

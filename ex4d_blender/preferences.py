@@ -79,17 +79,16 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             text = "The backend is starting." if link.starting else installation.missing() or text
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
-            box.label(text=f"Backend {welcome['version']} runs (process {welcome['pid']}).", icon="RADIOBUT_ON")
-            difference = version_difference(welcome["version"], __version__)
+            box.label(text=f"Backend {welcome.version} runs (process {welcome.pid}).", icon="RADIOBUT_ON")
+            difference = version_difference(welcome.version, __version__)
             if difference is not None:
                 for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
                     box.label(text=line, icon="ERROR")
-            memory = welcome.get("memory_gib")
-            device = welcome.get("device") or "starting"
+            memory = welcome.memory_gib
             column = box.column(align=True)
-            column.label(text=f"Renders on: {device}", icon="BLANK1")
+            column.label(text=f"Renders on: {welcome.device or 'starting'}", icon="BLANK1")
             column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
-            for card in welcome.get("gpus", []):
+            for card in welcome.gpus:
                 column.label(text=f"GPU: {card}", icon="BLANK1")
         row = box.row(align=True)
         row.operator("ex4d.start_backend", icon="PLAY")
@@ -147,16 +146,16 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         if found is None:
             box.label(text="Press Diagnose to look.", icon="BLANK1")
             return
-        for finding in found["findings"]:
+        for finding in found.findings:
             column = box.column(align=True)
-            licence = f"  [{finding['licence']}]" if finding["licence"] else ""
-            text = f"{finding['area']} {finding['name']}: {finding['detail']}{licence}"
+            licence = f"  [{finding.licence}]" if finding.licence else ""
+            text = f"{finding.area} {finding.name}: {finding.detail}{licence}"
             # Research-only parts stand out: nobody should find out after delivery.
-            research = "research" in finding["licence"].lower()
-            icon = "ERROR" if research else "CHECKMARK" if finding["works"] else "X"
+            research = "research" in finding.licence.lower()
+            icon = "ERROR" if research else "CHECKMARK" if finding.works else "X"
             for index, line in enumerate(wrapped(text, COLUMNS)):
                 column.label(text=line, icon=icon if index == 0 else "BLANK1")
-            for line in wrapped(finding["hint"], COLUMNS):
+            for line in wrapped(finding.hint, COLUMNS):
                 column.label(text=line, icon="BLANK1")
 
 

@@ -56,6 +56,7 @@ def register() -> None:
             bpy.utils.register_class(cls)
         props.attach()
         capabilities.forget()
+        capabilities.refresh()
         _take_up_open_file()
         handlers.register()
         _start()
@@ -80,9 +81,10 @@ def _start() -> None:
     timer.register(
         steps=(
             lambda: job_list.current().pump(),
+            capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
-            lambda: looks.prepare(row.look for row in job_list.current().rows),
+            lambda: looks.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
         busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),

@@ -25,9 +25,9 @@ from accelerate.utils import DistributedType, gather_object
 from diffusers import WanTransformer3DModel
 from torch.distributed.tensor import DTensor
 
-from ex4d.commands.options import parse_size
 from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT, TEXT_LENGTH
 from ex4d.models.torch_device import pick_device
+from ex4d.protocol.values import parse_size
 from ex4d.training.estimate import estimate
 from ex4d.training.flow import LEVELS, TrainingSchedule
 from ex4d.training.loop import create_accelerator, training_dtype

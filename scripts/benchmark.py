@@ -32,8 +32,9 @@ from ex4d.mesh import MeshSettings
 from ex4d.mesh.dwmesh import build_mesh
 from ex4d.plate import open_plate
 from ex4d.protocol.errors import ResourceError
+from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
-from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import Reconstruction, Shot
 from ex4d.system.progress import Silent
 
 ROOT = Path(__file__).parent.parent
@@ -127,7 +128,7 @@ def main() -> None:
         first = timed_run(args.video, scratch / "shot", "orbit:60")
         second = timed_run(args.video, scratch / "shot", "zoom_out")
         source = create_depth_source(BUILT_IN)
-        shot = Shot(scratch / "shot").reconstruct(PlateRequest(args.video), source, MeshSettings(), Silent())
+        shot = Shot(scratch / "shot").reconstruct(PlateRequest(str(args.video)), source, MeshSettings(), Silent())
         count, size = len(shot.frames), shot.frames.size
         print(f"{args.video.name}: {count} frames {size[0]}x{size[1]}, {time.strftime('%Y-%m-%d')}")
         print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")

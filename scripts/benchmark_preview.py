@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,7 +26,16 @@ sys.path.insert(0, str(ROOT))
 from ex4d_blender.core.backend_process import BackendProcess  # noqa: E402
 from ex4d_blender.core.client import JobClient  # noqa: E402
 
-from ex4d.protocol.errors import Ex4dError, error_from_record  # noqa: E402
+from ex4d.protocol.errors import ErrorInfo, Ex4dError  # noqa: E402
+from ex4d.protocol.requests import (  # noqa: E402
+    FreeMemoryRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
+)
 
 
 class Backend:
@@ -36,16 +46,16 @@ class Backend:
         self.process.start()
         self.client = JobClient("benchmark")
         self.client.connect(self.process.wait())
-        while self.client.welcome is None or not self.client.welcome["ready"]:
+        while self.client.welcome is None or not self.client.welcome.ready:
             self.client.poll(100)
 
-    def do(self, kind: str, **params: object) -> tuple[dict[str, object], float]:
+    def do(self, request: Request) -> tuple[Any, float]:
         """A job's result and how long it took, seconds; raises its error."""
         started = time.perf_counter()
-        snapshot = self.client.wait(self.client.submit(kind, params), alive=lambda: self.process.find() is not None)
+        snapshot = self.client.wait(self.client.submit(request), alive=lambda: self.process.find() is not None)
         seconds = time.perf_counter() - started
         if snapshot.result is None:
-            raise error_from_record(snapshot.error or {})
+            raise (snapshot.error or ErrorInfo()).error()
         return snapshot.result, seconds
 
 
@@ -63,27 +73,26 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         backend = Backend(Path(folder) / "run")
         shot = str(Path(folder) / "shot")
-        plate = {"path": str(args.video.absolute()), "frames": args.frames}
-        record, seconds = backend.do("reconstruct", shot=shot, plate=plate)
-        numbers = record["plate"]["numbers"]  # type: ignore[index]
-        size = f"{record['plate']['width']}x{record['plate']['height']}"  # type: ignore[index]
+        plate = PlateRequest(str(args.video.absolute()), args.frames)
+        made, seconds = backend.do(ReconstructRequest(shot, plate))
+        numbers, size = made.plate.numbers, f"{made.plate.width}x{made.plate.height}"
         print(f"reconstruct: {len(numbers)} frames of {size} in {seconds:.1f} s\n")
         print("| rasterizer | device | preview | cold, s | warm, s | full size, s |\n|---|---|---|---|---|---|")
         for raster in args.raster or ["auto"]:
-            backend.do("free_memory")
+            backend.do(FreeMemoryRequest())
             times = []
             try:
                 for index in range(args.repeat + 1):
-                    camera = f"orbit:{20 + index + 0.1 * len(raster)}"
-                    result, seconds = backend.do("render", shot=shot, camera=camera, preview=True, raster=raster)
+                    camera = MoveCamera(f"orbit:{20 + index + 0.1 * len(raster)}")
+                    result, seconds = backend.do(PreviewRequest(shot, camera, raster=raster))
                     times.append(seconds)
-                _, full = backend.do("render", shot=shot, camera="orbit:29", raster=raster)
+                _, full = backend.do(RenderRequest(shot, MoveCamera("orbit:29"), raster=raster))
             except Ex4dError as error:
                 print(f"| {raster} | {error.message} | | | | |")
                 continue
-            width, height = result["size"]  # type: ignore[misc]
+            width, height = result.size
             print(
-                f"| {result['rasterizer']} | {result['device']} | {width}x{height} | {times[0]:.2f} "
+                f"| {result.rasterizer} | {result.device} | {width}x{height} | {times[0]:.2f} "
                 f"| {statistics.median(times[1:]):.2f} | {full:.1f} |"
             )
         backend.client.shutdown()

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ex4d.composite.take import sequence_file
 from ex4d.fill import create_generator
+from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_image
-from ex4d.pipeline import CameraRequest, Pipeline
+from ex4d.protocol.requests import MoveCamera
 from ex4d.shot.folder import Shot
 from ex4d.system.files import atomic_write
 from ex4d.system.progress import Silent
@@ -29,8 +30,8 @@ GAP_PX = 4
 def picture_strip(shot: Shot, move: str, columns: int, width: int) -> NDArray[np.uint8]:
     """The picture, (H, ``width``, 3) uint8 RGB, of ``columns`` frames spread evenly over the take."""
     reconstruction = shot.reconstruction()
-    pipeline = Pipeline(shot, reconstruction, "auto", Silent())
-    rendered = pipeline.render(CameraRequest(move))
+    pipeline = TakePipeline(shot, reconstruction, "auto", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
     take = pipeline.deliver(rendered, create_generator("preview"))
     numbers = reconstruction.frames.numbers
     shown = [numbers[i] for i in np.linspace(0, len(numbers) - 1, min(columns, len(numbers))).round().astype(int)]

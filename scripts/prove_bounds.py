@@ -51,7 +51,7 @@ BREAKS = {
         "clamp(at - 0.5, vec2(0.0)",
         "clamp(at, vec2(0.0)",
     ),
-    "walls": Break("mesh: things infinitely deep", "mesh/dwmesh.py", "THICKNESS = 1.0", 'THICKNESS = float("inf")'),
+    "walls": Break("mesh: things infinitely deep", "protocol/values.py", "THICKNESS = 1.0", 'THICKNESS = float("inf")'),
     "edges": Break(
         "mesh: depth jumps drawn as one face",
         "mesh/dwmesh.py",

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ex4d.camera import Camera, build_take, intrinsics, parse_preset, static_trajectory
 from ex4d.depth import AUTOMATIC, create_depth_source
 from ex4d.mesh import MeshSettings, build_mesh, far_plane
+from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import RasterFrame, View
-from ex4d.shot.folder import PlateRequest, Shot
+from ex4d.shot.folder import Shot
 from ex4d.system.progress import Silent
 
 Float = NDArray[np.float32]
@@ -69,7 +70,7 @@ def flower(video: Path, move: str = "orbit:60") -> Clip:
     """A video with depth from the default estimator."""
     with tempfile.TemporaryDirectory() as folder:
         source = create_depth_source(AUTOMATIC)
-        shot = Shot(Path(folder) / "shot").reconstruct(PlateRequest(video), source, MeshSettings(), Silent())
+        shot = Shot(Path(folder) / "shot").reconstruct(PlateRequest(str(video)), source, MeshSettings(), Silent())
         numbers = shot.frames.numbers
         meshes = [shot.mesh.read(index) for index in range(len(numbers))]
         pivot = np.array([0.0, 0.0, shot.mesh.pivot])

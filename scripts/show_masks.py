@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.commands.options import parse_size
 from ex4d.depth import default_estimator
+from ex4d.protocol.values import parse_size
 from ex4d.raster import create_rasterizer
 from ex4d.system.files import atomic_write
 from ex4d.training.data import DatasetSettings, scan_video, window_frames

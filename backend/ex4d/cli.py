@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``ex4d run | recon | render | generate | train | models | doctor | bench | serve``.
+"""The command line: ``ex4d run | recon | render | viewport | generate | train | models | doctor | bench | serve``.
 
 Exit codes: 0 done, 2 wrong usage, 10 bad input (do not retry), 20 this machine lacks something, 30 try again,
 130 and 143 cancelled, 1 a bug of ours.
@@ -23,9 +23,9 @@ from ex4d.commands.console import Console, open_console
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, UsageError
 from ex4d.system.memory import check_address_space, memory_error
 
-COMMANDS = ("run", "recon", "render", "generate", "train", "models", "doctor", "bench", "serve")
+COMMANDS = ("run", "recon", "render", "viewport", "generate", "train", "models", "doctor", "bench", "serve")
 # Those that load what computes.
-_HEAVY_COMMANDS = ("run", "recon", "render", "generate", "train", "bench")
+_HEAVY_COMMANDS = ("run", "recon", "render", "viewport", "generate", "train", "bench")
 
 
 class _Parser(argparse.ArgumentParser):

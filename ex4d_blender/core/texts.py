@@ -32,7 +32,13 @@ STAGE_NAMES = {
 }
 KIND_NAMES = {
     "reconstruct": "Reconstruct",
-    "render": "Preview",
+    "render": "Render",
+    "preview": "Preview",
+    "viewport": "Viewport mesh",
+    "run": "Run",
+    "export": "Export",
+    "fill_movies": "Fill movies",
+    "check": "Check",
     "generate": "Generate",
     "doctor": "Diagnose",
     "free_memory": "Free memory",

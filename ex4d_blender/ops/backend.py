@@ -3,6 +3,8 @@
 
 import bpy
 
+from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest
+
 from .. import backend_link, installation, job_list, timer
 from .common import JobOperator, told
 
@@ -90,7 +92,7 @@ class EX4D_OT_diagnose(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def begin(self, context, *, block):
-        return job_list.current().submit(context.scene, "doctor", {}, action="doctor", title="Diagnose", block=block)
+        return job_list.current().submit(context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=block)
 
 
 class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
@@ -108,7 +110,7 @@ class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         return job_list.current().submit(
-            context.scene, "free_memory", {}, action="nothing", title="Free memory", block=block
+            context.scene, FreeMemoryRequest(), action="nothing", title="Free memory", block=block
         )
 
 

@@ -4,8 +4,6 @@
 import bpy
 from bpy.props import StringProperty
 
-from ex4d.protocol.errors import error_from_record
-
 from .. import error_dialog, job_list, timer
 from .common import told
 
@@ -100,7 +98,7 @@ class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
         job = job_list.current().link.client.jobs.get(self.job)
         if job is None or not job.error:
             return {"CANCELLED"}
-        error_dialog.show_error(error_from_record(job.error), window=context.window)
+        error_dialog.show_error(job.error.error(), window=context.window)
         return {"FINISHED"}
 
 

@@ -9,9 +9,10 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
 
 from .. import capabilities, job_list
-from ..depths import AUTOMATIC, FILES
+from ..menus import AUTOMATIC, FILES
 from ..scene import mesh as meshes
 from ..scene import obstacles
 from ..scene import shot as shots
@@ -25,10 +26,13 @@ from .plate import solved_blobs
 MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
 
 
-def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> dict:
-    """The job's parameters from the scene's properties.
+def reconstruct_request(
+    scene: bpy.types.Scene, *, block: bool, blend: Path | None = None
+) -> tuple[ReconstructRequest, tuple[str, ...]]:
+    """What the scene's properties ask for, and what should be known of its solved camera.
 
     Args:
+        scene: with the plate.
         block: wait for the backend to say whether it has the chosen estimator.
         blend: see ``shot_folder``.
 
@@ -48,36 +52,40 @@ def reconstruct_params(scene: bpy.types.Scene, *, block: bool, blend: Path | Non
     former = shots.find_shot(scene, str(folder))
     if former is not None:
         shots.check_local(former)
-    depth: dict = {"source": state.depth_source}
+    plate = PlateRequest(
+        str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
+    )
+    depth = _depth_request(scene, block=block)
+    blobs, notes = solved_blobs(scene)
+    request = ReconstructRequest(
+        shot=str(folder),
+        plate=plate,
+        depth=depth,
+        mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
+        solved=SolvedCamera(*blobs) if blobs else None,
+        viewport_side=state.viewport_side,
+    )
+    return request, notes
+
+
+def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
+    state = scene.ex4d
+    fov = math.degrees(state.fov) if state.use_fov else None
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
-        depth["source"] = str(Path(bpy.path.abspath(state.depth_path)).absolute())
-        depth["kind"] = None if state.depth_kind == "AUTO" else state.depth_kind
-        # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
-        depth["scale"] = state.depth_scale
-        if state.depth_camera:
-            depth["camera"] = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
-    elif state.depth_source != AUTOMATIC:
-        depth["source"] = capabilities.resolve_estimator(state.depth_source, block=block).name
-    if state.use_fov:
-        depth["fov"] = math.degrees(state.fov)
-    return {
-        "shot": str(folder),
-        "plate": {
-            "path": str(plate_path(scene)),
-            "frames": state.plate_frames or None,
-            "fps": state.plate_fps or None,
-            "first_frame": state.plate_first_frame,
-        },
-        "depth": depth,
-        "mesh": {
-            "min_angle": state.min_angle,
-            "max_depth_ratio": state.max_depth_ratio,
-            "thickness": state.thickness,
-        },
-        "viewport_side": state.viewport_side,
-    }
+        return DepthRequest(
+            source=str(Path(bpy.path.abspath(state.depth_path)).absolute()),
+            kind=None if state.depth_kind == "AUTO" else state.depth_kind,
+            # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
+            scale=state.depth_scale,
+            camera=str(Path(bpy.path.abspath(state.depth_camera)).absolute()) if state.depth_camera else None,
+            fov=fov,
+        )
+    source = state.depth_source
+    if source != AUTOMATIC:
+        source = capabilities.resolve_estimator(source, block=block).name
+    return DepthRequest(source=source, fov=fov)
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
@@ -109,17 +117,14 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        params = reconstruct_params(scene, block=block)
-        blobs, notes = solved_blobs(scene)
+        request, notes = reconstruct_request(scene, block=block)
         state = scene.ex4d
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
         return job_list.current().submit(
             scene,
-            "reconstruct",
-            params,
-            blobs=blobs,
+            request,
             action="reconstruct",
             # With a window the scene is changed only after asking, unless told otherwise.
             data={

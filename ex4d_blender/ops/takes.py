@@ -2,23 +2,22 @@
 """Take cameras: adding them, moving them, looking through them."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
-from ..core.deliveries import read_take
 from ..scene import background, takes
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
+from ..take_versions import find_versions
 from .common import JobOperator, has_shot, told
 
 
@@ -229,43 +228,6 @@ class EX4D_OT_remove_take(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def find_versions(scene: bpy.types.Scene, shot: shots.ShotObjects, take: "props.EX4D_PG_take") -> int:
-    """Take in the versions of a take that lie in its shot's folder and are in no list; returns how many.
-
-    A version is the take's when it was made under the take's name.
-    """
-    known = {Path(version.folder) for item in scene.ex4d.takes for version in item.versions}
-    folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
-    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if place in known:
-            continue
-        try:
-            record = read_take(place)
-        except BadInputError:
-            continue
-        if record["title"] == take.name:
-            add_version(take, record)
-            count += 1
-    return count
-
-
-def add_version(take: "props.EX4D_PG_take", record: Mapping[str, Any]) -> "props.EX4D_PG_version":
-    """A delivered version, written into a take.
-
-    Args:
-        record: as of ``core.deliveries.read_take``.
-    """
-    version = take.versions.add()
-    version.name, version.folder = record["take"], record["folder"]
-    version.profile, version.label = record["profile"], record["label"]
-    # The property holds 31 bits; the take's own record has the seed whole.
-    seed = record.get("seed")
-    version.seed = seed if seed is not None and 0 <= seed < 2**31 else -1
-    version.prompt = record.get("prompt") or ""
-    version.generated_mean = 100 * float(record["generated_mean"])
-    return version
-
-
 class EX4D_OT_find_versions(bpy.types.Operator):
     bl_idname = "ex4d.find_versions"
     bl_label = "Find Versions"
@@ -368,12 +330,10 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
             # A preview that is not finished yet is of no more use.
             if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
                 jobs.link.client.cancel(job)
-        blob = self.sample(scene, shot, take, list(shot.frames))
+        trajectory = self.sample(scene, shot, take, list(shot.frames))
         return jobs.submit(
             scene,
-            "render",
-            {"shot": shot.folder, "preview": True, "raster": scene.ex4d.rasterizer, "take": take.uid},
-            blobs=(blob,),
+            PreviewRequest(shot.folder, TrajectoryCamera(trajectory), raster=scene.ex4d.rasterizer, take=take.uid),
             action="preview",
             data={"take": take.uid, "offset": shot.timing.offset},
             title=f"Preview {take.name}",

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import bpy
+
+from ex4d.protocol.results import RenderResult
 
 from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
@@ -18,7 +18,7 @@ from .shot import PROPERTY
 
 def show_preview(
     camera_obj: bpy.types.Object,
-    result: Mapping[str, Any],
+    render: RenderResult,
     *,
     frame_offset: int = 0,
     opacity: float = 1.0,
@@ -28,7 +28,8 @@ def show_preview(
     """Show the pictures of a ``render`` job through a camera; a former preview goes.
 
     Args:
-        result: the result of a ``render`` job.
+        camera_obj: that shows them.
+        render: with the folders of the pictures.
         frame_offset: scene frame minus plate frame number.
         opacity: 0 to 1.
         in_front: before the scene's objects, or behind them.
@@ -37,9 +38,9 @@ def show_preview(
     Raises:
         BadInputError: pictures are missing.
     """
-    numbers = [int(number) for number in result["numbers"]]
+    numbers = list(render.numbers)
     check_consecutive(numbers, "The preview")
-    files = numbered_files(Path(result[kind]), numbers, f"The preview's {kind}")
+    files = numbered_files(Path(render.mask if kind == "mask" else render.color), numbers, f"The preview's {kind}")
     # A linked duplicate would show it, too.
     own_animation(camera_obj)
     hide_preview(camera_obj)

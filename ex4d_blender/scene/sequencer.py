@@ -13,6 +13,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from
 
+from ..core.deliveries import DeliveredTake
 from ..core.frame_mapping import check_consecutive
 from .camera import scene_fps
 from .colour import set_picture_space
@@ -243,7 +244,7 @@ def _add_images(strips: Any, files: list[Path], name: str, start: int, preferred
 
 def place_take(
     scene: bpy.types.Scene,
-    result: Mapping[str, Any],
+    take: DeliveredTake,
     *,
     with_mask: bool,
     with_color: bool,
@@ -257,7 +258,8 @@ def place_take(
     folder and what they show.
 
     Args:
-        result: the result of a ``generate`` job.
+        scene: whose sequencer takes it in.
+        take: with the folders of its pictures.
         with_mask, with_color: add these pictures too, muted, on the next free channels above.
         name: of the strips.
         frame_offset: scene frame minus plate frame number.
@@ -266,27 +268,27 @@ def place_take(
     Raises:
         BadInputError: pictures are missing, or no channel is free.
     """
-    numbers = [int(number) for number in result["numbers"]]
+    numbers = list(take.numbers)
     check_consecutive(numbers, "The take")
     start = numbers[0] + frame_offset
     # All files before the first strip.
     wanted = [("result", f"{name}")]
     wanted += [("mask", f"{name} mask")] if with_mask else []
     wanted += [("color", f"{name} color")] if with_color else []
-    files = {kind: numbered_files(_folder(result, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
+    files = {kind: numbered_files(_folder(take, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
     if scene.sequence_editor is None:
         scene.sequence_editor_create()
     strips = strips_of(scene.sequence_editor)
     # A take of another size than the first one is seen whole.
     render = (scene.render.resolution_x, scene.render.resolution_y)
-    fit = "ORIGINAL" if tuple(result.get("size", render)) == render else "FIT"
+    fit = "ORIGINAL" if take.size in (None, render) else "FIT"
     placed: dict[str, Strip] = {}
     try:
         for kind, title in wanted:
             strip = _add_images(strips, files[kind], title, start, channel, fit)
             channel = strip.channel + 1
             placed[kind] = strip
-            strip[PROPERTY] = {"role": kind, "take": str(result["take"]), "folder": str(result["folder"])}
+            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
             else:
@@ -299,10 +301,12 @@ def place_take(
     return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"))
 
 
-def _folder(result: Mapping[str, Any], kind: str) -> Path:
+def _folder(take: DeliveredTake, kind: str) -> Path:
     """Where pictures of a take are; the mask lies in the take itself too, and the cache may be cleaned."""
-    own = Path(result["folder"]) / kind
-    return own if kind == "mask" and own.is_dir() else Path(result[kind])
+    own = Path(take.folder) / kind
+    if kind == "mask" and own.is_dir():
+        return own
+    return Path({"result": take.result, "mask": take.mask, "color": take.color}[kind])
 
 
 def take_of_strip(strip: Strip) -> dict[str, str] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import bpy
 
-from .. import capabilities
 from ..ops.sequencer import stray_strips
 from ..scene import sequencer
 from ..scene import shot as shots
@@ -47,7 +46,6 @@ def refresh(scene: bpy.types.Scene) -> bool:
 def prepare(scene: bpy.types.Scene) -> None:
     """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way, what can be chosen."""
     working = sequencer.scene_of_edit(scene) or scene
-    capabilities.offers()
     shots.known(working)
     stray_strips(working)
     state = getattr(working, "ex4d", None)

@@ -10,8 +10,9 @@ import numpy as np
 
 from ex4d.depth import create_depth_source, default_estimator
 from ex4d.mesh import MeshSettings
-from ex4d.plate.frame_range import FrameRange
-from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.protocol.requests import PlateRequest
+from ex4d.protocol.values import FrameRange
+from ex4d.shot.folder import Reconstruction, Shot
 from ex4d.system.progress import Silent
 
 #: Number of footage's first frame.
@@ -23,7 +24,7 @@ SMALLEST = 0.3
 def reconstructed(video: Path, folder: Path, frames: FrameRange | None = None) -> tuple[Shot, Reconstruction]:
     """A video as a shot in ``folder``, with the default depth."""
     shot = Shot(folder)
-    request = PlateRequest(video, frames, None, FIRST)
+    request = PlateRequest(str(video), str(frames) if frames else None, None, FIRST)
     return shot, shot.reconstruct(request, create_depth_source(default_estimator()), MeshSettings(), Silent())
 
 

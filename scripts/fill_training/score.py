@@ -18,7 +18,8 @@ from ex4d.evaluation.temporal import static_paths
 from ex4d.evaluation.truth import TruthScene
 from ex4d.fill import PixelOrigin, TakeScene
 from ex4d.fill.stage import RenderedTake
-from ex4d.pipeline import CameraRequest, RenderedShot
+from ex4d.jobs.cameras import camera_from_file
+from ex4d.jobs.takes import RenderedShot
 from ex4d.raster import create_rasterizer
 from fill_training.takes import Takes, opened, scene_label
 from quality.fills import preview_frames, source_kept, telea
@@ -72,7 +73,7 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
         for target, view in scene.targets.items():
             label = f"{scene_label(scene)} {target}"
             at = takes.labels.index(label)
-            rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
+            rendered = pipeline.render(pipeline.camera(camera_from_file(view.folder / "camera.json")))
             geometry = TakeScene(
                 made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
             )

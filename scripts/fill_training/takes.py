@@ -12,10 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.jobs.cameras import camera_from_file
+from ex4d.protocol.requests import MoveCamera
+
 if TYPE_CHECKING:
     from ex4d.evaluation.truth import TruthScene
     from ex4d.fill.base import TakeView
-    from ex4d.pipeline import Pipeline
+    from ex4d.jobs.takes import TakePipeline
 
 #: Seeds of the scenes; those of the truth set and of what is learned from are others.
 SEEDS, SAMPLES = (11, 12), 8
@@ -62,14 +65,14 @@ def scene_label(scene: TruthScene) -> str:
     return f"{scene.name}_{scene.folder.parent.name.removeprefix('truth_')}"
 
 
-def opened(scene: TruthScene, out: Path) -> Pipeline:
+def opened(scene: TruthScene, out: Path) -> TakePipeline:
     """The scene as a shot, with true depth and true cameras."""
-    from ex4d.pipeline import Pipeline
+    from ex4d.jobs.takes import TakePipeline
     from ex4d.system.progress import Silent
     from quality.fills import reconstruct
 
     shot, made = reconstruct(scene, out / "shots" / scene_label(scene))
-    return Pipeline(shot, made, "auto", Silent())
+    return TakePipeline(shot, made, "auto", Silent())
 
 
 def _stacked(take: TakeView, first: NDArray[np.uint8], size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -92,12 +95,11 @@ def _true_takes(
     scenes: list[TruthScene], out: Path, size: int
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.bool_]]]:
     from ex4d.fill.stage import RenderedTake
-    from ex4d.pipeline import CameraRequest
 
     for scene in scenes:
         pipeline = opened(scene, out)
         for name, view in scene.targets.items():
-            rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
+            rendered = pipeline.render(pipeline.camera(camera_from_file(view.folder / "camera.json")))
             first = scene.source.picture(scene.numbers[0])
             yield f"{scene_label(scene)} {name}", *_stacked(RenderedTake(rendered.raster, None), first, size)
 
@@ -107,15 +109,15 @@ def _footage(
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Takes of a video, with the default depth."""
     from ex4d.fill.stage import RenderedTake
-    from ex4d.pipeline import CameraRequest, Pipeline
-    from ex4d.plate.frame_range import FrameRange
+    from ex4d.jobs.takes import TakePipeline
+    from ex4d.protocol.values import FrameRange
     from ex4d.system.progress import Silent
     from fill_training.crops import FIRST, reconstructed
 
     shot, made = reconstructed(path, out / "shots" / path.stem, FrameRange(FIRST, FIRST + frames))
-    pipeline = Pipeline(shot, made, "auto", Silent())
+    pipeline = TakePipeline(shot, made, "auto", Silent())
     for name, move in TARGETS.items():
-        rendered = pipeline.render(CameraRequest(move))
+        rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
         first = made.frames.read_8bit(made.frames.numbers[0])
         yield f"{path.stem} {name}", *_stacked(RenderedTake(rendered.raster, None), first, size)
 

@@ -17,10 +17,12 @@ from ex4d.evaluation.truth import TruthScene
 from ex4d.fill import TakeScene, create_generator
 from ex4d.fill.base import TakeFrame
 from ex4d.fill.stage import RenderedTake
+from ex4d.jobs.cameras import camera_from_file
+from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest, Pipeline, RenderedShot
+from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
-from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.shot.folder import Reconstruction, Shot
 from ex4d.system.progress import Silent
 
 #: Telea's radius in pixels.
@@ -44,7 +46,7 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     depth = FileDepth(
         scene.source.geometry, kind=None, scale=None, camera=scene.source.folder / "camera.json", fov_deg=None
     )
-    request = PlateRequest(scene.source.pictures, None, None, 1)
+    request = PlateRequest(str(scene.source.pictures), None, None, 1)
     return shot, shot.reconstruct(request, depth, MeshSettings(), Silent())
 
 
@@ -86,11 +88,11 @@ class Filled:
 def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled]:
     """Fills by target."""
     shot, made = reconstruct(scene, folder)
-    pipeline = Pipeline(shot, made, "auto", Silent())
+    pipeline = TakePipeline(shot, made, "auto", Silent())
     out: dict[str, Filled] = {}
     for target in targets:
         view = scene.targets[target]
-        rendered = pipeline.render(CameraRequest(str(view.folder / "camera.json")))
+        rendered = pipeline.render(pipeline.camera(camera_from_file(view.folder / "camera.json")))
         geometry = TakeScene(
             made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
         )

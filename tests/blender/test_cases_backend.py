@@ -17,6 +17,8 @@ import pytest
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
 
+from ex4d.protocol.requests import DoctorRequest  # noqa: E402
+
 ADDON = "ex4d_blender"
 
 
@@ -110,7 +112,7 @@ def test_the_timer_replaces_a_backend_that_hangs_and_says_so(addon: Any, runtime
     pump(addon, link.is_connected)
     deaf = link.client.handshake
     os.kill(deaf.pid, signal.SIGSTOP)
-    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = jobs.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: link.client.jobs[job].is_final)
     # The same job, in another backend.
     assert link.client.jobs[job].state == "done"
@@ -147,7 +149,7 @@ def test_a_backend_that_cannot_be_ended_is_an_error(
     # As a backend that another user, or another container, has started.
     monkeypatch.setattr("ex4d_blender.core.backend_process.lock_holder", lambda folder: None)
     monkeypatch.setattr("ex4d_blender.core.backend_process._started", [])
-    job = jobs.submit(bpy.context.scene, "doctor", {}, action="doctor", title="Diagnose", block=False)
+    job = jobs.submit(bpy.context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=False)
     pump(addon, lambda: link.client.jobs[job].is_final)
     assert link.client.jobs[job].state == "cancelled"
     assert "cannot be ended" in error_dialog.shown().error.message
@@ -172,8 +174,31 @@ def test_a_backend_of_another_version_is_said_once(
     assert error_dialog.shown() is None
     # Where nothing is shown it is a note of the next job.
     link.told_version = ""
-    notes = [jobs.wait(link.client.submit("doctor", {})).notes for _ in range(2)]
+    notes = [jobs.wait(link.client.submit(DoctorRequest())).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
+
+
+def test_a_backend_of_the_former_protocol_is_said_and_can_be_replaced(
+    addon: Any, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import backend_link
+
+    link = addon.current().link
+    link.connect(block=True)
+    former = link.client.handshake
+    link.client.disconnect()
+    with monkeypatch.context() as patch:
+        # As if the extension had been updated: the backend that runs is one of before.
+        patch.setattr(backend_link, "PROTOCOL", "ex4d/3")
+        with pytest.raises(RuntimeError, match="The backend speaks ex4d/2, the extension ex4d/3") as caught:
+            bpy.ops.ex4d.diagnose()
+        assert "Install the backend again" in str(caught.value)
+        assert len(bpy.context.scene.ex4d.pending) == 0
+        # Installing ends it first; it cannot be asked to.
+        link.stop()
+        assert link.backend_process().find() is None
+    link.connect(block=True)
+    assert link.client.handshake.pid != former.pid
 
 
 def test_an_own_folder_that_cannot_be_private_is_not_used(

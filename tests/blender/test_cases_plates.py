@@ -398,12 +398,13 @@ def test_a_solution_follows_the_clips_offset(scene: bpy.types.Scene, partly_solv
 def test_plates_are_srgb_under_another_colour_management(case: Path) -> None:
     code = (
         "import bpy, json; from pathlib import Path; from ex4d_blender.scene import files, shot, sequencer\n"
+        "from ex4d_blender.core.deliveries import DeliveredTake\n"
         "bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)\n"
         "plate = files.load_sequence(Path('p.1001.png').absolute(), 'plate', is_data=False)\n"
         "mask = files.load_sequence(Path('p.1001.png').absolute(), 'mask', is_data=True)\n"
         "record = {'plate': {'width': 48, 'height': 32, 'fps': '24', 'numbers': [1001]}}\n"
         "notes = shot.match_scene(bpy.context.scene, record)\n"
-        "take = {'folder': '/nowhere', 'take': 'v001', 'numbers': [1001], 'result': '.'}\n"
+        "take = DeliveredTake('v001', '/nowhere', (1001,), (1.0,), '.', '', 'preview', '', 0.0)\n"
         "strip = sequencer.place_take(bpy.context.scene, take, with_mask=False, with_color=False, name='T').result\n"
         "spaces = [x.colorspace_settings.name for x in (plate, mask, strip)]\n"
         "print('FOUND' + json.dumps([spaces, notes]), flush=True)\n"

@@ -20,6 +20,7 @@ from ex4d_blender.scene import scan, sequencer, takes
 from ex4d_blender.scene import shot as shots
 from ex4d_blender.scene.shot import index
 from panel_drawing import context_of, draw_all
+from results_factory import delivered, render_result
 from test_manners import make_take
 from viewport_factory import make_shot
 
@@ -111,12 +112,12 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
         version = take.versions.add()
         version.name = "v001"
     state.takes[1].use_scene_camera = True
-    sequencer.place_take(scene, make_take(tmp_path), with_mask=False, with_color=False, name="T")
+    sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=False, with_color=False, name="T")
     sequencer.ensure_edit_scene(scene, record["plate"], 1)
     current = addon.jobs.current()
     for number, kind in enumerate(("reconstruct", "render", "generate", "doctor")):
         current.link.client.jobs[kind] = JobSnapshot(
-            kind, kind, state="running", step=1, of=3, created=float(number), look=kind
+            kind, kind, state="running", step=1, of=3, created=float(number), thumbnail=kind
         )
     current.link.client.jobs["failed"] = JobSnapshot("failed", "generate", state="failed", error={})
     current.mirror()
@@ -132,7 +133,7 @@ def _modules() -> list[Any]:
     return [installation]
 
 
-def test_drawing_asks_for_nothing(busy: bpy.types.Scene, addon: Any) -> None:
+def test_drawing_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     from ex4d_blender import job_results
 
     with counting(*_modules()) as found:
@@ -148,7 +149,8 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, addon: Any) -> None:
         assert any(text in line for line in lines), text
     # Another take is chosen, with a new preview.
     busy.ex4d.active_take = 2
-    job_results.remember_coverage(busy, busy.ex4d.takes[2], {"numbers": [1001], "coverage": [0.75]})
+    render = render_result(tmp_path, [1001], coverage=(0.75,))
+    job_results.show_preview(busy, render, {"take": "Take 2", "show": False})
     with counting(*_modules()) as found:
         lines = draw_all(busy)
     assert dict(found) == {}

@@ -13,18 +13,29 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
+import results_factory  # noqa: E402
+from ex4d_blender.core.capability_files import FORMAT  # noqa: E402
 
+from ex4d.protocol.capabilities import (  # noqa: E402
+    Capabilities,
+    EstimatorInfo,
+    GeneratorInfo,
+    OptionInfo,
+    RasterizerInfo,
+)
 from ex4d.protocol.errors import TransientError, UsageError  # noqa: E402
 
 pytest_plugins = ["addon_fixtures"]
 ADDON = "ex4d_blender"
-OFFERED = {
-    "profiles": [
-        {"name": name, "label": f"{name} fill", "licence": "MIT", "takes_seed": seed, "takes_prompt": seed}
-        for name, seed in (("preview", False), ("exact", True), ("fast", True))
-    ],
-    "depth": [{"name": name, "label": f"{name} depth", "licence": "MIT"} for name in ("moge", "small")],
-}
+SEED_AND_PROMPT = (OptionInfo("seed", "Seed", "integer"), OptionInfo("prompt", "Prompt", "text"))
+OFFERED = Capabilities(
+    tuple(
+        GeneratorInfo(name, f"{name} fill", "MIT", generative=bool(options), options=options)
+        for name, options in (("preview", ()), ("exact", SEED_AND_PROMPT), ("fast", SEED_AND_PROMPT))
+    ),
+    tuple(EstimatorInfo(name, f"{name} depth", "MIT") for name in ("moge", "small")),
+    (RasterizerInfo("embree", "Apache-2.0"),),
+)
 
 
 @pytest.fixture
@@ -59,8 +70,8 @@ def store(scene: Any, values: dict[str, Any]) -> None:
     (system(do_create=True) if system is not None else scene)["ex4d"] = values
 
 
-def welcome(jobs: Any, capabilities: dict[str, Any]) -> None:
-    jobs.current().link.client.welcome = {"ready": True, "capabilities": capabilities}
+def welcome(jobs: Any, capabilities: Capabilities) -> None:
+    jobs.current().link.client.welcome = results_factory.welcome(capabilities)
 
 
 # Earlier versions
@@ -124,7 +135,7 @@ def test_numbers_that_nobody_knows_become_no_other(disabled: None, caplog: pytes
     assert sum("number" in record.message for record in caplog.records) == 2
     welcome(job_list, OFFERED)
     with pytest.raises(UsageError, match="number 9"):
-        capabilities.resolve_profile(state.profile, block=False)
+        capabilities.resolve_generator(state.profile, block=False)
 
 
 def test_takes_of_version_0_without_a_camera(disabled: None) -> None:
@@ -185,7 +196,7 @@ def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) 
 
 def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
     """These are the numbers that files of 0f2baa4 have; items that come later get others."""
-    from ex4d_blender import props
+    from ex4d_blender import menus, props
 
     moves = ("orbit", "zoom_in", "zoom_out", "dolly_in", "dolly_out", "truck", "crane", "pan", "tilt", "figure_eight")
     moves += ("hold", "30", "60", "90", "180")
@@ -195,12 +206,12 @@ def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
     for items, names in (
         (props.EASINGS, "DEFAULT linear in out in_out"),
         (props.DEPTH_KINDS, "AUTO depth disparity"),
-        (props.RASTERIZERS, "auto opengl embree nvdiffrast"),
+        (menus.rasterizer_items(None, None), "auto opengl embree nvdiffrast"),
     ):
         assert [(item[0], item[3]) for item in items][: len(names.split())] == [
             (name, number) for number, name in enumerate(names.split())
         ]
-    for items in (props.MOVES, props.EASINGS, props.DEPTH_KINDS, props.RASTERIZERS):
+    for items in (props.MOVES, props.EASINGS, props.DEPTH_KINDS, menus.rasterizer_items(None, None)):
         assert len({item[3] for item in items}) == len(items)
 
 
@@ -210,42 +221,54 @@ def test_a_menu_that_changes_leaves_the_choice(quiet: Any) -> None:
     state.profile_menu = "fast"
     state.depth_menu = "moge"
     assert (state.profile, state.depth_source) == ("fast", "moge")
-    welcome(quiet, {"profiles": [OFFERED["profiles"][2], OFFERED["profiles"][0]], "depth": OFFERED["depth"][::-1]})
+    welcome(quiet, Capabilities((OFFERED.generators[2], OFFERED.generators[0]), OFFERED.estimators[::-1]))
     assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
-    welcome(quiet, {"profiles": OFFERED["profiles"][:1], "depth": []})
+    welcome(quiet, Capabilities(OFFERED.generators[:1], ()))
     # Gone from the backend, still the choice, and said to be gone.
     assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
-    from ex4d_blender import capabilities, profiles
+    from ex4d_blender import capabilities, menus
 
-    assert "Not Offered" in next(item[1] for item in profiles.profile_items(state, None) if item[0] == "fast")
+    assert "Not Offered" in next(item[1] for item in menus.generator_items(state, None) if item[0] == "fast")
     with pytest.raises(UsageError, match="no profile «fast»") as caught:
-        capabilities.resolve_profile(state.profile, block=False)
+        capabilities.resolve_generator(state.profile, block=False)
     assert "preview" in caught.value.hint
     with pytest.raises(UsageError, match="no depth estimator «moge»"):
         capabilities.resolve_estimator(state.depth_source, block=False)
 
 
 def test_what_was_offered_is_known_before_the_backend_runs(quiet: Any, tmp_path: Path) -> None:
-    from ex4d_blender import capabilities, profiles
+    from ex4d_blender import capabilities
 
     with pytest.raises(TransientError, match="has not said yet whether it has the profile «fast»"):
-        capabilities.resolve_profile("fast", block=False)
+        capabilities.resolve_generator("fast", block=False)
     welcome(quiet, OFFERED)
-    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
+    assert [profile.name for profile in capabilities.generators()] == ["preview", "exact", "fast"]
     # Another start of Blender.
     quiet.current().link.client.welcome = None
     capabilities.forget()
-    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
-    assert capabilities.resolve_profile("fast", block=False).takes_seed
+    assert [profile.name for profile in capabilities.generators()] == ["preview"]
+    capabilities.refresh()
+    assert [profile.name for profile in capabilities.generators()] == ["preview", "exact", "fast"]
+    assert capabilities.resolve_generator("fast", block=False).options == SEED_AND_PROMPT
+    assert [rasterizer.name for rasterizer in capabilities.rasterizers()] == ["embree"]
     (file,) = tmp_path.glob("offers-*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    for damaged in (b"", b"{", json.dumps({"format": "ex4d-offers", "capabilities": {"profiles": 3}}).encode()):
+    former = {"profiles": [{"name": "fast", "label": "", "licence": "", "takes_seed": True, "takes_prompt": True}]}
+    for damaged in (
+        b"",
+        b"{",
+        b"[]",
+        json.dumps({"format": "ex4d-offers", "capabilities": {**former, "depth": []}}).encode(),
+        json.dumps({"format": FORMAT, "capabilities": {"generators": 3}}).encode(),
+        json.dumps({"format": FORMAT, "capabilities": {"generators": [{}], "estimators": []}}).encode(),
+    ):
         file.write_bytes(damaged)
         capabilities.forget()
-        assert [profile.name for profile in profiles.known_profiles()] == ["preview"]
+        capabilities.refresh()
+        assert [profile.name for profile in capabilities.generators()] == ["preview"]
     # What is asked for by name is not known then, and no other.
     with pytest.raises(TransientError):
-        capabilities.resolve_profile("fast", block=False)
+        capabilities.resolve_generator("fast", block=False)
 
 
 # The command line

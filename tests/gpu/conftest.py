@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.diagnosis import SOFTWARE_RENDERERS
+from ex4d.jobs.doctor import SOFTWARE_RENDERERS
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster import create_rasterizer
 

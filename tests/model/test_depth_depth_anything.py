@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from transformers import DepthAnythingForDepthEstimation
 
 from ex4d.cli import main
-from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network
 from ex4d.models.hub import Record
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 
 COUNT = 4
 

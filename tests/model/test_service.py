@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import pytest
 
+from ex4d.protocol.capabilities import OptionValue
 from ex4d.protocol.jobs import JobSnapshot
-from service import Server, finish, make_sequence, reconstruct_params, until, wait_for_stage
+from service import Server, finish, generate_request, make_sequence, reconstruct_request, until, wait_for_stage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the helpers read /proc")
 
@@ -31,42 +32,44 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path) 
 def test_a_take_by_the_model_with_looks_at_it(server: Server, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    profiles = {profile["name"]: profile for profile in client.welcome["capabilities"]["profiles"]}
-    assert profiles["fast"]["takes_seed"]
-    assert profiles["fast"]["takes_prompt"]
-    assert not profiles["preview"]["takes_prompt"]
+    assert client.welcome is not None
+    assert client.welcome.capabilities is not None
+    offered = {info.name: {option.name for option in info.options} for info in client.welcome.capabilities.generators}
+    assert {"seed", "prompt"} <= offered["fast"]
+    assert "prompt" not in offered["preview"]
     shot, plate = tmp_path / "shot", make_sequence(tmp_path / "plate", 1, 64, 48)
-    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
-    params = {"shot": str(shot), "camera": "orbit:20", "profile": "fast", "seed": 5, "prompt": "a house"}
+    assert finish(client, client.submit(reconstruct_request(shot, plate))).state == "done"
+    options: dict[str, OptionValue] = {"seed": 5, "prompt": "a house"}
     looks: dict[str, tuple[int, ...]] = {}
     stages = set()
 
     def seen(snapshot: JobSnapshot) -> None:
         stages.add(snapshot.stage)
         # Only the last one stays, so a look may be gone when it is looked at.
-        picture = cv2.imread(snapshot.look) if snapshot.look else None
+        picture = cv2.imread(snapshot.thumbnail) if snapshot.thumbnail else None
         if picture is not None:
-            looks[snapshot.look] = picture.shape
+            looks[snapshot.thumbnail] = picture.shape
 
-    done = finish(client, client.submit("generate", params), seen, MODEL_PATIENCE)
+    done = finish(client, client.submit(generate_request(shot, "orbit:20", "fast", options)), seen, MODEL_PATIENCE)
     assert done.state == "done", done.error
     assert {"raster", "denoise"} <= stages
     assert looks
     assert {max(shape) for shape in looks.values()} == {320}
-    assert done.look == ""
+    assert done.thumbnail == ""
     assert not list((server.runtime / "looks-work").iterdir())
     assert done.result is not None
-    assert done.result["profile"] == "fast"
+    assert done.result.profile == "fast"
 
     # The next one with another seed is quick: the model is warm, its prompt is known.
-    other = finish(client, client.submit("generate", {**params, "seed": 6}), seconds=MODEL_PATIENCE)
+    request = generate_request(shot, "orbit:20", "fast", {**options, "seed": 6})
+    other = finish(client, client.submit(request), seconds=MODEL_PATIENCE)
     assert other.state == "done"
     assert other.result is not None
-    assert other.result["take"] != done.result["take"]
+    assert other.result.take != done.result.take
 
     # Cancelled between two steps; the worker lives and goes on.
     worker = server.worker()
-    job = client.submit("generate", {**params, "seed": 7})
+    job = client.submit(generate_request(shot, "orbit:20", "fast", {**options, "seed": 7}))
     wait_for_stage(client, job, "denoise")
     client.cancel(job)
     assert finish(client, job).state == "cancelled"
@@ -81,11 +84,10 @@ def test_a_model_that_is_not_there_is_said_before_any_work(
     server.start()
     client = server.client()
     shot, plate = tmp_path / "shot", make_sequence(tmp_path / "plate", 2, 64, 48)
-    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
-    params = {"shot": str(shot), "camera": "orbit:20", "profile": "exact"}
-    failed = finish(client, client.submit("generate", params))
+    assert finish(client, client.submit(reconstruct_request(shot, plate))).state == "done"
+    failed = finish(client, client.submit(generate_request(shot, "orbit:20", "exact")))
     assert failed.state == "failed"
     assert failed.error is not None
-    assert failed.error["exit_code"] == 10
-    assert "no model folder" in failed.error["message"]
+    assert failed.error.exit_code == 10
+    assert "no model folder" in failed.error.message
     assert not list((shot / "cache").glob("raster-*"))

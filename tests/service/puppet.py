@@ -18,6 +18,7 @@ import zmq
 
 from ex4d.protocol import wire
 from ex4d.protocol.jobs import result_message
+from ex4d.protocol.results import RenderResult, result_record
 from ex4d.server.lifetime import end_with_pipe
 
 address = json.loads(sys.stdin.buffer.readline())
@@ -45,6 +46,11 @@ def send(kind: str, job: str = "", **header: object) -> None:
     socket.send_multipart(wire.encode(wire.Message(kind, job, header)))
 
 
+def result(camera: str, frames: int = 0) -> RenderResult:
+    """A render's, with the camera for a rasterizer."""
+    return RenderResult("/f", "/f/color", "/f/mask", tuple(range(frames)), (), (1, 1), camera, "")
+
+
 def do(job: str, camera: str) -> None:
     """Do a job."""
     if camera == "die unbegun":
@@ -58,7 +64,8 @@ def do(job: str, camera: str) -> None:
     elif camera == "too long":
         socket.send_multipart([*frames, b'{"result":{"x":"' + b"x" * wire.MAX_HEADER_BYTES + b'"}}'])
     elif camera == "not finite":
-        socket.send_multipart([*frames, b'{"result":{"x":[1e999]}}'])
+        told = json.dumps({"result": result_record(result(camera))})
+        socket.send_multipart([*frames, told.replace("[1, 1]", "[1, 1e999]").encode()])
     elif camera == "no result":
         socket.send_multipart([*frames, b'{"result":[1]}'])
     elif camera == "no progress":
@@ -66,13 +73,13 @@ def do(job: str, camera: str) -> None:
     elif camera == "very many frames":
         socket.send_multipart([*frames, b"{}", *[b"x"] * 1000])
     elif camera == "film":
-        socket.send_multipart(wire.encode(result_message("done", job, {}, {"numbers": list(range(300_000))})))
+        socket.send_multipart(wire.encode(result_message("done", job, {}, result("film", 300_000))))
     elif camera == "wait":
         while not (runtime / "go").exists():
             time.sleep(0.01)
-        send("done", job, result={})
+        send("done", job, result=result_record(result(camera)))
     else:
-        send("done", job, result={"camera": camera})
+        send("done", job, result=result_record(result(camera)))
 
 
 context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -86,6 +93,6 @@ send("ready", pid=os.getpid())
 while True:
     message = wire.decode(socket.recv_multipart())
     if message.type == "run":
-        do(message.job, message.header["params"]["camera"])
+        do(message.job, message.header["request"]["camera"]["move"])
     elif message.type == "quit" and not (runtime / "stubborn").exists():
         sys.exit()

@@ -16,7 +16,18 @@ import cv2
 import numpy as np
 from ex4d_blender.core.client import JobClient
 
-from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol import wire
+from ex4d.protocol.capabilities import OptionValue
+from ex4d.protocol.jobs import JobSnapshot, new_job_id
+from ex4d.protocol.requests import (
+    FillRequest,
+    GenerateRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+)
 from ex4d.protocol.runtime import Handshake, read_handshake
 from ex4d.system.processes import process_alive
 
@@ -121,7 +132,7 @@ class Server:
 
         def ready() -> bool:
             client.poll(20)
-            return client.welcome is not None and client.welcome["ready"]
+            return client.welcome is not None and client.welcome.ready
 
         until(ready, what="for the worker")
         self.worker()
@@ -177,9 +188,34 @@ def wait_for_stage(client: JobClient, job: str, stage: str) -> JobSnapshot:
     return until(there, what=f"for stage {stage}")
 
 
-def reconstruct_params(shot: Path, plate: Path, **changes: Any) -> dict[str, Any]:
-    """Parameters of a job."""
-    return {"shot": str(shot), "plate": {"path": str(plate)}, "viewport_side": 64, **changes}
+def reconstruct_request(shot: Path, plate: Path, viewport_side: int = 64) -> ReconstructRequest:
+    """A plate's reconstruction."""
+    return ReconstructRequest(str(shot), PlateRequest(str(plate)), viewport_side=viewport_side)
+
+
+def render_request(shot: Path, move: str, frames: str | None = None) -> RenderRequest:
+    """A take's render."""
+    return RenderRequest(str(shot), MoveCamera(move), frames=frames)
+
+
+def preview_request(shot: Path, move: str) -> PreviewRequest:
+    """A take's preview."""
+    return PreviewRequest(str(shot), MoveCamera(move))
+
+
+def generate_request(
+    shot: Path, move: str, generator: str = "preview", options: dict[str, OptionValue] | None = None, **changes: Any
+) -> GenerateRequest:
+    """A take."""
+    return GenerateRequest(str(shot), MoveCamera(move), fill=FillRequest(generator, options or {}), **changes)
+
+
+def submit_record(client: JobClient, kind: str, record: dict[str, Any], blobs: tuple[bytes, ...] = ()) -> str:
+    """Ask for what the classes of requests would not let anybody ask for."""
+    job = new_job_id()
+    client.jobs[job] = JobSnapshot(job, kind)
+    client._send(wire.Message("submit", job, {"kind": kind, "request": record, "title": ""}, blobs))
+    return job
 
 
 def leftovers(root: Path) -> list[str]:

@@ -21,19 +21,25 @@ from hypothesis import strategies as st
 
 from ex4d.protocol import wire
 from ex4d.protocol.jobs import FINAL_STATES
+from ex4d.protocol.requests import DoctorRequest, Request
 from ex4d.server.journal import Journal
 from service import (
     Server,
     finish,
+    generate_request,
     leftovers,
     make_sequence,
     open_files,
-    reconstruct_params,
+    preview_request,
+    reconstruct_request,
+    render_request,
     resident_mib,
     until,
     wait_for_stage,
 )
 
+#: A request that may be sent again and again.
+SOME = {"shot": "/s", "camera": {"trajectory": {"blob": 0}}}
 STAGES = {
     "reconstruct": ("plate", "depth", "mesh", "viewport"),
     "generate": ("raster", "fill", "composite"),
@@ -56,7 +62,7 @@ def _dealer(server: Server) -> tuple[zmq.Context[Any], zmq.Socket[bytes]]:
 
 _GOOD = [
     wire.encode(wire.Message("hello", "", {"client": "x", "pid": 1})),
-    wire.encode(wire.Message("submit", "job", {"kind": "render", "params": {"shot": "/s"}, "title": "t"}, (b"{}",))),
+    wire.encode(wire.Message("submit", "job", {"kind": "render", "request": SOME, "title": "t"}, (b"{}",))),
     wire.encode(wire.Message("cancel", "job")),
     wire.encode(wire.Message("watch", "job")),
     wire.encode(wire.Message("list")),
@@ -140,7 +146,7 @@ def test_ten_thousand_random_and_mutated_messages(server: Server) -> None:
     assert server.process.poll() is None
     # The worker has not noticed anything.
     client = server.client("after")
-    assert finish(client, client.submit("doctor", {})).state == "done"
+    assert finish(client, client.submit(DoctorRequest())).state == "done"
 
 
 def test_connections_that_come_and_go_leave_nothing(server: Server) -> None:
@@ -171,13 +177,12 @@ def test_two_hundred_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
         client = clients[index % 2]
         shot = shots[index % 4]
         if index < 4:
-            job = client.submit("reconstruct", reconstruct_params(shot, plate))
+            job = client.submit(reconstruct_request(shot, plate))
         else:
             kind = rng.choice(["render", "render", "preview", "generate", "doctor"])
-            params: dict[str, Any] = {"shot": str(shot), "camera": f"orbit:{rng.randint(1, 30)}"}
-            if kind == "preview":
-                kind, params = "render", {**params, "preview": True}
-            job = client.submit(kind, {} if kind == "doctor" else params)
+            move = f"orbit:{rng.randint(1, 30)}"
+            asked = {"render": render_request, "preview": preview_request, "generate": generate_request}
+            job = client.submit(asked[kind](shot, move) if kind in asked else DoctorRequest())
         jobs[job] = index % 2
     cancelled = rng.sample(list(jobs)[8:], 30)
     for job in cancelled:
@@ -212,11 +217,12 @@ def test_a_worker_killed_in_any_stage(server: Server, long_plate: Path, tmp_path
     server.start()
     client = server.client()
     front, shot = server.pid, tmp_path / "shot"
-    params = reconstruct_params(shot, long_plate, viewport_side=256)
+    request: Request = reconstruct_request(shot, long_plate, viewport_side=256)
     if kind == "generate":
-        assert finish(client, client.submit("reconstruct", params)).state == "done"
-        params = {"shot": str(shot), "camera": "orbit:20", "raster": "embree" if stage == "raster" else "auto"}
-    job = client.submit(kind, params)
+        assert finish(client, client.submit(request)).state == "done"
+        raster = "embree" if stage == "raster" else "auto"
+        request = generate_request(shot, "orbit:20", raster=raster)
+    job = client.submit(request)
     wait_for_stage(client, job, stage)
     before = {path: path.stat().st_ino for path in (shot / "cache").glob("[a-z]*-*")}
     os.kill(server.worker(), signal.SIGKILL)
@@ -233,7 +239,7 @@ def test_a_worker_killed_twice_fails_its_job_and_serves_the_next(
 ) -> None:
     server.start()
     client = server.client()
-    job = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    job = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
     for _ in range(2):
         wait_for_stage(client, job, "depth")
         os.kill(server.worker(), signal.SIGKILL)
@@ -241,10 +247,10 @@ def test_a_worker_killed_twice_fails_its_job_and_serves_the_next(
     snapshot = finish(client, job)
     assert snapshot.state == "failed"
     assert snapshot.error is not None
-    assert snapshot.error["exit_code"] == 20
-    assert "twice" in snapshot.error["message"]
-    assert "memory" in snapshot.error["hint"]
-    assert finish(client, client.submit("reconstruct", reconstruct_params(tmp_path / "b", plate))).state == "done"
+    assert snapshot.error.exit_code == 20
+    assert "twice" in snapshot.error.message
+    assert "memory" in snapshot.error.hint
+    assert finish(client, client.submit(reconstruct_request(tmp_path / "b", plate))).state == "done"
 
 
 # Disks
@@ -266,17 +272,17 @@ def test_a_full_disk(server: Server, small_disk: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
     plate = make_sequence(tmp_path / "plate", 16, 200, 150)
-    params = reconstruct_params(small_disk / "shot", plate)
-    snapshot = finish(client, client.submit("reconstruct", params))
+    request = reconstruct_request(small_disk / "shot", plate)
+    snapshot = finish(client, client.submit(request))
     assert snapshot.state == "failed"
     assert snapshot.error is not None
-    assert snapshot.error["exit_code"] == 30
-    assert "full" in snapshot.error["message"]
-    assert "space" in snapshot.error["hint"]
+    assert snapshot.error.exit_code == 30
+    assert "full" in snapshot.error.message
+    assert "space" in snapshot.error.hint
     assert leftovers(small_disk) == []
     # With some room the same job goes on.
     subprocess.run(["mount", "-o", "remount,size=100m", str(small_disk)], check=True)
-    assert finish(client, client.submit("reconstruct", params)).state == "done"
+    assert finish(client, client.submit(request)).state == "done"
 
 
 def test_a_full_runtime_disk(server: Server, small_disk: Path, plate: Path, tmp_path: Path) -> None:
@@ -291,33 +297,33 @@ def test_a_full_runtime_disk(server: Server, small_disk: Path, plate: Path, tmp_
         except OSError:
             pass
     # What cannot be written down is not taken.
-    refused = finish(client, client.submit("reconstruct", reconstruct_params(tmp_path / "shot", plate)))
+    refused = finish(client, client.submit(reconstruct_request(tmp_path / "shot", plate)))
     assert refused.state == "failed"
     assert refused.error is not None
-    assert refused.error["exit_code"] == 30
-    assert "full" in refused.error["message"]
+    assert refused.error.exit_code == 30
+    assert "full" in refused.error.message
     ballast.unlink()
-    assert finish(client, client.submit("reconstruct", reconstruct_params(tmp_path / "shot", plate))).state == "done"
+    assert finish(client, client.submit(reconstruct_request(tmp_path / "shot", plate))).state == "done"
 
 
 def test_a_read_only_shot_folder(server: Server, small_disk: Path, plate: Path) -> None:
     server.start()
     client = server.client()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    snapshot = finish(client, client.submit("reconstruct", reconstruct_params(small_disk / "shot", plate)))
+    snapshot = finish(client, client.submit(reconstruct_request(small_disk / "shot", plate)))
     assert snapshot.state == "failed"
     assert snapshot.error is not None
-    assert snapshot.error["exit_code"] == 30
-    assert "Read-only" in snapshot.error["message"]
-    assert snapshot.error["hint"]
+    assert snapshot.error.exit_code == 30
+    assert "Read-only" in snapshot.error.message
+    assert snapshot.error.hint
     subprocess.run(["mount", "-o", "remount,rw,size=100m", str(small_disk)], check=True)
-    assert finish(client, client.submit("reconstruct", reconstruct_params(small_disk / "shot", plate))).state == "done"
+    assert finish(client, client.submit(reconstruct_request(small_disk / "shot", plate))).state == "done"
 
 
 def test_states_are_final(server: Server, plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    job = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", plate))
+    job = client.submit(reconstruct_request(tmp_path / "shot", plate))
     assert finish(client, job).state in FINAL_STATES
     client.cancel(job)
     time.sleep(0.3)

@@ -24,10 +24,20 @@ from ex4d_blender.core.versions import version_difference
 
 from ex4d.protocol.errors import TransientError
 from ex4d.protocol.identity import identity_of
-from ex4d.protocol.jobs import JobSnapshot, RenderParams, parse_params
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.requests import DoctorRequest, MoveCamera, RenderRequest
 from ex4d.protocol.runtime import Handshake, private_folder, read_handshake, running_backend, write_handshake
 from ex4d.server.journal import Entry, Journal
-from service import Server, finish, leftovers, process_group, reconstruct_params, until, wait_for_stage
+from service import (
+    Server,
+    finish,
+    generate_request,
+    leftovers,
+    process_group,
+    reconstruct_request,
+    until,
+    wait_for_stage,
+)
 
 STRANGER = 12345
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as other users")
@@ -52,7 +62,7 @@ def test_nothing_of_the_current_folder_is_run(tmp_path: Path, how: str) -> None:
     try:
         caller.connect(until(lambda: read_handshake(run)))
         until(lambda: caller.poll(20) and (caller.welcome or {}).get("ready"), what="for the worker")
-        assert finish(caller, caller.submit("doctor", {})).state == "done"
+        assert finish(caller, caller.submit(DoctorRequest())).state == "done"
         (worker, *_) = process_group(backend.pid)
         assert Path(f"/proc/{worker}/cwd").resolve() == run
     finally:
@@ -102,8 +112,8 @@ def test_all_that_a_backend_writes_is_the_users_alone_and_shots_are_as_the_user_
         os.umask(former)
     caller = server.client()
     shot = tmp_path / "shot"
-    assert finish(caller, caller.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
-    assert finish(caller, caller.submit("generate", {"shot": str(shot), "camera": "orbit:20"})).state == "done"
+    assert finish(caller, caller.submit(reconstruct_request(shot, plate))).state == "done"
+    assert finish(caller, caller.submit(generate_request(shot, "orbit:20"))).state == "done"
     assert "is the user's alone now" in (server.runtime / "backend.log").read_text()
     there = [server.runtime, *server.runtime.rglob("*")]
     assert {path.suffix for path in there} >= {".json", ".lock", ".log", ".sock", ".stderr"}
@@ -117,12 +127,11 @@ def test_all_that_a_backend_writes_is_the_users_alone_and_shots_are_as_the_user_
 def _hostile(folder: Path, kind: str, victim: Path) -> Path:
     """A runtime folder with another user's job, log, lock and handshake in it."""
     folder.mkdir()
-    params = parse_params("render", {"shot": str(victim / "shot"), "camera": "orbit:10"})
-    assert isinstance(params, RenderParams)
-    Journal(folder / "jobs").write(Entry(JobSnapshot("planted", "render"), params))
+    request = RenderRequest(str(victim / "shot"), MoveCamera("orbit:10"))
+    Journal(folder / "jobs").write(Entry(JobSnapshot("planted", "render"), request))
     for name in ("start.log", "backend.log", "backend.lock", "worker.stderr"):
         (folder / name).symlink_to(victim / name)
-    write_handshake(folder, Handshake("tcp://127.0.0.1:9", *KEYS, os.getpid(), "0.1.0", "ex4d/1"))
+    write_handshake(folder, Handshake("tcp://127.0.0.1:9", *KEYS, os.getpid(), "0.1.0", "ex4d/2"))
     if kind == "theirs":
         for path in [folder, *folder.rglob("*")]:
             os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
@@ -230,7 +239,7 @@ def test_a_backend_that_hangs_is_noticed_ended_and_replaced_and_its_job_done(
 ) -> None:
     asked = server.start()
     caller = server.client()
-    job = caller.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    job = caller.submit(reconstruct_request(tmp_path / "shot", long_plate))
     wait_for_stage(caller, job, "depth")
     os.kill(server.pid, signal.SIGSTOP)
     backend = BackendProcess(server.runtime, Path(sys.executable))
@@ -289,7 +298,7 @@ def test_a_dead_port_is_silence(tmp_path: Path, holder: subprocess.Popen[str]) -
     assert found is not None
     caller.connect(found)
     with pytest.raises(SilentBackendError):
-        caller.wait(caller.submit("doctor", {}), alive=lambda: backend.find() is not None)
+        caller.wait(caller.submit(DoctorRequest()), alive=lambda: backend.find() is not None)
     caller.disconnect()
     until(lambda: backend.end_silent(found), 10)
     assert holder.wait(1) == -signal.SIGTERM

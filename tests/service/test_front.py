@@ -21,7 +21,8 @@ from ex4d_blender.core.client import JobClient
 
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ProtocolError
-from ex4d.protocol.jobs import JobSnapshot, RenderParams
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.requests import FreeMemoryRequest, MoveCamera, PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server import front as front_module
 from ex4d.server import worker_handle as lane_module
@@ -31,7 +32,7 @@ from ex4d.server.logs import MAX_LINES, SECONDS, RateLimit
 from ex4d.server.messages import receive
 from ex4d.server.queue import WORK_LANE
 from ex4d.system.processes import process_alive
-from service import Server, finish, process_group, reconstruct_params, until
+from service import Server, finish, process_group, reconstruct_request, until
 
 if sys.platform == "win32":
     pytest.skip("these signals are POSIX", allow_module_level=True)
@@ -93,8 +94,8 @@ def deadline() -> Iterator[None]:
     signal.signal(signal.SIGALRM, former)
 
 
-def render(client: JobClient, camera: str, **params: Any) -> str:
-    return client.submit("render", {"shot": "/shot", "camera": camera, **params})
+def render(client: JobClient, camera: str) -> str:
+    return client.submit(RenderRequest("/shot", MoveCamera(camera)))
 
 
 # Nothing waits
@@ -110,7 +111,7 @@ def test_a_worker_that_dies_between_the_look_and_the_send(stage: Stage, deadline
     lane.process.kill()
     socket = lane.socket
     until(lambda: not socket.poll(0, zmq.POLLOUT))
-    front._queue.submit("a", "render", RenderParams("/shot", camera="fine"), (), "")
+    front._queue.submit("a", RenderRequest("/shot", MoveCamera("fine")), (), "")
     task = front._queue.next(WORK_LANE)
     assert task is not None
     front._begin(lane, task)
@@ -121,7 +122,8 @@ def test_a_worker_that_dies_between_the_look_and_the_send(stage: Stage, deadline
         return snapshot if snapshot is not None and snapshot.is_final else None
 
     snapshot = until(ended)
-    assert (snapshot.state, snapshot.result) == ("done", {"camera": "fine"})
+    assert snapshot.state == "done"
+    assert snapshot.result.rasterizer == "fine"
     # It has not died over this job.
     assert snapshot.notes == ()
     front._close()
@@ -145,7 +147,7 @@ def test_the_front_answers_while_a_worker_does_not_end(stage: Stage) -> None:
     worker = stage.lane.process
     assert worker is not None
     os.kill(worker.pid, signal.SIGSTOP)
-    job = client.submit("free_memory", {})
+    job = client.submit(FreeMemoryRequest())
     until(lambda: client.poll(20) and client.jobs[job].state == "running")
     started = time.monotonic()
     client.list()
@@ -222,8 +224,8 @@ def test_a_worker_that_never_starts(stage: Stage) -> None:
     failed = finish(client, render(client, "a"))
     assert failed.state == "failed"
     assert failed.error is not None
-    assert failed.error["exit_code"] == 20
-    assert f"{MAX_FAILED_STARTS} tries" in failed.error["message"]
+    assert failed.error.exit_code == 20
+    assert f"{MAX_FAILED_STARTS} tries" in failed.error.message
     # The next job tries again.
     assert finish(client, render(client, "b")).state == "done"
 
@@ -234,7 +236,7 @@ def test_a_python_that_is_not_there(stage: Stage, monkeypatch: pytest.MonkeyPatc
     client = stage.client()
     failed = finish(client, render(client, "a"))
     assert failed.error is not None
-    assert "No such file" in failed.error["message"]
+    assert "No such file" in failed.error.message
 
 
 def test_what_is_not_installed_is_said_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,8 +246,8 @@ def test_what_is_not_installed_is_said_at_once(stage: Stage, monkeypatch: pytest
     client = stage.client()
     failed = finish(client, render(client, "a"))
     assert failed.error is not None
-    assert "No module named 'cv2'" in failed.error["message"]
-    assert "Install" in failed.error["hint"]
+    assert "No module named 'cv2'" in failed.error.message
+    assert "Install" in failed.error.hint
     # Meanwhile it has been installed.
     assert finish(client, render(client, "b")).state == "done"
 
@@ -259,16 +261,16 @@ def test_too_little_memory_for_a_library_is_no_missing_library(stage: Stage) -> 
 
 def test_a_real_worker_tells_what_it_misses(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A part that only the worker needs.
-    hide = "import sys\nsys.modules['ex4d.server.workshop'] = None\n"
+    hide = "import sys\nsys.modules['ex4d.server.warm_up'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hide, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     handshake = server.start()
     client = JobClient("test")
     client.connect(handshake)
     server.clients.append(client)
-    failed = finish(client, client.submit("render", {"shot": "/shot", "camera": "orbit:3"}))
+    failed = finish(client, client.submit(RenderRequest("/shot", MoveCamera("orbit:3"))))
     assert failed.error is not None
-    assert "ModuleNotFoundError: import of ex4d.server.workshop halted" in failed.error["message"]
+    assert "ModuleNotFoundError: import of ex4d.server.warm_up halted" in failed.error.message
 
 
 # Workers that die or talk nonsense
@@ -281,7 +283,7 @@ def test_a_worker_that_dies_before_it_begins(stage: Stage) -> None:
     assert finish(client, fine).state == "done"
     snapshot = finish(client, failed)
     assert snapshot.error is not None
-    assert "as soon as they are given this job" in snapshot.error["message"]
+    assert "as soon as they are given this job" in snapshot.error.message
 
 
 @pytest.mark.parametrize(
@@ -294,7 +296,7 @@ def test_a_workers_nonsense_is_its_jobs_failure(stage: Stage, camera: str) -> No
     failed = finish(client, bad)
     assert failed.state == "failed"
     assert failed.error is not None
-    assert failed.error["kind"] == "bug"
+    assert failed.error.kind == "bug"
     assert finish(client, good).state == "done"
 
 
@@ -308,7 +310,7 @@ def test_a_bug_of_the_front_costs_one_job(stage: Stage, monkeypatch: pytest.Monk
         patch.setattr(stage.front._queue, "progress", stumble)
         failed = finish(client, render(client, "a"))
     assert failed.error is not None
-    assert "ouch" in failed.error["message"]
+    assert "ouch" in failed.error.message
     assert finish(client, render(client, "b")).state == "done"
 
 
@@ -316,7 +318,7 @@ def test_a_films_result_comes_through(stage: Stage) -> None:
     stage.open()
     client = stage.client()
     film = finish(client, render(client, "film"))
-    assert film.result == {"numbers": list(range(300_000))}
+    assert film.result.numbers == tuple(range(300_000))
     # A list of all jobs does not lose it, nor what was before it.
     before = finish(client, render(client, "after"))
     other = stage.client()
@@ -329,7 +331,9 @@ def test_previews_of_one_take_replace_each_other(stage: Stage) -> None:
     stage.open()
     client = stage.client()
     render(client, "wait")
-    first, second = (render(client, camera, preview=True, take="take 1") for camera in ("old", "new"))
+    first, second = (
+        client.submit(PreviewRequest("/shot", MoveCamera(camera), take="take 1")) for camera in ("old", "new")
+    )
     replaced = finish(client, first)
     assert replaced.state == "cancelled"
     assert "newer preview" in replaced.notes[0]
@@ -397,9 +401,9 @@ def test_a_client_that_was_pushed_out_hears_of_its_job(stage: Stage, monkeypatch
 def test_a_request_that_is_too_long_is_refused_before_it_is_sent() -> None:
     client = JobClient("test")
     with pytest.raises(ProtocolError):
-        client.submit("render", {"shot": "x" * wire.MAX_HEADER_BYTES})
+        client.submit(RenderRequest("x" * wire.MAX_HEADER_BYTES, MoveCamera("orbit:3")))
     with pytest.raises(ProtocolError):
-        client.submit("render", {"shot": "/s"}, blobs=(bytes(wire.MAX_BLOB_BYTES), b"1"))
+        client.submit(RenderRequest("/s", TrajectoryCamera(bytes(wire.MAX_BLOB_BYTES + 1))))
     assert client.jobs == {}
 
 
@@ -456,14 +460,14 @@ def test_three_hundred_kills_around_a_submit(server: Server, plate: Path, tmp_pa
     """An idle worker is killed 0 to 50 ms after a job was sent."""
     server.start()
     client = server.client()
-    params = reconstruct_params(tmp_path / "shot", plate)
-    assert finish(client, client.submit("reconstruct", params)).state == "done"
+    request = reconstruct_request(tmp_path / "shot", plate)
+    assert finish(client, client.submit(request)).state == "done"
     rng = random.Random(18)
     started, begun_anew = time.monotonic(), 0
     for _ in range(300):
         until(lambda: client.poll(5) or (client.welcome and client.welcome["ready"]))
         worker = server.worker()
-        job = client.submit("reconstruct", params)
+        job = client.submit(request)
         # The client's own thread sends; what lies before and after the front's look at its worker is tried alike.
         time.sleep(rng.uniform(0, 0.05))
         os.kill(worker, signal.SIGKILL)
@@ -479,14 +483,14 @@ def test_forty_five_kills_at_worker_start(server: Server, plate: Path, tmp_path:
     """Three jobs wait while their worker is killed once or twice before it is ready."""
     server.start()
     client = server.client()
-    params = reconstruct_params(tmp_path / "shot", plate)
-    assert finish(client, client.submit("reconstruct", params)).state == "done"
+    request = reconstruct_request(tmp_path / "shot", plate)
+    assert finish(client, client.submit(request)).state == "done"
     rng = random.Random(18)
     kills, jobs_done, started = 0, 0, time.monotonic()
     while kills < 45:
         # The first kill is of a worker that serves; those that follow strike its successors.
         os.kill(server.worker(), signal.SIGKILL)
-        jobs = [client.submit("reconstruct", params) for _ in range(3)]
+        jobs = [client.submit(request) for _ in range(3)]
         for _ in range(rng.choice((1, 2))):
             before = set(process_group(server.pid))
             fresh = until(lambda before=before: set(process_group(server.pid)) - before).pop()

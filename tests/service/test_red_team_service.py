@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.protocol.jobs import JobSnapshot, RenderParams
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.requests import MoveCamera, RenderRequest
 from ex4d.server.journal import Entry, Journal
 
 
@@ -22,9 +23,9 @@ def test_jobs_that_others_could_have_planted_are_not_run(tmp_path: Path, kind: s
     run = tmp_path / "run"
     run.mkdir(mode=0o755)
     (run / "backend.log").touch()
-    params = RenderParams(str(tmp_path / "shot"), camera="orbit:10")
+    request = RenderRequest(str(tmp_path / "shot"), MoveCamera("orbit:10"))
     journal = Journal(run / "jobs")
-    journal.write(Entry(JobSnapshot("planted", "render"), params))
+    journal.write(Entry(JobSnapshot("planted", "render"), request))
     if kind == "everybody's":
         (run / "jobs").chmod(0o777)
     else:

@@ -23,6 +23,8 @@ from ex4d_blender.core.client import JobClient
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ResourceError, TransientError
+from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest, PreviewRequest, RenderRequest, TrajectoryCamera
+from ex4d.protocol.results import ReconstructResult
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server.front import Front, FrontSettings
 from ex4d.server.journal import Journal
@@ -31,9 +33,13 @@ from ex4d.system.processes import process_alive
 from service import (
     Server,
     finish,
+    generate_request,
     leftovers,
+    preview_request,
     process_group,
-    reconstruct_params,
+    reconstruct_request,
+    render_request,
+    submit_record,
     until,
     wait_for_stage,
 )
@@ -48,7 +54,7 @@ def test_the_handshake_is_the_users_alone_and_goes_with_the_backend(server: Serv
     assert server.handshake.endpoint.startswith(f"ipc://{server.runtime}/")
     client = server.client()
     assert client.welcome is not None
-    assert client.welcome["protocol"] == "ex4d/1"
+    assert client.welcome.protocol == "ex4d/2"
     assert server.stop() == 0
     assert not path.exists()
 
@@ -81,7 +87,7 @@ def test_it_stays_for_a_client_when_its_starter_goes(server: Server) -> None:
     parent.kill()
     parent.wait()
     time.sleep(1.5)
-    client.submit("free_memory", {}, job="still-here")
+    client.submit(FreeMemoryRequest(), job="still-here")
     assert finish(client, "still-here").state == "done"
 
 
@@ -104,8 +110,8 @@ def test_keep_means_keep(server: Server) -> None:
 def test_an_orderly_end_cancels_what_runs_and_says_goodbye(server: Server, long_plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    running = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
-    waiting = client.submit("reconstruct", reconstruct_params(tmp_path / "other", long_plate))
+    running = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
+    waiting = client.submit(reconstruct_request(tmp_path / "other", long_plate))
     wait_for_stage(client, running, "depth")
     assert server.stop() == 0
     seen = {"left": False}
@@ -167,7 +173,7 @@ def test_all_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     done = finish(
         client,
-        client.submit("reconstruct", reconstruct_params(shot, plate), title="One"),
+        client.submit(reconstruct_request(shot, plate), title="One"),
         lambda job: seen.append((job.stage, job.step, job.of)),
     )
     assert done.state == "done", done.error
@@ -175,73 +181,76 @@ def test_all_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
     assert list(dict.fromkeys(stage for stage, _, _ in seen if stage)) == ["plate", "depth", "mesh", "viewport"]
     assert (done.fraction, done.stage_count) == (1.0, 4)
     record = done.result
-    assert record is not None
-    assert record["plate"]["numbers"] == list(range(1001, 1007))
-    assert (Path(record["viewport"]) / "mesh.pc2").is_file()
-    source = read_trajectory(Path(record["source"]))
+    assert isinstance(record, ReconstructResult)
+    assert record.plate.numbers == tuple(range(1001, 1007))
+    assert (Path(record.viewport) / "mesh.pc2").is_file()
+    source = read_trajectory(Path(record.source))
 
     before = {path: path.stat().st_mtime_ns for path in (shot / "cache").rglob("*") if path.is_file()}
     stages: set[str] = set()
     preview = finish(
         client,
-        client.submit("render", {"shot": str(shot), "preview": True}, blobs=(json_bytes(source),)),
+        client.submit(PreviewRequest(str(shot), TrajectoryCamera(json_bytes(source)))),
         lambda job: stages.add(job.stage),
     )
     assert preview.result is not None, preview.error
-    assert preview.result["coverage"] == pytest.approx([1.0] * 6, abs=0.02)
+    assert preview.result.coverage == pytest.approx([1.0] * 6, abs=0.02)
     assert stages <= {"", "raster"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
-    some = finish(client, client.submit("render", {"shot": str(shot), "camera": "orbit:20", "frames": "1002-1003"}))
+    some = finish(client, client.submit(render_request(shot, "orbit:20", "1002-1003")))
     assert some.result is not None, some.error
-    assert some.result["numbers"] == [1002, 1003]
-    assert some.result["size"] == [96, 64]
-    assert 0.5 < some.result["coverage"][1] < 1
+    assert some.result.numbers == (1002, 1003)
+    assert some.result.size == (96, 64)
+    assert 0.5 < some.result.coverage[1] < 1
 
-    take = finish(client, client.submit("generate", {"shot": str(shot), "camera": "orbit:20", "title": "Wide"}))
+    take = finish(client, client.submit(generate_request(shot, "orbit:20", title="Wide")))
     assert take.result is not None, take.error
-    assert (take.result["take"], take.result["reused"]) == ("v001", False)
-    assert (Path(take.result["result"]) / "result.1006.png").is_file()
-    again = finish(client, client.submit("generate", {"shot": str(shot), "camera": "orbit:20", "title": "Wide"}))
+    assert (take.result.take, take.result.reused) == ("v001", False)
+    assert (Path(take.result.result) / "result.1006.png").is_file()
+    again = finish(client, client.submit(generate_request(shot, "orbit:20", title="Wide")))
     assert again.result is not None
-    assert (again.result["take"], again.result["reused"]) == ("v001", True)
+    assert (again.result.take, again.result.reused) == ("v001", True)
 
-    doctor = finish(client, client.submit("doctor", {}))
+    doctor = finish(client, client.submit(DoctorRequest()))
     assert doctor.result is not None
-    assert doctor.result["usable"] is True
-    freed = finish(client, client.submit("free_memory", {}))
+    assert doctor.result.usable is True
+    freed = finish(client, client.submit(FreeMemoryRequest()))
     assert freed.result is not None
-    assert freed.result["freed_mib"] > 50
+    assert freed.result.freed_mib > 50
     until(lambda: not process_alive(worker), 5)
-    assert client.submit("free_memory", {}, job="x") == "x"
+    assert client.submit(FreeMemoryRequest(), job="x") == "x"
+
+
+MOVE = {"move": "orbit:20"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "params", "code", "words"),
+    ("kind", "record", "code", "words"),
     [
         ("reconstruct", {"shot": "/nowhere/shot", "plate": {"path": "/nowhere/plate.mp4"}}, 10, "plate.mp4"),
         ("reconstruct", {"shot": "here", "plate": {"path": "/p.mp4"}}, 2, "absolute"),
         ("reconstruct", {"shot": "/s", "plate": {"path": "/p.mp4"}, "viewport_side": 1}, 2, "viewport"),
         ("reconstruct", {"shot": "/s", "plate": {"path": "/p.mp4", "frames": "9-1"}}, 2, "backwards"),
-        ("render", {"shot": "/nowhere", "camera": "orbit:20"}, 10, "no reconstructed plate"),
-        ("render", {"shot": "/nowhere"}, 10, ""),
-        ("render", {"shot": "/nowhere", "camera": "dance"}, 10, ""),
-        ("generate", {"shot": "/nowhere", "profile": "magic"}, 2, "magic"),
-        ("generate", {"shot": "/nowhere", "seed": 3}, 2, "seed"),
-        ("generate", {"shot": "/nowhere", "prompt": "a cat"}, 2, "prompt"),
-        ("generate", {"shot": "/nowhere", "speed": 3}, 2, "speed"),
+        ("render", {"shot": "/nowhere", "camera": {"move": "orbit:20"}}, 10, "no reconstructed plate"),
+        ("render", {"shot": "/nowhere"}, 2, "camera is missing"),
+        ("render", {"shot": "/nowhere", "camera": {"move": "dance"}}, 2, "dance"),
+        ("generate", {"shot": "/nowhere", "camera": MOVE, "fill": {"generator": "magic"}}, 2, "magic"),
+        ("generate", {"shot": "/nowhere", "camera": MOVE, "fill": {"options": {"seed": 3}}}, 2, "seed"),
+        ("generate", {"shot": "/nowhere", "camera": MOVE, "fill": {"options": {"prompt": "a cat"}}}, 2, "prompt"),
+        ("generate", {"shot": "/nowhere", "camera": MOVE, "speed": 3}, 2, "speed"),
         ("dance", {}, 2, "dance"),
     ],
 )
-def test_wrong_requests(shared_server: Server, kind: str, params: dict[str, Any], code: int, words: str) -> None:
+def test_wrong_requests(shared_server: Server, kind: str, record: dict[str, Any], code: int, words: str) -> None:
     client = shared_server.clients[0]
-    job = finish(client, client.submit(kind, params))
+    job = finish(client, submit_record(client, kind, record))
     assert job.state == "failed"
     assert job.error is not None
-    assert job.error["exit_code"] == code
-    assert words in job.error["message"]
-    assert job.error["message"].endswith(".")
-    assert job.error["hint"]
+    assert job.error.exit_code == code
+    assert words in job.error.message
+    assert job.error.message.endswith(".")
+    assert job.error.hint
 
 
 @pytest.fixture(scope="module")
@@ -257,19 +266,19 @@ def test_a_damaged_trajectory_is_refused_and_leaves_nothing(server: Server, plat
     server.start()
     client = server.client()
     shot = tmp_path / "shot"
-    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, plate))).state == "done"
-    job = finish(client, client.submit("render", {"shot": str(shot)}, blobs=(b'{"format": "ex4d-trajectory"}',)))
+    assert finish(client, client.submit(reconstruct_request(shot, plate))).state == "done"
+    job = finish(client, client.submit(RenderRequest(str(shot), TrajectoryCamera(b'{"format": "ex4d-trajectory"}'))))
     assert job.error is not None
-    assert job.error["exit_code"] == 10
+    assert job.error.exit_code == 10
     assert list((shot / "cameras").iterdir()) == []
 
 
 def test_the_same_id_is_one_job_for_two_clients(server: Server, plate: Path, tmp_path: Path) -> None:
     server.start()
     one, two = server.client("one"), server.client("two")
-    params = reconstruct_params(tmp_path / "shot", plate)
+    request = reconstruct_request(tmp_path / "shot", plate)
     for client in (one, two, one):
-        client.submit("reconstruct", params, job="same")
+        client.submit(request, job="same")
     first, second = finish(one, "same"), finish(two, "same")
     assert first.result == second.result
     assert first.finished == second.finished
@@ -281,7 +290,7 @@ def test_the_same_id_is_one_job_for_two_clients(server: Server, plate: Path, tmp
 def test_a_client_that_vanishes_gets_its_job_when_it_is_back(server: Server, long_plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client("before")
-    job = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    job = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
     wait_for_stage(client, job, "depth")
     client.disconnect()
     time.sleep(0.3)
@@ -308,12 +317,12 @@ def test_the_doctor_does_not_wait_and_previews_overtake(server: Server, long_pla
     server.start()
     client = server.client()
     shot = tmp_path / "shot"
-    assert finish(client, client.submit("reconstruct", reconstruct_params(shot, long_plate))).state == "done"
-    slow = client.submit("generate", {"shot": str(shot), "camera": "orbit:30"})
+    assert finish(client, client.submit(reconstruct_request(shot, long_plate))).state == "done"
+    slow = client.submit(generate_request(shot, "orbit:30"))
     wait_for_stage(client, slow, "raster")
-    later = client.submit("generate", {"shot": str(shot), "camera": "orbit:31"})
-    quick = client.submit("render", {"shot": str(shot), "camera": "orbit:30", "preview": True})
-    doctor = client.submit("doctor", {})
+    later = client.submit(generate_request(shot, "orbit:31"))
+    quick = client.submit(preview_request(shot, "orbit:30"))
+    doctor = client.submit(DoctorRequest())
     assert finish(client, doctor).state == "done"
     assert not client.jobs[slow].is_final
     for job in (slow, later, quick):
@@ -338,7 +347,7 @@ def test_the_doctor_works_after_an_idle_while_and_its_worker_goes(
         assert len(working - others) == 1
         time.sleep(1.0)
         for _ in range(2):
-            assert finish(client, client.submit("doctor", {})).state == "done"
+            assert finish(client, client.submit(DoctorRequest())).state == "done"
             until(lambda: set(process_group(os.getpid())) <= working, what="for the doctor to go")
     finally:
         client.disconnect()
@@ -353,8 +362,8 @@ def test_the_doctor_works_after_an_idle_while_and_its_worker_goes(
 def test_cancel_waiting_and_running(server: Server, long_plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    running = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
-    waiting = client.submit("reconstruct", reconstruct_params(tmp_path / "other", long_plate))
+    running = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
+    waiting = client.submit(reconstruct_request(tmp_path / "other", long_plate))
     wait_for_stage(client, running, "depth")
     worker = server.worker()
     client.cancel(waiting)
@@ -364,7 +373,7 @@ def test_cancel_waiting_and_running(server: Server, long_plate: Path, tmp_path: 
         snapshot = finish(client, job)
         assert snapshot.state == "cancelled"
         assert snapshot.error is not None
-        assert snapshot.error["exit_code"] == 130
+        assert snapshot.error.exit_code == 130
     assert time.monotonic() - started < 5
     # Cooperatively: the worker is still the same, and the finished stage is kept.
     assert server.worker() == worker
@@ -376,14 +385,14 @@ def test_cancel_waiting_and_running(server: Server, long_plate: Path, tmp_path: 
 def test_a_worker_that_does_not_listen_is_killed(server: Server, long_plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    job = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    job = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
     wait_for_stage(client, job, "depth")
     worker = server.worker()
     os.kill(worker, signal.SIGSTOP)
     client.cancel(job)
     assert finish(client, job).state == "cancelled"
     until(lambda: not process_alive(worker), 5)
-    again = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    again = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
     assert finish(client, again).state == "done"
     assert leftovers(tmp_path) == []
 
@@ -409,17 +418,21 @@ def _raw(server: Server, **keys: bytes) -> tuple[Any, Any]:
     return context, socket
 
 
-def test_another_version_is_told_so(server: Server) -> None:
+@pytest.mark.parametrize(("version", "answered", "words"), [(1, 1, "Update the client"), (3, 2, "Install the backend")])
+def test_another_version_is_told_so_in_a_form_that_it_reads(
+    server: Server, version: int, answered: int, words: str
+) -> None:
     server.start()
     context, socket = _raw(server)
-    socket.send_multipart([b"ex4d/2", b"hello", b"", b"{}"])
+    socket.send_multipart([b"ex4d/%d" % version, b"hello", b"", b"{}"])
     assert socket.poll(5000)
-    answer = wire.decode(socket.recv_multipart())
-    assert answer.type == "error"
-    assert answer.header["kind"] == "protocol"
-    assert "ex4d/2" in answer.header["message"]
-    assert "ex4d/1" in answer.header["message"]
-    assert answer.header["hint"]
+    frames = socket.recv_multipart()
+    assert frames[:3] == [b"ex4d/%d" % answered, b"error", b""]
+    answer = json.loads(frames[3])
+    assert answer["kind"] == "protocol"
+    assert f"ex4d/{version}" in answer["message"]
+    assert "ex4d/2" in answer["message"]
+    assert words in answer["hint"]
     context.destroy(linger=0)
 
 
@@ -458,8 +471,8 @@ def test_a_killed_backend_goes_on_where_it_was(server: Server, long_plate: Path,
     server.start()
     client = server.client()
     shot = tmp_path / "shot"
-    running = client.submit("reconstruct", reconstruct_params(shot, long_plate))
-    waiting = client.submit("render", {"shot": str(shot), "camera": "orbit:15", "preview": True})
+    running = client.submit(reconstruct_request(shot, long_plate))
+    waiting = client.submit(preview_request(shot, "orbit:15"))
     wait_for_stage(client, running, "mesh")
     kept = {path: path.stat().st_ino for path in (shot / "cache").glob("[pd]*-*")}
     assert {path.name.partition("-")[0] for path in kept} == {"plate", "depth"}
@@ -512,7 +525,7 @@ def test_what_starting_says_when_it_cannot(tmp_path: Path) -> None:
 def test_waiting_ends_when_the_backend_is_gone(server: Server, long_plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    job = client.submit("reconstruct", reconstruct_params(tmp_path / "shot", long_plate))
+    job = client.submit(reconstruct_request(tmp_path / "shot", long_plate))
     wait_for_stage(client, job, "depth")
     backend = BackendProcess(server.runtime, None)
     server.kill()
@@ -523,6 +536,6 @@ def test_waiting_ends_when_the_backend_is_gone(server: Server, long_plate: Path,
 def test_the_journal_is_readable_json(server: Server, plate: Path, tmp_path: Path) -> None:
     server.start()
     client = server.client()
-    finish(client, client.submit("reconstruct", reconstruct_params(tmp_path / "shot", plate), job="one"))
+    finish(client, client.submit(reconstruct_request(tmp_path / "shot", plate), job="one"))
     record = json.loads(Journal(server.runtime / "jobs").path("one").read_text(encoding="utf-8"))
     assert record["job"]["state"] == "done"

@@ -33,11 +33,12 @@ import ex4d
 from ex4d import cli
 from ex4d.camera import Trajectory, intrinsics, read_trajectory, write_json
 from ex4d.commands.console import JsonConsole, TextConsole
-from ex4d.commands.exports import camera_slug
-from ex4d.commands.options import parse_rate, parse_size
 from ex4d.composite.take import TakeJob
+from ex4d.jobs.export import file_name
 from ex4d.media.images import read_image
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
+from ex4d.protocol.requests import TrajectoryCamera
+from ex4d.protocol.values import parse_rate, parse_size
 
 COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
 STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
@@ -249,7 +250,7 @@ def test_doctor_on_a_machine_without_rasterizer(ex4d_command: Run, monkeypatch: 
         raise ResourceError("It has no driver.", "Install one.")
 
     monkeypatch.setattr("ex4d.raster.select.RASTERIZERS", {"opengl": broken, "embree": broken})
-    monkeypatch.setattr("ex4d.diagnosis.RASTERIZERS", {"opengl": broken, "embree": broken})
+    monkeypatch.setattr("ex4d.jobs.doctor.RASTERIZERS", {"opengl": broken, "embree": broken})
     done = ex4d_command("doctor", "--json")
     assert [e["event"] for e in done.events] == ["done", "error"]
     assert (done.code, done.events[-1]["exit_code"]) == (20, 20)
@@ -648,7 +649,7 @@ def test_an_export_does_not_write_over_the_plate(ex4d_command: Run, tmp_path: Pa
     ],
 )
 def test_names_of_exports(camera: str, slug: str) -> None:
-    assert camera_slug(camera) == slug
+    assert file_name(TrajectoryCamera(b"", camera)) == slug
 
 
 def test_notes_of_depth_files(ex4d_command: Run, plate: Path, tmp_path: Path) -> None:

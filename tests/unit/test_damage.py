@@ -16,16 +16,20 @@ import pytest
 from command import Outcome, Run, files_below, leftovers, make_depth, make_plate, runner
 
 from ex4d.composite.take import TakeJob, find_take
-from ex4d.protocol.jobs import (
-    DepthParams,
-    GenerateParams,
-    Params,
-    PlateParams,
-    ReconstructParams,
-    RenderParams,
+from ex4d.jobs import run_job
+from ex4d.jobs.context import JobContext
+from ex4d.protocol.requests import (
+    DepthRequest,
+    GenerateRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
 )
+from ex4d.protocol.results import result_record
 from ex4d.protocol.seal import DONE_FILE
-from ex4d.server.workshop import Workshop
 from ex4d.stages.cache import is_complete, seal
 from ex4d.stages.stage_files import hashed_seal
 from ex4d.system.progress import Silent
@@ -467,24 +471,25 @@ class Jobs:
     shot: Finished
 
     def reconstruct(self) -> dict[str, Any]:
-        plate = PlateParams(str(self.shot.plate))
-        depth = DepthParams(source=str(self.shot.depth), fov=50.0)
-        return self._run(ReconstructParams(str(self.shot.root), plate, depth, viewport_side=16))
+        plate = PlateRequest(str(self.shot.plate))
+        depth = DepthRequest(source=str(self.shot.depth), fov=50.0)
+        return self._run(ReconstructRequest(str(self.shot.root), plate, depth, viewport_side=16))
 
     def render(self, *, preview: bool = False) -> dict[str, Any]:
-        return self._run(RenderParams(str(self.shot.root), camera="orbit:10", raster="embree", preview=preview))
+        kind = PreviewRequest if preview else RenderRequest
+        return self._run(kind(str(self.shot.root), MoveCamera("orbit:10"), raster="embree"))
 
     def generate(self) -> dict[str, Any]:
-        return self._run(GenerateParams(str(self.shot.root), camera="orbit:10", raster="embree"))
+        return self._run(GenerateRequest(str(self.shot.root), MoveCamera("orbit:10"), raster="embree"))
 
-    def _run(self, params: Params) -> dict[str, Any]:
+    def _run(self, request: Request) -> dict[str, Any]:
         self.notes: list[str] = []
 
         class Notes(Silent):
             def note(_, text: str) -> None:  # noqa: N805
                 self.notes.append(text)
 
-        return Workshop().run(params, (), Notes())
+        return result_record(run_job(request, JobContext(Notes())))
 
     def healed(self) -> bool:
         return any("was damaged" in text for text in self.notes)

@@ -18,7 +18,6 @@ from ex4d.camera import Trajectory, intrinsics, intrinsics_from_fov, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.depth import create_depth_source, depth_names
 from ex4d.depth import estimators as estimators_package
-from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.depth.files import FileDepth
 from ex4d.depth.kinds import upward_share
 from ex4d.depth.stage import DepthStage
@@ -26,6 +25,7 @@ from ex4d.depth.store import DepthStore
 from ex4d.media.exr import write_exr_channel
 from ex4d.media.images import write_png
 from ex4d.protocol.errors import BadInputError, TransientError, UsageError
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.stages.cache import StageCache
 from ex4d.system.progress import Silent
 

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from ex4d import diagnosis
 from ex4d.cli import main
 from ex4d.depth import BUILT_IN, create_depth_source, default_estimator, depth_names, working_estimators
 from ex4d.depth.learned import files
 from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
+from ex4d.jobs import doctor
 from ex4d.models.locations import DEPTH_FOLDER, candidate_files
 from ex4d.protocol.errors import BadInputError, ResourceError
 
@@ -139,16 +139,16 @@ def test_models_for_an_estimator_that_is_none(capsys) -> None:
 
 
 def test_the_doctor_steers_to_a_real_estimator(models: Path, missing: Missing, monkeypatch) -> None:
-    monkeypatch.setattr(diagnosis, "graphics_cards", lambda: ["a GPU"])
+    monkeypatch.setattr(doctor, "graphics_cards", lambda: ["a GPU"])
     missing("torch")
-    findings = diagnosis._depth()
+    findings = doctor._depth()
     assert not next(finding for finding in findings if finding.name == DEFAULT).works
-    advice = diagnosis.depth_advice(findings)
+    advice = doctor.depth_advice(findings)
     assert f"«{BUILT_IN}»" in advice
     assert 'pip install "ex4d[gpu]"' in advice
     assert "Apache-2.0" in advice
     assert "slow" not in advice
     missing()
-    advice = diagnosis.depth_advice(diagnosis._depth())
+    advice = doctor.depth_advice(doctor._depth())
     assert "pip install" not in advice
     assert f"`ex4d models download --depth {DEFAULT}`" in advice

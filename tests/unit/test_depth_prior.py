@@ -12,11 +12,12 @@ from depth_factory import estimated, peak_memory, plate
 
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import create_depth_source
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE
+from ex4d.depth.base import STATIC_NOTE
 from ex4d.depth.estimators.prior import FAR_Z, NEAR_Z
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.plate import FrameRange, open_plate
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.stages.cache import StageCache
 from ex4d.system.progress import Silent
 

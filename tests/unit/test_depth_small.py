@@ -14,13 +14,14 @@ from depth_factory import estimated, peak_memory, plate
 
 from ex4d.camera import intrinsics_from_fov
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE
+from ex4d.depth.base import STATIC_NOTE
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import RELIEF, Focus
 from ex4d.depth.small.network import LEAST, MULTIPLE, PIXELS, SHA256, WEIGHTS, SmallNetwork, input_size
 from ex4d.depth.small.source import SmallDepth, to_edges
 from ex4d.plate import FrameRange, open_plate
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower" / "input.mp4"
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ex4d.composite.movies import MovieTake, fill_movies
+from ex4d.composite.movies import MovieTake
 from ex4d.fill import create_generator
 from ex4d.fill.preview.color_statistics import MissingColors
+from ex4d.jobs.fill_movies import fill_movies
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import FrameRange, open_plate
+from ex4d.protocol.results import result_record
 from ex4d.system.progress import Silent
 
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower"
@@ -49,7 +51,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_what_is_missing_flows_in(pair: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out" / "filled.mp4"
-    record = fill_movies(MovieTake.open(*pair, 2), create_generator("preview"), out, Silent())
+    record = result_record(fill_movies(MovieTake.open(*pair, 2), create_generator("preview"), out, Silent()))
     reader = open_plate(out)
     frames = [frame.pixels.astype(float) for frame in reader.frames()]
     assert reader.info.fps == RATE
@@ -103,7 +105,7 @@ def test_a_render_of_the_released_code(tmp_path: Path) -> None:
                 if number % 5 == 0:
                     movie.write(frame.pixels)
     out = tmp_path / "filled.mp4"
-    record = fill_movies(MovieTake.open(*pair, 2), create_generator("preview"), out, Silent())
+    record = result_record(fill_movies(MovieTake.open(*pair, 2), create_generator("preview"), out, Silent()))
     filled, rendered, masks = (
         [frame.pixels.astype(float) for frame in open_plate(path).frames()] for path in (out, *pair)
     )

@@ -10,14 +10,30 @@ import numpy as np
 import pytest
 
 import ex4d
-from ex4d.camera import Trajectory, intrinsics, static_trajectory
+from ex4d.camera import Trajectory, intrinsics, names_file, static_trajectory
 from ex4d.camera.transforms import rigid, rotation_x
-from ex4d.pipeline import CameraRequest, parse_pivot
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.protocol.jobs import DepthParams, PlateParams, ReconstructParams, RenderParams
+from ex4d.protocol.requests import (
+    CheckRequest,
+    DepthRequest,
+    DoctorRequest,
+    ExportRequest,
+    FillMoviesRequest,
+    FillRequest,
+    GenerateRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
+    RunRequest,
+    TrajectoryCamera,
+    ViewportRequest,
+)
+from ex4d.protocol.values import parse_pivot
 from ex4d.raster.sight import check_sight, sight_notes
-from ex4d.server.workshop import Workshop, _camera_request
-from ex4d.shot.folder import Shot
+from ex4d.server.absolute_paths import check_absolute
 
 ROOT = Path(ex4d.__file__).parents[2]
 #: Fractions of text are made here alone.
@@ -51,29 +67,53 @@ def test_fractions_of_text_are_read_in_one_place() -> None:
 def test_a_file_in_the_current_folder_is_no_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: str) -> None:
     (tmp_path / move).write_text("{}")
     monkeypatch.chdir(tmp_path)
-    assert CameraRequest(move).file() is None
-    assert CameraRequest(f"./{move}").file() == Path(move)
+    assert not names_file(move)
+    assert names_file(f"./{move}")
 
 
 def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client's current folder is not the backend's."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "cam.json").write_text("{}")
     (tmp_path / "d.npz").write_bytes(b"")
-    shot = Shot(tmp_path / "shot")
-    with pytest.raises(UsageError, match="not an absolute path"):
-        _camera_request(RenderParams(shot=str(tmp_path), camera="cam.json"), shot, ())
-    assert _camera_request(RenderParams(shot=str(tmp_path), camera="orbit:20"), shot, ()).camera == "orbit:20"
+    shot, plate, fill = str(tmp_path / "shot"), PlateRequest("/p.mp4"), FillRequest(models=("/m",))
+    move, sent = MoveCamera("orbit:20"), TrajectoryCamera(b"{}")
+    fine: tuple[Request, ...] = (
+        RenderRequest(shot, move),
+        PreviewRequest(shot, sent),
+        GenerateRequest(shot, TrajectoryCamera(b"{}", "/cam.json"), fill=fill),
+        ReconstructRequest(shot, plate),
+        ReconstructRequest(shot, plate, DepthRequest("prior")),
+        ReconstructRequest(shot, plate, DepthRequest("/d.npz", camera="/cam.json")),
+        ExportRequest(shot, "/out", cameras=(move,)),
+        FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4"),
+        DoctorRequest(),
+    )
+    for request in fine:
+        check_absolute(request)
+    relative: tuple[Request, ...] = (
+        RenderRequest("shot", move),
+        PreviewRequest(shot, TrajectoryCamera(b"{}", "cam.json")),
+        GenerateRequest(shot, move, fill=FillRequest(models=("models",))),
+        ReconstructRequest(shot, PlateRequest("p.mp4")),
+        ReconstructRequest(shot, plate, DepthRequest("/d.npz", camera="cam.json")),
+        RunRequest(ReconstructRequest("shot", plate), (GenerateRequest("shot", move),)),
+        ViewportRequest("shot"),
+        CheckRequest("shot"),
+        ExportRequest(shot, "out"),
+        FillMoviesRequest("/c.mp4", "/m.mp4", "o.mp4"),
+    )
+    for request in relative:
+        with pytest.raises(UsageError, match="not an absolute path"):
+            check_absolute(request)
     for source in ("d.npz", "./d.npz", "smal"):
-        params = ReconstructParams(PlateParams("/p.mp4"), str(tmp_path), DepthParams(source))
         with pytest.raises(UsageError, match="names no estimator"):
-            Workshop._depth_source(params, shot, ())
+            check_absolute(ReconstructRequest(shot, plate, DepthRequest(source)))
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e999", "1e10", "0", "-1", "0,0,1e-12", "1e10,0,1", "1,2", ""])
 def test_pivots_out_of_range(text: str) -> None:
     with pytest.raises(UsageError, match="pivot"):
-        parse_pivot(text, 1.0)
+        parse_pivot(text)
 
 
 # ------------------------------------------------------------------------------------------------- what a camera sees

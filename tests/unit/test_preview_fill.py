@@ -17,10 +17,12 @@ from ex4d.composite.take import sequence_file
 from ex4d.depth import create_depth_source
 from ex4d.fill import create_generator
 from ex4d.fill.base import PixelOrigin
+from ex4d.jobs.cameras import camera_from_file
+from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_grey, read_image, write_png
 from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest, Pipeline
-from ex4d.shot.folder import PlateRequest, Shot
+from ex4d.protocol.requests import PlateRequest
+from ex4d.shot.folder import Shot
 from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT, COUNT, FOCAL = 160, 112, 10, 150.0
@@ -84,9 +86,11 @@ def shoot(root: Path, poses: np.ndarray, *, dtype: type = np.uint8, take_x: floa
     write_json(root / "take.json", moved.numbered(NUMBERS, None))
     shot = Shot(root / "shot")
     depth = create_depth_source(str(root / "depth.npz"), camera=root / "source.json")
-    reconstruction = shot.reconstruct(PlateRequest(root / "plate"), depth, MeshSettings(), Silent())
-    pipeline = Pipeline(shot, reconstruction, "embree", Silent())
-    folder = pipeline.deliver(pipeline.render(CameraRequest(str(root / "take.json"))), create_generator("preview"))
+    reconstruction = shot.reconstruct(PlateRequest(str(root / "plate")), depth, MeshSettings(), Silent())
+    pipeline = TakePipeline(shot, reconstruction, "embree", Silent())
+    folder = pipeline.deliver(
+        pipeline.render(pipeline.camera(camera_from_file(root / "take.json"))), create_generator("preview")
+    )
     return Take(folder, moved, json.loads((folder / "take.json").read_text()))
 
 

@@ -16,11 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ex4d.cli import build_parser
+from ex4d.jobs.reconstruct import mesh_settings
+from ex4d.mesh import MeshSettings
 from ex4d.protocol import wire
 from ex4d.protocol.errors import (
     MAX_SENTENCE,
     BadInputError,
     CancelledError,
+    OtherVersionError,
     ProtocolError,
     TransientError,
     UsageError,
@@ -28,17 +32,55 @@ from ex4d.protocol.errors import (
     error_record,
 )
 from ex4d.protocol.jobs import (
-    KINDS,
     MAX_RESULT_BYTES,
     STATES,
-    GenerateParams,
     JobSnapshot,
-    ReconstructParams,
     job_message,
     job_of,
     new_job_id,
-    params_record,
-    parse_params,
+)
+from ex4d.protocol.requests import (
+    REQUESTS,
+    CheckRequest,
+    DepthRequest,
+    DoctorRequest,
+    ExportRequest,
+    FillMoviesRequest,
+    FillRequest,
+    FreeMemoryRequest,
+    GenerateRequest,
+    MeshRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
+    RunRequest,
+    SolvedCamera,
+    TrajectoryCamera,
+    ViewportRequest,
+    job_name,
+    parse_request,
+    request_record,
+)
+from ex4d.protocol.results import (
+    CheckResult,
+    DepthInfo,
+    DoctorResult,
+    ExportedRender,
+    ExportResult,
+    Finding,
+    FreeMemoryResult,
+    GenerateResult,
+    PlateInfo,
+    ReconstructResult,
+    RenderResult,
+    Result,
+    ShotPart,
+    ViewportResult,
+    parse_result,
+    result_record,
 )
 from ex4d.protocol.runtime import Handshake, default_runtime_dir, read_handshake, remove_handshake, write_handshake
 
@@ -123,13 +165,16 @@ def test_blobs_too_large(sizes: list[int]) -> None:
 
 def test_a_sender_hears_that_its_header_is_too_long() -> None:
     with pytest.raises(ProtocolError):
-        wire.encode(wire.Message("submit", "a", {"params": "x" * wire.MAX_HEADER_BYTES}))
+        wire.encode(wire.Message("submit", "a", {"request": "x" * wire.MAX_HEADER_BYTES}))
 
 
 def test_another_version_is_named() -> None:
-    with pytest.raises(ProtocolError, match="ex4d/2") as caught:
-        wire.decode([b"ex4d/2", b"whatever", b"that", b"means"])
-    assert "ex4d/1" in caught.value.message
+    for version, words in ((b"ex4d/1", "Update the other side"), (b"ex4d/3", "Update this side")):
+        with pytest.raises(OtherVersionError, match=version.decode()) as caught:
+            wire.decode([version, b"whatever", b"that", b"means"])
+        assert "ex4d/2" in caught.value.message
+        assert words in caught.value.hint
+        assert caught.value.other == version
 
 
 @given(st.lists(st.binary(max_size=30), max_size=7))
@@ -138,67 +183,164 @@ def test_decoding_never_fails_in_another_way(frames: list[bytes]) -> None:
         wire.decode(frames)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_parameters_come_back(kind: str) -> None:
-    needed = {
-        "reconstruct": {"shot": "/s", "plate": {"path": "/p.mp4"}},
-        "render": {"shot": "/s", "size": [320, 180]},
-        "generate": {"shot": "/s", "camera": "orbit:30", "seed": 7},
-    }
-    params = parse_params(kind, needed.get(kind, {}))
-    assert parse_params(kind, json.loads(json.dumps(params_record(params)))) == params
+CAMERAS = (MoveCamera("orbit:30", "2.5", follow=False), TrajectoryCamera(b"{}", "/cam.json", ("assumed",)))
+PLATE = ReconstructRequest(
+    "/s",
+    PlateRequest("/p.mp4", "1001-1004", "24000/1001", 1),
+    DepthRequest("/d.npz", "disparity", 0.5, None, 60),
+    MeshRequest(3.0, 1.2, 512, 0.5, "ex4d"),
+    SolvedCamera(b"camera", b"points"),
+    64,
+)
+TAKES = tuple(
+    GenerateRequest(
+        "/s", camera, (320, 180), "1001-1002", "embree", FillRequest("fast", {"seed": 7, "x": 0.5}, ("/m",)), "T"
+    )
+    for camera in CAMERAS
+)
+REQUESTED: dict[str, Request] = {
+    "reconstruct": PLATE,
+    "viewport": ViewportRequest("/s", 32),
+    "render": RenderRequest("/s", CAMERAS[0], (320, 180)),
+    "preview": PreviewRequest("/s", CAMERAS[1], take="one"),
+    "generate": TAKES[1],
+    "run": RunRequest(PLATE, TAKES),
+    "export": ExportRequest("/s", "/o", ("ply", "npz"), CAMERAS),
+    "fill_movies": FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4", 3, 5, FillRequest("draft", {"prompt": None})),
+    "doctor": DoctorRequest(),
+    "check": CheckRequest("/s"),
+    "free_memory": FreeMemoryRequest(),
+}
 
 
-def test_parameters_have_their_defaults() -> None:
-    params = parse_params("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 60}})
-    assert isinstance(params, ReconstructParams)
-    assert params.depth.source == "auto"
-    assert params.depth.fov == 60.0
-    assert params.viewport_side == 512
-    render = parse_params("generate", {"shot": "/s"})
-    assert isinstance(render, GenerateParams)
-    assert render.profile == "preview"
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_requests_come_back(kind: str) -> None:
+    request = REQUESTED[kind]
+    assert job_name(request) == kind
+    record, blobs = request_record(request)
+    assert parse_request(kind, json.loads(json.dumps(record)), blobs) == request
+    # Without the blobs, in the same order: what a backend keeps of a job that waits.
+    bare = parse_request(kind, record, (b"",) * len(blobs))
+    assert request_record(bare) == (record, (b"",) * len(blobs))
+
+
+def test_requests_have_their_defaults() -> None:
+    request = parse_request("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 60}})
+    assert isinstance(request, ReconstructRequest)
+    assert request.depth.source == "auto"
+    assert request.depth.fov == 60.0
+    assert request.viewport_side == 512
+    assert request.mesh == MeshRequest()
+    take = parse_request("generate", {"shot": "/s", "camera": {"move": "hold"}})
+    assert isinstance(take, GenerateRequest)
+    assert take.fill == FillRequest("preview")
+    assert take.camera == MoveCamera("hold", "auto", follow=True)
+
+
+@pytest.mark.parametrize("blobs", [(), (b"a",), (b"a", b"b", b"c")])
+def test_blobs_that_do_not_fit_are_refused(blobs: tuple[bytes, ...]) -> None:
+    solved = {"camera": {"blob": 0}, "points": {"blob": 1}}
+    with pytest.raises(UsageError, match="blob"):
+        parse_request("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "solved": solved}, blobs)
+
+
+MOVE = {"move": "hold"}
 
 
 @pytest.mark.parametrize(
     ("kind", "record", "named"),
     [
         ("dance", {}, "dance"),
-        ("render", {}, "shot"),
-        ("render", {"shot": 3}, "shot"),
-        ("render", {"shot": None}, "shot"),
-        ("render", {"shot": "/s", "size": [1]}, "size"),
-        ("render", {"shot": "/s", "size": [1, "2"]}, "size"),
-        ("render", {"shot": "/s", "size": [1, True]}, "size"),
-        ("render", {"shot": "/s", "preview": 1}, "preview"),
-        ("render", {"shot": "/s", "shots": 1}, "shots"),
-        ("render", {"shot": "/s\0"}, "shot"),
-        ("render", {"shot": "x" * 20_000}, "shot"),
-        ("generate", {"shot": "/s", "seed": 1.5}, "seed"),
-        ("generate", {"shot": "/s", "seed": 1 << 60}, "seed"),
+        ("render", {"camera": MOVE}, "shot"),
+        ("render", {"shot": 3, "camera": MOVE}, "shot"),
+        ("render", {"shot": None, "camera": MOVE}, "shot"),
+        ("render", {"shot": "/s"}, "camera"),
+        ("render", {"shot": "/s", "camera": "hold"}, "camera"),
+        ("render", {"shot": "/s", "camera": {}}, "camera"),
+        ("render", {"shot": "/s", "camera": {"move": "hold", "speed": 3}}, "camera"),
+        ("render", {"shot": "/s", "camera": {"trajectory": "text"}}, "trajectory"),
+        ("render", {"shot": "/s", "camera": {"move": "hold", "pivot": "there"}}, "pivot"),
+        ("render", {"shot": "/s", "camera": MOVE, "size": [1]}, "size"),
+        ("render", {"shot": "/s", "camera": MOVE, "size": [1, "2"]}, "size"),
+        ("render", {"shot": "/s", "camera": MOVE, "size": [1, True]}, "size"),
+        ("render", {"shot": "/s", "camera": MOVE, "size": [0, 5]}, "size"),
+        ("render", {"shot": "/s", "camera": MOVE, "frames": "9-1"}, "backwards"),
+        ("render", {"shot": "/s", "camera": MOVE, "preview": 1}, "preview"),
+        ("render", {"shot": "/s", "camera": MOVE, "shots": 1}, "shots"),
+        ("render", {"shot": "/s\0", "camera": MOVE}, "shot"),
+        ("render", {"shot": "x" * 20_000, "camera": MOVE}, "shot"),
+        ("generate", {"shot": "/s", "camera": MOVE, "fill": {"options": {"seed": -1}}}, "seed"),
+        ("generate", {"shot": "/s", "camera": MOVE, "fill": {"options": {"seed": 1 << 60}}}, "seed"),
+        ("generate", {"shot": "/s", "camera": MOVE, "fill": {"options": {"seed": [1]}}}, "seed"),
+        ("generate", {"shot": "/s", "camera": MOVE, "fill": {"generator": "no name"}}, "no name"),
         ("reconstruct", {"shot": "/s", "plate": "p.mp4"}, "plate"),
         ("reconstruct", {"shot": "/s", "plate": {}}, "plate.path"),
         ("reconstruct", {"shot": "/s", "plate": {"path": "/p", "first_frame": None}}, "plate.first_frame"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p", "fps": "0"}}, "frame rate"),
         ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": float("inf")}}, "depth.fov"),
         ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 10**400}}, "depth.fov"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"fov": 0.5}}, "field of view"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "depth": {"kind": "height"}}, "depth.kind"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "mesh": {"min_angle": 60}}, "mesh"),
+        ("reconstruct", {"shot": "/s", "plate": {"path": "/p"}, "viewport_side": 8}, "viewport"),
     ],
 )
-def test_wrong_parameters_are_named(kind: str, record: dict[str, Any], named: str) -> None:
+def test_wrong_requests_are_named(kind: str, record: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named) as caught:
-        parse_params(kind, record)
+        parse_request(kind, record)
     assert caught.value.hint
 
 
-@given(st.sampled_from(sorted(KINDS)), st.dictionaries(st.sampled_from(["shot", "plate", "size", "seed", "x"]), JSON))
-def test_random_parameters_are_taken_or_refused(kind: str, record: dict[str, Any]) -> None:
+@given(
+    st.sampled_from(sorted(REQUESTS)), st.dictionaries(st.sampled_from(["shot", "plate", "size", "camera", "x"]), JSON)
+)
+def test_random_requests_are_taken_or_refused(kind: str, record: dict[str, Any]) -> None:
     with suppress(UsageError):
-        parse_params(kind, record)
+        parse_request(kind, record)
+
+
+def test_defaults_and_ranges_are_those_of_the_stages() -> None:
+    assert mesh_settings(MeshRequest()) == MeshSettings()
+    assert build_parser("recon").parse_args(["recon", "p", "--out", "o"]).mesh_grid == MeshRequest().max_grid_side
 
 
 def test_job_ids_are_ids() -> None:
     ids = {new_job_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(wire.is_job_id(job) for job in ids)
+
+
+RESULT_RECORDS: dict[str, Result] = {
+    "reconstruct": ReconstructResult(
+        "/s",
+        PlateInfo("/p.mp4", "ab", 96, 64, "24", (1001, 1002), 8, False, False),
+        DepthInfo("prior", "depth", "Apache-2.0", False, True),
+        2.5,
+        30.0,
+        "/s/source.json",
+        ("static",),
+        "/s/viewport",
+    ),
+    "viewport": ViewportResult("/s/viewport"),
+    "render": RenderResult("/f", "/c", "/m", (1, 2), (0.5, 1.0), (96, 64), "embree", "CPU", (), 1.5),
+    "export": ExportResult(
+        {"ply": "/o/DW-Mesh.ply"}, (ExportedRender("/c.mp4", "/m.mp4", "/c.npz", "/c.json", (1,), (0.5,)),)
+    ),
+    "doctor": DoctorResult(True, None, (Finding("depth", "prior", True, "fine"),)),
+    "check": CheckResult("/s", False, (ShotPart("shot.json", "damaged", 1, "It is."),)),
+    "free_memory": FreeMemoryResult(None),
+}
+
+
+@pytest.mark.parametrize("kind", RESULT_RECORDS)
+def test_results_come_back_and_leave_out_what_a_newer_backend_adds(kind: str) -> None:
+    result = RESULT_RECORDS[kind]
+    record = json.loads(json.dumps(result_record(result)))
+    record["mood"] = "good"
+    if kind == "reconstruct":
+        record["plate"]["mood"] = "good"
+    assert parse_result(kind, record) == result
+    assert parse_result("dance", record) is None
 
 
 def test_snapshots_come_back_and_leave_out_what_a_newer_backend_adds() -> None:
@@ -245,7 +387,7 @@ def test_damaged_error_records_still_give_an_error(record: dict[str, Any]) -> No
     assert isinstance(error.exit_code, int)
 
 
-HANDSHAKE = Handshake("tcp://127.0.0.1:5", "a" * 40, "b" * 40, "c" * 40, os.getpid(), "0.1.0", "ex4d/1")
+HANDSHAKE = Handshake("tcp://127.0.0.1:5", "a" * 40, "b" * 40, "c" * 40, os.getpid(), "0.1.0", "ex4d/2")
 
 
 def test_long_sentences_keep_their_beginning_and_their_end() -> None:
@@ -264,9 +406,28 @@ def test_long_sentences_keep_their_beginning_and_their_end() -> None:
 # Results
 
 
-def _film(frames: int) -> dict[str, Any]:
-    """The result of a film's take: its frame numbers and its coverage."""
-    return {"take": "v001", "numbers": list(range(1001, 1001 + frames)), "coverage": [0.123456] * frames}
+def _film(frames: int, length: int = 0) -> GenerateResult:
+    """The result of a film's take: its frame numbers, its coverage, and notes of so many characters."""
+    numbers, coverage = tuple(range(1001, 1001 + frames)), (0.123456,) * frames
+    notes = tuple("y" * min(10_000, length - start) for start in range(0, length, 10_000))
+    folders = ("/v001", "/r", "/r.mp4", "/c", "/m")
+    return GenerateResult(
+        "v001",
+        folders[0],
+        numbers,
+        "24",
+        *folders[1:3],
+        "preview",
+        "",
+        0.5,
+        0.5,
+        *folders[3:],
+        coverage,
+        (4, 3),
+        "r",
+        "d",
+        notes,
+    )
 
 
 @pytest.mark.parametrize("frames", [0, 10, 60_000, 76_000, 300_000])
@@ -279,13 +440,13 @@ def test_a_films_result_reaches_the_client(frames: int) -> None:
 
 def test_a_result_just_around_the_headers_limit() -> None:
     for length in range(wire.MAX_HEADER_BYTES - 600, wire.MAX_HEADER_BYTES + 100, 7):
-        snapshot = JobSnapshot("a", "generate", state="done", result={"x": "y" * length})
+        snapshot = JobSnapshot("a", "generate", state="done", result=_film(1, length))
         assert job_of(wire.decode(wire.encode(job_message(snapshot)))) == snapshot
 
 
 def test_a_result_without_bounds_is_refused_with_a_sentence() -> None:
     with pytest.raises(UsageError) as caught:
-        job_message(JobSnapshot("a", "generate", state="done", result={"x": "y" * (MAX_RESULT_BYTES + 1)}))
+        job_message(JobSnapshot("a", "generate", state="done", result=_film(1, MAX_RESULT_BYTES)))
     assert "frames" in caught.value.hint
 
 
@@ -310,7 +471,8 @@ def test_a_damaged_result_is_refused(blob: bytes) -> None:
         {"notes": "one"},
         {"notes": [1]},
         {"result": []},
-        {"result": {"a": [{"b": math.inf}]}},
+        {"result": {**result_record(_film(1)), "coverage": [math.inf]}},
+        {"result": {"take": "v001"}},
         {"error": "bad"},
     ],
 )

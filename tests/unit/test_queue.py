@@ -17,25 +17,54 @@ from typing import Any
 import pytest
 
 from ex4d.protocol import wire
-from ex4d.protocol.errors import TransientError, UsageError
+from ex4d.protocol.errors import CancelledError, TransientError, UsageError
 from ex4d.protocol.jobs import (
-    KINDS,
-    DoctorParams,
-    GenerateParams,
     JobSnapshot,
-    PlateParams,
-    ReconstructParams,
-    RenderParams,
     job_message,
 )
+from ex4d.protocol.requests import (
+    DepthRequest,
+    DoctorRequest,
+    FillRequest,
+    GenerateRequest,
+    MeshRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
+    SolvedCamera,
+    TrajectoryCamera,
+    job_name,
+)
+from ex4d.protocol.results import GenerateResult, result_record
 from ex4d.server import queue as queue_module
 from ex4d.server.journal import Entry, Journal
 from ex4d.server.queue import DOCTOR_LANE, MAX_OVERTAKING, RETURNS, WORK_LANE, JobQueue
 from ex4d.system.files import atomic_path
 
-SLOW = GenerateParams("/shot", camera="orbit:30")
-QUICK = RenderParams("/shot", camera="orbit:30", preview=True)
-RECONSTRUCT = ReconstructParams("/shot", PlateParams("/plate.mp4"))
+SLOW = GenerateRequest("/shot", MoveCamera("orbit:30"))
+QUICK = PreviewRequest("/shot", MoveCamera("orbit:30"))
+RESULT = GenerateResult(
+    "v001",
+    "/v001",
+    (1,),
+    "24",
+    "/r",
+    "/r.mp4",
+    "preview",
+    "fill",
+    0.1,
+    0.2,
+    "/c",
+    "/m",
+    (0.9,),
+    (4, 3),
+    "embree",
+    "CPU",
+)
+RECONSTRUCT = ReconstructRequest("/shot", PlateRequest("/plate.mp4"))
 
 
 class Bench:
@@ -46,9 +75,13 @@ class Bench:
         self.queue = JobQueue(Journal(folder), self.told.append)
         self.folder = folder
 
-    def submit(self, job: str, params: Any = SLOW, blobs: tuple[bytes, ...] = (), client: str = "one") -> JobSnapshot:
-        kind = {known: kind for kind, known in KINDS.items()}[type(params)]
-        return self.queue.submit(job, kind, params, blobs, "", client)
+    def submit(self, job: str, request: Any = SLOW, blobs: tuple[bytes, ...] = (), client: str = "one") -> JobSnapshot:
+        # More blobs than one are those of a solved camera.
+        if len(blobs) == 1:
+            request = replace(request, camera=TrajectoryCamera(b""))
+        elif blobs:
+            request = replace(RECONSTRUCT, solved=SolvedCamera(b"", b""))
+        return self.queue.submit(job, request, blobs, "", client)
 
     def path(self, job: str) -> Path:
         return self.queue.journal.path(job)
@@ -58,7 +91,7 @@ class Bench:
         done = []
         while len(done) < limit and (task := self.queue.next(WORK_LANE)) is not None:
             done.append(task.snapshot.id)
-            self.queue.done(task.snapshot.id, {})
+            self.queue.done(task.snapshot.id, RESULT)
         return done
 
     def state(self, job: str) -> str:
@@ -161,7 +194,7 @@ def test_a_newer_preview_of_a_take_replaces_the_one_that_waits(bench: Bench) -> 
     bench.submit("other client", of_one, client="two")
     bench.submit("unnamed", QUICK)
     bench.submit("unnamed too", QUICK)
-    bench.submit("full size", replace(of_one, preview=False))
+    bench.submit("full size", RenderRequest("/shot", MoveCamera("orbit:30")))
     bench.submit("new", of_one)
     old = bench.queue.get("old")
     assert old is not None
@@ -188,7 +221,7 @@ def test_the_order_of_a_shots_jobs_is_kept_between_clients(bench: Bench) -> None
 
 def test_the_doctor_has_its_own_lane(bench: Bench) -> None:
     bench.submit("a")
-    bench.submit("d", DoctorParams())
+    bench.submit("d", DoctorRequest())
     first = bench.queue.next(DOCTOR_LANE)
     assert first is not None
     assert first.snapshot.id == "d"
@@ -202,7 +235,7 @@ def test_the_same_id_is_the_same_job(bench: Bench) -> None:
     entry = bench.queue.next(WORK_LANE)
     assert entry is not None
     assert entry.blobs == (b"one",)
-    assert entry.params == SLOW
+    assert entry.request == replace(SLOW, camera=TrajectoryCamera(b""))
 
 
 def test_cancel_waiting_running_and_unknown(bench: Bench) -> None:
@@ -213,9 +246,9 @@ def test_cancel_waiting_running_and_unknown(bench: Bench) -> None:
     bench.queue.cancel("a")
     assert (bench.state("a"), bench.state("b")) == ("cancelling", "cancelled")
     assert bench.queue.cancel("nobody") is None
-    bench.queue.failed("a", {"kind": "cancelled", "exit_code": 130, "message": "Cancelled.", "hint": "."})
+    bench.queue.failed("a", CancelledError())
     assert bench.state("a") == "cancelled"
-    bench.queue.done("a", {"late": True})
+    bench.queue.done("a", RESULT)
     assert bench.state("a") == "cancelled"
 
 
@@ -233,8 +266,8 @@ def test_a_job_outlives_one_death_of_its_worker(bench: Bench) -> None:
     assert snapshot is not None
     assert snapshot.error is not None
     assert snapshot.state == "failed"
-    assert snapshot.error["exit_code"] == 20
-    assert snapshot.error["hint"]
+    assert snapshot.error.exit_code == 20
+    assert snapshot.error.hint
 
 
 def test_a_worker_that_dies_while_cancelling_has_cancelled(bench: Bench) -> None:
@@ -250,14 +283,14 @@ def test_after_a_crash_unfinished_jobs_wait_again(bench: Bench) -> None:
         bench.submit(job, blobs=(job.encode(),))
     for _ in range(3):
         bench.queue.next(WORK_LANE)
-    bench.queue.done("done", {"take": "v001"})
+    bench.queue.done("done", RESULT)
     bench.queue.cancel("cancelling")
     again = bench.restarted()
     states = {snapshot.id: snapshot.state for snapshot in again.queue.all()}
     assert states == {"done": "done", "running": "queued", "cancelling": "cancelled", "waiting": "queued"}
     done = again.queue.get("done")
     assert done is not None
-    assert done.result == {"take": "v001"}
+    assert done.result == RESULT
     entry = again.queue.next(WORK_LANE)
     assert entry is not None
     assert (entry.snapshot.id, entry.blobs) == ("running", (b"running",))
@@ -296,7 +329,7 @@ def test_a_job_whose_blobs_nobody_has_fails_and_the_next_one_runs(
     failed = bench.queue.get("a")
     assert failed is not None
     assert failed.error is not None
-    assert (failed.state, failed.error["exit_code"]) == ("failed", 30)
+    assert (failed.state, failed.error.exit_code) == ("failed", 30)
 
 
 def test_a_full_queue_refuses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +346,7 @@ def test_ended_jobs_are_forgotten_in_time(bench: Bench, monkeypatch: pytest.Monk
     for job in "abcd":
         bench.submit(job)
         bench.queue.next(WORK_LANE)
-        bench.queue.done(job, {})
+        bench.queue.done(job, RESULT)
     assert [snapshot.id for snapshot in bench.queue.all()] == ["c", "d"]
     assert set(bench.folder.iterdir()) == {bench.path("c"), bench.path("d")}
 
@@ -328,7 +361,7 @@ def test_a_job_that_cannot_be_written_down_is_not_taken(bench: Bench, monkeypatc
     monkeypatch.setattr("ex4d.server.journal.atomic_path", full)
     # What runs already goes on.
     assert bench.queue.next(WORK_LANE) is not None
-    bench.queue.done("a", {"fine": True})
+    bench.queue.done("a", RESULT)
     assert bench.state("a") == "done"
 
 
@@ -350,15 +383,6 @@ def test_progress_that_is_none_is_refused(bench: Bench, values: dict[str, Any]) 
     with pytest.raises(UsageError):
         bench.queue.progress("a", values)
     assert bench.queue.get("a") == before
-
-
-@pytest.mark.parametrize("result", [{"coverage": [math.nan]}, {"a": b"bytes"}])
-def test_a_result_that_is_none_is_refused(bench: Bench, result: dict[str, Any]) -> None:
-    bench.submit("a")
-    bench.queue.next(WORK_LANE)
-    with pytest.raises(UsageError):
-        bench.queue.done("a", result)
-    assert bench.state("a") == "running"
 
 
 def test_a_job_that_was_not_begun_outlives_more_deaths(bench: Bench) -> None:
@@ -384,7 +408,7 @@ def test_the_last_one_to_end_is_not_the_first_one_forgotten(bench: Bench, monkey
     for job in "abc":
         bench.submit(job)
         bench.queue.cancel(job)
-    bench.queue.done("film", {"take": "v001"})
+    bench.queue.done("film", RESULT)
     assert bench.state("film") == "done"
     assert [snapshot.id for snapshot in bench.restarted().queue.all()] == ["film", "c"]
 
@@ -394,7 +418,7 @@ def test_long_results_are_kept_within_bounds(bench: Bench, monkeypatch: pytest.M
     for job in "abcd":
         bench.submit(job)
         bench.queue.next(WORK_LANE)
-        bench.queue.done(job, {"numbers": "x" * 12_000})
+        bench.queue.done(job, replace(RESULT, label="x" * 12_000))
     assert [snapshot.id for snapshot in bench.queue.all()] == ["c", "d"]
 
 
@@ -430,10 +454,92 @@ def _former(folder: Path, job: str, **changes: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("kind", "params", "blobs", "request_now"),
+    [
+        (
+            "reconstruct",
+            {
+                "shot": "/shot",
+                "plate": {"path": "/p.mp4", "frames": "1001-1004", "fps": None, "first_frame": 1001},
+                "depth": {"source": "auto", "kind": None, "scale": None, "camera": None, "fov": 50.0},
+                "mesh": {"min_angle": None, "max_depth_ratio": 1.2, "max_grid_side": None, "thickness": None},
+                "viewport_side": 128,
+            },
+            2,
+            ReconstructRequest(
+                "/shot",
+                PlateRequest("/p.mp4", "1001-1004"),
+                DepthRequest(fov=50.0),
+                MeshRequest(max_depth_ratio=1.2),
+                SolvedCamera(b"", b""),
+                128,
+            ),
+        ),
+        (
+            "render",
+            {
+                "shot": "/shot",
+                "camera": "orbit:3",
+                "size": [64, 48],
+                "frames": None,
+                "raster": "auto",
+                "preview": False,
+            },
+            0,
+            RenderRequest("/shot", MoveCamera("orbit:3"), (64, 48)),
+        ),
+        (
+            "render",
+            {"shot": "/shot", "camera": None, "frames": "1001", "raster": "embree", "preview": True, "take": "t"},
+            1,
+            PreviewRequest("/shot", TrajectoryCamera(b""), None, "1001", "embree", "t"),
+        ),
+        (
+            "generate",
+            {"shot": "/shot", "camera": None, "profile": "fast", "seed": 3, "prompt": None, "title": "Wide"},
+            1,
+            GenerateRequest("/shot", TrajectoryCamera(b""), fill=FillRequest("fast", {"seed": 3}), title="Wide"),
+        ),
+        ("doctor", {}, 0, DoctorRequest()),
+    ],
+)
+def test_a_job_of_the_former_protocol_still_waits(
+    bench: Bench, kind: str, params: dict[str, Any], blobs: int, request_now: Request
+) -> None:
+    record = {
+        "job": {"id": "a", "kind": kind, "state": "queued", "created": 1.0, "title": "", "notes": [], "look": ""},
+        "params": params,
+        "blob_count": blobs,
+        "order": 1,
+        "client": "one",
+    }
+    path = bench.path("a")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record), encoding="utf-8")
+    for index in range(blobs):
+        path.with_name(f"{path.stem}.{index}.blob").write_bytes(b"blob %d" % index)
+    task = bench.restarted().queue.next(DOCTOR_LANE if kind == "doctor" else WORK_LANE)
+    assert task is not None
+    assert task.request == request_now
+    assert task.snapshot.kind == job_name(request_now)
+    assert task.blobs == tuple(b"blob %d" % index for index in range(blobs))
+
+
+def test_a_former_job_with_a_camera_file_is_set_aside(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    path = _former(bench.folder, "a")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record["params"]["camera"], record["blobs"] = "/cam.json", []
+    path.write_text(json.dumps(record), encoding="utf-8")
+    assert bench.restarted().queue.all() == []
+    assert "camera is a file" in caplog.text
+    assert path.with_name(path.name + ".damaged").exists()
+
+
 def test_records_of_former_versions_are_read_and_written_anew(bench: Bench) -> None:
     _former(bench.folder, "b", created=20.0)
     _former(bench.folder, "a", created=10.0, state="running", started=11.0)
-    _former(bench.folder, "c", created=5.0, state="done", result={"take": "v001"}, finished=6.0)
+    _former(bench.folder, "c", created=5.0, state="done", result=result_record(RESULT), finished=6.0)
     again = bench.restarted()
     again.submit("new", blobs=(b"its own",), client="")
     for journal in (again, again.restarted()):
@@ -442,12 +548,12 @@ def test_records_of_former_versions_are_read_and_written_anew(bench: Bench) -> N
     last = again.restarted()
     done = last.queue.get("c")
     assert done is not None
-    assert done.result == {"take": "v001"}
+    assert done.result == RESULT
     for job in ("a", "b"):
         task = last.queue.next(WORK_LANE)
         assert task is not None
         assert (task.snapshot.id, task.blobs) == (job, (b"camera of " + job.encode(),))
-        last.queue.done(job, {})
+        last.queue.done(job, RESULT)
 
 
 def test_records_of_former_versions_on_a_full_disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,7 +565,7 @@ def test_records_of_former_versions_on_a_full_disk(bench: Bench, monkeypatch: py
     task = again.queue.next(WORK_LANE)
     assert task is not None
     assert task.blobs == (b"camera of a",)
-    again.queue.done("a", {})
+    again.queue.done("a", RESULT)
     assert not path.exists()
     assert [snapshot.state for snapshot in again.restarted().queue.all()] == ["done"]
 
@@ -472,7 +578,8 @@ def test_records_of_former_versions_on_a_full_disk(bench: Bench, monkeypatch: py
         {"created": math.nan},
         {"eta": math.inf},
         {"finished": math.nan},
-        {"result": {"coverage": [math.nan]}},
+        {"state": "done", "result": {**result_record(RESULT), "coverage": [math.nan]}},
+        {"state": "done", "result": {"take": "v001"}},
         {"state": "dancing"},
         {"notes": [3]},
         {"id": "../x"},
@@ -555,7 +662,7 @@ def test_blobs_go_with_the_end_and_leave_no_orphans(bench: Bench) -> None:
     bench.submit("a", blobs=(b"one", b"two"))
     assert len(list(bench.folder.glob("*.blob"))) == 2
     bench.queue.next(WORK_LANE)
-    bench.queue.done("a", {})
+    bench.queue.done("a", RESULT)
     assert list(bench.folder.glob("*.blob")) == []
     (bench.folder / "0123.0.blob").write_bytes(b"of nobody")
     bench.restarted()
@@ -572,7 +679,7 @@ def test_blobs_that_wait_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 def test_who_waits_for_a_worker_is_told_why(bench: Bench) -> None:
     bench.submit("a")
-    bench.submit("d", DoctorParams())
+    bench.submit("d", DoctorRequest())
     for _ in range(2):
         bench.queue.note_waiting(WORK_LANE, "It is started again.")
     snapshot, doctor = bench.queue.get("a"), bench.queue.get("d")
@@ -585,7 +692,7 @@ def test_who_waits_for_a_worker_is_told_why(bench: Bench) -> None:
 def test_a_record_that_another_user_has_put_there_or_linked_is_no_job(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "jobs")
     for name in ("theirs", "linked", "ours"):
-        journal.write(Entry(JobSnapshot(name, "doctor"), DoctorParams()))
+        journal.write(Entry(JobSnapshot(name, "doctor"), DoctorRequest()))
     os.chown(journal.path("theirs"), 12345, 12345)
     moved = journal.path("linked").rename(tmp_path / "elsewhere.json")
     journal.path("linked").symlink_to(moved)

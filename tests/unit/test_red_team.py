@@ -25,7 +25,16 @@ from ex4d.media.images import read_picture
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence
 from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError, TransientError
-from ex4d.protocol.jobs import GenerateParams, JobSnapshot, PlateParams, ReconstructParams, RenderParams
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.requests import (
+    GenerateRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    TrajectoryCamera,
+)
 from ex4d.protocol.seal import read_ours
 from ex4d.server.journal import Entry, Journal
 from ex4d.server.queue import WORK_LANE, JobQueue
@@ -376,8 +385,8 @@ def test_numbers_that_json_has_and_no_camera(tmp_path: Path, field: str, number:
 def test_a_journal_that_others_can_write_to_is_not_read(tmp_path: Path, kind: str) -> None:
     """The runtime folder was looked at, the folder of jobs in it was not."""
     folder = tmp_path / "jobs"
-    params = RenderParams("/victim", camera="orbit:10")
-    Journal(folder).write(Entry(JobSnapshot("planted", "render"), params))
+    request = RenderRequest("/victim", MoveCamera("orbit:10"))
+    Journal(folder).write(Entry(JobSnapshot("planted", "render"), request))
     if kind == "everybody's":
         folder.chmod(0o777)
     elif kind == "a link":
@@ -393,21 +402,21 @@ def test_a_journal_that_others_can_write_to_is_not_read(tmp_path: Path, kind: st
 def test_a_number_that_no_later_job_could_follow(tmp_path: Path) -> None:
     """One record with an order of 4300 digits, and no job could be taken any more."""
     journal = Journal(tmp_path / "jobs")
-    journal.write(Entry(JobSnapshot("a", "render"), RenderParams("/shot", camera="orbit:10"), order=1))
+    journal.write(Entry(JobSnapshot("a", "render"), RenderRequest("/shot", MoveCamera("orbit:10")), order=1))
     path = journal.path("a")
     path.write_text(path.read_text().replace('"order": 1', '"order": ' + "9" * 4300))
     queue = JobQueue(Journal(tmp_path / "jobs"), lambda _: None)
     queue.restore()
     assert path.with_name(path.name + ".damaged").exists()
-    queue.submit("b", "render", RenderParams("/shot", camera="orbit:10"), (), "")
+    queue.submit("b", RenderRequest("/shot", MoveCamera("orbit:10")), (), "")
     assert queue.next(WORK_LANE) is not None
 
 
 def test_a_pipe_for_a_jobs_camera_loses_that_job_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ex4d.server.queue.MAX_KEPT_BYTES", 0)
     queue = JobQueue(Journal(tmp_path / "jobs"), lambda _: None)
-    queue.submit("a", "render", RenderParams("/one"), (b"{}",), "")
-    queue.submit("b", "render", RenderParams("/two", camera="orbit:10"), (), "")
+    queue.submit("a", RenderRequest("/one", TrajectoryCamera(b"")), (b"{}",), "")
+    queue.submit("b", RenderRequest("/two", MoveCamera("orbit:10")), (), "")
     (blob,) = (tmp_path / "jobs").glob("*.blob")
     _pipe(blob)
     task = queue.next(WORK_LANE)
@@ -419,14 +428,14 @@ def test_a_pipe_for_a_jobs_camera_loses_that_job_only(tmp_path: Path, monkeypatc
 def test_a_shot_spelled_in_two_ways_is_one_shot(tmp_path: Path) -> None:
     """A preview went before the reconstruction that it was asked for after."""
     queue = JobQueue(Journal(tmp_path / "jobs"), lambda _: None)
-    queue.submit("old", "generate", GenerateParams("/film/other", camera="orbit:10"), (), "")
-    queue.submit("first", "reconstruct", ReconstructParams("/film/shot", PlateParams("/p.mp4")), (), "")
-    spelled = RenderParams("/film/./cut/..//shot", camera="orbit:10", preview=True)
-    queue.submit("second", "render", spelled, (), "")
+    queue.submit("old", GenerateRequest("/film/other", MoveCamera("orbit:10")), (), "")
+    queue.submit("first", ReconstructRequest("/film/shot", PlateRequest("/p.mp4")), (), "")
+    spelled = PreviewRequest("/film/./cut/..//shot", MoveCamera("orbit:10"))
+    queue.submit("second", spelled, (), "")
     begun = []
     while (task := queue.next(WORK_LANE)) is not None:
         begun.append(task.snapshot.id)
-        queue.done(task.snapshot.id, {})
+        queue.failed(task.snapshot.id, TransientError("A.", "B."))
     assert begun.index("first") < begun.index("second")
 
 
@@ -434,9 +443,10 @@ def test_texts_that_no_file_can_be_called(tmp_path: Path) -> None:
     """Half a character, as JSON can hold it, in each text of a job: it comes back from the journal."""
     queue = JobQueue(Journal(tmp_path / "jobs"), lambda _: None)
     half = json.loads('"\\ud800"')
-    queue.submit("a", "render", RenderParams(f"/{half}", camera=half, take=half), (), half)
+    request = PreviewRequest(f"/{half}", MoveCamera(half), take=half)
+    queue.submit("a", request, (), half)
     again = JobQueue(Journal(tmp_path / "jobs"), lambda _: None)
     again.restore()
     task = again.next(WORK_LANE)
     assert task is not None
-    assert task.params == RenderParams(f"/{half}", camera=half, take=half)
+    assert task.request == request

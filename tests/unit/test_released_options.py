@@ -18,10 +18,11 @@ from ex4d.camera import read_trajectory
 from ex4d.camera.released import released_extrinsics
 from ex4d.commands import generate, recon
 from ex4d.commands.options import plate_request
-from ex4d.commands.released import first_frames, released_generator, released_thickness
+from ex4d.commands.released import first_frames, released_fill, released_thickness
 from ex4d.fill import FillOptions, create_generator
 from ex4d.fill.ex4d_wan.generator import ModelFill
-from ex4d.plate import FrameRange, open_plate
+from ex4d.jobs.fills import create_generator as made_from
+from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
 
 
@@ -89,7 +90,7 @@ def test_a_camera_to_save_is_missed(ex4d_command: Run, plate: Path, tmp_path: Pa
 
 def test_first_frames(plate: Path) -> None:
     request = plate_request(parsed(recon, plate, "--out", "o", "--first-frame", 11))
-    assert first_frames(request, 5)[0].frames == FrameRange(11, 16)
+    assert first_frames(request, 5)[0].frames == "11-15"
     # The whole plate is the same shot as without the option.
     assert first_frames(request, 8) == first_frames(request, None) == (request, [])
     chosen, (note,) = first_frames(request, 49)
@@ -163,7 +164,7 @@ def test_frames_are_spread_evenly(ex4d_command: Run, movies: list[object], tmp_p
 
 
 def generator(*options: object) -> ModelFill:
-    made, _ = released_generator(parsed(generate, *options))
+    made = made_from(released_fill(parsed(generate, *options))[0])
     assert isinstance(made, ModelFill)
     return made
 
@@ -207,7 +208,8 @@ def released_models(tmp_path: Path) -> Path:
 def test_the_models_paths(released_models: Path) -> None:
     """All parts are named; the folder of the transformer holds others too, which are not taken twice."""
     options = [part for option, name in RELEASED.items() for part in (option, released_models / name)]
-    made, notes = released_generator(parsed(generate, *options, "--dit_dir", f"{released_models / 'Wan'}/"))
+    fill, notes = released_fill(parsed(generate, *options, "--dit_dir", f"{released_models / 'Wan'}/"))
+    made = made_from(fill)
     assert made.name == "exact"
     assert "--fill exact" in notes[0]
     assert isinstance(made, ModelFill)

@@ -9,7 +9,6 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ from ex4d.composite import existing_takes
 from ex4d.composite.take import TakeJob, find_take
 from ex4d.depth import create_depth_source
 from ex4d.fill import create_generator
+from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest, Pipeline
-from ex4d.plate import FrameRange
 from ex4d.protocol.errors import BadInputError, TransientError
-from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.protocol.requests import MoveCamera, PlateRequest
+from ex4d.shot.folder import Reconstruction, Shot
 from ex4d.stages.cache import seal
 from ex4d.system.processes import process_space
 from ex4d.system.progress import Silent
@@ -62,14 +61,16 @@ class Work:
     ) -> tuple[Shot, Reconstruction, list[str]]:
         shot, progress = Shot(self.root), Stages()
         source = create_depth_source(str(depth or self.depth), fov_deg=50)
-        plate = PlateRequest(request.pop("path", self.plate), **request)
+        plate = PlateRequest(str(request.pop("path", self.plate)), **request)
         return shot, shot.reconstruct(plate, source, settings or MeshSettings(), progress), progress.ran
 
-    def take(self, camera: str, **options: Any) -> tuple[Path, list[str]]:
+    def take(self, camera: str, size: tuple[int, int] | None = None, **options: Any) -> tuple[Path, list[str]]:
         shot, reconstruction, ran = self.reconstruct()
         progress = Stages()
-        pipeline = Pipeline(shot, reconstruction, "embree", progress)
-        folder = pipeline.deliver(pipeline.render(CameraRequest(camera, **options)), create_generator("preview"))
+        pipeline = TakePipeline(shot, reconstruction, "embree", progress)
+        folder = pipeline.deliver(
+            pipeline.render(pipeline.camera(MoveCamera(camera, **options), size)), create_generator("preview")
+        )
         return folder, ran + progress.ran
 
 
@@ -117,7 +118,7 @@ def test_a_stage_is_done_anew_when_its_inputs_change(work: Work, tmp_path: Path)
         "depth",
         "mesh",
     ]
-    assert work.reconstruct(fps=Fraction(12))[2] == ["plate", "depth", "mesh"]
+    assert work.reconstruct(fps="12")[2] == ["plate", "depth", "mesh"]
     assert work.reconstruct(first_frame=1)[2] == ["plate", "depth", "mesh"]
     assert work.reconstruct()[2] == []
 
@@ -131,7 +132,7 @@ def test_only_what_is_gone_is_done_anew(work: Work) -> None:
 
 
 def test_other_frames_of_the_same_plate(work: Work) -> None:
-    assert work.reconstruct(frames=FrameRange(1001, 1003), depth=make_depth(work.root.parent / "2.npz", 2))[2]
+    assert work.reconstruct(frames="1001-1002", depth=make_depth(work.root.parent / "2.npz", 2))[2]
     assert len(work.reconstruct()[1].frames) == 4
 
 
@@ -141,7 +142,7 @@ def test_other_frames_of_the_same_sequence(work: Work, tmp_path: Path) -> None:
     for index in range(4):
         write_png(folder / f"p.{1001 + index}.png", textured(index))
     short = make_depth(tmp_path / "2.npz", 2)
-    assert len(work.reconstruct(path=folder, frames=FrameRange(1001, 1003), depth=short)[1].frames) == 2
+    assert len(work.reconstruct(path=folder, frames="1001-1002", depth=short)[1].frames) == 2
     assert len(work.reconstruct(path=folder)[1].frames) == 4
 
 
@@ -164,8 +165,8 @@ def test_the_plate_may_go(work: Work) -> None:
     work.plate.unlink()
     work.depth.unlink()
     shot = Shot(work.root)
-    pipeline = Pipeline(shot, shot.reconstruction(), "embree", Silent())
-    again = pipeline.deliver(pipeline.render(CameraRequest("orbit:10")), create_generator("preview"))
+    pipeline = TakePipeline(shot, shot.reconstruction(), "embree", Silent())
+    again = pipeline.deliver(pipeline.render(pipeline.camera(MoveCamera("orbit:10"))), create_generator("preview"))
     assert again == folder
 
 

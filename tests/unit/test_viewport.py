@@ -16,14 +16,16 @@ from command import make_depth, make_plate
 
 from ex4d.depth import create_depth_source
 from ex4d.fill import create_generator
+from ex4d.jobs.cameras import take_camera
+from ex4d.jobs.takes import TakePipeline
 from ex4d.mesh import MeshSettings, closed_topology
 from ex4d.mesh.viewport import CoarseMeshes, ProxyShot, ViewportStage, grid_quads, polygon_edges
-from ex4d.pipeline import CameraRequest, Pipeline, take_camera
 from ex4d.plate import FrameRange
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import MoveCamera, PlateRequest
 from ex4d.raster import create_rasterizer
-from ex4d.server.preview import KEPT_PREVIEWS, PreviewStage, prune_previews
-from ex4d.shot.folder import PlateRequest, Reconstruction, Shot
+from ex4d.raster.preview import KEPT_PREVIEWS, PreviewStage, prune_previews
+from ex4d.shot.folder import Reconstruction, Shot
 from ex4d.system.progress import Silent
 
 FRAMES = 4
@@ -52,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     plate, depth = make_plate(root / "plate.mp4", FRAMES), make_depth(root / "depth.npz", FRAMES)
     shot = Shot(root / "shot")
     source = create_depth_source(str(depth), fov_deg=50)
-    return Made(shot, shot.reconstruct(PlateRequest(plate), source, MeshSettings(), Silent()))
+    return Made(shot, shot.reconstruct(PlateRequest(str(plate)), source, MeshSettings(), Silent()))
 
 
 @pytest.mark.parametrize("grid", [(2, 2), (5, 3), (17, 9)])
@@ -124,13 +126,14 @@ def test_a_coarser_mesh_lies_on_the_fine_one(made: Made) -> None:
 def test_the_small_copy_shows_the_same_scene(made: Made, tmp_path: Path) -> None:
     reconstruction = made.reconstruction
     rasterizer, _ = create_rasterizer("embree")
-    trajectory, _ = take_camera(CameraRequest("orbit:10"), reconstruction)
+    trajectory = take_camera(MoveCamera("orbit:10"), None, made.shot, reconstruction).trajectory
     proxy = ProxyShot(reconstruction.frames, reconstruction.mesh, 96)
     stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
     folder = made.shot.cache.ensure(stage, Silent())
     record = json.loads((folder / "preview.json").read_text(encoding="utf-8"))
     assert record["size"] == [24, 16]
-    full = Pipeline(made.shot, reconstruction, "embree", Silent()).render(CameraRequest("orbit:10"))
+    pipeline = TakePipeline(made.shot, reconstruction, "embree", Silent())
+    full = pipeline.render(pipeline.camera(MoveCamera("orbit:10")))
     np.testing.assert_allclose(record["coverage"], full.raster.coverage, atol=0.03)
     picture = cv2.imread(str(folder / "color" / "001004.png"), cv2.IMREAD_UNCHANGED)
     mask = cv2.imread(str(folder / "mask" / "001004.png"), cv2.IMREAD_UNCHANGED)
@@ -148,7 +151,7 @@ def test_old_previews_go_and_the_shown_one_stays(made: Made) -> None:
     proxy = ProxyShot(reconstruction.frames, reconstruction.mesh, 24)
     folders = []
     for angle in range(KEPT_PREVIEWS + 2):
-        trajectory, _ = take_camera(CameraRequest(f"orbit:{angle}"), reconstruction)
+        trajectory = take_camera(MoveCamera(f"orbit:{angle}"), None, made.shot, reconstruction).trajectory
         stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
         folders.append(made.shot.cache.ensure(stage, Silent()))
         prune_previews(made.shot.cache.root, folders[0])
@@ -164,14 +167,14 @@ def test_some_frames_are_a_take_of_their_own(made: Made) -> None:
     assert some.frames.numbers == (1002, 1003)
     assert some.mesh.source.frame_numbers == (1002, 1003)
     np.testing.assert_array_equal(some.mesh.read(0).points, made.reconstruction.mesh.read(1).points)
-    pipeline = Pipeline(made.shot, some, "embree", Silent())
-    rendered = pipeline.render(CameraRequest("orbit:10"))
+    pipeline = TakePipeline(made.shot, some, "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("orbit:10")))
     assert rendered.raster.numbers == (1002, 1003)
     take = pipeline.deliver(rendered, create_generator("preview"), title="Wide")
     assert sorted(path.name for path in (take / "result").iterdir()) == ["result.1002.png", "result.1003.png"]
     assert json.loads((take / "take.json").read_text(encoding="utf-8"))["title"] == "Wide"
-    others = Pipeline(made.shot, made.reconstruction.selected(FrameRange(1001, 1003)), "embree", Silent())
-    assert others.render(CameraRequest("orbit:10")).raster.numbers == (1001, 1002)
+    others = TakePipeline(made.shot, made.reconstruction.selected(FrameRange(1001, 1003)), "embree", Silent())
+    assert others.render(others.camera(MoveCamera("orbit:10"))).raster.numbers == (1001, 1002)
 
 
 def test_all_frames_are_the_shot_itself(made: Made) -> None:

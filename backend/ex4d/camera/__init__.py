@@ -12,6 +12,7 @@ from ex4d.camera.camera import (
 from ex4d.camera.formats import (
     json_bytes,
     names_file,
+    parse_trajectory,
     read_trajectory,
     write_json,
     write_released_npz,
@@ -31,6 +32,7 @@ __all__ = [
     "json_bytes",
     "names_file",
     "parse_preset",
+    "parse_trajectory",
     "preset_help",
     "read_trajectory",
     "resize_intrinsics",

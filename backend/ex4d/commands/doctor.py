@@ -8,13 +8,14 @@ missing.
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 
 from ex4d.commands.console import Console
-from ex4d.diagnosis import Finding, default_rasterizer, depth_advice, diagnose, usable
+from ex4d.jobs import check, doctor
+from ex4d.jobs.context import JobContext
 from ex4d.protocol.errors import BadInputError, ResourceError
-from ex4d.shot.check import check_shot
+from ex4d.protocol.requests import CheckRequest
+from ex4d.protocol.results import Finding, result_record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,18 +31,13 @@ def _line(finding: Finding) -> str:
 
 
 def _check(shot: Path, console: Console) -> None:
-    parts = check_shot(shot)
-    damaged = [part for part in parts if part.state in ("damaged", "missing")]
-    result = {
-        "shot": str(shot),
-        "whole": not damaged,
-        "parts": [asdict(part) for part in parts],
-    }
-    lines = [f"{part.state:<11} {part.name:<34} {part.detail}".rstrip() for part in parts]
-    console.result(result, "\n".join(lines))
+    result = check.run(CheckRequest(str(shot)), JobContext(console))
+    lines = [f"{part.state:<11} {part.name:<34} {part.detail}".rstrip() for part in result.parts]
+    console.result(result_record(result), "\n".join(lines))
+    damaged = [part for part in result.parts if part.state in ("damaged", "missing")]
     if damaged:
         raise BadInputError(
-            f"{shot} is damaged in {len(damaged)} of {len(parts)} parts, the first is {damaged[0].name}.",
+            f"{shot} is damaged in {len(damaged)} of {len(result.parts)} parts, the first is {damaged[0].name}.",
             damaged[0].detail,
         )
 
@@ -51,15 +47,13 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     if args.shot is not None:
         _check(args.shot, console)
         return
-    findings = diagnose()
-    default = default_rasterizer(findings)
-    result = {"usable": usable(findings), "rasterizer": default, "findings": [asdict(finding) for finding in findings]}
-    lines = [_line(finding) for finding in findings]
+    result = doctor.diagnosis()
+    lines = [_line(finding) for finding in result.findings]
     lines.append("")
-    if default:
-        lines.append(f"The rasterizer «{default}» is used unless --raster names another.")
-    lines.append(depth_advice(findings))
-    console.result(result, "\n".join(lines).rstrip())
-    if not usable(findings):
-        first = next(finding for finding in findings if finding.area == "raster")
+    if result.rasterizer:
+        lines.append(f"The rasterizer «{result.rasterizer}» is used unless --raster names another.")
+    lines.append(doctor.depth_advice(result.findings))
+    console.result(result_record(result), "\n".join(lines).rstrip())
+    if not result.usable:
+        first = next(finding for finding in result.findings if finding.area == "raster")
         raise ResourceError(f"No rasterizer works on this machine: {first.detail}", first.hint)

@@ -7,22 +7,19 @@ As EX-4D's generate.py: ex4d generate --color_video color.mp4 --mask_video mask.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from ex4d.camera import preset_help
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_camera_options, add_fill_options, camera_requests
-from ex4d.commands.released import add_generate_options, released_generator
-from ex4d.commands.takes import deliver_takes
-from ex4d.composite.movies import MovieTake, fill_movies, is_record, record_file
+from ex4d.commands.options import add_camera_options, add_fill_options, cameras, take_size
+from ex4d.commands.released import add_generate_options, released_fill
+from ex4d.commands.reports import report_takes
+from ex4d.jobs import fill_movies, generate
+from ex4d.jobs.context import JobContext
 from ex4d.protocol.errors import UsageError
-from ex4d.shot.folder import Shot
-from ex4d.stages.cache import remove_leftovers
-from ex4d.system.files import writing
-
-#: Compression blurs the edge between a render and its black holes by about this many pixels.
-DEFAULT_EROSION_PX = 2
+from ex4d.protocol.requests import FillMoviesRequest, FillRequest, GenerateRequest
+from ex4d.protocol.results import result_record
+from ex4d.protocol.values import MASK_EROSION
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,64 +36,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     movies.add_argument(
         "--mask-erode",
         type=int,
-        default=DEFAULT_EROSION_PX,
+        default=MASK_EROSION,
         help="pixels to take off the mask's edge, which compression has blurred (default %(default)s)",
     )
     add_generate_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
-def _check_output(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise UsageError for an output that is no movie's name, or that would write over what is no earlier result."""
-    with writing(output):
-        if output.suffix.lower() != ".mp4" or output.is_dir():
-            raise UsageError(f"The output «{output}» is not the name of an .mp4 file.", "Name it like out.mp4.")
-        if output.exists() and any(path.exists() and output.samefile(path) for path in inputs):
-            raise UsageError(f"The output {output} is also an input.", "Give the output another name.")
-        record = record_file(output)
-        for path in (output, record):
-            if path.exists() and not is_record(record):
-                raise UsageError(
-                    f"{path} exists, and is no earlier result of this command.",
-                    "Give the output another name, or move the file away.",
-                )
-
-
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     movies = (args.color_video, args.mask_video, args.output_video)
-    generator, notes = released_generator(args)
+    fill, notes = released_fill(args)
     for note in notes:
         console.note(note)
     if args.shot and not any(movies):
-        if not args.cam:
-            raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
-        if args.num_frames is not None:
-            raise UsageError(
-                "--num_frames is for movies; a shot has the frames it was reconstructed with.", "Leave it out."
-            )
-        cameras = camera_requests(args)
-        shot = Shot(args.shot)
-        with generator.read_ahead():
-            shot.heal(
-                lambda: deliver_takes(shot, shot.reconstruction(console), cameras, args.raster, generator, console),
-                console,
-            )
-        return
-    if args.shot or args.cam or not all(movies):
+        _of_shot(args, fill, console)
+    elif args.shot or args.cam or not all(movies):
         raise UsageError(
             "A shot with cameras or a pair of movies is needed.",
             "Give SHOT --cam MOVE, or all of --color_video, --mask_video and --output_video.",
         )
-    if not 0 <= args.mask_erode <= 64:
-        raise UsageError("The mask can be eroded by 0 to 64 pixels.", "Give a number in that range.")
-    _check_output(args.output_video, (args.color_video, args.mask_video))
-    take = MovieTake.open(args.color_video, args.mask_video, args.mask_erode, args.num_frames)
-    remove_leftovers(args.output_video.parent)
-    with generator.read_ahead():
-        generator.prepare(take.count)
-        result = fill_movies(take, generator, args.output_video, console)
+    else:
+        _of_movies(args, fill, console)
+
+
+def _of_shot(args: argparse.Namespace, fill: FillRequest, console: Console) -> None:
+    if not args.cam:
+        raise UsageError("No camera is named.", "Give --cam, for example --cam orbit:60.")
+    if args.num_frames is not None:
+        raise UsageError(
+            "--num_frames is for movies; a shot has the frames it was reconstructed with.", "Leave it out."
+        )
+    size = take_size(args)
+    takes = [GenerateRequest(str(args.shot), camera, size, raster=args.raster, fill=fill) for camera in cameras(args)]
+    report_takes(takes, generate.run_all(takes, JobContext(console)), console)
+
+
+def _of_movies(args: argparse.Namespace, fill: FillRequest, console: Console) -> None:
+    request = FillMoviesRequest(
+        str(args.color_video), str(args.mask_video), str(args.output_video), args.mask_erode, args.num_frames, fill
+    )
+    result = fill_movies.run(request, JobContext(console))
     console.result(
-        result,
-        f"{args.output_video}  {result['generated_mean']:.0%} of the pixels are filled; {result['fill']['label']}",
+        result_record(result),
+        f"{result.movie}  {result.generated_mean:.0%} of the pixels are filled; {result.fill.label}",
     )

@@ -1,36 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and the requests that are made of them."""
 
 from __future__ import annotations
 
 import argparse
-import re
+from dataclasses import replace
 from pathlib import Path
 
-from ex4d import requests
-from ex4d.depth import AUTOMATIC, BUILT_IN, depth_names
-from ex4d.depth.base import DepthSource
+from ex4d.camera import names_file, parse_preset
+from ex4d.depth import BUILT_IN, depth_names
 from ex4d.depth.learned.estimator_spec import DEFAULT
-from ex4d.fill import GENERATORS, FillOptions, Generator, create_generator
-from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest, check_camera
-from ex4d.plate import FrameRange
+from ex4d.fill import GENERATORS
+from ex4d.jobs.cameras import camera_from_file
+from ex4d.protocol.capabilities import OptionValue
 from ex4d.protocol.errors import UsageError
-from ex4d.raster import RASTERIZERS, borrow_rasterizer
-from ex4d.requests import parse_rate
-from ex4d.shot.folder import PlateRequest
-
-MAX_SIDE = 65536
-#: What fills where nothing is named.
-DEFAULT_FILL = "preview"
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(width, height) from ``1280x720``; raises UsageError."""
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(re.fullmatch("[0-9]{1,5}", part) and 0 < int(part) <= MAX_SIDE for part in parts):
-        raise UsageError(f"The size «{text}» is not understood.", "Give width x height in pixels, such as 1280x720.")
-    return int(parts[0]), int(parts[1])
+from ex4d.protocol.requests import (
+    Camera,
+    DepthRequest,
+    FillRequest,
+    MeshRequest,
+    MoveCamera,
+    PlateRequest,
+    ReconstructRequest,
+)
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, parse_size
+from ex4d.raster import RASTERIZERS
 
 
 def add_plate_options(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +36,9 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument("--input_video", dest="input_option", type=Path, help="the plate, as EX-4D's recon.py names it")
     plate.add_argument("--frames", help="frames to use by the plate's own numbers, such as 1001-1049")
     plate.add_argument("--fps", help="frame rate: of an image sequence (default 24), or instead of a movie's own")
-    plate.add_argument("--first-frame", type=int, default=1001, help="number of a movie's first frame (default 1001)")
+    plate.add_argument(
+        "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -59,11 +55,11 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file",
     )
     mesh = parser.add_argument_group("mesh")
-    defaults = MeshSettings()
+    defaults = MeshRequest()
     mesh.add_argument(
         "--min-angle",
         type=float,
-        default=defaults.min_angle_deg,
+        default=defaults.min_angle,
         help="smallest angle of a valid face (default %(default)s°)",
     )
     mesh.add_argument(
@@ -97,22 +93,15 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         raise UsageError(
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
-    return PlateRequest(
-        paths[0],
-        FrameRange.parse(args.frames) if args.frames is not None else None,
-        parse_rate(args.fps) if args.fps is not None else None,
-        args.first_frame,
-    )
+    return PlateRequest(str(paths[0]), args.frames, args.fps, args.first_frame)
 
 
-def depth_source(args: argparse.Namespace) -> DepthSource:
-    """The source of depth that was asked for."""
-    return requests.depth_source(args.depth, args.depth_kind, args.depth_scale, args.depth_camera, args.fov)
-
-
-def mesh_settings(args: argparse.Namespace) -> MeshSettings:
-    """The mesh that was asked for; raises UsageError for impossible thresholds."""
-    return requests.mesh_settings(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
+def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:
+    """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
+    camera = str(args.depth_camera) if args.depth_camera is not None else None
+    depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov)
+    mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
+    return ReconstructRequest(str(args.out), plate, depth, mesh, viewport_side=None)
 
 
 def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -127,7 +116,7 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     )
     camera.add_argument(
         "--pivot",
-        default="auto",
+        default=AUTOMATIC,
         help="what a move turns about: auto, a distance, or x,y,z (world units; --pivot=-1,0,3 where x is negative)",
     )
     camera.add_argument(
@@ -135,32 +124,40 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     )
     camera.add_argument("--size", help="size to render, such as 1280x720 (default: the plate's)")
     camera.add_argument(
-        "--raster", choices=["auto", *RASTERIZERS], default="auto", help="rasterizer (default: the first that works)"
+        "--raster",
+        choices=[AUTOMATIC, *RASTERIZERS],
+        default=AUTOMATIC,
+        help="rasterizer (default: the first that works)",
     )
 
 
-def camera_requests(args: argparse.Namespace) -> list[CameraRequest]:
-    """The cameras that were asked for.
+def take_size(args: argparse.Namespace) -> tuple[int, int] | None:
+    """The size to render; raises UsageError."""
+    return parse_size(args.size) if args.size is not None else None
+
+
+def cameras(args: argparse.Namespace) -> list[Camera]:
+    """The cameras that were asked for: here, and nowhere below, a text may name a file.
 
     Raises:
-        UsageError, BadInputError: as ``check_camera``, before any long work.
+        UsageError, BadInputError: there is no such move, or the file is no trajectory.
     """
-    size = parse_size(args.size) if args.size is not None else None
-    requests = [CameraRequest(camera, args.pivot, not args.no_follow, size) for camera in args.cam or ()]
-    for request in requests:
-        check_camera(request)
-    return requests
+    return [_camera(text, args.pivot, follow=not args.no_follow) for text in args.cam or ()]
 
 
-def check_rasterizer(name: str) -> None:
-    """Raise ResourceError if it, or for "auto" any, does not work on this machine: before any long work."""
-    borrow_rasterizer(name)[0].close()
+def _camera(text: str, pivot: str, *, follow: bool) -> Camera:
+    if not names_file(text):
+        parse_preset(text)
+        return MoveCamera(text, pivot, follow)
+    if pivot != AUTOMATIC or not follow:
+        raise UsageError("A trajectory file takes no --pivot and no --no-follow.", "Leave them out.")
+    return replace(camera_from_file(Path(text)), file=text)
 
 
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
     """The generator."""
     fill = parser.add_argument_group("fill")
-    fill.add_argument("--fill", choices=list(GENERATORS), help=f"what fills the holes (default {DEFAULT_FILL})")
+    fill.add_argument("--fill", choices=list(GENERATORS), help=f"what fills the holes (default {DEFAULT_GENERATOR})")
     fill.add_argument("--seed", type=int, help="of a model's random numbers (default 0)")
     fill.add_argument("--prompt", help="what a model is told about the shot (default: the released script's prompt)")
     fill.add_argument("--fill-size", help="size a model works at, such as 832x480 (default: about 512x512 pixels)")
@@ -179,20 +176,18 @@ def add_models_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser)
     )
 
 
-def fill_options(args: argparse.Namespace) -> FillOptions:
-    """What ``add_fill_options`` was given; raises UsageError for what is out of range."""
-    return FillOptions(
-        args.seed,
-        args.prompt,
-        parse_size(args.fill_size) if args.fill_size is not None else None,
-        tuple(args.models or ()),
-        args.distill_lora,
-    )
+def fill_request(args: argparse.Namespace) -> FillRequest:
+    """The fill that was asked for; raises UsageError for what is out of range."""
+    return FillRequest(args.fill or DEFAULT_GENERATOR, fill_options(args), tuple(map(str, args.models or ())))
 
 
-def fill_generator(args: argparse.Namespace) -> Generator:
-    """The generator that was asked for; raises UsageError for options that it does not take."""
-    return create_generator(args.fill or DEFAULT_FILL, fill_options(args))
+def fill_options(args: argparse.Namespace) -> dict[str, OptionValue]:
+    """The generator's options that were given; raises UsageError for a size that is none."""
+    if args.fill_size is not None:
+        parse_size(args.fill_size)
+    lora = str(args.distill_lora) if args.distill_lora is not None else None
+    given = {"seed": args.seed, "prompt": args.prompt, "size": args.fill_size, "distill_lora": lora}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:

@@ -10,23 +10,22 @@ import argparse
 
 from ex4d.camera import preset_help
 from ex4d.commands.console import Console
-from ex4d.commands.exports import MESH_FORMATS, camera_slug, check_names, check_outputs, export_mesh, export_render
 from ex4d.commands.options import (
     add_camera_options,
     add_out_option,
     add_plate_options,
-    camera_requests,
-    check_rasterizer,
-    depth_source,
-    mesh_settings,
+    cameras,
     plate_request,
+    reconstruct_request,
+    take_size,
 )
 from ex4d.commands.released import add_recon_options, first_frames, recon_notes, released_thickness
-from ex4d.depth import DepthSource
-from ex4d.mesh import MeshSettings
-from ex4d.pipeline import CameraRequest, Pipeline, take_camera
+from ex4d.jobs import export, reconstruct
+from ex4d.jobs.context import JobContext
+from ex4d.jobs.takes import check_rasterizer
 from ex4d.protocol.errors import UsageError
-from ex4d.shot.folder import PlateRequest, Shot
+from ex4d.protocol.requests import ExportRequest
+from ex4d.protocol.results import ExportResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,52 +48,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     formats = args.save_mesh.split(",") if args.save_mesh else []
-    unknown = sorted(set(formats) - set(MESH_FORMATS))
+    unknown = sorted(set(formats) - set(export.WRITERS))
     if unknown:
         raise UsageError(
             f"There is no mesh format «{unknown[0]}».",
-            f"Use {', '.join(MESH_FORMATS)}, and name the plate before --save_mesh.",
+            f"Use {', '.join(export.WRITERS)}, and name the plate before --save_mesh.",
         )
     released_thickness(args)
-    cameras = camera_requests(args)
-    check_names(cameras)
-    check_outputs(args.out, cameras, formats)
-    request, notes = first_frames(plate_request(args), args.num_frames)
-    source, settings = depth_source(args), mesh_settings(args)
-    if cameras:
+    out, size, chosen = str(args.out), take_size(args), tuple(cameras(args))
+    files = ExportRequest(out, out, tuple(formats), chosen, size, args.raster)
+    export.check(files)
+    plate, notes = first_frames(plate_request(args), args.num_frames)
+    request, context = reconstruct_request(args, plate), JobContext(console)
+    if chosen:
         check_rasterizer(args.raster)
     for note in (*notes, *recon_notes(args)):
         console.note(note)
-    shot = Shot(args.out)
-    shot.heal(lambda: _reconstruct(args, shot, request, source, settings, cameras, formats, console), console)
-
-
-def _reconstruct(
-    args: argparse.Namespace,
-    shot: Shot,
-    request: PlateRequest,
-    source: DepthSource,
-    settings: MeshSettings,
-    cameras: list[CameraRequest],
-    formats: list[str],
-    console: Console,
-) -> None:
-    reconstruction = shot.reconstruct(request, source, settings, console)
-    for camera in cameras:
-        take_camera(camera, reconstruction)
-    paths = export_mesh(reconstruction, args.out, formats, console)
-    pipeline = Pipeline(shot, reconstruction, args.raster, console)
-    for camera in cameras:
-        slug = camera_slug(camera.camera)
-        exported = export_render(pipeline.render(camera), reconstruction, args.out, slug, console)
-        paths |= {f"{name}_{slug}": path for name, path in exported.items()}
-    result = {
-        "shot": str(args.out),
-        "frames": len(reconstruction.frames),
-        "size": list(reconstruction.frames.size),
-        "depth": reconstruction.depth.label,
+    result = reconstruct.run(request, context)
+    paths = _paths(files, export.run(files, context)) if formats or chosen else {}
+    numbers = result.plate.numbers
+    record = {
+        "shot": out,
+        "frames": len(numbers),
+        "size": [result.plate.width, result.plate.height],
+        "depth": result.depth.label,
         "files": paths,
     }
-    console.result(
-        result, "\n".join([f"{args.out}: {len(reconstruction.frames)} frames reconstructed", *paths.values()])
-    )
+    console.result(record, "\n".join([f"{out}: {len(numbers)} frames reconstructed", *paths.values()]))
+
+
+def _paths(request: ExportRequest, result: ExportResult) -> dict[str, str]:
+    """All files, by what they are."""
+    paths = {f"mesh_{name}": path for name, path in result.meshes.items()}
+    for camera, render in zip(request.cameras, result.renders, strict=True):
+        for kind in ("color", "mask", "camera", "trajectory"):
+            paths[f"{kind}_{export.file_name(camera)}"] = getattr(render, kind)
+    return paths

@@ -10,13 +10,13 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from ex4d.commands.options import DEFAULT_FILL, fill_options, parse_size
-from ex4d.fill import FillOptions, Generator, create_generator
-from ex4d.mesh import MeshSettings
+from ex4d.commands.options import fill_request
+from ex4d.jobs.fills import create_generator
 from ex4d.models.locations import candidate_files, model_places
-from ex4d.plate import FrameRange, open_plate
+from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
-from ex4d.shot.folder import PlateRequest
+from ex4d.protocol.requests import FillRequest, PlateRequest
+from ex4d.protocol.values import THICKNESS, FrameRange, check_steps, parse_size
 from ex4d.system.devices import DEVICE_VARIABLE
 
 #: Side in pixels that generate.py works at where only the other one is named.
@@ -81,7 +81,7 @@ def recon_notes(args: argparse.Namespace) -> list[str]:
 def released_thickness(args: argparse.Namespace) -> None:
     """Let --use_dwmesh 0 do here what it did there: faces over depth jumps hide nothing."""
     if not args.use_dwmesh:
-        if args.thickness not in (0, MeshSettings().thickness):
+        if args.thickness not in (0, THICKNESS):
             raise UsageError("--use_dwmesh 0 and --thickness contradict each other.", "Leave one of them out.")
         args.thickness = 0.0
 
@@ -99,7 +99,7 @@ def first_frames(request: PlateRequest, count: int | None) -> tuple[PlateRequest
         raise UsageError(f"{count} frames are none.", "Give --num_frames 1 or more.")
     if request.frames is not None:
         raise UsageError("--frames and --num_frames are both given.", "Leave one of them out.")
-    reader = open_plate(request.path, fps=request.fps, first_frame=request.first_frame)
+    reader = open_plate(Path(request.path), fps=request.rate, first_frame=request.first_frame)
     has = reader.info.frame_count
     if has is None:
         # Only decoding tells, and so far only as is needed.
@@ -109,7 +109,7 @@ def first_frames(request: PlateRequest, count: int | None) -> tuple[PlateRequest
     if has == count:
         return request, []
     first = reader.info.first_frame
-    return replace(request, frames=FrameRange(first, first + count)), []
+    return replace(request, frames=str(FrameRange(first, first + count))), []
 
 
 def add_generate_options(parser: argparse.ArgumentParser) -> None:
@@ -127,8 +127,8 @@ def add_generate_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dit_dir", type=Path, metavar="FOLDER", help="folder of Wan's transformer")
 
 
-def released_generator(args: argparse.Namespace) -> tuple[Generator, list[str]]:
-    """The generator that was asked for, by the options of both, and sentences for the report.
+def released_fill(args: argparse.Namespace) -> tuple[FillRequest, list[str]]:
+    """The fill that was asked for, by the options of both, and sentences for the report.
 
     A named file of the model asks for the model. Without one and without --fill the preview fills, and what only a
     model has a use for is noted; with --fill it is an error, as everywhere.
@@ -138,34 +138,39 @@ def released_generator(args: argparse.Namespace) -> tuple[Generator, list[str]]:
         BadInputError: a named folder of the model does not exist.
     """
     notes = []
-    fill, options = args.fill, fill_options(args)
+    fill = fill_request(args)
     named = {name: getattr(args, name) for name in _MODEL_FILES if getattr(args, name) is not None}
-    if named and fill is None:
-        fill = "exact"
+    is_chosen = args.fill is not None
+    if named and not is_chosen:
+        fill, is_chosen = replace(fill, generator="exact"), True
         notes.append("Files of the model are named, so it fills: --fill exact.")
-    size = _size(args, options)
-    options = replace(options, size=size, steps=args.num_inference_steps, models=_places(named, options))
-    fill = fill or DEFAULT_FILL
-    if args.fill is None and not create_generator(fill).generative:
+    options = dict(fill.options)
+    if (size := _size(args)) is not None:
+        options["size"] = size
+    if args.num_inference_steps is not None:
+        check_steps(args.num_inference_steps)
+        options["steps"] = args.num_inference_steps
+    models = tuple(map(str, _places(named, tuple(map(Path, fill.models)))))
+    if not is_chosen:
         notes += _notes_of_preview(args)
-        options = FillOptions(prompt=options.prompt, models=options.models, lora=options.lora, size=_stated(args))
-    elif args.device is not None:
-        os.environ[DEVICE_VARIABLE] = args.device
-    return create_generator(fill, options), notes
+        fill = replace(fill, options={name: value for name, value in fill.options.items() if name != "seed"})
+    else:
+        fill = replace(fill, options=options, models=models)
+        if args.device is not None:
+            os.environ[DEVICE_VARIABLE] = args.device
+    create_generator(fill)
+    return fill, notes
 
 
-def _stated(args: argparse.Namespace) -> tuple[int, int] | None:
-    """The size that --fill-size says."""
-    return parse_size(args.fill_size) if args.fill_size is not None else None
-
-
-def _size(args: argparse.Namespace, options: FillOptions) -> tuple[int, int] | None:
+def _size(args: argparse.Namespace) -> str | None:
+    """The size that --width and --height say."""
     if args.height is None and args.width is None:
-        return options.size
-    if options.size is not None:
+        return None
+    if args.fill_size is not None:
         raise UsageError("The model's size is given twice.", "Give --fill-size, or --width and --height.")
-    width, height = args.width or _SIDE, args.height or _SIDE
-    return parse_size(f"{width}x{height}")
+    size = f"{args.width or _SIDE}x{args.height or _SIDE}"
+    parse_size(size)
+    return size
 
 
 def _notes_of_preview(args: argparse.Namespace) -> list[str]:
@@ -185,10 +190,10 @@ def _notes_of_preview(args: argparse.Namespace) -> list[str]:
     ]
 
 
-def _places(named: dict[str, Path], options: FillOptions) -> tuple[Path, ...]:
+def _places(named: dict[str, Path], models: tuple[Path, ...]) -> tuple[Path, ...]:
     """Files of the model: those named, and for the other parts what lies in its usual places."""
     if not named:
-        return options.models
+        return models
     places = [path for name, path in named.items() if name != "dit_dir"]
     if "dit_dir" in named:
         folder = named["dit_dir"]
@@ -200,7 +205,7 @@ def _places(named: dict[str, Path], options: FillOptions) -> tuple[Path, ...]:
         places.append(named["text_encoder_path"].parent / _TOKENIZER)
     if len(named) < len(_MODEL_FILES):
         taken = tuple(_MODEL_FILES[name] for name in named)
-        rest = candidate_files(model_places(options.models))
+        rest = candidate_files(model_places(models))
         tokenized = any(place.name == _TOKENIZER.name for place in places)
         places += [
             path

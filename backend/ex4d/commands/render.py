@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render a reconstructed shot from a camera: colour, mask, camera files, coverage; nothing is filled."""
+"""Render a reconstructed shot from a camera: colour, mask, camera files, coverage; nothing is filled.
+
+With --preview a quarter of the size, drawn from a coarse copy of the shot, as pictures in the shot's cache.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from pathlib import Path
 
 from ex4d.camera import preset_help
 from ex4d.commands.console import Console
-from ex4d.commands.exports import camera_slug, check_names, check_outputs, export_render
-from ex4d.commands.options import add_camera_options, camera_requests
-from ex4d.pipeline import CameraRequest, Pipeline, take_camera
-from ex4d.shot.folder import Shot
+from ex4d.commands.options import add_camera_options, cameras, take_size
+from ex4d.jobs import export, preview
+from ex4d.jobs.cameras import camera_name
+from ex4d.jobs.context import JobContext
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.requests import ExportRequest, PreviewRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,31 +24,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shot", type=Path, help="the shot's folder, made by `ex4d recon` or `ex4d run`")
     add_camera_options(parser, required=True)
     parser.add_argument("--out", type=Path, help="folder for the files (default: SHOT/renders)")
+    parser.add_argument("--preview", action="store_true", help="a quick look instead of files; takes no --out")
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
-    cameras = camera_requests(args)
-    check_names(cameras)
+    if args.preview:
+        _preview(args, console)
+        return
+    size, chosen = take_size(args), tuple(cameras(args))
     out = args.out or args.shot / "renders"
-    check_outputs(out, cameras)
-    shot = Shot(args.shot)
-    shot.heal(lambda: _render(args, shot, cameras, out, console), console)
-
-
-def _render(args: argparse.Namespace, shot: Shot, cameras: list[CameraRequest], out: Path, console: Console) -> None:
-    reconstruction = shot.reconstruction(console)
-    for camera in cameras:
-        take_camera(camera, reconstruction)
-    pipeline = Pipeline(shot, reconstruction, args.raster, console)
+    result = export.run(
+        ExportRequest(str(args.shot), str(out), cameras=chosen, size=size, raster=args.raster), JobContext(console)
+    )
     renders, lines = [], []
-    for camera in cameras:
-        rendered = pipeline.render(camera)
-        slug = camera_slug(camera.camera)
-        paths = export_render(rendered, reconstruction, out, slug, console)
-        coverage = dict(zip(rendered.raster.numbers, rendered.raster.coverage, strict=True))
+    for camera, render in zip(chosen, result.renders, strict=True):
+        name = camera_name(camera)
+        files = {"color": render.color, "mask": render.mask, "camera": render.camera, "trajectory": render.trajectory}
+        coverage = dict(zip(render.numbers, render.coverage, strict=True))
         low = min(coverage, key=lambda number: coverage[number])
-        renders.append({"camera": camera.camera, "files": paths, "coverage": coverage})
-        lines.append(f"{paths['color']}  {camera.camera}: {coverage[low]:.0%} seen at least, in frame {low}")
+        renders.append({"camera": name, "files": files, "coverage": coverage})
+        lines.append(f"{render.color}  {name}: {coverage[low]:.0%} seen at least, in frame {low}")
     console.result({"renders": renders}, "\n".join(lines))
+
+
+def _preview(args: argparse.Namespace, console: Console) -> None:
+    if args.out is not None:
+        raise UsageError("A preview takes no --out.", "Leave it out: the pictures are in the shot's cache.")
+    context, size = JobContext(console), take_size(args)
+    previews, lines = [], []
+    for camera in cameras(args):
+        name = camera_name(camera)
+        result = preview.run(PreviewRequest(str(args.shot), camera, size, raster=args.raster), context)
+        coverage = dict(zip(result.numbers, result.coverage, strict=True))
+        previews.append({"camera": name, "color": result.color, "mask": result.mask, "coverage": coverage})
+        lines.append(f"{result.color}  {name}: {min(result.coverage):.0%} seen at least")
+    console.result({"previews": previews}, "\n".join(lines))

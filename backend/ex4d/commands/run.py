@@ -16,15 +16,16 @@ from ex4d.commands.options import (
     add_fill_options,
     add_out_option,
     add_plate_options,
-    camera_requests,
-    check_rasterizer,
-    depth_source,
-    fill_generator,
-    mesh_settings,
+    cameras,
+    fill_request,
     plate_request,
+    reconstruct_request,
+    take_size,
 )
-from ex4d.commands.takes import deliver_takes
-from ex4d.shot.folder import Shot
+from ex4d.commands.reports import report_takes
+from ex4d.jobs import run
+from ex4d.jobs.context import JobContext
+from ex4d.protocol.requests import GenerateRequest, RunRequest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
-    cameras, request = camera_requests(args), plate_request(args)
-    source, settings, generator = depth_source(args), mesh_settings(args), fill_generator(args)
-    check_rasterizer(args.raster)
-    shot = Shot(args.out)
-
-    def work() -> None:
-        reconstruction = shot.reconstruct(request, source, settings, console)
-        deliver_takes(shot, reconstruction, cameras, args.raster, generator, console)
-
-    with generator.read_ahead():
-        generator.prepare(None)
-        shot.heal(work, console)
+    size, chosen = take_size(args), cameras(args)
+    plate, fill = reconstruct_request(args, plate_request(args)), fill_request(args)
+    takes = tuple(GenerateRequest(plate.shot, camera, size, raster=args.raster, fill=fill) for camera in chosen)
+    report_takes(takes, run.run(RunRequest(plate, takes), JobContext(console)).takes, console)

@@ -16,11 +16,12 @@ from dataclasses import fields
 from pathlib import Path
 
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_models_option, parse_size
+from ex4d.commands.options import add_models_option
 from ex4d.depth import AUTOMATIC, default_estimator, depth_names
 from ex4d.models.locations import model_places
 from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.values import parse_size
 from ex4d.training import configs
 from ex4d.training.data import DatasetSettings, find_videos, prepare
 from ex4d.training.data.prepare import reasons

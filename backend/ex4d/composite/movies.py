@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Filling a render that exists only as two movies, colour and mask, such as the released EX-4D makes."""
+"""A render that exists only as two movies, colour and mask, such as the released EX-4D makes; and its result."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,19 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.composite.blend import composite
-from ex4d.composite.take import package_versions
-from ex4d.fill import Generator, TakeFrame, TakeScene
+from ex4d.fill import TakeFrame, TakeScene
 from ex4d.media.movie import MovieWriter
-from ex4d.plate import PlateReader, open_plate, plate_hash
-from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
-from ex4d.protocol.parsing import parse_json
-from ex4d.system.files import atomic_write, make_folder
-from ex4d.system.inputs import read_bytes
-from ex4d.system.progress import Progress
+from ex4d.plate import PlateReader, open_plate
+from ex4d.protocol.errors import BadInputError, UsageError
 
-RECORD_FORMAT = "ex4d-filled-movie"
-#: Bytes of such a record; one has some 10 for a frame.
-_MAX_RECORD = 64 << 20
 MASK_THRESHOLD = 127
 #: How far compression moves black and white, of 1, and how many of a mask's pixels may be moved farther, at its edges.
 MASK_BLUR, MASK_TONES = 0.2, 0.25
@@ -152,8 +143,12 @@ def _check_mask(movie: PlateReader) -> None:
         return
 
 
-class _CompositeSink:
-    """``FillSink`` that composites each filled frame with its take and writes the movie."""
+class CompositeSink:
+    """``FillSink`` that composites each filled frame with its take and writes the movie.
+
+    Attributes:
+        generated: share of generated pixels of each frame so far.
+    """
 
     def __init__(self, take: MovieTake, movie: MovieWriter) -> None:
         self._frames = take.timed_frames()
@@ -162,62 +157,8 @@ class _CompositeSink:
         self.generated: list[float] = []
 
     def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+        """See ``FillSink``."""
         frame, moment = next(self._frames)
         result = composite(frame.color, frame.mask, color, frame.z)
         self._movie.write(result, None if self._constant_rate else moment)
         self.generated.append(round(float((frame.mask == 0).mean()), 6))
-
-
-def record_file(output: Path) -> Path:
-    """The record beside a filled movie."""
-    return output.with_suffix(".json")
-
-
-def is_record(path: Path) -> bool:
-    """Whether a file is the record of a filled movie."""
-    try:
-        record = parse_json(read_bytes(path, _MAX_RECORD))
-    except (Ex4dError, ValueError):
-        return False
-    return isinstance(record, dict) and record.get("format") == RECORD_FORMAT
-
-
-def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: Progress) -> dict[str, Any]:
-    """Fill a movie take and write ``output`` at the colour movie's rate, with a record beside it.
-
-    Returns:
-        The record: sources with their hashes, generator, share of generated pixels per frame.
-    """
-    make_folder(output.parent)
-    info = take.color.info
-    with MovieWriter(output, width=take.width, height=take.height, fps=info.fps) as movie:
-        sink = _CompositeSink(take, movie)
-        notes = generator.generate(take, sink, progress)
-    progress.end()
-    notes = (*info.notes, *take.notes, *notes)
-    for note in notes:
-        progress.note(note)
-    record = {
-        "format": RECORD_FORMAT,
-        "version": 1,
-        "versions": package_versions(),
-        "movie": str(output),
-        "color": {"path": str(info.path.absolute()), "sha256": plate_hash(take.color)},
-        "mask": {"path": str(take.mask.info.path.absolute()), "sha256": plate_hash(take.mask)},
-        "mask_erosion_px": take.erosion,
-        "fill": {
-            "name": generator.name,
-            "label": generator.label,
-            "licence": generator.licence,
-            "generative_model": generator.generative,
-            "seed": generator.seed,
-            "prompt": generator.prompt,
-        },
-        "fps": str(info.fps),
-        "generated_mean": round(float(np.mean(sink.generated)), 6),
-        "generated_max": round(float(np.max(sink.generated)), 6),
-        "generated": sink.generated,
-        "notes": list(notes),
-    }
-    atomic_write(record_file(output), json.dumps(record, indent=1).encode())
-    return record

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,6 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.plate.store import FrameStore
 from ex4d.system.progress import Progress
-
-#: Longest side's field of view when nobody knows it: the released EX-4D's 500 px at 512 (54.2°).
-DEFAULT_FOV_DEG = math.degrees(2 * math.atan(512 / 2 / 500))
 
 #: Said where the source camera's poses are not known.
 STATIC_NOTE = "The source camera is assumed to stand still."

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize_intrinsics
 from ex4d.depth.affine import AffineDepth, relative_depth
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
 from ex4d.depth.maps import (
     CAMERA_NAMES,
@@ -35,6 +35,7 @@ from ex4d.media.exr import depth_reader_version
 from ex4d.media.sequences import format_ranges
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.inputs import HashedFiles, open_input
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched

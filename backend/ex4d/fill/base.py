@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import FrameStore
-from ex4d.protocol.errors import UsageError
+from ex4d.protocol.values import check_seed, check_steps
 from ex4d.raster import Rasterizer, Texture
 from ex4d.system.progress import Progress
-
-#: Steps of a sampler: those of its training.
-MAX_STEPS = 1000
 
 
 class PixelOrigin(IntEnum):
@@ -128,10 +125,10 @@ class FillOptions:
     steps: int | None = None
 
     def __post_init__(self) -> None:
-        if self.seed is not None and not 0 <= self.seed < 1 << 53:
-            raise UsageError(f"The seed {self.seed} is out of range.", "Use a number from 0 to 9007199254740991.")
-        if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
-            raise UsageError(f"A model cannot take {self.steps} steps.", f"Give 1 to {MAX_STEPS}.")
+        if self.seed is not None:
+            check_seed(self.seed)
+        if self.steps is not None:
+            check_steps(self.steps)
 
 
 class Generator(Protocol):

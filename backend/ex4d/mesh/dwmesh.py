@@ -18,8 +18,9 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.occlusion_edges import OcclusionEdges, edge_pieces
 from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
-from ex4d.mesh.validity import MAX_DEPTH_RATIO, MIN_ANGLE_DEG, valid_grid_faces
+from ex4d.mesh.validity import valid_grid_faces
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import MAX_DEPTH_RATIO, MAX_GRID_SIDE, MIN_ANGLE_DEG, THICKNESS
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -29,9 +30,6 @@ FAR_MARGIN = 1.25
 #: The sky, and surfaces beyond this many median depths, are drawn at that distance: a camera that moves by the median
 #: depth shifts it by f/10,000, a tenth of a pixel in plates of 1000 pixels, and float32 is at ease.
 FAR_MEDIANS = 10_000.0
-#: How deep a thing is thought to be, as a share of its width in the picture. Of 0 to 2, tried on scenes with known
-#: truth, the mask is best between 0.5 and 1 (docs/quality.md); more makes holes larger.
-THICKNESS = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,14 @@ class MeshSettings:
         thickness: how deep things are thought to be behind their outline, as a share of their width in the picture;
             inf = nothing behind them counts as seen.
         max_grid_side: vertices along the longer side of the grid at most; plates up to that size get one vertex per
-            pixel. 4096 keeps the index buffer of the largest mesh below 200 MB.
+            pixel.
         compat: "none", or "ex4d" for the released construction (module ``released``).
     """
 
     min_angle_deg: float = MIN_ANGLE_DEG
     max_depth_ratio: float = MAX_DEPTH_RATIO
     thickness: float = THICKNESS
-    max_grid_side: int = 4096
+    max_grid_side: int = MAX_GRID_SIDE
     compat: str = "none"
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from ex4d.camera import Camera
 from ex4d.mesh.dwmesh import Bool, DWMesh, Float, MeshSettings, unproject
 from ex4d.mesh.topology import Topology, grid_face_indices
-from ex4d.mesh.validity import MIN_ANGLE_DEG, minimum_angle_faces
+from ex4d.mesh.validity import minimum_angle_faces
+from ex4d.protocol.values import MIN_ANGLE_DEG
 
 #: Focal length in pixels that the released code uses at any resolution.
 RELEASED_FOCAL_PX = 500.0

@@ -6,14 +6,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.protocol.values import MAX_DEPTH_RATIO, MIN_ANGLE_DEG
+
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
-
-#: Smallest interior angle of a face that counts as surface, degrees (released recon.py, ``min_angle_deg``).
-MIN_ANGLE_DEG = 2.5
-#: Largest ratio of the z-depths inside one face. The angle rule alone lets jumps through where pixels are wide (at
-#: a focal length of 100 px it tolerates 23 % from one pixel to the next).
-MAX_DEPTH_RATIO = 1.15
 
 
 def _squared_lengths(points: Float, dy: int, dx: int) -> Float:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
 from ex4d.plate.base import PlateFrame, PlateInfo, PlateReader
-from ex4d.plate.frame_range import FrameRange
 from ex4d.plate.movie import MoviePlate
 from ex4d.plate.sequence import SequencePlate
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.values import FrameRange
 from ex4d.system.inputs import open_input, reading
 
 __all__ = ["FrameRange", "PlateFrame", "PlateInfo", "PlateReader", "open_plate", "plate_hash"]

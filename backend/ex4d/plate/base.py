@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ex4d.media.images import Pixels
-from ex4d.plate.frame_range import FrameRange
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import FrameRange
 
 #: Frames per second of plates that name none.
 FALLBACK_FPS = Fraction(24)

@@ -11,8 +11,8 @@ from pathlib import Path
 from ex4d.media.movie_pixels import HD_HEIGHT
 from ex4d.media.movie_reader import MovieDamagedError, MovieFacts, MovieFrame, MovieReader, MovieTooShortError
 from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
-from ex4d.plate.frame_range import FrameRange
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import FrameRange
 
 #: Containers that count in milliseconds make intervals that differ by one at a constant rate.
 _RATE_TOLERANCE = Fraction(3, 2000)

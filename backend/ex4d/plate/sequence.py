@@ -14,8 +14,8 @@ import numpy as np
 from ex4d.media.images import Pixels, read_picture
 from ex4d.media.sequences import PLATE_SUFFIXES, ImageSequence, find_sequence, format_ranges, last_number
 from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
-from ex4d.plate.frame_range import FrameRange
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import FrameRange
 
 _FORMATS = {".jpg": "jpeg", ".tif": "tiff"}
 # Added to the pictures' reader version where the number of a frame was once taken from another place of the name.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a backend offers, as it tells its clients: generators with their options, depth estimators, rasterizers."""
+"""What a backend says of itself: what it is, and what it offers: generators with their options, depth estimators,
+rasterizers."""
 
 from __future__ import annotations
 
@@ -89,3 +90,49 @@ class Capabilities:
     generators: tuple[GeneratorInfo, ...]
     estimators: tuple[EstimatorInfo, ...]
     rasterizers: tuple[RasterizerInfo, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a worker says to its front when it can work.
+
+    Attributes:
+        pid: its process.
+        device: that draws, or why there is none; "" = it has not looked.
+        python: version.
+        memory_gib: of the machine, None where unknown.
+        gpus: each with its memory.
+        capabilities: what it offers; None = it has not looked.
+    """
+
+    pid: int
+    device: str = ""
+    python: str = ""
+    memory_gib: float | None = None
+    gpus: tuple[str, ...] = ()
+    capabilities: Capabilities | None = None
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What a backend says to a client, and once more when its worker is warm.
+
+    Attributes:
+        protocol: such as "ex4d/2".
+        version: of ex4d.
+        pid: of the front.
+        ready: whether the worker is.
+        runtime, log: folder of the backend, and its log there.
+        device, memory_gib, gpus, capabilities: as the worker has said when it was ready last, see ``Ready``.
+    """
+
+    protocol: str
+    version: str
+    pid: int
+    ready: bool
+    runtime: str = ""
+    log: str = ""
+    device: str = ""
+    memory_gib: float | None = None
+    gpus: tuple[str, ...] = ()
+    capabilities: Capabilities | None = None

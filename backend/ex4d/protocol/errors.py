@@ -8,6 +8,7 @@ machine, 30 may succeed when tried again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 #: Characters of an error's sentence: file content that is quoted in one may be of any length.
@@ -100,13 +101,26 @@ class CancelledError(Ex4dError):
 
 
 class ProtocolError(Ex4dError):
-    """A message that is none of ours, or of another version of the protocol."""
+    """A message that is none of ours."""
 
     exit_code: ClassVar[int] = 2
     kind: ClassVar[str] = "protocol"
 
     def __init__(self, message: str, hint: str = "Use a client of the same version as the backend.") -> None:
         super().__init__(message, hint)
+
+
+class OtherVersionError(ProtocolError):
+    """A message of another version of the protocol.
+
+    Args:
+        other: its version, such as ``b"ex4d/1"``.
+        message, hint: see ``Ex4dError``.
+    """
+
+    def __init__(self, other: bytes, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.other = other
 
 
 class RemoteError(Ex4dError):
@@ -122,22 +136,48 @@ class RemoteError(Ex4dError):
         self.exit_code = exit_code  # type: ignore[misc]
 
 
+@dataclass(frozen=True)
+class ErrorInfo:
+    """An error as it travels.
+
+    Attributes:
+        kind: class of error, see the classes above.
+        exit_code: see above.
+        message, hint: one sentence each, of at most ``MAX_SENTENCE`` characters.
+    """
+
+    kind: str = "error"
+    exit_code: int = Ex4dError.exit_code
+    message: str = "The backend failed."
+    hint: str = "Look into the backend's log."
+
+    @classmethod
+    def of(cls, error: Ex4dError) -> ErrorInfo:
+        """That of an error."""
+        return cls(error.kind, error.exit_code, _bounded(error.message), _bounded(error.hint))
+
+    @classmethod
+    def from_header(cls, record: Mapping[str, Any]) -> ErrorInfo:
+        """From a message that tells of an error; whatever is missing or of another type gets a neutral value."""
+        neutral = cls()
+        code = record.get("exit_code")
+        return cls(
+            str(record.get("kind", neutral.kind)),
+            code if isinstance(code, int) else neutral.exit_code,
+            _bounded(str(record.get("message", neutral.message))),
+            _bounded(str(record.get("hint", neutral.hint))),
+        )
+
+    def error(self) -> RemoteError:
+        """To be raised or shown on this side."""
+        return RemoteError(self.kind, self.exit_code, self.message, self.hint)
+
+
 def error_record(error: Ex4dError) -> dict[str, Any]:
-    """An error as JSON: kind, exit_code, message, hint; each sentence of at most ``MAX_SENTENCE`` characters."""
-    return {
-        "kind": error.kind,
-        "exit_code": error.exit_code,
-        "message": _bounded(error.message),
-        "hint": _bounded(error.hint),
-    }
+    """An error as JSON, see ``ErrorInfo``."""
+    return asdict(ErrorInfo.of(error))
 
 
 def error_from_record(record: Mapping[str, Any]) -> RemoteError:
     """The error of ``error_record``; whatever is missing gets a neutral value."""
-    code = record.get("exit_code")
-    return RemoteError(
-        str(record.get("kind", "error")),
-        code if isinstance(code, int) else Ex4dError.exit_code,
-        str(record.get("message", "The backend failed.")),
-        str(record.get("hint", "Look into the backend's log.")),
-    )
+    return ErrorInfo.from_header(record).error()

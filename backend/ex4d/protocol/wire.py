@@ -3,9 +3,9 @@
 
     [version, type, job id, header, blob …]
 
-``version`` is ``ex4d/1``; ``type`` a lower-case word; the job id is chosen by the client and empty where a message is
-about no job; the header is a JSON object; blobs are bytes whose meaning the type tells. The first frame keeps its place
-in every version of the protocol, so that two versions can tell each other that they do not fit.
+``version`` is ``ex4d/2``; ``type`` a lower-case word; the job id is chosen by the client and empty where a message is
+about no job; the header is a JSON object; blobs are bytes that the header names. The first frame keeps its place in
+every version of the protocol, and an ``error`` its form, so that two versions can tell each other that they do not fit.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ex4d.protocol.errors import ProtocolError
+from ex4d.protocol.errors import OtherVersionError, ProtocolError
 from ex4d.protocol.parsing import parse_json
 
-VERSION = b"ex4d/1"
+VERSION = b"ex4d/2"
 #: A header is a page of JSON at most; what is longer (a trajectory) travels as a blob.
 MAX_HEADER_BYTES = 1 << 20
 #: A message's blobs together: trajectories have about 500 bytes a frame.
@@ -43,12 +43,14 @@ class Message:
         job: the id of the job it is about, or "".
         header: JSON object.
         blobs: at most ``MAX_BLOBS`` byte strings of ``MAX_BLOB_BYTES`` together.
+        version: of the protocol; another one only in an ``error`` for a side that speaks no other.
     """
 
     type: str
     job: str = ""
     header: Mapping[str, Any] = field(default_factory=dict)
     blobs: tuple[bytes, ...] = ()
+    version: bytes = VERSION
 
 
 def is_job_id(text: str) -> bool:
@@ -65,7 +67,7 @@ def encode(message: Message) -> list[bytes]:
     """
     header = json_bytes(message.header)
     _check_sizes(len(header), message.blobs)
-    return [VERSION, message.type.encode(), message.job.encode(), header, *message.blobs]
+    return [message.version, message.type.encode(), message.job.encode(), header, *message.blobs]
 
 
 def json_bytes(value: Any) -> bytes:
@@ -112,20 +114,27 @@ def _header(frame: bytes) -> dict[str, Any]:
     return header
 
 
+def _other_version(other: bytes) -> OtherVersionError:
+    is_older = int(other[5:]) < int(VERSION[5:])
+    return OtherVersionError(
+        other,
+        f"The other side speaks {other.decode()}, this one {VERSION.decode()}.",
+        f"{'Update the other side' if is_older else 'Update this side'}: install the extension and the backend in the "
+        "same version (Preferences, Install Backend).",
+    )
+
+
 def decode(frames: Sequence[bytes]) -> Message:
     """The message of these frames.
 
     Raises:
-        ProtocolError: it is none, or of another version of the protocol.
+        ProtocolError: it is none.
+        OtherVersionError: it is of another version of the protocol.
     """
     if not frames or not _VERSION.fullmatch(frames[0][:16]):
         raise ProtocolError("A message does not begin with the protocol's version.")
     if frames[0] != VERSION:
-        other, ours = frames[0].decode(), VERSION.decode()
-        raise ProtocolError(
-            f"The other side speaks {other}, this one {ours}.",
-            "Install the extension and the backend in the same version (Preferences, Install Backend).",
-        )
+        raise _other_version(frames[0])
     if not 4 <= len(frames) <= MAX_FRAMES:
         raise ProtocolError(f"A message has {len(frames)} frames; 4 to {MAX_FRAMES} are allowed.")
     if not _TYPE.fullmatch(frames[1]):

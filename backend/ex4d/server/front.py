@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,22 @@ import zmq
 
 from ex4d import __version__
 from ex4d.protocol import wire
+from ex4d.protocol.capabilities import Ready, Welcome
 from ex4d.protocol.errors import (
     Ex4dError,
     InternalError,
+    OtherVersionError,
     ProtocolError,
     ResourceError,
     UsageError,
     error_from_record,
     error_record,
 )
-from ex4d.protocol.jobs import FreeMemoryParams, JobSnapshot, parse_params, result_of
-from ex4d.protocol.runtime import Handshake, remove_handshake, write_handshake
+from ex4d.protocol.jobs import JobSnapshot, result_of
+from ex4d.protocol.parse_dataclass import to_record
+from ex4d.protocol.requests import FreeMemoryRequest, parse_request, request_record
+from ex4d.protocol.results import FreeMemoryResult
+from ex4d.protocol.runtime import LOG_FILE, Handshake, remove_handshake, write_handshake
 from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
 from ex4d.server.endpoints import Endpoints
@@ -123,7 +128,8 @@ class Front:
         self._polled: dict[str, zmq.Socket[bytes]] = {}
         self._owners = Owners(settings.parent)
         self._busy_at = self._doctor_at = time.monotonic()
-        self._known: dict[str, Any] = {}
+        #: What a worker has said when it was ready last.
+        self._known: Ready | None = None
         self._starts = {name: _Starts() for name in self._lanes}
         #: Jobs that wait for the end of their lane's worker, and the memory that it holds, MiB.
         self._freeing: dict[str, tuple[str, int | None]] = {}
@@ -254,6 +260,9 @@ class Front:
             job = frames[2].decode("ascii", errors="replace")[:64] if len(frames) > 2 else ""
             try:
                 self._answer(identity, received.message())
+            except OtherVersionError as error:
+                log.info("refused: %s", error.message)
+                self._clients.reply(identity, _answer_to_other_version(error))
             except Ex4dError as error:
                 log.info("refused: %s", " ".join(error.message.split())[:200])
                 job = job if wire.is_job_id(job) and not isinstance(error, ProtocolError) else ""
@@ -298,27 +307,31 @@ class Front:
     def _welcome(self) -> dict[str, Any]:
         ready = self._lanes[WORK_LANE].ready
         self._known = ready or self._known
-        return {
-            "protocol": wire.VERSION.decode(),
-            "version": __version__,
-            "pid": os.getpid(),
-            "ready": ready is not None,
-            "runtime": str(self._settings.runtime),
-            "log": str(self._settings.runtime / "backend.log"),
-            "device": self._known.get("device", ""),
-            "memory_gib": self._known.get("memory_gib"),
-            "gpus": self._known.get("gpus", []),
-            "capabilities": self._known.get("capabilities", {}),
-        }
+        runtime = self._settings.runtime
+        welcome = Welcome(
+            wire.VERSION.decode(), __version__, os.getpid(), ready is not None, str(runtime), str(runtime / LOG_FILE)
+        )
+        if (known := self._known) is not None:
+            welcome = replace(
+                welcome,
+                device=known.device,
+                memory_gib=known.memory_gib,
+                gpus=known.gpus,
+                capabilities=known.capabilities,
+            )
+        record: dict[str, Any] = to_record(welcome)
+        return record
 
     def _submit(self, identity: bytes, message: wire.Message) -> None:
         if not message.job:
             raise ProtocolError("A job needs an id.")
-        kind, record, title = (message.header.get(name) for name in ("kind", "params", "title"))
+        kind, record, title = (message.header.get(name) for name in ("kind", "request", "title"))
         if not isinstance(kind, str) or not isinstance(record, dict) or not isinstance(title, str | None):
-            raise ProtocolError("A job needs a kind and parameters.")
-        params = parse_params(kind, record)
-        self._queue.submit(message.job, kind, params, message.blobs, (title or "")[:200], identity.hex())
+            raise ProtocolError("A job needs a kind and a request.")
+        # Written anew, its blobs come in the order in which they are kept.
+        record, blobs = request_record(parse_request(kind, record, message.blobs))
+        request = parse_request(kind, record, (b"",) * len(blobs))
+        self._queue.submit(message.job, request, blobs, (title or "")[:200], identity.hex())
         self._clients.watch(identity, message.job)
 
     def _cancel(self, job: str) -> None:
@@ -339,7 +352,7 @@ class Front:
         if (how := lane.death()) is not None:
             if lane.name in self._freeing:
                 freeing, freed = self._freeing.pop(lane.name)
-                self._queue.done(freeing, {"freed_mib": freed})
+                self._queue.done(freeing, FreeMemoryResult(freed))
             if job is not None:
                 self._queue.worker_died(job, how, begun=begun)
             elif not was_ready:
@@ -356,7 +369,7 @@ class Front:
                     self._take_report(lane, message)
                 except Exception as error:  # noqa: BLE001  whatever it makes of us
                     self._misreported(lane, message.job, error)
-        except ProtocolError as error:
+        except (ProtocolError, UsageError) as error:
             self._misreported(lane, lane.job, error)
 
     def _take_report(self, lane: WorkerHandle, message: wire.Message) -> None:
@@ -364,12 +377,21 @@ class Front:
             case "progress":
                 self._queue.progress(message.job, message.header)
             case "done":
-                self._queue.done(message.job, result_of(message))
+                self._done(message)
             case "failed":
                 self._queue.failed(message.job, error_from_record(message.header))
             case "ready":
                 self._starts[lane.name] = _Starts()
                 self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
+
+    def _done(self, message: wire.Message) -> None:
+        snapshot = self._queue.get(message.job)
+        if snapshot is None:
+            return
+        result = result_of(message, snapshot.kind)
+        if result is None:
+            raise UsageError("The job's result is missing.", "Use a worker of the same version.")
+        self._queue.done(message.job, result)
 
     def _misreported(self, lane: WorkerHandle, job: str | None, error: Exception) -> None:
         """A worker that says what cannot be understood is of no more use: its job fails, and another one serves."""
@@ -412,7 +434,7 @@ class Front:
             self._queue.note_waiting(lane.name, note)
 
     def _begin(self, lane: WorkerHandle, task: Task) -> None:
-        if isinstance(task.params, FreeMemoryParams):
+        if isinstance(task.request, FreeMemoryRequest):
             self._freeing[lane.name] = (task.snapshot.id, lane.resident_mib())
             lane.end()
             return
@@ -421,6 +443,19 @@ class Front:
         except Exception as error:
             log.exception("job %s cannot be given to a worker", task.snapshot.id)
             self._queue.failed(task.snapshot.id, InternalError(error))
+
+
+def _answer_to_other_version(error: OtherVersionError) -> wire.Message:
+    """An error in the form of that version, where that is a former one; a later one knows ours."""
+    other, ours = error.other.decode(), wire.VERSION.decode()
+    is_former = int(error.other[5:]) < int(wire.VERSION[5:])
+    told = ProtocolError(
+        f"The backend (version {__version__}) speaks {ours}, this client {other}.",
+        "Update the client: in Blender the extension, to the backend's version."
+        if is_former
+        else "Install the backend again, in the client's version (Preferences, Install Backend).",
+    )
+    return wire.Message("error", "", error_record(told), version=error.other if is_former else wire.VERSION)
 
 
 def serve(settings: FrontSettings, stop_signals: tuple[int, ...]) -> None:

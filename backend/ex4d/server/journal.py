@@ -3,8 +3,8 @@
 
 A job has a record, ``NAME.json``, and a file for each of its blobs, ``NAME.N.blob``. NAME is a hash of the job's id:
 file systems that take «a» and «A» for one name, or keep names such as «CON» for devices, have no say in what a job may
-be called. Records of former versions are named by the id and hold their blobs as Base64; they are read, and written as
-they are now.
+be called. Records of former versions are named by the id and hold their blobs as Base64, or hold a request of
+``ex4d/1``: they are read, and written as they are now.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError
-from ex4d.protocol.jobs import JobSnapshot, Params, params_record, parse_params
+from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.requests import Request, parse_request, request_record
 from ex4d.protocol.runtime import check_own_folder, open_private
 from ex4d.protocol.wire import MAX_BLOB_BYTES, MAX_BLOBS
+from ex4d.server.former_requests import former_request
 from ex4d.system.files import atomic_path, make_folder
 
 log = logging.getLogger(__name__)
@@ -42,14 +44,14 @@ class Entry:
 
     Attributes:
         snapshot: where it was.
-        params: what was asked for.
+        request: what was asked for; its blobs stand in it empty.
         blob_count: how many blobs came with it.
         order: jobs are begun in the order of these numbers.
         client: who asked for it.
     """
 
     snapshot: JobSnapshot
-    params: Params
+    request: Request
     blob_count: int = 0
     order: int = 0
     client: str = ""
@@ -106,7 +108,7 @@ class Journal:
         text = json.dumps(
             {
                 "job": entry.snapshot.record(),
-                "params": params_record(entry.params),
+                "request": request_record(entry.request)[0],
                 "blob_count": entry.blob_count,
                 "order": entry.order,
                 "client": entry.client,
@@ -187,19 +189,27 @@ class Journal:
 
     def _read(self, path: Path) -> tuple[Entry, tuple[bytes, ...]]:
         record = parse_json(_own_bytes(path, MAX_RECORD_BYTES))
-        snapshot = JobSnapshot.from_record(record["job"])
-        params = parse_params(snapshot.kind, record["params"])
-        if path.stem == snapshot.id and "blobs" in record:
-            blobs = tuple(base64.b64decode(blob, validate=True) for blob in record["blobs"])
-            return self._renewed(path, Entry(snapshot, params, len(blobs)), blobs)
-        if path != self.path(snapshot.id):
-            raise ValueError(f"it is not the record of {snapshot.id}")
-        count, order, client = (record[name] for name in ("blob_count", "order", "client"))
+        if "blobs" in record:
+            count = len(record["blobs"])
+        else:
+            count = record["blob_count"]
         if type(count) is not int or not 0 <= count <= MAX_BLOBS:
             raise ValueError("its number of blobs is none")
+        told = dict(record["job"])
+        if "params" in record:
+            told["kind"], request = former_request(told["kind"], record["params"], count)
+        else:
+            request = parse_request(told["kind"], record["request"], (b"",) * count)
+        snapshot = JobSnapshot.from_record(told)
+        if path.stem == snapshot.id and "blobs" in record:
+            blobs = tuple(base64.b64decode(blob, validate=True) for blob in record["blobs"])
+            return self._renewed(path, Entry(snapshot, request, len(blobs)), blobs)
+        if path != self.path(snapshot.id):
+            raise ValueError(f"it is not the record of {snapshot.id}")
+        order, client = record["order"], record["client"]
         if type(order) is not int or not 0 <= order <= MAX_ORDER or not isinstance(client, str):
             raise ValueError("its order or its client is none")
-        return Entry(snapshot, params, count, order, client), ()
+        return Entry(snapshot, request, count, order, client), ()
 
     def _renewed(self, path: Path, entry: Entry, blobs: tuple[bytes, ...]) -> tuple[Entry, tuple[bytes, ...]]:
         """A former record's job, written as it is now."""

@@ -29,6 +29,7 @@ LOOK_SIDE = 320
 STAGES: dict[str, tuple[str, ...]] = {
     "reconstruct": ("plate", "depth", "mesh", "viewport"),
     "render": ("raster",),
+    "preview": ("raster",),
     "generate": ("raster", "fill", "composite"),
     "doctor": ("doctor",),
     "free_memory": ("free_memory",),
@@ -158,7 +159,7 @@ class JobProgress:
                 os.fdopen(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file,
             ):
                 file.write(data.tobytes())
-            self.send({"look": str(path)})
+            self.send({"thumbnail": str(path)})
             self.forget_look()
             self._look = path
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
-from ex4d.protocol.errors import CancelledError, Ex4dError, ResourceError, TransientError, error_record
+from ex4d.protocol.errors import CancelledError, ErrorInfo, Ex4dError, ResourceError, TransientError
 from ex4d.protocol.jobs import (
     CANCELLED,
     CANCELLING,
@@ -19,14 +19,20 @@ from ex4d.protocol.jobs import (
     FAILED,
     QUEUED,
     RUNNING,
-    DoctorParams,
-    FreeMemoryParams,
     JobSnapshot,
-    Params,
-    ReconstructParams,
-    RenderParams,
 )
-from ex4d.protocol.parse_dataclass import check_json
+from ex4d.protocol.requests import (
+    CheckRequest,
+    DoctorRequest,
+    FillMoviesRequest,
+    FreeMemoryRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    Request,
+    RunRequest,
+    job_name,
+)
+from ex4d.protocol.results import Result
 from ex4d.server.journal import Entry, Journal
 
 log = logging.getLogger(__name__)
@@ -52,20 +58,18 @@ MAX_NOTE, MAX_NOTES = 1000, 100
 WORK_LANE, DOCTOR_LANE = "work", "doctor"
 
 
-def lane_of(params: Params) -> str:
+def lane_of(request: Request) -> str:
     """Where a job runs."""
-    return DOCTOR_LANE if isinstance(params, DoctorParams) else WORK_LANE
+    return DOCTOR_LANE if isinstance(request, DoctorRequest | CheckRequest) else WORK_LANE
 
 
-def _is_preview(params: Params) -> bool:
-    return isinstance(params, RenderParams) and params.preview
-
-
-def _shot_of(params: Params) -> PurePath | None:
-    if isinstance(params, DoctorParams | FreeMemoryParams):
+def _shot_of(request: Request) -> PurePath | None:
+    if isinstance(request, RunRequest):
+        request = request.reconstruct
+    if isinstance(request, DoctorRequest | CheckRequest | FreeMemoryRequest | FillMoviesRequest):
         return None
     # As the folder is spelled, without a look at the disk, which may be a slow one.
-    return PurePath(os.path.normcase(os.path.normpath(params.shot)))
+    return PurePath(os.path.normcase(os.path.normpath(request.shot)))
 
 
 @dataclass(frozen=True)
@@ -73,19 +77,19 @@ class Task:
     """A job that is to be done now.
 
     Attributes:
-        snapshot, params: the job.
-        blobs: that came with it.
+        snapshot, request: the job; its blobs stand in the request empty.
+        blobs: that came with it, in their order.
     """
 
     snapshot: JobSnapshot
-    params: Params
+    request: Request
     blobs: tuple[bytes, ...]
 
 
 @dataclass
 class _Job:
     snapshot: JobSnapshot
-    params: Params
+    request: Request
     blob_count: int
     order: int
     client: str
@@ -102,7 +106,7 @@ class _Job:
 
     @property
     def entry(self) -> Entry:
-        return Entry(self.snapshot, self.params, self.blob_count, self.order, self.client)
+        return Entry(self.snapshot, self.request, self.blob_count, self.order, self.client)
 
     @property
     def waits(self) -> bool:
@@ -142,7 +146,7 @@ class JobQueue:
                 snapshot = _ended(snapshot, CANCELLED, CancelledError(CancelledError.TERMINATED))
             elif not snapshot.is_final:
                 snapshot = replace(snapshot, state=QUEUED, started=None, **_NOT_BEGUN)
-            job = _Job(snapshot, entry.params, entry.blob_count, entry.order, entry.client, blobs=())
+            job = _Job(snapshot, entry.request, entry.blob_count, entry.order, entry.client, blobs=())
             if not snapshot.is_final and entry.blob_count:
                 job.blobs = None
                 job.blob_bytes = sum(map(len, blobs)) or self.journal.blob_bytes(entry)
@@ -159,10 +163,15 @@ class JobQueue:
 
     # Clients ------------------------------------------------------------------------------------------------------
 
-    def submit(
-        self, job: str, kind: str, params: Params, blobs: tuple[bytes, ...], title: str, client: str = ""
-    ) -> JobSnapshot:
+    def submit(self, job: str, request: Request, blobs: tuple[bytes, ...], title: str, client: str = "") -> JobSnapshot:
         """Take a job; the same id is the same job.
+
+        Args:
+            job: its id.
+            request: what is asked for; its blobs stand in it empty.
+            blobs: in the order of ``request_record``.
+            title: for people.
+            client: who asks.
 
         Raises:
             TransientError: too many wait, or the journal cannot be written. Then nothing is taken.
@@ -174,8 +183,9 @@ class JobQueue:
         if len(waiting) >= MAX_WAITING or sum(known.blob_bytes for known in waiting) + size > MAX_WAITING_BYTES:
             raise TransientError(f"{len(waiting)} jobs are waiting already.", "Wait until some have ended.")
         kept = sum(known.blob_bytes for known in waiting if known.blobs is not None) + size <= MAX_KEPT_BYTES
-        snapshot = JobSnapshot(job, kind, title=title, created=time.time())
-        added = _Job(snapshot, params, len(blobs), self._orders + 1, client, blobs if kept or not blobs else None, size)
+        snapshot = JobSnapshot(job, job_name(request), title=title, created=time.time())
+        in_memory = blobs if kept or not blobs else None
+        added = _Job(snapshot, request, len(blobs), self._orders + 1, client, in_memory, size)
         added.record_bytes = self.journal.write(added.entry, blobs)
         self._orders += 1
         self._jobs[job] = added
@@ -186,7 +196,7 @@ class JobQueue:
     def _replace_older(self, newer: _Job, waiting: Iterable[_Job]) -> None:
         """A preview of a take that is drawn anew before it was begun is of no more use."""
         for job in waiting:
-            if job.client == newer.client and _same_preview(job.params, newer.params):
+            if job.client == newer.client and _same_preview(job.request, newer.request):
                 job.notes = (*job.notes, "It was replaced by a newer preview of the same take.")
                 self._set(job, notes=())
                 self._end(job, CANCELLED, error=CancelledError(CancelledError.INTERRUPTED))
@@ -210,7 +220,7 @@ class JobQueue:
         return any(True for _ in self._waiting(lane))
 
     def _waiting(self, lane: str) -> list[_Job]:
-        return [job for job in self._jobs.values() if job.waits and lane_of(job.params) == lane]
+        return [job for job in self._jobs.values() if job.waits and lane_of(job.request) == lane]
 
     def fail_waiting(self, lane: str, error: Ex4dError) -> None:
         """The lane's worker cannot start: whoever waits for it is told so."""
@@ -245,7 +255,7 @@ class JobQueue:
             if blobs is not None:
                 self._set(job, state=RUNNING, started=time.time())
                 self._store(job)
-                return Task(job.snapshot, job.params, blobs)
+                return Task(job.snapshot, job.request, blobs)
             self._end(job, FAILED, error=_lost())
         return None
 
@@ -253,8 +263,8 @@ class JobQueue:
         ready = _in_order_of_shots(self._waiting(lane))
         if not ready:
             return None
-        previews = [job for job in ready if _is_preview(job.params)]
-        others = [job for job in ready if not _is_preview(job.params)]
+        previews = [job for job in ready if isinstance(job.request, PreviewRequest)]
+        others = [job for job in ready if not isinstance(job.request, PreviewRequest)]
         oldest = (others or previews)[0]
         overtaking = self._overtaking.get(lane, 0)
         job = oldest if overtaking >= MAX_OVERTAKING else self._by_turns(lane, previews or others)
@@ -274,22 +284,20 @@ class JobQueue:
         """A running job has got on; ``values`` are fields of its snapshot. Raises UsageError where they cannot be."""
         found = self._jobs.get(job)
         if found is not None and found.snapshot.state in (RUNNING, CANCELLING):
-            allowed = ("stage", "stage_index", "stage_count", "step", "of", "share", "eta", "notes", "look")
+            allowed = ("stage", "stage_index", "stage_count", "step", "of", "share", "eta", "notes", "thumbnail")
             found.snapshot.updated(known := {name: values[name] for name in allowed if name in values})
             self._set(found, **known)
 
-    def done(self, job: str, result: dict[str, Any] | None) -> None:
-        """A job has ended well. Raises UsageError for a result that is none."""
+    def done(self, job: str, result: Result) -> None:
+        """A job has ended well."""
         if job in self._jobs and not self._jobs[job].snapshot.is_final:
-            check_json(result, "result")
-            self._end(self._jobs[job], DONE, result=result or {})
+            self._end(self._jobs[job], DONE, result=result)
 
-    def failed(self, job: str, error: Ex4dError | dict[str, Any]) -> None:
+    def failed(self, job: str, error: Ex4dError) -> None:
         """A job has ended with an error, or because it was cancelled."""
         if job in self._jobs and not self._jobs[job].snapshot.is_final:
-            record = error_record(error) if isinstance(error, Ex4dError) else error
-            state = CANCELLED if record.get("kind") == CancelledError.kind else FAILED
-            self._end(self._jobs[job], state, error=record)
+            state = CANCELLED if error.kind == CancelledError.kind else FAILED
+            self._end(self._jobs[job], state, error=error)
 
     def worker_died(self, job: str, how: str, *, begun: bool = True) -> None:
         """The worker of a running job is gone: the job is begun anew once, then it has failed.
@@ -359,8 +367,8 @@ class JobQueue:
         job: _Job,
         state: str,
         *,
-        result: dict[str, Any] | None = None,
-        error: Ex4dError | dict[str, Any] | None = None,
+        result: Result | None = None,
+        error: Ex4dError | None = None,
     ) -> None:
         job.snapshot = _ended(job.snapshot, state, error, result)
         job.blobs, job.blob_bytes = (), 0
@@ -399,12 +407,10 @@ def _lost() -> TransientError:
     return TransientError("The job's camera is gone from the runtime folder.", "Ask for the job again.")
 
 
-def _same_preview(older: Params, newer: Params) -> bool:
+def _same_preview(older: Request, newer: Request) -> bool:
     return (
-        isinstance(older, RenderParams)
-        and isinstance(newer, RenderParams)
-        and older.preview
-        and newer.preview
+        isinstance(older, PreviewRequest)
+        and isinstance(newer, PreviewRequest)
         and newer.take != ""
         and (_shot_of(older), older.take) == (_shot_of(newer), newer.take)
     )
@@ -415,8 +421,8 @@ def _in_order_of_shots(waiting: list[_Job]) -> list[_Job]:
     for first, and no reconstruction before anything that was."""
     ready, seen, reconstructed = [], set(), set()
     for job in sorted(waiting, key=lambda job: job.order):
-        shot = _shot_of(job.params)
-        is_reconstruction = isinstance(job.params, ReconstructParams)
+        shot = _shot_of(job.request)
+        is_reconstruction = isinstance(job.request, ReconstructRequest | RunRequest)
         if shot is None or not (shot in reconstructed or (is_reconstruction and shot in seen)):
             ready.append(job)
         seen.add(shot)
@@ -426,10 +432,7 @@ def _in_order_of_shots(waiting: list[_Job]) -> list[_Job]:
 
 
 def _ended(
-    snapshot: JobSnapshot,
-    state: str,
-    error: Ex4dError | dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
+    snapshot: JobSnapshot, state: str, error: Ex4dError | None = None, result: Result | None = None
 ) -> JobSnapshot:
-    record = error_record(error) if isinstance(error, Ex4dError) else error
-    return replace(snapshot, state=state, eta=None, result=result, error=record, look="", finished=time.time())
+    told = ErrorInfo.of(error) if error is not None else None
+    return replace(snapshot, state=state, eta=None, result=result, error=told, thumbnail="", finished=time.time())

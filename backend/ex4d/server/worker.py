@@ -10,24 +10,31 @@ import faulthandler
 import json
 import logging
 import os
-import platform
 import shutil
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import zmq
 
-from ex4d import __version__
+from ex4d.jobs import run_job
 from ex4d.protocol import wire
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, error_record
-from ex4d.protocol.jobs import parse_params, result_message
+from ex4d.protocol.jobs import result_message
+from ex4d.protocol.parse_dataclass import to_record
+from ex4d.protocol.requests import parse_request
+from ex4d.server.absolute_paths import check_absolute
 from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
 from ex4d.server.logs import start_log
 from ex4d.server.progress import JobProgress
+from ex4d.server.queue import WORK_LANE
 from ex4d.system.memory import memory_error
+
+if TYPE_CHECKING:
+    from ex4d.jobs.context import JobContext
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +78,15 @@ class Worker:
     def run(self, lane: str) -> None:
         """Serve until told to quit."""
         # The heavy imports, here so that the front hears of their failure.
-        from ex4d.server.workshop import Workshop, estimators, profiles
+        from ex4d.jobs.context import JobContext
+        from ex4d.server.warm_up import ready
 
-        workshop = Workshop()
-        device = workshop.warm_up() if lane == "work" else ""
-        capabilities = {"profiles": profiles(), "depth": estimators()} if lane == "work" else {}
-        self.send("ready", header={"pid": os.getpid(), "device": device, "capabilities": capabilities, **_machine()})
+        kept = JobContext()
+        self.send("ready", header=to_record(ready(work=lane == WORK_LANE)))
         while not self._quit:
             message = self._receive(block=True)
             if message is not None and message.type == "run":
-                self._do(message, workshop)
+                self._do(message, kept)
 
     def _receive(self, *, block: bool) -> wire.Message | None:
         try:
@@ -98,9 +104,9 @@ class Worker:
             pass
         return job in self._cancelled or self._quit
 
-    def _do(self, message: wire.Message, workshop: Any) -> None:
+    def _do(self, message: wire.Message, kept: JobContext) -> None:
         job, kind = message.job, str(message.header.get("kind"))
-        log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("params")))
+        log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("request")))
         # From now on it has begun: what becomes of this process is this job's doing.
         self.send("progress", job)
         error: Ex4dError
@@ -111,8 +117,9 @@ class Worker:
             self._looks / job,
         )
         try:
-            params = parse_params(kind, message.header.get("params", {}))
-            result = result_message("done", job, {}, workshop.run(params, message.blobs, progress))
+            request = parse_request(kind, message.header.get("request", {}), message.blobs)
+            check_absolute(request)
+            result = result_message("done", job, {}, run_job(request, replace(kept, progress=progress)))
         except CancelledError as stop:
             error = stop
         except Ex4dError as failure:
@@ -137,18 +144,6 @@ class Worker:
             progress.forget_look()
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
-
-
-def _machine() -> dict[str, Any]:
-    from ex4d.diagnosis import graphics_cards, memory_gib
-
-    memory = memory_gib()
-    return {
-        "version": __version__,
-        "python": platform.python_version(),
-        "memory_gib": round(memory, 1) if memory is not None else None,
-        "gpus": graphics_cards(),
-    }
 
 
 def main() -> int:

@@ -19,7 +19,9 @@ from typing import Any
 import zmq
 
 from ex4d.protocol import wire
-from ex4d.protocol.jobs import params_record
+from ex4d.protocol.capabilities import Ready
+from ex4d.protocol.parse_dataclass import from_record
+from ex4d.protocol.requests import request_record
 from ex4d.protocol.runtime import open_private
 from ex4d.server.endpoints import Endpoints
 from ex4d.server.messages import receive
@@ -88,7 +90,7 @@ class WorkerHandle:
     umask: int = -1
     process: subprocess.Popen[bytes] | None = None
     socket: zmq.Socket[bytes] | None = None
-    ready: dict[str, Any] | None = None
+    ready: Ready | None = None
     job: str | None = None
     begun: bool = False
     _started: float = 0.0
@@ -234,7 +236,7 @@ class WorkerHandle:
 
     def give(self, task: Task) -> None:
         """Give the worker a job. One that cannot take it has just died, or is killed: ``death`` tells."""
-        header = {"kind": task.snapshot.kind, "params": params_record(task.params)}
+        header = {"kind": task.snapshot.kind, "request": request_record(task.request)[0]}
         is_said = self._say(wire.Message("run", task.snapshot.id, header, task.blobs))
         self.job, self.begun, self._asked, self._terminated = task.snapshot.id, False, None, False
         if not is_said:
@@ -259,7 +261,7 @@ class WorkerHandle:
             self._say(wire.Message("cancel", job))
 
     def messages(self) -> Iterator[wire.Message]:
-        """What the worker has said; raises ProtocolError where that is nonsense."""
+        """What the worker has said; raises ProtocolError or UsageError where that is nonsense."""
         while self.socket is not None:
             try:
                 received = receive(self.socket)
@@ -267,7 +269,7 @@ class WorkerHandle:
                 return
             message = received.message()
             if message.type == "ready":
-                self.ready = dict(message.header)
+                self.ready = from_record(Ready, message.header, "ready", lenient=True)
             self.begun = self.begun or message.job == self.job
             if message.type in ("done", "failed") and message.job == self.job:
                 self.job = None

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,13 +22,15 @@ from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.store import MeshStore
-from ex4d.plate import FrameRange, open_plate, plate_hash
+from ex4d.plate import open_plate, plate_hash
 from ex4d.plate.base import PlateReader
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
-from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.seal import DamagedCacheError, NewerFormatError, checksum, read_ours, read_seal
+from ex4d.protocol.values import FrameRange
 from ex4d.shot.recipe import Recipe
 from ex4d.stages.cache import Stage, StageCache, is_complete, remove_leftovers
 from ex4d.system.files import atomic_write, make_folder, writing
@@ -40,23 +41,6 @@ T = TypeVar("T")
 SHOT_FILE = "shot.json"
 SHOT_FORMAT = "ex4d-shot"
 SHOT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class PlateRequest:
-    """Which frames of which plate.
-
-    Attributes:
-        path: movie, folder, pattern or image.
-        frames: by the plate's own numbers; None = all.
-        fps: replaces the plate's rate; None = its own.
-        first_frame: number of a movie's first frame.
-    """
-
-    path: Path
-    frames: FrameRange | None = None
-    fps: Fraction | None = None
-    first_frame: int = 1001
 
 
 @dataclass(frozen=True)
@@ -211,7 +195,7 @@ class Shot:
             DamagedCacheError: see ``StageCache.heal``.
         """
         reader, hashed = self._open(request)
-        path = str(request.path.absolute())
+        path = str(Path(request.path).absolute())
         known = self._record.get("plate", {"path": path})
         # Other frames of the same sequence, or a new version of the same file, have another hash.
         if known["path"] != path and known["sha256"] != hashed.hash:
@@ -221,8 +205,8 @@ class Shot:
             )
         make_folder(self.root)
         selection = {
-            "frames": str(request.frames) if request.frames else None,
-            "fps": str(request.fps) if request.fps else None,
+            "frames": str(request.range) if request.range else None,
+            "fps": str(request.rate) if request.rate else None,
             "first_frame": request.first_frame,
         }
         plate_stage = PlateStage(hashed.hash, selection, reader, hashed)
@@ -254,7 +238,8 @@ class Shot:
         """The plate, and its files with the hash of their contents."""
 
         def opened() -> PlateReader:
-            return open_plate(request.path, frames=request.frames, fps=request.fps, first_frame=request.first_frame)
+            path = Path(request.path)
+            return open_plate(path, frames=request.range, fps=request.rate, first_frame=request.first_frame)
 
         began = time.time_ns()
         reader = opened()
@@ -332,11 +317,10 @@ class Shot:
     def _plate_stage(self, recipe: Recipe | None) -> PlateStage | None:
         if recipe is None:
             return None
-        frames, fps = recipe.selection["frames"], recipe.selection["fps"]
         request = PlateRequest(
-            Path(self._record["plate"]["path"]),
-            FrameRange.parse(frames) if frames else None,
-            fraction_from(fps) if fps else None,
+            self._record["plate"]["path"],
+            recipe.selection["frames"],
+            recipe.selection["fps"],
             recipe.selection["first_frame"],
         )
         reader, hashed = self._open(request)

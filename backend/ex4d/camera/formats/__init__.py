@@ -18,7 +18,15 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import open_input, read_bytes
 
-__all__ = ["json_bytes", "names_file", "read_trajectory", "write_json", "write_released_npz", "write_transforms_json"]
+__all__ = [
+    "json_bytes",
+    "names_file",
+    "parse_trajectory",
+    "read_trajectory",
+    "write_json",
+    "write_released_npz",
+    "write_transforms_json",
+]
 
 #: Bytes of a JSON file; ours has up to 1000 for a frame, 90 MB for an hour.
 MAX_JSON = 256 << 20
@@ -48,8 +56,17 @@ def read_trajectory(path: Path) -> Trajectory:
         raise
     if head.startswith(b"PK"):
         return read_released_npz(path)
+    return parse_trajectory(read_bytes(path, MAX_JSON), path)
+
+
+def parse_trajectory(data: bytes, path: Path) -> Trajectory:
+    """A trajectory from the text of a JSON file; ``path`` is for error texts only.
+
+    Raises:
+        BadInputError: it is none of ours and none of nerfstudio's.
+    """
     try:
-        document: Any = parse_json(read_bytes(path, MAX_JSON))
+        document: Any = parse_json(data)
     except ValueError:
         document = None
     if isinstance(document, dict) and document.get("format") == JSON_FORMAT:

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.plate.store import FrameStore
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 
 Float = NDArray[np.float32]

@@ -14,13 +14,14 @@ import numpy as np
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import FAR_PERCENTILE, AffineDepth, measured_depth, relative_depth
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.learned.depth_model import DepthModel, DepthModelLoader
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.files import find_weights, weights_fingerprint
 from ex4d.depth.learned.track import Track, collect, write_depth
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import ResourceError
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import relative_depth
-from ex4d.depth.base import DEFAULT_FOV_DEG, STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.edge_aware import crisp, follow_edges
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import Focus
@@ -26,6 +26,7 @@ from ex4d.depth.small.network import LICENCE, SHA256, SmallNetwork
 from ex4d.depth.small.smoothing import Smoother
 from ex4d.depth.temporal_alignment import TemporalAlignment
 from ex4d.plate.store import FrameStore
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ex4d.depth.base import DEFAULT_FOV_DEG
 from ex4d.fill.ex4d_wan.quirks import EROSION_PX
-from ex4d.mesh.dwmesh import THICKNESS
-from ex4d.mesh.validity import MAX_DEPTH_RATIO
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.values import DEFAULT_FOV_DEG, MAX_DEPTH_RATIO, THICKNESS
 
 #: Nearest z-depth of any clip in the released recon.py, world units; lengths there are shares of it here.
 _RELEASED_NEAREST = 10_000 / 3900

@@ -5,66 +5,38 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
 from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
 from ex4d.fill import GENERATORS, create_generator
+from ex4d.jobs.context import JobContext
 from ex4d.media.movie import h264_encoder
 from ex4d.protocol.errors import Ex4dError
+from ex4d.protocol.requests import DoctorRequest
+from ex4d.protocol.results import DoctorResult, Finding
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
+from ex4d.system.machine import graphics_cards, memory_gib
 
 #: Names by which software OpenGL drivers are known.
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        area: "raster", "depth", "fill", "movie", "machine".
-        name: what.
-        works: whether it can be used here.
-        detail: one sentence: what it is, or why not.
-        hint: one sentence what to do, empty when there is nothing to do.
-        licence: of what would be used.
-    """
-
-    area: str
-    name: str
-    works: bool
-    detail: str
-    hint: str = ""
-    licence: str = ""
+def run(_request: DoctorRequest, context: JobContext) -> DoctorResult:
+    """Look at everything; see ``diagnosis``."""
+    context.progress.begin("doctor", None)
+    result = diagnosis()
+    context.progress.end()
+    return result
 
 
-def memory_gib() -> float | None:
-    """Memory of this machine, None where unknown."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):
-        return None  # Windows has no sysconf
-
-
-def graphics_cards() -> list[str]:
-    """NVIDIA GPUs, each with its memory."""
-    # Windows would look for a bare name in the current folder first.
-    place = Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" if sys.platform == "win32" else Path()
-    tool = shutil.which(place / "nvidia-smi")
-    if tool is None:
-        return []
-    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+def diagnosis() -> DoctorResult:
+    """What this machine can do; takes about a second, and several where the model's packages are installed."""
+    findings = (*_machine(), *_rasterizers(), *_depth(), *_fills(), _movie())
+    working = {finding.name for finding in findings if finding.area == "raster" and finding.works}
+    return DoctorResult(bool(working), next((name for name in AUTOMATIC if name in working), None), findings)
 
 
 def _machine() -> list[Finding]:
@@ -111,7 +83,7 @@ def _depth() -> list[Finding]:
     return findings
 
 
-def depth_advice(findings: list[Finding]) -> str:
+def depth_advice(findings: Sequence[Finding]) -> str:
     """Which depth is used unless told otherwise, and what would be better: a sentence or two."""
     working = {finding.name for finding in findings if finding.area == "depth" and finding.works}
     if DEFAULT in working:
@@ -152,19 +124,3 @@ def _movie() -> Finding:
             "movie", "H.264", False, "PyAV has no H.264 encoder; movies are written as MPEG-4.", "pip install av."
         )
     return Finding("movie", "H.264", True, f"encoder {encoder}")
-
-
-def diagnose() -> list[Finding]:
-    """Look at everything; takes about a second, and several where the model's packages are installed."""
-    return [*_machine(), *_rasterizers(), *_depth(), *_fills(), _movie()]
-
-
-def usable(findings: list[Finding]) -> bool:
-    """Whether a plate can be re-shot on this machine."""
-    return any(finding.area == "raster" and finding.works for finding in findings)
-
-
-def default_rasterizer(findings: list[Finding]) -> str | None:
-    """The rasterizer that is used unless told otherwise."""
-    working = {finding.name for finding in findings if finding.area == "raster" and finding.works}
-    return next((name for name in AUTOMATIC if name in working), None)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files for other programs, as EX-4D's recon.py leaves them: meshes, and renders as movies with their cameras."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ex4d.camera import write_json, write_released_npz
+from ex4d.jobs.cameras import camera_name, check_camera, take_camera
+from ex4d.jobs.context import JobContext
+from ex4d.jobs.takes import RenderedShot, TakePipeline
+from ex4d.media.movie import MovieWriter
+from ex4d.mesh.export import write_npz, write_pc2, write_ply
+from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.requests import Camera, ExportRequest, MeshFormat
+from ex4d.protocol.results import ExportedRender, ExportResult
+from ex4d.shot.folder import SHOT_FILE, Reconstruction, Shot
+from ex4d.stages.cache import remove_leftovers
+from ex4d.system.files import make_folder, writing
+from ex4d.system.progress import Progress, steps
+from ex4d.system.threads import prefetched
+
+#: By format: the first frame as ply, all frames' vertices as pc2, all frames as npz.
+WRITERS = {"ply": write_ply, "pc2": write_pc2, "npz": write_npz}
+#: The files of a camera that came as none.
+_UNNAMED = "trajectory"
+
+
+def run(request: ExportRequest, context: JobContext) -> ExportResult:
+    """Write them; all cameras are checked before the first one is rendered.
+
+    Raises:
+        UsageError, BadInputError: there is no such camera, the shot is none, they do not fit, or files would be written
+            over that are no earlier export.
+        ResourceError: the rasterizer does not work here.
+    """
+    check(request)
+    shot = Shot(Path(request.shot))
+    return shot.heal(lambda: _export(shot, request, context.progress), context.progress)
+
+
+def check(request: ExportRequest) -> None:
+    """Find what would make an export fail without a look into the shot; raises as ``run``."""
+    for camera in request.cameras:
+        check_camera(camera)
+    _check_names(request.cameras)
+    _check_outputs(Path(request.out), request.cameras, request.meshes)
+
+
+def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
+    reconstruction, out = shot.reconstruction(progress), Path(request.out)
+    cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
+    meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
+    pipeline = TakePipeline(shot, reconstruction, request.raster, progress)
+    renders = [
+        _export_render(pipeline.render(taken), reconstruction, out, file_name(camera), progress)
+        for camera, taken in zip(request.cameras, cameras, strict=True)
+    ]
+    return ExportResult(meshes, tuple(renders))
+
+
+def file_name(camera: Camera) -> str:
+    """A file name's part for a camera: ``180``, ``orbit_60``, the stem of a trajectory file."""
+    name = camera_name(camera) or _UNNAMED
+    stem = Path(name).stem if name.lower().endswith((".json", ".npz")) else name
+    return re.sub(r"[^\w.+-]+", "_", stem).strip("_")
+
+
+def _check_names(cameras: Sequence[Camera]) -> None:
+    """Raise UsageError where two cameras would write files of the same names."""
+    taken: dict[str, Camera] = {}
+    for camera in cameras:
+        name = file_name(camera)
+        other = taken.setdefault(name.casefold(), camera)
+        if camera_name(other) != camera_name(camera):
+            raise UsageError(
+                f"The cameras {camera_name(other)} and {camera_name(camera)} would both write color_{name}.mp4.",
+                "Rename a trajectory file, or run them one by one into different folders.",
+            )
+
+
+def _render_files(out: Path, name: str) -> dict[str, Path]:
+    """The files of a render: the camera as JSON is written first, and no other program leaves it."""
+    return {
+        "color": out / f"color_{name}.mp4",
+        "mask": out / f"mask_{name}.mp4",
+        "camera": out / f"camera_{name}.npz",
+        "trajectory": out / f"camera_{name}.json",
+    }
+
+
+def _mesh_files(out: Path, formats: Sequence[MeshFormat]) -> dict[str, Path]:
+    return {name: out / f"DW-Mesh.{name}" for name in formats}
+
+
+def _check_outputs(out: Path, cameras: Sequence[Camera], formats: Sequence[MeshFormat]) -> None:
+    """Raise BadInputError where files would be written over that are no earlier export: EX-4D's own recon.py gives its
+    results the same names."""
+    with writing(out):
+        if (out / SHOT_FILE).exists():
+            return
+        for path in _mesh_files(out, formats).values():
+            _check_free(path)
+        for camera in cameras:
+            files = _render_files(out, file_name(camera))
+            if not files["trajectory"].exists():
+                for path in files.values():
+                    _check_free(path)
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise BadInputError(
+            f"{path} would be written over, and is no earlier result of this command.",
+            "Choose another output folder, or move the file away.",
+        )
+
+
+def _export_render(
+    rendered: RenderedShot, reconstruction: Reconstruction, out: Path, name: str, progress: Progress
+) -> ExportedRender:
+    """Write ``color_NAME.mp4``, ``mask_NAME.mp4``, ``camera_NAME.npz`` and ``.json`` at the plate's rate."""
+    make_folder(out)
+    remove_leftovers(out)
+    raster, frames = rendered.raster, reconstruction.frames
+    writer = partial(MovieWriter, width=raster.trajectory.width, height=raster.trajectory.height, fps=frames.fps)
+    paths = _render_files(out, name)
+    plate = Path(reconstruction.plate["path"])
+    if plate.exists() and any(path.exists() and path.samefile(plate) for path in paths.values()):
+        raise BadInputError(f"{plate} would be written over, and it is the plate.", "Choose another output folder.")
+    write_json(paths["trajectory"], raster.trajectory)
+    progress.begin("export", len(raster.numbers))
+    pictures = prefetched(lambda number: (raster.color(number), raster.mask(number)), raster.numbers)
+    with writer(paths["color"]) as color, writer(paths["mask"]) as mask:
+        for (picture, seen), moment in zip(steps(progress, pictures), frames.times, strict=True):
+            time = moment if frames.variable_rate else None
+            color.write(picture, time)
+            mask.write(seen, time)
+    write_released_npz(paths["camera"], raster.trajectory)
+    progress.end()
+    return ExportedRender(
+        **{name: str(path) for name, path in paths.items()},
+        numbers=tuple(raster.numbers),
+        coverage=tuple(raster.coverage),
+    )
+
+
+def _export_meshes(
+    reconstruction: Reconstruction, out: Path, formats: Sequence[MeshFormat], progress: Progress
+) -> dict[str, str]:
+    make_folder(out)
+    paths = _mesh_files(out, formats)
+    for name, path in paths.items():
+        WRITERS[name](path, reconstruction.mesh, reconstruction.frames, progress)
+    return {name: str(path) for name, path in paths.items()}

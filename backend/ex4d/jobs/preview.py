@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A quick look at a take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from ex4d.jobs.cameras import check_camera, take_camera
+from ex4d.jobs.context import JobContext
+from ex4d.jobs.takes import SHOWN
+from ex4d.protocol.requests import PreviewRequest
+from ex4d.protocol.results import RenderResult
+from ex4d.raster import borrow_rasterizer
+from ex4d.raster.preview import PREVIEW_FILE, PreviewStage, prune_previews
+from ex4d.shot.folder import Shot
+from ex4d.stages.stage_files import StageFiles
+
+
+def run(request: PreviewRequest, context: JobContext) -> RenderResult:
+    """Draw a reconstructed shot, a quarter of its size.
+
+    Raises:
+        UsageError, BadInputError: there is no such camera, the shot is none, or they do not fit.
+        ResourceError: the rasterizer does not work here.
+    """
+    started = time.monotonic()
+    check_camera(request.camera)
+    shot = Shot(Path(request.shot))
+    result = shot.heal(lambda: _preview(shot, request, context), context.progress)
+    return replace(result, seconds=round(time.monotonic() - started, 3))
+
+
+def _preview(shot: Shot, request: PreviewRequest, context: JobContext) -> RenderResult:
+    reconstruction = shot.reconstruction(context.progress).selected(request.range)
+    camera = take_camera(request.camera, request.size, shot, reconstruction)
+    # Takes use the same one; a preview's buffers stay until then.
+    rasterizer, _ = borrow_rasterizer(request.raster)
+    stage = PreviewStage(reconstruction.mesh_key, context.proxies.of(reconstruction), camera.trajectory, rasterizer)
+    folder = shot.cache.ensure(stage, context.progress)
+    prune_previews(shot.cache.root, folder)
+    record = StageFiles.open(folder).json(PREVIEW_FILE)
+    shot.cache.check(folder, SHOWN)
+    return RenderResult(
+        str(folder),
+        str(folder / "color"),
+        str(folder / "mask"),
+        reconstruction.frames.numbers,
+        tuple(record["coverage"]),
+        (record["size"][0], record["size"][1]),
+        record["rasterizer"],
+        record["device"],
+        tuple(record["notes"]),
+    )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plate reconstructed: its depth, its meshes, and one for a viewport."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ex4d.camera import read_trajectory
+from ex4d.depth import create_depth_source, default_estimator, depth_names
+from ex4d.depth.base import DepthSource
+from ex4d.depth.solved import SolvedDepth, parse_points
+from ex4d.jobs.cameras import keep_camera
+from ex4d.jobs.context import JobContext
+from ex4d.jobs.viewport import make_viewport
+from ex4d.mesh import MeshSettings
+from ex4d.mesh.store import MESH_CAMERA_FILE
+from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
+from ex4d.protocol.results import DepthInfo, PlateInfo, ReconstructResult
+from ex4d.protocol.values import AUTOMATIC
+from ex4d.shot.folder import Reconstruction, Shot
+
+
+def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
+    """Reconstruct a plate; what is already there is not done again.
+
+    Raises:
+        UsageError: options that do not go together.
+        BadInputError: plate, depth or camera cannot be used, or the folder is the shot of another plate.
+        ResourceError: the depth estimator does not work here.
+    """
+    shot = Shot(Path(request.shot))
+    source = depth_source(request.depth, request.solved, shot)
+    return shot.heal(lambda: reconstruct(shot, request, source, context)[1], context.progress)
+
+
+def reconstruct(
+    shot: Shot, request: ReconstructRequest, source: DepthSource, context: JobContext
+) -> tuple[Reconstruction, ReconstructResult]:
+    """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides."""
+    progress = context.progress
+    reconstruction = shot.reconstruct(request.plate, source, mesh_settings(request.mesh), progress)
+    result = _result(shot, reconstruction)
+    if request.viewport_side is not None:
+        viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)
+        result = replace(result, viewport=str(viewport))
+    return reconstruction, result
+
+
+def mesh_settings(mesh: MeshRequest) -> MeshSettings:
+    """What the mesh stage takes."""
+    return MeshSettings(mesh.min_angle, mesh.max_depth_ratio, mesh.thickness, mesh.max_grid_side, mesh.compat)
+
+
+def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -> DepthSource:
+    """A source of depth that can run here.
+
+    Args:
+        depth: what was asked for.
+        solved: a solved source camera. It is kept in the shot: the depth stage reads it, and people may want it.
+        shot: whose depth it is.
+
+    Raises:
+        UsageError: options that do not go together.
+        ResourceError, BadInputError: as ``DepthSource.prepare``, before any long work.
+    """
+    name = default_estimator() if depth.source == AUTOMATIC else depth.source
+    camera = Path(depth.camera) if depth.camera is not None else None
+    is_estimator = name in depth_names()
+    if solved is not None:
+        camera = keep_camera(shot, "source", solved.camera)
+    source = create_depth_source(
+        name,
+        kind=depth.kind,
+        scale=depth.scale,
+        camera=None if solved is not None and is_estimator else camera,
+        fov_deg=depth.fov,
+    )
+    source.prepare()
+    if solved is None or not is_estimator or camera is None:
+        return source
+    points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
+    return SolvedDepth(source, read_trajectory(camera), points)
+
+
+def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
+    """What is told of a reconstruction."""
+    frames, depth, mesh = reconstruction.frames, reconstruction.depth, reconstruction.mesh
+    return ReconstructResult(
+        str(shot.root),
+        PlateInfo(
+            reconstruction.plate["path"],
+            reconstruction.plate["sha256"],
+            frames.width,
+            frames.height,
+            str(frames.fps),
+            frames.numbers,
+            frames.bit_depth,
+            frames.has_alpha,
+            frames.variable_rate,
+        ),
+        DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
+        mesh.pivot,
+        mesh.far,
+        str(mesh.folder / MESH_CAMERA_FILE),
+        reconstruction.notes(),
+    )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a reconstructed shot and a camera to a delivered take: the stages that several jobs share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ex4d.composite import TakeJob
+from ex4d.fill import Generator, TakeScene
+from ex4d.fill.stage import FillStage, FillStore, RenderedTake
+from ex4d.jobs.cameras import TakeCamera, take_camera
+from ex4d.protocol.requests import Camera
+from ex4d.protocol.values import AUTOMATIC
+from ex4d.raster import Rasterizer, borrow_rasterizer
+from ex4d.raster.sight import sight_notes
+from ex4d.raster.stage import RasterStage
+from ex4d.raster.store import RasterStore
+from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.system.progress import Progress
+
+#: Of a raster stage and a preview, what clients show themselves.
+SHOWN = ("color/", "mask/")
+
+
+@dataclass(frozen=True)
+class RenderedShot:
+    """A finished raster stage.
+
+    Attributes:
+        raster: its output.
+        key: its key.
+        camera: what a report says of the camera, JSON-able.
+        notes: sentences for the report, on the camera and the rasterizer.
+    """
+
+    raster: RasterStore
+    key: str
+    camera: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def coverage(self) -> tuple[float, ...]:
+        """Share of each frame's pixels that show real source surface, as results tell it."""
+        return tuple(round(share, 6) for share in self.raster.coverage)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), pixels."""
+        return self.raster.trajectory.width, self.raster.trajectory.height
+
+
+def check_rasterizer(name: str) -> None:
+    """Raise ResourceError if it, or for "auto" any, does not work on this machine: before any long work."""
+    borrow_rasterizer(name)[0].close()
+
+
+@dataclass
+class TakePipeline:
+    """Runs the stages after the mesh, for one shot.
+
+    Attributes:
+        shot: where outputs go.
+        reconstruction: of its plate.
+        rasterizer: name, or "auto".
+        progress: who listens.
+    """
+
+    shot: Shot
+    reconstruction: Reconstruction
+    rasterizer: str
+    progress: Progress
+
+    @cached_property
+    def _chosen(self) -> tuple[str, tuple[str, ...]]:
+        """The rasterizer's name, which may be "auto" no more, and a sentence for each that does not work here."""
+        if self.rasterizer != AUTOMATIC:
+            return self.rasterizer, ()
+        rasterizer, failures = borrow_rasterizer()
+        rasterizer.close()
+        notes = tuple(f"{failure} The rasterizer «{rasterizer.name}» is used meanwhile." for failure in failures)
+        for note in notes:
+            self.progress.note(note)
+        return rasterizer.name, notes
+
+    def _borrow(self) -> Rasterizer:
+        return borrow_rasterizer(self._chosen[0])[0]
+
+    def camera(self, camera: Camera, size: tuple[int, int] | None = None) -> TakeCamera:
+        """See ``take_camera``."""
+        return take_camera(camera, size, self.shot, self.reconstruction)
+
+    def render(self, camera: TakeCamera) -> RenderedShot:
+        """Colour, mask and z of a take."""
+        trajectory = camera.trajectory
+        stage = RasterStage(
+            self.reconstruction.plate_key,
+            self.reconstruction.mesh_key,
+            self.reconstruction.frames,
+            self.reconstruction.mesh,
+            trajectory,
+            self._chosen[0],
+            lambda: (self._borrow(), self._chosen[1]),
+        )
+        raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
+        seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)
+        for note in (*trajectory.notes, *seen):
+            self.progress.note(note)
+        # What was made before may have been asked for by another name.
+        notes = tuple(dict.fromkeys((*trajectory.notes, *seen, *raster.notes, *self._chosen[1])))
+        return RenderedShot(raster, stage.key(), camera.record, notes)
+
+    def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
+        """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
+        reconstruction = self.reconstruction
+        scene = TakeScene(
+            reconstruction.frames,
+            reconstruction.mesh,
+            rendered.raster.trajectory,
+            reconstruction.depth.tolerance,
+            self._borrow,
+        )
+        stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, scene), generator)
+        fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
+        record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
+        record["notes"] = [*record["notes"], *rendered.notes]
+        take = TakeJob(
+            self.shot.takes, reconstruction.frames, lambda: rendered.raster, lambda: fill, stage.key(), record
+        )
+        folder = take.ensure(self.progress)
+        for note in fill.notes:
+            self.progress.note(note)
+        return folder

@@ -1,0 +1,435 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be asked of the backend: one frozen data class for each job, with its defaults. Each checks its values when
+it is made; ``values`` has the rules.
+
+Paths are texts; what comes over the wire must name them absolutely (``server.absolute_paths``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, TypeAlias
+
+from ex4d.protocol.blobs import attach_blobs, detach_blobs
+from ex4d.protocol.capabilities import OptionValue
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.parse_dataclass import from_record, to_record
+from ex4d.protocol.values import (
+    AUTOMATIC,
+    DEFAULT_GENERATOR,
+    FIRST_FRAME,
+    MASK_EROSION,
+    MAX_DEPTH_RATIO,
+    MAX_GRID_SIDE,
+    MIN_ANGLE_DEG,
+    THICKNESS,
+    VIEWPORT_SIDE,
+    FrameRange,
+    check_fov,
+    check_mask_erosion,
+    check_mesh,
+    check_name,
+    check_seed,
+    check_size,
+    check_viewport_side,
+    parse_pivot,
+    parse_rate,
+)
+
+MeshFormat: TypeAlias = Literal["ply", "pc2", "npz"]
+
+
+def _range(text: str | None) -> FrameRange | None:
+    return FrameRange.parse(text) if text is not None else None
+
+
+@dataclass(frozen=True)
+class PlateRequest:
+    """Which frames of which plate.
+
+    Attributes:
+        path: movie, folder, pattern or image.
+        frames: such as "1001-1049", by the plate's own numbers; None = all.
+        fps: such as "24000/1001"; None = the plate's own, or 24.
+        first_frame: number of a movie's first frame.
+    """
+
+    path: str
+    frames: str | None = None
+    fps: str | None = None
+    first_frame: int = FIRST_FRAME
+
+    def __post_init__(self) -> None:
+        _range(self.frames)
+        if self.fps is not None:
+            parse_rate(self.fps)
+
+    @property
+    def range(self) -> FrameRange | None:
+        """``frames``, read."""
+        return _range(self.frames)
+
+    @property
+    def rate(self) -> Fraction | None:
+        """``fps``, read."""
+        return parse_rate(self.fps) if self.fps is not None else None
+
+
+@dataclass(frozen=True)
+class DepthRequest:
+    """Where depth comes from.
+
+    Attributes:
+        source: the name of an estimator, "auto" for the best one that works and is free to use, or the path of depth
+            files.
+        kind: what files hold; None = they say so themselves, or depth.
+        scale: per code value, of files.
+        camera: path of a trajectory file with the source camera's K and poses, of files.
+        fov: over the longer side, degrees; None = as the source says, or ``values.DEFAULT_FOV_DEG``.
+    """
+
+    source: str = AUTOMATIC
+    kind: Literal["depth", "disparity"] | None = None
+    scale: float | None = None
+    camera: str | None = None
+    fov: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fov is not None:
+            check_fov(self.fov)
+        if self.kind not in (None, "depth", "disparity"):
+            raise UsageError(f"Depth files cannot hold «{self.kind}».", "Use depth or disparity.")
+
+
+@dataclass(frozen=True)
+class MeshRequest:
+    """The mesh.
+
+    Attributes:
+        min_angle: smallest interior angle of a valid face, degrees.
+        max_depth_ratio: largest ratio of depths inside a valid face.
+        max_grid_side: vertices along the longer side at most.
+        thickness: how deep things are thought to be, as a share of their width; inf = nothing behind them is seen.
+        compat: "ex4d" builds the mesh as the released code does.
+    """
+
+    min_angle: float = MIN_ANGLE_DEG
+    max_depth_ratio: float = MAX_DEPTH_RATIO
+    max_grid_side: int = MAX_GRID_SIDE
+    thickness: float = THICKNESS
+    compat: Literal["none", "ex4d"] = "none"
+
+    def __post_init__(self) -> None:
+        check_mesh(self.min_angle, self.max_depth_ratio, self.thickness, self.max_grid_side)
+
+
+@dataclass(frozen=True)
+class SolvedCamera:
+    """The source camera as somebody has solved it.
+
+    Attributes:
+        camera: trajectory, JSON of ``ex4d.camera``, in the shot's world.
+        points: JSON ``{"points": [[x, y, z], …]}`` in the same world, for an estimator's scale; None = none.
+    """
+
+    camera: bytes
+    points: bytes | None = None
+
+
+@dataclass(frozen=True)
+class ReconstructRequest:
+    """Plate, depth, mesh, and the mesh for a viewport.
+
+    Attributes:
+        shot: the shot's folder.
+        solved: a solved source camera.
+        viewport_side: vertices along the longer side of the viewport's mesh at most; None = no such mesh is made.
+    """
+
+    shot: str
+    plate: PlateRequest
+    depth: DepthRequest = field(default_factory=DepthRequest)
+    mesh: MeshRequest = field(default_factory=MeshRequest)
+    solved: SolvedCamera | None = None
+    viewport_side: int | None = VIEWPORT_SIDE
+
+    def __post_init__(self) -> None:
+        if self.viewport_side is not None:
+            check_viewport_side(self.viewport_side)
+        if self.solved is not None and self.depth.camera is not None:
+            raise UsageError("Two source cameras are given.", "Send the camera as a file or as a blob.")
+
+
+@dataclass(frozen=True)
+class ViewportRequest:
+    """The mesh for a viewport, of a reconstructed shot.
+
+    Attributes:
+        shot: the shot's folder.
+        side: vertices along the longer side at most.
+    """
+
+    shot: str
+    side: int = VIEWPORT_SIDE
+
+    def __post_init__(self) -> None:
+        check_viewport_side(self.side)
+
+
+@dataclass(frozen=True)
+class MoveCamera:
+    """A camera that moves beside the source camera.
+
+    Attributes:
+        move: such as "orbit:30", see ``ex4d.camera.presets``.
+        pivot: what it turns about: "auto", a distance along the optical axis ("2.5"), or a point x,y,z in the base
+            camera's axes (OpenCV); world units.
+        follow: ride on the source camera, instead of starting from its first frame.
+    """
+
+    move: str
+    pivot: str = AUTOMATIC
+    follow: bool = True
+
+    def __post_init__(self) -> None:
+        parse_pivot(self.pivot)
+
+
+@dataclass(frozen=True)
+class TrajectoryCamera:
+    """A camera of one pose a frame.
+
+    Attributes:
+        trajectory: JSON of ``ex4d.camera``, in the shot's world.
+        file: the file that it was read from, which records and errors name; "" = none, and the job keeps one in the
+            shot.
+        notes: sentences for the report, on what was assumed when that was read.
+    """
+
+    trajectory: bytes
+    file: str = ""
+    notes: tuple[str, ...] = ()
+
+
+Camera: TypeAlias = MoveCamera | TrajectoryCamera
+
+
+@dataclass(frozen=True)
+class FillRequest:
+    """What fills the pixels that were not measured.
+
+    Attributes:
+        generator: name of a generator.
+        options: of its own (``GeneratorInfo.options``), by name; those left out have their defaults.
+        models: folders or files of models, () = ``EX4D_MODELS`` or the user's folder.
+    """
+
+    generator: str = DEFAULT_GENERATOR
+    options: dict[str, OptionValue] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.generator, "generator")
+        seed = self.options.get("seed")
+        if isinstance(seed, int) and not isinstance(seed, bool):
+            check_seed(seed)
+
+
+@dataclass(frozen=True)
+class _OfTake:
+    """What every request about a take has.
+
+    Attributes:
+        shot: the shot's folder.
+        camera: the take's.
+        size: (width, height) in pixels; None = the trajectory's, or the plate's.
+        frames: such as "1001-1020", by the plate's own numbers; None = all.
+        raster: name of a rasterizer, or "auto".
+    """
+
+    shot: str
+    camera: Camera
+    size: tuple[int, int] | None = None
+    frames: str | None = None
+    raster: str = AUTOMATIC
+
+    def __post_init__(self) -> None:
+        _range(self.frames)
+        if self.size is not None:
+            check_size(self.size)
+
+    @property
+    def range(self) -> FrameRange | None:
+        """``frames``, read."""
+        return _range(self.frames)
+
+
+@dataclass(frozen=True)
+class RenderRequest(_OfTake):
+    """Colour, mask and coverage of a take."""
+
+
+@dataclass(frozen=True)
+class PreviewRequest(_OfTake):
+    """A quick look at a take, drawn from a small copy of the shot that is kept in memory: fast, approximate at edges.
+
+    Attributes:
+        take: what the client calls its take: a newer preview of the same shot and take replaces one that still waits.
+            "" = none is replaced.
+    """
+
+    take: str = ""
+
+
+@dataclass(frozen=True)
+class GenerateRequest(_OfTake):
+    """A take, delivered.
+
+    Attributes:
+        fill: what fills its holes.
+        title: what the client calls the take; stands in its record.
+    """
+
+    fill: FillRequest = field(default_factory=FillRequest)
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """A plate reconstructed and its takes delivered.
+
+    Attributes:
+        reconstruct: the plate.
+        takes: of the same shot and fill.
+    """
+
+    reconstruct: ReconstructRequest
+    takes: tuple[GenerateRequest, ...]
+
+    def __post_init__(self) -> None:
+        if not self.takes:
+            raise UsageError("No camera is named.", "Give at least one take.")
+        fill = self.takes[0].fill
+        if any(take.shot != self.reconstruct.shot or take.fill != fill for take in self.takes):
+            raise UsageError("The takes are of several shots or fills.", "Ask for them one by one.")
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Files for other programs, as EX-4D's recon.py names them: meshes, and renders as movies with their cameras.
+
+    Attributes:
+        shot: the shot's folder.
+        out: the folder that gets them.
+        meshes: formats of ``DW-Mesh``.
+        cameras: each is rendered, and gives four files, called by its move or by the file it was read from.
+        size, raster: see ``RenderRequest``.
+    """
+
+    shot: str
+    out: str
+    meshes: tuple[MeshFormat, ...] = ()
+    cameras: tuple[Camera, ...] = ()
+    size: tuple[int, int] | None = None
+    raster: str = AUTOMATIC
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            check_size(self.size)
+
+
+@dataclass(frozen=True)
+class FillMoviesRequest:
+    """A render that exists as two movies only, filled.
+
+    Attributes:
+        color, mask: the movies, or image sequences; in the mask white = real.
+        output: the .mp4 file to write, with a record beside it.
+        mask_erosion: pixels to take off the mask's edge, which compression has blurred.
+        count: frames to take, evenly out of all; None = all.
+        fill: what fills the holes.
+    """
+
+    color: str
+    mask: str
+    output: str
+    mask_erosion: int = MASK_EROSION
+    count: int | None = None
+    fill: FillRequest = field(default_factory=FillRequest)
+
+    def __post_init__(self) -> None:
+        check_mask_erosion(self.mask_erosion)
+
+
+@dataclass(frozen=True)
+class DoctorRequest:
+    """What this machine can do; nothing to choose."""
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """Whether a shot's folder is whole.
+
+    Attributes:
+        shot: the folder.
+    """
+
+    shot: str
+
+
+@dataclass(frozen=True)
+class FreeMemoryRequest:
+    """End the worker process, so that all its memory is free; nothing to choose."""
+
+
+Request: TypeAlias = (
+    ReconstructRequest
+    | ViewportRequest
+    | RenderRequest
+    | PreviewRequest
+    | GenerateRequest
+    | RunRequest
+    | ExportRequest
+    | FillMoviesRequest
+    | DoctorRequest
+    | CheckRequest
+    | FreeMemoryRequest
+)
+#: By the name of the job.
+REQUESTS: dict[str, type[Request]] = {
+    "reconstruct": ReconstructRequest,
+    "viewport": ViewportRequest,
+    "render": RenderRequest,
+    "preview": PreviewRequest,
+    "generate": GenerateRequest,
+    "run": RunRequest,
+    "export": ExportRequest,
+    "fill_movies": FillMoviesRequest,
+    "doctor": DoctorRequest,
+    "check": CheckRequest,
+    "free_memory": FreeMemoryRequest,
+}
+_JOBS: dict[type[Request], str] = {cls: name for name, cls in REQUESTS.items()}
+
+
+def job_name(request: Request) -> str:
+    """The name of the job that a request asks for."""
+    return _JOBS[type(request)]
+
+
+def request_record(request: Request) -> tuple[dict[str, Any], tuple[bytes, ...]]:
+    """A request as JSON, and the blobs that it names (``blobs``)."""
+    return detach_blobs(to_record(request))
+
+
+def parse_request(job: str, record: Mapping[str, Any], blobs: tuple[bytes, ...] = ()) -> Request:
+    """The checked request of a job.
+
+    Raises:
+        UsageError: there is no such job, the record is not a request for it, or a blob is missing or too many.
+    """
+    if job not in REQUESTS:
+        raise UsageError(f"There is no job «{job[:40]}».", f"Use one of: {', '.join(REQUESTS)}.")
+    return from_record(REQUESTS[job], attach_blobs(record, blobs))

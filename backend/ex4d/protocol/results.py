@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the jobs give back: one frozen data class for each. Paths are absolute where the request's were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ex4d.protocol.parse_dataclass import from_record, to_record
+
+PartState: TypeAlias = Literal["ok", "damaged", "missing", "not hashed", "newer", "left over", "in work"]
+
+
+@dataclass(frozen=True)
+class PlateInfo:
+    """The plate as it was read.
+
+    Attributes:
+        path: where it is.
+        sha256: of its files, in a text.
+        width, height: pixels.
+        fps: such as "24" or "24000/1001".
+        numbers: of its frames, rising.
+        bit_depth: 8 or 16.
+        alpha: whether it has an alpha channel.
+        variable_rate: whether its frames have times of their own.
+    """
+
+    path: str
+    sha256: str
+    width: int
+    height: int
+    fps: str
+    numbers: tuple[int, ...]
+    bit_depth: int
+    alpha: bool
+    variable_rate: bool
+
+
+@dataclass(frozen=True)
+class DepthInfo:
+    """Where its depth came from.
+
+    Attributes:
+        name, label, licence: of the source.
+        source_poses_known: False when the source camera was assumed to stand still.
+        intrinsics_known: False when the field of view was assumed.
+    """
+
+    name: str
+    label: str
+    licence: str
+    source_poses_known: bool
+    intrinsics_known: bool
+
+
+@dataclass(frozen=True)
+class ReconstructResult:
+    """A reconstructed shot.
+
+    Attributes:
+        shot: its folder.
+        pivot: what "auto" turns about: the subject's distance along the optical axis, world units.
+        far: depth of the far plane, world units.
+        source: file of the source camera's trajectory.
+        notes: sentences that the user should read.
+        viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
+    """
+
+    shot: str
+    plate: PlateInfo
+    depth: DepthInfo
+    pivot: float
+    far: float
+    source: str
+    notes: tuple[str, ...] = ()
+    viewport: str = ""
+
+
+@dataclass(frozen=True)
+class ViewportResult:
+    """The mesh for a viewport.
+
+    Attributes:
+        viewport: its folder.
+    """
+
+    viewport: str
+
+
+@dataclass(frozen=True)
+class RenderResult:
+    """Pictures of a take before it is filled.
+
+    Attributes:
+        folder: of the stage.
+        color, mask: folders of the pictures.
+        numbers: of the frames.
+        coverage: share of each frame's pixels that show real source surface, 0..1.
+        size: (width, height) in pixels.
+        rasterizer, device: what drew them.
+        notes: sentences that the user should read.
+        seconds: that the job took.
+    """
+
+    folder: str
+    color: str
+    mask: str
+    numbers: tuple[int, ...]
+    coverage: tuple[float, ...]
+    size: tuple[int, int]
+    rasterizer: str
+    device: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """A delivered take.
+
+    Attributes:
+        take: its name, such as v001.
+        folder: where it is.
+        numbers: of its frames.
+        fps: such as "24000/1001".
+        result: folder of its pictures.
+        movie: file.
+        profile: name of the generator that filled it.
+        label: what that is, in a few words.
+        generated_mean, generated_max: share of the pixels that are not measured, 0..1, of all frames and of the worst.
+        color, mask: folders of the render.
+        coverage, size, rasterizer, device: see ``RenderResult``.
+        notes: sentences that the user should read.
+        reused: it had been delivered before.
+    """
+
+    take: str
+    folder: str
+    numbers: tuple[int, ...]
+    fps: str
+    result: str
+    movie: str
+    profile: str
+    label: str
+    generated_mean: float
+    generated_max: float
+    color: str
+    mask: str
+    coverage: tuple[float, ...]
+    size: tuple[int, int]
+    rasterizer: str
+    device: str
+    notes: tuple[str, ...] = ()
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A plate and its takes.
+
+    Attributes:
+        reconstruction: of the plate.
+        takes: in the order they were asked for.
+    """
+
+    reconstruction: ReconstructResult
+    takes: tuple[GenerateResult, ...]
+
+
+@dataclass(frozen=True)
+class ExportedRender:
+    """The files of one camera.
+
+    Attributes:
+        color, mask: movies.
+        camera: npz as EX-4D leaves it.
+        trajectory: JSON of ``ex4d.camera``.
+        numbers: of the frames.
+        coverage: see ``RenderResult``.
+    """
+
+    color: str
+    mask: str
+    camera: str
+    trajectory: str
+    numbers: tuple[int, ...]
+    coverage: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """Files for other programs.
+
+    Attributes:
+        meshes: path of each mesh, by its format.
+        renders: as many as there were cameras.
+    """
+
+    meshes: dict[str, str]
+    renders: tuple[ExportedRender, ...] = ()
+
+
+@dataclass(frozen=True)
+class FillInfo:
+    """What filled.
+
+    Attributes:
+        name, label, licence: of the generator.
+        generative_model: whether a generative model drew.
+        seed, prompt: what it was told, None where it takes none.
+    """
+
+    name: str
+    label: str
+    licence: str
+    generative_model: bool
+    seed: int | None
+    prompt: str | None
+
+
+@dataclass(frozen=True)
+class MovieSource:
+    """A movie that was filled.
+
+    Attributes:
+        path: where it is.
+        sha256: of its files.
+    """
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FillMoviesResult:
+    """A filled movie; also the record beside it.
+
+    Attributes:
+        format, version: of the record.
+        versions: of everything that changes pixels, by name.
+        movie: the file.
+        color, mask: what it was made of.
+        mask_erosion_px: pixels taken off the mask's edge.
+        fill: what filled.
+        fps: such as "24000/1001".
+        generated_mean, generated_max: share of the pixels that are filled, 0..1, of all frames and of the worst.
+        generated: of each frame.
+        notes: sentences that the user should read.
+    """
+
+    format: str
+    version: int
+    versions: dict[str, str]
+    movie: str
+    color: MovieSource
+    mask: MovieSource
+    mask_erosion_px: int
+    fill: FillInfo
+    fps: str
+    generated_mean: float
+    generated_max: float
+    generated: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        area: "raster", "depth", "fill", "movie", "machine".
+        name: what.
+        works: whether it can be used here.
+        detail: one sentence: what it is, or why not.
+        hint: one sentence what to do, empty when there is nothing to do.
+        licence: of what would be used.
+    """
+
+    area: str
+    name: str
+    works: bool
+    detail: str
+    hint: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class DoctorResult:
+    """What this machine can do.
+
+    Attributes:
+        usable: whether a plate can be re-shot on it.
+        rasterizer: that is used unless told otherwise, None where none works.
+        findings: all that was looked at.
+    """
+
+    usable: bool
+    rasterizer: str | None
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class ShotPart:
+    """One part of a shot's folder.
+
+    Attributes:
+        name: its path below the shot's folder.
+        state: "missing": shot.json names it, and it is not there; "not hashed": sealed with sizes only, which fit;
+            "newer": of a later version, so not looked at; "left over" and "in work": temporary, of a process that is
+            dead or of one that may live.
+        files: how many were looked at.
+        detail: one sentence, empty where there is nothing to say.
+    """
+
+    name: str
+    state: PartState
+    files: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Whether a shot's folder is whole.
+
+    Attributes:
+        shot: the folder.
+        whole: nothing of it is damaged or missing.
+        parts: all that is in it.
+    """
+
+    shot: str
+    whole: bool
+    parts: tuple[ShotPart, ...]
+
+
+@dataclass(frozen=True)
+class FreeMemoryResult:
+    """The worker process has ended.
+
+    Attributes:
+        freed_mib: memory that it held, MiB, None where unknown.
+    """
+
+    freed_mib: int | None
+
+
+Result: TypeAlias = (
+    ReconstructResult
+    | ViewportResult
+    | RenderResult
+    | GenerateResult
+    | RunResult
+    | ExportResult
+    | FillMoviesResult
+    | DoctorResult
+    | CheckResult
+    | FreeMemoryResult
+)
+#: By the name of the job.
+RESULTS: dict[str, type[Result]] = {
+    "reconstruct": ReconstructResult,
+    "viewport": ViewportResult,
+    "render": RenderResult,
+    "preview": RenderResult,
+    "generate": GenerateResult,
+    "run": RunResult,
+    "export": ExportResult,
+    "fill_movies": FillMoviesResult,
+    "doctor": DoctorResult,
+    "check": CheckResult,
+    "free_memory": FreeMemoryResult,
+}
+
+
+def result_record(result: Result) -> dict[str, Any]:
+    """A result as JSON; not to be changed, as the numbers in it are the result's own."""
+    record: dict[str, Any] = to_record(result)
+    return record
+
+
+def parse_result(job: str, record: Mapping[str, Any]) -> Result | None:
+    """The result of a job; what a newer backend has added is left out, and so is the result of a job that is not known
+    here.
+
+    Raises:
+        UsageError: it is none of that job's.
+    """
+    return from_record(RESULTS[job], record, "result", lenient=True) if job in RESULTS else None

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The backend's working folder is not the client's: paths in requests must be absolute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.requests import (
+    Camera,
+    CheckRequest,
+    DepthRequest,
+    ExportRequest,
+    FillMoviesRequest,
+    FillRequest,
+    GenerateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    Request,
+    RunRequest,
+    TrajectoryCamera,
+    ViewportRequest,
+)
+from ex4d.protocol.values import AUTOMATIC
+
+
+def check_absolute(request: Request) -> None:
+    """Raise UsageError for a request with a relative path."""
+    match request:
+        case ReconstructRequest():
+            _check(request.plate.path, "plate")
+            _check(request.shot, "shot folder")
+            _check_depth(request.depth)
+        case RunRequest():
+            check_absolute(request.reconstruct)
+            for take in request.takes:
+                check_absolute(take)
+        case RenderRequest() | PreviewRequest():
+            _check(request.shot, "shot folder")
+            _check_camera(request.camera)
+        case GenerateRequest():
+            _check(request.shot, "shot folder")
+            _check_camera(request.camera)
+            _check_fill(request.fill)
+        case ViewportRequest() | CheckRequest():
+            _check(request.shot, "shot folder")
+        case ExportRequest():
+            _check(request.shot, "shot folder")
+            _check(request.out, "output folder")
+            for camera in request.cameras:
+                _check_camera(camera)
+        case FillMoviesRequest():
+            for path, what in ((request.color, "colour movie"), (request.mask, "mask"), (request.output, "output")):
+                _check(path, what)
+            _check_fill(request.fill)
+
+
+def _check(text: str, what: str) -> None:
+    if not Path(text).is_absolute():
+        raise UsageError(f"The {what} «{text}» is not an absolute path.", "Send absolute paths.")
+
+
+def _check_depth(depth: DepthRequest) -> None:
+    from ex4d.depth import depth_names
+
+    if depth.source != AUTOMATIC and depth.source not in depth_names():
+        _check(depth.source, "depth, which names no estimator,")
+    if depth.camera is not None:
+        _check(depth.camera, "camera file")
+
+
+def _check_camera(camera: Camera) -> None:
+    if isinstance(camera, TrajectoryCamera) and camera.file:
+        _check(camera.file, "camera file")
+
+
+def _check_fill(fill: FillRequest) -> None:
+    for place in fill.models:
+        _check(place, "model folder")

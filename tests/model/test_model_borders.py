@@ -18,7 +18,7 @@ BORDERS = {
         "ex4d.models",
         ["cv2", *VIDEO, *DRAWING, *ABOVE, *stages_but(), "ex4d.stages", "ex4d.media", "ex4d.camera"],
     ),
-    "EX-4D": ("ex4d.fill.ex4d_wan", [*VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages", "ex4d.media"]),
+    "EX-4D": ("ex4d.fill.ex4d_wan", [*VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages"]),
     "the pipeline's public name": ("ex4d.diffusion", ["cv2", *VIDEO, *DRAWING, *ABOVE, *stages_but("fill")]),
     "mesh rules on a GPU": (
         "ex4d.mesh.torch",

@@ -63,7 +63,7 @@ BORDERS = {
     ),
     "media": (["ex4d.media.*"], [*TORCH, *DRAWING, *ABOVE, *STAGES, "ex4d.models", "ex4d.stages"]),
     "plate": (["ex4d.plate.*"], [*TORCH, *DRAWING, *ABOVE, *stages_but("plate"), "ex4d.models"]),
-    "depth": (["ex4d.depth"], [*TORCH, *DRAWING, *ABOVE, *stages_but("depth", "plate")]),
+    "depth": (["ex4d.depth"], [*TORCH, "av", *DRAWING, *ABOVE, *stages_but("depth", "plate")]),
     "mesh": (
         ["ex4d.mesh", "ex4d.mesh.stage", "ex4d.mesh.store", "ex4d.mesh.export"],
         [*TORCH, *DRAWING, *ABOVE, *stages_but("mesh", "depth", "plate"), "ex4d.models"],
@@ -82,11 +82,11 @@ BORDERS = {
     ),
     "the generators' menu": (
         ["ex4d.fill.arguments", "ex4d.fill.preview.spec", "ex4d.fill.ex4d_wan.spec"],
-        ["cv2", *TORCH, *VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages", "ex4d.media"],
+        ["cv2", *TORCH, *VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages"],
     ),
     "EX-4D's conditioning": (
         ["ex4d.fill.ex4d_wan.clip", "ex4d.fill.ex4d_wan.generator"],
-        [*TORCH, *VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages", "ex4d.media"],
+        [*TORCH, *VIDEO, *DRAWING, *ABOVE, *stages_but("fill"), "ex4d.stages"],
     ),
     "the preview fill": (
         ["ex4d.fill.preview.*"],

@@ -76,6 +76,8 @@ def test_a_plate_is_reshot_by_the_model(plate: Path, tmp_path: Path, capsys: pyt
     stages = [event["stage"] for event in told if event["event"] == "begin"]
     assert stages[stages.index("raster") :] == [
         "raster",
+        # Divided into what follows.
+        "fill",
         "read",
         "prompt",
         "load",

@@ -259,7 +259,7 @@ class TakeJob(PartedWork):
         """How many frames there are."""
         return len(self._rendered.numbers)
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Iterable[Part]:
         """See ``PartedWork``."""
         return parts_of(self.steps())
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ex4d.camera import subject_distance, write_json
 from ex4d.depth.base import DepthSource
 from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
-from ex4d.plate.store import FrameStore, frame_file, frame_names
+from ex4d.media.frames import FrameSource
+from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.errors import BadInputError
 from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder, remove_tree
@@ -65,7 +66,7 @@ class DepthStage(Stage):
     weight = 4.0
 
     plate_key: str
-    frames: FrameStore
+    frames: FrameSource
     source: DepthSource
 
     def inputs(self) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.media.encoding import Encoding, display_encoding
 from ex4d.system.progress import Progress
 
 if TYPE_CHECKING:
     # Stages below, of which a generator that looks at pictures alone needs nothing.
+    from ex4d.media.frames import FrameSource
     from ex4d.mesh.store import MeshStore
-    from ex4d.plate.store import FrameStore
     from ex4d.raster import Rasterizer, Texture
 
 
@@ -46,6 +47,11 @@ class TakeFrame:
     mask: NDArray[np.uint8]
     z: NDArray[np.float32] | None
 
+    @property
+    def encoding(self) -> Encoding:
+        """What the colours stand for."""
+        return display_encoding(self.color.dtype)
+
 
 @dataclass(frozen=True)
 class TakeScene:
@@ -58,7 +64,7 @@ class TakeScene:
         create_rasterizer: gives a rasterizer, to be closed when it has served.
     """
 
-    frames: FrameStore
+    frames: FrameSource
     mesh: MeshStore
     trajectory: Trajectory
     tolerance: float

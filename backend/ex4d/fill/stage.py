@@ -147,7 +147,7 @@ class FillStage(PartedStage):
         """See ``Stage``."""
         return self.generator.progress_parts
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Iterable[Part]:
         """See ``PartedWork``: one, unless each frame is filled by itself."""
         count = len(self._taken.raster.numbers)
         return parts_of(count) if isinstance(self.generator, FrameGenerator) else (Part(0, count),)

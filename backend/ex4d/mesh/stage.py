@@ -15,10 +15,11 @@ import numpy as np
 from ex4d.camera import Camera, Trajectory, intrinsics, static_trajectory, write_json
 from ex4d.camera.released import released_radius
 from ex4d.depth.store import DepthStore
+from ex4d.media.frames import FrameSource
 from ex4d.mesh.dwmesh import MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
 from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
-from ex4d.plate.store import FrameStore, frame_file, frame_names
+from ex4d.plate.store import frame_file, frame_names
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
@@ -48,7 +49,7 @@ class MeshStage(PartedStage):
 
     plate_key: str
     depth_key: str
-    frames: FrameStore
+    frames: FrameSource
     depth: DepthStore
     settings: MeshSettings
 
@@ -60,7 +61,7 @@ class MeshStage(PartedStage):
         """See ``Stage``."""
         return len(self.frames)
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Iterable[Part]:
         """See ``PartedWork``."""
         return parts_of(len(self.frames))
 

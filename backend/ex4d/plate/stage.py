@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from ex4d.media.images import write_png
 from ex4d.plate.base import PlateFrame, PlateReader
 from ex4d.plate.store import PLATE_FILE, frame_file, frame_names
 from ex4d.protocol.parsing import fraction_from
-from ex4d.stages.stage import PART_FRAMES, Part, PartedStage, PartOutput, parts_of
+from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
 from ex4d.system.inputs import HashedFiles
 from ex4d.system.progress import Progress
@@ -60,10 +59,7 @@ class PlateStage(PartedStage):
 
     def parts(self) -> Iterable[Part]:
         """See ``PartedWork``; without end where only decoding tells how many frames there are."""
-        count = self.steps()
-        if count is not None:
-            return parts_of(count)
-        return (Part(start, start + PART_FRAMES) for start in itertools.count(0, PART_FRAMES))
+        return parts_of(self.steps())
 
     def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
         """See ``PartedWork``. A movie is decoded from its beginning, as only that counts and times its frames, but
@@ -91,7 +87,7 @@ class PlateStage(PartedStage):
         def finished(found: Part) -> PartOutput:
             if self.source is not None:
                 # What was read must be what was hashed: under that name it stays.
-                self.source.check_unchanged()
+                self.source = self.source.check_unchanged()
             record = {
                 "numbers": numbers,
                 "times": [str(time) for time in times],

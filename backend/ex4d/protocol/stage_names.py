@@ -10,7 +10,7 @@ STAGE_NAMES = {
     "mesh": "Mesh",
     "viewport": "Viewport mesh",
     "raster": "Rendering",
-    "preview": "Rendering preview",
+    "preview": "Rendering",
     "fill": "Filling",
     # Parts of a fill by a model.
     "read": "Reading take",

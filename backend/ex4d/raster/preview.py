@@ -15,7 +15,7 @@ from ex4d.media.images import write_png
 from ex4d.mesh.viewport import ProxyShot
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.raster import Rasterizer
-from ex4d.raster.stage import trajectory_hash
+from ex4d.raster.stage import RasterStage, trajectory_hash
 from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder, remove_tree
 from ex4d.system.progress import Progress
@@ -56,6 +56,11 @@ class PreviewStage(Stage):
             "trajectory": trajectory_hash(self.trajectory),
             "rasterizer": self.rasterizer.name,
         }
+
+    @property
+    def progress_name(self) -> str:
+        """See ``Stage``: to clients a preview is a rendering."""
+        return RasterStage.name
 
     def steps(self) -> int:
         """See ``Stage``."""

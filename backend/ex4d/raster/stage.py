@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ex4d.camera import Trajectory, write_json
+from ex4d.media.frames import FrameSource
 from ex4d.media.images import write_png
 from ex4d.mesh.store import MeshStore
-from ex4d.plate.store import FrameStore, frame_file, frame_names
+from ex4d.plate.store import frame_file, frame_names
 from ex4d.raster.base import RasterFrame, Rasterizer, View
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
@@ -51,7 +52,7 @@ class RasterStage(PartedStage):
 
     plate_key: str
     mesh_key: str
-    frames: FrameStore
+    frames: FrameSource
     mesh: MeshStore
     trajectory: Trajectory
     rasterizer_name: str
@@ -70,7 +71,7 @@ class RasterStage(PartedStage):
         """See ``Stage``."""
         return len(self.frames)
 
-    def parts(self) -> Sequence[Part]:
+    def parts(self) -> Iterable[Part]:
         """See ``PartedWork``."""
         return parts_of(len(self.frames))
 

@@ -114,13 +114,13 @@ class StageCache:
         """
         final = self.folder(stage)
         if is_complete(final):
-            progress.begin(stage.name, None)
+            progress.begin(stage.progress_name, None)
             progress.end(cached=True)
             return final
         make_folder(self.root)
         if final.exists() and not (final / DAMAGED_FILE).exists():
             progress.note(damage_note(final))
-        with progress.stage(stage.name, stage.steps(), stage.progress_parts):
+        with progress.stage(stage.progress_name, stage.steps(), stage.progress_parts):
             started = time.time()
             with work_folder(self.root, final.name, stage) as work, writing(final):
                 names = run_in(work, stage, progress)

@@ -8,6 +8,7 @@ when it is sealed and what is told of its progress is the runner's (``ex4d.stage
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,6 +64,11 @@ class Stage(ABC):
         return None
 
     @property
+    def progress_name(self) -> str:
+        """What its progress is told as."""
+        return self.name
+
+    @property
     def progress_parts(self) -> Mapping[str, float]:
         """Where the work begins and ends named parts inside the stage: usual shares of its time, together 1."""
         return {}
@@ -104,10 +110,13 @@ class Part:
         return self.stop - self.start
 
 
-def parts_of(count: int, size: int = PART_FRAMES) -> tuple[Part, ...]:
-    """``count`` frames in parts of ``size``; the last one takes along what is left, where that is less than half."""
-    whole = max(1, (count + size // 2) // size)
-    starts = [index * size for index in range(whole)]
+def parts_of(count: int | None) -> Iterable[Part]:
+    """``count`` frames in parts of ``PART_FRAMES``, a tuple; the last one takes along what is left, where that is less
+    than half a part. Parts without end where the count is None."""
+    if count is None:
+        return (Part(start, start + PART_FRAMES) for start in itertools.count(0, PART_FRAMES))
+    whole = max(1, (count + PART_FRAMES // 2) // PART_FRAMES)
+    starts = [index * PART_FRAMES for index in range(whole)]
     return tuple(Part(start, stop) for start, stop in zip(starts, [*starts[1:], count], strict=True))
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ex4d.depth.learned.depth_model import Estimate, check_estimate
 from ex4d.depth.learned.source import LearnedDepth, loaded, result
 from ex4d.depth.learned.track import Track, write_depth
 from ex4d.depth.solved import fit_line
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError, Ex4dError
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
@@ -88,13 +88,13 @@ class KeyedDepth:
         own = {**self.metric.inputs(), "keys": [KEY_FRAMES, KEY_PIXELS]}
         return {**own, "shape": {"name": shape.name, **shape.inputs()}} if shape else own
 
-    def steps(self, frames: FrameStore) -> int:
+    def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""
         if self.shape_estimator is None:
             return self.metric.steps(frames)
         return 2 * len(frames) + len(_keys(len(frames)))
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         shape = self.shape_estimator
         if shape is None:
@@ -121,13 +121,9 @@ class KeyedDepth:
         fov = self.metric.fov_deg or float(np.median([estimate.fov_deg for estimate in estimates if estimate.fov_deg]))
         return result(self.metric.card, fov, frames, notes)
 
-    def _look(self, frames: FrameStore, keys: Sequence[int], progress: Progress) -> list[Estimate]:
+    def _look(self, frames: FrameSource, keys: Sequence[int], progress: Progress) -> list[Estimate]:
         """The metric network's estimates of the key frames."""
-        chosen = replace(
-            frames,
-            numbers=tuple(frames.numbers[index] for index in keys),
-            times=tuple(frames.times[index] for index in keys),
-        )
+        chosen = frames.picked(keys)
         metric, estimates = self.metric, []
         with loaded(metric.card, metric.network, metric.folders(), metric.fov_deg) as engine:
             for number, estimate in zip(chosen.numbers, engine.run(chosen), strict=True):

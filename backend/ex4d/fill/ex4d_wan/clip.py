@@ -102,7 +102,7 @@ def _with_holes(color: NDArray[np.float32], visible: NDArray[np.bool_]) -> NDArr
 
 def _resized(frame: TakeFrame, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Colour (h, w, 3) in [0, 1] of the visible part only, and which pixels are more than half visible."""
-    white = float(np.iinfo(frame.color.dtype).max)
+    white = float(frame.encoding.white)
     seen = (frame.mask > 0).astype(np.float32)
     color = frame.color.astype(np.float32) / white * seen[..., None]
     if (color.shape[1], color.shape[0]) != size:
@@ -117,7 +117,7 @@ def _resized(frame: TakeFrame, size: tuple[int, int]) -> tuple[NDArray[np.float3
 def _source_picture(take: TakeView, number: int, size: tuple[int, int]) -> NDArray[np.float32]:
     assert take.geometry is not None
     pixels, _ = take.geometry.frames.read(number)
-    color = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+    color = pixels.astype(np.float32) / take.geometry.frames.encoding.white
     return np.asarray(cv2.resize(color, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
@@ -143,7 +143,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
         check_count(take.count, int(at_source is False))
     colors, visibles, knowns, numbers, white = [], [], [], [], 255
     for frame in take.frames():
-        white = np.iinfo(frame.color.dtype).max
+        white = frame.encoding.white
         color, known = _resized(frame, size)
         visible = erode_mask(known.astype(np.uint8) * 255, side) > 0
         colors.append(_with_holes(color, visible))

@@ -107,7 +107,7 @@ class PreviewFill:
         try:
             size = working_size(take.width, take.height)
             work = _shrink(first, size)
-            missing = MissingColors(work.color, work.known, float(np.iinfo(first.color.dtype).max))
+            missing = MissingColors(work.color, work.known, first.encoding.white)
             yield PreviewFrames(take, size, background, missing)
         finally:
             if background:
@@ -140,9 +140,8 @@ class PreviewFrames:
 
     def fill(self, index: int, frame: TakeFrame) -> tuple[Texture, NDArray[np.uint8]]:
         """See ``FrameFill``."""
-        work, white = _shrink(frame, self.size), float(np.iinfo(frame.color.dtype).max)
-        color, origin = self._fill(work, index)
-        return np.clip(color + 0.5, 0, white).astype(frame.color.dtype), origin
+        color, origin = self._fill(_shrink(frame, self.size), index)
+        return frame.encoding.codes(color), origin
 
     def _fill(self, work: _Working, index: int) -> tuple[Float, NDArray[np.uint8]]:
         """Filled code values (h, w, 3) and ``PixelOrigin`` codes (h, w)."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Break each stage on purpose and see tests/quality fail: python -m benchmarks.prove_bounds [--only NAME ...]
 
-Works on a copy of the tree; the rendered scenes in build/truth are used as they are. Prints a table in Markdown for
-docs/quality.md and exits with 1 if a broken stage passes. Each break takes as long as the tests, a minute or two.
+Works on a copy of the tree; the scenes that the tests have rendered are used as they are. Prints a table in Markdown
+for docs/quality.md and exits with 1 if a broken stage passes. Each break takes as long as the tests, a minute or two.
 """
 
 from __future__ import annotations
@@ -125,8 +125,6 @@ def main() -> int:
             for part in COPIED:
                 source = ROOT / part
                 (shutil.copytree if source.is_dir() else shutil.copy)(source, tree / part)
-            (tree / "build").mkdir()
-            (tree / "build" / "truth").symlink_to(ROOT / "build" / "truth")
             for environment in ROOT.glob(".venv*"):
                 (tree / environment.name).symlink_to(environment)
             apply(BREAKS[name], tree)

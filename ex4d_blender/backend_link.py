@@ -10,22 +10,25 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import bpy
 
 from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.results import DoctorResult
 from ex4d.protocol.runtime import Handshake
+from ex4d.protocol.wire import VERSION
 
 from . import error_dialog, paths
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment_state import find_backend
-from .core.versions import version_difference
+from .core.versions import protocol_difference, version_difference
 
 log = logging.getLogger(__name__)
+
+PROTOCOL = VERSION.decode()
 
 #: A backend takes back its handshake sooner than this when it is asked to end.
 STOP_SECONDS = 3.0
@@ -51,7 +54,7 @@ class BackendLink:
     starting: bool = False
     silent: Handshake | None = None
     told_version: str = ""
-    doctor: dict[str, Any] | None = None
+    doctor: DoctorResult | None = None
 
     def backend_process(self) -> BackendProcess:
         """The backend of this user, with the Python of the preferences."""
@@ -67,10 +70,11 @@ class BackendLink:
         """Connect to the backend, starting it where none runs; without ``block`` the timer does the rest.
 
         Raises:
-            Ex4dError: it cannot be started.
+            Ex4dError: it cannot be started, or speaks another version of the protocol.
         """
         backend = self.backend_process()
         handshake = backend.find()
+        _check_protocol(handshake)
         if self.client.is_open and handshake is not None and handshake == self.client.handshake:
             if not self.client.is_silent:
                 return
@@ -88,6 +92,7 @@ class BackendLink:
                 return
             handshake = backend.wait()
         self.starting = False
+        _check_protocol(handshake)
         self.client.connect(handshake)
 
     def is_connected(self) -> bool:
@@ -103,15 +108,21 @@ class BackendLink:
         return self.client.welcome.version if self.client.welcome is not None else ""
 
     def stop(self) -> None:
-        """End the backend in good order."""
-        if self.client.is_open:
+        """End the backend in good order; one that speaks another version of the protocol, by signal."""
+        backend = self.backend_process()
+        if not self.client.is_open:
+            found = backend.find()
+            if found is not None and found.protocol != PROTOCOL:
+                self._drop_silent(found)
+                self._end_silent(backend)
+        else:
             self.client.shutdown()
             # The message goes out before the socket is closed.
             end = time.monotonic() + STOP_SECONDS
             left = False
             while time.monotonic() < end and not left:
                 left = self.client.poll(50).left
-            asked, backend = self.client.handshake, self.backend_process()
+            asked = self.client.handshake
             if not left and asked is not None and backend.find() == asked:
                 # One that ends takes its handshake back at once: it does not listen.
                 self._drop_silent(asked)
@@ -156,7 +167,11 @@ class BackendLink:
             handshake = backend.find()
             if handshake is not None:
                 self.starting = False
-                self.client.connect(handshake)
+                try:
+                    _check_protocol(handshake)
+                    self.client.connect(handshake)
+                except Ex4dError as error:
+                    self._give_up(error)
             elif (failure := backend.failure()) is not None:
                 self.starting = False
                 self._give_up(failure)
@@ -182,15 +197,15 @@ class BackendLink:
 
     def _version_difference(self) -> Ex4dError | None:
         """What to say of a backend of another version, once."""
-        version = self.client.welcome.version if self.client.welcome is not None else __version__
-        if not isinstance(version, str) or version == self.told_version:
+        version = self.version()
+        if version in ("", self.told_version):
             return None
         self.told_version = version
         return version_difference(version, __version__)
 
     def _drop_silent(self, handshake: Handshake) -> None:
-        """Leave a backend that does not answer; ``follow`` or ``connect`` replaces it."""
-        log.warning("backend %d does not answer; it is ended and another one started", handshake.pid)
+        """Leave a backend that does not answer, or not in our words; ``follow`` or ``connect`` replaces it."""
+        log.warning("backend %d does not answer and is ended", handshake.pid)
         self.client.disconnect()
         self.silent, self.starting = handshake, True
 
@@ -225,6 +240,12 @@ class BackendLink:
         for job in self.client.unfinished:
             self.client.cancel(job.id)
         error_dialog.show_error(error)
+
+
+def _check_protocol(handshake: Handshake | None) -> None:
+    """Raise ResourceError for a backend of another version of the protocol."""
+    if handshake is not None and handshake.protocol != PROTOCOL:
+        raise protocol_difference(handshake.protocol, PROTOCOL)
 
 
 _link: BackendLink | None = None

@@ -1,180 +1,122 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the backend offers: as it says itself, or, before it runs, as it said last time.
 
-Names of profiles and estimators are looked up here and never turned into others: one that isn't offered is an error.
+Names of generators and estimators are looked up here and never turned into others: one that isn't offered is an error.
+Panels ask while they are drawn, so asking reads no disk; ``refresh`` and a welcome do.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ex4d.protocol.capabilities import Capabilities
+from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, GeneratorInfo, RasterizerInfo, Welcome
 from ex4d.protocol.errors import Ex4dError, TransientError, UsageError
-from ex4d.protocol.parse_dataclass import from_record, to_record
-from ex4d.protocol.parsing import parse_json
 
-from . import backend_link, paths, timer
+from . import backend_link, panel_updates, timer
+from .core.capability_files import capabilities_path, read_capabilities, write_capabilities
 
 log = logging.getLogger(__name__)
 
-FORMAT = "ex4d-offers"
 #: A backend that has not said what it offers after this long will not: importing from a cold disk takes a while.
 READY_SECONDS = 90.0
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A way to fill.
-
-    Attributes:
-        name: as the backend calls it.
-        label, licence: shown before use.
-        takes_seed, takes_prompt: whether these have an effect.
-    """
-
-    name: str
-    label: str
-    licence: str
-    takes_seed: bool
-    takes_prompt: bool
-
-
-@dataclass(frozen=True)
-class Estimator:
-    """A way to get depth that works at the backend.
-
-    Attributes:
-        name: as the backend calls it.
-        label, licence: shown before use.
-    """
-
-    name: str
-    label: str
-    licence: str
-
-
-@dataclass(frozen=True)
-class Offers:
-    """What a backend offers.
-
-    Attributes:
-        profiles: ways to fill.
-        estimators: of depth, its default first.
-        complete: the backend has said so; False: only what every backend has.
-    """
-
-    profiles: tuple[Profile, ...]
-    estimators: tuple[Estimator, ...]
-    complete: bool
-
-
 #: Of every backend, before any has answered.
-PREVIEW = Profile(
+PREVIEW = GeneratorInfo(
     "preview",
     "preview fill: other frames' background and soft colour, no generative model",
     "Apache-2.0",
-    takes_seed=False,
-    takes_prompt=False,
+    generative=False,
 )
-_UNKNOWN = Offers((PREVIEW,), (), complete=False)
 
-#: What files said, by their path; a panel that is drawn must not read them again.
-_read: dict[Path, Offers] = {}
-
-
-def offers_from(capabilities: Any) -> Offers:
-    """What the ``capabilities`` of a backend's welcome mean.
-
-    Raises:
-        ValueError: they are none.
-    """
-    try:
-        known = from_record(Capabilities, capabilities, "capabilities", lenient=True)
-    except Ex4dError as error:
-        raise ValueError("no capabilities") from error
-    profiles = tuple(
-        Profile(
-            info.name,
-            info.label,
-            info.licence,
-            takes_seed=any(option.name == "seed" for option in info.options),
-            takes_prompt=any(option.name == "prompt" for option in info.options),
-        )
-        for info in known.generators
-    )
-    estimators = tuple(Estimator(info.name, info.label, info.licence) for info in known.estimators)
-    if not profiles:
-        raise ValueError("no profiles")
-    return Offers(profiles, estimators, complete=True)
+#: What is known, the file that it is kept in, and the welcome that it was taken from.
+_known: Capabilities | None = None
+_kept_in: Path | None = None
+_taken: Welcome | None = None
 
 
-def offers() -> Offers:
-    """What the backend offers, or offered when it answered last; ``complete`` is False where it never has."""
-    link = backend_link.current()
-    welcome = link.client.welcome
-    if welcome is not None and welcome.ready:
-        record = to_record(welcome.capabilities)
-        try:
-            found = offers_from(record)
-        except ValueError:
-            log.exception("EX-4D: the backend's offers are not understood")
-        else:
-            _remember(_file(), found, record)
-            return found
-    path = _file()
-    if path not in _read:
-        _read[path] = _recall(path)
-    return _read[path]
+def known() -> Capabilities | None:
+    """What the backend offers, or offered when it answered last; None where it never has."""
+    welcome = backend_link.current().client.welcome
+    if welcome is not None and welcome is not _taken:
+        _take(welcome)
+    return _known
 
 
-def _file() -> Path:
-    backend = backend_link.current().backend
-    runtime = paths.runtime_folder() if backend is None else backend.runtime
-    python = "" if backend is None else str(backend.python or "")
-    return runtime / f"offers-{hashlib.sha256(python.encode()).hexdigest()[:12]}.json"
-
-
-def _recall(path: Path) -> Offers:
-    try:
-        record = parse_json(path.read_bytes())
-        if record["format"] != FORMAT:
-            return _UNKNOWN
-        return offers_from(record["capabilities"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return _UNKNOWN
-
-
-def _remember(path: Path, found: Offers, capabilities: dict[str, Any]) -> None:
-    """Keep what a backend has said, at once and readable by the user alone."""
-    if _read.get(path) == found:
+def _take(welcome: Welcome) -> None:
+    """Take in what a backend has said, and keep it for the next start."""
+    global _known, _kept_in, _taken  # noqa: PLW0603  one backend
+    _taken = welcome
+    if not welcome.ready or welcome.capabilities is None:
         return
-    _read[path] = found
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    former, _known = _known, welcome.capabilities
     try:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, "capabilities": capabilities}, file, indent=1)
-        temporary.replace(path)
-    except OSError as error:
+        path = _path()
+        if (path, _known) != (_kept_in, former):
+            write_capabilities(path, _known)
+            _kept_in = path
+    except (OSError, Ex4dError) as error:
         # The menus are emptier next time, no more.
-        log.warning("EX-4D: %s cannot be written: %s", path, error)
+        log.warning("EX-4D: what the backend offers cannot be kept: %s", error)
+
+
+def follow() -> None:
+    """Take in what the backend has just said, before panels ask; called by the timer."""
+    before = _known
+    if known() != before:
+        panel_updates.nudge()
+
+
+def refresh() -> None:
+    """Take in what was kept of the backend that would be started now; called where the disk may be looked at."""
+    global _known, _kept_in
+    if backend_link.current().is_connected():
+        known()
+        return
+    try:
+        path = _path()
+    except (OSError, Ex4dError):
+        return
+    if path != _kept_in:
+        _known, _kept_in = read_capabilities(path), path
+
+
+def _path() -> Path:
+    backend = backend_link.current().backend_process()
+    return capabilities_path(backend.runtime, backend.python)
 
 
 def forget() -> None:
-    """Drop what was read from disk; it is read again when asked for."""
-    _read.clear()
+    """Know nothing, until ``refresh`` or a welcome."""
+    global _known, _kept_in, _taken  # noqa: PLW0603  one backend
+    _known = _kept_in = _taken = None
 
 
-def wait_for_offers() -> Offers:
+def generators() -> tuple[GeneratorInfo, ...]:
+    """The ways to fill; the preview alone before a backend has ever answered."""
+    found = known()
+    return found.generators if found is not None and found.generators else (PREVIEW,)
+
+
+def estimators() -> tuple[EstimatorInfo, ...]:
+    """The ways to get depth that work at the backend, its default first; none before one has ever answered."""
+    found = known()
+    return found.estimators if found is not None else ()
+
+
+def rasterizers() -> tuple[RasterizerInfo, ...]:
+    """The rasterizers that work at the backend, its default first; none before one has ever answered."""
+    found = known()
+    return found.rasterizers if found is not None else ()
+
+
+def find_generator(name: str) -> GeneratorInfo | None:
+    """The generator of that name, None where no such one is known (yet)."""
+    return next((generator for generator in generators() if generator.name == name), None)
+
+
+def wait_until_known() -> Capabilities:
     """What the backend offers now, started and asked if need be; blocks.
 
     Raises:
@@ -183,22 +125,24 @@ def wait_for_offers() -> Offers:
     link = backend_link.current()
     link.connect(block=True)
     end = time.monotonic() + READY_SECONDS
-    while link.client.welcome is None or not link.client.welcome.ready:
+    while (welcome := link.client.welcome) is None or not welcome.ready or (found := known()) is None:
+        if link.client.refusal is not None:
+            raise link.client.refusal
         if time.monotonic() > end or link.backend_process().find() is None:
             raise TransientError(
                 "The backend does not say what it offers.", "Try again; the backend's log tells why (Diagnose)."
             )
         for error in link.client.poll(100).errors:
             raise error
-    return offers()
+    return found
 
 
-def _settled(name: str, what: str, *, block: bool) -> Offers:
-    """Offers that a name can be looked up in."""
+def _settled(name: str, what: str, *, block: bool) -> Capabilities:
+    """Capabilities that a name can be looked up in."""
     if block:
-        return wait_for_offers()
-    found = offers()
-    if found.complete:
+        return wait_until_known()
+    found = known()
+    if found is not None:
         return found
     with suppress(Ex4dError):
         backend_link.current().connect(block=False)
@@ -208,8 +152,8 @@ def _settled(name: str, what: str, *, block: bool) -> Offers:
     )
 
 
-def resolve_profile(name: str, *, block: bool) -> Profile:
-    """The profile of that name.
+def resolve_generator(name: str, *, block: bool) -> GeneratorInfo:
+    """The generator of that name.
 
     Args:
         name: as stored or given.
@@ -222,15 +166,15 @@ def resolve_profile(name: str, *, block: bool) -> Profile:
     if name == PREVIEW.name:
         return PREVIEW
     found = _settled(name, "profile", block=block)
-    profile = next((profile for profile in found.profiles if profile.name == name), None)
-    if profile is None:
-        names = ", ".join(profile.name for profile in found.profiles)
+    generator = next((generator for generator in found.generators if generator.name == name), None)
+    if generator is None:
+        names = ", ".join(generator.name for generator in found.generators)
         raise UsageError(f"The backend offers no profile «{name}».", f"Choose one of its own: {names}.")
-    return profile
+    return generator
 
 
-def resolve_estimator(name: str, *, block: bool) -> Estimator:
-    """The estimator of that name; arguments and errors as of ``resolve_profile``."""
+def resolve_estimator(name: str, *, block: bool) -> EstimatorInfo:
+    """The estimator of that name; arguments and errors as of ``resolve_generator``."""
     found = _settled(name, "estimator", block=block)
     estimator = next((estimator for estimator in found.estimators if estimator.name == name), None)
     if estimator is None:

@@ -9,6 +9,7 @@ cancelled. A cancelled job is cancelled in the backend too; its finished stages 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import math
@@ -18,28 +19,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import bpy
 
+from ex4d.protocol.capabilities import GeneratorInfo, OptionValue, Welcome
 from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, InternalError, UsageError, error_record
 from ex4d.protocol.jobs import JobSnapshot
-from ex4d.protocol.parse_dataclass import to_record
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
-from ex4d.protocol.results import result_record
+from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
-from . import backend_link, capabilities, depths, job_list, props, saved
+from . import backend_link, capabilities, job_list, menus, props, saved
+from .core import property_ranges as ranges
 from .core import records
+from .core.generator_options import PROMPT, SEED, parse_options, takes
 from .core.saving import FileStamp
 from .core.texts import job_state
-from .ops.generate import submit_take, wanted_frames
+from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
-from .ops.plate import solved_source
 from .ops.reconstruct import reconstruct_request
 from .ops.takes import new_take, require_shot, sample_take
-from .scene import takes
+from .scene import takes as take_cameras
 from .scene.sequencer import working_scene
 from .scene.shot import check_scene, find_shots, shot_of, take_shot
 from .scene.shot_place import plate_name
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 COMMAND = "ex4d"
 LINE_SECONDS = 1.0
+
+ResultT = TypeVar("ResultT", bound=Result)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -123,22 +126,28 @@ def build_parser() -> argparse.ArgumentParser:
         "--estimator", type=_text, help="what estimates depth, such as auto or small (default: as in the .blend)"
     )
     found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
-    found.add_argument("--depth-scale", type=_number(1e-9, 1e30), help="depth of one code value")
+    found.add_argument("--depth-scale", type=_number(*ranges.DEPTH_SCALE), help="depth of one code value")
     found.add_argument(
         "--camera-file", "--depth-camera", type=_path, help="lens and poses of the source camera, for depth files"
     )
-    found.add_argument("--fov", type=_number(1, 170), help="of the plate, degrees over its longer side")
-    found.add_argument("--thickness", type=_number(0, 1000), help="how deep things are, as a share of their width")
-    found.add_argument("--min-angle", type=_number(0, 59), help="faces with a smaller angle, degrees, are holes")
+    found.add_argument("--fov", type=_number(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
+    found.add_argument(
+        "--thickness", type=_number(*ranges.THICKNESS), help="how deep things are, as a share of their width"
+    )
+    found.add_argument(
+        "--min-angle", type=_number(*ranges.ANGLE_DEG), help="faces with a smaller angle, degrees, are holes"
+    )
     found.add_argument(
         "--depth-ratio",
         "--max-depth-ratio",
-        type=_number(1.001, 100),
+        type=_number(*ranges.DEPTH_RATIO),
         help="faces whose corners' distances have a larger ratio are holes",
     )
     found.add_argument("--shot", type=_path, help="the shot's folder")
     found.add_argument(
-        "--viewport", type=_whole(16, 4096), help="vertices along the longer side of the viewport's mesh"
+        "--viewport",
+        type=_whole(*ranges.VIEWPORT_SIDE),
+        help="vertices along the longer side of the viewport's mesh",
     )
     found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
     saves(found)
@@ -152,14 +161,23 @@ def build_parser() -> argparse.ArgumentParser:
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
         found.add_argument("--frames", type=_text, help="scene frames such as 1001-1020 (default: as in the .blend)")
         found.add_argument(
-            "--raster", choices=[item[0] for item in props.RASTERIZERS], help="what renders (default: as in the .blend)"
+            "--raster",
+            choices=[item[0] for item in menus.rasterizer_items(None, None)],
+            help="what renders (default: as in the .blend)",
         )
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
             found.add_argument("--profile", type=_text, help="how holes are filled (default: as in the .blend)")
-            found.add_argument("--seed", type=_whole(0, 2**31 - 1))
+            found.add_argument("--seed", type=_whole(*ranges.SEED))
             found.add_argument("--prompt", help="what the picture shows; empty for none (default: as in the .blend)")
+            found.add_argument(
+                "--option",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="an option of the profile (default: as the take has it)",
+            )
         saves(found)
     add("status", "The backend and its jobs")
     return parser
@@ -275,32 +293,32 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
-    request = reconstruct_request(scene, block=True, blend=_target(args))
-    solved, notes = solved_source(scene)
+    request, notes = reconstruct_request(scene, block=True, blend=_target(args))
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
     job = job_list.current().submit(
         scene,
-        replace(request, solved=solved),
+        request,
         action="reconstruct",
         data={"name": name, "scene_start": start, "match_scene": not args.keep_scene},
         title=f"Reconstruct {name}",
         block=True,
     )
-    result = _finish(args, output, job, notes, before)
-    plate = result["plate"]
-    text = f"{result['shot']}: {len(plate['numbers'])} frames of {plate['width']}x{plate['height']}"
-    output.event("done", text, result=result)
+    result = _finish(output, job, notes, ReconstructResult)
+    plate = result.plate
+    _save(args, output, before, result.shot)
+    text = f"{result.shot}: {len(plate.numbers)} frames of {plate.width}x{plate.height}"
+    output.event("done", text, result=result_record(result))
 
 
 def _set_depth(state: Any, args: argparse.Namespace) -> None:
     if args.depth is not None:
-        state.depth_source, state.depth_path = depths.FILES, str(args.depth.absolute())
+        state.depth_source, state.depth_path = menus.FILES, str(args.depth.absolute())
     elif args.estimator is not None:
         state.depth_source = args.estimator
     of_files = {"depth_kind": args.depth_kind, "depth_scale": args.depth_scale, "depth_camera": args.camera_file}
     given = {name: value for name, value in of_files.items() if value is not None}
-    if given and state.depth_source != depths.FILES:
+    if given and state.depth_source != menus.FILES:
         raise UsageError(
             "--depth-kind, --depth-scale and --camera-file are for depth files.", "Give the files with --depth PATH."
         )
@@ -327,7 +345,7 @@ def _chosen_take(args: argparse.Namespace) -> Any:
     scene = working_scene(bpy.context)
     shot = require_shot(scene)
     if args.move:
-        camera = takes.add_moving_camera(scene, shot, args.move, follow=scene.ex4d.move_follow)
+        camera = take_cameras.add_moving_camera(scene, shot, args.move, follow=scene.ex4d.move_follow)
         return new_take(scene, shot, camera, camera.name)
     if args.camera:
         camera = scene.objects.get(args.camera)
@@ -376,19 +394,22 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     take = _chosen_take(args)
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
-    blob, notes = sample_take(scene, shot, take, frames)
-    raster = args.raster or scene.ex4d.rasterizer
-    kind = PreviewRequest if args.preview else RenderRequest
+    trajectory, notes = sample_take(scene, shot, take, frames)
+    request = (PreviewRequest if args.preview else RenderRequest)(
+        shot.folder, TrajectoryCamera(trajectory), frames=chosen, raster=args.raster or scene.ex4d.rasterizer
+    )
     job = job_list.current().submit(
         scene,
-        kind(shot.folder, TrajectoryCamera(blob), frames=chosen, raster=raster),
+        request,
         action="preview",
         data={"take": take.uid, "show": False},
         title=f"Render {take.name}",
         block=True,
     )
-    result = _finish(args, output, job, notes, before)
-    output.event("done", f"{result['color']}: {min(result['coverage']):.0%} seen at least", result=result)
+    result = _finish(output, job, notes, RenderResult)
+    _save(args, output, before, result.folder)
+    text = f"{result.color}: {min(result.coverage):.0%} seen at least"
+    output.event("done", text, result=result_record(result))
 
 
 def _generate(args: argparse.Namespace, output: _Output) -> None:
@@ -396,23 +417,38 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
     take = _chosen_take(args)
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
-    profile = capabilities.resolve_profile(args.profile or scene.ex4d.profile, block=True)
-    blob, notes = sample_take(scene, shot, take, frames)
+    generator = capabilities.resolve_generator(args.profile or scene.ex4d.profile, block=True)
+    options = _options(args, scene, take, generator)
+    trajectory, notes = sample_take(scene, shot, take, frames)
     job = submit_take(
         context,
         shot,
         take,
-        blob,
+        trajectory,
+        generator=generator.name,
+        options=options,
         frames=chosen,
-        profile=profile.name,
         raster=args.raster,
-        seed=args.seed if args.seed is not None else scene.ex4d.seed if profile.takes_seed else None,
-        prompt=(args.prompt if args.prompt is not None else scene.ex4d.prompt if profile.takes_prompt else None)
-        or None,
         block=True,
     )
-    result = _finish(args, output, job, notes, before)
-    output.event("done", f"{result['movie']}: {result['generated_mean']:.0%} filled ({result['label']})", result=result)
+    result = _finish(output, job, notes, GenerateResult)
+    _save(args, output, before, result.folder)
+    text = f"{result.movie}: {result.generated_mean:.0%} filled ({result.label})"
+    output.event("done", text, result=result_record(result))
+
+
+def _options(
+    args: argparse.Namespace, scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: GeneratorInfo
+) -> dict[str, OptionValue]:
+    """The generator's options: as in the .blend, then as given; what is given and it does not take, it refuses."""
+    options = {**scene_options(scene, take, generator), **parse_options(generator, args.option)}
+    if args.seed is not None:
+        options[SEED] = args.seed
+    if args.prompt is not None:
+        options.pop(PROMPT, None)
+    if args.prompt:
+        options[PROMPT] = args.prompt
+    return options
 
 
 def _status(_args: argparse.Namespace, output: _Output) -> None:
@@ -433,12 +469,47 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
         output.event("status", f"The backend (process {handshake.pid}) does not answer.", running=False)
         return
     text = f"Backend {welcome.version}, process {handshake.pid}, {welcome.device or 'starting'}"
-    output.event("status", text, running=True, backend=to_record(welcome))
+    output.event("status", text, running=True, backend=_welcome_record(welcome))
     for job in sorted(client.jobs.values(), key=lambda job: job.created):
-        record = job.record()
-        # As scripts know it.
-        record["look"] = record.pop("thumbnail")
-        output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=record)
+        output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=_job_record(job))
+
+
+def _welcome_record(welcome: Welcome) -> dict[str, Any]:
+    """What a backend says of itself, in the words that programs know from the first version on."""
+    offered = welcome.capabilities
+    profiles = [
+        {
+            "name": generator.name,
+            "label": generator.label,
+            "licence": generator.licence,
+            "takes_seed": takes(generator, SEED),
+            "takes_prompt": takes(generator, PROMPT),
+        }
+        for generator in (offered.generators if offered is not None else ())
+    ]
+    depth = [dataclasses.asdict(estimator) for estimator in (offered.estimators if offered is not None else ())]
+    return {
+        "protocol": welcome.protocol,
+        "version": welcome.version,
+        "pid": welcome.pid,
+        "ready": welcome.ready,
+        "runtime": welcome.runtime,
+        "log": welcome.log,
+        "device": welcome.device,
+        "memory_gib": welcome.memory_gib,
+        "gpus": list(welcome.gpus),
+        "capabilities": {"profiles": profiles, "depth": depth} if offered is not None else {},
+    }
+
+
+def _job_record(job: JobSnapshot) -> dict[str, Any]:
+    """Where a job is, in the same words."""
+    record = job.record()
+    return {
+        **{name: value for name, value in record.items() if name != "thumbnail"},
+        "kind": "render" if job.kind == "preview" else job.kind,
+        "look": job.thumbnail,
+    }
 
 
 def _before(args: argparse.Namespace) -> FileStamp | None:
@@ -450,10 +521,8 @@ def _before(args: argparse.Namespace) -> FileStamp | None:
     return saved.expected(target)
 
 
-def _finish(
-    args: argparse.Namespace, output: _Output, job: str, notes: Sequence[str], before: FileStamp | None
-) -> dict[str, Any]:
-    """Wait for a job, tell what should be known of it, and save the .blend; returns the job's result."""
+def _finish(output: _Output, job: str, notes: Sequence[str], kind: type[ResultT]) -> ResultT:
+    """Wait for a job and tell what should be known of it; returns its result, which is of that kind."""
     snapshot = job_list.current().wait(job, output.progress)
     lying = [f"«{shot.root.name}»" for shot in find_shots(working_scene(bpy.context)) if is_in_old_place(shot.folder)]
     if lying:
@@ -461,12 +530,16 @@ def _finish(
         notes = (*notes, text)
     for note in (*notes, *snapshot.notes):
         output.event("note", f"note: {note}", text=note)
-    result = result_record(snapshot.result) if snapshot.result is not None else {}
+    assert isinstance(snapshot.result, kind)
+    return snapshot.result
+
+
+def _save(args: argparse.Namespace, output: _Output, before: FileStamp | None, finished: str) -> None:
+    """Save the .blend where that was asked for; ``finished``: where the work lies that it would tell of."""
     target = _target(args)
     if target is not None and before is not None:
-        saved.save(target, before, str(result.get("folder") or result.get("shot") or result.get("color")))
+        saved.save(target, before, finished)
         output.event("saved", f"saved {bpy.data.filepath}", file=bpy.data.filepath)
-    return result
 
 
 _COMMANDS = {"reconstruct": _reconstruct, "render": _render, "generate": _generate, "status": _status}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import backend_link, installation, panel_updates
+from . import backend_link, capabilities, installation, panel_updates
 from .ui import cached
 
 #: How often.
@@ -31,6 +31,7 @@ def look(now: float) -> None:
         return
     _looked = now
     _lacks_backend = "" if backend_link.current().is_connected() else installation.missing()
+    capabilities.refresh()
     for window in bpy.context.window_manager.windows:
         if cached.refresh(window.scene):
             panel_updates.nudge()

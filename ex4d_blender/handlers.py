@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens when files are opened."""
+"""What happens when files are opened and saved, steps undone, and Blender has evaluated what has changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bpy.app.handlers import persistent
 from . import backend_link, job_list, migrations, saved
 from .ops import move_shot
 from .scene.shot_place import propose_folder
+from .ui import cached
 
 
 @persistent
@@ -25,6 +26,7 @@ def _load_post(*_: object) -> None:
         propose_folder(scene)
     move_shot.find_stray_shots()
     job_list.current().take_up_pending()
+    cached.look_anew()
 
 
 @persistent
@@ -45,6 +47,13 @@ def _save_post(*_: object) -> None:
 def _undo_post(*_: object) -> None:
     # A step back may lead to before the file was brought to the current version.
     migrations.migrate()
+    cached.look_anew()
+
+
+@persistent
+def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Comes before anything is drawn that has changed; not when the frame changes."""
+    cached.notice(scene, depsgraph)
 
 
 @persistent
@@ -57,6 +66,7 @@ _HANDLERS = (
     ("load_post", _load_post),
     ("save_pre", _save_pre),
     ("save_post", _save_post),
+    ("depsgraph_update_post", _depsgraph_update_post),
     ("undo_post", _undo_post),
     ("redo_post", _undo_post),
     ("exit_pre", _exit_pre),

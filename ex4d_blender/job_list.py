@@ -16,10 +16,11 @@ from typing import Any, TypeAlias
 
 import bpy
 
-from ex4d.protocol.errors import ErrorInfo, Ex4dError, InternalError
+from ex4d.protocol.errors import ErrorInfo, Ex4dError, InternalError, TransientError
 from ex4d.protocol.jobs import CANCELLED, DONE, JobSnapshot
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.requests import Request
+from ex4d.protocol.results import Result
 
 from . import backend_link, error_dialog, panel_updates
 from .backend_link import BackendLink
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 #: Ended jobs that stay in the list, and those that are remembered at all.
 SHOWN_JOBS, KEPT_JOBS = 20, 200
 
-#: What follows from a job that is done: the scene that waits for it, the job, what the action needs besides.
-ResultHandler: TypeAlias = Callable[[bpy.types.Scene, JobSnapshot, dict[str, Any]], None]
+#: What follows from a job that is done: the scene that waits for it, the job's result, what the action needs besides.
+ResultHandler: TypeAlias = Callable[[bpy.types.Scene, Result, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class JobRow:
         kind, title, state: see ``JobSnapshot``.
         text: where it is, in a few words.
         fraction: 0 to 1.
-        look: a small picture of what is being made, a path or "".
+        thumbnail: a small picture of what is being made, a path or "".
     """
 
     job: str
@@ -68,7 +69,7 @@ class JobRow:
     state: str
     text: str
     fraction: float
-    look: str
+    thumbnail: str
 
 
 @dataclass
@@ -104,6 +105,14 @@ class JobList:
         block: bool,
     ) -> str:
         """Ask for a job whose result this scene waits for; returns its id.
+
+        Args:
+            scene: that waits.
+            request: what is asked for.
+            action: name of the result handler.
+            data: what that needs besides the result, JSON-able.
+            title: for people.
+            block: wait for the backend.
 
         Raises:
             Ex4dError: there is no backend.
@@ -143,7 +152,7 @@ class JobList:
         self._finish(snapshot, show_failure=False)
         self.mirror()
         if snapshot.state != DONE:
-            raise (snapshot.error or ErrorInfo()).error()
+            raise _error_of(snapshot)
         return snapshot
 
     # Ends ---------------------------------------------------------------------------------------------------------
@@ -177,7 +186,7 @@ class JobList:
         elif forgotten and waiting is not None:
             self._note_cut_off(snapshot.id, waiting)
         elif show_failure and not forgotten and snapshot.state not in (DONE, CANCELLED) and not bpy.app.background:
-            error_dialog.show_error((snapshot.error or ErrorInfo()).error(), scene=scene)
+            error_dialog.show_error(_error_of(snapshot), scene=scene)
         for note in snapshot.notes:
             log.info("%s: %s", snapshot.title, note)
         self._forget_old()
@@ -198,7 +207,7 @@ class JobList:
 
     def _handle(self, snapshot: JobSnapshot, waiting: Waiting, scene: bpy.types.Scene) -> None:
         try:
-            self.handlers[waiting.action](scene, snapshot, waiting.data)
+            self.handlers[waiting.action](scene, _result_of(snapshot), waiting.data)
         except Ex4dError as error:
             _failed(error, scene=scene)
         except Exception as error:
@@ -309,6 +318,21 @@ class JobList:
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
         return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.thumbnail)
+
+
+def _error_of(snapshot: JobSnapshot) -> Ex4dError:
+    return (snapshot.error or ErrorInfo()).error()
+
+
+def _result_of(snapshot: JobSnapshot) -> Result:
+    """The result of a done job.
+
+    Raises:
+        TransientError: there is none: the job is one that this version does not know.
+    """
+    if snapshot.result is None:
+        raise TransientError(f"The job «{snapshot.title or snapshot.kind}» has no result.", "Update the extension.")
+    return snapshot.result
 
 
 def _failed(error: Ex4dError, details: str = "", *, scene: bpy.types.Scene) -> None:

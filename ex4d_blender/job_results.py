@@ -1,43 +1,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows when a job has ended well: the scene gets what was asked for."""
+"""What follows when a job has ended well: the scene gets what was asked for.
+
+Each handler gets the scene that waits, the job's result, and what was written down when the job was asked for: JSON of
+the .blend, which an earlier version may have written.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import bpy
 
-from ex4d.protocol.jobs import JobSnapshot
-from ex4d.protocol.results import result_record
+from ex4d.protocol.results import DoctorResult, GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
 from . import backend_link, props
+from .core.deliveries import delivered_take
 from .job_list import ResultHandler
-from .ops.takes import add_version, preview_cameras
+from .ops.takes import preview_cameras
 from .scene import background, obstacles, sequencer
 from .scene import shot as shots
 from .scene.holes import update_holes
 from .scene.results_scene import results_scene
 from .scene.shot_place import propose_folder
+from .take_versions import add_version
+from .ui.coverage import parse as parse_coverage
 
 
-def _record(job: JobSnapshot) -> dict[str, Any]:
-    """A job's result as .blend files keep it."""
-    return result_record(job.result) if job.result is not None else {}
-
-
-def import_reconstruction(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
     """Put the shot into the scene."""
-    record = _record(job)
+    assert isinstance(result, ReconstructResult)
     start = data.get("scene_start")
     # What was said when the job was asked for belongs to what is assumed of the shot.
-    record = {**record, "notes": list(dict.fromkeys([*data.get("notes", ()), *record.get("notes", ())]))}
+    notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes]))
+    record = result_record(replace(result, notes=notes))
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
     if data.get("match_scene"):
         shots.match_scene(scene, record, first_frame=start)
     state = scene.ex4d
     update_holes(scene)
-    numbers = record["plate"]["numbers"]
+    numbers = result.plate.numbers
     first = start if start is not None else numbers[0]
     state.frame_start, state.frame_end = first, first + len(numbers) - 1
     # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
@@ -58,13 +62,13 @@ def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | N
             bpy.ops.ex4d.match_scene("INVOKE_DEFAULT")
 
 
-def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
     """Lay the preview over the take's camera, or over all that the scene switches to, and keep its coverage."""
+    assert isinstance(result, RenderResult)
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
-    result = _record(job)
-    remember_coverage(scene, take, result)
+    _remember_coverage(take, result.numbers, result.coverage)
     if data.get("show", True):
         for camera in preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
@@ -72,30 +76,38 @@ def show_preview(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any])
                 background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
-def remember_coverage(scene: bpy.types.Scene, take: Any, result: dict[str, Any]) -> None:
+def _remember_coverage(take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float]) -> None:
     """Keep how much of each frame was seen, for the bar in the viewport."""
-    take.coverage = json.dumps({"numbers": result["numbers"], "coverage": result["coverage"]})
+    take.coverage = json.dumps({"numbers": list(numbers), "coverage": list(coverage)})
+    # Panels and the bar find it parsed.
+    parse_coverage(take.coverage)
 
 
-def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -> None:
+def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
     """Put the delivered take into the sequencer and write it down."""
-    result = _record(job)
+    assert isinstance(result, GenerateResult)
     take = props.take_by_uid(scene, data["take"])
-    title = data.get("title") or result["take"]
+    made = delivered_take(
+        result,
+        title=data.get("title") or result.take,
+        seed=data.get("seed"),
+        prompt=data.get("prompt"),
+        options=data.get("options") or {},
+    )
     offset = int(data.get("offset", 0))
     version = None
     if take is not None:
         # First: without its strips, which may find no room, a take is still one.
-        remember_coverage(scene, take, result)
-        version = add_version(take, {**result, "seed": data.get("seed"), "prompt": data.get("prompt")})
+        _remember_coverage(take, made.numbers, made.coverage)
+        version = add_version(take, made)
         version.frames = data.get("frames") or ""
-    edit = results_scene(scene, result, offset)
+    edit = results_scene(scene, made.shot, made.numbers, offset=offset, size=made.size, fps=made.fps)
     placed = sequencer.place_take(
         edit,
-        result,
+        made,
         with_mask=bool(data.get("with_mask")),
         with_color=bool(data.get("with_color")),
-        name=f"{title} {result['take']}",
+        name=f"{made.title} {made.take}",
         frame_offset=offset,
     )
     for window in bpy.context.window_manager.windows:
@@ -106,12 +118,13 @@ def place_take(scene: bpy.types.Scene, job: JobSnapshot, data: dict[str, Any]) -
         _push_undo("Place Take")
 
 
-def keep_diagnosis(_scene: bpy.types.Scene, job: JobSnapshot, _data: dict[str, Any]) -> None:
+def keep_diagnosis(_scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) -> None:
     """Keep what the doctor said, for the preferences."""
-    backend_link.current().doctor = _record(job)
+    assert isinstance(result, DoctorResult)
+    backend_link.current().doctor = result
 
 
-def nothing(_scene: bpy.types.Scene, _job: JobSnapshot, _data: dict[str, Any]) -> None:
+def nothing(_scene: bpy.types.Scene, _result: Result, _data: dict[str, Any]) -> None:
     """For jobs whose end is all that was wanted."""
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import bpy
 
-from . import depths
+from . import capabilities
 from .core import records
+from .scene import scan
 from .scene import shot as shots
 from .scene.shot import PROPERTY
 
@@ -46,7 +47,7 @@ def migrate() -> list[str]:
 
 
 def _migrate_roots(scene: bpy.types.Scene) -> None:
-    for obj in scene.objects:
+    for obj in scan.scene_objects(scene):
         if shots.role(obj) == "root" and shots.is_local(obj) and obj[PROPERTY].get("version", 0) == 0:
             obj[PROPERTY]["version"] = records.VERSION
 
@@ -58,7 +59,7 @@ def _from_0(scene: bpy.types.Scene, stored: dict[str, Any]) -> list[str]:
         if number >= len(records.PROFILES_0):
             notes.append(f"The scene «{scene.name}» has a profile by the number {number}, which none is known to have.")
     if isinstance(number := stored.get("depth_source"), int):
-        known = [estimator.name for estimator in depths.known_estimators()]
+        known = [estimator.name for estimator in capabilities.estimators()]
         state.depth_source = records.estimator_from_number(number, known)
         if state.depth_source.startswith("number "):
             notes.append(f"The scene «{scene.name}» has a source of depth by a number that none is known to have.")

@@ -85,9 +85,8 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
                 for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
                     box.label(text=line, icon="ERROR")
             memory = welcome.memory_gib
-            device = welcome.device or "starting"
             column = box.column(align=True)
-            column.label(text=f"Renders on: {device}", icon="BLANK1")
+            column.label(text=f"Renders on: {welcome.device or 'starting'}", icon="BLANK1")
             column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
             for card in welcome.gpus:
                 column.label(text=f"GPU: {card}", icon="BLANK1")
@@ -147,16 +146,16 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         if found is None:
             box.label(text="Press Diagnose to look.", icon="BLANK1")
             return
-        for finding in found["findings"]:
+        for finding in found.findings:
             column = box.column(align=True)
-            licence = f"  [{finding['licence']}]" if finding["licence"] else ""
-            text = f"{finding['area']} {finding['name']}: {finding['detail']}{licence}"
+            licence = f"  [{finding.licence}]" if finding.licence else ""
+            text = f"{finding.area} {finding.name}: {finding.detail}{licence}"
             # Research-only parts stand out: nobody should find out after delivery.
-            research = "research" in finding["licence"].lower()
-            icon = "ERROR" if research else "CHECKMARK" if finding["works"] else "X"
+            research = "research" in finding.licence.lower()
+            icon = "ERROR" if research else "CHECKMARK" if finding.works else "X"
             for index, line in enumerate(wrapped(text, COLUMNS)):
                 column.label(text=line, icon=icon if index == 0 else "BLANK1")
-            for line in wrapped(finding["hint"], COLUMNS):
+            for line in wrapped(finding.hint, COLUMNS):
                 column.label(text=line, icon="BLANK1")
 
 

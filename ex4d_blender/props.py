@@ -22,10 +22,14 @@ from bpy.props import (
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import MeshRequest, PlateRequest
+from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SIDE
 
-from . import depths, profiles
+from . import capabilities, menus, take_options
+from .core import property_ranges as ranges
 from .core import records
 from .core.records import move_number
+from .scene import scan
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
 
@@ -65,12 +69,6 @@ DEPTH_KINDS = [
     ("depth", "Depth", "Distance along the camera's axis", 1),
     ("disparity", "Disparity", "One over the distance", 2),
 ]
-RASTERIZERS = [
-    ("auto", "Automatic", "The first that works on this machine", 0),
-    ("opengl", "OpenGL", "On the graphics card's driver", 1),
-    ("embree", "Embree", "On the processor", 2),
-    ("nvdiffrast", "nvdiffrast", "On CUDA; its licence allows research and evaluation only", 3),
-]
 
 
 def _take_camera_changed(take, _context):
@@ -80,11 +78,27 @@ def _take_camera_changed(take, _context):
 
 
 def _profile_changed(state, number):
-    state.profile = next((item[0] for item in profiles.profile_items(state, None) if item[3] == number), state.profile)
+    state.profile = next((item[0] for item in menus.generator_items(state, None) if item[3] == number), state.profile)
+    _show_options(state, None)
+
+
+def _show_options(state, _context):
+    """Give the chosen take rows for the options of the chosen generator."""
+    take, generator = active_take(state.id_data), capabilities.find_generator(state.profile)
+    if take is not None and generator is not None:
+        take_options.ensure_rows(take, generator)
+
+
+def _choice_changed(row, number):
+    row.text = next((item[0] for item in menus.choice_items(row, None) if item[3] == number), row.text)
+
+
+def _number_changed(row, _context):
+    take_options.clamp(row, capabilities.find_generator(row.generator))
 
 
 def _depth_source_changed(state, number):
-    items = depths.depth_items(state, None)
+    items = menus.depth_items(state, None)
     state.depth_source = next((item[0] for item in items if item[3] == number), state.depth_source)
 
 
@@ -101,9 +115,30 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
     label: StringProperty(name="Made By", description="What filled the pixels that the plate never showed")
     seed: IntProperty(name="Seed", default=-1)
     prompt: StringProperty(name="Prompt")
+    options: StringProperty(name="Options", description="The generator's other options, JSON")
     frames: StringProperty(name="Frames")
     generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
     strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
+
+
+class EX4D_PG_option(bpy.types.PropertyGroup):
+    """A take's value of an option of a generator; its ``name`` is the option's."""
+
+    generator: StringProperty(description="Name of the generator")
+    kind: StringProperty(description="What the option is, as of ex4d.protocol.capabilities.OptionKind")
+    given: BoolProperty(name="Given", description="Use this value; otherwise the generator decides")
+    integer: IntProperty(name="Value", update=_number_changed, description="Value of a whole number")
+    number: FloatProperty(name="Value", precision=4, update=_number_changed, description="Value of a number")
+    flag: BoolProperty(name="Value", description="Value of an option that is on or off")
+    text: StringProperty(name="Value", description="Value of a text, of a choice, or of a size such as 832x480")
+    path: StringProperty(name="Value", subtype="FILE_PATH", description="Value of an option that is a file")
+    choice: EnumProperty(
+        name="Value",
+        items=menus.choice_items,
+        get=lambda self: records.name_number(self.text),
+        set=_choice_changed,
+        description="Value of an option that is one of several",
+    )
 
 
 class EX4D_PG_take(bpy.types.PropertyGroup):
@@ -127,6 +162,7 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         description="The Empty of the shot that this take is of",
     )
     versions: CollectionProperty(type=EX4D_PG_version)
+    options: CollectionProperty(type=EX4D_PG_option)
     coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
 
 
@@ -151,7 +187,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
     )
     plate_first_frame: IntProperty(
-        name="First Frame", default=1001, min=0, description="Number of a movie's first frame"
+        name="First Frame", default=PlateRequest.first_frame, min=0, description="Number of a movie's first frame"
     )
     plate_scene_start: IntProperty(default=-1, options={"HIDDEN"})
     plate_clip: PointerProperty(
@@ -172,13 +208,13 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     proposed_folder: StringProperty(options={"HIDDEN"}, description="Where the next reconstruction goes")
     depth_source: StringProperty(
         name="Depth",
-        default=depths.AUTOMATIC,
+        default=menus.AUTOMATIC,
         description="Where depth comes from: auto, FILES, or an estimator of the backend",
     )
     depth_menu: EnumProperty(
         name="Depth",
-        items=depths.depth_items,
-        get=lambda self: depths.number(self.depth_source),
+        items=menus.depth_items,
+        get=lambda self: menus.depth_number(self.depth_source),
         set=_depth_source_changed,
         description="Where depth comes from",
     )
@@ -191,7 +227,11 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         description="What the files hold",
     )
     depth_scale: FloatProperty(
-        name="Scale", default=1.0, min=1e-9, precision=6, description="Depth, or disparity, of one code value"
+        name="Scale",
+        default=1.0,
+        min=ranges.DEPTH_SCALE[0],
+        precision=6,
+        description="Depth, or disparity, of one code value",
     )
     depth_camera: StringProperty(
         name="Camera File", subtype="FILE_PATH", description="Trajectory file with the source camera's lens and poses"
@@ -199,40 +239,40 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
     fov: FloatProperty(
         name="Field of View",
-        default=0.9459,
-        min=math.radians(1.0),
-        max=math.radians(170.0),
+        default=math.radians(DEFAULT_FOV_DEG),
+        min=math.radians(ranges.FOV_DEG[0]),
+        max=math.radians(ranges.FOV_DEG[1]),
         subtype="ANGLE",
         description="Of the plate, over its longer side",
     )
     min_angle: FloatProperty(
         name="Smallest Angle",
-        default=2.5,
-        min=0.0,
-        max=59.0,
+        default=MeshRequest.min_angle,
+        min=ranges.ANGLE_DEG[0],
+        max=ranges.ANGLE_DEG[1],
         description="Faces with a smaller angle, in degrees, are holes",
     )
     max_depth_ratio: FloatProperty(
         name="Depth Ratio",
-        default=1.15,
-        min=1.001,
-        max=100.0,
+        default=MeshRequest.max_depth_ratio,
+        min=ranges.DEPTH_RATIO[0],
+        max=ranges.DEPTH_RATIO[1],
         description="Faces whose corners' distances have a larger ratio are holes",
     )
     thickness: FloatProperty(
         name="Thickness",
-        default=1.0,
-        min=0.0,
+        default=MeshRequest.thickness,
+        min=ranges.THICKNESS[0],
         soft_max=4.0,
-        max=1000.0,
+        max=ranges.THICKNESS[1],
         description="How deep things are thought to be, as a share of their width in the picture. What is farther"
         " behind them, and was seen beside them, stays; larger values make larger holes",
     )
     viewport_side: IntProperty(
         name="Viewport Mesh",
-        default=512,
-        min=16,
-        max=4096,
+        default=VIEWPORT_SIDE,
+        min=ranges.VIEWPORT_SIDE[0],
+        max=ranges.VIEWPORT_SIDE[1],
         description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
     )
     match_without_asking: BoolProperty(
@@ -257,7 +297,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     )
 
     takes: CollectionProperty(type=EX4D_PG_take)
-    active_take: IntProperty(name="Take")
+    active_take: IntProperty(name="Take", update=_show_options)
     move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
     move_default_amount: BoolProperty(
         name="Usual Amount", default=True, description="Use the amount that the move comes with"
@@ -283,17 +323,17 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
 
     profile: StringProperty(
         name="Profile",
-        default="preview",
+        default=DEFAULT_GENERATOR,
         description="How pixels that were never seen are filled: a profile of the backend",
     )
     profile_menu: EnumProperty(
         name="Profile",
-        items=profiles.profile_items,
+        items=menus.generator_items,
         get=lambda self: records.name_number(self.profile),
         set=_profile_changed,
         description="How pixels that were never seen are filled",
     )
-    seed: IntProperty(name="Seed", default=0, min=0, description="Of the generator's random numbers")
+    seed: IntProperty(name="Seed", default=0, min=ranges.SEED[0], description="Of the generator's random numbers")
     prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
     use_frames: BoolProperty(name="Some Frames", description="Generate only some of the plate's frames")
     frame_start: IntProperty(name="First", default=1, description="First scene frame to generate")
@@ -302,7 +342,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
     with_color: BoolProperty(name="Colour Strip", description="Add the render without fill, muted, above the result")
     rasterizer: EnumProperty(
         name="Rasterizer",
-        items=RASTERIZERS,
+        items=menus.rasterizer_items,
         description="What renders colour and mask",
     )
 
@@ -332,6 +372,7 @@ class EX4D_PG_window(bpy.types.PropertyGroup):
 
 CLASSES = (
     EX4D_PG_version,
+    EX4D_PG_option,
     EX4D_PG_take,
     EX4D_PG_pending,
     EX4D_PG_scene,
@@ -375,7 +416,7 @@ def camera_state(scene: bpy.types.Scene, take: EX4D_PG_take) -> str:
     gone, from the file or from the scene."""
     if take.use_scene_camera:
         return "scene"
-    return "own" if take.camera is not None and scene in take.camera.users_scene else "missing"
+    return "own" if take.camera is not None and scan.is_in_scene(take.camera, scene) else "missing"
 
 
 def check_camera(scene: bpy.types.Scene, take: EX4D_PG_take) -> None:

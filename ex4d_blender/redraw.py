@@ -48,7 +48,8 @@ def tag_panels() -> None:
     if bpy.app.background:
         # Nothing is drawn there, and Blender crashes over the status bar's text.
         return
-    for window in list(bpy.context.window_manager.windows):
+    manager = bpy.context.window_manager
+    for window in list(manager.windows) if manager is not None else ():
         for area in window.screen.areas:
             wanted = _REGIONS.get(area.type)
             for region in area.regions:
@@ -65,7 +66,8 @@ def tag_viewports() -> None:
     """Let the 3D viewports be drawn again: what is painted over them has changed, and nothing in the scene."""
     if bpy.app.background:
         return
-    for window in bpy.context.window_manager.windows:
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager is not None else ():
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.tag_redraw()

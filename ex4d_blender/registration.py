@@ -25,7 +25,7 @@ from . import (
     timer,
 )
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
-from .ui import coverage, lists, looks, panels, status_bar
+from .ui import cached, coverage, lists, looks, panels, status_bar
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def register() -> None:
             bpy.utils.register_class(cls)
         props.attach()
         capabilities.forget()
+        capabilities.refresh()
         _take_up_open_file()
         handlers.register()
         _start()
@@ -80,8 +81,10 @@ def _start() -> None:
     timer.register(
         steps=(
             lambda: job_list.current().pump(),
+            capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
+            lambda: looks.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
         busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),
@@ -106,6 +109,7 @@ def unregister() -> None:
         coverage.unregister,
         status_bar.unregister,
         _stop,
+        cached.forget,
         handlers.unregister,
         props.detach,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,11 +17,13 @@ import zmq
 
 from ex4d.protocol import wire
 from ex4d.protocol.capabilities import Welcome
-from ex4d.protocol.errors import ErrorInfo, Ex4dError, ProtocolError, TransientError, error_from_record
-from ex4d.protocol.jobs import FINAL_STATES, JobSnapshot, job_of, new_job_id
+from ex4d.protocol.errors import ErrorInfo, Ex4dError, OtherVersionError, ProtocolError, TransientError
+from ex4d.protocol.jobs import FAILED, FINAL_STATES, JobSnapshot, job_of, new_job_id
 from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import Request, job_name, request_record
 from ex4d.protocol.runtime import Handshake
+
+from .versions import protocol_difference
 
 #: A backend whose pings have not been answered for this long hangs: its front does nothing that takes a while, even
 #: while its worker is busy. A machine that swaps may make it wait for seconds, so this is generous.
@@ -40,11 +42,17 @@ class SilentBackendError(TransientError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedJob:
     """A job as it was asked for, kept until it has ended so that it can be sent again."""
 
     request: Request
     title: str
+
+    def message(self, job: str) -> wire.Message:
+        """What asks for it."""
+        record, blobs = request_record(self.request)
+        header = {"kind": job_name(self.request), "request": record, "title": self.title}
+        return wire.Message("submit", job, header, blobs)
 
 
 @dataclass
@@ -69,12 +77,6 @@ class Updates:
         return bool(self.jobs or self.errors or self.welcome or self.listed or self.left)
 
 
-def _submit_message(job: str, asked: Asked) -> wire.Message:
-    record, blobs = request_record(asked.request)
-    header = {"kind": job_name(asked.request), "request": record, "title": asked.title}
-    return wire.Message("submit", job, header, blobs)
-
-
 class JobClient:
     """Talks to one backend after the other; jobs outlive the connection.
 
@@ -82,6 +84,7 @@ class JobClient:
         name: what the backend's log calls this client.
         jobs: last snapshot of each known job, by id.
         welcome: what the backend said of itself, None while not connected.
+        refusal: why the backend that is connected cannot be spoken with: it is of another version of the protocol.
     """
 
     def __init__(self, name: str, *, pid: int | None = None) -> None:
@@ -90,10 +93,11 @@ class JobClient:
         self.pid = os.getpid() if pid is None else pid
         self.jobs: dict[str, JobSnapshot] = {}
         self.welcome: Welcome | None = None
+        self.refusal: Ex4dError | None = None
         self.handshake: Handshake | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
-        self._requests: dict[str, Asked] = {}
+        self._asked: dict[str, AskedJob] = {}
         self._resumed: set[str] = set()
         self._last_heard = 0.0
         self._last_ping = 0.0
@@ -117,8 +121,8 @@ class JobClient:
             ) from error
         self._last_heard = self._last_ping = time.monotonic()
         self._send(wire.Message("hello", header={"client": self.name, "pid": self.pid}))
-        for job, asked in self._requests.items():
-            self._send_request(job, asked)
+        for job, asked in self._asked.items():
+            self._send_asked(job, asked)
         for job in list(self._resumed):
             self.resume(job)
 
@@ -141,7 +145,7 @@ class JobClient:
             self._socket.close(linger=0)
         if self._context is not None:
             self._context.destroy(linger=0)
-        self._socket = self._context = self.handshake = self.welcome = None
+        self._socket = self._context = self.handshake = self.welcome = self.refusal = None
 
     @property
     def is_open(self) -> bool:
@@ -164,21 +168,24 @@ class JobClient:
             request: what is asked for.
             title: for people.
             job: its id; the same id is the same job.
+
+        Raises:
+            ProtocolError: it is longer than the backend takes.
         """
         job = job or new_job_id()
-        asked = Asked(request, title)
+        asked = AskedJob(request, title)
         # What the backend would not even answer is refused here.
-        wire.encode(_submit_message(job, asked))
-        self._requests[job] = asked
+        wire.encode(asked.message(job))
+        self._asked[job] = asked
         self.jobs[job] = JobSnapshot(job, job_name(request), title=title, created=time.time())
         if self._socket is not None:
-            self._send_request(job, asked)
+            self._send_asked(job, asked)
         return job
 
     def retry(self, job: str) -> str | None:
         """Ask for a finished job once more under a new id; None where its request is no longer known."""
-        asked = self._requests.get(job)
-        return self.submit(asked.request, title=asked.title) if asked is not None else None
+        asked = self._asked.get(job)
+        return None if asked is None else self.submit(asked.request, title=asked.title)
 
     def cancel(self, job: str) -> None:
         """Ask to stop a job; its state tells when it has."""
@@ -195,7 +202,7 @@ class JobClient:
     def resume(self, job: str) -> None:
         """Take up a job that a former client asked for, now or as soon as there is a connection. One that the backend
         does not know any more ends as failed, with an empty ``kind``."""
-        if job in self._requests or (job in self.jobs and self.jobs[job].is_final):
+        if job in self._asked or (job in self.jobs and self.jobs[job].is_final):
             return
         self._resumed.add(job)
         if self._socket is not None:
@@ -210,14 +217,14 @@ class JobClient:
         """Drop a finished job from this client's memory."""
         if job in self.jobs and self.jobs[job].is_final:
             del self.jobs[job]
-            self._requests.pop(job, None)
+            self._asked.pop(job, None)
 
     def shutdown(self) -> None:
         """Ask the backend to stop; unfinished jobs are cancelled, finished stages stay."""
         self._send(wire.Message("shutdown"))
 
     @property
-    def unfinished(self) -> list[JobSnapshot]:
+    def unfinished(self) -> Sequence[JobSnapshot]:
         """Jobs that have not ended, oldest first."""
         return [job for job in self.jobs.values() if not job.is_final]
 
@@ -282,23 +289,24 @@ class JobClient:
             self._send(wire.Message("ping"))
             for job in self.unfinished:
                 # A backend forgets who waits for what when very many clients come and go.
-                if job.id in self._requests or job.id in self._resumed:
+                if job.id in self._asked or job.id in self._resumed:
                     self.watch(job.id)
 
-    def _take(self, frames: list[bytes], updates: Updates) -> None:
+    def _take(self, frames: Sequence[bytes], updates: Updates) -> None:
         try:
             message = wire.decode(frames)
+        except OtherVersionError as error:
+            self._refuse(protocol_difference(error.other.decode(), wire.VERSION.decode()), updates)
+            return
         except ProtocolError as error:
             updates.errors.append(error)
             return
         self._last_heard = time.monotonic()
         if message.type == "welcome":
             try:
-                self.welcome = from_record(Welcome, message.header, "welcome", lenient=True)
+                self.welcome, updates.welcome = from_record(Welcome, message.header, "welcome", lenient=True), True
             except Ex4dError as error:
                 updates.errors.append(error)
-            else:
-                updates.welcome = True
         elif message.type == "job":
             try:
                 self._remember(job_of(message), updates)
@@ -310,23 +318,36 @@ class JobClient:
                 with suppress(Ex4dError):
                     self._remember(JobSnapshot.from_record(record), updates)
         elif message.type == "error":
-            updates.errors.append(error_from_record(message.header))
-            if message.job in self.jobs:
-                # The backend took no such job.
-                failed = JobSnapshot(
-                    message.job,
-                    self.jobs[message.job].kind,
-                    state="failed",
-                    title=self.jobs[message.job].title,
-                    error=ErrorInfo.from_header(message.header),
-                    created=self.jobs[message.job].created,
-                    finished=time.time(),
-                )
-                updates.errors.pop()
-                self._resumed.discard(message.job)
-                self.jobs[message.job] = updates.jobs[message.job] = failed
+            self._take_error(message, updates)
         elif message.type == "bye":
             self.welcome, updates.left = None, True
+
+    def _take_error(self, message: wire.Message, updates: Updates) -> None:
+        told = ErrorInfo.from_header(message.header)
+        if message.job in self.jobs:
+            # The backend took no such job.
+            self._fail(message.job, told, updates)
+        elif told.kind == ProtocolError.kind and self.welcome is None:
+            # A later backend says so in a form that we can read.
+            self._refuse(told.error(), updates)
+        else:
+            updates.errors.append(told.error())
+
+    def _refuse(self, error: Ex4dError, updates: Updates) -> None:
+        """The backend speaks another version: that is said once, and what it was asked for has failed."""
+        self._last_heard = time.monotonic()
+        refused, self.refusal = self.unfinished, self.refusal or error
+        if not refused and self.refusal is error:
+            updates.errors.append(error)
+        for job in refused:
+            self._fail(job.id, ErrorInfo.of(self.refusal), updates)
+
+    def _fail(self, job: str, error: ErrorInfo, updates: Updates) -> None:
+        known = self.jobs[job]
+        self._resumed.discard(job)
+        self.jobs[job] = updates.jobs[job] = JobSnapshot(
+            job, known.kind, state=FAILED, title=known.title, error=error, created=known.created, finished=time.time()
+        )
 
     def _remember(self, snapshot: JobSnapshot, updates: Updates) -> None:
         known = self.jobs.get(snapshot.id)
@@ -336,10 +357,10 @@ class JobClient:
             self._resumed.discard(snapshot.id)
         self.jobs[snapshot.id] = updates.jobs[snapshot.id] = snapshot
 
-    def _send_request(self, job: str, asked: Asked) -> None:
+    def _send_asked(self, job: str, asked: AskedJob) -> None:
         if job in self.jobs and self.jobs[job].is_final:
             return
-        self._send(_submit_message(job, asked))
+        self._send(asked.message(job))
 
     def _send(self, message: wire.Message) -> None:
         if self._socket is None:

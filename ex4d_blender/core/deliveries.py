@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ex4d.protocol.capabilities import OptionValue
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.protocol.results import GenerateResult
 from ex4d.system.inputs import read_bytes
 
 TAKE_FILE = "take.json"
@@ -17,8 +22,76 @@ MAX_BYTES = 64 << 20
 LAST_FRAME = 1048574
 
 
-def read_take(folder: Path) -> dict[str, Any]:
-    """A delivered take's record, as the result of its job was.
+@dataclass(frozen=True)
+class DeliveredTake:
+    """A take, delivered.
+
+    Attributes:
+        take: its name, such as v001.
+        folder: where it is.
+        numbers: of its frames, by the plate's own.
+        coverage: share of each frame's pixels that show real source surface, 0..1.
+        result, mask: folders of its pictures.
+        color: folder of the render without fill; "" where none is known.
+        profile, label: of what filled it.
+        generated_mean: share of the pixels that are not measured, 0..1, of all frames.
+        title: what it was called.
+        seed, prompt, options: what the generator was told, None and none where nothing.
+        trajectory: file of its camera; "" where none is known.
+        fps: frames per second; None where none is written down.
+        size: (width, height) in pixels; None where none is known.
+    """
+
+    take: str
+    folder: str
+    numbers: tuple[int, ...]
+    coverage: tuple[float, ...]
+    result: str
+    mask: str
+    profile: str
+    label: str
+    generated_mean: float
+    color: str = ""
+    title: str = ""
+    seed: int | None = None
+    prompt: str | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    trajectory: str = ""
+    fps: Fraction | None = None
+    size: tuple[int, int] | None = None
+
+    @property
+    def shot(self) -> Path:
+        """The folder of its shot."""
+        return Path(self.folder).parent.parent
+
+
+def delivered_take(
+    result: GenerateResult, *, title: str, seed: int | None, prompt: str | None, options: Mapping[str, OptionValue]
+) -> DeliveredTake:
+    """The take of a job that has just ended, with what it was asked for."""
+    return DeliveredTake(
+        take=result.take,
+        folder=result.folder,
+        numbers=result.numbers,
+        coverage=result.coverage,
+        result=result.result,
+        mask=result.mask,
+        profile=result.profile,
+        label=result.label,
+        generated_mean=result.generated_mean,
+        color=result.color,
+        title=title,
+        seed=seed,
+        prompt=prompt,
+        options=options,
+        fps=fraction_from(result.fps),
+        size=result.size,
+    )
+
+
+def read_take(folder: Path) -> DeliveredTake:
+    """A delivered take, as its record in the folder says.
 
     Raises:
         BadInputError: there is none.
@@ -29,22 +102,22 @@ def read_take(folder: Path) -> dict[str, Any]:
         coverage = [1.0 - frame["generated"] for frame in record["frames"]]
         fill = record["fill"]
         _check_values(record, numbers)
-        return {
-            "take": folder.name,
-            "folder": str(folder),
-            "numbers": numbers,
-            "coverage": coverage,
-            "result": str(folder / "result"),
-            "mask": str(folder / "mask"),
-            "profile": fill["name"],
-            "label": fill["label"],
-            "seed": fill["seed"],
-            "prompt": fill.get("prompt"),
-            "title": record.get("title", ""),
-            "generated_mean": record["generated_mean"],
-            "trajectory": str(folder / record["trajectory"]),
-            **({"fps": str(fraction_from(record["fps"]))} if "fps" in record else {}),
-        }
+        return DeliveredTake(
+            take=folder.name,
+            folder=str(folder),
+            numbers=tuple(numbers),
+            coverage=tuple(coverage),
+            result=str(folder / "result"),
+            mask=str(folder / "mask"),
+            profile=fill["name"],
+            label=fill["label"],
+            generated_mean=record["generated_mean"],
+            title=record.get("title", ""),
+            seed=fill["seed"],
+            prompt=fill.get("prompt"),
+            trajectory=str(folder / record["trajectory"]),
+            fps=fraction_from(record["fps"]) if "fps" in record else None,
+        )
     except (BadInputError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
 

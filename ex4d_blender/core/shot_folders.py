@@ -97,7 +97,7 @@ def _text_sha256(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _sha256(path: Path, _size: int, _mtime_ns: int, _inode: int) -> str:
     with open_input(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto
 
 
 def shot_folder_for(base: Path, name: str, plate: Path) -> Path:
@@ -212,4 +212,4 @@ def copy_shot(source: Path, target: Path, on_file: Callable[[int, int], None] = 
 
 def _digest(path: Path) -> str:
     with open_input(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it has readinto

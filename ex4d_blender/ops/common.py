@@ -52,13 +52,14 @@ def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any
 def has_shot(cls: type, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
     try:
-        shots.check_scene(context.scene)
-        if shots.find_shot(context.scene) is not None:
+        known = shots.known(context.scene)
+        known.check()
+        if known.shots:
             return True
-        if not any(obj.instance_type == "COLLECTION" for obj in context.scene.objects):
+        if not known.instances:
             cls.poll_message_set("Load a plate and reconstruct it first")
             return False
-        error: Ex4dError = shots.no_shot_error(context.scene)
+        error: Ex4dError = known.no_shot_error()
     except Ex4dError as found:
         error = found
     cls.poll_message_set(f"{error.message} {error.hint}")

@@ -7,14 +7,17 @@ import bpy
 from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes, read_trajectory
+from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import FillRequest, GenerateRequest, TrajectoryCamera
 
-from .. import capabilities, job_list, props
+from .. import capabilities, job_list, props, take_options
 from ..core.deliveries import read_take
+from ..core.generator_options import PROMPT, SEED, request_options
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.results_scene import results_scene
+from ..take_versions import version_options
 from .common import JobOperator, told
 from .takes import TakeJobOperator, new_take, require_take
 
@@ -25,16 +28,10 @@ def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list
     Raises:
         BadInputError: the chosen frames are not the plate's.
     """
-    state, frames = scene.ex4d, shot.frames
+    state = scene.ex4d
     if not state.use_frames:
-        return list(frames), None
-    first, last = state.frame_start, state.frame_end
-    if first > last or first not in frames or last not in frames:
-        raise BadInputError(
-            f"Frames {first}-{last} are not all within the plate's, {frames[0]}-{frames[-1]}.",
-            "Choose frames of the plate, or generate all.",
-        )
-    return list(range(first, last + 1)), f"{shot.number_at(first)}-{shot.number_at(last)}"
+        return list(shot.frames), None
+    return shot.timing.chosen_frames(state.frame_start, state.frame_end)
 
 
 class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
@@ -51,32 +48,53 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         frames, chosen = wanted_frames(scene, shot)
         props.check_camera(scene, take)
         state = scene.ex4d
-        profile = capabilities.resolve_profile(state.profile, block=block)
-        blob = self.sample(scene, shot, take, frames)
+        generator = capabilities.resolve_generator(state.profile, block=block)
+        options = scene_options(scene, take, generator)
+        trajectory = self.sample(scene, shot, take, frames)
         return submit_take(
-            context,
-            shot,
-            take,
-            blob,
-            frames=chosen,
-            profile=profile.name,
-            seed=state.seed if profile.takes_seed else None,
-            prompt=state.prompt if profile.takes_prompt and state.prompt else None,
-            block=block,
+            context, shot, take, trajectory, frames=chosen, generator=generator.name, options=options, block=block
         )
 
 
-def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, block, raster=None) -> str:
-    """Ask for a take; returns the job's id. ``raster``: a rasterizer instead of the scene's."""
+def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: GeneratorInfo) -> dict[str, OptionValue]:
+    """What scene and take say of a generator's options; raises UsageError for a value that it does not take."""
+    given = take_options.given_values(take, generator)
+    return request_options(generator, given, seed=scene.ex4d.seed, prompt=scene.ex4d.prompt)
+
+
+def submit_take(
+    context: bpy.types.Context,
+    shot: shots.ShotObjects,
+    take: props.EX4D_PG_take,
+    trajectory: bytes,
+    *,
+    generator: str,
+    options: dict[str, OptionValue],
+    frames: str | None,
+    raster: str | None = None,
+    block: bool,
+) -> str:
+    """Ask for a take; returns the job's id.
+
+    Args:
+        context: of the operator.
+        shot: that the take is of.
+        take: in the scene's list.
+        trajectory: its camera, JSON of ``ex4d.camera``.
+        generator: name of what fills.
+        options: of the generator.
+        frames: such as "1001-1020", by the plate's own numbers; None = all.
+        raster: a rasterizer instead of the scene's.
+        block: wait for the backend.
+    """
     scene = sequencer.working_scene(context)
     state = scene.ex4d
-    options = {name: value for name, value in (("seed", seed), ("prompt", prompt)) if value is not None}
     request = GenerateRequest(
-        shot.folder,
-        TrajectoryCamera(blob),
+        shot=shot.folder,
+        camera=TrajectoryCamera(trajectory),
         frames=frames,
         raster=raster or state.rasterizer,
-        fill=FillRequest(profile, options),
+        fill=FillRequest(generator, options),
         title=take.name,
     )
     data = {
@@ -85,17 +103,13 @@ def submit_take(context, shot, take, blob, *, frames, profile, seed, prompt, blo
         "offset": shot.first_frame - shot.numbers[0],
         "with_mask": state.with_mask,
         "with_color": state.with_color,
-        "seed": seed,
-        "prompt": prompt,
+        "seed": options.get(SEED),
+        "prompt": options.get(PROMPT),
+        "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
     }
     return job_list.current().submit(
-        scene,
-        request,
-        action="generate",
-        data=data,
-        title=f"Generate {take.name}",
-        block=block,
+        scene, request, action="generate", data=data, title=f"Generate {take.name}", block=block
     )
 
 
@@ -115,36 +129,66 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         known = sequencer.take_of_strip(sequencer.selected_strip(context))
-        record = read_take(Path(known["folder"]))
+        made = read_take(Path(known["folder"]))
         scene = sequencer.working_scene(context)
-        folder = Path(known["folder"]).parent.parent
         shots.check_scene(scene)
-        take = next(
-            (item for item in scene.ex4d.takes if any(v.folder == known["folder"] for v in item.versions)), None
-        )
-        shot = shots.find_shot(scene, str(folder)) or (shots.take_shot(scene, take) if take is not None else None)
+        take, version = _version_of(scene, known["folder"])
+        shot = shots.find_shot(scene, str(made.shot)) or (shots.take_shot(scene, take) if take is not None else None)
         if shot is None:
             raise BadInputError(
-                f"The shot of this take, {folder}, is not in the scene.", "Reconstruct its plate here, then redo it."
+                f"The shot of this take, {made.shot}, is not in the scene.", "Reconstruct its plate here, then redo it."
             )
-        profile = capabilities.resolve_profile(record["profile"], block=block)
+        generator = capabilities.resolve_generator(made.profile, block=block)
+        given = version_options(version) if version is not None else {}
+        options = request_options(generator, given, seed=made.seed, prompt=made.prompt)
         if take is None:
             # The camera that it was made with is known to no list: its trajectory is.
-            take = new_take(scene, shot, None, record["title"] or record["take"])
-        trajectory = read_trajectory(Path(record["trajectory"]))
-        numbers = record["numbers"]
-        whole = len(numbers) == len(shot.numbers)
+            take = new_take(scene, shot, None, made.title or made.take)
+        trajectory = read_trajectory(Path(made.trajectory))
+        whole = len(made.numbers) == len(shot.numbers)
         return submit_take(
             context,
             shot,
             take,
             json_bytes(trajectory),
-            frames=None if whole else f"{numbers[0]}-{numbers[-1]}",
-            profile=profile.name,
-            seed=record["seed"] if profile.takes_seed else None,
-            prompt=record["prompt"] if profile.takes_prompt else None,
+            frames=None if whole else f"{made.numbers[0]}-{made.numbers[-1]}",
+            generator=generator.name,
+            options=options,
             block=block,
         )
+
+
+def _version_of(
+    scene: bpy.types.Scene, folder: str
+) -> tuple[props.EX4D_PG_take, props.EX4D_PG_version] | tuple[None, None]:
+    """The take and its version that lie in a folder."""
+    for take in scene.ex4d.takes:
+        for version in take.versions:
+            if version.folder == folder:
+                return take, version
+    return None, None
+
+
+class EX4D_OT_show_options(bpy.types.Operator):
+    bl_idname = "ex4d.show_options"
+    bl_label = "Show Options"
+    bl_description = "Show the options of the chosen profile, which the chosen take keeps"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        scene = sequencer.working_scene(context)
+        if props.active_take(scene) is None:
+            cls.poll_message_set("Add a take camera first")
+            return False
+        return capabilities.find_generator(scene.ex4d.profile) is not None
+
+    @told
+    def execute(self, context):
+        scene = sequencer.working_scene(context)
+        generator = capabilities.resolve_generator(scene.ex4d.profile, block=False)
+        take_options.ensure_rows(require_take(scene), generator)
+        return {"FINISHED"}
 
 
 class EX4D_OT_import_take(bpy.types.Operator):
@@ -164,20 +208,20 @@ class EX4D_OT_import_take(bpy.types.Operator):
 
     @told
     def execute(self, context):
-        record = read_take(Path(bpy.path.abspath(self.directory)))
+        made = read_take(Path(bpy.path.abspath(self.directory)))
         scene = sequencer.working_scene(context)
         # The frames of another shot would put it elsewhere.
-        shot = shots.find_shot(scene, str(Path(record["folder"]).parent.parent)) or next(
-            (found for found in shots.find_shots(scene) if set(record["numbers"]) <= set(found.numbers)), None
+        shot = shots.find_shot(scene, str(made.shot)) or next(
+            (found for found in shots.find_shots(scene) if set(made.numbers) <= set(found.numbers)), None
         )
         offset = shot.first_frame - shot.numbers[0] if shot else 0
-        edit = results_scene(scene, record, offset)
+        edit = results_scene(scene, made.shot, made.numbers, offset=offset, size=made.size, fps=made.fps)
         sequencer.place_take(
             edit,
-            record,
+            made,
             with_mask=scene.ex4d.with_mask,
             with_color=False,
-            name=f"{record['title'] or 'Take'} {record['take']}",
+            name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )
         if context.window is not None:
@@ -185,4 +229,4 @@ class EX4D_OT_import_take(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_generate, EX4D_OT_redo_take, EX4D_OT_import_take)
+CLASSES = (EX4D_OT_generate, EX4D_OT_redo_take, EX4D_OT_show_options, EX4D_OT_import_take)

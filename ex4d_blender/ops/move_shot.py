@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Taking shots out of the extension's folder, where earlier versions kept them, or to any other place."""
 
+from functools import cache
 from pathlib import Path
 
 import bpy
@@ -16,6 +17,7 @@ from ..scene.shot_place import propose_folder
 from .common import has_shot, told
 
 
+@cache
 def old_place() -> Path | None:
     """The folder of the extension that earlier versions kept shots in: it goes when the extension is removed."""
     try:
@@ -103,7 +105,7 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=520)
 
     def draw(self, context):
-        shot = shots.find_shot(context.scene)
+        shot = shots.known(context.scene).find()
         column = self.layout.column()
         column.label(text=f"«{shot.root.name}» lies in {shot.folder}")
         column.prop(self, "directory")

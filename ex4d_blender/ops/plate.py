@@ -12,9 +12,9 @@ from bpy.props import StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.requests import SolvedCamera
 from ex4d.system.inputs import check_input
 
+from ..core import frame_mapping
 from ..scene import plates
 from ..scene.camera import scene_fps
 from ..scene.sequencer import sequencer_scene, working_scene
@@ -93,7 +93,7 @@ def _no_media(path: Path) -> BadInputError:
 def _sequence_info(path: Path) -> str:
     """Size and number of the pictures that a pattern or a folder stands for."""
     folder = path if path.is_dir() else path.parent
-    pattern = re.compile(r".*\d\.\w+") if path.is_dir() else plates.pattern_expression(path.name)
+    pattern = re.compile(r".*\d\.\w+") if path.is_dir() else frame_mapping.pattern_expression(path.name)
     files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
     if not (files := [file for file in files if file.suffix.lower() in PICTURES]):
         raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
@@ -158,7 +158,7 @@ class EX4D_OT_load_plate(bpy.types.Operator):
         if not self.filepath or (not path.exists() and "#" not in path.name):
             raise BadInputError(f"There is no plate {path}.", "Choose a movie, a picture of a sequence, or its folder.")
         picture = "#" not in path.name and path.is_file() and path.suffix.lower() in PICTURES
-        choice = plates.PlateChoice(plates.sequence_pattern(path)[0] if picture else path, None, None, None, ())
+        choice = plates.PlateChoice(frame_mapping.sequence_pattern(path)[0] if picture else path, None, None, None, ())
         _choose(working_scene(context), choice)
         return {"FINISHED"}
 
@@ -231,7 +231,7 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         scene = working_scene(context)
         clip, first = scene.ex4d.plate_clip, scene.ex4d.plate_first_frame
         choice = plates.plate_from_clip(clip, scene, first_number=first)
-        run = plates.longest_run(plates.solved_numbers(clip, first_number=first))
+        run = frame_mapping.longest_run(plates.solved_numbers(clip, first_number=first))
         if run is None:
             raise BadInputError(f"The camera of «{clip.name}» is solved for no frame.", "Solve it first.")
         shown = plates.shown_numbers(clip, first_number=first)
@@ -261,20 +261,19 @@ class EX4D_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def solved_source(scene: bpy.types.Scene) -> tuple[SolvedCamera | None, tuple[str, ...]]:
-    """The solved camera of the plate's clip and its points, None where there is none, with what should be known of
-    them."""
+def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
     state = scene.ex4d
     clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
     if clip is None or not state.use_solved_camera:
-        return None, ()
+        return (), ()
     solved = plates.solved_camera(clip, scene, frames=frames, first_number=first)
     if solved is None:
         left_out = _left_out(scene)
-        return None, (left_out,) if left_out else ()
+        return (), (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
-    return SolvedCamera(json_bytes(solved.trajectory), points), solved.notes
+    return (json_bytes(solved.trajectory), points), solved.notes
 
 
 CLASSES = (

@@ -3,17 +3,16 @@
 
 import math
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
+from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
 
 from .. import capabilities, job_list
-from ..depths import AUTOMATIC, FILES
+from ..menus import AUTOMATIC, FILES
 from ..scene import mesh as meshes
 from ..scene import obstacles
 from ..scene import shot as shots
@@ -21,16 +20,19 @@ from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
 from .common import JobOperator, has_shot, told
-from .plate import solved_source
+from .plate import solved_blobs
 
 #: What is left for folders of takes and stages within a shot.
 MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
 
 
-def reconstruct_request(scene: bpy.types.Scene, *, block: bool, blend: Path | None = None) -> ReconstructRequest:
-    """The request of the scene's properties, without a solved camera.
+def reconstruct_request(
+    scene: bpy.types.Scene, *, block: bool, blend: Path | None = None
+) -> tuple[ReconstructRequest, tuple[str, ...]]:
+    """What the scene's properties ask for, and what should be known of its solved camera.
 
     Args:
+        scene: with the plate.
         block: wait for the backend to say whether it has the chosen estimator.
         blend: see ``shot_folder``.
 
@@ -50,29 +52,40 @@ def reconstruct_request(scene: bpy.types.Scene, *, block: bool, blend: Path | No
     former = shots.find_shot(scene, str(folder))
     if former is not None:
         shots.check_local(former)
-    depth: dict = {"source": state.depth_source}
+    plate = PlateRequest(
+        str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
+    )
+    depth = _depth_request(scene, block=block)
+    blobs, notes = solved_blobs(scene)
+    request = ReconstructRequest(
+        shot=str(folder),
+        plate=plate,
+        depth=depth,
+        mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
+        solved=SolvedCamera(*blobs) if blobs else None,
+        viewport_side=state.viewport_side,
+    )
+    return request, notes
+
+
+def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
+    state = scene.ex4d
+    fov = math.degrees(state.fov) if state.use_fov else None
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
-        depth["source"] = str(Path(bpy.path.abspath(state.depth_path)).absolute())
-        depth["kind"] = None if state.depth_kind == "AUTO" else state.depth_kind
-        # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
-        depth["scale"] = state.depth_scale
-        if state.depth_camera:
-            depth["camera"] = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
-    elif state.depth_source != AUTOMATIC:
-        depth["source"] = capabilities.resolve_estimator(state.depth_source, block=block).name
-    if state.use_fov:
-        depth["fov"] = math.degrees(state.fov)
-    return ReconstructRequest(
-        str(folder),
-        PlateRequest(
-            str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
-        ),
-        DepthRequest(**depth),
-        MeshRequest(state.min_angle, state.max_depth_ratio, thickness=state.thickness),
-        viewport_side=state.viewport_side,
-    )
+        return DepthRequest(
+            source=str(Path(bpy.path.abspath(state.depth_path)).absolute()),
+            kind=None if state.depth_kind == "AUTO" else state.depth_kind,
+            # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
+            scale=state.depth_scale,
+            camera=str(Path(bpy.path.abspath(state.depth_camera)).absolute()) if state.depth_camera else None,
+            fov=fov,
+        )
+    source = state.depth_source
+    if source != AUTOMATIC:
+        source = capabilities.resolve_estimator(source, block=block).name
+    return DepthRequest(source=source, fov=fov)
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
@@ -104,15 +117,14 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context, *, block):
         scene = context.scene
-        request = reconstruct_request(scene, block=block)
-        solved, notes = solved_source(scene)
+        request, notes = reconstruct_request(scene, block=block)
         state = scene.ex4d
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
         return job_list.current().submit(
             scene,
-            replace(request, solved=solved),
+            request,
             action="reconstruct",
             # With a window the scene is changed only after asking, unless told otherwise.
             data={
@@ -185,7 +197,7 @@ class EX4D_OT_match_scene(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if shots.find_shot(context.scene) is not None:
+        if shots.known(context.scene).shots:
             return True
         cls.poll_message_set("Reconstruct a plate first")
         return False
@@ -198,7 +210,7 @@ class EX4D_OT_match_scene(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=460)
 
     def draw(self, context):
-        found = shots.find_shot(context.scene)
+        found = shots.known(context.scene).find()
         column = self.layout.column(align=True)
         column.label(text="The scene is not set up for this plate. Change it?", icon="SCENE_DATA")
         if found is not None:
@@ -223,7 +235,7 @@ class EX4D_OT_relink(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = shots.find_shot(context.scene)
+        found = shots.known(context.scene).find()
         if found is not None and found.mesh is not None:
             return True
         cls.poll_message_set("The scene has no mesh of a shot")

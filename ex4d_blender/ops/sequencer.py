@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Seeing results: the scene whose sequencer shows them, and back to the work."""
 
+from pathlib import Path
+
 import bpy
 
 from ex4d.protocol.errors import BadInputError
@@ -117,9 +119,9 @@ class EX4D_OT_move_strips(bpy.types.Operator):
         first = min(strips, key=lambda strip: strip.frame_final_start)
         known = sequencer.take_of_strip(first)
         shot = shots.find_shot(scene)
-        offset = shot.first_frame - shot.numbers[0] if shot is not None else 0
+        offset = shot.timing.offset if shot is not None else 0
         numbers = range(int(first.frame_start) - offset, int(first.frame_start) - offset + len(first.elements))
-        edit = results_scene(scene, {"folder": known["folder"], "numbers": list(numbers)}, offset)
+        edit = results_scene(scene, Path(known["folder"]).parent.parent, numbers, offset=offset)
         moved, stay = sequencer.move_strips(scene, edit)
         if stay and not moved:
             raise BadInputError(

@@ -2,9 +2,7 @@
 """Take cameras: adding them, moving them, looking through them."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
@@ -14,28 +12,22 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 
 from .. import job_list, props
-from ..core import records, shot_folders
-from ..core.deliveries import read_take
+from ..core import records, shot_folders, shot_rules
 from ..scene import background, takes
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
+from ..take_versions import find_versions
 from .common import JobOperator, has_shot, told
-
-#: A take's picture: 16K by 8K. Textures and encoders end there, and a frame of it takes gigabytes on its way.
-MAX_SIDE, MAX_PIXELS = 16384, 16384 * 8192
 
 
 def move_text(state: "props.EX4D_PG_scene") -> str:
     """The move that the panel describes, as ``ex4d.camera.parse_preset`` reads it."""
-    move = state.move
-    if move.isdigit():
-        return move
-    if not state.move_default_amount and move != "hold":
-        move += f":{state.move_amount:g}"
-    if state.move_ease != "DEFAULT":
-        move += f",ease={state.move_ease}"
-    return move
+    return shot_rules.move_text(
+        state.move,
+        amount=None if state.move_default_amount else state.move_amount,
+        ease=None if state.move_ease == "DEFAULT" else state.move_ease,
+    )
 
 
 def new_take(
@@ -88,22 +80,11 @@ def sample_take(
         BadInputError: the camera is missing, or of no use; the picture is larger than takes can be.
     """
     props.check_camera(scene, take)
-    check_size(scene)
+    shot_rules.check_take_size(*cameras.render_size(scene))
     numbers = [shot.number_at(frame) for frame in frames]
     camera = None if take.use_scene_camera else take.camera
     sampled = cameras.sample_camera(scene, frames, root=shot.root, camera=camera, frame_numbers=numbers)
     return json_bytes(sampled.trajectory), (*sampled.notes, *size_notes(scene, shot), *newer_notes(shot))
-
-
-def check_size(scene: bpy.types.Scene) -> None:
-    """Raise BadInputError for a render size that no take can have; said before hours of work."""
-    width, height = cameras.render_size(scene)
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise BadInputError(
-            f"The scene renders {width}x{height} pixels; a take has {MAX_SIDE} along a side and "
-            f"{MAX_PIXELS // 10**6} million at most.",
-            "Match the scene to the plate, or set a smaller resolution or percentage.",
-        )
 
 
 def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ...]:
@@ -247,43 +228,6 @@ class EX4D_OT_remove_take(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def find_versions(scene: bpy.types.Scene, shot: shots.ShotObjects, take: "props.EX4D_PG_take") -> int:
-    """Take in the versions of a take that lie in its shot's folder and are in no list; returns how many.
-
-    A version is the take's when it was made under the take's name.
-    """
-    known = {Path(version.folder) for item in scene.ex4d.takes for version in item.versions}
-    folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
-    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if place in known:
-            continue
-        try:
-            record = read_take(place)
-        except BadInputError:
-            continue
-        if record["title"] == take.name:
-            add_version(take, record)
-            count += 1
-    return count
-
-
-def add_version(take: "props.EX4D_PG_take", record: Mapping[str, Any]) -> "props.EX4D_PG_version":
-    """A delivered version, written into a take.
-
-    Args:
-        record: as of ``core.deliveries.read_take``.
-    """
-    version = take.versions.add()
-    version.name, version.folder = record["take"], record["folder"]
-    version.profile, version.label = record["profile"], record["label"]
-    # The property holds 31 bits; the take's own record has the seed whole.
-    seed = record.get("seed")
-    version.seed = seed if seed is not None and 0 <= seed < 2**31 else -1
-    version.prompt = record.get("prompt") or ""
-    version.generated_mean = 100 * float(record["generated_mean"])
-    return version
-
-
 class EX4D_OT_find_versions(bpy.types.Operator):
     bl_idname = "ex4d.find_versions"
     bl_label = "Find Versions"
@@ -318,7 +262,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         take = props.active_take(context.scene)
-        if take is not None and props.camera_state(context.scene, take) == "own":
+        if take is not None and shots.camera_state(context.scene, take) == "own":
             return has_shot(cls, context)
         cls.poll_message_set("Choose a take with a camera of its own")
         return False
@@ -386,12 +330,12 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
             # A preview that is not finished yet is of no more use.
             if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
                 jobs.link.client.cancel(job)
-        blob = self.sample(scene, shot, take, list(shot.frames))
+        trajectory = self.sample(scene, shot, take, list(shot.frames))
         return jobs.submit(
             scene,
-            PreviewRequest(shot.folder, TrajectoryCamera(blob), raster=scene.ex4d.rasterizer, take=take.uid),
+            PreviewRequest(shot.folder, TrajectoryCamera(trajectory), raster=scene.ex4d.rasterizer, take=take.uid),
             action="preview",
-            data={"take": take.uid, "offset": shot.first_frame - shot.numbers[0]},
+            data={"take": take.uid, "offset": shot.timing.offset},
             title=f"Preview {take.name}",
             block=block,
         )

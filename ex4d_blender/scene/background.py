@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import bpy
 
+from ex4d.protocol.results import RenderResult
+
+from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
-from .files import check_consecutive, load_sequence, numbered_files, show_sequence
+from .data import camera_data
+from .files import load_sequence, numbered_files, show_sequence
 from .shot import PROPERTY
 
 
 def show_preview(
     camera_obj: bpy.types.Object,
-    result: Mapping[str, Any],
+    render: RenderResult,
     *,
     frame_offset: int = 0,
     opacity: float = 1.0,
@@ -26,7 +28,8 @@ def show_preview(
     """Show the pictures of a ``render`` job through a camera; a former preview goes.
 
     Args:
-        result: the result of a ``render`` job.
+        camera_obj: that shows them.
+        render: with the folders of the pictures.
         frame_offset: scene frame minus plate frame number.
         opacity: 0 to 1.
         in_front: before the scene's objects, or behind them.
@@ -35,16 +38,16 @@ def show_preview(
     Raises:
         BadInputError: pictures are missing.
     """
-    numbers = [int(number) for number in result["numbers"]]
+    numbers = list(render.numbers)
     check_consecutive(numbers, "The preview")
-    files = numbered_files(Path(result[kind]), numbers, f"The preview's {kind}")
+    files = numbered_files(Path(render.mask if kind == "mask" else render.color), numbers, f"The preview's {kind}")
     # A linked duplicate would show it, too.
     own_animation(camera_obj)
     hide_preview(camera_obj)
     image = load_sequence(files[0], f"{camera_obj.name} Preview", is_data=kind == "mask")
     # A background has no properties of its own to be known by.
     image[PROPERTY] = {"role": "preview", "kind": kind}
-    data = camera_obj.data
+    data = camera_data(camera_obj)
     background = data.background_images.new()
     background.source = "IMAGE"
     background.image = image
@@ -57,27 +60,27 @@ def show_preview(
 
 
 def _previews(data: bpy.types.Camera) -> list[bpy.types.CameraBackgroundImage]:
-    return [item for item in data.background_images if item.image is not None and PROPERTY in item.image]
+    return [item for item in data.background_images if item.image is not None and item.image.get(PROPERTY) is not None]
 
 
 def has_preview(camera_obj: bpy.types.Object) -> bool:
     """Whether the camera shows a preview."""
-    return bool(_previews(camera_obj.data))
+    return bool(_previews(camera_data(camera_obj)))
 
 
 def set_preview_look(camera_obj: bpy.types.Object, *, opacity: float, in_front: bool) -> None:
     """Change how the camera's preview is shown, see ``show_preview``."""
-    for background in _previews(camera_obj.data):
+    for background in _previews(camera_data(camera_obj)):
         background.alpha = opacity
         background.display_depth = "FRONT" if in_front else "BACK"
 
 
 def hide_preview(camera_obj: bpy.types.Object) -> None:
     """Remove the camera's preview; backgrounds of the artist's own stay."""
-    for background in _previews(camera_obj.data):
+    for background in _previews(camera_data(camera_obj)):
         image = background.image
         # Removing the entry alone would leave the image counted as used.
         background.image = None
-        camera_obj.data.background_images.remove(background)
-        if image.users == 0:
+        camera_data(camera_obj).background_images.remove(background)
+        if image is not None and image.users == 0:
             bpy.data.images.remove(image)

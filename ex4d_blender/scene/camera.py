@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
+from ..core.frame_mapping import joined_fps
 from . import axes
+from .data import camera_data
 from .fcurves import animate, own_action, remove_fcurves
 
 Array = NDArray[np.float64]
@@ -47,9 +49,7 @@ class SampledCamera:
 
 def scene_fps(scene: bpy.types.Scene) -> Fraction:
     """Frames per second as a fraction: 24 / 1.001 is 24000/1001."""
-    # fps_base is a float32; all bases in use are short fractions.
-    base = Fraction.from_float(scene.render.fps_base).limit_denominator(10000)
-    return scene.render.fps / base
+    return joined_fps(scene.render.fps, scene.render.fps_base)
 
 
 def render_size(scene: bpy.types.Scene) -> tuple[int, int]:
@@ -123,8 +123,8 @@ def _camera_at(scene: bpy.types.Scene, chosen: bpy.types.Object | None, frame: i
             f"The camera «{camera.name}» is switched off in the scene, so it does not move.",
             "Enable it and its collection in the viewport.",
         )
-    if evaluated.type != "CAMERA" or evaluated.data.type != "PERSP":
-        kind = evaluated.data.type.lower() if evaluated.type == "CAMERA" else evaluated.type.lower()
+    if evaluated.type != "CAMERA" or camera_data(evaluated).type != "PERSP":
+        kind = camera_data(evaluated).type.lower() if evaluated.type == "CAMERA" else evaluated.type.lower()
         raise BadInputError(
             f"«{camera.name}» is not a perspective camera but of type {kind}.",
             "Set its lens type to Perspective, or choose another camera.",
@@ -178,9 +178,9 @@ def sample_camera(
             pose, scale = axes.camera_extrinsics(
                 axes.to_array(evaluated.matrix_world), evaluated.name, root_world, root.name if root else ""
             )
-            K.append(intrinsics(evaluated.data, scene))
+            K.append(intrinsics(camera_data(evaluated), scene))
             E.append(pose)
-            near.append(evaluated.data.clip_start / scale)
+            near.append(camera_data(evaluated).clip_start / scale)
             names.append(evaluated.name)
     trajectory = Trajectory(
         np.array(K),
@@ -257,11 +257,13 @@ def set_clip_distances(data: bpy.types.Camera, near: float, far: float) -> None:
 
 def own_animation(camera: bpy.types.Object) -> None:
     """Part a camera from linked duplicates of it: what is written into its lens or its keys must not move them."""
-    if camera.data.library is None and camera.data.users - camera.data.use_fake_user > 1:
-        camera.data = camera.data.copy()
+    data = camera_data(camera)
+    if data.library is None and data.users - data.use_fake_user > 1:
+        data = data.copy()
+        camera.data = data
     own_action(camera)
-    if camera.data.library is None:
-        own_action(camera.data)
+    if data.library is None:
+        own_action(data)
 
 
 def write_poses(obj: bpy.types.Object, poses: Array, frames: Sequence[int]) -> None:
@@ -297,4 +299,4 @@ def apply_trajectory(camera: bpy.types.Object, trajectory: Trajectory, *, frames
         frames: (T,) scene frame of each camera, rising.
     """
     write_poses(camera, axes.camera_poses(trajectory.E), frames)
-    write_lens(camera.data, trajectory, frames)
+    write_lens(camera_data(camera), trajectory, frames)

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import bpy
+
+from .data import enum_items
 
 #: Words of names that have «sRGB» in them and mean something else: a rendering for a display, other primaries, linear
 #: light, a curve alone.
@@ -35,12 +38,16 @@ def srgb_among(names: list[str]) -> str | None:
 
 def picture_space() -> str | None:
     """The colour space of plates and takes of 8 bits in this Blender's colour management, None where it has none."""
-    items = bpy.types.ColorManagedInputColorspaceSettings.bl_rna.properties["name"].enum_items
+    items = enum_items(bpy.types.ColorManagedInputColorspaceSettings, "name")
     return srgb_among([item.identifier for item in items])
 
 
-def set_picture_space(settings: bpy.types.ColorManagedInputColorspaceSettings) -> None:
-    """Read pictures of 8 bits as what they are; where no space is known for that, Blender's own choice stays."""
+def set_picture_space(settings: Any) -> None:
+    """Read pictures of 8 bits as what they are; where no space is known for that, Blender's own choice stays.
+
+    Args:
+        settings: the ``colorspace_settings`` of an image or a strip.
+    """
     name = picture_space()
     if name is not None:
         settings.name = name

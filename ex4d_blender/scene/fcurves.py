@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from .data import enum_items
+
 Array = NDArray[np.float64]
 
+#: What is animated here.
+Animated: TypeAlias = "bpy.types.Object | bpy.types.Camera | bpy.types.Scene"
+_ACTION: Any = bpy.types.Action.bl_rna
 #: Layered actions came with Blender 4.4.
-_HAS_SLOTS = "fcurve_ensure_for_datablock" in bpy.types.Action.bl_rna.functions
+_HAS_SLOTS = "fcurve_ensure_for_datablock" in _ACTION.functions
 
 
-def _collection(datablock: bpy.types.ID) -> bpy.types.bpy_prop_collection | None:
-    data = datablock.animation_data
+def _collection(datablock: Animated) -> Any:
+    data: Any = datablock.animation_data
     if data is None or data.action is None:
         return None
     if not _HAS_SLOTS:
@@ -31,12 +37,12 @@ def _collection(datablock: bpy.types.ID) -> bpy.types.bpy_prop_collection | None
     return None
 
 
-def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
+def fcurves(datablock: Animated) -> list[bpy.types.FCurve]:
     """The F-curves that animate a data-block now: those of its action (and slot)."""
     return list(_collection(datablock) or ())
 
 
-def remove_fcurves(datablock: bpy.types.ID, paths: Iterable[str]) -> None:
+def remove_fcurves(datablock: Animated, paths: Iterable[str]) -> None:
     """Delete the F-curves of these data paths, all indices; with the last one the action goes too."""
     collection = _collection(datablock)
     if collection is None:
@@ -45,13 +51,15 @@ def remove_fcurves(datablock: bpy.types.ID, paths: Iterable[str]) -> None:
     for curve in [curve for curve in collection if curve.data_path in wanted]:
         collection.remove(curve)
     if len(collection) == 0:
-        action = datablock.animation_data.action
-        datablock.animation_data.action = None
-        if action.users == 0:
-            bpy.data.actions.remove(action)
+        data = datablock.animation_data
+        action = data.action if data is not None else None
+        if data is not None and action is not None:
+            data.action = None
+            if action.users == 0:
+                bpy.data.actions.remove(action)
 
 
-def own_action(datablock: bpy.types.ID) -> None:
+def own_action(datablock: Animated) -> None:
     """Give a data-block that shares its F-curves with another one a copy of them: a linked duplicate does."""
     data = datablock.animation_data
     if data is None or data.action is None or data.action.library is not None:
@@ -68,7 +76,7 @@ def own_action(datablock: bpy.types.ID) -> None:
             data.action_slot = data.action.slots[slot]
 
 
-def ensure_fcurve(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.types.FCurve:
+def ensure_fcurve(datablock: Animated, path: str, index: int = 0) -> bpy.types.FCurve:
     """The F-curve of a property, made with action and slot where there is none."""
     data = datablock.animation_data or datablock.animation_data_create()
     if data.action is None:
@@ -79,7 +87,7 @@ def ensure_fcurve(datablock: bpy.types.ID, path: str, index: int = 0) -> bpy.typ
 
 
 def _interpolation_number(name: str) -> int:
-    return int(bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items[name].value)
+    return int(enum_items(bpy.types.Keyframe, "interpolation")[name].value)
 
 
 def write_keys(
@@ -105,7 +113,7 @@ def write_keys(
         # The outermost handles do not act; they get the length of their neighbour's.
         before = np.concatenate([steps[:1], steps]) / 3 if len(steps) else np.ones(len(times))
         after = np.concatenate([steps, steps[-1:]]) / 3 if len(steps) else np.ones(len(times))
-        handle_types = bpy.types.Keyframe.bl_rna.properties["handle_left_type"].enum_items
+        handle_types = enum_items(bpy.types.Keyframe, "handle_left_type")
         # Aligned: what an artist drags on one side follows on the other.
         free = np.full(len(times), handle_types["ALIGNED"].value, np.int32)
         points.foreach_set("handle_left_type", free)
@@ -118,7 +126,7 @@ def write_keys(
 
 
 def animate(
-    datablock: bpy.types.ID,
+    datablock: Animated,
     path: str,
     index: int | None,
     frames: Sequence[int],
@@ -133,7 +141,7 @@ def animate(
         write_keys(ensure_fcurve(datablock, path, index or 0), frames, values)
 
 
-def set_value(datablock: bpy.types.ID, path: str, index: int | None, value: float) -> None:
+def set_value(datablock: Animated, path: str, index: int | None, value: float) -> None:
     """Set a property (``index`` None: a scalar one) without a key."""
     if index is None:
         setattr(datablock, path, value)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +12,11 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
+from ..core.frame_mapping import split_number
 from .colour import set_picture_space
 
 #: Bytes that Blender keeps of the path of a file, and of a strip's folder.
 MAX_PATH_BYTES, MAX_FOLDER_BYTES = 1023, 767
-
-_LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
 
 
 def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
@@ -31,7 +29,8 @@ def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
         BadInputError: the path is longer.
     """
     text = str(path)
-    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+    preferences = bpy.context.preferences
+    if bpy.data.filepath and preferences is not None and preferences.filepaths.use_relative_paths:
         # Windows has no way from one drive to another.
         with suppress(ValueError):
             text = str(bpy.path.relpath(text))
@@ -46,15 +45,6 @@ def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
 def absolute_path(stored: str) -> Path:
     """The path that a stored one means."""
     return Path(bpy.path.abspath(stored))
-
-
-def split_number(name: str) -> tuple[str, int, int, str] | None:
-    """A file's name -> (before the frame number, number, its digits, after it): the last run of digits of the stem."""
-    path = Path(name)
-    found = _LAST_NUMBER.fullmatch(path.stem)
-    if found is None:
-        return None
-    return found["head"], int(found["number"]), len(found["number"]), found["tail"] + path.suffix
 
 
 def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path]:
@@ -81,12 +71,6 @@ def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path
     return [by_number[number] for number in numbers]
 
 
-def check_consecutive(numbers: Sequence[int], what: str) -> None:
-    """Raise BadInputError unless the frame numbers rise by one: Blender cannot show a sequence with gaps."""
-    if not numbers or list(numbers) != list(range(numbers[0], numbers[0] + len(numbers))):
-        raise BadInputError(f"{what} has gaps in its frame numbers.", "Choose a range of frames without gaps.")
-
-
 def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
     """An image datablock of its own for a sequence of files; ``is_data``: no colour space is applied (masks).
 
@@ -102,6 +86,7 @@ def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
     image.name = name
     image.source = "SEQUENCE"
     image.alpha_mode = "NONE"
+    assert image.colorspace_settings is not None
     if is_data:
         image.colorspace_settings.is_data = True
     else:

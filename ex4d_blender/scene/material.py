@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from .files import absolute_path, load_sequence, numbered_files, show_sequence, split_number
+from ..core.frame_mapping import split_number
+from .data import node_tree
+from .files import absolute_path, load_sequence, numbered_files, show_sequence
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
 
 COLOR_NODE = "EX-4D Plate"
@@ -27,13 +30,13 @@ DEFAULT_HOLE_COLOR = (1.0, 0.0, 1.0)
 
 def _texture(
     nodes: bpy.types.Nodes, links: bpy.types.NodeLinks, name: str, image: bpy.types.Image, uv: str, place: float
-) -> bpy.types.ShaderNodeTexImage:
-    texture = nodes.new("ShaderNodeTexImage")
+) -> Any:
+    texture: Any = nodes.new("ShaderNodeTexImage")
     texture.name = texture.label = name
     texture.image = image
     texture.extension = "EXTEND"
     texture.location = (-500, place)
-    coordinates = nodes.new("ShaderNodeUVMap")
+    coordinates: Any = nodes.new("ShaderNodeUVMap")
     coordinates.uv_map = uv
     coordinates.location = (-700, place)
     links.new(coordinates.outputs["UV"], texture.inputs["Vector"])
@@ -60,7 +63,7 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
         material.use_nodes = True
     # Holes are either there or not: nothing needs blending or sorting.
     material.surface_render_method = "DITHERED"
-    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes, links = node_tree(material).nodes, node_tree(material).links
     nodes.clear()
     plate = _texture(nodes, links, COLOR_NODE, plate_image, PLATE_UV, 300)
     plate.interpolation = "Linear"
@@ -90,13 +93,13 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
 def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: int) -> None:
     """Show the plate's picture number ``numbers[0]`` at scene frame ``first_frame``."""
     for name in (COLOR_NODE, VALID_NODE):
-        user = material.node_tree.nodes[name].image_user
+        user = node_tree(material).nodes[name].image_user
         show_sequence(user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
 
 
 def set_hole_style(material: bpy.types.Material, *, transparent: bool, color: Sequence[float]) -> None:
     """What is seen where the plate showed nothing: what lies behind, or one colour (scene-linear RGB)."""
-    nodes, links = material.node_tree.nodes, material.node_tree.links
+    nodes, links = node_tree(material).nodes, node_tree(material).links
     nodes[HOLE_NODE].inputs["Color"].default_value = (*color[:3], 1.0)
     source = nodes[CLEAR_NODE].outputs["BSDF"] if transparent else nodes[HOLE_NODE].outputs["Emission"]
     links.new(source, nodes[MIX_NODE].inputs[1])
@@ -104,7 +107,7 @@ def set_hole_style(material: bpy.types.Material, *, transparent: bool, color: Se
 
 def hole_style(material: bpy.types.Material) -> tuple[bool, tuple[float, float, float]]:
     """(transparent, colour) as ``set_hole_style`` takes them."""
-    nodes = material.node_tree.nodes
+    nodes = node_tree(material).nodes
     links = nodes[MIX_NODE].inputs[1].links
     transparent = bool(links) and links[0].from_node.name == CLEAR_NODE
     red, green, blue = tuple(nodes[HOLE_NODE].inputs["Color"].default_value)[:3]
@@ -127,7 +130,7 @@ def point_to(material: bpy.types.Material, viewport: ViewportFolder) -> None:
     colors = numbered_files(viewport.color, viewport.numbers, "The plate")
     valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
     for name, first in ((COLOR_NODE, colors[0]), (VALID_NODE, valid[0])):
-        node = material.node_tree.nodes[name]
+        node = node_tree(material).nodes[name]
         old = node.image
         replacement = load_sequence(first, old.name if old else name, is_data=name == VALID_NODE)
         if old is not None:
@@ -142,7 +145,7 @@ def picture_paths(material: bpy.types.Material) -> list[Path]:
     """All files that the material's two sequences need."""
     paths = []
     for name in (COLOR_NODE, VALID_NODE):
-        node = material.node_tree.nodes.get(name)
+        node = node_tree(material).nodes.get(name)
         if node is None or node.image is None:
             continue
         first = absolute_path(node.image.filepath)
@@ -158,7 +161,7 @@ def picture_paths(material: bpy.types.Material) -> list[Path]:
 
 def remove_material(material: bpy.types.Material) -> None:
     """Delete a material and the images that only it used."""
-    images = {node.image for node in material.node_tree.nodes if node.bl_idname == "ShaderNodeTexImage" and node.image}
+    images = {node.image for node in node_tree(material).nodes if node.bl_idname == "ShaderNodeTexImage" and node.image}
     bpy.data.materials.remove(material)
     for image in images:
         if image.users == 0:

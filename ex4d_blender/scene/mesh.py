@@ -20,7 +20,8 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 
-from .files import absolute_path, check_consecutive, stored_path
+from ..core.frame_mapping import check_consecutive
+from .files import absolute_path, stored_path
 
 VIEWPORT_FILE = "viewport.json"
 VIEWPORT_FORMAT = "ex4d-viewport"
@@ -237,15 +238,16 @@ def build_mesh(viewport: ViewportFolder, name: str) -> bpy.types.Mesh:
         (".corner_vert", "value", corners),
         (".corner_edge", "value", loop_edges),
     ):
-        mesh.attributes[attribute].data.foreach_set(key, values.ravel())
+        found: Any = mesh.attributes[attribute]
+        found.data.foreach_set(key, values.ravel())
     plate_uv = uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)
     for layer, coordinates in (
         (PLATE_UV, plate_uv[corners]),
         (VALIDITY_UV, _validity_uv(viewport.grid, len(triangles))),
     ):
         # The attribute itself and not uv_layers.new(), which would fill it with a default map first.
-        attribute = mesh.attributes.new(layer, "FLOAT2", "CORNER")
-        attribute.data.foreach_set("vector", coordinates.ravel())
+        uv_map: Any = mesh.attributes.new(layer, "FLOAT2", "CORNER")
+        uv_map.data.foreach_set("vector", coordinates.ravel())
     mesh.uv_layers[PLATE_UV].active_render = True
     mesh.uv_layers.active = mesh.uv_layers[PLATE_UV]
     # Flat: the surface emits, and Blender need not average normals over the vertices at each frame.
@@ -254,14 +256,14 @@ def build_mesh(viewport: ViewportFolder, name: str) -> bpy.types.Mesh:
     return mesh
 
 
-def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: int) -> bpy.types.MeshCacheModifier:
+def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: int) -> None:
     """Give an object the Mesh Cache modifier that shows the folder's first frame at scene frame ``first_frame``.
 
     A modifier of a former import is taken over; others stay.
     """
-    modifier = obj.modifiers.get(MODIFIER)
+    modifier: Any = obj.modifiers.get(MODIFIER)
     if modifier is None:
-        modifier = obj.modifiers.new(MODIFIER, "MESH_CACHE")
+        obj.modifiers.new(MODIFIER, "MESH_CACHE")
         # It replaces the mesh's own points: others work on its.
         obj.modifiers.move(len(obj.modifiers) - 1, 0)
         modifier = obj.modifiers[0]
@@ -272,7 +274,6 @@ def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: i
     modifier.interpolation = "LINEAR"
     modifier.frame_start = first_frame
     modifier.frame_scale = 1.0
-    return modifier
 
 
 def build_mesh_object(folder: Path, name: str, *, first_frame: int | None = None) -> bpy.types.Object:
@@ -293,7 +294,7 @@ def build_mesh_object(folder: Path, name: str, *, first_frame: int | None = None
 
 def cache_path(obj: bpy.types.Object) -> Path | None:
     """The point cache that an object's modifier plays."""
-    modifier = obj.modifiers.get(MODIFIER)
+    modifier: Any = obj.modifiers.get(MODIFIER)
     return absolute_path(modifier.filepath) if modifier is not None else None
 
 

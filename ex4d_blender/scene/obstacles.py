@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 import numpy as np
 from mathutils import Vector
 
+from . import scan
+from .data import mesh_data
 from .shot import PROPERTY, ShotObjects
 
 #: Custom property of a shot's root: the names of what stood in the way when it was last looked at.
@@ -29,15 +32,18 @@ def find(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object]:
     layer = next((item for item in scene.view_layers if camera.name in item.objects), None)
     if layer is None:
         return []
-    others = [obj for obj in layer.objects if _may_hide(obj, layer, shot)]
+    others = [obj for obj in scan.layer_objects(layer) if _may_hide(obj, layer, shot)]
     if not others:
         return []
     layer.update()
     graph = layer.depsgraph
+    assert graph is not None
     seen = mesh.evaluated_get(graph)
-    points = np.empty(3 * len(seen.data.vertices), np.float32)
-    seen.data.attributes["position"].data.foreach_get("vector", points)
-    points = points.reshape(-1, 3)
+    data = mesh_data(seen)
+    flat = np.empty(3 * len(data.vertices), np.float32)
+    position: Any = data.attributes["position"]
+    position.data.foreach_get("vector", flat)
+    points = flat.reshape(-1, 3)
     chosen = np.random.default_rng(0).choice(len(points), min(RAYS, len(points)), replace=False)
     matrix = np.array(seen.matrix_world, np.float64)
     targets = points[np.sort(chosen)] @ matrix[:3, :3].T + matrix[:3, 3]
@@ -48,7 +54,7 @@ def find(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object]:
 def _may_hide(obj: bpy.types.Object, layer: bpy.types.ViewLayer, shot: ShotObjects) -> bool:
     if obj.type not in _SOLID or obj.get(PROPERTY) is not None or obj.hide_get(view_layer=layer):
         return False
-    current = obj
+    current: bpy.types.Object | None = obj
     while current is not None:
         if current == shot.root:
             return False
@@ -83,7 +89,7 @@ def remember(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object
     found = find(scene, shot)
     if found:
         shot.root[IN_THE_WAY] = "\n".join(obj.name for obj in found)
-    elif IN_THE_WAY in shot.root:
+    elif shot.root.get(IN_THE_WAY) is not None:
         del shot.root[IN_THE_WAY]
     return found
 

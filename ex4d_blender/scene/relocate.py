@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 
+from . import scan
 from . import shot as shots
 from .files import MAX_FOLDER_BYTES, MAX_PATH_BYTES, absolute_path, stored_path
 from .sequencer import strips_of
@@ -24,7 +25,7 @@ def relocate(shot: ShotObjects, new: Path) -> None:
     old = Path(shot.folder)
     _move_objects(shot, old, new)
     # Copied scenes have roots of their own, and duplicated meshes their modifiers: the old folder may go.
-    for obj in bpy.data.objects:
+    for obj in scan.file_objects():
         if obj.library is not None:
             continue
         other = shots.shot_of(obj) if shots.role(obj) == "root" and obj != shot.root else None

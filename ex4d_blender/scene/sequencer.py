@@ -6,21 +6,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import bpy
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from
 
+from ..core.deliveries import DeliveredTake
+from ..core.frame_mapping import check_consecutive
 from .camera import scene_fps
 from .colour import set_picture_space
+from .data import scene_of
 from .fcurves import fcurves
-from .files import MAX_FOLDER_BYTES, check_consecutive, numbered_files, stored_path
+from .files import MAX_FOLDER_BYTES, numbered_files, stored_path
 from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.
 EDIT_PROPERTY = "ex4d_results_of"
+#: A strip of any kind, called ``Strip`` since Blender 4.4 and ``Sequence`` before; what it has depends on its kind.
+Strip: TypeAlias = Any
 #: The highest channel Blender has.
 LAST_CHANNEL = 128
 
@@ -29,17 +34,17 @@ LAST_CHANNEL = 128
 class PlacedStrips:
     """The strips of one take; those not asked for are None."""
 
-    result: bpy.types.Strip
-    mask: bpy.types.Strip | None
-    color: bpy.types.Strip | None
+    result: Strip
+    mask: Strip | None
+    color: Strip | None
 
 
-def strips_of(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
-    """The editor's top-level strips: ``strips`` since Blender 4.4, ``sequences`` before."""
+def strips_of(editor: Any) -> Any:
+    """The top-level strips of an editor or of a meta strip: ``strips`` since Blender 4.4, ``sequences`` before."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
-def all_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+def all_strips(scene: bpy.types.Scene) -> list[Strip]:
     """Every strip of a scene, those within meta strips too."""
     editor = scene.sequence_editor
     if editor is None:
@@ -49,17 +54,19 @@ def all_strips(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
 
 def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene whose sequencer the artist sees: since Blender 5 the workspace has one of its own."""
-    return getattr(context, "sequencer_scene", None) or context.scene
+    found: bpy.types.Scene | None = getattr(context, "sequencer_scene", None)
+    return found or scene_of(context)
 
 
 def working_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene with the shot: the window's, or the one whose results the window's scene shows."""
-    scene = context.scene
+    scene = scene_of(context)
     return scene_of_edit(scene) or scene
 
 
 def working_scene_of(window: bpy.types.Window) -> bpy.types.Scene:
     """``working_scene`` of a window."""
+    assert window.scene is not None
     return scene_of_edit(window.scene) or window.scene
 
 
@@ -110,7 +117,7 @@ def show_edit(window: bpy.types.Window, edit: bpy.types.Scene) -> None:
         workspace.sequencer_scene = edit
 
 
-def strips_in_the_way(scene: bpy.types.Scene) -> list[bpy.types.Strip]:
+def strips_in_the_way(scene: bpy.types.Scene) -> list[Strip]:
     """Strips of takes in a working scene: they are what it renders in place of its objects."""
     if scene.sequence_editor is None or scene_of_edit(scene) is not None:
         return []
@@ -145,7 +152,7 @@ def move_strips(scene: bpy.types.Scene, edit: bpy.types.Scene) -> tuple[int, int
     return moved, stay
 
 
-def _is_keyed(scene: bpy.types.Scene, strip: bpy.types.Strip) -> bool:
+def _is_keyed(scene: bpy.types.Scene, strip: Strip) -> bool:
     path = f'["{strip.name}"]'
     return any(path in curve.data_path for curve in fcurves(scene))
 
@@ -171,7 +178,7 @@ _TRANSFORM_VALUES = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "
 _CROP_VALUES = ("min_x", "max_x", "min_y", "max_y")
 
 
-def _copy_strip(strip: bpy.types.Strip, target: bpy.types.bpy_prop_collection) -> bpy.types.Strip:
+def _copy_strip(strip: Strip, target: Any) -> Strip:
     names = [element.filename for element in strip.elements]
     start, end = int(strip.frame_final_start), int(strip.frame_final_end)
     copy = target.new_image(
@@ -214,9 +221,7 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
     )
 
 
-def _add_images(
-    strips: bpy.types.bpy_prop_collection, files: list[Path], name: str, start: int, preferred: int, fit: str
-) -> bpy.types.Strip:
+def _add_images(strips: Any, files: list[Path], name: str, start: int, preferred: int, fit: str) -> Strip:
     count = len(files)
     channel = free_channel(strips, start, start + count, preferred)
     stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
@@ -239,7 +244,7 @@ def _add_images(
 
 def place_take(
     scene: bpy.types.Scene,
-    result: Mapping[str, Any],
+    take: DeliveredTake,
     *,
     with_mask: bool,
     with_color: bool,
@@ -253,7 +258,8 @@ def place_take(
     folder and what they show.
 
     Args:
-        result: the result of a ``generate`` job.
+        scene: whose sequencer takes it in.
+        take: with the folders of its pictures.
         with_mask, with_color: add these pictures too, muted, on the next free channels above.
         name: of the strips.
         frame_offset: scene frame minus plate frame number.
@@ -262,27 +268,27 @@ def place_take(
     Raises:
         BadInputError: pictures are missing, or no channel is free.
     """
-    numbers = [int(number) for number in result["numbers"]]
+    numbers = list(take.numbers)
     check_consecutive(numbers, "The take")
     start = numbers[0] + frame_offset
     # All files before the first strip.
     wanted = [("result", f"{name}")]
     wanted += [("mask", f"{name} mask")] if with_mask else []
     wanted += [("color", f"{name} color")] if with_color else []
-    files = {kind: numbered_files(_folder(result, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
+    files = {kind: numbered_files(_folder(take, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
     if scene.sequence_editor is None:
         scene.sequence_editor_create()
     strips = strips_of(scene.sequence_editor)
     # A take of another size than the first one is seen whole.
     render = (scene.render.resolution_x, scene.render.resolution_y)
-    fit = "ORIGINAL" if tuple(result.get("size", render)) == render else "FIT"
-    placed: dict[str, bpy.types.Strip] = {}
+    fit = "ORIGINAL" if take.size in (None, render) else "FIT"
+    placed: dict[str, Strip] = {}
     try:
         for kind, title in wanted:
             strip = _add_images(strips, files[kind], title, start, channel, fit)
             channel = strip.channel + 1
             placed[kind] = strip
-            strip[PROPERTY] = {"role": kind, "take": str(result["take"]), "folder": str(result["folder"])}
+            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
             else:
@@ -295,13 +301,15 @@ def place_take(
     return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"))
 
 
-def _folder(result: Mapping[str, Any], kind: str) -> Path:
+def _folder(take: DeliveredTake, kind: str) -> Path:
     """Where pictures of a take are; the mask lies in the take itself too, and the cache may be cleaned."""
-    own = Path(result["folder"]) / kind
-    return own if kind == "mask" and own.is_dir() else Path(result[kind])
+    own = Path(take.folder) / kind
+    if kind == "mask" and own.is_dir():
+        return own
+    return Path({"result": take.result, "mask": take.mask, "color": take.color}[kind])
 
 
-def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
+def take_of_strip(strip: Strip) -> dict[str, str] | None:
     """The take that a strip shows: ``take``, ``folder`` and ``role`` (result, mask, color); None for other strips."""
     found = strip.get(PROPERTY)
     keys = ("take", "folder", "role")
@@ -310,7 +318,7 @@ def take_of_strip(strip: bpy.types.Strip) -> dict[str, str] | None:
     )
 
 
-def selected_strip(context: bpy.types.Context) -> bpy.types.Strip | None:
+def selected_strip(context: bpy.types.Context) -> Strip | None:
     """The movie or image strip that is active in the sequencer, else the first selected one; in a meta strip too while
     that is open."""
     editor = sequencer_scene(context).sequence_editor

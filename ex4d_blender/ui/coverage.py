@@ -26,7 +26,7 @@ _COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good":
 _handle: Any = None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Plate frame numbers and shares of a take's coverage; empty where there is none."""
     try:
@@ -71,7 +71,8 @@ def columns(shares: tuple[float, ...], width: float) -> dict[str, list[tuple[flo
 
 
 def _draw() -> None:
-    context = bpy.context
+    # Its space is a viewport's, which the handler was added to.
+    context: Any = bpy.context
     scene = context.scene
     if not hasattr(scene, "ex4d") or not scene.ex4d.show_coverage or not context.space_data.overlay.show_overlays:
         return
@@ -80,7 +81,7 @@ def _draw() -> None:
         return
     numbers, shares = parse(take.coverage)
     try:
-        shot = shots.take_shot(scene, take)
+        shot = shots.known(scene).of_take(take)
     except BadInputError:
         return
     if not shares:
@@ -112,7 +113,7 @@ def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
     return take.use_scene_camera or take.camera == scene.camera
 
 
-def _free_width(context: bpy.types.Context) -> tuple[float, float]:
+def _free_width(context: Any) -> tuple[float, float]:
     """Left and right end, in the region's pixels, of what toolbar and sidebar leave free: both lie over the region."""
     left, right = 0.0, float(context.region.width)
     if context.preferences.system.use_region_overlap:

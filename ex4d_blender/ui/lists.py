@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """List rows."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import bpy
 
-from .. import job_list, props
+from .. import job_list
+from ..scene import shot as shots
+from ..scene.data import scene_of
 
 _ICONS = {
     "queued": "TIME",
@@ -20,16 +26,38 @@ _CAMERA_ICONS = {"own": "OUTLINER_DATA_CAMERA", "scene": "MARKER", "missing": "E
 class EX4D_UL_lines(bpy.types.UIList):
     """Lines of a text."""
 
-    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: int | None,
+        _active_data: Any,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _flag: int | None = 0,
+    ) -> None:
         layout.label(text=item.name)
 
 
 class EX4D_UL_takes(bpy.types.UIList):
     """Takes."""
 
-    def draw_item(self, context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: int | None,
+        _active_data: Any,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _flag: int | None = 0,
+    ) -> None:
         row = layout.row(align=True)
-        state = props.camera_state(context.scene, item)
+        state = shots.camera_state(scene_of(context), item)
         row.prop(item, "name", text="", emboss=False, icon=_CAMERA_ICONS[state])
         if len(item.versions):
             row.label(text=item.versions[-1].name)
@@ -38,7 +66,18 @@ class EX4D_UL_takes(bpy.types.UIList):
 class EX4D_UL_jobs(bpy.types.UIList):
     """Jobs."""
 
-    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0, _flag=0):
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: int | None,
+        _active_data: Any,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _flag: int | None = 0,
+    ) -> None:
         job = next((row for row in job_list.current().rows if row.job == item.job), None)
         if job is None:
             return

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,24 @@ import bpy.utils.previews
 _icons: Any = None
 
 
-def icon(path: str) -> int:
-    """The icon of a picture, 0 where there is none. Only the last one is kept: each look is a file of its own."""
+def prepare(paths: Iterable[str]) -> None:
+    """Take in pictures that are new; called by the timer, as drawing must not look at the disk.
+
+    Only the last one is kept: each look is a file of its own.
+    """
     global _icons  # noqa: PLW0603  Blender hands out the collection once
-    if not path:
-        return 0
-    if _icons is None:
-        _icons = bpy.utils.previews.new()
-    # Each look is a file of its own: the disk is asked once for it, not whenever a panel is drawn.
-    if path not in _icons:
-        if not Path(path).is_file():
-            return 0
+    for path in paths:
+        if not path or (_icons is not None and path in _icons) or not Path(path).is_file():
+            continue
+        if _icons is None:
+            _icons = bpy.utils.previews.new()
         _icons.clear()
         _icons.load(path, path, "IMAGE")
-    return _icons[path].icon_id
+
+
+def icon(path: str) -> int:
+    """The icon of a picture that was taken in, 0 where it was not."""
+    return _icons[path].icon_id if _icons is not None and path in _icons else 0
 
 
 def unregister() -> None:

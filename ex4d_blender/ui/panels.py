@@ -9,7 +9,8 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from .. import depths, disk_watch, job_list, profiles, props
+from .. import capabilities, disk_watch, job_list, menus, props
+from ..core.generator_options import PROMPT, SEED, takes
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
 from ..ops.move_shot import is_in_old_place, stray_shots
@@ -21,6 +22,7 @@ from ..scene import obstacles, sequencer
 from ..scene import shot as shots
 from . import cached, looks
 from .coverage import summary
+from .options import draw_options
 
 CATEGORY = "EX-4D"
 #: A sidebar is narrow, and an icon takes some of it.
@@ -100,7 +102,7 @@ def draw_plate(layout, context):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(context.scene):
             layout.operator("ex4d.use_solved_frames", icon="TRACKER")
-    shot = shots.find_shot(context.scene)
+    shot = shots.known(context.scene).find()
     made_from = shot.record["plate"].get("path", "") if shot is not None else ""
     if made_from and differs(state.plate_path, made_from):
         _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
@@ -110,14 +112,14 @@ def _draw_depth(layout, state):
     """Where depth comes from."""
     form = _form(layout.column())
     form.prop(state, "depth_menu")
-    if state.depth_source == depths.FILES:
+    if state.depth_source == menus.FILES:
         form.prop(state, "depth_path")
         form.prop(state, "depth_kind")
         form.prop(state, "depth_scale")
         form.prop(state, "depth_camera")
-    elif used := depths.estimator_used(state.depth_source):
+    elif used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
-    elif state.depth_source != depths.AUTOMATIC:
+    elif state.depth_source != menus.AUTOMATIC:
         _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
 
 
@@ -132,7 +134,7 @@ def draw_reconstruct(layout, context):
     if state.use_fov:
         form.prop(state, "fov")
     form.prop(state, "viewport_side")
-    shot = shots.find_shot(scene)
+    shot = shots.known(scene).find()
     if shot is not None:
         plate = shot.record["plate"]
         memory = expected_memory((plate["width"], plate["height"]), state.viewport_side, len(plate["numbers"]))
@@ -197,7 +199,7 @@ def _draw_notes(layout, state, record):
     # What mends the most frequent of them stands right there.
     if not depth.get("intrinsics_known", True) and not state.use_fov:
         layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
-    if not depth.get("source_poses_known", True) and state.depth_source != depths.FILES:
+    if not depth.get("source_poses_known", True) and state.depth_source != menus.FILES:
         layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
 
 
@@ -223,7 +225,7 @@ def _draw_progress(layout, kind):
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
             row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
-            look = looks.icon(item.look)
+            look = looks.icon(item.thumbnail)
             if look:
                 layout.template_icon(icon_value=look, scale=8.0)
 
@@ -236,9 +238,10 @@ def _draw_take_camera(layout, context, take):
         form.prop(take, "camera")
     form.prop(take, "use_scene_camera")
     # With one shot there is nothing to choose, unless the take is of another that is gone.
-    if shots.shot_of_root(context.scene, take.shot) is None or len(shots.find_shots(context.scene)) > 1:
+    known = shots.known(context.scene)
+    if known.of_root(take.shot) is None or len(known.shots) > 1:
         form.prop(take, "shot")
-    camera_state = props.camera_state(context.scene, take)
+    camera_state = shots.camera_state(context.scene, take)
     if camera_state == "missing":
         _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
     if camera_state == "own":
@@ -251,12 +254,13 @@ def _draw_take_camera(layout, context, take):
 def draw_take(layout, context):
     """Take."""
     state = context.scene.ex4d
-    shot = shots.find_shot(context.scene)
+    known = shots.known(context.scene)
+    shot = known.find()
     if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
         return
-    if len(shots.find_shots(context.scene)) > 1:
-        _text(layout, f"New takes are of the shot {shots.find_shot(context.scene).root.name}.", "EMPTY_ARROWS")
+    if len(known.shots) > 1:
+        _text(layout, f"New takes are of the shot {shot.root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
     if not state.move.isdigit():
@@ -284,26 +288,28 @@ def draw_take(layout, context):
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(context.scene, take):
         row.operator("ex4d.hide_preview", text="", icon="X")
-    _draw_progress(layout, "render")
+    _draw_progress(layout, "preview")
     if take.coverage:
         with suppress(BadInputError):
-            _text(layout, summary(take.coverage, shots.take_shot(context.scene, take)))
+            _text(layout, summary(take.coverage, known.of_take(take)))
         _form(layout.column()).prop(state, "show_coverage")
 
 
-def _draw_profile(layout, state):
+def _draw_profile(layout, state, take):
     """What fills, and what it takes."""
-    profile = profiles.find_profile(state.profile)
+    profile = capabilities.find_generator(state.profile)
     form = _form(layout.column())
     form.prop(state, "profile_menu")
     if profile is None:
         _text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
     else:
         _text(layout, f"{profile.label} [{profile.licence}]", "INFO")
-    if profile is None or profile.takes_seed:
+    if profile is None or takes(profile, SEED):
         form.prop(state, "seed")
-    if profile is None or profile.takes_prompt:
+    if profile is None or takes(profile, PROMPT):
         form.prop(state, "prompt")
+    if profile is not None and take is not None:
+        draw_options(form, take, profile)
 
 
 def draw_generate(layout, context):
@@ -311,7 +317,7 @@ def draw_generate(layout, context):
     state = context.scene.ex4d
     _needs_backend(layout)
     take = props.active_take(context.scene)
-    _draw_profile(layout, state)
+    _draw_profile(layout, state, take)
     form = _form(layout.column())
     form.prop(state, "rasterizer")
     if state.rasterizer == "nvdiffrast":
@@ -326,7 +332,7 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
-    if take is not None and take.shot is not None and len(shots.find_shots(context.scene)) > 1:
+    if take is not None and take.shot is not None and len(shots.known(context.scene).shots) > 1:
         _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
@@ -367,7 +373,7 @@ def draw_jobs(layout, context):
 def _draw_readable(draw, layout, context):
     """Draw a panel, or why its scene is left alone."""
     try:
-        shots.check_scene(context.scene)
+        shots.known(context.scene).check()
     except BadInputError as error:
         _text(layout, f"{error.message} {error.hint}", "ERROR")
         return

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import job_list
 from ..ops.sequencer import is_shown
 
 
-def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
+def _draw(self: Any, _context: bpy.types.Context) -> None:
     jobs = job_list.current()
     running = jobs.running()
     job = next((row for row in jobs.rows if running is not None and row.job == running.id), None)
@@ -21,7 +23,7 @@ def _draw(self: bpy.types.Header, _context: bpy.types.Context) -> None:
     row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
 
 
-def _draw_way_back(self: bpy.types.Header, context: bpy.types.Context) -> None:
+def _draw_way_back(self: Any, context: bpy.types.Context) -> None:
     # The sidebar may be closed, or have another tab in front.
     if context.window is not None and is_shown(context.window):
         self.layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")

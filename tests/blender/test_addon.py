@@ -432,10 +432,10 @@ def test_without_a_backend_it_says_how_to_get_one(
 
 def test_diagnosis_and_memory(addon: Any) -> None:
     bpy.ops.ex4d.diagnose()
-    findings = addon.current().link.doctor["findings"]
-    assert any(item["area"] == "raster" and item["works"] for item in findings)
-    assert any("research" in item["licence"] for item in findings) or all(
-        item["name"] != "nvdiffrast" or not item["works"] for item in findings
+    findings = addon.current().link.doctor.findings
+    assert any(item.area == "raster" and item.works for item in findings)
+    assert any("research" in item.licence for item in findings) or all(
+        item.name != "nvdiffrast" or not item.works for item in findings
     )
     assert bpy.ops.ex4d.free_memory() == {"FINISHED"}
 
@@ -510,12 +510,14 @@ def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> N
     from ex4d_blender.ui import looks
 
     assert looks.icon("") == 0
+    looks.prepare(["", str(tmp_path / "gone.jpg")])
     assert looks.icon(str(tmp_path / "gone.jpg")) == 0
     picture = bpy.data.images.new("look", 8, 8)
     for name in ("1.png", "2.png"):
         picture.filepath_raw, picture.file_format = str(tmp_path / name), "PNG"
         picture.save()
         # Without a window Blender numbers no icons, so only what is kept can be looked at.
+        looks.prepare([str(tmp_path / name)])
         shown = looks.icon(str(tmp_path / name))
         assert looks.icon(str(tmp_path / name)) == shown
     bpy.data.images.remove(picture)
@@ -523,16 +525,17 @@ def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> N
 
 
 def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> None:
-    from ex4d_blender import profiles
+    from ex4d_blender import capabilities
+    from ex4d_blender.core.generator_options import takes
 
     link = addon.current().link
     link.connect(block=True)
     end = time.monotonic() + 60
-    while (link.client.welcome is None or not link.client.welcome.ready) and time.monotonic() < end:
+    while not (link.client.welcome and link.client.welcome.ready) and time.monotonic() < end:
         link.client.poll(50)
-    offered = {profile.name: profile for profile in profiles.known_profiles()}
+    offered = {profile.name: profile for profile in capabilities.generators()}
     assert list(offered) == ["preview", "exact", "fast", "turbo", "draft"]
-    assert offered["fast"].takes_seed
-    assert offered["fast"].takes_prompt
+    assert takes(offered["fast"], "seed")
+    assert takes(offered["fast"], "prompt")
     assert "Apache-2.0" in offered["fast"].licence
-    assert not offered["preview"].takes_prompt
+    assert not takes(offered["preview"], "prompt")

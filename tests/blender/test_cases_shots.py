@@ -8,12 +8,15 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 bpy = pytest.importorskip("bpy")
+
+from ex4d.protocol.requests import FillRequest  # noqa: E402
 
 Reconstruct = Callable[[Path], None]
 pytest_plugins = ["addon_fixtures"]
@@ -426,15 +429,15 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     bpy.ops.ex4d.generate()
     bpy.ops.wm.save_mainfile()
-    asked: list[Any] = []
+    asked: list[FillRequest] = []
 
-    def submit(_session: Any, _scene: Any, request: Any, **_options: Any) -> str:
+    def submit(_jobs: Any, _scene: Any, request: Any, **_options: Any) -> str:
         asked.append(request.fill)
         raise TransientError("Enough.", "It is known what was asked for.")
 
     monkeypatch.setattr(addon.JobList, "submit", submit)
-    record = generate.read_take(Path(shot.ex4d.takes[0].versions[0].folder))
-    monkeypatch.setattr(generate, "read_take", lambda _: {**record, "profile": "fast", "seed": 7, "prompt": "a street"})
+    made = generate.read_take(Path(shot.ex4d.takes[0].versions[0].folder))
+    monkeypatch.setattr(generate, "read_take", lambda _: replace(made, profile="fast", seed=7, prompt="a street"))
     strip = next(item for scene in bpy.data.scenes for item in strips(scene))
     monkeypatch.setattr(generate.sequencer, "selected_strip", lambda _: strip)
     shot.ex4d.profile, shot.ex4d.seed, shot.ex4d.prompt = "fast", 7, "a street"
@@ -452,8 +455,7 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
         # Operators raise, the command tells.
         with suppress(RuntimeError):
             action()
-    told = [(fill.generator, fill.options["seed"], fill.options["prompt"]) for fill in asked]
-    assert told == [("fast", 7, "a street")] * 4
+    assert asked == [FillRequest("fast", {"seed": 7, "prompt": "a street"})] * 4
     for command, option in (("generate", "--profile"), ("reconstruct", "--estimator")):
         assert cli.main([command, option, "magic"]) == 2
     shot.ex4d.profile = "magic"

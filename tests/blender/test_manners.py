@@ -16,12 +16,14 @@ import pytest
 from ex4d_blender import redraw
 from ex4d_blender.scene import obstacles, sequencer
 from ex4d_blender.scene import shot as shots
+from results_factory import delivered, generate_result, reconstruct_result
 from viewport_factory import make_shot, write_png
 
 from ex4d.protocol.errors import BadInputError, ErrorInfo
 from ex4d.protocol.jobs import JobSnapshot
-from ex4d.protocol.results import DoctorResult, parse_result
+from ex4d.protocol.results import DoctorResult, GenerateResult
 
+DOCTOR = DoctorResult(usable=True, rasterizer=None, findings=())
 PLATE = {"width": 48, "height": 32, "fps": "25", "numbers": [1001, 1002, 1003, 1004]}
 
 
@@ -38,30 +40,14 @@ def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     addon_utils.disable("ex4d_blender", default_set=True)
 
 
-def make_take(folder: Path, *, name: str = "v001", grey: int = 90, size: tuple[int, int] = (48, 32)) -> dict[str, Any]:
+def make_take(folder: Path, *, name: str = "v001", grey: int = 90, size: tuple[int, int] = (48, 32)) -> GenerateResult:
     take = folder / "takes" / name
     for number in PLATE["numbers"]:
         for kind in ("result", "mask"):
             write_png(take / kind / f"{kind}.{number}.png", np.full((size[1], size[0], 3), grey, np.uint8))
-    return {
-        "take": name,
-        "folder": str(take),
-        "numbers": PLATE["numbers"],
-        "coverage": [1.0, 0.5, 0.0, 0.9],
-        "size": list(size),
-        "fps": "25",
-        "result": str(take / "result"),
-        # Where the cache has been cleaned.
-        "mask": str(folder / "cache" / "raster-gone" / "mask"),
-        "color": str(folder / "cache" / "raster-gone" / "color"),
-        "movie": str(take / "result.mp4"),
-        "profile": "preview",
-        "label": "preview fill",
-        "generated_mean": 0.1,
-        "generated_max": 0.2,
-        "rasterizer": "embree",
-        "device": "CPU",
-    }
+    # The mask that it names is gone: the cache has been cleaned.
+    gone = str(folder / "cache" / "raster-gone" / "mask")
+    return generate_result(take, PLATE["numbers"], coverage=(1.0, 0.5, 0.0, 0.9), size=size, fps="25", mask=gone)
 
 
 def rendered(scene: bpy.types.Scene, folder: Path) -> float:
@@ -95,8 +81,7 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     scene.world.color = (0, 0, 0)
     take = scene.ex4d.takes.add()
     take.uid = take.name = "T"
-    job = JobSnapshot("1", "generate", state="done", result=parse_result("generate", make_take(tmp_path)))
-    job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": -1000, "with_mask": True})
+    job_results.place_take(scene, make_take(tmp_path), {"take": "T", "title": "T", "offset": -1000, "with_mask": True})
     (edit,) = sequencer.edit_scenes(scene)
     assert sequencer.all_strips(scene) == []
     assert scene.render.use_sequencer
@@ -110,9 +95,8 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     mask = next(strip for strip in sequencer.all_strips(edit) if strip.name.endswith("mask"))
     assert Path(bpy.path.abspath(mask.directory)) == tmp_path / "takes" / "v001" / "mask"
     # The next one comes into the same scene, and is seen whole if it is of another size.
-    second = parse_result("generate", make_take(tmp_path, name="v002", grey=200, size=(96, 64)))
-    job = JobSnapshot("2", "generate", state="done", result=second)
-    job_results.place_take(scene, job, {"take": "T", "title": "T", "offset": 96})
+    second = make_take(tmp_path, name="v002", grey=200, size=(96, 64))
+    job_results.place_take(scene, second, {"take": "T", "title": "T", "offset": 96})
     assert sequencer.edit_scenes(scene) == [edit]
     assert (edit.frame_start, edit.frame_end, edit.render.resolution_x) == (1, 1100, 48)
     large = next(strip for strip in sequencer.all_strips(edit) if strip.name == "T v002")
@@ -229,7 +213,7 @@ def test_strips_of_an_earlier_version_are_moved_when_asked(earlier_job: Path, ad
 
 
 def test_strips_that_others_are_built_on_stay(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
-    placed = sequencer.place_take(scene, make_take(tmp_path), with_mask=True, with_color=False, name="T")
+    placed = sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=True, with_color=False, name="T")
     strips = sequencer.strips_of(scene.sequence_editor)
     length = {"length": 4} if bpy.app.version >= (5, 0) else {"frame_end": 1005}
     key = "input1" if bpy.app.version >= (4, 4) else "seq1"
@@ -355,8 +339,8 @@ def test_what_was_assumed_is_in_the_panel(scene: bpy.types.Scene, tmp_path: Path
     record = make_shot(tmp_path)
     record["notes"] = ["The lens is not known. Give it with --fov.", "The source camera is assumed to stand still."]
     record["depth"].update(intrinsics_known=False, source_poses_known=False)
-    job = JobSnapshot("1", "reconstruct", state="done", result=parse_result("reconstruct", record))
-    job_results.import_reconstruction(scene, job, {"notes": ["The solution is incomplete."], "match_scene": True})
+    result = reconstruct_result(record)
+    job_results.import_reconstruction(scene, result, {"notes": ["The solution is incomplete."], "match_scene": True})
     scene.ex4d.plate_path = "plate.mp4"
     lines = drawn(scene)
     assert {"The lens is not known.", record["notes"][1], "The solution is incomplete."} <= set(lines)
@@ -374,7 +358,7 @@ def test_drawing_asks_neither_disk_nor_parser(
     take = scene.ex4d.takes.add()
     take.uid, take.camera = "T", placed.source_camera
     take.coverage = json.dumps({"numbers": [1001, 1002], "coverage": [0.0, 0.5]})
-    sequencer.place_take(scene, make_take(tmp_path), with_mask=False, with_color=False, name="T")
+    sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=False, with_color=False, name="T")
     first = drawn(scene)
     assert any("strip of a take is in this scene" in line for line in first)
 
@@ -511,9 +495,7 @@ def test_a_long_session_stays_small(addon: Any) -> None:
     scene = bpy.context.scene
     for index in range(3 * addon.KEPT_JOBS):
         job = f"job{index}"
-        current.link.client.jobs[job] = JobSnapshot(
-            job, "doctor", state="done", created=float(index), result=DoctorResult(True, None, ())
-        )
+        current.link.client.jobs[job] = JobSnapshot(job, "doctor", state="done", created=float(index), result=DOCTOR)
         current.expect(scene, job, "nothing", {})
         current.pump()
     assert len(current.link.client.jobs) == len(current.finished) == len(current.waiting) == addon.KEPT_JOBS
@@ -589,9 +571,7 @@ def test_switched_off_and_on_the_add_on_waits_again(scene: bpy.types.Scene, addo
     assert current.waiting["running"].data == {"a": 1}
     assert "running" in current.link.client._resumed
     assert len(bpy.context.window_manager.ex4d.jobs) == 0
-    current.link.client.jobs["running"] = JobSnapshot(
-        "running", "doctor", state="done", result=DoctorResult(True, None, ())
-    )
+    current.link.client.jobs["running"] = JobSnapshot("running", "doctor", state="done", result=DOCTOR)
     current.pump()
     assert len(scene.ex4d.pending) == 0
 

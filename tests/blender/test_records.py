@@ -13,26 +13,28 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
+import results_factory  # noqa: E402
+from ex4d_blender.core.capability_files import FORMAT  # noqa: E402
 
-from ex4d import __version__  # noqa: E402
 from ex4d.protocol.capabilities import (  # noqa: E402
     Capabilities,
     EstimatorInfo,
     GeneratorInfo,
     OptionInfo,
-    Welcome,
+    RasterizerInfo,
 )
 from ex4d.protocol.errors import TransientError, UsageError  # noqa: E402
 
 pytest_plugins = ["addon_fixtures"]
 ADDON = "ex4d_blender"
-OPTIONS = (OptionInfo("seed", "Seed", "integer"), OptionInfo("prompt", "Prompt", "text"))
+SEED_AND_PROMPT = (OptionInfo("seed", "Seed", "integer"), OptionInfo("prompt", "Prompt", "text"))
 OFFERED = Capabilities(
     tuple(
-        GeneratorInfo(name, f"{name} fill", "MIT", seed, OPTIONS if seed else ())
-        for name, seed in (("preview", False), ("exact", True), ("fast", True))
+        GeneratorInfo(name, f"{name} fill", "MIT", generative=bool(options), options=options)
+        for name, options in (("preview", ()), ("exact", SEED_AND_PROMPT), ("fast", SEED_AND_PROMPT))
     ),
     tuple(EstimatorInfo(name, f"{name} depth", "MIT") for name in ("moge", "small")),
+    (RasterizerInfo("embree", "Apache-2.0"),),
 )
 
 
@@ -69,7 +71,7 @@ def store(scene: Any, values: dict[str, Any]) -> None:
 
 
 def welcome(jobs: Any, capabilities: Capabilities) -> None:
-    jobs.current().link.client.welcome = Welcome("ex4d/2", __version__, 1, ready=True, capabilities=capabilities)
+    jobs.current().link.client.welcome = results_factory.welcome(capabilities)
 
 
 # Earlier versions
@@ -133,7 +135,7 @@ def test_numbers_that_nobody_knows_become_no_other(disabled: None, caplog: pytes
     assert sum("number" in record.message for record in caplog.records) == 2
     welcome(job_list, OFFERED)
     with pytest.raises(UsageError, match="number 9"):
-        capabilities.resolve_profile(state.profile, block=False)
+        capabilities.resolve_generator(state.profile, block=False)
 
 
 def test_takes_of_version_0_without_a_camera(disabled: None) -> None:
@@ -177,6 +179,9 @@ def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) 
     scene = bpy.context.scene
     root = shots.find_shot(scene).root
     root["ex4d"]["version"] = 99
+    # As Blender does itself with what is changed in its interface.
+    root.update_tag()
+    bpy.context.view_layer.update()
     before = root["ex4d"].to_dict()
     assert shots.find_shots(scene) == []
     for operator in (bpy.ops.ex4d.generate, bpy.ops.ex4d.add_take_camera, bpy.ops.ex4d.preview_take):
@@ -191,7 +196,7 @@ def test_a_shot_of_a_newer_version_is_left_alone(quiet: Any, earlier_job: Path) 
 
 def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
     """These are the numbers that files of 0f2baa4 have; items that come later get others."""
-    from ex4d_blender import props
+    from ex4d_blender import menus, props
 
     moves = ("orbit", "zoom_in", "zoom_out", "dolly_in", "dolly_out", "truck", "crane", "pan", "tilt", "figure_eight")
     moves += ("hold", "30", "60", "90", "180")
@@ -201,12 +206,12 @@ def test_what_files_keep_as_numbers_never_changes(quiet: Any) -> None:
     for items, names in (
         (props.EASINGS, "DEFAULT linear in out in_out"),
         (props.DEPTH_KINDS, "AUTO depth disparity"),
-        (props.RASTERIZERS, "auto opengl embree nvdiffrast"),
+        (menus.rasterizer_items(None, None), "auto opengl embree nvdiffrast"),
     ):
         assert [(item[0], item[3]) for item in items][: len(names.split())] == [
             (name, number) for number, name in enumerate(names.split())
         ]
-    for items in (props.MOVES, props.EASINGS, props.DEPTH_KINDS, props.RASTERIZERS):
+    for items in (props.MOVES, props.EASINGS, props.DEPTH_KINDS, menus.rasterizer_items(None, None)):
         assert len({item[3] for item in items}) == len(items)
 
 
@@ -221,37 +226,49 @@ def test_a_menu_that_changes_leaves_the_choice(quiet: Any) -> None:
     welcome(quiet, Capabilities(OFFERED.generators[:1], ()))
     # Gone from the backend, still the choice, and said to be gone.
     assert (state.profile_menu, state.depth_menu) == ("fast", "moge")
-    from ex4d_blender import capabilities, profiles
+    from ex4d_blender import capabilities, menus
 
-    assert "Not Offered" in next(item[1] for item in profiles.profile_items(state, None) if item[0] == "fast")
+    assert "Not Offered" in next(item[1] for item in menus.generator_items(state, None) if item[0] == "fast")
     with pytest.raises(UsageError, match="no profile «fast»") as caught:
-        capabilities.resolve_profile(state.profile, block=False)
+        capabilities.resolve_generator(state.profile, block=False)
     assert "preview" in caught.value.hint
     with pytest.raises(UsageError, match="no depth estimator «moge»"):
         capabilities.resolve_estimator(state.depth_source, block=False)
 
 
 def test_what_was_offered_is_known_before_the_backend_runs(quiet: Any, tmp_path: Path) -> None:
-    from ex4d_blender import capabilities, profiles
+    from ex4d_blender import capabilities
 
     with pytest.raises(TransientError, match="has not said yet whether it has the profile «fast»"):
-        capabilities.resolve_profile("fast", block=False)
+        capabilities.resolve_generator("fast", block=False)
     welcome(quiet, OFFERED)
-    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
+    assert [profile.name for profile in capabilities.generators()] == ["preview", "exact", "fast"]
     # Another start of Blender.
     quiet.current().link.client.welcome = None
     capabilities.forget()
-    assert [profile.name for profile in profiles.known_profiles()] == ["preview", "exact", "fast"]
-    assert capabilities.resolve_profile("fast", block=False).takes_seed
+    assert [profile.name for profile in capabilities.generators()] == ["preview"]
+    capabilities.refresh()
+    assert [profile.name for profile in capabilities.generators()] == ["preview", "exact", "fast"]
+    assert capabilities.resolve_generator("fast", block=False).options == SEED_AND_PROMPT
+    assert [rasterizer.name for rasterizer in capabilities.rasterizers()] == ["embree"]
     (file,) = tmp_path.glob("offers-*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    for damaged in (b"", b"{", json.dumps({"format": "ex4d-offers", "capabilities": {"profiles": 3}}).encode()):
+    former = {"profiles": [{"name": "fast", "label": "", "licence": "", "takes_seed": True, "takes_prompt": True}]}
+    for damaged in (
+        b"",
+        b"{",
+        b"[]",
+        json.dumps({"format": "ex4d-offers", "capabilities": {**former, "depth": []}}).encode(),
+        json.dumps({"format": FORMAT, "capabilities": {"generators": 3}}).encode(),
+        json.dumps({"format": FORMAT, "capabilities": {"generators": [{}], "estimators": []}}).encode(),
+    ):
         file.write_bytes(damaged)
         capabilities.forget()
-        assert [profile.name for profile in profiles.known_profiles()] == ["preview"]
+        capabilities.refresh()
+        assert [profile.name for profile in capabilities.generators()] == ["preview"]
     # What is asked for by name is not known then, and no other.
     with pytest.raises(TransientError):
-        capabilities.resolve_profile("fast", block=False)
+        capabilities.resolve_generator("fast", block=False)
 
 
 # The command line

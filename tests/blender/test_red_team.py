@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,11 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 import addon_utils  # noqa: E402
+from results_factory import delivered as made  # noqa: E402
+from results_factory import generate_result, render_result  # noqa: E402
 from viewport_factory import make_shot, write_png  # noqa: E402
 
+from ex4d.protocol.capabilities import GeneratorInfo, OptionInfo  # noqa: E402
 from ex4d.protocol.errors import BadInputError  # noqa: E402
 from ex4d.protocol.requests import job_name  # noqa: E402
 
@@ -292,7 +294,7 @@ def test_a_preview_lies_over_its_own_camera_only(scene: Any, tmp_path: Path) -> 
     copy = duplicated(shot.source_camera, linked=True)
     for number in shot.numbers:
         write_png(tmp_path / "color" / f"{number:06d}.png", np.zeros((8, 12, 3), np.uint8))
-    background.show_preview(copy, {"numbers": shot.numbers, "color": str(tmp_path / "color")})
+    background.show_preview(copy, render_result(tmp_path, shot.numbers))
     assert (background.has_preview(copy), background.has_preview(shot.source_camera)) == (True, False)
 
 
@@ -345,11 +347,10 @@ def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_pat
 
     shot, record = shot_in(scene, tmp_path / "plate")
     folder = delivered(Path(record["shot"]) / "takes" / "v001", shot.numbers)
-    result = {"take": "v001", "folder": str(folder), "result": str(folder / "result"), "mask": str(folder / "mask")}
-    result |= {"numbers": shot.numbers, "coverage": [1.0] * len(shot.numbers), "fps": "24", "size": [48, 32]}
+    result = generate_result(folder, shot.numbers)
     bpy.data.scenes.remove(sequencer.ensure_edit_scene(scene, record["plate"], 1001))
     # Its take is gone as well.
-    job_results.place_take(scene, SimpleNamespace(result=result), {"take": "gone", "title": "Take 01"})
+    job_results.place_take(scene, result, {"take": "gone", "title": "Take 01"})
     (edit,) = sequencer.edit_scenes(scene)
     assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001"]
 
@@ -362,15 +363,13 @@ def test_a_take_that_finds_no_room_in_the_sequencer_is_in_the_list(scene: Any, t
     bpy.ops.ex4d.add_take_camera(move="orbit:30")
     take = scene.ex4d.takes[0]
     folder = delivered(Path(record["shot"]) / "takes" / "v001", shot.numbers)
-    result = {"take": "v001", "folder": str(folder), "result": str(folder / "result"), "mask": str(folder / "mask")}
-    result |= {"numbers": shot.numbers, "coverage": [0.5] * len(shot.numbers), "fps": "24", "size": [48, 32]}
-    result |= {"profile": "preview", "label": "Preview", "generated_mean": 0.5}
+    result = generate_result(folder, shot.numbers, coverage=(0.5,) * len(shot.numbers), generated_mean=0.5)
     strips = sequencer.strips_of(sequencer.ensure_edit_scene(scene, record["plate"], 1001).sequence_editor)
     picture = str(folder / "result" / "001001.png")
     for channel in range(1, sequencer.LAST_CHANNEL + 1):
         strips.new_image(name="full", filepath=picture, channel=channel, frame_start=1001)
     with pytest.raises(BadInputError, match="All sequencer channels"):
-        job_results.place_take(scene, SimpleNamespace(result=result), {"take": take.uid, "title": take.name})
+        job_results.place_take(scene, result, {"take": take.uid, "title": take.name})
     assert [(version.name, version.folder) for version in take.versions] == [("v001", str(folder))]
     assert take.coverage
 
@@ -460,8 +459,7 @@ def test_a_path_longer_than_blender_keeps_is_refused_and_not_cut(scene: Any, tmp
     while len(str(deep)) < 760:
         deep /= "ä" * 30
     take = delivered(deep / "takes" / "v001", [1001, 1002])
-    result = {"numbers": [1001, 1002], "take": "v001", "folder": str(take), "result": str(take / "result")}
-    result["mask"] = str(take / "mask")
+    result = made(generate_result(take, [1001, 1002]))
     with pytest.raises(BadInputError, match="longer than the 767 bytes"):
         sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Take 01")
     assert sequencer.all_strips(scene) == []
@@ -668,12 +666,12 @@ def test_an_empty_prompt_is_none(scene: Any, tmp_path: Path, monkeypatch: pytest
     shot_in(scene, tmp_path / "plate")
     bpy.ops.ex4d.add_take_camera(move="orbit:30")
     scene.ex4d.prompt = "a street"
-    profile = SimpleNamespace(name="exact", takes_seed=True, takes_prompt=True)
+    options = (OptionInfo("seed", "Seed", "integer"), OptionInfo("prompt", "Prompt", "text"))
+    exact = GeneratorInfo("exact", "EX-4D", "MIT", generative=True, options=options)
     asked: list[Any] = []
-    monkeypatch.setattr(capabilities, "resolve_profile", lambda *_, **__: profile)
-    monkeypatch.setattr(cli, "submit_take", lambda *_, **values: asked.append(values["prompt"]) or "job")
-    done = {"movie": "", "generated_mean": 0.0, "label": ""}
-    monkeypatch.setattr(cli, "_finish", lambda *_: done)
+    monkeypatch.setattr(capabilities, "resolve_generator", lambda *_, **__: exact)
+    monkeypatch.setattr(cli, "submit_take", lambda *_, **values: asked.append(values["options"].get("prompt")) or "job")
+    monkeypatch.setattr(cli, "_finish", lambda *_: generate_result(tmp_path, [1001]))
     for words in ((), ("--prompt", ""), ("--prompt", "snow")):
         assert cli.main(("generate", *words)) == 0
     assert asked == ["a street", None, "snow"]
@@ -690,7 +688,7 @@ def test_a_file_saved_with_its_results_in_view_is_worked_in(
     bpy.context.window.scene = sequencer.ensure_edit_scene(scene, record["plate"], 1001)
     asked: list[Any] = []
 
-    def submit(_session: Any, where: Any, request: Any, **_: Any) -> str:
+    def submit(_jobs: Any, where: Any, request: Any, **_: Any) -> str:
         asked.append((where, job_name(request), request.shot))
         raise BadInputError("That is enough.", "Stop.")
 

@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import bpy
 import numpy as np
 import pytest
 from clip_factory import make_clip, solved_clip
+from ex4d_blender.core import frame_mapping
+from ex4d_blender.core.deliveries import DeliveredTake
 from ex4d_blender.scene import background, plates, sequencer
+from results_factory import delivered, generate_result, render_result
 from viewport_factory import write_png
 
 from ex4d.protocol.errors import BadInputError
 
 
-def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> dict[str, Any]:
+def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> DeliveredTake:
     numbers = list(range(first, first + count))
     take = folder / "takes" / "v001"
     for number in numbers:
@@ -26,15 +29,7 @@ def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> dict[str, A
         for kind in ("result", "color"):
             write_png(take / kind / f"{kind}.{number}.png", shade)
         write_png(take / "mask" / f"mask.{number}.png", np.full((32, 48), 255, np.uint8))
-    return {
-        "take": "v001",
-        "folder": str(take),
-        "numbers": numbers,
-        "coverage": [1.0] * count,
-        "size": [48, 32],
-        "fps": "24",
-        **{kind: str(take / kind) for kind in ("result", "mask", "color")},
-    }
+    return delivered(generate_result(take, numbers))
 
 
 def span(start: int, end: int, channel: int) -> SimpleNamespace:
@@ -61,9 +56,9 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
     assert [strip.frame_final_duration for strip in strips] == [4] * 3
     assert [strip.channel for strip in strips] == [1, 2, 3]
     assert [strip.mute for strip in strips] == [False, True, True]
-    assert [element.filename for element in placed.result.elements] == [f"result.{n}.png" for n in result["numbers"]]
-    assert Path(bpy.path.abspath(placed.result.directory)) == Path(result["result"])
-    assert sequencer.take_of_strip(placed.mask) == {"take": "v001", "folder": result["folder"], "role": "mask"}
+    assert [element.filename for element in placed.result.elements] == [f"result.{n}.png" for n in result.numbers]
+    assert Path(bpy.path.abspath(placed.result.directory)) == Path(result.result)
+    assert sequencer.take_of_strip(placed.mask) == {"take": "v001", "folder": result.folder, "role": "mask"}
     assert placed.mask.colorspace_settings.is_data
     assert not placed.result.colorspace_settings.is_data
     # The next one goes above; elsewhere in time the channel is free.
@@ -96,19 +91,19 @@ def test_take_survives_saving(scene: bpy.types.Scene, tmp_path: Path) -> None:
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(blend))
     (strip,) = sequencer.strips_of(bpy.context.scene.sequence_editor)
-    assert sequencer.take_of_strip(strip)["folder"] == result["folder"]
-    assert Path(bpy.path.abspath(strip.directory)) == Path(result["result"])
+    assert sequencer.take_of_strip(strip)["folder"] == result.folder
+    assert Path(bpy.path.abspath(strip.directory)) == Path(result.result)
 
 
 @pytest.mark.parametrize("what", ["missing", "gap", "folder"])
 def test_incomplete_take_places_nothing(scene: bpy.types.Scene, tmp_path: Path, what: str) -> None:
     result = make_take(tmp_path)
     if what == "missing":
-        (Path(result["mask"]) / "mask.1003.png").unlink()
+        (Path(result.mask) / "mask.1003.png").unlink()
     elif what == "gap":
-        result["numbers"] = [1001, 1003]
+        result = replace(result, numbers=(1001, 1003))
     else:
-        result["color"] = str(tmp_path / "nowhere")
+        result = replace(result, color=str(tmp_path / "nowhere"))
     with pytest.raises(BadInputError):
         sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Take")
     assert scene.sequence_editor is None or len(sequencer.strips_of(scene.sequence_editor)) == 0
@@ -134,7 +129,7 @@ def test_plate_from_an_image_strip(scene: bpy.types.Scene, tmp_path: Path) -> No
     placed = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Plate", frame_offset=-900)
     strip = placed.result
     choice = plates.plate_from_strip(strip, scene)
-    assert choice.path == Path(result["result"]) / "result.####.png"
+    assert choice.path == Path(result.result) / "result.####.png"
     assert (choice.frames, choice.scene_start, choice.fps) == ("1001-1006", 101, None)
     strip.frame_offset_start, strip.frame_offset_end = 1, 2
     choice = plates.plate_from_strip(strip, scene)
@@ -245,7 +240,7 @@ def test_solved_camera_of_a_clip(scene: bpy.types.Scene, tmp_path: Path) -> None
     ],
 )
 def test_rates_are_exact_fractions(value: float, expected: str | None) -> None:
-    assert plates._exact_fps(value) == (Fraction(expected) if expected else None)
+    assert frame_mapping.exact_fps(value) == (Fraction(expected) if expected else None)
 
 
 @pytest.mark.parametrize(
@@ -259,11 +254,12 @@ def test_rates_are_exact_fractions(value: float, expected: str | None) -> None:
     ],
 )
 def test_sequence_pattern(name: str, pattern: str, number: int | None) -> None:
-    assert plates.sequence_pattern(Path("/x") / name) == (Path("/x") / pattern, number)
+    assert frame_mapping.sequence_pattern(Path("/x") / name) == (Path("/x") / pattern, number)
 
 
 def test_preview_behind_and_before_a_camera(scene: bpy.types.Scene, tmp_path: Path) -> None:
-    result = make_take(tmp_path)
+    take = make_take(tmp_path)
+    result = render_result(Path(take.folder), take.numbers)
     obj = bpy.data.objects.new("Take 01", bpy.data.cameras.new("Take 01"))
     scene.collection.objects.link(obj)
     own = obj.data.background_images.new()
@@ -274,7 +270,7 @@ def test_preview_behind_and_before_a_camera(scene: bpy.types.Scene, tmp_path: Pa
     assert (mine.alpha, mine.display_depth, mine.frame_method) == (pytest.approx(0.4), "BACK", "FIT")
     user = mine.image_user
     assert (user.frame_start, user.frame_offset, user.frame_duration) == (1, 1000, 4)
-    assert Path(bpy.path.abspath(mine.image.filepath_from_user(image_user=user))).parent == Path(result["color"])
+    assert Path(bpy.path.abspath(mine.image.filepath_from_user(image_user=user))).parent == Path(result.color)
     assert obj.data.show_background_images
     background.set_preview_look(obj, opacity=1.0, in_front=True)
     assert (mine.alpha, mine.display_depth) == (1.0, "FRONT")
@@ -286,6 +282,6 @@ def test_preview_behind_and_before_a_camera(scene: bpy.types.Scene, tmp_path: Pa
     assert not background.has_preview(obj)
     assert [item.image.name for item in obj.data.background_images] == ["Own"]
     assert len(bpy.data.images) == 1
-    (Path(result["color"]) / "color.1002.png").unlink()
+    (Path(result.color) / "color.1002.png").unlink()
     with pytest.raises(BadInputError, match="preview's color"):
         background.show_preview(obj, result)

@@ -11,7 +11,8 @@ import torch
 
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 
-torch.set_num_threads(2)
+# At most: several processes that share the tests have fewer, see tests/conftest.py.
+torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")

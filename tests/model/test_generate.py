@@ -348,6 +348,15 @@ def test_a_warm_model_is_not_loaded_again(model_folder: Path) -> None:
     assert 0 <= first.min() < first.max() <= 1
 
 
+def test_a_job_is_a_call_of_the_pipeline_that_users_import(model_folder: Path, pipeline: EX4DPipeline) -> None:
+    color, mask = clip_tensors(clip_of())
+    seed = torch.Generator().manual_seed(0)
+    options = {"prompt": "a house", "negative_prompt": "dog", "num_inference_steps": 2, "generator": seed}
+    frames = pipeline(color, mask, **options).frames[0]
+    expected = (frames.permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).numpy()
+    assert np.array_equal(pictures(ModelHost(), short(model_folder)), expected)
+
+
 @pytest.mark.parametrize("name", ["swapped", "streamed"])
 def test_layouts_give_the_same_pictures(model_folder: Path, name: LayoutName) -> None:
     reference = pictures(ModelHost(), request(model_folder))

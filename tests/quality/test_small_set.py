@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every stage on the small set of scenes with known truth, with bounds that a worse stage breaks.
 
-The set takes about two minutes to render and is kept in build/truth until the code that renders it changes. What
+The set takes about two minutes to render and is kept in the user's cache until the code that makes it changes. What
 happens to these figures when a stage is broken on purpose: docs/quality.md.
 """
 

@@ -23,6 +23,7 @@ from ex4d.fill.ex4d_wan.profiles import Plan
 from ex4d.fill.registry import check_options, generator_names
 from ex4d.fill.spec import FrameRule, SizeRule
 from ex4d.media.images import read_image
+from ex4d.protocol.capabilities import OptionInfo
 from ex4d.protocol.errors import UsageError
 from ex4d.stages.stage import content_key
 
@@ -118,6 +119,29 @@ def test_an_option_that_means_something_else_elsewhere_is_found(monkeypatch: pyt
     try:
         with pytest.raises(ValueError, match="'seed' of 'toy' is of another kind"):
             add_generator_options(argparse.ArgumentParser())
+    finally:
+        registry._spec.cache_clear()
+
+
+def test_generators_may_differ_in_what_they_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one option: a smaller range, other choices."""
+    options = (
+        replace(toy.INFO.options[0], minimum=-5, maximum=10),
+        OptionInfo("style", "Style", "choice", choices=("a",)),
+    )
+    others = (OptionInfo("style", "Style", "choice", choices=("b", "a")),)
+    infos = (replace(toy.INFO, options=options), replace(toy.INFO, name="other", options=others))
+    monkeypatch.setattr(toy, "SPEC", replace(toy.SPEC, infos=infos))
+    monkeypatch.setattr(registry, "GENERATORS", [*registry.GENERATORS, "toy_generator"])
+    registry._spec.cache_clear()
+    try:
+        assert registry.all_options()["style"].choices == ("a", "b")
+        assert create_generator("toy", {"seed": -3}).seed == -3
+        with pytest.raises(UsageError, match="The seed -3 is out of range"):
+            create_generator("exact", {"seed": -3})
+        assert create_generator("exact", {"seed": 11}).seed == 11
+        with pytest.raises(UsageError, match="«seed» is out of range"):
+            create_generator("toy", {"seed": 11})
     finally:
         registry._spec.cache_clear()
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,9 @@ def build_project_wheel(root: Path, out: Path) -> Path:
         wheels = list(built.glob("ex4d-*-py3-none-any.whl"))
         if len(wheels) != 1:
             raise BuildError("The build of ex4d made no wheel that fits every platform. Keep compiled files out of it.")
-        return Path(shutil.copy2(wheels[0], out / wheels[0].name))
+        # At once, since another build may be reading the same one.
+        fresh = shutil.copy2(wheels[0], out / f"{wheels[0].name}.{os.getpid()}")
+        return Path(fresh).replace(out / wheels[0].name)
 
 
 def read_pins(requirements: Path) -> dict[str, str]:
@@ -122,18 +125,24 @@ def fetch_wheels(
         folder = cache / python.python / platform
         wheels = sorted(folder.glob("*.whl"))
         if len(wheels) != len(read_pins(requirements)) or any(_sha256(wheel) not in known for wheel in wheels):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=f"{platform}.", dir=folder.parent))
             command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
             command += ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(requirements)]
             command += ["--implementation", "cp", "--python-version", python.pip_python, "--abi", python.abi]
             for tag in PLATFORMS[platform]:
                 command += ["--platform", tag]
-            if not _run([*command, "--dest", str(folder)], dict(os.environ)):
+            if not _run([*command, "--dest", str(fresh)], dict(os.environ)):
+                shutil.rmtree(fresh)
                 raise BuildError(
                     f"pip could not fetch the wheels for {platform}; it says why above. "
                     "Look at the network connection, then run this again."
                 )
+            shutil.rmtree(folder, ignore_errors=True)
+            # Another build may have been quicker: one is as good as the other.
+            with suppress(OSError):
+                fresh.rename(folder)
+            shutil.rmtree(fresh, ignore_errors=True)
             wheels = sorted(folder.glob("*.whl"))
         for wheel in wheels:
             if f"-{python.tag}-" not in wheel.name:

@@ -132,14 +132,15 @@ def _list(places: list[Path], console: Console) -> None:
 
 
 def _pin(named: list[Path], target: Path | None, console: Console) -> None:
-    from ex4d.fill.ex4d_wan.file_kinds import SOURCES
+    from ex4d.fill.registry import specs
     from ex4d.models.hub import merged_sources, pin_source
     from ex4d.models.pins import PINS_FILE, write_pins
 
     if named:
         raise UsageError("All models are pinned at once.", "Name the table to write with --to.")
     pins = {}
-    for source in merged_sources([*SOURCES, *depth_models.sources()]):
+    fills = [source for spec in specs() if spec.files is not None for source in spec.files.sources]
+    for source in merged_sources([*fills, *depth_models.sources()]):
         pins[source.repository] = pin_source(source, console)
     path = target or PINS_FILE
     write_pins(pins, path)

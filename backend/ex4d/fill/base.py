@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.media.encoding import Encoding, display_encoding
+from ex4d.media.frames import FrameSource
 from ex4d.system.progress import Progress
 
 if TYPE_CHECKING:
     # Stages below, of which a generator that looks at pictures alone needs nothing.
-    from ex4d.media.frames import FrameSource
     from ex4d.mesh.store import MeshStore
     from ex4d.raster import Rasterizer, Texture
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -48,7 +48,8 @@ def generator_names() -> list[str]:
 
 
 def all_options() -> dict[str, OptionInfo]:
-    """The options of all generators by name; one that several have stands once.
+    """The options of all generators by name, as a command line has them: one that several have stands once, with the
+    choices of all.
 
     Raises:
         ValueError: two generators mean another kind of value by the same name.
@@ -56,8 +57,10 @@ def all_options() -> dict[str, OptionInfo]:
     found: dict[str, OptionInfo] = {}
     for info in generator_infos():
         for option in info.options:
-            if found.setdefault(option.name, option).kind != option.kind:
+            known = found.get(option.name, option)
+            if known.kind != option.kind:
                 raise ValueError(f"the option {option.name!r} of {info.name!r} is of another kind than elsewhere")
+            found[option.name] = replace(known, choices=tuple(dict.fromkeys((*known.choices, *option.choices))))
     return found
 
 
@@ -67,25 +70,37 @@ def check_options(options: Options) -> None:
     Raises:
         UsageError: there is no such option, or its value is of another type or out of range.
     """
-    known = all_options()
     for name, value in options.items():
-        if name not in known:
-            raise UsageError(f"No fill has an option «{name[:40]}».", f"Use one of: {', '.join(known)}.")
-        _check_type(known[name], value)
-    for spec in specs():
-        # First, for the words are the generator's own.
-        spec.check({name: value for name, value in options.items() if name in spec.options})
+        errors = []
+        for spec in (spec for spec in specs() if name in spec.options):
+            try:
+                _check(spec, {name: value})
+            except UsageError as error:
+                errors.append(error)
+            else:
+                break
+        else:
+            known = ", ".join(all_options())
+            raise errors[0] if errors else UsageError(f"No fill has an option «{name[:40]}».", f"Use one of: {known}.")
+
+
+def _check(spec: GeneratorSpec, options: Options) -> None:
+    """Raise UsageError for a value of another type or out of range."""
     for name, value in options.items():
-        _check_range(known[name], value)
+        _check_type(spec.options[name], value)
+    # Before the ranges, for the words are the generator's own.
+    spec.check(options)
+    for name, value in options.items():
+        _check_range(spec.options[name], value)
 
 
 def _check_type(option: OptionInfo, value: OptionValue) -> None:
     types = _TYPES.get(option.kind, (str,))
     # True is a number to Python.
-    if value is not None and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         wanted = {"integer": "a whole number", "number": "a number", "flag": "yes or no"}.get(option.kind, "a text")
         raise UsageError(f"The option «{option.name}» is not {wanted}.", f"It is {option.help or option.label}.")
-    if option.kind == "choice" and value is not None and value not in option.choices:
+    if option.kind == "choice" and value not in option.choices:
         raise UsageError(f"The option «{option.name}» is not «{value}».", f"Use one of: {', '.join(option.choices)}.")
 
 
@@ -116,20 +131,19 @@ def create_generator(name: str, options: Options | None = None, *, models: tuple
     spec, info = found[name]
     given = {option: value for option, value in (options or {}).items() if value is not None}
     check_options(given)
-    # An empty text says nothing.
-    for option in _in_order(given):
-        if option.name not in spec.options and given.pop(option.name) != "":
+    for option in all_options().values():
+        # An empty text says nothing.
+        if option.name not in spec.options and given.get(option.name, "") != "":
             raise _refusal(info, option)
     if models and spec.files is None:
         raise _no_model(info)
-    return spec.create(name, given, models)
-
-
-def _in_order(given: Options) -> Iterator[OptionInfo]:
-    return (option for option in all_options().values() if option.name in given)
+    own = {option: value for option, value in given.items() if option in spec.options}
+    _check(spec, own)
+    return spec.create(name, own, models)
 
 
 def _refusal(info: GeneratorInfo, option: OptionInfo) -> UsageError:
+    """Of an option that others have."""
     if not info.generative and (option.kind in ("size", "file") or option.name == "steps"):
         return _no_model(info)
     return UsageError(f"The fill «{info.name}» takes no {option.label.lower()}.", "Leave it out.")

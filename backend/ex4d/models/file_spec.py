@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ex4d.models.hub import Source
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -63,12 +65,14 @@ class FileSpec:
         kinds: what they may be; of signs the first match wins.
         fused: what a transformer in 8 bits has in its weights, for messages: "EX-4D's LoRA".
         quantized_use: what such a transformer is for, for messages.
+        sources: the repositories that the files are got from.
     """
 
     roles: tuple[FileRole, ...]
     kinds: tuple[FileKind, ...]
     fused: str = ""
     quantized_use: str = ""
+    sources: tuple[Source, ...] = ()
 
     def role(self, name: str) -> FileRole:
         """By name; raises KeyError."""

@@ -13,19 +13,6 @@ LORA = FileKind("LoRA", "lora", r"\.lora_(A|B|down|up)\.", beside=LORA_CONFIG)
 GEOMETRY = FileKind("geometry encoder", "geometry", r"^(latent_encoder\.\d|latent_patch_embedding\.)")
 ADAPTER = FileKind("EX-4D checkpoint", "adapter", made_of=(LORA.label, GEOMETRY.label))
 
-#: The adapter's names extend the transformer's, so they come first.
-EX4D_FILES = FileSpec(
-    roles=(
-        *IMAGE_TO_VIDEO_ROLES,
-        FileRole("adapter", "EX-4D checkpoint", section="lora"),
-        FileRole("lora", "EX-4D LoRA"),
-        FileRole("geometry", "EX-4D geometry encoder"),
-    ),
-    kinds=(LORA, GEOMETRY, ADAPTER, *WAN_KINDS),
-    fused="EX-4D's LoRA",
-    quantized_use="this folder is for the profiles fast and turbo, and for load_pipeline",
-)
-
 #: What `ex4d models download` gets.
 SOURCES = (
     Source(
@@ -42,4 +29,18 @@ SOURCES = (
         "Wan 2.1 image-to-video 14B",
     ),
     Source("yihouxiang/EX-4D", ("*ex4d.ckpt", "LICENSE*"), "the EX-4D adapter"),
+)
+
+#: The adapter's names extend the transformer's, so they come first.
+EX4D_FILES = FileSpec(
+    roles=(
+        *IMAGE_TO_VIDEO_ROLES,
+        FileRole("adapter", "EX-4D checkpoint", section="lora"),
+        FileRole("lora", "EX-4D LoRA"),
+        FileRole("geometry", "EX-4D geometry encoder"),
+    ),
+    kinds=(LORA, GEOMETRY, ADAPTER, *WAN_KINDS),
+    fused="EX-4D's LoRA",
+    quantized_use="this folder is for the profiles fast and turbo, and for load_pipeline",
+    sources=SOURCES,
 )

@@ -40,7 +40,7 @@ class Surroundings:
     """What goes on around a run: nothing. Whoever keeps the model derives from it, to report progress, to move weights
     to where they compute, and to let people stop: what a phase's context or a call raises ends the run."""
 
-    def phase(self, _name: Phase) -> AbstractContextManager[None]:
+    def phase(self, name: Phase) -> AbstractContextManager[None]:
         """Entered before a phase, left after it."""
         return nullcontext()
 

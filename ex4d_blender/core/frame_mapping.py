@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's frames <-> the numbers of a plate's files: sequences, rates, clips, strips. No Blender in here.
+
+Scene frames, a strip's frames and the numbers in files' names differ; what a strip or clip shows is mapped to the
+plate's own numbers, or is said to be unknown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ex4d.protocol.errors import BadInputError
+
+_LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
+
+
+# Files of a sequence
+
+
+def split_number(name: str) -> tuple[str, int, int, str] | None:
+    """A file's name -> (before the frame number, number, its digits, after it): the last run of digits of the stem."""
+    path = Path(name)
+    found = _LAST_NUMBER.fullmatch(path.stem)
+    if found is None:
+        return None
+    return found["head"], int(found["number"]), len(found["number"]), found["tail"] + path.suffix
+
+
+def check_consecutive(numbers: Sequence[int], what: str) -> None:
+    """Raise BadInputError unless the frame numbers rise by one: Blender cannot show a sequence with gaps."""
+    if not numbers or list(numbers) != list(range(numbers[0], numbers[0] + len(numbers))):
+        raise BadInputError(f"{what} has gaps in its frame numbers.", "Choose a range of frames without gaps.")
+
+
+def pattern_expression(name: str) -> re.Pattern[str]:
+    """What the names of a pattern ``plate.####.png`` match; group 1 is the frame number."""
+    head, _, tail = name.partition("#")
+    return re.compile(re.escape(head) + r"(\d+)" + re.escape(tail.lstrip("#")))
+
+
+def sequence_numbers(pattern: Path) -> set[int]:
+    """The frame numbers of the files that a pattern means."""
+    expression = pattern_expression(pattern.name)
+    found = (expression.fullmatch(file.name) for file in pattern.parent.iterdir()) if pattern.parent.is_dir() else ()
+    return {int(match[1]) for match in found if match is not None}
+
+
+def sequence_pattern(file: Path, *, names: Iterable[str] | None = None) -> tuple[Path, int | None]:
+    """One file of a sequence -> its pattern ``plate.####.png`` and its number; a lone image has none.
+
+    Which run of digits counts is seen from the other files: the one in which most of them differ, else the last.
+
+    Args:
+        names: of the other files; None: those in its folder.
+    """
+    runs = list(re.finditer(r"\d+", file.stem))
+    if not runs:
+        return file, None
+    if names is None:
+        names = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
+    known = set(names)
+
+    def pattern(run: re.Match[str]) -> str:
+        return file.name[: run.start()] + "#" * len(run[0]) + file.name[run.end() :]
+
+    def members(run: re.Match[str]) -> int:
+        expression = pattern_expression(pattern(run))
+        return sum(expression.fullmatch(name) is not None for name in known)
+
+    chosen = max(reversed(runs), key=members) if len(runs) > 1 else runs[0]
+    return file.with_name(pattern(chosen)), int(chosen[0])
+
+
+def longest_run(numbers: Iterable[int]) -> tuple[int, int] | None:
+    """First and last of the longest unbroken run of numbers, None of none."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    best = max(runs, key=lambda run: run[1] - run[0], default=None)
+    return None if best is None else (best[0], best[1])
+
+
+# Rates
+
+
+def exact_fps(value: float) -> Fraction | None:
+    """A float rate as the fraction it stands for: 23.976 is 24000/1001; None of none."""
+    if value <= 0:
+        return None
+    for denominator in (1, 1001):
+        numerator = round(value * denominator / 1000) * 1000 if denominator == 1001 else round(value)
+        if abs(numerator / denominator - value) < 2e-4 * value and numerator > 0:
+            return Fraction(numerator, denominator)
+    return Fraction.from_float(value).limit_denominator(1000)
+
+
+def split_fps(fps: Fraction) -> tuple[int, float]:
+    """Frames per second -> Blender's (fps, fps_base): 24000/1001 is 24 / 1.001."""
+    whole = max(1, math.ceil(fps))
+    return whole, float(whole / fps)
+
+
+def joined_fps(fps: int, fps_base: float) -> Fraction:
+    """Blender's (fps, fps_base) -> frames per second as a fraction: 24 / 1.001 is 24000/1001."""
+    # fps_base is a float32; all bases in use are short fractions.
+    return fps / Fraction.from_float(fps_base).limit_denominator(10000)
+
+
+# Clips
+
+
+@dataclass(frozen=True)
+class ClipNumbers:
+    """The plate's own numbers of a clip's frames.
+
+    Attributes:
+        first, last: of the frames that the clip can show.
+        offset_to_first: scene frames from the clip's start until ``first`` is shown; the clip has no picture before.
+        of_frame_one: the number that the clip's frame 1 has in Blender, shown or not.
+    """
+
+    first: int
+    last: int
+    offset_to_first: int
+    of_frame_one: int
+
+    @property
+    def text(self) -> str:
+        """As a closed range, ``1001-1049``."""
+        return f"{self.first}-{self.last}"
+
+    @property
+    def shown(self) -> range:
+        """The numbers that the clip can show."""
+        return range(self.first, self.last + 1)
+
+
+def clip_numbers(name: str, number: int, whole: range, offset: int) -> ClipNumbers:
+    """What a clip shows of its file.
+
+    Args:
+        name: of the clip, for the error.
+        number: of the picture that the clip names.
+        whole: the numbers of all of the file's pictures.
+        offset: the clip's Frame Offset.
+
+    Raises:
+        BadInputError: the offset lies beyond the file's frames.
+    """
+    shown = range(max(number + offset, whole.start), whole.stop)
+    if not shown:
+        raise BadInputError(
+            f"The clip «{name}» is offset by {offset} frames, and its file has {len(whole)}.",
+            "Set its Frame Offset to less.",
+        )
+    return ClipNumbers(shown[0], shown[-1], shown[0] - number - offset, number + offset)
+
+
+def unbroken_around(number: int, present: set[int]) -> range:
+    """The numbers around one that are there without a gap, itself included."""
+    first = last = number
+    while first - 1 in present:
+        first -= 1
+    while last + 1 in present:
+        last += 1
+    return range(first, last + 1)
+
+
+# Strips
+
+
+@dataclass(frozen=True)
+class StripTiming:
+    """How a strip lies in time, in scene frames; ranges are half-open.
+
+    Attributes:
+        begin, end: of its content, its trims undone.
+        left, right: of what is seen of it, within the meta strips around it.
+        count: the file's pictures, without those that the strip's own trims take.
+        strobe: of how many frames each is held.
+    """
+
+    begin: int
+    end: int
+    left: int
+    right: int
+    count: int
+    strobe: float
+
+
+@dataclass(frozen=True)
+class ShownPictures:
+    """What of its file a strip shows.
+
+    Attributes:
+        indices: of the file's frames behind the strip's own trims, in their order.
+        scene_start: the scene frame that shows the first of them.
+        notes: whole sentences.
+    """
+
+    indices: range
+    scene_start: int
+    notes: tuple[str, ...]
+
+
+def round_half_up(value: Fraction) -> int:
+    """Halves upwards, as Blender rounds."""
+    return math.floor(value + Fraction(1, 2))
+
+
+def playback_speed(duration: int, count: int, fps: Fraction | None, scene_fps: Fraction) -> Fraction | None:
+    """Pictures in a scene frame: 1, or the playback rate that «Adjust Playback Rate» gives, which only the strip's
+    length tells; None where the length fits neither.
+
+    Args:
+        duration: of the strip's content in scene frames.
+        count: of its pictures.
+        fps: of the movie; None: it has none.
+    """
+    if duration == count:
+        return Fraction(1)
+    rate = None if fps is None else fps / scene_fps
+    # Blender cuts the quotient of two floats to whole frames.
+    if rate is not None and abs(duration - count / rate) <= 1:
+        return rate
+    return None
+
+
+def shown_pictures(name: str, timing: StripTiming, speed: Fraction) -> ShownPictures:
+    """What a strip shows that plays ``speed`` pictures in each scene frame.
+
+    Measured by rendering: scene frame ``f`` shows picture ``round((f - begin) * speed)``, the ends hold.
+
+    Args:
+        name: of the strip, for the error.
+
+    Raises:
+        BadInputError: it shows nothing.
+    """
+    begin, end, count = timing.begin, timing.end, timing.count
+    start, stop = max(timing.left, begin), min(timing.right, end)
+    first = round_half_up((start - begin) * speed)
+    last = count if stop == end else min(count, round_half_up((stop - begin) * speed))
+    if first >= last:
+        raise BadInputError(
+            f"The strip «{name}» shows none of its frames.", "Drag its handles, or those of its meta strip."
+        )
+    notes = []
+    if held := max(0, begin - timing.left) + max(0, timing.right - end):
+        notes.append(f"The strip holds its ends for {held} frames; they are not part of the plate.")
+    if timing.strobe > 1:
+        notes.append("The strip's strobe is ignored: the plate has every frame.")
+    if speed != 1:
+        notes.append(
+            f"The strip plays {float(speed):.4g} frames of the movie in each of the scene's (its playback rate); the "
+            "plate has all of them, at the movie's own rate."
+        )
+    return ShownPictures(range(first, last), start, tuple(notes))

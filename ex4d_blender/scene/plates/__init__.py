@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plates that are already in Blender: a MovieClip, with its solved camera if it has one, or a sequencer strip."""
+
+from .choice import MOVIE_FIRST_NUMBER, PlateChoice, movie_length
+from .clips import plate_from_clip, shown_numbers
+from .solutions import clip_intrinsics, incomplete_solution, solved_camera, solved_numbers, solved_points
+from .strips import plate_from_strip, selected_plate_strip
+
+__all__ = [
+    "MOVIE_FIRST_NUMBER",
+    "PlateChoice",
+    "clip_intrinsics",
+    "incomplete_solution",
+    "movie_length",
+    "plate_from_clip",
+    "plate_from_strip",
+    "selected_plate_strip",
+    "shown_numbers",
+    "solved_camera",
+    "solved_numbers",
+    "solved_points",
+]

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A shot in a scene: its root, the mesh, the source camera; and the scene settings that fit its plate."""
+
+from ...core.shot_source import pivot_point, source_trajectory
+from .finding import (
+    SceneShots,
+    check_local,
+    check_scene,
+    find_shot,
+    find_shots,
+    look_through,
+    no_shot_error,
+    shot_of,
+    take_shot,
+)
+from .importing import import_shot
+from .index import camera_state, known
+from .matching import match_scene, scene_differences
+from .objects import ShotObjects
+from .relinking import missing_files, move_record, relink
+from .tags import PROPERTY, is_local, role, tag
+
+__all__ = [
+    "PROPERTY",
+    "SceneShots",
+    "ShotObjects",
+    "camera_state",
+    "check_local",
+    "check_scene",
+    "find_shot",
+    "find_shots",
+    "import_shot",
+    "is_local",
+    "known",
+    "look_through",
+    "match_scene",
+    "missing_files",
+    "move_record",
+    "no_shot_error",
+    "pivot_point",
+    "relink",
+    "role",
+    "scene_differences",
+    "shot_of",
+    "source_trajectory",
+    "tag",
+    "take_shot",
+]

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What belongs to a shot is known by a custom property: found again in a saved file and after renaming."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+#: Custom property of every object, strip and picture that belongs to a shot.
+PROPERTY = "ex4d"
+
+
+def is_local(item: bpy.types.ID) -> bool:
+    """Whether a datablock is this file's own: neither linked nor an override of a linked one."""
+    return item.library is None and item.override_library is None
+
+
+def role(obj: bpy.types.Object) -> str | None:
+    """What an object is to its shot: root, mesh, source, take, rig or pivot; None for any other object."""
+    tag = obj.get(PROPERTY)
+    return tag.get("role") if hasattr(tag, "get") else None
+
+
+def tag(obj: bpy.types.Object, object_role: str, folder: str, **values: Any) -> None:
+    """Mark an object as belonging to a shot."""
+    obj[PROPERTY] = {"role": object_role, "shot": folder, **values}

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The delivered versions of a take, as the .blend lists them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import bpy
+
+from ex4d.protocol.capabilities import OptionValue
+from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import parse_json
+
+from . import props
+from .core.deliveries import DeliveredTake, read_take
+from .scene.shot import ShotObjects
+
+
+def add_version(take: props.EX4D_PG_take, made: DeliveredTake) -> props.EX4D_PG_version:
+    """A delivered version, written into a take."""
+    version = take.versions.add()
+    version.name, version.folder = made.take, made.folder
+    version.profile, version.label = made.profile, made.label
+    # The property holds 31 bits; the take's own record has the seed whole.
+    version.seed = made.seed if made.seed is not None and 0 <= made.seed < 2**31 else -1
+    version.prompt = made.prompt or ""
+    version.options = json.dumps(dict(made.options)) if made.options else ""
+    version.generated_mean = 100 * float(made.generated_mean)
+    return version
+
+
+def version_options(version: props.EX4D_PG_version) -> dict[str, OptionValue]:
+    """What a version's generator was told besides seed and prompt; nothing where that is damaged."""
+    try:
+        options = parse_json(version.options or "{}")
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
+def find_versions(scene: bpy.types.Scene, shot: ShotObjects, take: props.EX4D_PG_take) -> int:
+    """Take in the versions of a take that lie in its shot's folder and are in no list; returns how many.
+
+    A version is the take's when it was made under the take's name.
+    """
+    known = {Path(version.folder) for item in scene.ex4d.takes for version in item.versions}
+    folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
+    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if place in known:
+            continue
+        try:
+            made = read_take(place)
+        except BadInputError:
+            continue
+        if made.title == take.name:
+            add_version(take, made)
+            count += 1
+    return count

@@ -270,7 +270,7 @@ def test_a_damaged_trajectory_is_refused_and_leaves_nothing(server: Server, plat
     job = finish(client, client.submit(RenderRequest(str(shot), TrajectoryCamera(b'{"format": "ex4d-trajectory"}'))))
     assert job.error is not None
     assert job.error.exit_code == 10
-    assert list((shot / "cameras").iterdir()) == []
+    assert list(shot.glob("cameras/*")) == []
 
 
 def test_the_same_id_is_one_job_for_two_clients(server: Server, plate: Path, tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_the_doctor_works_after_an_idle_while_and_its_worker_goes(
     client = JobClient("test")
     try:
         client.connect(until(lambda: read_handshake(tmp_path)))
-        until(lambda: client.poll(20) and (client.welcome or {}).get("ready"))
+        until(lambda: client.poll(20) and client.welcome and client.welcome.ready)
         working = set(process_group(os.getpid()))
         assert len(working - others) == 1
         time.sleep(1.0)

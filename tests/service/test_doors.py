@@ -61,7 +61,7 @@ def test_nothing_of_the_current_folder_is_run(tmp_path: Path, how: str) -> None:
     caller = JobClient("test")
     try:
         caller.connect(until(lambda: read_handshake(run)))
-        until(lambda: caller.poll(20) and (caller.welcome or {}).get("ready"), what="for the worker")
+        until(lambda: caller.poll(20) and caller.welcome and caller.welcome.ready, what="for the worker")
         assert finish(caller, caller.submit(DoctorRequest())).state == "done"
         (worker, *_) = process_group(backend.pid)
         assert Path(f"/proc/{worker}/cwd").resolve() == run

@@ -465,7 +465,7 @@ def test_three_hundred_kills_around_a_submit(server: Server, plate: Path, tmp_pa
     rng = random.Random(18)
     started, begun_anew = time.monotonic(), 0
     for _ in range(300):
-        until(lambda: client.poll(5) or (client.welcome and client.welcome["ready"]))
+        until(lambda: client.poll(5) or (client.welcome and client.welcome.ready))
         worker = server.worker()
         job = client.submit(request)
         # The client's own thread sends; what lies before and after the front's look at its worker is tried alike.
@@ -501,5 +501,5 @@ def test_forty_five_kills_at_worker_start(server: Server, plate: Path, tmp_path:
             snapshot = finish(client, job)
             assert snapshot.state == "done", snapshot.error
             jobs_done += 1
-        until(lambda: client.poll(5) or (client.welcome and client.welcome["ready"]))
+        until(lambda: client.poll(5) or (client.welcome and client.welcome.ready))
     print(f"{kills} kills at a worker's start in {time.monotonic() - started:.0f} s: {jobs_done} jobs done, 0 lost")

@@ -23,8 +23,29 @@ from ex4d_blender.core.client import JobClient
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol import wire
 from ex4d.protocol.errors import ResourceError, TransientError
-from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest, PreviewRequest, RenderRequest, TrajectoryCamera
-from ex4d.protocol.results import ReconstructResult
+from ex4d.protocol.requests import (
+    CheckRequest,
+    DoctorRequest,
+    ExportRequest,
+    FillMoviesRequest,
+    FreeMemoryRequest,
+    MoveCamera,
+    PlateRequest,
+    PreviewRequest,
+    ReconstructRequest,
+    RenderRequest,
+    RunRequest,
+    TrajectoryCamera,
+    ViewportRequest,
+)
+from ex4d.protocol.results import (
+    CheckResult,
+    ExportResult,
+    FillMoviesResult,
+    ReconstructResult,
+    RunResult,
+    ViewportResult,
+)
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server.front import Front, FrontSettings
 from ex4d.server.journal import Journal
@@ -222,6 +243,34 @@ def test_all_jobs(server: Server, plate: Path, tmp_path: Path) -> None:
     assert client.submit(FreeMemoryRequest(), job="x") == "x"
 
 
+def test_what_the_command_line_does_the_service_does_too(server: Server, plate: Path, tmp_path: Path) -> None:
+    server.start()
+    client, shot, out = server.client(), tmp_path / "shot", tmp_path / "out"
+    reconstruct = ReconstructRequest(str(shot), PlateRequest(str(plate), "1001-1002"), viewport_side=None)
+    takes = tuple(generate_request(shot, move) for move in ("orbit:10", "orbit:20"))
+    ran = finish(client, client.submit(RunRequest(reconstruct, takes))).result
+    assert isinstance(ran, RunResult)
+    assert ran.reconstruction.plate.numbers == (1001, 1002)
+    assert [take.take for take in ran.takes] == ["v001", "v002"]
+
+    export = ExportRequest(str(shot), str(out), ("ply",), (MoveCamera("orbit:10"),))
+    exported = finish(client, client.submit(export)).result
+    assert isinstance(exported, ExportResult)
+    assert Path(exported.meshes["ply"]).is_file()
+
+    movies = FillMoviesRequest(exported.renders[0].color, exported.renders[0].mask, str(out / "filled.mp4"))
+    filled = finish(client, client.submit(movies)).result
+    assert isinstance(filled, FillMoviesResult)
+    assert Path(filled.movie).is_file()
+
+    viewport = finish(client, client.submit(ViewportRequest(str(shot), 32))).result
+    assert isinstance(viewport, ViewportResult)
+    assert (Path(viewport.viewport) / "mesh.pc2").is_file()
+    checked = finish(client, client.submit(CheckRequest(str(shot)))).result
+    assert isinstance(checked, CheckResult)
+    assert checked.whole
+
+
 MOVE = {"move": "orbit:20"}
 
 
@@ -270,7 +319,7 @@ def test_a_damaged_trajectory_is_refused_and_leaves_nothing(server: Server, plat
     job = finish(client, client.submit(RenderRequest(str(shot), TrajectoryCamera(b'{"format": "ex4d-trajectory"}'))))
     assert job.error is not None
     assert job.error.exit_code == 10
-    assert list((shot / "cameras").iterdir()) == []
+    assert list(shot.glob("cameras/*")) == []
 
 
 def test_the_same_id_is_one_job_for_two_clients(server: Server, plate: Path, tmp_path: Path) -> None:
@@ -342,7 +391,7 @@ def test_the_doctor_works_after_an_idle_while_and_its_worker_goes(
     client = JobClient("test")
     try:
         client.connect(until(lambda: read_handshake(tmp_path)))
-        until(lambda: client.poll(20) and (client.welcome or {}).get("ready"))
+        until(lambda: client.poll(20) and client.welcome and client.welcome.ready)
         working = set(process_group(os.getpid()))
         assert len(working - others) == 1
         time.sleep(1.0)

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.media.encoding import Encoding, display_encoding
-from ex4d.media.frames import FrameSource
 from ex4d.system.progress import Progress
 
 if TYPE_CHECKING:
-    # Stages below, of which a generator that looks at pictures alone needs nothing.
+    # Pictures' files and stages below, of which the menu, and a generator that looks at pictures alone, need nothing.
+    from ex4d.media.encoding import Encoding
+    from ex4d.media.frames import FrameSource
     from ex4d.mesh.store import MeshStore
     from ex4d.raster import Rasterizer, Texture
 
@@ -50,6 +50,8 @@ class TakeFrame:
     @property
     def encoding(self) -> Encoding:
         """What the colours stand for."""
+        from ex4d.media.encoding import display_encoding
+
         return display_encoding(self.color.dtype)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -18,8 +19,18 @@ import numpy as np
 import pytest
 from command import leftovers, make_depth, make_plate, runner
 
+from ex4d.camera import intrinsics, static_trajectory
+from ex4d.composite import TakeJob
+from ex4d.depth.stage import DepthStage
+from ex4d.fill import create_generator
+from ex4d.fill.stage import FillStage
+from ex4d.mesh import MeshSettings
+from ex4d.mesh.stage import MeshStage
+from ex4d.mesh.viewport import ViewportStage
+from ex4d.plate.stage import PlateStage
 from ex4d.protocol.errors import CancelledError
 from ex4d.protocol.seal import DONE_FILE, read_seal
+from ex4d.raster.stage import RasterStage
 from ex4d.stages import stage as stages
 from ex4d.stages.cache import StageCache, is_complete
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
@@ -417,3 +428,27 @@ def test_parts_cover_all_frames_once() -> None:
         assert [index for part in parts for index in range(part.start, part.stop)] == list(range(count))
         assert all(len(part) == stages.PART_FRAMES for part in parts[:-1])
         assert len(parts[-1]) < 1.5 * stages.PART_FRAMES
+
+
+def test_keys_are_what_they_were() -> None:
+    """Of shots that 0f2baa4 made."""
+    camera = static_trajectory(intrinsics(500.0, 64, 32), 64, 32, 2)
+    selection = {"frames": None, "fps": None, "first_frame": 1001}
+    small = SimpleNamespace(name="small", inputs=lambda: {"version": 1, "fov_deg": None, "weights": "w"})
+    plate, depth, mesh, raster, fill = (letter * 16 for letter in "pdmrf")
+
+    def reader(version: int) -> Any:
+        return SimpleNamespace(info=SimpleNamespace(reader_version=version))
+
+    nothing: Any = None
+    keys = {
+        PlateStage("ab" * 32, selection, reader(0)).key(): "48a6d575961e799a",
+        PlateStage("ab" * 32, selection, reader(2)).key(): "78eae7f2b3f43c64",
+        DepthStage(plate, nothing, small).key(): "686ca2495a82b950",  # type: ignore[arg-type]
+        MeshStage(plate, depth, nothing, nothing, MeshSettings()).key(): "bc01db7a13cdb014",
+        ViewportStage(plate, mesh, nothing, nothing, Path("x"), 512).key(): "ab62700c557809fa",
+        RasterStage(plate, mesh, nothing, nothing, camera, "opengl", nothing).key(): "d5343e680e716782",
+        FillStage(raster, nothing, create_generator("preview")).key(): "3c00241bf4e3423c",
+        TakeJob(Path("x"), nothing, nothing, nothing, fill, {}).key(): "7e4425cb8a9cce11",
+    }
+    assert list(keys) == list(keys.values())

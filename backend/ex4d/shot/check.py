@@ -14,6 +14,7 @@ from ex4d.protocol.results import ShotPart
 from ex4d.protocol.seal import DAMAGED_FILE, DamagedCacheError, NewerFormatError, read_seal
 from ex4d.shot.folder import SHOT_FILE, Shot
 from ex4d.stages.cache import StageCache
+from ex4d.stages.work_folder import has_parts
 from ex4d.system.files import is_left_over, leftovers
 
 
@@ -90,6 +91,8 @@ def _sealed(folder: Path, root: Path, remedy: str) -> ShotPart:
 
 def _temporary(path: Path, root: Path) -> ShotPart:
     name = path.relative_to(root).as_posix()
+    if is_left_over(path) and has_parts(path):
+        return Part(name, "left over", detail="The command that was stopped goes on from what is finished in it.")
     if is_left_over(path):
         return ShotPart(name, "left over", detail="Its process is dead; the next command on this shot removes it.")
     return ShotPart(

@@ -104,7 +104,8 @@ class LearnedDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        return {"version": 1, "fov_deg": self.fov_deg, "weights": weights_fingerprint(self.card, self.folders())}
+        weights = weights_fingerprint(self.card, self.folders())
+        return {"version": 1, "fov_deg": self.fov_deg, "weights": weights, **device_inputs()}
 
     def track(self, frames: FrameSource, path: Path, progress: Progress) -> Track:
         """Its disparities of all frames, in the scratch file ``path``; one step of progress per frame."""
@@ -131,6 +132,15 @@ class LearnedDepth:
             far = max(float(np.percentile(sample, FAR_PERCENTILE)), 1e-4)
             return measured_depth(1.0, 0.0, 1 / far), f"Depth is in metres as {self.card.title} estimates them."
         return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
+
+
+def device_inputs() -> dict[str, str]:
+    """What the device adds to a key: on a GPU, for which these networks are, nothing; elsewhere they count in float32
+    (``half_on_gpu``), which gives other maps."""
+    from ex4d.models.torch_device import pick_device
+
+    kind = pick_device().type
+    return {} if kind == "cuda" else {"device": kind}
 
 
 def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameSource, notes: tuple[str, ...]) -> DepthResult:

@@ -40,6 +40,7 @@ from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import reconstruct_request
 from .ops.takes import new_take, require_shot, sample_take
+from .props import state_of
 from .scene import takes as take_cameras
 from .scene.sequencer import working_scene
 from .scene.shot import check_scene, find_shots, shot_of, take_shot
@@ -272,7 +273,7 @@ def _cancel_all() -> None:
 
 def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     scene, before = working_scene(bpy.context), _before(args)
-    state = scene.ex4d
+    state = state_of(scene)
     check_scene(scene)
     if args.plate is not None:
         state.plate_path, state.plate_scene_start, state.plate_clip = str(args.plate.absolute()), -1, None
@@ -345,27 +346,27 @@ def _chosen_take(args: argparse.Namespace) -> Any:
     scene = working_scene(bpy.context)
     shot = require_shot(scene)
     if args.move:
-        camera = take_cameras.add_moving_camera(scene, shot, args.move, follow=scene.ex4d.move_follow)
+        camera = take_cameras.add_moving_camera(scene, shot, args.move, follow=state_of(scene).move_follow)
         return new_take(scene, shot, camera, camera.name)
     if args.camera:
-        camera = scene.objects.get(args.camera)
-        if camera is None:
+        chosen = scene.objects.get(args.camera)
+        if chosen is None:
             raise BadInputError(f"The scene has no object «{args.camera}».", "Name a camera of the scene.")
-        known = next((take for take in scene.ex4d.takes if take.camera == camera), None)
-        if camera.type != "CAMERA":
-            raise BadInputError(f"«{camera.name}» is not a camera.", "Name a camera of the scene.")
-        return known or new_take(scene, shot_of(camera) or shot, camera, camera.name)
+        known = next((take for take in state_of(scene).takes if take.camera == chosen), None)
+        if chosen.type != "CAMERA":
+            raise BadInputError(f"«{chosen.name}» is not a camera.", "Name a camera of the scene.")
+        return known or new_take(scene, shot_of(chosen) or shot, chosen, chosen.name)
     if args.scene_camera:
         return new_take(scene, shot, None, records.SCENE_CAMERA_NAME, use_scene_camera=True)
     if args.take:
-        named = [take for take in scene.ex4d.takes if take.name == args.take]
+        named = [take for take in state_of(scene).takes if take.name == args.take]
         if len(named) > 1:
             raise BadInputError(f"{len(named)} takes are called «{args.take}».", "Rename them, or use --camera.")
         found = next(iter(named), None)
     else:
         found = props.active_take(scene)
     if found is None:
-        names = ", ".join(take.name for take in scene.ex4d.takes) or "none"
+        names = ", ".join(take.name for take in state_of(scene).takes) or "none"
         raise BadInputError(
             "There is no such take.", f"The .blend has: {names}. Or use --move, --camera, --scene-camera."
         )
@@ -374,7 +375,7 @@ def _chosen_take(args: argparse.Namespace) -> Any:
 
 def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]:
     scene = working_scene(bpy.context)
-    state = scene.ex4d
+    state = state_of(scene)
     if not args.frames:
         return wanted_frames(scene, shot)
     found = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", args.frames)
@@ -396,7 +397,7 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     frames, chosen = _frames(args, shot)
     trajectory, notes = sample_take(scene, shot, take, frames)
     request = (PreviewRequest if args.preview else RenderRequest)(
-        shot.folder, TrajectoryCamera(trajectory), frames=chosen, raster=args.raster or scene.ex4d.rasterizer
+        shot.folder, TrajectoryCamera(trajectory), frames=chosen, raster=args.raster or state_of(scene).rasterizer
     )
     job = job_list.current().submit(
         scene,
@@ -417,7 +418,7 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
     take = _chosen_take(args)
     shot = take_shot(scene, take)
     frames, chosen = _frames(args, shot)
-    generator = capabilities.resolve_generator(args.profile or scene.ex4d.profile, block=True)
+    generator = capabilities.resolve_generator(args.profile or state_of(scene).profile, block=True)
     options = _options(args, scene, take, generator)
     trajectory, notes = sample_take(scene, shot, take, frames)
     job = submit_take(
@@ -549,7 +550,8 @@ _handle: Any = None
 def register() -> None:
     """Add the command."""
     global _handle  # noqa: PLW0603
-    _handle = bpy.utils.register_cli_command(COMMAND, main)
+    utils: Any = bpy.utils
+    _handle = utils.register_cli_command(COMMAND, main)
 
 
 def unregister() -> None:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import bpy
-
 from . import backend_link, capabilities, installation, panel_updates
+from .scene.data import windows
 from .ui import cached
 
 #: How often.
@@ -32,7 +31,7 @@ def look(now: float) -> None:
     _looked = now
     _lacks_backend = "" if backend_link.current().is_connected() else installation.missing()
     capabilities.refresh()
-    for window in bpy.context.window_manager.windows:
+    for window in windows():
         if cached.refresh(window.scene):
             panel_updates.nudge()
     panel_updates.show("lacks_backend", _lacks_backend)

@@ -14,6 +14,7 @@ from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError
 
 from .core.texts import error_report
+from .scene.data import operators, windows
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +67,10 @@ def show_error(
     if bpy.app.background:
         print(f"error: {error.message}\n       {error.hint}", file=sys.stderr)
         return
-    chosen = dialog_window(list(bpy.context.window_manager.windows), window, scene)
+    chosen = dialog_window(windows(), window, scene)
     if chosen is not None:
         with bpy.context.temp_override(window=chosen):
-            bpy.ops.ex4d.show_error("INVOKE_DEFAULT")
+            operators.ex4d.show_error("INVOKE_DEFAULT")
 
 
 def dialog_window(

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -131,11 +132,11 @@ def pump() -> None:
     if now - _polled < POLL_SECONDS:
         return
     _polled = now
-    before, _state = _state, _installer.poll()
-    manager = bpy.context.window_manager
+    former, _state = _state, _installer.poll()
+    manager: Any = bpy.context.window_manager
     lines = manager.ex4d.install_lines
     tail = _installer.tail(SHOWN_LINES)
-    if before == _state and [line.name for line in lines] == tail:
+    if former == _state and [line.name for line in lines] == tail:
         return
     lines.clear()
     for text in tail:

@@ -26,6 +26,7 @@ from . import backend_link, error_dialog, panel_updates
 from .backend_link import BackendLink
 from .core import records
 from .core.texts import KIND_NAMES, job_state
+from .scene.data import scene_state
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class JobList:
     def expect(self, scene: bpy.types.Scene, job: str, action: str, data: dict[str, Any]) -> None:
         """Remember what is to happen in a scene when a job ends, here and in the file."""
         self.waiting[job] = Waiting(scene.session_uid, action, data)
-        entry = scene.ex4d.pending.add()
+        entry = scene_state(scene).pending.add()
         entry.job, entry.action, entry.data = job, action, json.dumps(data)
 
     def retry(self, job: str) -> str | None:
@@ -167,7 +168,8 @@ class JobList:
         ended = [job for job in client.jobs.values() if job.is_final and job.id not in self.finished]
         for snapshot in ended:
             # While Blender renders, its data must be left alone.
-            if not bpy.app.is_job_running("RENDER"):
+            blender: Any = bpy.app
+            if not blender.is_job_running("RENDER"):
                 self._finish(snapshot)
         if updates or ended or client.unfinished:
             self.mirror()
@@ -196,7 +198,7 @@ class JobList:
         waiting = self.waiting.get(job)
         scene = scene_by_uid(waiting.scene) if waiting else None
         for candidate in bpy.data.scenes:
-            entries = candidate.ex4d.pending
+            entries = scene_state(candidate).pending
             for index in reversed(range(len(entries))):
                 if entries[index].job == job:
                     if scene is None:
@@ -234,15 +236,15 @@ class JobList:
         self.cut_off.clear()
         client = self.link.client
         for scene in bpy.data.scenes:
-            if records.is_newer(scene.ex4d.version):
+            if records.is_newer(scene_state(scene).version):
                 continue
-            for entry in scene.ex4d.pending:
+            for entry in scene_state(scene).pending:
                 self.waiting[entry.job] = Waiting(scene.session_uid, entry.action, _data_of(entry))
                 # Its end may have come while another file was open: it is dealt with now.
                 self.finished.discard(entry.job)
                 if entry.job not in client.jobs or client.jobs[entry.job].is_final:
                     client.resume(entry.job)
-            if not len(scene.ex4d.pending):
+            if not len(scene_state(scene).pending):
                 continue
             try:
                 if self.link.backend_process().find() is not None:
@@ -251,7 +253,7 @@ class JobList:
             except Exception:
                 log.exception("EX-4D: the backend cannot be asked for this file's jobs")
             # Jobs end with the last Blender. Should a backend come and know better, the result comes all the same.
-            for entry in scene.ex4d.pending:
+            for entry in scene_state(scene).pending:
                 if entry.job not in client.jobs:
                     self._note_cut_off(entry.job, self.waiting[entry.job])
         self.mirror()
@@ -261,7 +263,7 @@ class JobList:
         for scene in bpy.data.scenes:
             if scene.library is not None:
                 continue
-            entries = scene.ex4d.pending
+            entries = scene_state(scene).pending
             for index in reversed(range(len(entries))):
                 waiting = self.waiting.get(entries[index].job)
                 if waiting is not None and waiting.scene != scene.session_uid and scene_by_uid(waiting.scene):
@@ -276,7 +278,7 @@ class JobList:
     def forget_cut_off(self) -> None:
         """The artist has read of them; the file waits for them no longer."""
         for scene in bpy.data.scenes:
-            entries = scene.ex4d.pending
+            entries = scene_state(scene).pending
             for index in reversed(range(len(entries))):
                 if entries[index].job in self.cut_off:
                     entries.remove(index)

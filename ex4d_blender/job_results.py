@@ -22,6 +22,7 @@ from .job_list import ResultHandler
 from .ops.takes import preview_cameras
 from .scene import background, obstacles, sequencer
 from .scene import shot as shots
+from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
 from .scene.results_scene import results_scene
 from .scene.shot_place import propose_folder
@@ -39,7 +40,7 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
     if data.get("match_scene"):
         shots.match_scene(scene, record, first_frame=start)
-    state = scene.ex4d
+    state = scene_state(scene)
     update_holes(scene)
     numbers = result.plate.numbers
     first = start if start is not None else numbers[0]
@@ -56,10 +57,10 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
 
 def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | None) -> None:
     """Ask whether the scene is to be set up for the plate, where it is not."""
-    windows = [window for window in bpy.context.window_manager.windows if window.scene == scene]
-    if windows and shots.scene_differences(scene, record, first_frame=start):
-        with bpy.context.temp_override(window=windows[0]):
-            bpy.ops.ex4d.match_scene("INVOKE_DEFAULT")
+    showing = [window for window in windows() if window.scene == scene]
+    if showing and shots.scene_differences(scene, record, first_frame=start):
+        with bpy.context.temp_override(window=showing[0]):
+            operators.ex4d.match_scene("INVOKE_DEFAULT")
 
 
 def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
@@ -72,7 +73,7 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
     if data.get("show", True):
         for camera in preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
-            if shots.is_local(camera.data):
+            if shots.is_local(camera_data(camera)):
                 background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
@@ -110,7 +111,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         name=f"{made.title} {made.take}",
         frame_offset=offset,
     )
-    for window in bpy.context.window_manager.windows:
+    for window in windows():
         if sequencer.working_scene_of(window) == scene:
             sequencer.show_edit(window, edit)
     if version is not None:

@@ -13,6 +13,7 @@ from . import capabilities
 from .core import records
 from .scene import scan
 from .scene import shot as shots
+from .scene.data import scene_state
 from .scene.shot import PROPERTY
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def migrate() -> list[str]:
             notes.append(records.newer_error(f"What the scene «{scene.name}» knows of its takes").message)
         elif version < records.VERSION:
             notes += _from_0(scene, stored)
-            scene.ex4d.version = records.VERSION
+            scene_state(scene).version = records.VERSION
     for note in notes:
         log.warning("EX-4D: %s", note)
     return notes
@@ -53,7 +54,7 @@ def _migrate_roots(scene: bpy.types.Scene) -> None:
 
 
 def _from_0(scene: bpy.types.Scene, stored: dict[str, Any]) -> list[str]:
-    state, notes = scene.ex4d, []
+    state, notes = scene_state(scene), []
     if isinstance(number := stored.get("profile"), int):
         state.profile = records.profile_from_number(number)
         if number >= len(records.PROFILES_0):
@@ -92,5 +93,5 @@ def _shot_of_take(scene: bpy.types.Scene, take: Any) -> bpy.types.Object | None:
 def stamp() -> None:
     """Write the version into all scenes that can be read, before the file is saved."""
     for scene in bpy.data.scenes:
-        if scene.library is None and not records.is_newer(scene.ex4d.version):
-            scene.ex4d.version = records.VERSION
+        if scene.library is None and not records.is_newer(scene_state(scene).version):
+            scene_state(scene).version = records.VERSION

@@ -31,7 +31,8 @@ class Preferences(Protocol):
 
 def addon_preferences() -> Preferences | None:
     """The add-on's preferences, None where it was not enabled as an add-on."""
-    addon = bpy.context.preferences.addons.get(__package__)
+    preferences = bpy.context.preferences
+    addon = preferences.addons.get(__package__) if preferences is not None else None
     return cast("Preferences", addon.preferences) if addon else None
 
 

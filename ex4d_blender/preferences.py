@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The add-on's preferences: the backend, its installation, what the machine can do and under which licences."""
 
+from typing import TYPE_CHECKING, Any
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
@@ -9,6 +11,7 @@ from ex4d import __version__
 from . import backend_link, installation
 from .core.texts import wrapped
 from .core.versions import version_difference
+from .scene.data import manager_of
 
 COLUMNS = 90
 
@@ -16,47 +19,61 @@ COLUMNS = 90
 class EX4D_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
-    environment_folder: StringProperty(
-        name="Folder",
-        subtype="DIR_PATH",
-        description="Where the backend is installed: an environment of its own; empty for the extension's own folder",
-    )
-    extra: EnumProperty(
-        name="For",
-        items=[
-            ("CPU", "Any Computer", "Reconstruction, rendering and preview fill; 130 MB to download, 420 MB on disk"),
-            ("GPU", "NVIDIA GPU", "With PyTorch and the diffusion packages besides; several GB to download"),
-        ],
-        description="What is installed",
-    )
-    wheels_folder: StringProperty(
-        name="Wheels",
-        subtype="DIR_PATH",
-        description="Folder of wheels to install from without network; empty to use the package index",
-    )
-    base_python: StringProperty(
-        name="Python",
-        subtype="FILE_PATH",
-        description="Python 3.11 or newer that the environment is made with; empty for Blender's own",
-    )
+    if TYPE_CHECKING:
+        environment_folder: str
+        extra: str
+        wheels_folder: str
+        base_python: str
+        show_advanced: bool
+        models_folder: str
+        distill_lora: str
+    else:
+        environment_folder: StringProperty(
+            name="Folder",
+            subtype="DIR_PATH",
+            description="Where the backend is installed: an environment of its own; "
+            "empty for the extension's own folder",
+        )
+        extra: EnumProperty(
+            name="For",
+            items=[
+                (
+                    "CPU",
+                    "Any Computer",
+                    "Reconstruction, rendering and preview fill; 130 MB to download, 420 MB on disk",
+                ),
+                ("GPU", "NVIDIA GPU", "With PyTorch and the diffusion packages besides; several GB to download"),
+            ],
+            description="What is installed",
+        )
+        wheels_folder: StringProperty(
+            name="Wheels",
+            subtype="DIR_PATH",
+            description="Folder of wheels to install from without network; empty to use the package index",
+        )
+        base_python: StringProperty(
+            name="Python",
+            subtype="FILE_PATH",
+            description="Python 3.11 or newer that the environment is made with; empty for Blender's own",
+        )
 
-    show_advanced: BoolProperty(name="Advanced", description="Folder, wheels and Python of the installation")
+        show_advanced: BoolProperty(name="Advanced", description="Folder, wheels and Python of the installation")
 
-    models_folder: StringProperty(
-        name="Models",
-        subtype="DIR_PATH",
-        description=(
-            "Where the EX-4D model's files are, in any layout; empty for the folder that `ex4d models download` fills. "
-            "Counts when the backend starts"
-        ),
-    )
-    distill_lora: StringProperty(
-        name="Step LoRA",
-        subtype="FILE_PATH",
-        description="LoRA of Wan 2.1 that distils steps, for the profile Draft. Counts when the backend starts",
-    )
+        models_folder: StringProperty(
+            name="Models",
+            subtype="DIR_PATH",
+            description=(
+                "Where the EX-4D model's files are, in any layout; empty for the folder that `ex4d models download` "
+                "fills. Counts when the backend starts"
+            ),
+        )
+        distill_lora: StringProperty(
+            name="Step LoRA",
+            subtype="FILE_PATH",
+            description="LoRA of Wan 2.1 that distils steps, for the profile Draft. Counts when the backend starts",
+        )
 
-    def draw(self, _context):
+    def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
@@ -71,7 +88,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             self._draw_install(layout.box())
         self._draw_diagnosis(layout.box())
 
-    def _draw_state(self, box):
+    def _draw_state(self, box: Any) -> None:
         link = backend_link.current()
         welcome = link.client.welcome
         if welcome is None:
@@ -96,7 +113,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         row.operator("ex4d.free_memory", icon="TRASH")
         row.operator("ex4d.open_log", icon="TEXT")
 
-    def _draw_install(self, box):
+    def _draw_install(self, box: Any) -> None:
         box.label(text=installation.found().installed, icon="PACKAGE")
         column = box.column()
         column.enabled = not installation.is_running()
@@ -115,13 +132,13 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             row.scale_y = 1.4
             row.operator("ex4d.install_backend", icon="IMPORT")
         self._draw_advanced(box)
-        manager = bpy.context.window_manager.ex4d
+        manager = manager_of(bpy.context).ex4d
         if len(manager.install_lines):
             box.template_list(
                 "EX4D_UL_lines", "install", manager, "install_lines", manager, "active_install_line", rows=5
             )
 
-    def _draw_advanced(self, box):
+    def _draw_advanced(self, box: Any) -> None:
         icon = "DOWNARROW_HLT" if self.show_advanced else "RIGHTARROW"
         row = box.row()
         row.alignment = "LEFT"
@@ -133,12 +150,12 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             column.prop(self, "wheels_folder")
             column.prop(self, "base_python")
 
-    def _draw_models(self, box):
+    def _draw_models(self, box: Any) -> None:
         box.label(text="The EX-4D model, for the profiles beyond Preview", icon="FILE_FOLDER")
         box.prop(self, "models_folder")
         box.prop(self, "distill_lora")
 
-    def _draw_diagnosis(self, box):
+    def _draw_diagnosis(self, box: Any) -> None:
         row = box.row()
         row.label(text="What this computer can do, and the licence of each part", icon="INFO")
         row.operator("ex4d.diagnose", icon="VIEWZOOM")

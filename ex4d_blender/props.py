@@ -6,6 +6,7 @@ Scene properties are saved and undone with the file; window-manager properties a
 
 import math
 import uuid
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import (
@@ -30,6 +31,7 @@ from .core import property_ranges as ranges
 from .core import records
 from .core.records import move_number
 from .scene import scan
+from .scene.data import scene_state
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
 
@@ -71,288 +73,388 @@ DEPTH_KINDS = [
 ]
 
 
-def _take_camera_changed(take, _context):
+def _take_camera_changed(take: Any, _context: bpy.types.Context) -> None:
     if take.camera is not None:
         take.use_scene_camera = False
         take.name = take.name or take.camera.name
 
 
-def _profile_changed(state, number):
+def _profile_changed(state: Any, number: int) -> None:
     state.profile = next((item[0] for item in menus.generator_items(state, None) if item[3] == number), state.profile)
     _show_options(state, None)
 
 
-def _show_options(state, _context):
+def _show_options(state: Any, _context: bpy.types.Context | None) -> None:
     """Give the chosen take rows for the options of the chosen generator."""
     take, generator = active_take(state.id_data), capabilities.find_generator(state.profile)
     if take is not None and generator is not None:
         take_options.ensure_rows(take, generator)
 
 
-def _choice_changed(row, number):
+def _choice_changed(row: Any, number: int) -> None:
     row.text = next((item[0] for item in menus.choice_items(row, None) if item[3] == number), row.text)
 
 
-def _number_changed(row, _context):
+def _number_changed(row: Any, _context: bpy.types.Context) -> None:
     take_options.clamp(row, capabilities.find_generator(row.generator))
 
 
-def _depth_source_changed(state, number):
+def _depth_source_changed(state: Any, number: int) -> None:
     items = menus.depth_items(state, None)
     state.depth_source = next((item[0] for item in items if item[3] == number), state.depth_source)
 
 
-def _place_changed(state, _context):
+def _place_changed(state: Any, _context: bpy.types.Context) -> None:
     propose_folder(state.id_data)
 
 
 class EX4D_PG_version(bpy.types.PropertyGroup):
     """One delivered version of a take."""
 
-    name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
-    folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
-    profile: StringProperty(name="Profile")
-    label: StringProperty(name="Made By", description="What filled the pixels that the plate never showed")
-    seed: IntProperty(name="Seed", default=-1)
-    prompt: StringProperty(name="Prompt")
-    options: StringProperty(name="Options", description="The generator's other options, JSON")
-    frames: StringProperty(name="Frames")
-    generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
-    strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
+    if TYPE_CHECKING:
+        name: str
+        folder: str
+        profile: str
+        label: str
+        seed: int
+        prompt: str
+        options: str
+        frames: str
+        generated_mean: float
+        strip: str
+    else:
+        name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
+        folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
+        profile: StringProperty(name="Profile")
+        label: StringProperty(name="Made By", description="What filled the pixels that the plate never showed")
+        seed: IntProperty(name="Seed", default=-1)
+        prompt: StringProperty(name="Prompt")
+        options: StringProperty(name="Options", description="The generator's other options, JSON")
+        frames: StringProperty(name="Frames")
+        generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
+        strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):
     """A take's value of an option of a generator; its ``name`` is the option's."""
 
-    generator: StringProperty(description="Name of the generator")
-    kind: StringProperty(description="What the option is, as of ex4d.protocol.capabilities.OptionKind")
-    given: BoolProperty(name="Given", description="Use this value; otherwise the generator decides")
-    integer: IntProperty(name="Value", update=_number_changed, description="Value of a whole number")
-    number: FloatProperty(name="Value", precision=4, update=_number_changed, description="Value of a number")
-    flag: BoolProperty(name="Value", description="Value of an option that is on or off")
-    text: StringProperty(name="Value", description="Value of a text, of a choice, or of a size such as 832x480")
-    path: StringProperty(name="Value", subtype="FILE_PATH", description="Value of an option that is a file")
-    choice: EnumProperty(
-        name="Value",
-        items=menus.choice_items,
-        get=lambda self: records.name_number(self.text),
-        set=_choice_changed,
-        description="Value of an option that is one of several",
-    )
+    if TYPE_CHECKING:
+        generator: str
+        kind: str
+        given: bool
+        integer: int
+        number: float
+        flag: bool
+        text: str
+        path: str
+        choice: str
+    else:
+        generator: StringProperty(description="Name of the generator")
+        kind: StringProperty(description="What the option is, as of ex4d.protocol.capabilities.OptionKind")
+        given: BoolProperty(name="Given", description="Use this value; otherwise the generator decides")
+        integer: IntProperty(name="Value", update=_number_changed, description="Value of a whole number")
+        number: FloatProperty(name="Value", precision=4, update=_number_changed, description="Value of a number")
+        flag: BoolProperty(name="Value", description="Value of an option that is on or off")
+        text: StringProperty(name="Value", description="Value of a text, of a choice, or of a size such as 832x480")
+        path: StringProperty(name="Value", subtype="FILE_PATH", description="Value of an option that is a file")
+        choice: EnumProperty(
+            name="Value",
+            items=menus.choice_items,
+            get=lambda self: records.name_number(self.text),
+            set=_choice_changed,
+            description="Value of an option that is one of several",
+        )
 
 
 class EX4D_PG_take(bpy.types.PropertyGroup):
     """A take: one camera with its versions."""
 
-    uid: StringProperty(options={"HIDDEN"})
-    camera: PointerProperty(
-        name="Camera",
-        type=bpy.types.Object,
-        poll=lambda _self, obj: obj.type == "CAMERA",
-        update=_take_camera_changed,
-        description="The camera of this take",
-    )
-    use_scene_camera: BoolProperty(
-        name="Scene Camera with Markers", description="Follow the scene's active camera, as markers switch it"
-    )
-    shot: PointerProperty(
-        name="Shot",
-        type=bpy.types.Object,
-        poll=lambda _self, obj: obj.type == "EMPTY" and "ex4d" in obj and obj["ex4d"].get("role") == "root",
-        description="The Empty of the shot that this take is of",
-    )
-    versions: CollectionProperty(type=EX4D_PG_version)
-    options: CollectionProperty(type=EX4D_PG_option)
-    coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
+    if TYPE_CHECKING:
+        uid: str
+        camera: bpy.types.Object | None
+        use_scene_camera: bool
+        shot: bpy.types.Object | None
+        versions: bpy.types.bpy_prop_collection_idprop[EX4D_PG_version]
+        options: bpy.types.bpy_prop_collection_idprop[EX4D_PG_option]
+        coverage: str
+    else:
+        uid: StringProperty(options={"HIDDEN"})
+        camera: PointerProperty(
+            name="Camera",
+            type=bpy.types.Object,
+            poll=lambda _self, obj: obj.type == "CAMERA",
+            update=_take_camera_changed,
+            description="The camera of this take",
+        )
+        use_scene_camera: BoolProperty(
+            name="Scene Camera with Markers", description="Follow the scene's active camera, as markers switch it"
+        )
+        shot: PointerProperty(
+            name="Shot",
+            type=bpy.types.Object,
+            poll=lambda _self, obj: obj.type == "EMPTY" and "ex4d" in obj and obj["ex4d"].get("role") == "root",
+            description="The Empty of the shot that this take is of",
+        )
+        versions: CollectionProperty(type=EX4D_PG_version)
+        options: CollectionProperty(type=EX4D_PG_option)
+        coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
 
 
 class EX4D_PG_pending(bpy.types.PropertyGroup):
     """A job whose result this scene waits for."""
 
-    job: StringProperty()
-    action: StringProperty()
-    data: StringProperty(description="What the action needs besides the result, JSON")
+    if TYPE_CHECKING:
+        job: str
+        action: str
+        data: str
+    else:
+        job: StringProperty()
+        action: StringProperty()
+        data: StringProperty(description="What the action needs besides the result, JSON")
 
 
 class EX4D_PG_scene(bpy.types.PropertyGroup):
     """What a scene knows of its shot."""
 
-    version: IntProperty(options={"HIDDEN"}, description="Of the records in this scene, see core.records")
+    if TYPE_CHECKING:
+        version: int
+        plate_path: str
+        plate_frames: str
+        plate_fps: str
+        plate_first_frame: int
+        plate_scene_start: int
+        plate_clip: bpy.types.MovieClip | None
+        use_solved_camera: bool
+        plate_info: str
+        shot_folder: str
+        proposed_folder: str
+        depth_source: str
+        depth_menu: str
+        depth_path: str
+        depth_kind: str
+        depth_scale: float
+        depth_camera: str
+        use_fov: bool
+        fov: float
+        min_angle: float
+        max_depth_ratio: float
+        thickness: float
+        viewport_side: int
+        match_without_asking: bool
+        holes_transparent: bool
+        hole_color: bpy.types.bpy_prop_array[float]
+        takes: bpy.types.bpy_prop_collection_idprop[EX4D_PG_take]
+        active_take: int
+        move: str
+        move_default_amount: bool
+        move_amount: float
+        move_ease: str
+        move_follow: bool
+        handheld_strength: float
+        handheld_seed: int
+        show_coverage: bool
+        profile: str
+        profile_menu: str
+        seed: int
+        prompt: str
+        use_frames: bool
+        frame_start: int
+        frame_end: int
+        with_mask: bool
+        with_color: bool
+        rasterizer: str
+        pending: bpy.types.bpy_prop_collection_idprop[EX4D_PG_pending]
+    else:
+        version: IntProperty(options={"HIDDEN"}, description="Of the records in this scene, see core.records")
 
-    plate_path: StringProperty(name="Plate", update=_place_changed, description="Movie or image sequence to re-shoot")
-    plate_frames: StringProperty(
-        name="Frames", description="Frames to use by the plate's own numbers, such as 1001-1049; empty for all"
-    )
-    plate_fps: StringProperty(
-        name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
-    )
-    plate_first_frame: IntProperty(
-        name="First Frame", default=PlateRequest.first_frame, min=0, description="Number of a movie's first frame"
-    )
-    plate_scene_start: IntProperty(default=-1, options={"HIDDEN"})
-    plate_clip: PointerProperty(
-        name="Solved Clip", type=bpy.types.MovieClip, description="Clip whose solved camera is the source camera"
-    )
-    use_solved_camera: BoolProperty(
-        name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
-    )
-    plate_info: StringProperty(options={"HIDDEN"})
+        plate_path: StringProperty(
+            name="Plate", update=_place_changed, description="Movie or image sequence to re-shoot"
+        )
+        plate_frames: StringProperty(
+            name="Frames", description="Frames to use by the plate's own numbers, such as 1001-1049; empty for all"
+        )
+        plate_fps: StringProperty(
+            name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
+        )
+        plate_first_frame: IntProperty(
+            name="First Frame", default=PlateRequest.first_frame, min=0, description="Number of a movie's first frame"
+        )
+        plate_scene_start: IntProperty(default=-1, options={"HIDDEN"})
+        plate_clip: PointerProperty(
+            name="Solved Clip", type=bpy.types.MovieClip, description="Clip whose solved camera is the source camera"
+        )
+        use_solved_camera: BoolProperty(
+            name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
+        )
+        plate_info: StringProperty(options={"HIDDEN"})
 
-    shot_folder: StringProperty(
-        name="Shot Folder",
-        subtype="DIR_PATH",
-        update=_place_changed,
-        description="Where depth, mesh and takes are kept; empty for the folder that the panel shows: beside the "
-        ".blend, or beside the plate while the .blend has no name",
-    )
-    proposed_folder: StringProperty(options={"HIDDEN"}, description="Where the next reconstruction goes")
-    depth_source: StringProperty(
-        name="Depth",
-        default=menus.AUTOMATIC,
-        description="Where depth comes from: auto, FILES, or an estimator of the backend",
-    )
-    depth_menu: EnumProperty(
-        name="Depth",
-        items=menus.depth_items,
-        get=lambda self: menus.depth_number(self.depth_source),
-        set=_depth_source_changed,
-        description="Where depth comes from",
-    )
-    depth_path: StringProperty(
-        name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
-    )
-    depth_kind: EnumProperty(
-        name="Hold",
-        items=DEPTH_KINDS,
-        description="What the files hold",
-    )
-    depth_scale: FloatProperty(
-        name="Scale",
-        default=1.0,
-        min=ranges.DEPTH_SCALE[0],
-        precision=6,
-        description="Depth, or disparity, of one code value",
-    )
-    depth_camera: StringProperty(
-        name="Camera File", subtype="FILE_PATH", description="Trajectory file with the source camera's lens and poses"
-    )
-    use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
-    fov: FloatProperty(
-        name="Field of View",
-        default=math.radians(DEFAULT_FOV_DEG),
-        min=math.radians(ranges.FOV_DEG[0]),
-        max=math.radians(ranges.FOV_DEG[1]),
-        subtype="ANGLE",
-        description="Of the plate, over its longer side",
-    )
-    min_angle: FloatProperty(
-        name="Smallest Angle",
-        default=MeshRequest.min_angle,
-        min=ranges.ANGLE_DEG[0],
-        max=ranges.ANGLE_DEG[1],
-        description="Faces with a smaller angle, in degrees, are holes",
-    )
-    max_depth_ratio: FloatProperty(
-        name="Depth Ratio",
-        default=MeshRequest.max_depth_ratio,
-        min=ranges.DEPTH_RATIO[0],
-        max=ranges.DEPTH_RATIO[1],
-        description="Faces whose corners' distances have a larger ratio are holes",
-    )
-    thickness: FloatProperty(
-        name="Thickness",
-        default=MeshRequest.thickness,
-        min=ranges.THICKNESS[0],
-        soft_max=4.0,
-        max=ranges.THICKNESS[1],
-        description="How deep things are thought to be, as a share of their width in the picture. What is farther"
-        " behind them, and was seen beside them, stays; larger values make larger holes",
-    )
-    viewport_side: IntProperty(
-        name="Viewport Mesh",
-        default=VIEWPORT_SIDE,
-        min=ranges.VIEWPORT_SIDE[0],
-        max=ranges.VIEWPORT_SIDE[1],
-        description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
-    )
-    match_without_asking: BoolProperty(
-        name="Match Scene",
-        description="Set the scene's resolution, rate, range and view transform to the plate's as soon as it is there",
-    )
-    holes_transparent: BoolProperty(
-        name="Transparent Holes",
-        default=True,
-        update=lambda self, _context: update_holes(self.id_data),
-        description="See through what the plate never showed; otherwise it has the hole colour",
-    )
-    hole_color: FloatVectorProperty(
-        name="Hole Colour",
-        subtype="COLOR",
-        size=3,
-        min=0.0,
-        max=1.0,
-        default=(1.0, 0.0, 0.6),
-        update=lambda self, _context: update_holes(self.id_data),
-        description="Colour of what the plate never showed",
-    )
+        shot_folder: StringProperty(
+            name="Shot Folder",
+            subtype="DIR_PATH",
+            update=_place_changed,
+            description="Where depth, mesh and takes are kept; empty for the folder that the panel shows: beside the "
+            ".blend, or beside the plate while the .blend has no name",
+        )
+        proposed_folder: StringProperty(options={"HIDDEN"}, description="Where the next reconstruction goes")
+        depth_source: StringProperty(
+            name="Depth",
+            default=menus.AUTOMATIC,
+            description="Where depth comes from: auto, FILES, or an estimator of the backend",
+        )
+        depth_menu: EnumProperty(
+            name="Depth",
+            items=menus.depth_items,
+            get=lambda self: menus.depth_number(self.depth_source),
+            set=_depth_source_changed,
+            description="Where depth comes from",
+        )
+        depth_path: StringProperty(
+            name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
+        )
+        depth_kind: EnumProperty(
+            name="Hold",
+            items=DEPTH_KINDS,
+            description="What the files hold",
+        )
+        depth_scale: FloatProperty(
+            name="Scale",
+            default=1.0,
+            min=ranges.DEPTH_SCALE[0],
+            precision=6,
+            description="Depth, or disparity, of one code value",
+        )
+        depth_camera: StringProperty(
+            name="Camera File",
+            subtype="FILE_PATH",
+            description="Trajectory file with the source camera's lens and poses",
+        )
+        use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
+        fov: FloatProperty(
+            name="Field of View",
+            default=math.radians(DEFAULT_FOV_DEG),
+            min=math.radians(ranges.FOV_DEG[0]),
+            max=math.radians(ranges.FOV_DEG[1]),
+            subtype="ANGLE",
+            description="Of the plate, over its longer side",
+        )
+        min_angle: FloatProperty(
+            name="Smallest Angle",
+            default=MeshRequest.min_angle,
+            min=ranges.ANGLE_DEG[0],
+            max=ranges.ANGLE_DEG[1],
+            description="Faces with a smaller angle, in degrees, are holes",
+        )
+        max_depth_ratio: FloatProperty(
+            name="Depth Ratio",
+            default=MeshRequest.max_depth_ratio,
+            min=ranges.DEPTH_RATIO[0],
+            max=ranges.DEPTH_RATIO[1],
+            description="Faces whose corners' distances have a larger ratio are holes",
+        )
+        thickness: FloatProperty(
+            name="Thickness",
+            default=MeshRequest.thickness,
+            min=ranges.THICKNESS[0],
+            soft_max=4.0,
+            max=ranges.THICKNESS[1],
+            description="How deep things are thought to be, as a share of their width in the picture. What is farther"
+            " behind them, and was seen beside them, stays; larger values make larger holes",
+        )
+        viewport_side: IntProperty(
+            name="Viewport Mesh",
+            default=VIEWPORT_SIDE,
+            min=ranges.VIEWPORT_SIDE[0],
+            max=ranges.VIEWPORT_SIDE[1],
+            description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
+        )
+        match_without_asking: BoolProperty(
+            name="Match Scene",
+            description="Set the scene's resolution, rate, range and view transform to the plate's as soon as it is "
+            "there",
+        )
+        holes_transparent: BoolProperty(
+            name="Transparent Holes",
+            default=True,
+            update=lambda self, _context: update_holes(self.id_data),
+            description="See through what the plate never showed; otherwise it has the hole colour",
+        )
+        hole_color: FloatVectorProperty(
+            name="Hole Colour",
+            subtype="COLOR",
+            size=3,
+            min=0.0,
+            max=1.0,
+            default=(1.0, 0.0, 0.6),
+            update=lambda self, _context: update_holes(self.id_data),
+            description="Colour of what the plate never showed",
+        )
 
-    takes: CollectionProperty(type=EX4D_PG_take)
-    active_take: IntProperty(name="Take", update=_show_options)
-    move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
-    move_default_amount: BoolProperty(
-        name="Usual Amount", default=True, description="Use the amount that the move comes with"
-    )
-    move_amount: FloatProperty(
-        name="Amount",
-        default=30.0,
-        description="Degrees for turns, factor for zooms, share of the pivot's distance else",
-    )
-    move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
-    move_follow: BoolProperty(
-        name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
-    )
-    handheld_strength: FloatProperty(
-        name="Strength", default=0.3, min=0.0, soft_max=2.0, description="How much a hand-held camera sways and turns"
-    )
-    handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
-    show_coverage: BoolProperty(
-        name="Coverage Bar",
-        default=True,
-        description="Draw at the foot of the viewport how much of each frame was seen",
-    )
+        takes: CollectionProperty(type=EX4D_PG_take)
+        active_take: IntProperty(name="Take", update=_show_options)
+        move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
+        move_default_amount: BoolProperty(
+            name="Usual Amount", default=True, description="Use the amount that the move comes with"
+        )
+        move_amount: FloatProperty(
+            name="Amount",
+            default=30.0,
+            description="Degrees for turns, factor for zooms, share of the pivot's distance else",
+        )
+        move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
+        move_follow: BoolProperty(
+            name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
+        )
+        handheld_strength: FloatProperty(
+            name="Strength",
+            default=0.3,
+            min=0.0,
+            soft_max=2.0,
+            description="How much a hand-held camera sways and turns",
+        )
+        handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
+        show_coverage: BoolProperty(
+            name="Coverage Bar",
+            default=True,
+            description="Draw at the foot of the viewport how much of each frame was seen",
+        )
 
-    profile: StringProperty(
-        name="Profile",
-        default=DEFAULT_GENERATOR,
-        description="How pixels that were never seen are filled: a profile of the backend",
-    )
-    profile_menu: EnumProperty(
-        name="Profile",
-        items=menus.generator_items,
-        get=lambda self: records.name_number(self.profile),
-        set=_profile_changed,
-        description="How pixels that were never seen are filled",
-    )
-    seed: IntProperty(name="Seed", default=0, min=ranges.SEED[0], description="Of the generator's random numbers")
-    prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
-    use_frames: BoolProperty(name="Some Frames", description="Generate only some of the plate's frames")
-    frame_start: IntProperty(name="First", default=1, description="First scene frame to generate")
-    frame_end: IntProperty(name="Last", default=49, description="Last scene frame to generate")
-    with_mask: BoolProperty(name="Mask Strip", description="Add the validity mask, muted, above the result")
-    with_color: BoolProperty(name="Colour Strip", description="Add the render without fill, muted, above the result")
-    rasterizer: EnumProperty(
-        name="Rasterizer",
-        items=menus.rasterizer_items,
-        description="What renders colour and mask",
-    )
+        profile: StringProperty(
+            name="Profile",
+            default=DEFAULT_GENERATOR,
+            description="How pixels that were never seen are filled: a profile of the backend",
+        )
+        profile_menu: EnumProperty(
+            name="Profile",
+            items=menus.generator_items,
+            get=lambda self: records.name_number(self.profile),
+            set=_profile_changed,
+            description="How pixels that were never seen are filled",
+        )
+        seed: IntProperty(name="Seed", default=0, min=ranges.SEED[0], description="Of the generator's random numbers")
+        prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
+        use_frames: BoolProperty(name="Some Frames", description="Generate only some of the plate's frames")
+        frame_start: IntProperty(name="First", default=1, description="First scene frame to generate")
+        frame_end: IntProperty(name="Last", default=49, description="Last scene frame to generate")
+        with_mask: BoolProperty(name="Mask Strip", description="Add the validity mask, muted, above the result")
+        with_color: BoolProperty(
+            name="Colour Strip", description="Add the render without fill, muted, above the result"
+        )
+        rasterizer: EnumProperty(
+            name="Rasterizer",
+            items=menus.rasterizer_items,
+            description="What renders colour and mask",
+        )
 
-    pending: CollectionProperty(type=EX4D_PG_pending, options={"HIDDEN"})
+        pending: CollectionProperty(type=EX4D_PG_pending, options={"HIDDEN"})
 
 
 class EX4D_PG_job(bpy.types.PropertyGroup):
     """One job of the list; the job list's rows say where it is."""
 
-    job: StringProperty()
+    if TYPE_CHECKING:
+        job: str
+    else:
+        job: StringProperty()
 
 
 class EX4D_PG_line(bpy.types.PropertyGroup):
@@ -362,12 +464,20 @@ class EX4D_PG_line(bpy.types.PropertyGroup):
 class EX4D_PG_window(bpy.types.PropertyGroup):
     """What mirrors running jobs."""
 
-    jobs: CollectionProperty(type=EX4D_PG_job)
-    active_job: IntProperty(name="Job")
-    error_lines: CollectionProperty(type=EX4D_PG_line)
-    active_error_line: IntProperty(name="Line")
-    install_lines: CollectionProperty(type=EX4D_PG_line)
-    active_install_line: IntProperty(name="Line")
+    if TYPE_CHECKING:
+        jobs: bpy.types.bpy_prop_collection_idprop[EX4D_PG_job]
+        active_job: int
+        error_lines: bpy.types.bpy_prop_collection_idprop[EX4D_PG_line]
+        active_error_line: int
+        install_lines: bpy.types.bpy_prop_collection_idprop[EX4D_PG_line]
+        active_install_line: int
+    else:
+        jobs: CollectionProperty(type=EX4D_PG_job)
+        active_job: IntProperty(name="Job")
+        error_lines: CollectionProperty(type=EX4D_PG_line)
+        active_error_line: IntProperty(name="Line")
+        install_lines: CollectionProperty(type=EX4D_PG_line)
+        active_install_line: IntProperty(name="Line")
 
 
 CLASSES = (
@@ -384,8 +494,10 @@ CLASSES = (
 
 def attach() -> None:
     """Give scenes and the window manager their properties."""
-    bpy.types.Scene.ex4d = PointerProperty(type=EX4D_PG_scene)
-    bpy.types.WindowManager.ex4d = PointerProperty(type=EX4D_PG_window, options={"SKIP_SAVE"})
+    owners: Any = bpy.types
+    pointer: Any = PointerProperty
+    owners.Scene.ex4d = pointer(type=EX4D_PG_scene)
+    owners.WindowManager.ex4d = pointer(type=EX4D_PG_window, options={"SKIP_SAVE"})
 
 
 def detach() -> None:
@@ -395,6 +507,12 @@ def detach() -> None:
             del owner.ex4d
 
 
+def state_of(scene: bpy.types.Scene) -> EX4D_PG_scene:
+    """What a scene knows of its shot."""
+    found: EX4D_PG_scene = scene_state(scene)
+    return found
+
+
 def new_uid() -> str:
     """An id for a take that survives renaming."""
     return uuid.uuid4().hex[:12]
@@ -402,13 +520,13 @@ def new_uid() -> str:
 
 def active_take(scene: bpy.types.Scene) -> EX4D_PG_take | None:
     """The take that is chosen in the list."""
-    state = scene.ex4d
+    state = state_of(scene)
     return state.takes[state.active_take] if 0 <= state.active_take < len(state.takes) else None
 
 
 def take_by_uid(scene: bpy.types.Scene, uid: str) -> EX4D_PG_take | None:
     """The take of that id, whatever it is called now."""
-    return next((take for take in scene.ex4d.takes if take.uid == uid), None)
+    return next((take for take in state_of(scene).takes if take.uid == uid), None)
 
 
 def camera_state(scene: bpy.types.Scene, take: EX4D_PG_take) -> str:

@@ -14,6 +14,7 @@ from ex4d.protocol.parsing import parse_json
 
 from . import props
 from .core.deliveries import DeliveredTake, read_take
+from .scene.data import scene_state
 from .scene.shot import ShotObjects
 
 
@@ -44,7 +45,7 @@ def find_versions(scene: bpy.types.Scene, shot: ShotObjects, take: props.EX4D_PG
 
     A version is the take's when it was made under the take's name.
     """
-    known = {Path(version.folder) for item in scene.ex4d.takes for version in item.versions}
+    known = {Path(version.folder) for item in scene_state(scene).takes for version in item.versions}
     folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
         if place in known:

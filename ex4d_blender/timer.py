@@ -21,7 +21,8 @@ _busy: tuple[Callable[[], bool], ...] = ()
 def _tick() -> float:
     """The timer; one that raises would be gone for good."""
     try:
-        windows = bpy.context.window_manager.windows
+        manager = bpy.context.window_manager
+        windows = list(manager.windows) if manager is not None else []
         if not len(windows):
             return BUSY_SECONDS
         # There is none in the context after another timer has opened a file, and operators crash without.

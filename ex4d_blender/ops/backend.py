@@ -6,7 +6,8 @@ import bpy
 from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest
 
 from .. import backend_link, installation, job_list, timer
-from .common import JobOperator, told
+from ..scene.data import scene_of
+from .common import JobOperator, OperatorResult, report_errors
 
 
 class EX4D_OT_install_backend(bpy.types.Operator):
@@ -19,14 +20,14 @@ class EX4D_OT_install_backend(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         if not installation.is_running():
             return True
         cls.poll_message_set("An installation is under way")
         return False
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         plan = installation.make_plan()
         plan.check()
         installation.start(plan)
@@ -41,8 +42,8 @@ class EX4D_OT_cancel_install(bpy.types.Operator):
     bl_description = "Stop the installation; pressing Install again goes on"
     bl_options = {"REGISTER"}
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         installation.cancel()
         self.report({"INFO"}, "The installation is stopped; Install Backend goes on where it was")
         return {"FINISHED"}
@@ -55,14 +56,14 @@ class EX4D_OT_start_backend(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         problem = installation.missing()
         if problem:
             cls.poll_message_set(problem.rstrip("."))
         return not problem
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         backend_link.current().connect(block=bpy.app.background)
         timer.wake()
         return {"FINISHED"}
@@ -75,11 +76,11 @@ class EX4D_OT_stop_backend(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         return backend_link.current().client.is_open
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         backend_link.current().stop()
         job_list.current().mirror()
         return {"FINISHED"}
@@ -91,8 +92,10 @@ class EX4D_OT_diagnose(JobOperator, bpy.types.Operator):
     bl_description = "Tell what this machine can do and why not more, with the licence of each part"
     bl_options = {"REGISTER"}
 
-    def begin(self, context, *, block):
-        return job_list.current().submit(context.scene, DoctorRequest(), action="doctor", title="Diagnose", block=block)
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        return job_list.current().submit(
+            scene_of(context), DoctorRequest(), action="doctor", title="Diagnose", block=block
+        )
 
 
 class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
@@ -102,15 +105,15 @@ class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         if backend_link.current().is_connected():
             return True
         cls.poll_message_set("The backend does not run, so it holds no memory")
         return False
 
-    def begin(self, context, *, block):
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         return job_list.current().submit(
-            context.scene, FreeMemoryRequest(), action="nothing", title="Free memory", block=block
+            scene_of(context), FreeMemoryRequest(), action="nothing", title="Free memory", block=block
         )
 
 

@@ -8,7 +8,7 @@ import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 
@@ -16,11 +16,17 @@ from ex4d.protocol.errors import Ex4dError, InternalError
 
 from .. import error_dialog, job_list, timer
 from ..scene import shot as shots
+from ..scene.data import scene_of
 
 log = logging.getLogger(__name__)
 
+#: What an operator returns.
+OperatorResult = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
 
-def tell(operator: Any, context: bpy.types.Context, action: Callable[[], set[str]]) -> set[str]:
+Execute = Callable[[Any, bpy.types.Context], OperatorResult]
+
+
+def run_reporting(operator: Any, context: bpy.types.Context, action: Callable[[], OperatorResult]) -> OperatorResult:
     """Do an operator's work and show its errors in the dialog, in the window where it was called; for scripts and in
     background mode they are raised: Blender makes a RuntimeError of a report."""
     # The work may close the window.
@@ -39,20 +45,22 @@ def tell(operator: Any, context: bpy.types.Context, action: Callable[[], set[str
     return {"CANCELLED"}
 
 
-def told(execute: Callable[[Any, bpy.types.Context], set[str]]) -> Callable[[Any, bpy.types.Context], set[str]]:
-    """Decorates an operator's ``execute``, see ``tell``. Blender counts the arguments, so they are spelt out."""
+def report_errors(
+    execute: Callable[[Any, bpy.types.Context], OperatorResult],
+) -> Callable[[Any, bpy.types.Context], OperatorResult]:
+    """Decorate an operator's ``execute``, see ``run_reporting``. Blender counts arguments, so they are spelt out."""
 
     @wraps(execute)
-    def wrapper(self: Any, context: bpy.types.Context) -> set[str]:
-        return tell(self, context, lambda: execute(self, context))
+    def wrapper(self: Any, context: bpy.types.Context) -> OperatorResult:
+        return run_reporting(self, context, lambda: execute(self, context))
 
     return wrapper
 
 
-def has_shot(cls: type, context: bpy.types.Context) -> bool:
+def has_shot(cls: Any, context: bpy.types.Context) -> bool:
     """A poll: the scene has a reconstructed shot."""
     try:
-        known = shots.known(context.scene)
+        known = shots.known(scene_of(context))
         known.check()
         if known.shots:
             return True
@@ -77,25 +85,26 @@ class JobOperator:
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         """Submit the job; returns its id."""
 
-    @told
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         """Blocks."""
         job = self.begin(context, block=True)
         job_list.current().wait(job)
         return {"FINISHED"}
 
-    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         """Submits and lets the timer do the rest."""
         if bpy.app.background:
             return self.execute(context)
-        return tell(self, context, lambda: self._submit(context))
+        return run_reporting(self, context, lambda: self._submit(context))
 
     def report_notes(self, notes: Iterable[str]) -> None:
         """Show what should be known of the job although it can be done."""
+        operator: Any = self
         for note in notes:
-            self.report({"INFO"}, note)
+            operator.report({"INFO"}, note)
 
-    def _submit(self, context: bpy.types.Context) -> set[str]:
+    def _submit(self, context: bpy.types.Context) -> OperatorResult:
         self.begin(context, block=False)
         timer.wake()
         return {"FINISHED"}

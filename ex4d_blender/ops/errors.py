@@ -2,12 +2,15 @@
 """The error dialog: read it, copy it, save it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import StringProperty
 
 from .. import backend_link, error_dialog, paths
 from ..core.texts import wrapped
+from ..scene.data import manager_of
+from .common import OperatorResult
 
 DIALOG_WIDTH = 560
 COLUMNS = 82
@@ -20,27 +23,28 @@ class EX4D_OT_show_error(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         if error_dialog.shown() is not None:
             return True
         cls.poll_message_set("There was no error")
         return False
 
-    def invoke(self, context, _event):
-        lines = context.window_manager.ex4d.error_lines
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        lines = manager_of(context).ex4d.error_lines
         lines.clear()
         for text in wrapped(error_dialog.error_text(backend_link.current().version()), COLUMNS):
             lines.add().name = text
-        return context.window_manager.invoke_popup(self, width=DIALOG_WIDTH)
+        return manager_of(context).invoke_popup(self, width=DIALOG_WIDTH)
 
-    def execute(self, _context):
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         return {"FINISHED"}
 
-    def draw(self, context):
+    def draw(self, context: bpy.types.Context) -> None:
         shown = error_dialog.shown()
         if shown is None:
             return
-        layout, manager = self.layout, context.window_manager
+        layout: Any = self.layout
+        manager = manager_of(context)
         head = layout.column(align=True)
         for index, text in enumerate(wrapped(shown.error.message, COLUMNS)):
             head.label(text=text, icon="ERROR" if index == 0 else "BLANK1")
@@ -62,8 +66,8 @@ class EX4D_OT_copy_error(bpy.types.Operator):
     bl_description = "Copy the error, with versions and without your name, to the clipboard"
     bl_options = {"INTERNAL"}
 
-    def execute(self, context):
-        context.window_manager.clipboard = error_dialog.error_text(backend_link.current().version())
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        manager_of(context).clipboard = error_dialog.error_text(backend_link.current().version())
         return {"FINISHED"}
 
 
@@ -73,15 +77,19 @@ class EX4D_OT_save_error(bpy.types.Operator):
     bl_description = "Save the error, with versions and without your name, to a text file"
     bl_options = {"INTERNAL"}
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: StringProperty(default="*.txt", options={"HIDDEN"})
+    if TYPE_CHECKING:
+        filepath: str
+        filter_glob: str
+    else:
+        filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+        filter_glob: StringProperty(default="*.txt", options={"HIDDEN"})
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         self.filepath = "ex4d-error.txt"
-        context.window_manager.fileselect_add(self)
+        manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, _context):
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         path = Path(bpy.path.ensure_ext(self.filepath, ".txt"))
         try:
             path.write_text(error_dialog.error_text(backend_link.current().version()) + "\n", encoding="utf-8")
@@ -97,7 +105,7 @@ class EX4D_OT_open_log(bpy.types.Operator):
     bl_description = "Open the folder with the backend's logs"
     bl_options = {"INTERNAL"}
 
-    def execute(self, _context):
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         folder = paths.runtime_folder()
         folder.mkdir(parents=True, exist_ok=True)
         bpy.ops.wm.path_open(filepath=str(folder))

@@ -2,6 +2,7 @@
 """Delivering takes and getting them back into the sequencer."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 from bpy.props import StringProperty
@@ -14,11 +15,13 @@ from ex4d.protocol.requests import FillRequest, GenerateRequest, TrajectoryCamer
 from .. import capabilities, job_list, props, take_options
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
+from ..props import state_of
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..take_versions import version_options
-from .common import JobOperator, told
+from .common import JobOperator, OperatorResult, report_errors
 from .takes import TakeJobOperator, new_take, require_take
 
 
@@ -28,7 +31,7 @@ def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list
     Raises:
         BadInputError: the chosen frames are not the plate's.
     """
-    state = scene.ex4d
+    state = state_of(scene)
     if not state.use_frames:
         return list(shot.frames), None
     return shot.timing.chosen_frames(state.frame_start, state.frame_end)
@@ -40,14 +43,14 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
     bl_description = "Render the take, fill what the plate never showed, and put the result into the sequencer"
     bl_options = {"REGISTER"}
 
-    def begin(self, context, *, block):
-        scene = context.scene
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        scene = scene_of(context)
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
         frames, chosen = wanted_frames(scene, shot)
         props.check_camera(scene, take)
-        state = scene.ex4d
+        state = state_of(scene)
         generator = capabilities.resolve_generator(state.profile, block=block)
         options = scene_options(scene, take, generator)
         trajectory = self.sample(scene, shot, take, frames)
@@ -59,7 +62,7 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
 def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: GeneratorInfo) -> dict[str, OptionValue]:
     """What scene and take say of a generator's options; raises UsageError for a value that it does not take."""
     given = take_options.given_values(take, generator)
-    return request_options(generator, given, seed=scene.ex4d.seed, prompt=scene.ex4d.prompt)
+    return request_options(generator, given, seed=state_of(scene).seed, prompt=state_of(scene).prompt)
 
 
 def submit_take(
@@ -88,7 +91,7 @@ def submit_take(
         block: wait for the backend.
     """
     scene = sequencer.working_scene(context)
-    state = scene.ex4d
+    state = state_of(scene)
     request = GenerateRequest(
         shot=shot.folder,
         camera=TrajectoryCamera(trajectory),
@@ -120,15 +123,18 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         strip = sequencer.selected_strip(context)
         if strip is not None and sequencer.take_of_strip(strip) is not None:
             return True
         cls.poll_message_set("Select the strip of a take in the sequencer")
         return False
 
-    def begin(self, context, *, block):
-        known = sequencer.take_of_strip(sequencer.selected_strip(context))
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        strip = sequencer.selected_strip(context)
+        known = sequencer.take_of_strip(strip) if strip is not None else None
+        if known is None:
+            raise BadInputError("No strip of a take is selected.", "Select one in the sequencer.")
         made = read_take(Path(known["folder"]))
         scene = sequencer.working_scene(context)
         shots.check_scene(scene)
@@ -162,7 +168,7 @@ def _version_of(
     scene: bpy.types.Scene, folder: str
 ) -> tuple[props.EX4D_PG_take, props.EX4D_PG_version] | tuple[None, None]:
     """The take and its version that lie in a folder."""
-    for take in scene.ex4d.takes:
+    for take in state_of(scene).takes:
         for version in take.versions:
             if version.folder == folder:
                 return take, version
@@ -176,17 +182,17 @@ class EX4D_OT_show_options(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         scene = sequencer.working_scene(context)
         if props.active_take(scene) is None:
             cls.poll_message_set("Add a take camera first")
             return False
-        return capabilities.find_generator(scene.ex4d.profile) is not None
+        return capabilities.find_generator(state_of(scene).profile) is not None
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = sequencer.working_scene(context)
-        generator = capabilities.resolve_generator(scene.ex4d.profile, block=False)
+        generator = capabilities.resolve_generator(state_of(scene).profile, block=False)
         take_options.ensure_rows(require_take(scene), generator)
         return {"FINISHED"}
 
@@ -197,17 +203,20 @@ class EX4D_OT_import_take(bpy.types.Operator):
     bl_description = "Put a take that was delivered earlier, such as takes/v001, into the sequencer"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    if TYPE_CHECKING:
+        directory: str
+    else:
+        directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
 
-    def invoke(self, context, _event):
-        shot = shots.find_shot(context.scene)
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        shot = shots.find_shot(scene_of(context))
         if shot is not None:
             self.directory = str(Path(shot.folder) / "takes") + "/"
-        context.window_manager.fileselect_add(self)
+        manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         made = read_take(Path(bpy.path.abspath(self.directory)))
         scene = sequencer.working_scene(context)
         # The frames of another shot would put it elsewhere.
@@ -219,7 +228,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
         sequencer.place_take(
             edit,
             made,
-            with_mask=scene.ex4d.with_mask,
+            with_mask=state_of(scene).with_mask,
             with_color=False,
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,

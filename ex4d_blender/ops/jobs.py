@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The queue: cancel, retry, clear."""
 
+from typing import TYPE_CHECKING
+
 import bpy
 from bpy.props import StringProperty
 
 from .. import error_dialog, job_list, timer
-from .common import told
+from .common import OperatorResult, report_errors
 
 
 class _OnJob:
     """An operator on one job."""
 
-    job: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
+    if TYPE_CHECKING:
+        job: str
+    else:
+        job: StringProperty(options={"SKIP_SAVE", "HIDDEN"})
 
 
 class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
@@ -20,8 +25,8 @@ class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
     bl_description = "Stop this job; finished stages are kept, the same job later goes on from there"
     bl_options = {"REGISTER"}
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         # By default the one that is being done.
         running = jobs.running()
@@ -41,11 +46,11 @@ class EX4D_OT_cancel_all(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         return bool(job_list.current().link.client.unfinished)
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         # The waiting ones first, or the next would begin in between.
         for job in sorted(jobs.link.client.unfinished, key=lambda job: job.state != "queued"):
@@ -61,8 +66,8 @@ class EX4D_OT_retry_job(_OnJob, bpy.types.Operator):
     bl_description = "Ask for this job again; it goes on from its last finished stage"
     bl_options = {"REGISTER"}
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         again = jobs.retry(self.job)
         if again is None:
@@ -80,7 +85,7 @@ class EX4D_OT_clear_jobs(bpy.types.Operator):
     bl_description = "Take jobs that have ended off the list"
     bl_options = {"REGISTER"}
 
-    def execute(self, _context):
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         for job in [job.id for job in jobs.link.client.jobs.values() if job.is_final]:
             jobs.link.client.forget(job)
@@ -94,7 +99,7 @@ class EX4D_OT_job_error(_OnJob, bpy.types.Operator):
     bl_description = "Show why this job has failed"
     bl_options = {"INTERNAL"}
 
-    def execute(self, context):
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         job = job_list.current().link.client.jobs.get(self.job)
         if job is None or not job.error:
             return {"CANCELLED"}
@@ -108,7 +113,7 @@ class EX4D_OT_forget_cut_off(bpy.types.Operator):
     bl_description = "Take the jobs that were cut off by quitting off the list; the file no longer waits for them"
     bl_options = {"REGISTER"}
 
-    def execute(self, _context):
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         job_list.current().forget_cut_off()
         return {"FINISHED"}
 

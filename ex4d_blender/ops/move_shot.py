@@ -3,6 +3,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import StringProperty
@@ -12,9 +13,10 @@ from ex4d.protocol.errors import BadInputError, TransientError
 from .. import backend_link
 from ..core import shot_folders
 from ..scene import shot as shots
+from ..scene.data import manager_of, scene_of
 from ..scene.relocate import relocate
 from ..scene.shot_place import propose_folder
-from .common import has_shot, told
+from .common import OperatorResult, has_shot, report_errors
 
 
 @cache
@@ -49,20 +51,23 @@ class EX4D_OT_copy_stray_shots(bpy.types.Operator):
     bl_description = "Copy the shots of other .blend files out of the extension's folder; open those files and relink"
     bl_options = {"REGISTER"}
 
-    directory: StringProperty(
-        name="To", subtype="DIR_PATH", options={"SKIP_SAVE"}, description="Folder that the shots are copied into"
-    )
+    if TYPE_CHECKING:
+        directory: str
+    else:
+        directory: StringProperty(
+            name="To", subtype="DIR_PATH", options={"SKIP_SAVE"}, description="Folder that the shots are copied into"
+        )
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         return bool(stray_shots)
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         self.directory = str(shot_folders.documents_folder() / shot_folders.SHOTS_FOLDER)
-        return context.window_manager.invoke_props_dialog(self, width=520)
+        return manager_of(context).invoke_props_dialog(self, width=520)
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         if not self.directory:
             raise BadInputError("No folder is chosen.", "Name the folder that the shots are copied into.")
         base, copied = Path(bpy.path.abspath(self.directory)).absolute(), 0
@@ -85,44 +90,49 @@ class EX4D_OT_move_shot(bpy.types.Operator):
     bl_description = "Copy the shot's folder to another place, compare every file, and let this .blend use the copy"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: StringProperty(
-        name="To",
-        subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
-        description="The shot's new folder; it must not exist yet",
-    )
+    if TYPE_CHECKING:
+        directory: str
+    else:
+        directory: StringProperty(
+            name="To",
+            subtype="DIR_PATH",
+            options={"SKIP_SAVE"},
+            description="The shot's new folder; it must not exist yet",
+        )
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    def invoke(self, context, _event):
-        shot = shots.find_shot(context.scene)
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        shot = shots.chosen_shot(scene_of(context))
         plate = Path(shot.record["plate"].get("path") or shot.folder)
         blend = Path(bpy.data.filepath) if bpy.data.filepath else None
         base = shot_folders.base_folder(blend, plate, shot_folders.documents_folder())
         self.directory = str(shot_folders.copy_target(Path(shot.folder), base) or base)
-        return context.window_manager.invoke_props_dialog(self, width=520)
+        return manager_of(context).invoke_props_dialog(self, width=520)
 
-    def draw(self, context):
-        shot = shots.known(context.scene).find()
-        column = self.layout.column()
-        column.label(text=f"«{shot.root.name}» lies in {shot.folder}")
+    def draw(self, context: bpy.types.Context) -> None:
+        shot = shots.known(scene_of(context)).find()
+        layout: Any = self.layout
+        column = layout.column()
+        if shot is not None:
+            column.label(text=f"«{shot.root.name}» lies in {shot.folder}")
         column.prop(self, "directory")
         column.label(text="It is copied and compared; then this .blend uses the copy. Save it afterwards.")
 
-    @told
-    def execute(self, context):
-        scene = context.scene
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
         shots.check_scene(scene)
-        shot = shots.find_shot(scene)
+        shot = shots.chosen_shot(scene)
         shots.check_local(shot)
         if not self.directory:
             raise BadInputError("No folder is chosen.", "Name the shot's new folder.")
         if backend_link.current().client.unfinished:
             raise TransientError("Jobs are running.", "Move the shot when they are done, or cancel them.")
         old, new = Path(shot.folder), Path(bpy.path.abspath(self.directory)).absolute()
-        manager = context.window_manager
+        manager = manager_of(context)
         manager.progress_begin(0, 1)
         try:
             shot_folders.copy_shot(old, new, lambda done, of: manager.progress_update(done / of))

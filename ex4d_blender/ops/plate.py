@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import StringProperty
@@ -15,10 +16,12 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input
 
 from ..core import frame_mapping
+from ..props import state_of
 from ..scene import plates
 from ..scene.camera import scene_fps
+from ..scene.data import manager_of, scene_of
 from ..scene.sequencer import sequencer_scene, working_scene
-from .common import told
+from .common import OperatorResult, report_errors
 
 #: Blender shows one file of a sequence, a plate is all of them.
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".tga", ".jp2")
@@ -45,7 +48,7 @@ def _choose(
     if start is not None and start < 0:
         notes.append(f"The plate would start at scene frame {start}; Blender's scenes start at 0, so it does not.")
         start = None
-    state = scene.ex4d
+    state = state_of(scene)
     state.plate_path = str(choice.path)
     state.plate_frames = choice.frames or ""
     state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
@@ -116,19 +119,23 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
 def _chosen_frames(scene: bpy.types.Scene) -> tuple[int, int] | None:
     """First and last of the plate's frames as the panel has them; None: all, or what the backend will refuse."""
-    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(-?\d+))?\s*", scene.ex4d.plate_frames)
+    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(-?\d+))?\s*", state_of(scene).plate_frames)
     return None if found is None else (int(found[1]), int(found[2] or found[1]))
 
 
 def lacks_solved_frames(scene: bpy.types.Scene) -> bool:
     """Whether the plate's clip is solved for fewer frames than are chosen; counts only, for panels."""
-    clip, frames = scene.ex4d.plate_clip, _chosen_frames(scene)
+    clip, frames = state_of(scene).plate_clip, _chosen_frames(scene)
+    if clip is None:
+        return False
     wanted = int(clip.frame_duration) if frames is None else frames[1] - frames[0] + 1
-    return 0 < len(clip.tracking.reconstruction.cameras) < wanted
+    return 0 < len(plates.solved_frames(clip)) < wanted
 
 
 def _left_out(scene: bpy.types.Scene) -> str:
-    state = scene.ex4d
+    state = state_of(scene)
+    if state.plate_clip is None:
+        return ""
     return plates.incomplete_solution(
         state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame
     )
@@ -140,20 +147,26 @@ class EX4D_OT_load_plate(bpy.types.Operator):
     bl_description = "Choose a movie, or one picture of an image sequence, to re-shoot"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
-    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
-    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    if TYPE_CHECKING:
+        filepath: str
+        filter_movie: bool
+        filter_image: bool
+        filter_folder: bool
+    else:
+        filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+        filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+        filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+        filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
-    def invoke(self, context, _event):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         # A folder only: without one the file browser proposes the .blend's own name.
-        former = bpy.path.abspath(working_scene(context).ex4d.plate_path) or bpy.data.filepath
+        former = bpy.path.abspath(state_of(working_scene(context)).plate_path) or bpy.data.filepath
         self.filepath = str(Path(former).parent if former else Path.home()) + os.sep
-        context.window_manager.fileselect_add(self)
+        manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or (not path.exists() and "#" not in path.name):
             raise BadInputError(f"There is no plate {path}.", "Choose a movie, a picture of a sequence, or its folder.")
@@ -169,31 +182,35 @@ class EX4D_OT_plate_from_clip(bpy.types.Operator):
     bl_description = "Take a movie clip as the plate, with its solved camera if it has one"
     bl_options = {"REGISTER", "UNDO"}
 
-    clip: StringProperty(name="Clip", description="Name of the movie clip", options={"SKIP_SAVE"})
+    if TYPE_CHECKING:
+        clip: str
+    else:
+        clip: StringProperty(name="Clip", description="Name of the movie clip", options={"SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, _context):
+    def poll(cls, _context: bpy.types.Context) -> bool:
         if len(bpy.data.movieclips):
             return True
         cls.poll_message_set("Open a clip in the Movie Clip Editor first")
         return False
 
-    def invoke(self, context, _event):
-        if len(bpy.data.movieclips) == 1 or context.scene.active_clip is not None:
-            self.clip = (context.scene.active_clip or bpy.data.movieclips[0]).name
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        if len(bpy.data.movieclips) == 1 or scene_of(context).active_clip is not None:
+            self.clip = (scene_of(context).active_clip or bpy.data.movieclips[0]).name
             return self.execute(context)
-        return context.window_manager.invoke_props_dialog(self)
+        return manager_of(context).invoke_props_dialog(self)
 
-    def draw(self, _context):
-        self.layout.prop_search(self, "clip", bpy.data, "movieclips")
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout: Any = self.layout
+        layout.prop_search(self, "clip", bpy.data, "movieclips")
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         clip = bpy.data.movieclips.get(self.clip)
         if clip is None:
             raise BadInputError(f"There is no movie clip «{self.clip}».", "Open it in the Movie Clip Editor.")
         scene = working_scene(context)
-        first = scene.ex4d.plate_first_frame
+        first = state_of(scene).plate_first_frame
         _choose(scene, plates.plate_from_clip(clip, scene, first_number=first), clip, played_in=scene)
         return {"FINISHED"}
 
@@ -204,10 +221,10 @@ class EX4D_OT_plate_from_strip(bpy.types.Operator):
     bl_description = "Take the movie or image strip that is selected in the sequencer as the plate, cut as it is"
     bl_options = {"REGISTER", "UNDO"}
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = working_scene(context)
-        choice = plates.selected_plate_strip(context, first_number=scene.ex4d.plate_first_frame)
+        choice = plates.selected_plate_strip(context, first_number=state_of(scene).plate_first_frame)
         _choose(scene, choice, played_in=sequencer_scene(context))
         return {"FINISHED"}
 
@@ -219,17 +236,19 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        clip = working_scene(context).ex4d.plate_clip
-        if clip is not None and clip.tracking.reconstruction.is_valid:
+    def poll(cls, context: bpy.types.Context) -> bool:
+        clip = state_of(working_scene(context)).plate_clip
+        if clip is not None and plates.is_solved(clip):
             return True
         cls.poll_message_set("The plate is no clip with a solved camera")
         return False
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = working_scene(context)
-        clip, first = scene.ex4d.plate_clip, scene.ex4d.plate_first_frame
+        clip, first = state_of(scene).plate_clip, state_of(scene).plate_first_frame
+        if clip is None:
+            raise BadInputError("The plate is no clip.", "Take a movie clip with a solved camera as the plate.")
         choice = plates.plate_from_clip(clip, scene, first_number=first)
         run = frame_mapping.longest_run(plates.solved_numbers(clip, first_number=first))
         if run is None:
@@ -250,10 +269,13 @@ class EX4D_OT_open_folder(bpy.types.Operator):
     bl_description = "Show this folder in the file manager"
     bl_options = {"INTERNAL"}
 
-    folder: StringProperty(options={"SKIP_SAVE"})
+    if TYPE_CHECKING:
+        folder: str
+    else:
+        folder: StringProperty(options={"SKIP_SAVE"})
 
-    @told
-    def execute(self, _context):
+    @report_errors
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.folder))
         if not folder.is_dir():
             raise BadInputError(f"The folder {folder} does not exist any more.", "Look for where it was moved.")
@@ -263,7 +285,7 @@ class EX4D_OT_open_folder(bpy.types.Operator):
 
 def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
     """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
-    state = scene.ex4d
+    state = state_of(scene)
     clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
     if clip is None or not state.use_solved_camera:
         return (), ()

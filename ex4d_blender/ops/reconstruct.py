@@ -4,6 +4,7 @@
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
@@ -13,13 +14,15 @@ from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, Reco
 
 from .. import capabilities, job_list
 from ..menus import AUTOMATIC, FILES
+from ..props import state_of
 from ..scene import mesh as meshes
 from ..scene import obstacles
 from ..scene import shot as shots
+from ..scene.data import manager_of, scene_of
 from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
-from .common import JobOperator, has_shot, told
+from .common import JobOperator, OperatorResult, has_shot, report_errors
 from .plate import solved_blobs
 
 #: What is left for folders of takes and stages within a shot.
@@ -39,7 +42,7 @@ def reconstruct_request(
     Raises:
         Ex4dError: the scene, its shot, or a choice cannot be worked with.
     """
-    state = scene.ex4d
+    state = state_of(scene)
     shots.check_scene(scene)
     if not state.plate_path:
         raise BadInputError("No plate is chosen.", "Open one in the panel Plate.")
@@ -69,14 +72,14 @@ def reconstruct_request(
 
 
 def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
-    state = scene.ex4d
+    state = state_of(scene)
     fov = math.degrees(state.fov) if state.use_fov else None
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
         return DepthRequest(
             source=str(Path(bpy.path.abspath(state.depth_path)).absolute()),
-            kind=None if state.depth_kind == "AUTO" else state.depth_kind,
+            kind=cast(Literal["depth", "disparity"], state.depth_kind) if state.depth_kind != "AUTO" else None,
             # 1 is what files of plain numbers have anyway; 16-bit PNG need theirs.
             scale=state.depth_scale,
             camera=str(Path(bpy.path.abspath(state.depth_camera)).absolute()) if state.depth_camera else None,
@@ -91,7 +94,7 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
     """What the viewport mesh of a plate (width, height) will take."""
     scale = min(1.0, side / max(size))
-    grid = tuple(max(2, round(value * scale)) for value in size)
+    grid = max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
     return meshes.viewport_memory(grid, frames)
 
 
@@ -101,24 +104,27 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
     bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
     bl_options = {"REGISTER"}
 
-    match_scene: BoolProperty(
-        name="Match Scene to Plate",
-        default=True,
-        options={"SKIP_SAVE"},
-        description="Set resolution, frame rate, range and view transform to those of the plate",
-    )
+    if TYPE_CHECKING:
+        match_scene: bool
+    else:
+        match_scene: BoolProperty(
+            name="Match Scene to Plate",
+            default=True,
+            options={"SKIP_SAVE"},
+            description="Set resolution, frame rate, range and view transform to those of the plate",
+        )
 
     @classmethod
-    def poll(cls, context):
-        if context.scene.ex4d.plate_path:
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if state_of(scene_of(context)).plate_path:
             return True
         cls.poll_message_set("Open a plate first")
         return False
 
-    def begin(self, context, *, block):
-        scene = context.scene
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        scene = scene_of(context)
         request, notes = reconstruct_request(scene, block=block)
-        state = scene.ex4d
+        state = state_of(scene)
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
@@ -145,14 +151,14 @@ class EX4D_OT_view_shot(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
             return has_shot(cls, context)
         return False
 
-    def execute(self, context):
-        scene = context.scene
-        shot = shots.find_shot(scene)
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
+        shot = shots.chosen_shot(scene)
         seen = shots.shot_of(scene.camera) if scene.camera is not None else None
         if shot.source_camera is not None and (seen is None or seen.root != shot.root):
             scene.camera = shot.source_camera
@@ -163,8 +169,9 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
         # Only this mode and rendering show image sequences.
-        context.space_data.shading.type = "MATERIAL"
-        context.space_data.region_3d.view_perspective = "CAMERA"
+        view: Any = context.space_data
+        view.shading.type = "MATERIAL"
+        view.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 
 
@@ -175,13 +182,13 @@ class EX4D_OT_hide_in_the_way(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
-    def execute(self, context):
-        scene = context.scene
-        shot = shots.find_shot(scene)
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
+        shot = shots.chosen_shot(scene)
         for obj in obstacles.remember(scene, shot):
             obj.hide_set(True)
             obj.hide_render = True
@@ -196,31 +203,32 @@ class EX4D_OT_match_scene(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if shots.known(context.scene).shots:
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if shots.known(scene_of(context)).shots:
             return True
         cls.poll_message_set("Reconstruct a plate first")
         return False
 
-    def invoke(self, context, _event):
-        found = shots.find_shot(context.scene)
-        if not shots.scene_differences(context.scene, found.record, first_frame=found.first_frame):
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        found = shots.chosen_shot(scene_of(context))
+        if not shots.scene_differences(scene_of(context), found.record, first_frame=found.first_frame):
             self.report({"INFO"}, "The scene matches the plate already.")
             return {"FINISHED"}
-        return context.window_manager.invoke_props_dialog(self, width=460)
+        return manager_of(context).invoke_props_dialog(self, width=460)
 
-    def draw(self, context):
-        found = shots.known(context.scene).find()
-        column = self.layout.column(align=True)
+    def draw(self, context: bpy.types.Context) -> None:
+        found = shots.known(scene_of(context)).find()
+        layout: Any = self.layout
+        column = layout.column(align=True)
         column.label(text="The scene is not set up for this plate. Change it?", icon="SCENE_DATA")
         if found is not None:
-            for text in shots.scene_differences(context.scene, found.record, first_frame=found.first_frame):
+            for text in shots.scene_differences(scene_of(context), found.record, first_frame=found.first_frame):
                 column.label(text=text, icon="DOT")
 
-    @told
-    def execute(self, context):
-        found = shots.find_shot(context.scene)
-        for note in shots.match_scene(context.scene, found.record, first_frame=found.first_frame):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        found = shots.chosen_shot(scene_of(context))
+        for note in shots.match_scene(scene_of(context), found.record, first_frame=found.first_frame):
             self.report({"WARNING"}, note)
         return {"FINISHED"}
 
@@ -231,22 +239,25 @@ class EX4D_OT_relink(bpy.types.Operator):
     bl_description = "Choose where the shot's viewport folder is now: the mesh's files are not where they were"
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    if TYPE_CHECKING:
+        directory: str
+    else:
+        directory: StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
 
     @classmethod
-    def poll(cls, context):
-        found = shots.known(context.scene).find()
+    def poll(cls, context: bpy.types.Context) -> bool:
+        found = shots.known(scene_of(context)).find()
         if found is not None and found.mesh is not None:
             return True
         cls.poll_message_set("The scene has no mesh of a shot")
         return False
 
-    def invoke(self, context, _event):
-        context.window_manager.fileselect_add(self)
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
+        manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.directory))
         # The shot's folder will do as well, if it holds one viewport folder only.
         if not (folder / "viewport.json").is_file():
@@ -254,13 +265,15 @@ class EX4D_OT_relink(bpy.types.Operator):
                 folder.glob("viewport-*/viewport.json")
             )
             folder = inside[0].parent if len(inside) == 1 else folder
-        shot = shots.find_shot(context.scene)
+        shot = shots.chosen_shot(scene_of(context))
+        if shot.mesh is None:
+            raise BadInputError(f"The shot «{shot.root.name}» has no mesh.", "Reconstruct it.")
         old = Path(shot.folder)
         shots.relink(shot.mesh, folder)
         if Path(new := shot.root[shots.PROPERTY]["shot"]) != old:
             # Pictures, strips and takes that have come along are found too; those that stayed behind stay.
             follow(old, Path(new), missing_only=True)
-        propose_folder(context.scene)
+        propose_folder(scene_of(context))
         return {"FINISHED"}
 
 

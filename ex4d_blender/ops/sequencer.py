@@ -2,6 +2,7 @@
 """Seeing results: the scene whose sequencer shows them, and back to the work."""
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -10,15 +11,16 @@ from ex4d.protocol.errors import BadInputError
 from .. import props
 from ..scene import sequencer
 from ..scene import shot as shots
+from ..scene.data import scene_of
 from ..scene.results_scene import results_scene
-from .common import told
+from .common import OperatorResult, report_errors
 
 
-def _areas(window, kind):
-    return [area for area in window.screen.areas if area.type == kind]
+def _areas(window: bpy.types.Window, kind: str) -> list[bpy.types.Area]:
+    return [area for area in window.screen.areas if area.type == kind] if window.screen is not None else []
 
 
-def _edit_of_active_take(scene):
+def _edit_of_active_take(scene: bpy.types.Scene) -> bpy.types.Scene:
     """The scene with the chosen take's strips, else the first that shows results of the working scene."""
     take = props.active_take(scene)
     names = {version.strip for version in take.versions} if take is not None else set()
@@ -27,9 +29,9 @@ def _edit_of_active_take(scene):
     return [*having, *edits][0]
 
 
-def is_shown(window):
+def is_shown(window: bpy.types.Window) -> bool:
     """Whether the window shows results: by its scene, before Blender 5, or by a sequencer of ours in its place."""
-    if sequencer.scene_of_edit(window.scene) is not None:
+    if window.scene is not None and sequencer.scene_of_edit(window.scene) is not None:
         return True
     shown = getattr(window.workspace, "sequencer_scene", None)
     # Beside a 3D viewport nothing need be put back.
@@ -37,10 +39,10 @@ def is_shown(window):
     return shown is not None and sequencer.scene_of_edit(shown) is not None and hidden_work
 
 
-def _frame_all(window, area):
+def _frame_all(window: Any, area: bpy.types.Area) -> None:
     """See all strips, as soon as the editor has been drawn; nothing where it is gone by then."""
 
-    def look():
+    def look() -> None:
         if area in window.screen.areas[:] and area.type == "SEQUENCE_EDITOR":
             region = next(item for item in area.regions if item.type == "WINDOW")
             with bpy.context.temp_override(window=window, area=area, region=region):
@@ -59,15 +61,16 @@ class EX4D_OT_show_result(bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         if sequencer.edit_scenes(sequencer.working_scene(context)):
             return True
         cls.poll_message_set("Generate a take first")
         return False
 
-    @told
-    def execute(self, context):
-        window, working = context.window, sequencer.working_scene(context)
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        window: Any = context.window
+        working = sequencer.working_scene(context)
         if is_shown(window):
             self._back(context, window, working)
         else:
@@ -75,7 +78,7 @@ class EX4D_OT_show_result(bpy.types.Operator):
         return {"FINISHED"}
 
     @staticmethod
-    def _show(context, window, working):
+    def _show(context: bpy.types.Context, window: Any, working: bpy.types.Scene) -> None:
         edit = _edit_of_active_take(working)
         if hasattr(window.workspace, "sequencer_scene"):
             window.workspace.sequencer_scene = edit
@@ -85,12 +88,13 @@ class EX4D_OT_show_result(bpy.types.Operator):
             here = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
             area = here or max(window.screen.areas, key=lambda item: item.width * item.height)
             area.type = "SEQUENCE_EDITOR"
-            area.spaces.active.view_type = "SEQUENCER_PREVIEW"
-            area.spaces.active.show_region_ui = True
+            space: Any = area.spaces.active
+            space.view_type = "SEQUENCER_PREVIEW"
+            space.show_region_ui = True
             _frame_all(window, area)
 
     @staticmethod
-    def _back(context, window, working):
+    def _back(context: bpy.types.Context, window: Any, working: bpy.types.Scene) -> None:
         if window.scene != working:
             window.scene = working
         sequencers = _areas(window, "SEQUENCE_EDITOR")
@@ -106,18 +110,18 @@ class EX4D_OT_move_strips(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if stray_strips(context.scene):
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if stray_strips(scene_of(context)):
             return True
         cls.poll_message_set("There are no strips of takes in this scene")
         return False
 
-    @told
-    def execute(self, context):
-        scene = context.scene
-        strips = sequencer.strips_in_the_way(scene)
-        first = min(strips, key=lambda strip: strip.frame_final_start)
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
+        first = min(sequencer.strips_in_the_way(scene), key=lambda strip: int(strip.frame_final_start))
         known = sequencer.take_of_strip(first)
+        assert known is not None
         shot = shots.find_shot(scene)
         offset = shot.timing.offset if shot is not None else 0
         numbers = range(int(first.frame_start) - offset, int(first.frame_start) - offset + len(first.elements))
@@ -139,7 +143,7 @@ class EX4D_OT_move_strips(bpy.types.Operator):
 _counted: dict[int, tuple[int, int]] = {}
 
 
-def stray_strips(scene):
+def stray_strips(scene: bpy.types.Scene) -> int:
     """How many strips of takes are in a working scene."""
     if scene.sequence_editor is None:
         return 0

@@ -3,6 +3,7 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
@@ -13,12 +14,14 @@ from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
+from ..props import state_of
 from ..scene import background, takes
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
+from ..scene.data import manager_of, scene_of
 from ..take_versions import find_versions
-from .common import JobOperator, has_shot, told
+from .common import JobOperator, OperatorResult, has_shot, report_errors
 
 
 def move_text(state: "props.EX4D_PG_scene") -> str:
@@ -44,7 +47,7 @@ def new_take(
         camera: its own.
         use_scene_camera: it follows the scene's camera, as markers switch it.
     """
-    state = scene.ex4d
+    state = state_of(scene)
     state.version = records.VERSION
     take = state.takes.add()
     take.uid, take.shot, take.name = props.new_uid(), shot.root, name
@@ -57,10 +60,7 @@ def new_take(
 def require_shot(scene: bpy.types.Scene) -> shots.ShotObjects:
     """The shot that is worked on, the active object's or the first; raises BadInputError."""
     shots.check_scene(scene)
-    found = shots.find_shot(scene)
-    if found is None:
-        raise shots.no_shot_error(scene)
-    return found
+    return shots.chosen_shot(scene)
 
 
 def require_take(scene: bpy.types.Scene) -> "props.EX4D_PG_take":
@@ -95,7 +95,7 @@ def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ..
         notes.append(
             f"The take has the scene's size, {size[0]}x{size[1]}; the plate has {own[0]}x{own[1]}. Match Scene sets it."
         )
-    if scene.use_preview_range and not scene.ex4d.use_frames:
+    if scene.use_preview_range and not state_of(scene).use_frames:
         notes.append(
             f"The preview range {scene.frame_preview_start}-{scene.frame_preview_end} does not limit a take; "
             "Some Frames does."
@@ -124,9 +124,10 @@ class TakeJobOperator(JobOperator):
     """An operator that asks the backend for something of the chosen take."""
 
     @classmethod
-    def poll(cls, context):
-        if props.active_take(context.scene) is None:
-            cls.poll_message_set("Add a take camera first")
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if props.active_take(scene_of(context)) is None:
+            operator: Any = cls
+            operator.poll_message_set("Add a take camera first")
             return False
         return has_shot(cls, context)
 
@@ -145,22 +146,27 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
     bl_description = "Add a camera that starts as the source camera, with a move as ordinary keyframes"
     bl_options = {"REGISTER", "UNDO"}
 
-    move: StringProperty(
-        name="Move",
-        description="Such as orbit:30; empty for the one in the panel, none for no move",
-        options={"SKIP_SAVE"},
-    )
+    if TYPE_CHECKING:
+        move: str
+    else:
+        move: StringProperty(
+            name="Move",
+            description="Such as orbit:30; empty for the one in the panel, none for no move",
+            options={"SKIP_SAVE"},
+        )
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
-    def execute(self, context):
-        scene = context.scene
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
         shot = require_shot(scene)
-        move = self.move or move_text(scene.ex4d)
-        camera = takes.add_moving_camera(scene, shot, None if move == "none" else move, follow=scene.ex4d.move_follow)
+        move = self.move or move_text(state_of(scene))
+        camera = takes.add_moving_camera(
+            scene, shot, None if move == "none" else move, follow=state_of(scene).move_follow
+        )
         new_take(scene, shot, camera, camera.name)
         scene.camera = camera
         return {"FINISHED"}
@@ -172,31 +178,34 @@ class EX4D_OT_add_take(bpy.types.Operator):
     bl_description = "Make a take of the active camera object, or of the scene's camera as markers switch it"
     bl_options = {"REGISTER", "UNDO"}
 
-    use_scene_camera: BoolProperty(
-        name="Scene Camera with Markers", description="Follow the scene's active camera through its markers"
-    )
+    if TYPE_CHECKING:
+        use_scene_camera: bool
+    else:
+        use_scene_camera: BoolProperty(
+            name="Scene Camera with Markers", description="Follow the scene's active camera through its markers"
+        )
 
     @classmethod
-    def poll(cls, context):
+    def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
-    def execute(self, context):
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
         camera = None if self.use_scene_camera else context.active_object
         if camera is not None and camera.type != "CAMERA":
             raise BadInputError(f"«{camera.name}» is not a camera.", "Select the camera that the take is to have.")
         if camera is None and not self.use_scene_camera:
             raise BadInputError("No camera is selected.", "Select the camera that the take is to have.")
-        shot = (shots.shot_of(camera) if camera is not None else None) or require_shot(context.scene)
-        shots.check_scene(context.scene)
+        shot = (shots.shot_of(camera) if camera is not None else None) or require_shot(scene_of(context))
+        shots.check_scene(scene_of(context))
         take = new_take(
-            context.scene,
+            scene_of(context),
             shot,
             camera,
             camera.name if camera else records.SCENE_CAMERA_NAME,
             use_scene_camera=self.use_scene_camera,
         )
-        if found := find_versions(context.scene, shot, take):
+        if found := find_versions(scene_of(context), shot, take):
             self.report({"INFO"}, f"{found} versions of «{take.name}» were found in {shot.folder}.")
         return {"FINISHED"}
 
@@ -208,21 +217,21 @@ class EX4D_OT_remove_take(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        return props.active_take(context.scene) is not None
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return props.active_take(scene_of(context)) is not None
 
-    def invoke(self, context, event):
-        count = len(props.active_take(context.scene).versions)
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> OperatorResult:
+        count = len(require_take(scene_of(context)).versions)
         if not count:
             return self.execute(context)
-        return context.window_manager.invoke_confirm(
+        return manager_of(context).invoke_confirm(
             self,
             event,
             message=f"Its list of {count} versions goes; the files stay, Find Versions takes them in again.",
         )
 
-    def execute(self, context):
-        state = context.scene.ex4d
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        state = state_of(scene_of(context))
         state.takes.remove(state.active_take)
         state.active_take = max(0, state.active_take - 1)
         return {"FINISHED"}
@@ -235,12 +244,12 @@ class EX4D_OT_find_versions(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        return props.active_take(context.scene) is not None
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return props.active_take(scene_of(context)) is not None
 
-    @told
-    def execute(self, context):
-        scene = context.scene
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
@@ -249,39 +258,55 @@ class EX4D_OT_find_versions(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
+    """A poll: the chosen take has a camera that can be given keys."""
+    take = props.active_take(scene_of(context))
+    if take is not None and shots.camera_state(scene_of(context), take) == "own":
+        return has_shot(cls, context)
+    cls.poll_message_set("Choose a take with a camera of its own")
+    return False
+
+
+def _own_camera(take: "props.EX4D_PG_take") -> bpy.types.Object:
+    """The take's own camera; raises BadInputError."""
+    if take.camera is None:
+        raise BadInputError(f"The take «{take.name}» has no camera of its own.", "Choose one for it.")
+    return take.camera
+
+
 class EX4D_OT_apply_preset(bpy.types.Operator):
     bl_idname = "ex4d.apply_preset"
     bl_label = "Apply Move"
     bl_description = "Give the take's camera this move; the keys of its former move are replaced"
     bl_options = {"REGISTER", "UNDO"}
 
-    move: StringProperty(
-        name="Move", description="Such as orbit:30; empty for the one in the panel", options={"SKIP_SAVE"}
-    )
+    if TYPE_CHECKING:
+        move: str
+    else:
+        move: StringProperty(
+            name="Move", description="Such as orbit:30; empty for the one in the panel", options={"SKIP_SAVE"}
+        )
 
     @classmethod
-    def poll(cls, context):
-        take = props.active_take(context.scene)
-        if take is not None and shots.camera_state(context.scene, take) == "own":
-            return has_shot(cls, context)
-        cls.poll_message_set("Choose a take with a camera of its own")
-        return False
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _has_own_camera(cls, context)
 
-    @told
-    def execute(self, context):
-        scene = context.scene
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
-        move = self.move or move_text(scene.ex4d)
-        parent = take.camera.parent
+        move = self.move or move_text(state_of(scene))
+        camera = _own_camera(take)
+        parent = camera.parent
         # The rig of a former move goes with it; an Empty of the artist's own stays.
         former = parent.name if parent is not None and shots.role(parent) is None else None
-        takes.apply_preset(scene, take.camera, move, record=shot.record, follow=scene.ex4d.move_follow, shot=shot)
+        takes.apply_preset(scene, camera, move, record=shot.record, follow=state_of(scene).move_follow, shot=shot)
         if former is not None:
-            self.report({"INFO"}, f"«{take.camera.name}» is no child of «{former}» any more: the move is its own.")
-        if also := ", ".join(takes.acting_besides(take.camera)):
-            self.report({"INFO"}, f"«{take.camera.name}» has {also}, which act besides the move.")
+            self.report({"INFO"}, f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
+        if also := ", ".join(takes.acting_besides(camera)):
+            self.report({"INFO"}, f"«{camera.name}» has {also}, which act besides the move.")
         return {"FINISHED"}
 
 
@@ -291,23 +316,30 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
     bl_description = "Let the take's camera sway like one held by hand, by noise on its curves that stays editable"
     bl_options = {"REGISTER", "UNDO"}
 
-    strength: FloatProperty(name="Strength", default=-1.0, options={"SKIP_SAVE"}, description="Below 0: the panel's")
-    seed: IntProperty(name="Seed", default=-1, options={"SKIP_SAVE"}, description="Below 0: the panel's")
+    if TYPE_CHECKING:
+        strength: float
+        seed: int
+    else:
+        strength: FloatProperty(
+            name="Strength", default=-1.0, options={"SKIP_SAVE"}, description="Below 0: the panel's"
+        )
+        seed: IntProperty(name="Seed", default=-1, options={"SKIP_SAVE"}, description="Below 0: the panel's")
 
     @classmethod
-    def poll(cls, context):
-        return EX4D_OT_apply_preset.poll.__func__(cls, context)
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _has_own_camera(cls, context)
 
-    @told
-    def execute(self, context):
-        state, take = context.scene.ex4d, require_take(context.scene)
-        shots.check_scene(context.scene)
-        shot = shots.take_shot(context.scene, take)
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        state, take = state_of(scene_of(context)), require_take(scene_of(context))
+        shots.check_scene(scene_of(context))
+        shot = shots.take_shot(scene_of(context), take)
         strength = self.strength if self.strength >= 0 else state.handheld_strength
         if strength == 0:
-            takes.remove_handheld(take.camera)
+            takes.remove_handheld(_own_camera(take))
         else:
-            takes.add_handheld(take.camera, strength, self.seed if self.seed >= 0 else state.handheld_seed, shot=shot)
+            seed = self.seed if self.seed >= 0 else state.handheld_seed
+            takes.add_handheld(_own_camera(take), strength, seed, shot=shot)
         return {"FINISHED"}
 
 
@@ -319,8 +351,8 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
     )
     bl_options = {"REGISTER"}
 
-    def begin(self, context, *, block):
-        scene = context.scene
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        scene = scene_of(context)
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
@@ -333,7 +365,7 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         trajectory = self.sample(scene, shot, take, list(shot.frames))
         return jobs.submit(
             scene,
-            PreviewRequest(shot.folder, TrajectoryCamera(trajectory), raster=scene.ex4d.rasterizer, take=take.uid),
+            PreviewRequest(shot.folder, TrajectoryCamera(trajectory), raster=state_of(scene).rasterizer, take=take.uid),
             action="preview",
             data={"take": take.uid, "offset": shot.timing.offset},
             title=f"Preview {take.name}",
@@ -348,12 +380,12 @@ class EX4D_OT_hide_preview(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        take = props.active_take(context.scene)
-        return take is not None and has_preview(context.scene, take)
+    def poll(cls, context: bpy.types.Context) -> bool:
+        take = props.active_take(scene_of(context))
+        return take is not None and has_preview(scene_of(context), take)
 
-    def execute(self, context):
-        for camera in preview_cameras(context.scene, props.active_take(context.scene)):
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        for camera in preview_cameras(scene_of(context), require_take(scene_of(context))):
             background.hide_preview(camera)
         return {"FINISHED"}
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import bpy
 
+#: Blender's operators: the add-on's own are known only when it is registered.
+operators: Any = bpy.ops
+
 
 def camera_data(obj: bpy.types.Object) -> bpy.types.Camera:
     """The camera of a camera object."""
@@ -30,6 +33,18 @@ def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
     """The context's scene: there is one wherever panels are drawn and operators are called."""
     assert context.scene is not None
     return context.scene
+
+
+def manager_of(context: bpy.types.Context) -> Any:
+    """The context's window manager: there is one wherever panels are drawn and operators are called."""
+    assert context.window_manager is not None
+    return context.window_manager
+
+
+def scene_state(scene: bpy.types.Scene) -> Any:
+    """The add-on's properties of a scene, ``props.EX4D_PG_scene``."""
+    found: Any = scene
+    return found.ex4d
 
 
 def windows() -> list[bpy.types.Window]:

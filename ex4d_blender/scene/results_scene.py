@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -34,7 +35,7 @@ def results_scene(
         fps: of the take; None = the plate's, or the scene's.
     """
     shot = shots.find_shot(scene, str(folder)) or shots.find_shot(scene)
-    plate = dict(shot.record["plate"]) if shot is not None else {"fps": str(scene_fps(scene))}
+    plate: dict[str, Any] = dict(shot.record["plate"]) if shot is not None else {"fps": str(scene_fps(scene))}
     plate.setdefault("numbers", list(numbers))
     if size is not None:
         plate["width"], plate["height"] = size

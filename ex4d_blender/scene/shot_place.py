@@ -12,6 +12,7 @@ from ex4d.protocol.errors import Ex4dError
 
 from ..core import records, shot_folders
 from . import shot as shots
+from .data import scene_state
 
 
 def plate_name(path: str) -> str:
@@ -27,7 +28,7 @@ def shot_folder(scene: bpy.types.Scene, *, blend: Path | None = None) -> Path:
     Args:
         blend: the .blend as it will be saved; None: as it is.
     """
-    state = scene.ex4d
+    state = scene_state(scene)
     if state.shot_folder:
         return Path(bpy.path.abspath(state.shot_folder)).absolute()
     plate = plate_path(scene)
@@ -42,7 +43,7 @@ def shot_folder(scene: bpy.types.Scene, *, blend: Path | None = None) -> Path:
 
 def plate_path(scene: bpy.types.Scene) -> Path:
     """The chosen plate, absolute."""
-    return Path(bpy.path.abspath(scene.ex4d.plate_path)).absolute()
+    return Path(bpy.path.abspath(scene_state(scene).plate_path)).absolute()
 
 
 def same_plate_shot(scene: bpy.types.Scene, plate: Path) -> shots.ShotObjects | None:
@@ -60,7 +61,7 @@ def _holds(folder: Path, plate: Path) -> bool:
 
 def propose_folder(scene: bpy.types.Scene) -> None:
     """Write down where the next reconstruction goes, for the panel: drawing it must not look at the disk."""
-    state = scene.ex4d
+    state = scene_state(scene)
     proposed = ""
     if state.plate_path and not records.is_newer(state.version):
         # A panel that cannot tell where is no reason to fail; the job will say why.

@@ -4,6 +4,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -18,8 +19,10 @@ from ..ops.plate import lacks_solved_frames
 from ..ops.reconstruct import expected_memory
 from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
 from ..ops.takes import has_preview
-from ..scene import obstacles, sequencer
+from ..props import state_of
+from ..scene import obstacles, plates, sequencer
 from ..scene import shot as shots
+from ..scene.data import manager_of, scene_of
 from . import cached, looks
 from .coverage import summary
 from .options import draw_options
@@ -29,7 +32,7 @@ CATEGORY = "EX-4D"
 COLUMNS, ICON_COLUMNS = 38, 5
 
 
-def _text(layout, text, icon="NONE"):
+def _text(layout: Any, text: str, icon: str = "NONE") -> None:
     """Several lines where one does not fit."""
     column = layout.column(align=True)
     column.scale_y = 0.8
@@ -38,13 +41,13 @@ def _text(layout, text, icon="NONE"):
         column.label(text=line, icon=icon if index == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
-def _form(layout):
+def _form(layout: Any) -> Any:
     layout.use_property_split = True
     layout.use_property_decorate = False
     return layout
 
 
-def differs(path, other):
+def differs(path: str, other: str) -> bool:
     """Whether two texts name different plates; neither is looked for on disk."""
     return os.path.normcase(os.path.normpath(bpy.path.abspath(path))) != os.path.normcase(os.path.normpath(other))
 
@@ -61,7 +64,7 @@ class _Sequencer:
     bl_category = CATEGORY
 
 
-def _needs_backend(layout):
+def _needs_backend(layout: Any) -> None:
     """Say what is missing where no backend can be started."""
     if problem := disk_watch.lacks_backend():
         box = layout.box()
@@ -71,9 +74,9 @@ def _needs_backend(layout):
         ).module = __package__.rpartition(".")[0]
 
 
-def _draw_in(draw, layout, context):
+def _draw_in(draw: Any, layout: Any, context: bpy.types.Context) -> None:
     """Draw a panel's content; where the window's scene is one of results there is nothing to work on, only to see."""
-    working = sequencer.scene_of_edit(context.scene)
+    working = sequencer.scene_of_edit(scene_of(context))
     if working is None or draw in (_draw_strip, draw_jobs):
         _draw_readable(draw, layout, context)
         return
@@ -81,9 +84,9 @@ def _draw_in(draw, layout, context):
     layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
 
 
-def draw_plate(layout, context):
+def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     """Plate."""
-    state = context.scene.ex4d
+    state = state_of(scene_of(context))
     column = layout.column(align=True)
     column.operator("ex4d.load_plate", icon="FILE_MOVIE")
     row = column.row(align=True)
@@ -98,17 +101,17 @@ def draw_plate(layout, context):
     form.prop(state, "plate_frames")
     form.prop(state, "plate_fps")
     form.prop(state, "plate_first_frame")
-    if state.plate_clip is not None and state.plate_clip.tracking.reconstruction.is_valid:
+    if state.plate_clip is not None and plates.is_solved(state.plate_clip):
         form.prop(state, "use_solved_camera")
-        if state.use_solved_camera and lacks_solved_frames(context.scene):
+        if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
             layout.operator("ex4d.use_solved_frames", icon="TRACKER")
-    shot = shots.known(context.scene).find()
+    shot = shots.known(scene_of(context)).find()
     made_from = shot.record["plate"].get("path", "") if shot is not None else ""
     if made_from and differs(state.plate_path, made_from):
         _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
 
 
-def _draw_depth(layout, state):
+def _draw_depth(layout: Any, state: Any) -> None:
     """Where depth comes from."""
     form = _form(layout.column())
     form.prop(state, "depth_menu")
@@ -123,9 +126,9 @@ def _draw_depth(layout, state):
         _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
 
 
-def draw_reconstruct(layout, context):
+def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     """Reconstruct."""
-    state, scene = context.scene.ex4d, context.scene
+    state, scene = state_of(scene_of(context)), scene_of(context)
     _needs_backend(layout)
     _draw_stray_shots(layout)
     _draw_depth(layout, state)
@@ -156,12 +159,12 @@ def draw_reconstruct(layout, context):
     _draw_progress(layout, "reconstruct")
     if shot is None:
         return
-    if context.space_data.type == "VIEW_3D":
+    if context.space_data is not None and context.space_data.type == "VIEW_3D":
         layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
     _draw_shot(layout, state, scene, shot)
 
 
-def _draw_shot(layout, state, scene, shot):
+def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) -> None:
     """What there is to do with the shot, and to know of it."""
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
@@ -190,7 +193,7 @@ def _draw_shot(layout, state, scene, shot):
     _draw_notes(layout, state, shot.record)
 
 
-def _draw_notes(layout, state, record):
+def _draw_notes(layout: Any, state: Any, record: dict[str, Any]) -> None:
     """What was assumed of the plate, and should be known of it."""
     for note in record.get("notes", ()):
         if text := without_options(note):
@@ -203,7 +206,7 @@ def _draw_notes(layout, state, record):
         layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
 
 
-def _draw_stray_shots(layout):
+def _draw_stray_shots(layout: Any) -> None:
     """Offer to take other files' shots out of the extension's folder."""
     if stray_shots:
         box = layout.box()
@@ -211,7 +214,7 @@ def _draw_stray_shots(layout):
         box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
 
 
-def _draw_place(layout, shot):
+def _draw_place(layout: Any, shot: shots.ShotObjects) -> None:
     """Offer to take a shot out of the extension's folder."""
     if is_in_old_place(shot.folder):
         box = layout.box()
@@ -219,7 +222,7 @@ def _draw_place(layout, shot):
         box.operator("ex4d.move_shot", icon="FILE_FOLDER")
 
 
-def _draw_progress(layout, kind):
+def _draw_progress(layout: Any, kind: str) -> None:
     for item in job_list.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
@@ -230,18 +233,18 @@ def _draw_progress(layout, kind):
                 layout.template_icon(icon_value=look, scale=8.0)
 
 
-def _draw_take_camera(layout, context, take):
+def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> None:
     """Whose camera a take has, and of which shot it is."""
-    state = context.scene.ex4d
+    state = state_of(scene_of(context))
     form = _form(layout.column())
     if not take.use_scene_camera:
         form.prop(take, "camera")
     form.prop(take, "use_scene_camera")
     # With one shot there is nothing to choose, unless the take is of another that is gone.
-    known = shots.known(context.scene)
+    known = shots.known(scene_of(context))
     if known.of_root(take.shot) is None or len(known.shots) > 1:
         form.prop(take, "shot")
-    camera_state = shots.camera_state(context.scene, take)
+    camera_state = shots.camera_state(scene_of(context), take)
     if camera_state == "missing":
         _text(layout, "Its camera is missing: choose one, or remove the take.", "ERROR")
     if camera_state == "own":
@@ -251,10 +254,10 @@ def _draw_take_camera(layout, context, take):
         row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
 
 
-def draw_take(layout, context):
+def draw_take(layout: Any, context: bpy.types.Context) -> None:
     """Take."""
-    state = context.scene.ex4d
-    known = shots.known(context.scene)
+    state = state_of(scene_of(context))
+    known = shots.known(scene_of(context))
     shot = known.find()
     if shot is None:
         _text(layout, "Reconstruct a plate first.", "INFO")
@@ -280,13 +283,13 @@ def draw_take(layout, context):
     row = layout.row()
     row.template_list("EX4D_UL_takes", "", state, "takes", state, "active_take", rows=2)
     row.operator("ex4d.remove_take", text="", icon="REMOVE")
-    take = props.active_take(context.scene)
+    take = props.active_take(scene_of(context))
     if take is None:
         return
     _draw_take_camera(layout, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
-    if has_preview(context.scene, take):
+    if has_preview(scene_of(context), take):
         row.operator("ex4d.hide_preview", text="", icon="X")
     _draw_progress(layout, "preview")
     if take.coverage:
@@ -295,7 +298,7 @@ def draw_take(layout, context):
         _form(layout.column()).prop(state, "show_coverage")
 
 
-def _draw_profile(layout, state, take):
+def _draw_profile(layout: Any, state: Any, take: Any) -> None:
     """What fills, and what it takes."""
     profile = capabilities.find_generator(state.profile)
     form = _form(layout.column())
@@ -312,11 +315,11 @@ def _draw_profile(layout, state, take):
         draw_options(form, take, profile)
 
 
-def draw_generate(layout, context):
+def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
-    state = context.scene.ex4d
+    state = state_of(scene_of(context))
     _needs_backend(layout)
-    take = props.active_take(context.scene)
+    take = props.active_take(scene_of(context))
     _draw_profile(layout, state, take)
     form = _form(layout.column())
     form.prop(state, "rasterizer")
@@ -332,13 +335,13 @@ def draw_generate(layout, context):
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
-    if take is not None and take.shot is not None and len(shots.known(context.scene).shots) > 1:
+    if take is not None and take.shot is not None and len(shots.known(scene_of(context)).shots) > 1:
         _text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     _draw_progress(layout, "generate")
     layout.operator("ex4d.import_take", icon="IMPORT")
     if EX4D_OT_show_result.poll(context):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
-    if count := stray_strips(context.scene):
+    if count := stray_strips(scene_of(context)):
         box = layout.box()
         what = "strip of a take is" if count == 1 else "strips of takes are"
         _text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
@@ -353,9 +356,9 @@ def draw_generate(layout, context):
         layout.operator("ex4d.find_versions", icon="VIEWZOOM")
 
 
-def draw_jobs(layout, context):
+def draw_jobs(layout: Any, context: bpy.types.Context) -> None:
     """Jobs."""
-    manager = context.window_manager.ex4d
+    manager = manager_of(context).ex4d
     cut_off = job_list.current().cut_off
     for title in cut_off.values():
         _text(layout, f"«{title}» was not finished when Blender closed. Start it again; its stages are kept.", "ERROR")
@@ -370,17 +373,17 @@ def draw_jobs(layout, context):
     row.operator("ex4d.clear_jobs", icon="TRASH")
 
 
-def _draw_readable(draw, layout, context):
+def _draw_readable(draw: Any, layout: Any, context: bpy.types.Context) -> None:
     """Draw a panel, or why its scene is left alone."""
     try:
-        shots.known(context.scene).check()
+        shots.known(scene_of(context)).check()
     except BadInputError as error:
         _text(layout, f"{error.message} {error.hint}", "ERROR")
         return
     draw(layout, context)
 
 
-def _panel(name, label, draw, place, *, closed=False):
+def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False) -> type:
     """A panel class of one of the two editors."""
     editor = "view3d" if place is _View3D else "sequencer"
     options = {"DEFAULT_CLOSED"} if closed else set()
@@ -395,10 +398,10 @@ def _panel(name, label, draw, place, *, closed=False):
     )
 
 
-def _draw_strip(layout, context):
+def _draw_strip(layout: Any, context: bpy.types.Context) -> None:
     strip = sequencer.selected_strip(context)
     known = sequencer.take_of_strip(strip) if strip is not None else None
-    if is_shown(context.window):
+    if context.window is not None and is_shown(context.window):
         layout.operator("ex4d.show_result", text="Back to the Scene", icon="LOOP_BACK")
     if known is None:
         _text(layout, "Select the strip of a take to redo it.", "INFO")

@@ -3,7 +3,15 @@
 
 from .choice import MOVIE_FIRST_NUMBER, PlateChoice, movie_length
 from .clips import plate_from_clip, shown_numbers
-from .solutions import clip_intrinsics, incomplete_solution, solved_camera, solved_numbers, solved_points
+from .solutions import (
+    clip_intrinsics,
+    incomplete_solution,
+    is_solved,
+    solved_camera,
+    solved_frames,
+    solved_numbers,
+    solved_points,
+)
 from .strips import plate_from_strip, selected_plate_strip
 
 __all__ = [
@@ -11,12 +19,14 @@ __all__ = [
     "PlateChoice",
     "clip_intrinsics",
     "incomplete_solution",
+    "is_solved",
     "movie_length",
     "plate_from_clip",
     "plate_from_strip",
     "selected_plate_strip",
     "shown_numbers",
     "solved_camera",
+    "solved_frames",
     "solved_numbers",
     "solved_points",
 ]

@@ -24,6 +24,16 @@ def _tracking(clip: bpy.types.MovieClip) -> Any:
     return clip.tracking
 
 
+def is_solved(clip: bpy.types.MovieClip) -> bool:
+    """Whether Blender's tracker has solved a camera for some of the clip's frames."""
+    return bool(_tracking(clip).reconstruction.is_valid)
+
+
+def solved_frames(clip: bpy.types.MovieClip) -> Any:
+    """The cameras of the clip's solved frames; their number costs nothing."""
+    return _tracking(clip).reconstruction.cameras
+
+
 def solved_camera(
     clip: bpy.types.MovieClip,
     scene: bpy.types.Scene,

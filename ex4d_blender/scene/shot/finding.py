@@ -190,6 +190,19 @@ def find_shot(scene: bpy.types.Scene, folder: str | None = None) -> ShotObjects 
     return look_through(scene).find(folder)
 
 
+def chosen_shot(scene: bpy.types.Scene) -> ShotObjects:
+    """The shot that is worked on, the active object's or the first.
+
+    Raises:
+        BadInputError: the scene has none.
+    """
+    found = look_through(scene)
+    shot = found.find()
+    if shot is None:
+        raise found.no_shot_error()
+    return shot
+
+
 def shot_of(obj: bpy.types.Object) -> ShotObjects | None:
     """The shot that an object is part of: the one whose root is among its parents."""
     root = _root_above(obj)
@@ -203,8 +216,3 @@ def take_shot(scene: bpy.types.Scene, take: Take) -> ShotObjects:
         BadInputError: the scene has none, or none that is the take's.
     """
     return look_through(scene).of_take(take)
-
-
-def no_shot_error(scene: bpy.types.Scene) -> BadInputError:
-    """The error for a scene without a shot; says so where there is one that only looks as if."""
-    return look_through(scene).no_shot_error()

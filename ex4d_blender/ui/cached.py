@@ -56,7 +56,7 @@ def prepare(scene: bpy.types.Scene) -> None:
 def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Take in what Blender has just evaluated, before it is drawn."""
     if any(depsgraph.id_type_updated(kind) for kind in ("OBJECT", "SCENE", "COLLECTION")):
-        index.notice(item.original for update in depsgraph.updates if (item := update.id) is not None)
+        index.notice(scene, (update.id for update in depsgraph.updates))
     if depsgraph.id_type_updated("SCENE"):
         prepare(scene)
 

@@ -315,6 +315,22 @@ def test_a_shot_that_comes_with_a_collection_is_seen(scene: bpy.types.Scene, tmp
     assert any("Reconstruct a plate first." in line for line in draw_all(scene))
 
 
+def test_a_change_in_one_scene_costs_no_look_at_another(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    other = bpy.data.scenes.new("Other")
+    shots.import_shot(other, {**make_shot(tmp_path / "other"), "shot": str(tmp_path / "other" / "shot")})
+    assert len(shots.known(other).shots) == 1
+    root = shots.known(busy).shots[0].root
+    bpy.context.view_layer.update()
+    with counting() as found:
+        for step in range(3):
+            root.location.x = step
+            bpy.context.view_layer.update()
+        takes_camera = busy.ex4d.takes[0].camera
+        takes_camera.location.y += 1
+        bpy.context.view_layer.update()
+    assert dict(found) == {}
+
+
 def test_undo_and_another_file_are_looked_at(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     assert len(shots.known(busy).shots) == 2
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "job.blend"))

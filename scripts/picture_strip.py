@@ -21,6 +21,7 @@ from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_image
 from ex4d.protocol.requests import MoveCamera
 from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import open_reconstruction
 from ex4d.system.files import atomic_write
 from ex4d.system.progress import Silent
 
@@ -29,7 +30,7 @@ GAP_PX = 4
 
 def picture_strip(shot: Shot, move: str, columns: int, width: int) -> NDArray[np.uint8]:
     """The picture, (H, ``width``, 3) uint8 RGB, of ``columns`` frames spread evenly over the take."""
-    reconstruction = shot.reconstruction()
+    reconstruction = open_reconstruction(shot)
     pipeline = TakePipeline(shot, reconstruction, "auto", Silent())
     rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
     take = pipeline.deliver(rendered, create_generator("preview"))

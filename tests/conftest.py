@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tarfile
@@ -12,6 +13,12 @@ import pytest
 
 # A shell starts background jobs with SIGINT ignored, and so would be every process that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where processes share the tests, they share the processors, with all that the tests start.
+if processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    threads = str(max(1, (os.cpu_count() or 1) // int(processes)))
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM", "LP_NUM_THREADS"):
+        os.environ.setdefault(variable, threads)
 
 #: Inputs of the cases from public bug reports, see the README there.
 CASES = Path(__file__).parent / "cases"

@@ -83,6 +83,13 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _stop_behind(error: BaseException | None) -> _StoppedError | None:
+    """The signal that an error is about: an extension module that it hits while it is loaded says ImportError."""
+    while error is not None and not isinstance(error, _StoppedError):
+        error = error.__cause__
+    return error
+
+
 def _silence_libraries() -> None:
     """What numpy and OpenCV say of single pixels and bytes is for us, with --debug, and not for the user."""
     warnings.simplefilter("ignore")
@@ -119,6 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _StoppedError as stop:
         return _fail(console, CancelledError(stop.exit_code), debug=debug)
     except Exception as error:  # noqa: BLE001  the last line of defence
+        if (behind := _stop_behind(error)) is not None:
+            return _fail(console, CancelledError(behind.exit_code), debug=debug)
         return _fail(console, memory_error(error) or InternalError(error), debug=debug)
     finally:
         console.close()

@@ -12,24 +12,8 @@ from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import CANCELLED, CANCELLING, DONE, FAILED, QUEUED, JobSnapshot
+from ex4d.protocol.stage_names import STAGE_NAMES
 
-STAGE_NAMES = {
-    "plate": "Reading plate",
-    "depth": "Depth",
-    "mesh": "Mesh",
-    "viewport": "Viewport mesh",
-    "raster": "Rendering",
-    "preview": "Rendering",
-    "fill": "Filling",
-    "read": "Reading take",
-    "prompt": "Reading prompt",
-    "load": "Loading model",
-    "encode": "Encoding",
-    "denoise": "Denoising",
-    "decode": "Decoding",
-    "composite": "Compositing",
-    "doctor": "Diagnosing",
-}
 KIND_NAMES = {
     "reconstruct": "Reconstruct",
     "render": "Render",

@@ -13,11 +13,9 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-# Not installed: the extension always, ``ex4d`` where only bpy is.
-sys.path[:0] = [str(REPOSITORY)]
+# Not installed where only bpy is.
 if importlib.util.find_spec("ex4d") is None:
-    sys.path[:0] = [str(REPOSITORY / "backend")]
+    sys.path[:0] = [str(Path(__file__).parents[2] / "backend")]
 
 _STATUS = pytest.StashKey[int]()
 HAS_BPY = importlib.util.find_spec("bpy") is not None

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rasterizers on a GPU; tests that ask for one are skipped with a sentence where it does not work."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
 from ex4d.jobs.doctor import SOFTWARE_RENDERERS
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster import create_rasterizer
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 
 def rasterizer_on_gpu(name):

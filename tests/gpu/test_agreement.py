@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.raster_clips import SCENES, agreement, flower, synthetic
 from ex4d.raster import create_rasterizer
-from raster_clips import SCENES, agreement, flower, synthetic
 
 pytestmark = pytest.mark.gpu
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,17 @@ pytest.importorskip("diffusers")
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device", allow_module_level=True)
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
+# ruff: noqa: E402  they need what the lines above look for
+import tiny
+from safetensors.torch import load_file, save_file
 
-import tiny  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
-
-from ex4d.fill.ex4d_wan.convert import convert_model  # noqa: E402
-from ex4d.fill.ex4d_wan.load import Layout, load_adapter, load_component  # noqa: E402
-from ex4d.models.model_files import find_models  # noqa: E402
-from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST  # noqa: E402
-from ex4d.protocol.errors import BadInputError  # noqa: E402
-from ex4d.system.progress import Silent  # noqa: E402
+from ex4d.fill.ex4d_wan.convert import convert_model
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST
+from ex4d.models.wan.load import Layout, load_component
+from ex4d.protocol.errors import BadInputError
+from ex4d.system.progress import Silent
 
 WEIGHT = "blocks.2.ffn.net.2.weight"
 
@@ -45,7 +44,7 @@ def test_weights_are_those_that_fast_makes_on_the_gpu(folders: tuple[Path, Path]
     lora, _ = load_adapter(released, torch.bfloat16, "cuda")
     layout = Layout(fp8=True, multiply=True, store=(lambda _name: torch.device("cpu")) if parked else None)
     made, read = (
-        load_component("transformer", models.part("transformer"), torch.bfloat16, "cuda", loras, layout).state_dict()
+        load_component(models.part("transformer"), torch.bfloat16, "cuda", loras, layout).state_dict()
         for models, loras in ((released, (lora,)), (eight, ()))
     )
     assert set(made) == set(read)
@@ -65,6 +64,6 @@ def test_nan_in_8_bits_is_found_on_the_gpu(folders: tuple[Path, Path]) -> None:
         save_file(damaged, path)
         part = find_models([folders[1]]).part("transformer")
         with pytest.raises(BadInputError, match=f"«{WEIGHT}» of the Wan 2.1 transformer holds NaN"):
-            load_component("transformer", part, torch.bfloat16, "cuda", (), Layout(fp8=True))
+            load_component(part, torch.bfloat16, "cuda", (), Layout(fp8=True))
     finally:
         save_file(whole, path)

@@ -3,22 +3,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-import torch
-
-# The service's client is the add-on's own, which is not installed.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "service"))
-sys.path.insert(0, str(Path(__file__).parent))
-
 import tiny
+import torch
 
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 
-torch.set_num_threads(2)
+# At most: several processes that share the tests have fewer, see tests/conftest.py.
+torch.set_num_threads(min(2, torch.get_num_threads()))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@
     python -m torch.distributed.run --standalone --nproc-per-node 2 launched.py JOBS
 
 JOBS is a JSON list of objects: "config", a file of accelerate, and either the fields of ``Run`` or "bench", the
-arguments of scripts/bench_training.py. All share the processes, whose start takes longer than a run.
+arguments of benchmarks/bench_training.py, which PYTHONPATH must lead to. All share the processes, whose start takes
+longer than a run.
 """
 
 from __future__ import annotations
@@ -99,9 +100,8 @@ def launch(config: Path) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """Run scripts/bench_training.py; the processes' group that it ends at its end is still needed."""
-    sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-    import bench_training
+    """Run benchmarks/bench_training.py; the processes' group that it ends at its end is still needed."""
+    from benchmarks import bench_training
 
     with (
         mock.patch.object(sys, "argv", ["bench_training.py", *arguments]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks of the model (scripts/bench_gpu.py), on a toy without a GPU."""
+"""The benchmarks of the model (benchmarks/bench_gpu.py), on a toy without a GPU."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+from benchmarks.gpu import cold, files, jobs
+from benchmarks.gpu.sizes import RELEASED, TOY
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.wan.load import load_component
 
-from ex4d.fill.ex4d_wan.load import load_adapter, load_component
-from ex4d.models.model_files import find_models
-from gpu_bench import cold, files, jobs
-from gpu_bench.sizes import RELEASED, TOY
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +68,7 @@ def test_files_are_those_that_the_libraries_save(folder: Path, tmp_path: Path, r
     models = find_models([folder])
     dtype = torch.float32 if role == "geometry" else torch.bfloat16
     model = load_adapter(models, dtype, "cpu")[1] if role == "geometry" else None
-    model = model or load_component(role, models.part(role), dtype, "cpu")
+    model = model or load_component(models.part(role), dtype, "cpu")
     model.save_pretrained(tmp_path, max_shard_size="500KB")
     assert layout(folder / name) == layout(tmp_path)
     assert {path.name for path in (folder / name).iterdir()} == {path.name for path in tmp_path.iterdir()}
@@ -114,8 +113,8 @@ def test_an_empty_folder_and_caches_that_may_not_be_dropped(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def script(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(SCRIPTS / "bench_gpu.py"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "benchmarks.bench_gpu", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     done = script("cold", tmp_path, "--toy")
     assert (done.returncode, done.stdout) == (10, "")
@@ -127,14 +126,13 @@ def test_an_empty_folder_and_caches_that_may_not_be_dropped(
 
 
 def test_the_parent_of_cold_jobs_maps_no_libraries() -> None:
-    code = "import sys, gpu_bench.cold; print('torch' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True)
+    code = "import sys, benchmarks.gpu.cold; print('torch' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 
 def test_profiles_with_guidance_that_is_held(capsys: pytest.CaptureFixture[str]) -> None:
-    with jobs.stand_in(TOY):
-        jobs.bench_profiles(["turbo"], TOY)
+    jobs.bench_profiles(["turbo"], TOY)
     rows = table(capsys.readouterr().out)
     assert [row[0] for row in rows] == ["turbo", "turbo, guidance held as long as it may be"]
     # 25 with the prompt; without it the first 6 steps and then every fourth.
@@ -144,12 +142,13 @@ def test_profiles_with_guidance_that_is_held(capsys: pytest.CaptureFixture[str])
 
 def test_memory_of_several_profiles(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Estimates of a toy are those of the released model, or all would fit.
-    fits = jobs.fits
-    monkeypatch.setattr(jobs, "fits", lambda profile, *_: fits(profile, RELEASED.tokens, RELEASED.side**2 / 1e6))
+    plans = jobs.profile_plans
+    monkeypatch.setattr(
+        jobs, "profile_plans", lambda profile, *_: plans(profile, RELEASED.tokens, RELEASED.side**2 / 1e6)
+    )
     for name in ("exact", "fast"):
         monkeypatch.setitem(jobs.PROFILES, name, replace(jobs.PROFILES[name], steps=2))
-    with jobs.stand_in(TOY):
-        jobs.bench_memory(["exact", "fast"], None, TOY)
+    jobs.bench_memory(["exact", "fast"], None, TOY)
     rows = [row[:4] for row in table(capsys.readouterr().out)]
     assert rows == [
         ["80 GB", "exact", "resident", "16 bits"],

@@ -19,8 +19,8 @@ from transformers import DepthAnythingForDepthEstimation
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network
+from ex4d.media.frames import FrameSource
 from ex4d.models.hub import Record
-from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 
@@ -45,15 +45,15 @@ def models(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def frames(tmp_path: Path) -> FrameStore:
-    return plate(tmp_path / "plate", tiny_depth.pictures(COUNT))
+def frames(tmp_path: Path) -> FrameSource:
+    return plate(tiny_depth.pictures(COUNT))
 
 
 def weights(models: Path) -> Path:
     return models / "depth" / "Depth-Anything-V2-Small-hf" / "model.safetensors"
 
 
-def test_depth_is_what_the_library_says_of_the_same_picture(frames: FrameStore, models: Path) -> None:
+def test_depth_is_what_the_library_says_of_the_same_picture(frames: FrameSource, models: Path) -> None:
     engine = depth_anything_network.load(create_estimator("depth_anything", None).card, (weights(models).parent,), None)  # type: ignore[attr-defined]
     (estimate, *others) = engine.run(frames)
     assert len(others) == COUNT - 1
@@ -67,7 +67,7 @@ def test_depth_is_what_the_library_says_of_the_same_picture(frames: FrameStore, 
     assert np.allclose(estimate.disparity, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_estimator_gives_depth_at_the_plates_size(frames: FrameStore, tmp_path: Path) -> None:
+def test_the_estimator_gives_depth_at_the_plates_size(frames: FrameSource, tmp_path: Path) -> None:
     source = create_estimator("depth_anything", None)
     assert source.prepare() == "on cpu"
     result, depth = estimated(source, frames, tmp_path / "scratch")
@@ -80,13 +80,13 @@ def test_the_estimator_gives_depth_at_the_plates_size(frames: FrameStore, tmp_pa
     assert source.licence == "Depth Anything V2 Small: Apache-2.0"
 
 
-def test_a_known_lens_is_used(frames: FrameStore, tmp_path: Path) -> None:
+def test_a_known_lens_is_used(frames: FrameSource, tmp_path: Path) -> None:
     result, _ = estimated(create_estimator("depth_anything", 40.0), frames, tmp_path / "scratch")
     assert result.intrinsics_known
     assert result.source.K[..., 0, 0] == pytest.approx(32 / np.tan(np.radians(20)))
 
 
-def test_other_weights_are_another_result(frames: FrameStore, models: Path) -> None:
+def test_other_weights_are_another_result(frames: FrameSource, models: Path) -> None:
     before = create_estimator("depth_anything", None).inputs()
     assert create_estimator("depth_anything", None).inputs() == before
     tensors = load_file(weights(models))
@@ -102,31 +102,31 @@ def spoil(models: Path, name: str, tensor: torch.Tensor | None) -> None:
     save_file(tensors, weights(models), {"format": "pt"})
 
 
-def test_a_missing_tensor(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_a_missing_tensor(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     spoil(models, "neck.convs.2.weight", None)
     with pytest.raises(BadInputError, match=r"lacks the tensor «neck\.convs\.2\.weight»"):
         estimated(create_estimator("depth_anything", None), frames, tmp_path / "scratch")
 
 
-def test_a_tensor_of_another_shape(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_a_tensor_of_another_shape(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     spoil(models, "head.conv1.bias", torch.zeros(3))
     with pytest.raises(BadInputError, match=r"another shape of the tensor «head\.conv1\.bias»|cannot be loaded"):
         estimated(create_estimator("depth_anything", None), frames, tmp_path / "scratch")
 
 
-def test_weights_that_are_no_numbers(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_weights_that_are_no_numbers(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     spoil(models, "head.conv1.bias", torch.full((16,), torch.nan))
     with pytest.raises(BadInputError, match="no numbers for frame 1001"):
         estimated(create_estimator("depth_anything", None), frames, tmp_path / "scratch")
 
 
-def test_a_truncated_file(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_a_truncated_file(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     weights(models).write_bytes(weights(models).read_bytes()[:-1000])
     with pytest.raises(BadInputError, match="cannot be loaded"):
         estimated(create_estimator("depth_anything", None), frames, tmp_path / "scratch")
 
 
-def test_a_configuration_of_another_model(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_a_configuration_of_another_model(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     path = weights(models).with_name("config.json")
     path.write_text(path.read_text() + "}")
     with pytest.raises(BadInputError, match="cannot be loaded"):
@@ -144,7 +144,7 @@ def test_missing_weights_say_how_to_get_them(models: Path) -> None:
         create_estimator("depth_anything_large", None).prepare()
 
 
-def test_a_larger_model_does_not_pass_for_small(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_a_larger_model_does_not_pass_for_small(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     shutil.rmtree(weights(models).parent)
     large = tiny_depth.write_depth_anything(models, "Large", channels=448)
     large.rename(weights(models).parent)
@@ -152,7 +152,7 @@ def test_a_larger_model_does_not_pass_for_small(frames: FrameStore, models: Path
         estimated(create_estimator("depth_anything", None), frames, tmp_path / "scratch")
 
 
-def test_large_says_what_its_licence_forbids(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_large_says_what_its_licence_forbids(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     tiny_depth.write_depth_anything(models, "Large")
     source = create_estimator("depth_anything_large", None)
     assert "CC-BY-NC-4.0" in source.licence
@@ -161,7 +161,7 @@ def test_large_says_what_its_licence_forbids(frames: FrameStore, models: Path, t
 
 
 def test_weights_in_the_hugging_face_cache(
-    models: Path, frames: FrameStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: Path, frames: FrameSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = tmp_path / "cache" / "models--depth-anything--Depth-Anything-V2-Small-hf"
     (repository / "refs").mkdir(parents=True)

@@ -20,7 +20,7 @@ from ex4d.depth import BUILT_IN, default_estimator
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_pro_network
 from ex4d.depth.learned.estimator_spec import CARDS
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
 COUNT = 3
@@ -35,11 +35,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def frames(tmp_path: Path) -> FrameStore:
-    return plate(tmp_path / "plate", tiny_depth.pictures(COUNT))
+def frames(tmp_path: Path) -> FrameSource:
+    return plate(tiny_depth.pictures(COUNT))
 
 
-def test_metres_and_lens_are_what_the_model_says(folder: Path, frames: FrameStore) -> None:
+def test_metres_and_lens_are_what_the_model_says(folder: Path, frames: FrameSource) -> None:
     estimates = list(depth_pro_network.load(CARDS["depth_pro"], (folder,), None).run(frames))
     assert len(estimates) == COUNT
     reference = DepthProForDepthEstimation.from_pretrained(folder).eval()
@@ -54,7 +54,7 @@ def test_metres_and_lens_are_what_the_model_says(folder: Path, frames: FrameStor
     assert np.allclose(estimates[0].disparity, np.clip(expected, 1e-4, 1e4), rtol=1e-3)
 
 
-def test_the_estimator(frames: FrameStore, tmp_path: Path) -> None:
+def test_the_estimator(frames: FrameSource, tmp_path: Path) -> None:
     source = create_estimator("depth_pro", None)
     result, depth = estimated(source, frames, tmp_path / "scratch")
     assert depth.shape == (COUNT, 48, 64)
@@ -67,7 +67,7 @@ def test_the_estimator(frames: FrameStore, tmp_path: Path) -> None:
     assert default_estimator() == BUILT_IN  # never this one
 
 
-def test_a_known_lens_changes_the_metres(folder: Path, frames: FrameStore) -> None:
+def test_a_known_lens_changes_the_metres(folder: Path, frames: FrameSource) -> None:
     def disparity(fov: float | None) -> np.ndarray:
         return next(depth_pro_network.load(CARDS["depth_pro"], (folder,), fov).run(frames)).disparity
 
@@ -76,7 +76,7 @@ def test_a_known_lens_changes_the_metres(folder: Path, frames: FrameStore) -> No
 
 
 @pytest.mark.parametrize(("value", "words"), [(torch.nan, "no numbers"), (None, "lacks the tensor")])
-def test_wrong_weights(folder: Path, frames: FrameStore, tmp_path: Path, value: float | None, words: str) -> None:
+def test_wrong_weights(folder: Path, frames: FrameSource, tmp_path: Path, value: float | None, words: str) -> None:
     tensors = load_file(folder / "model.safetensors")
     name = next(name for name in tensors if name.startswith("head.") and name.endswith("bias"))
     if value is None:

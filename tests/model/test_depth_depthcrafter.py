@@ -17,7 +17,7 @@ from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depthcrafter_network as network
 from ex4d.depth.learned.estimator_spec import CARDS
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
 
@@ -30,8 +30,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
 
 
 @pytest.fixture
-def frames(tmp_path: Path) -> FrameStore:
-    return plate(tmp_path / "plate", tiny_depth.pictures(3, 64, 64))
+def frames(tmp_path: Path) -> FrameSource:
+    return plate(tiny_depth.pictures(3, 64, 64))
 
 
 def test_the_released_settings() -> None:
@@ -40,7 +40,7 @@ def test_the_released_settings() -> None:
     assert network.model_size(64, 30) == (64, 64)
 
 
-def test_depth_spans_what_the_released_code_gives(frames: FrameStore, tmp_path: Path) -> None:
+def test_depth_spans_what_the_released_code_gives(frames: FrameSource, tmp_path: Path) -> None:
     source = create_estimator("depthcrafter", None)
     result, depth = estimated(source, frames, tmp_path / "scratch")
     assert depth.shape == (3, 64, 64)
@@ -60,7 +60,7 @@ def test_windows_give_one_estimate_per_frame(
     monkeypatch.setattr(network, "WINDOW", 6)
     monkeypatch.setattr(network, "OVERLAP", 2)
     engine = network.load(CARDS["depthcrafter"], folders, None)
-    found = list(engine.run(plate(tmp_path / "plate", tiny_depth.pictures(count, 64, 64))))
+    found = list(engine.run(plate(tiny_depth.pictures(count, 64, 64))))
     assert len(found) == count
     assert all(np.isfinite(estimate.disparity).all() for estimate in found)
 
@@ -85,7 +85,7 @@ def test_each_frame_is_told_its_own_picture(folders: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(("value", "words"), [(None, "lacks the tensor"), (torch.nan, "no numbers")])
 def test_wrong_weights(
     folders: tuple[Path, Path],
-    frames: FrameStore,
+    frames: FrameSource,
     tmp_path: Path,
     part: int,
     name: str,

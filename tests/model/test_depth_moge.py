@@ -21,7 +21,7 @@ from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network, moge_network
 from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.depth.learned.metric import KEY_FRAMES
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
 COUNT = 12
@@ -64,7 +64,7 @@ class StandIn(torch.nn.Module):
 class Grey:
     """An estimator of shape that says 30·grey + 7."""
 
-    def run(self, frames: FrameStore) -> Iterator[object]:
+    def run(self, frames: FrameSource) -> Iterator[object]:
         from ex4d.depth.learned.depth_model import Estimate
 
         for number in frames.numbers:
@@ -108,12 +108,12 @@ def write(models: Path, spoil: str = "", **tensors: torch.Tensor) -> None:
 
 
 @pytest.fixture
-def frames(tmp_path: Path) -> FrameStore:
-    return plate(tmp_path / "plate", tiny_depth.pictures(COUNT))
+def frames(tmp_path: Path) -> FrameSource:
+    return plate(tiny_depth.pictures(COUNT))
 
 
 def test_shape_comes_onto_metres_by_one_line(
-    stand_in: type[StandIn], frames: FrameStore, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: type[StandIn], frames: FrameSource, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny_depth.write_depth_anything(models)
     monkeypatch.setattr(depth_anything_network, "load", lambda *_: Grey())
@@ -131,14 +131,14 @@ def test_shape_comes_onto_metres_by_one_line(
 
 
 def test_a_known_lens_is_told_to_the_network(stand_in: type[StandIn], tmp_path: Path) -> None:
-    portrait = plate(tmp_path / "portrait", tiny_depth.pictures(2, width=48, height=64))
+    portrait = plate(tiny_depth.pictures(2, width=48, height=64))
     result, _ = estimated(create_estimator("moge", 70.0), portrait, tmp_path / "scratch")
     fov_x = np.degrees(2 * np.arctan(48 / 64 * np.tan(np.radians(35))))
     assert stand_in.asked == pytest.approx([fov_x] * 2)
     assert result.source.K[..., 0, 0] == pytest.approx(32 / np.tan(np.radians(35)))
 
 
-def test_alone_it_is_run_on_every_frame(stand_in: type[StandIn], frames: FrameStore, tmp_path: Path) -> None:
+def test_alone_it_is_run_on_every_frame(stand_in: type[StandIn], frames: FrameSource, tmp_path: Path) -> None:
     source = create_estimator("moge", None)
     assert "itself" in source.prepare()
     result, depth = estimated(source, frames, tmp_path / "scratch")
@@ -151,7 +151,7 @@ def test_alone_it_is_run_on_every_frame(stand_in: type[StandIn], frames: FrameSt
 
 @pytest.mark.parametrize(("spoil", "words"), [("nan", "no numbers"), ("sky", "nothing but sky")])
 def test_what_cannot_be(
-    stand_in: type[StandIn], frames: FrameStore, models: Path, tmp_path: Path, spoil: str, words: str
+    stand_in: type[StandIn], frames: FrameSource, models: Path, tmp_path: Path, spoil: str, words: str
 ) -> None:
     tiny_depth.write_depth_anything(models)
     write(models, spoil)
@@ -180,7 +180,7 @@ def test_recon(stand_in: type[StandIn], models: Path, tmp_path: Path) -> None:
     assert main(["recon", str(tmp_path / "pictures"), "--depth", "moge", "--out", str(tmp_path / "shot")]) == 0
 
 
-def test_the_real_package(frames: FrameStore, models: Path, tmp_path: Path) -> None:
+def test_the_real_package(frames: FrameSource, models: Path, tmp_path: Path) -> None:
     version = pytest.importorskip("moge.model.v2", reason="MoGe is not installed")
     stack = {"num_res_blocks": 1, "res_block_in_norm": "none", "res_block_hidden_norm": "none"}
     stack["resamplers"] = ["bilinear"] * 4

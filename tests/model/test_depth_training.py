@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the depth estimator `small` is made (scripts/train_depth.py): frames, batches, and a run of seconds."""
+"""How the depth estimator `small` is made (research/small_depth): frames, batches, and a run of seconds."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from pathlib import Path
 
 import cv2
@@ -13,23 +12,21 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-from depth_training import batches, lens
-from depth_training import train as training
-from depth_training.codes import encode_z
-from depth_training.export import export
-from depth_training.losses import abs_rel
-from depth_training.network import SmallDepth, folded, unfolded, with_places
-from depth_training.pack import pack, unpack
-from depth_training.start import load_exported, mix
 from ex4d.depth.small.network import SmallNetwork
+from research.small_depth import batches, lens
+from research.small_depth import train as training
+from research.small_depth.codes import encode_z
+from research.small_depth.export import export
+from research.small_depth.losses import abs_rel
+from research.small_depth.network import SmallDepth, folded, keep, unfolded, with_places
+from research.small_depth.pack import pack, unpack
+from research.small_depth.start import load_exported, mix
 
 SIDE, WALL = 64, 4.0
 
 
 def frame(folder: Path, name: str, near: float) -> None:
-    """A box before a wall and the sky, as ``train_depth.py render`` writes frames."""
+    """A box before a wall and the sky, as ``small_depth render`` writes frames."""
     folder.mkdir(exist_ok=True)
     z = np.full((SIDE, SIDE), WALL, np.float32)
     z[:8] = np.inf
@@ -135,7 +132,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[SmallDepth, Path
     for _ in range(3):
         model(torch.rand(2, 5, 64, 64))
     weights, path = folder / "weights.pt", folder / "weights.onnx"
-    training.save(model.state_dict(), weights)
+    keep(model.state_dict(), weights)
     export(weights, path)
     return model.eval(), path
 
@@ -167,7 +164,7 @@ def test_going_on_begins_where_the_weights_are(exported: tuple[SmallDepth, Path]
 def test_weights_of_another_network_are_refused(
     exported: tuple[SmallDepth, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("depth_training.network.STEM", 16)
+    monkeypatch.setattr("research.small_depth.network.STEM", 16)
     with pytest.raises(ValueError, match=r"no stem\.0"):
         load_exported(exported[1])
 
@@ -206,7 +203,7 @@ def test_between_two_weights(exported: tuple[SmallDepth, Path], packed: list[Pat
     other.load_state_dict(unfolded(load_exported(start)).state_dict())
     with torch.no_grad():
         other.last[1].bias += 1
-    training.save(other.state_dict(), tmp_path / "other.pt")
+    keep(other.state_dict(), tmp_path / "other.pt")
     told = mix(start, tmp_path / "other.pt", 0.25, packed[0], tmp_path / "mixed.pt")
     assert told.startswith("all ")
     mixed = SmallDepth()

@@ -34,7 +34,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def disparities(weights: Path, folder: Path, pictures: list[np.ndarray]) -> np.ndarray:
     engine = network.load(CARDS["video_depth_anything"], (weights.parent,), None)
-    return np.stack([estimate.disparity for estimate in engine.run(plate(folder, pictures))])
+    return np.stack([estimate.disparity for estimate in engine.run(plate(pictures))])
 
 
 def test_a_clip_of_three_windows_is_the_released_codes(weights: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_wide_plates_are_made_smaller() -> None:
 
 def test_the_estimator(tmp_path: Path) -> None:
     source = create_estimator("video_depth_anything", None)
-    result, depth = estimated(source, plate(tmp_path / "plate", tiny_depth.pictures(5)), tmp_path / "scratch")
+    result, depth = estimated(source, plate(tiny_depth.pictures(5)), tmp_path / "scratch")
     assert depth.shape == (5, 48, 64)
     assert np.isfinite(depth).all()
     assert (depth > 0).all()
@@ -106,7 +106,7 @@ def test_wrong_weights(weights: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInputError) as caught:
         estimated(
             create_estimator("video_depth_anything", None),
-            plate(tmp_path / "plate", tiny_depth.pictures(2)),
+            plate(tiny_depth.pictures(2)),
             tmp_path / "scratch",
         )
     assert words in caught.value.message

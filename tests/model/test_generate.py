@@ -19,13 +19,17 @@ from safetensors.torch import save_file
 from ex4d.camera import read_trajectory, write_json
 from ex4d.cli import main
 from ex4d.diffusion import EX4DPipeline
-from ex4d.fill import FillOptions, TakeFrame, create_generator
+from ex4d.fill import TakeFrame, create_generator
 from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.host import ModelHost, Request, clip_tensors
-from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
+from ex4d.fill.ex4d_wan.options import ModelOptions
+from ex4d.fill.ex4d_wan.profiles import PROFILES
+from ex4d.fill.ex4d_wan.weight_source import FileWeights
 from ex4d.media.images import read_image
+from ex4d.models import runtime
+from ex4d.models.memory_plan import LayoutName, MemoryPlan
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 from ex4d.system.progress import Silent
@@ -40,6 +44,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: P
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("EX4D_MODELS", str(model_folder))
     monkeypatch.setattr(host_module, "_host", None)
+    monkeypatch.setattr(runtime, "_runtime", None)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +212,7 @@ def test_an_incomplete_model_is_said_before_any_work(
 
 
 def test_large_models_need_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_module, "_CPU_PARAMETERS", 1000)
+    monkeypatch.setattr(host_module, "MODEL", replace(host_module.MODEL, cpu_parameters=1000))
     with pytest.raises(ResourceError, match="needs an NVIDIA GPU"):
         create_generator("exact").prepare(49)
 
@@ -325,12 +330,15 @@ def pictures(host: ModelHost, wanted: Request) -> np.ndarray[Any, Any]:
     return np.stack(list(made))
 
 
-def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    host, loads = ModelHost(), []
-    load = host_module.load_component
-    monkeypatch.setattr(
-        host_module, "load_component", lambda role, *rest, **more: loads.append(role) or load(role, *rest, **more)
-    )
+def test_a_warm_model_is_not_loaded_again(model_folder: Path) -> None:
+    loads: list[str] = []
+
+    class Counting(FileWeights):
+        def component(self, models: Any, role: str, *rest: Any, **more: Any) -> Any:
+            loads.append(role)
+            return super().component(models, role, *rest, **more)
+
+    host = ModelHost(Counting())
     first = pictures(host, request(model_folder))
     assert loads == ["text", "image", "transformer", "vae"]
     # The prompts' embeddings are on disk, the transformer is warm; the image's embedding is the clip's own.
@@ -340,11 +348,19 @@ def test_a_warm_model_is_not_loaded_again(model_folder: Path, monkeypatch: pytes
     assert 0 <= first.min() < first.max() <= 1
 
 
+def test_a_job_is_a_call_of_the_pipeline_that_users_import(model_folder: Path, pipeline: EX4DPipeline) -> None:
+    color, mask = clip_tensors(clip_of())
+    seed = torch.Generator().manual_seed(0)
+    options = {"prompt": "a house", "negative_prompt": "dog", "num_inference_steps": 2, "generator": seed}
+    frames = pipeline(color, mask, **options).frames[0]
+    expected = (frames.permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).numpy()
+    assert np.array_equal(pictures(ModelHost(), short(model_folder)), expected)
+
+
 @pytest.mark.parametrize("name", ["swapped", "streamed"])
-def test_layouts_give_the_same_pictures(model_folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_layouts_give_the_same_pictures(model_folder: Path, name: LayoutName) -> None:
     reference = pictures(ModelHost(), request(model_folder))
-    monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan(name, False, 1.0))
-    host = ModelHost()
+    host = ModelHost(layout=MemoryPlan(name, False, 1.0))
     np.testing.assert_allclose(pictures(host, request(model_folder)), reference, atol=1e-5)
     np.testing.assert_allclose(pictures(host, request(model_folder)), reference, atol=1e-5)
 
@@ -361,7 +377,7 @@ def test_memory_that_runs_out_is_met_with_the_next_layout_once(
     class Properties:
         total_memory = 24 << 30
 
-    monkeypatch.setattr(host_module, "transformer_parameters", lambda _: 16.4e9)
+    monkeypatch.setattr(FileWeights, "parameters", lambda *_: 16.4e9)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 23 << 30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: Properties)
     monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan("resident", False, 31.7))
@@ -485,7 +501,7 @@ def test_reading_the_take_can_be_cancelled() -> None:
 def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = FillOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
+    options = ModelOptions(seed=0, prompt="a house", size=(64, 48), models=(model_folder,))
     exact, quick = (replace(PROFILES[name], steps=2) for name in ("exact", "fast"))
     plain, lowered, fast = (ModelFill(profile, options) for profile in (exact, exact, quick))
     plain.prepare(5)
@@ -514,12 +530,12 @@ def test_memory_that_is_gone_since_the_plan_does_not_change_the_precision(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(host_module, "pick_device", lambda: torch.device("cuda"))
-    monkeypatch.setattr(host_module, "transformer_parameters", lambda _: 16.4e9)
-    monkeypatch.setattr(host_module, "_free_ram_gib", lambda: 24.0)
-    monkeypatch.setattr(host_module, "_device_name", lambda _: "a GPU")
+    monkeypatch.setattr(FileWeights, "parameters", lambda *_: 16.4e9)
+    monkeypatch.setattr(runtime, "free_ram_gib", lambda: 24.0)
+    monkeypatch.setattr(host_module, "device_name", lambda _: "a GPU")
     monkeypatch.setattr(host_module, "has_fp8", lambda _: True)
     host, free = ModelHost(), {"gib": 40.0}
-    monkeypatch.setattr(host_module, "free_gib", lambda _: free["gib"])
+    monkeypatch.setattr(runtime, "free_gib", lambda _: free["gib"])
     assert not host.plan([model_folder], PROFILES["exact"], None, 49).fp8
     free["gib"] = 24.0
     assert host.plan([model_folder], PROFILES["exact"], None, 49).fp8
@@ -584,7 +600,7 @@ def test_embeddings_are_computed_once(tmp_path: Path) -> None:
 
 
 def test_options_name_the_model() -> None:
-    generator = create_generator("exact", FillOptions(seed=4, prompt=""))
+    generator = create_generator("exact", {"seed": 4, "prompt": ""})
     assert generator.seed == 4
     assert generator.prompt == ""
     inputs = generator.inputs()

@@ -12,9 +12,9 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from ex4d.fill.ex4d_wan.load import load_component
-from ex4d.models.lora import LoraScaling, fuse_lora, load_lora, parse_lora, scaling_from_config
-from ex4d.models.model_files import find_models
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.models.wan.load import load_component
+from ex4d.models.wan.lora import LoraScaling, fuse_lora, load_lora, parse_lora, scaling_from_config
 from ex4d.protocol.errors import BadInputError
 
 MODULE = "blocks.0.attn1.to_q"
@@ -88,15 +88,15 @@ def test_every_kind_of_change_reaches_its_weight(model_folder: Path, tmp_path: P
     tensors = distilled("diffusion_model.")
     lora = load_lora(written(tmp_path, tensors))
     part = find_models([model_folder]).part("transformer")
-    plain = load_component("transformer", part, torch.float32, "cpu").state_dict()
-    fused = load_component("transformer", part, torch.float32, "cpu", (lora,))
+    plain = load_component(part, torch.float32, "cpu").state_dict()
+    fused = load_component(part, torch.float32, "cpu", (lora,))
     expected = {name: torch.zeros_like(value) for name, value in plain.items()}
     expected[f"{MODULE}.weight"] = UP @ DOWN
     for key, name in CHANGED.items():
         expected[name] = tensors[f"diffusion_model.{key}"]
     for name, value in fused.state_dict().items():
         torch.testing.assert_close(value - plain[name], expected[name], rtol=0, atol=1e-5, msg=name)
-    again = load_component("transformer", part, torch.float32, "cpu")
+    again = load_component(part, torch.float32, "cpu")
     fuse_lora(again, lora)
     for name, value in again.state_dict().items():
         torch.testing.assert_close(value, fused.state_dict()[name], rtol=0, atol=1e-6, msg=name)
@@ -204,6 +204,6 @@ def test_changes_of_another_model_are_refused(model_folder: Path) -> None:
     for name, message in (("blocks.9.norm3.diff", "does not have"), ("blocks.0.norm3.diff", "as if it were 3")):
         lora = parse_lora({name: torch.zeros(3)}, "file")
         with pytest.raises(BadInputError, match=message):
-            load_component("transformer", part, torch.float32, "cpu", (lora,))
+            load_component(part, torch.float32, "cpu", (lora,))
         with pytest.raises(BadInputError, match=message):
-            fuse_lora(load_component("transformer", part, torch.float32, "cpu"), lora)
+            fuse_lora(load_component(part, torch.float32, "cpu"), lora)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ex4d.models.lora import load_lora, parse_lora, scaling_from_config
+from ex4d.models.wan.lora import load_lora, parse_lora, scaling_from_config
 from ex4d.protocol.errors import BadInputError
 
 DOWN, UP = torch.ones(2, 4), torch.ones(4, 2)

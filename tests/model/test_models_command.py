@@ -23,7 +23,8 @@ from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
 from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
-from ex4d.models.hub import SOURCES, Record, merged_sources
+from ex4d.fill.ex4d_wan.file_kinds import SOURCES
+from ex4d.models.hub import Record, merged_sources
 from ex4d.models.pins import read_pins
 from ex4d.protocol.errors import BadInputError
 

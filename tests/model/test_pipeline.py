@@ -9,7 +9,9 @@ import torch
 
 from ex4d.diffusion import EX4DPipeline
 from ex4d.fill.ex4d_wan import quirks
+from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.pipeline import check_shapes, initial_noise
+from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.models.wan.text import clean_prompt
 from ex4d.protocol.errors import BadInputError, UsageError
 
@@ -128,7 +130,7 @@ def test_prompts(pipeline: EX4DPipeline) -> None:
     assert clean_prompt("  a &amp;amp; b\n\tc ") == "a & b c"
     assert pipeline.encode_prompt("").shape[1] == 1
     long = pipeline.encode_prompt("house " * 600)
-    assert long.shape[1] == quirks.TEXT_LENGTH
+    assert long.shape[1] == TEXT_LENGTH
     with pytest.raises(BadInputError, match="513 tokens"):
         pipeline.predict_velocity(
             torch.zeros(1, 16, 1, 4, 4), torch.zeros(1), torch.zeros(1, 20, 1, 4, 4), torch.zeros(1, 513, 16), long
@@ -163,4 +165,4 @@ def test_erosion_is_seeded_and_constant_in_time() -> None:
 
 @pytest.mark.parametrize(("frames", "padded"), [(1, 1), (2, 5), (5, 5), (48, 49), (49, 49), (50, 53)])
 def test_padding(frames: int, padded: int) -> None:
-    assert quirks.padded_count(frames) == padded
+    assert TAKES.frames.padded(frames) == padded

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The small-scale proof of adapter training (scripts/prove_training.py): its parts, and a run of seconds."""
+"""The small-scale proof of adapter training (research/fill_proof): its parts, and a run of seconds."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -11,15 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
 from ex4d.fill.base import PixelOrigin
 from ex4d.training.model import AdaptedTransformer, adapt
 from ex4d.training.settings import TrainingSettings
-from fill_training import crops, score
-from fill_training import model as proof
-from fill_training import train as training
-from fill_training.pack import KINDS, VARIANTS, pack, unpack
+from research.fill_proof import crops, score
+from research.fill_proof import model as proof
+from research.fill_proof import train as training
+from research.fill_proof.pack import KINDS, VARIANTS, pack, unpack
 
 FRAMES, SIDE = 9, 32
 

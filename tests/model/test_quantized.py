@@ -22,12 +22,16 @@ from ex4d.diffusion import EX4DPipeline, load_pipeline
 from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip
 from ex4d.fill.ex4d_wan.convert import save_lora
-from ex4d.fill.ex4d_wan.host import ModelHost, Request, transformer_parameters
-from ex4d.fill.ex4d_wan.load import Layout, load_adapter, load_component
-from ex4d.fill.ex4d_wan.profiles import PROFILES, MemoryPlan
-from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.fill.ex4d_wan.host import ModelHost, Request
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.profiles import PROFILES
+from ex4d.fill.ex4d_wan.weight_source import FileWeights
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.memory_plan import LayoutName, MemoryPlan
+from ex4d.models.model_files import ModelFiles
 from ex4d.models.tensors import all_finite
 from ex4d.models.wan.fp8 import SENSITIVE_FIRST, SENSITIVE_LAST, Fp8Linear
+from ex4d.models.wan.load import Layout, load_component
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.progress import Silent
 
@@ -84,7 +88,7 @@ def change(folder: Path, action: Callable[[tiny.Tensors], object]) -> None:
 
 
 def load(models: ModelFiles, *loras: Any) -> Any:
-    return load_component("transformer", models.part("transformer"), torch.bfloat16, "cpu", loras, Layout(fp8=True))
+    return load_component(models.part("transformer"), torch.bfloat16, "cpu", loras, Layout(fp8=True))
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
@@ -142,21 +146,20 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_own_cache")
 @pytest.mark.parametrize("layout", ["resident", "swapped", "streamed"])
 def test_pictures_are_the_same_in_every_layout(
-    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: LayoutName
 ) -> None:
     # As on a GPU, where all is in bfloat16; so are the encoders in both folders.
     monkeypatch.setattr(host_module, "_dtype", lambda _device: torch.bfloat16)
     assert models_command("convert", released, "--to", tmp_path / "sixteen") == 0
     assert models_command("convert", tmp_path / "sixteen", "--to", tmp_path / "eight", "--dtype", "float8") == 0
 
-    def pictures(name: str, profile: str) -> Any:
-        made, _ = ModelHost().run(request(tmp_path / name, profile), clip(), Silent())
+    def pictures(name: str, profile: str, layout: MemoryPlan | None = None) -> Any:
+        made, _ = ModelHost(layout=layout).run(request(tmp_path / name, profile), clip(), Silent())
         return np.stack(list(made))
 
     fast = pictures("sixteen", "fast")
     assert not np.array_equal(fast, pictures("sixteen", "exact"))
-    monkeypatch.setattr(ModelHost, "_choose", lambda *_: MemoryPlan(layout, True, 1.0))
-    assert np.array_equal(pictures("eight", "fast"), fast)
+    assert np.array_equal(pictures("eight", "fast", MemoryPlan(layout, True, 1.0)), fast)
 
 
 @pytest.mark.usefixtures("_own_cache")
@@ -201,7 +204,7 @@ def test_shards_without_scales_belong_to_it(copy: Path, eight: Path) -> None:
 def test_profiles_that_cannot_use_it_say_so_before_anything_is_loaded(
     eight: Path, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
-    monkeypatch.setattr(host_module, "load_component", lambda *_: pytest.fail("something was loaded"))
+    monkeypatch.setattr(FileWeights, "component", lambda *_: pytest.fail("something was loaded"))
     words = f"is in 8 bits with EX-4D's LoRA fused, and the profile «{profile}» needs the original one"
     with pytest.raises(BadInputError, match=words) as failure:
         ModelHost().plan([eight], PROFILES[profile], None, None)
@@ -233,7 +236,7 @@ def test_what_needs_16_bits_says_so(eight: Path, tmp_path: Path, capsys: pytest.
     with pytest.raises(ValueError, match="Unknown quantization type, got ex4d_float8"):
         WanTransformer3DModel.from_pretrained(eight, subfolder="transformer")
     with pytest.raises(BadInputError, match="and a transformer in 16 bits needs the original one"):
-        load_component("transformer", find_models([eight]).part("transformer"), torch.float32, "cpu")
+        load_component(find_models([eight]).part("transformer"), torch.float32, "cpu")
 
 
 def test_an_adapter_that_lacks_a_block_leaves_no_folder(
@@ -331,7 +334,7 @@ def test_every_byte_but_two_is_finite() -> None:
 
 def test_bytes_and_parameters_are_counted_rightly(released: Path, eight: Path) -> None:
     original, converted = find_models([released]), find_models([eight])
-    assert transformer_parameters(converted) == transformer_parameters(original)
+    assert FileWeights().parameters(converted) == FileWeights().parameters(original)
     read = load_file(weights(eight))
     # Of 32 bits diffusers keeps some, which the estimate takes for 16.
     size = sum(
@@ -340,7 +343,7 @@ def test_bytes_and_parameters_are_counted_rightly(released: Path, eight: Path) -
     )
     assert converted.part("transformer").gib * 2**30 == pytest.approx(size)
     assert converted.part("transformer").gib < 0.9 * original.part("transformer").gib
-    assert original.part("transformer").gib * 2**30 == pytest.approx(2 * transformer_parameters(original))
+    assert original.part("transformer").gib * 2**30 == pytest.approx(2 * FileWeights().parameters(original))
 
 
 def test_list_and_verify_say_what_it_is(eight: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,15 +4,10 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
 from scenes import GROUND, SLANTED, SPHERE, cast, source_camera
 
 from ex4d.camera import build_take, parse_preset, static_trajectory

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from ex4d.fill.ex4d_wan.load import load_component
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.reference import BOUND, check, compute, errors
-from ex4d.models.model_files import Part, find_models
 from ex4d.models.wan.image import encode_image
+from ex4d.models.wan.load import load_component
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT.parent / "shared" / "fixtures" / "upstream_tiny"
@@ -82,7 +83,7 @@ class TestReleasedCode:
 
     def test_the_script_says_so(self, folder: Path) -> None:
         def run() -> subprocess.CompletedProcess[str]:
-            command = [sys.executable, str(ROOT / "scripts" / "check_reference.py"), str(folder)]
+            command = [sys.executable, str(ROOT / "tools" / "check_reference.py"), str(folder)]
             return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
         good = run()
@@ -112,7 +113,7 @@ def test_errors_are_infinite_for_what_is_missing_or_not_finite() -> None:
 
 def test_the_text_encoder_gives_the_released_values() -> None:
     expected = np.load(DATA / "expected.npz")
-    encoder = load_component("text", find_models([DATA]).part("text"), torch.float32, "cpu")
+    encoder = load_component(find_models([DATA]).part("text"), torch.float32, "cpu")
     with torch.no_grad():
         short = encoder(torch.from_numpy(expected["ids"]), attention_mask=torch.from_numpy(expected["mask"]))
         long = encoder(torch.from_numpy(expected["long_ids"]), attention_mask=torch.ones(1, 150))
@@ -124,7 +125,7 @@ def test_the_text_encoder_gives_the_released_values() -> None:
 def test_the_image_encoder_gives_the_released_values() -> None:
     expected = np.load(DATA / "expected.npz")
     part = find_models([DATA]).part("image")
-    encoder = load_component("image", Part(part.kind, part.tensors, {"num_attention_heads": 2}), torch.float32, "cpu")
+    encoder = load_component(replace(part, config={"num_attention_heads": 2}), torch.float32, "cpu")
     embeds = encode_image(encoder, torch.from_numpy(expected["picture"]))
     np.testing.assert_allclose(embeds, expected["image"], rtol=1e-5, atol=1e-5)
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from ex4d.diffusion import EX4DPipeline
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
 from ex4d.models.wan import vae
 from ex4d.models.wan.attention import fastest_kernel
 from ex4d.models.wan.block import branch_of, contexts_kept, use_fast_blocks
 from ex4d.models.wan.fp8 import Fp8Linear, quantized, sensitive_blocks, use_fp8
+from ex4d.models.wan.sizes import TEXT_LENGTH
 
 
 def velocity(transformer: nn.Module, seed: int = 2, text: int | None = None) -> torch.Tensor:

@@ -28,9 +28,10 @@ from safetensors.torch import load_file
 
 import ex4d
 from ex4d.cli import main
-from ex4d.fill.ex4d_wan.load import load_component, load_pipeline
+from ex4d.fill.ex4d_wan.load import load_pipeline
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.media.movie import MovieWriter
-from ex4d.models.model_files import find_models
+from ex4d.models.wan.load import load_component
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 from ex4d.system.progress import Silent
 from ex4d.training import configs, sharding
@@ -109,7 +110,7 @@ def store(wan: Path, data: Path) -> LatentStore:
 
 
 def backbone(wan: Path) -> Any:
-    return load_component("transformer", find_models([wan]).part("transformer"), torch.float32, "cpu")
+    return load_component(find_models([wan]).part("transformer"), torch.float32, "cpu")
 
 
 def request(wan: Path, data: Path, out: Path, settings: TrainingSettings = SETTINGS, **options: Any) -> TrainingRequest:
@@ -333,8 +334,9 @@ def test_the_loss_falls(wan: Path, data: Path, store: LatentStore, tmp_path: Pat
 
 
 def environment() -> dict[str, str]:
-    """Of a process with this package and as many threads."""
-    paths = [str(Path(ex4d.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """Of a process with this package, the benchmarks, and as many threads."""
+    folders = (Path(ex4d.__file__).parents[1], Path(__file__).parents[2])
+    paths = [*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(THREADS)}
 
 
@@ -450,7 +452,7 @@ SPREAD = replace(SETTINGS, steps=4, accumulate=2, clip_norm=0.02, ema=0.5, check
 
 @pytest.fixture(scope="session")
 def spread_runs(wan: Path, data: Path, store: LatentStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of two processes by accelerate's files, and what scripts/bench_training.py prints, in bench.txt."""
+    """Runs of two processes by accelerate's files, and what benchmarks/bench_training.py prints, in bench.txt."""
     root = tmp_path_factory.mktemp("spread")
 
     def job(config: str, out: str, dtype: str, **changes: int) -> dict[str, Any]:

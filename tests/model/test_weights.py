@@ -17,12 +17,16 @@ import torch
 from safetensors.torch import save_file
 
 from ex4d.fill.ex4d_wan.adapter import RELEASED_BLOCKS, RELEASED_LORA_TENSORS, TARGETS, split_checkpoint
-from ex4d.fill.ex4d_wan.load import load_adapter, load_component, load_pipeline
+from ex4d.fill.ex4d_wan.file_kinds import ADAPTER, EX4D_FILES
+from ex4d.fill.ex4d_wan.load import load_pipeline
+from ex4d.fill.ex4d_wan.model_files import find_models
+from ex4d.fill.ex4d_wan.weights import load_adapter
 from ex4d.models import tensor_reader as reading
-from ex4d.models.identify import Kind, kind_of
-from ex4d.models.lora import parse_lora
-from ex4d.models.model_files import find_models
+from ex4d.models.file_spec import FileKind
 from ex4d.models.tensors import TensorFile, TensorSet
+from ex4d.models.wan import kinds
+from ex4d.models.wan.load import load_component
+from ex4d.models.wan.lora import parse_lora
 from ex4d.protocol.errors import BadInputError, TransientError
 
 
@@ -48,11 +52,11 @@ def change(path: Path, action: Callable[[tiny.Tensors], object]) -> None:
 def test_every_part_is_found_by_its_contents(model_folder: Path) -> None:
     models = find_models([model_folder])
     assert {role: part.kind for role, part in models.parts.items()} == {
-        "transformer": Kind.WAN_TRANSFORMER,
-        "vae": Kind.WAN_VAE,
-        "text": Kind.WAN_TEXT,
-        "image": Kind.WAN_IMAGE,
-        "adapter": Kind.ADAPTER,
+        "transformer": kinds.WAN_TRANSFORMER,
+        "vae": kinds.WAN_VAE,
+        "text": kinds.WAN_TEXT,
+        "image": kinds.WAN_IMAGE,
+        "adapter": ADAPTER,
     }
     assert models.tokenizer == model_folder / "Wan2.1-I2V-14B-480P" / "google" / "umt5-xxl"
     assert len(models.files()) == 3 + 4
@@ -73,13 +77,13 @@ def test_a_file_may_be_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "kind"), [("model.diffusion_model.", Kind.WAN_TRANSFORMER), ("", Kind.WAN_TRANSFORMER)]
+    ("prefix", "kind"), [("model.diffusion_model.", kinds.WAN_TRANSFORMER), ("", kinds.WAN_TRANSFORMER)]
 )
-def test_prefixes_of_other_programs_are_taken_off(tmp_path: Path, prefix: str, kind: Kind) -> None:
+def test_prefixes_of_other_programs_are_taken_off(tmp_path: Path, prefix: str, kind: FileKind) -> None:
     path = tmp_path / "any.safetensors"
     save_file({prefix + name: tensor for name, tensor in tiny.transformer().items()}, path)
     file = TensorFile.open(path)
-    assert kind_of(file.shapes) is kind
+    assert EX4D_FILES.identify(file.shapes) is kind
     assert torch.equal(file.read("head.head.bias"), tiny.transformer()["head.head.bias"])
 
 
@@ -95,6 +99,24 @@ def test_two_of_a_part_are_refused(folder: Path) -> None:
     (folder / "more").mkdir()
     shutil.copy(checkpoint(folder), folder / "more" / "ex4d-2.ckpt")
     with pytest.raises(BadInputError, match=r"more than one EX-4D checkpoint: in .*EX-4D and in .*more"):
+        find_models([folder])
+
+
+def test_another_models_transformer_in_the_same_place_is_passed_over(folder: Path) -> None:
+    """Of the same blocks, as VACE's and text-to-video's are."""
+    own = find_models([folder]).part("transformer")
+    for name, more in (("vace", {"vace_blocks.0.before_proj.bias": torch.zeros(3)}), ("text", {})):
+        (folder / name).mkdir()
+        others = {**tiny.transformer(), **more}
+        if name == "text":
+            others = {key: value for key, value in others.items() if not key.startswith("img_emb.")}
+        save_file(others, folder / name / "diffusion_pytorch_model.safetensors")
+    assert find_models([folder]).part("transformer").folder == own.folder
+    assert find_models([folder / "vace"]).part("transformer").folder == folder / "vace"
+    (folder / "again").mkdir()
+    for file in own.tensors.files:
+        shutil.copy(file.path, folder / "again")
+    with pytest.raises(BadInputError, match=r"more than one Wan 2.1 transformer: in .*480P and in .*again"):
         find_models([folder])
 
 
@@ -205,10 +227,10 @@ def test_reading_ahead_keeps_to_its_memory(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(reading, "AHEAD_BYTES", 1000)
     asked = []
 
-    def wanted() -> Iterator[tuple[str, reading.Stored]]:
+    def wanted() -> Iterator[tuple[str, reading.TensorSource]]:
         for index in range(20):
             asked.append(index)
-            yield str(index), reading.stored_in_memory(torch.full((400,), index, dtype=torch.uint8))
+            yield str(index), reading.source_in_memory(torch.full((400,), index, dtype=torch.uint8))
 
     for taken, (name, tensor) in enumerate(reading.read_ahead(wanted())):
         assert name == str(taken)
@@ -222,11 +244,11 @@ def test_a_file_that_ends_too_early_is_named_where_it_is_read(folder: Path) -> N
     path = folder / "Wan2.1-I2V-14B-480P" / "diffusion_pytorch_model-00002-of-00003.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(BadInputError, match=f"{path.name} is truncated or damaged") as failure:
-        load_component("transformer", models.part("transformer"), torch.float32, "cpu")
+        load_component(models.part("transformer"), torch.float32, "cpu")
     assert "ex4d models verify" in failure.value.hint
     path.unlink()
     with pytest.raises(BadInputError, match=f"{path.name} is truncated or damaged"):
-        load_component("transformer", models.part("transformer"), torch.float32, "cpu")
+        load_component(models.part("transformer"), torch.float32, "cpu")
 
 
 def test_types_that_no_model_has_are_named(tmp_path: Path) -> None:
@@ -245,9 +267,7 @@ def test_threads_end_with_the_reading(folder: Path) -> None:
     assert any(thread.name.startswith("weights") for thread in threading.enumerate())
     tensors.close()
     with pytest.raises(BadInputError, match="unexpected tensor"):
-        load_component(
-            "vae", replace(part, kind=Kind.WAN_VAE, tensors=vae_with_a_stranger(folder)), torch.float32, "cpu"
-        )
+        load_component(replace(part, kind=kinds.WAN_VAE, tensors=vae_with_a_stranger(folder)), torch.float32, "cpu")
     assert not any(thread.name.startswith("weights") for thread in threading.enumerate())
 
 
@@ -260,7 +280,7 @@ def vae_with_a_stranger(folder: Path) -> TensorSet:
 def test_parts_of_a_tensor_do_not_keep_the_whole(model_folder: Path) -> None:
     models = find_models([model_folder])
     for role in ("image", "vae"):
-        component = load_component(role, models.part(role), torch.float32, "cpu")
+        component = load_component(models.part(role), torch.float32, "cpu")
         for name, parameter in component.named_parameters():
             assert parameter.untyped_storage().nbytes() == parameter.nbytes, name
 
@@ -280,24 +300,24 @@ def test_values_that_are_not_finite_are_named(folder: Path, value: float, dtype:
     vae = folder / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth"
     change(vae, lambda tensors: tensors["decoder.conv1.weight"].__setitem__((0, 0, 0, 0, 0), value))
     with pytest.raises(BadInputError, match=f"decoder.conv_in.weight» of the Wan 2.1 VAE holds {words}"):
-        load_component("vae", find_models([folder]).part("vae"), dtype, "cpu")
+        load_component(find_models([folder]).part("vae"), dtype, "cpu")
 
 
 def test_missing_and_unexpected_tensors_are_named(folder: Path) -> None:
     vae = folder / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth"
     change(vae, lambda tensors: tensors.pop("decoder.head.2.bias"))
     with pytest.raises(BadInputError, match=r"VAE lacks the tensor «decoder.conv_out.bias»"):
-        load_component("vae", find_models([folder]).part("vae"), torch.float32, "cpu")
+        load_component(find_models([folder]).part("vae"), torch.float32, "cpu")
     change(vae, lambda tensors: tensors.update({"decoder.head.2.bias": torch.zeros(3), "extra.x": torch.zeros(1)}))
     with pytest.raises(BadInputError, match=r"VAE has the unexpected tensor «extra.x»"):
-        load_component("vae", find_models([folder]).part("vae"), torch.float32, "cpu")
+        load_component(find_models([folder]).part("vae"), torch.float32, "cpu")
 
 
 def test_another_shape_is_named(folder: Path) -> None:
     vae = folder / "Wan2.1-I2V-14B-480P" / "Wan2.1_VAE.pth"
     change(vae, lambda tensors: tensors.update({"decoder.head.2.bias": torch.zeros(4)}))
     with pytest.raises(BadInputError, match=r"decoder.conv_out.bias» of the Wan 2.1 VAE is \(4,\) instead of \(3,\)"):
-        load_component("vae", find_models([folder]).part("vae"), torch.float32, "cpu")
+        load_component(find_models([folder]).part("vae"), torch.float32, "cpu")
 
 
 def test_text_to_video_models_are_refused(folder: Path) -> None:
@@ -308,7 +328,7 @@ def test_text_to_video_models_are_refused(folder: Path) -> None:
     tensors["patch_embedding.weight"] = tensors["patch_embedding.weight"][:, :16].contiguous()
     tiny.save_shards(tensors, wan, 2)
     with pytest.raises(BadInputError, match=r"not Wan 2.1's image-to-video model"):
-        load_component("transformer", find_models([folder]).part("transformer"), torch.float32, "cpu")
+        load_component(find_models([folder]).part("transformer"), torch.float32, "cpu")
 
 
 # The adapter
@@ -324,7 +344,7 @@ def test_the_adapter_is_fused_in_float32(folder: Path) -> None:
     assert lora.rank == tiny.RANK
     assert len(lora.layers) == len(TARGETS) * tiny.LAYERS
     for dtype in (torch.float32, torch.bfloat16):
-        fused = load_component("transformer", models.part("transformer"), dtype, "cpu", (lora,))
+        fused = load_component(models.part("transformer"), dtype, "cpu", (lora,))
         raw, tensors = tiny.transformer(), tiny.adapter()
         name = "blocks.1.cross_attn.v"
         delta = tensors[f"{name}.lora_B.default.weight"] @ tensors[f"{name}.lora_A.default.weight"]

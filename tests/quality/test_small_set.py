@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every stage on the small set of scenes with known truth, with bounds that a worse stage breaks.
 
-The set takes about two minutes to render and is kept in build/truth until the code that renders it changes. What
+The set takes about two minutes to render and is kept in the user's cache until the code that makes it changes. What
 happens to these figures when a stage is broken on purpose: docs/quality.md.
 """
 
@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def figures(truth, tmp_path_factory):
-    """What scripts/bench_quality writes."""
+    """What benchmarks/bench_quality.py writes."""
     out = tmp_path_factory.mktemp("quality")
-    script = ROOT / "scripts" / "_bench_quality.py"
-    command = [sys.executable, str(script), "--small", "--truth", str(truth), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    command = [sys.executable, "-m", "benchmarks.bench_quality", "--small", "--truth", str(truth), "--out", str(out)]
+    environment = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert (out / "quality.md").read_text(encoding="utf-8").count("|") > 300
     assert (out / "still_life.png").stat().st_size > 50_000

@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-import _bench_quality
-import make_groundtruth
+from benchmarks import bench_quality
 from ex4d.evaluation.regions import write_region_maps
 from ex4d.evaluation.truth import TruthScene
 from ex4d.system.progress import Silent
+from tools.scenes import make_groundtruth
 
 STEP = 4
 
@@ -56,6 +53,6 @@ def test_a_scene_with_all_frames_does_for_any_step(truth: Path, tmp_path: Path) 
 
 
 def test_no_more_frames_are_rendered_than_are_looked_at() -> None:
-    assert _bench_quality.target_step(["raster", "fill", "depth"], 12, 49) == 1
-    assert _bench_quality.target_step(["raster", "depth"], 12, 49) == 12
-    assert _bench_quality.target_step(["depth"], 1, 49) == 49
+    assert bench_quality.target_step(["raster", "fill", "depth"], 12, 49) == 1
+    assert bench_quality.target_step(["raster", "depth"], 12, 49) == 12
+    assert bench_quality.target_step(["depth"], 1, 49) == 49

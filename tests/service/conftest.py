@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 
 # The tests' client is the add-on's own, which is not installed.
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
-
 from service import Server, make_sequence
 
 if sys.platform != "linux":

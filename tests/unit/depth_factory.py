@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small plates on disk and a sink, for the tests of depth sources."""
+"""Small plates and a sink, for the tests of depth sources."""
 
 from __future__ import annotations
 
@@ -12,29 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.depth.base import DepthResult, DepthSource
-from ex4d.media.images import write_png
-from ex4d.plate.store import FrameStore, frame_file
-from ex4d.system.files import make_folder
+from ex4d.media.frames import ArrayFrames, FrameSource
 from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT = 48, 32
 NUMBERS = (1001, 1002, 1003)
 
 
-def plate(folder: Path, pictures: Sequence[np.ndarray], numbers: Sequence[int] = ()) -> FrameStore:
-    """A stored plate at 25 frames a second."""
-    numbers = tuple(numbers or range(1001, 1001 + len(pictures)))
-    frames = make_folder(folder / "frames")
-    for number, picture in zip(numbers, pictures, strict=True):
-        write_png(frame_file(frames, number, ".png"), picture)
-    height, width = pictures[0].shape[:2]
-    times = tuple(Fraction(index, 25) for index in range(len(numbers)))
-    return FrameStore(folder, width, height, Fraction(25), numbers, times, False, 8, False, ())
+def plate(pictures: Sequence[np.ndarray], numbers: Sequence[int] = ()) -> ArrayFrames:
+    """A plate at 25 frames a second."""
+    return ArrayFrames.of(pictures, Fraction(25), numbers or range(1001, 1001 + len(pictures)))
 
 
-def grey_plate(folder: Path, numbers: Sequence[int] = NUMBERS, size: tuple[int, int] = (WIDTH, HEIGHT)) -> FrameStore:
+def grey_plate(numbers: Sequence[int] = NUMBERS, size: tuple[int, int] = (WIDTH, HEIGHT)) -> ArrayFrames:
     """A plate of which only size and numbers matter."""
-    return plate(folder, [np.full((size[1], size[0], 3), 90, np.uint8)] * len(numbers), numbers)
+    return plate([np.full((size[1], size[0], 3), 90, np.uint8)] * len(numbers), numbers)
 
 
 @dataclass
@@ -49,7 +41,7 @@ class Collected:
         self.maps[number] = depth
 
 
-def estimated(source: DepthSource, frames: FrameStore, scratch: Path) -> tuple[DepthResult, np.ndarray]:
+def estimated(source: DepthSource, frames: FrameSource, scratch: Path) -> tuple[DepthResult, np.ndarray]:
     """Result and depth (T, H, W) of a source."""
     sink = Collected()
     scratch.mkdir(parents=True, exist_ok=True)
@@ -70,7 +62,7 @@ class _Dropped:
         assert depth.shape == self._size[::-1]
 
 
-def peak_memory(source: DepthSource, frames: FrameStore, scratch: Path) -> int:
+def peak_memory(source: DepthSource, frames: FrameSource, scratch: Path) -> int:
     """Bytes of numpy arrays at most while a source estimates a plate."""
     scratch.mkdir()
     tracemalloc.start()

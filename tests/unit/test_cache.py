@@ -23,7 +23,9 @@ import ex4d
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
-from ex4d.stages.cache import DONE_FILE, Stage, StageCache, claim, content_key, is_complete, remove_leftovers, seal
+from ex4d.stages.cache import DONE_FILE, StageCache, claim, is_complete, seal
+from ex4d.stages.stage import Stage, content_key
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import TEMP_PREFIX, host_name, temporary_sibling
 from ex4d.system.processes import process_alive, process_space
 from ex4d.system.progress import Progress, Silent
@@ -33,6 +35,7 @@ class Recorder(Silent):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[tuple[Any, ...]] = []
 
     def begin(self, stage: str, of: int | None) -> None:
@@ -107,7 +110,7 @@ def test_a_stage_runs_once(cache: StageCache) -> None:
     assert (folder / "deep" / "a.txt").read_text() == "abc"
     assert cache.ensure(stage, progress) == folder
     assert stage.runs == 1
-    assert progress.told == [("end", False), ("begin", "letters", None), ("end", True)]
+    assert progress.told == [("begin", "letters", None), ("end", False), ("begin", "letters", None), ("end", True)]
     assert cache.ensure(Letters("abd"), progress) != folder
     assert leftovers(cache.root) == []
 
@@ -534,7 +537,8 @@ def test_a_process_in_another_container_deletes_nothing(tmp_path: Path) -> None:
     path = temporary_sibling(tmp_path / "live")
     path.mkdir()
     code = (
-        "import sys, pathlib, ex4d.stages.cache; print(ex4d.stages.cache.remove_leftovers(pathlib.Path(sys.argv[1])))"
+        "import sys, pathlib; from ex4d.stages.work_folder import remove_leftovers as remove;"
+        " print(remove(pathlib.Path(sys.argv[1])))"
     )
     command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(ex4d.__file__).parents[1])}

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from command import Run, make_depth, runner, textured
 
-import ex4d.shot.folder
+import ex4d.shot.reconstruction
 from ex4d.depth.files import FileDepth
 from ex4d.media.images import write_png
 from ex4d.protocol.errors import TransientError
@@ -68,27 +70,27 @@ def swap_meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, *, back: bool) -
     """Put another file in a plate's place between its hash and its reading, and if asked the old one back after."""
     aside, other = path.with_name("aside"), path.with_name("other")
     write_png(other, textured(7, **SIZE))
-    run_stage = ex4d.shot.folder.PlateStage.run
+    run_stage = ex4d.shot.reconstruction.PlateStage.run_parts
 
-    def swapped(stage: ex4d.shot.folder.PlateStage, out: Path, progress: object) -> list[str]:
+    def swapped(stage: ex4d.shot.reconstruction.PlateStage, *args: object) -> object:
         frames = stage.reader.frames
 
         class Swapping:
             info = stage.reader.info
 
             @staticmethod
-            def frames() -> object:
+            def frames(wanted: object) -> object:
                 path.rename(aside)
                 shutil.copy(other, path)
                 os.utime(path, LONG_AGO)
-                yield from frames()
+                yield from frames(wanted)  # type: ignore[arg-type]
                 if back:
                     aside.replace(path)
 
         stage.reader = Swapping()  # type: ignore[assignment]
-        return run_stage(stage, out, progress)  # type: ignore[arg-type]
+        return run_stage(stage, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ex4d.shot.folder.PlateStage, "run", swapped)
+    monkeypatch.setattr(ex4d.shot.reconstruction.PlateStage, "run_parts", swapped)
 
 
 @pytest.mark.parametrize("back", [False, True])
@@ -126,8 +128,8 @@ def test_a_plate_is_hashed_again_only_when_its_stamp_tells_nothing(
     sequence: Path, depth: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashed = []
-    plate_hash = ex4d.shot.folder.plate_hash
-    monkeypatch.setattr(ex4d.shot.folder, "plate_hash", lambda plate: hashed.append(1) or plate_hash(plate))
+    plate_hash = ex4d.shot.reconstruction.plate_hash
+    monkeypatch.setattr(ex4d.shot.reconstruction, "plate_hash", lambda plate: hashed.append(1) or plate_hash(plate))
     # What was written a moment ago may be written again within the same tick of the clock.
     run(*command(sequence, depth))
     assert len(hashed) == 2
@@ -179,6 +181,36 @@ def test_depth_files_are_hashed_once_a_run(
     assert len(hashed) == 1
     run(*command(sequence, depth)).ran()
     assert len(hashed) == 2
+
+
+def test_no_file_is_hashed_twice_in_a_run(
+    sequence: Path, depth: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when all is made, nor when all is there, nor when something is damaged and made anew."""
+    settled(monkeypatch)
+    hashed: list[int] = []
+    digest = hashlib.file_digest
+
+    def counted(file: BinaryIO, kind: str) -> object:
+        hashed.append(os.fstat(file.fileno()).st_ino)
+        return digest(file, kind)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    arguments = command(sequence, depth)
+    assert run(*arguments).ran() == ["plate", "depth", "mesh"]
+    inputs = [path.stat().st_ino for path in (*sequence.iterdir(), depth)]
+    assert sorted(hashed) == sorted(inputs)
+    hashed.clear()
+    assert run(*arguments).ran() == []
+    assert hashed == [depth.stat().st_ino]
+    cache = sequence.parent / "shot" / "cache"
+    for pattern in ("plate-*/frames/*.png", "depth-*/z/*.npy", "mesh-*/*.json"):
+        path = next(cache.glob(pattern))
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        hashed.clear()
+        assert run(*arguments).code == 0
+        assert len(hashed) == len(set(hashed))
+        assert set(hashed) <= set(inputs)
 
 
 # The helper

@@ -709,6 +709,22 @@ def test_no_library_swallows_a_signal(
     assert ex4d_command("doctor", "--json").refused(code) == "Cancelled."
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_an_extension_module_is_loaded(
+    ex4d_command: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    def loading(*_: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        except BaseException as stop:
+            raise ImportError("initialization failed") from stop  # as pybind11 does
+
+    monkeypatch.setattr("ex4d.commands.doctor.execute", loading)
+    assert ex4d_command("doctor", "--json").refused(code) == "Cancelled."
+
+
 def test_signal_handlers_are_put_back(ex4d_command: Run) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     ex4d_command("doctor", "extra")

@@ -42,7 +42,7 @@ E = np.stack([rigid(rotation_y(0.1 * i), np.array([0.2 * i, 0.1, -0.3])) for i i
 
 @pytest.fixture
 def frames(tmp_path):
-    return grey_plate(tmp_path / "plate")
+    return grey_plate()
 
 
 def depth_of(path, frames, tmp_path, **options):
@@ -86,7 +86,7 @@ ONE = [(HEIGHT, WIDTH), (HEIGHT, WIDTH, 1), (1, HEIGHT, WIDTH), (1, HEIGHT, WIDT
 @pytest.mark.parametrize("shape", ONE)
 @pytest.mark.parametrize("name", ["d.npy", "d.npz", "maps/d.1001.npy", "maps/d.1001.npz"])
 def test_one_frame(tmp_path, shape, name):
-    frames = grey_plate(tmp_path / "plate", numbers=(1001,))
+    frames = grey_plate(numbers=(1001,))
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     values = DEPTH[1].reshape(shape)
@@ -192,7 +192,7 @@ def test_odd_depths_in_exr(tmp_path):
     values = DEPTH[0].copy()
     values[0, : len(ODD)] = ODD
     write_exr_channel(tmp_path / "z.exr", "Z", values)
-    _, depth = depth_of(tmp_path / "z.exr", grey_plate(tmp_path / "plate", numbers=(0,)), tmp_path)
+    _, depth = depth_of(tmp_path / "z.exr", grey_plate(numbers=(0,)), tmp_path)
     assert np.array_equal(depth[0, 0, : len(ODD)], np.float32([np.nan] * 3 + [np.inf] * 2 + [np.nan]), equal_nan=True)
     assert np.array_equal(depth[0, 1:], values[1:])
 
@@ -292,7 +292,7 @@ def test_surfaces_tell_depth_from_disparity() -> None:
     ],
 )
 def test_values_that_look_like_the_other_kind_are_noted(tmp_path, arrays, words):
-    frames = grey_plate(tmp_path / "plate", size=(160, 120))
+    frames = grey_plate(size=(160, 120))
     result, depth = depth_of(save(tmp_path / "d.npz", **arrays), frames, tmp_path)
     notes = [note for note in result.notes if "--depth-kind" in note]
     assert [words in note for note in notes] == ([True] if words else [])
@@ -388,7 +388,7 @@ def test_intrinsics_per_frame_in_four_numbers(tmp_path, frames):
 
 
 def test_intrinsics_are_for_the_maps_size(tmp_path):
-    frames = grey_plate(tmp_path / "large", size=(2 * WIDTH, 2 * HEIGHT))
+    frames = grey_plate(size=(2 * WIDTH, 2 * HEIGHT))
     result, _ = depth_of(save(tmp_path / "d.npz", depth=DEPTH, K=K), frames, tmp_path)
     assert np.allclose(result.source.K, K * [[2], [2], [1]])
     result, _ = depth_of(save(tmp_path / "d.npz", depth=DEPTH, K=K / [[WIDTH], [HEIGHT], [1]]), frames, tmp_path)
@@ -397,7 +397,7 @@ def test_intrinsics_are_for_the_maps_size(tmp_path):
 
 def test_a_point_comes_back_to_its_pixel(tmp_path):
     """K and E together: the point behind a map's pixel is seen at that place of the larger plate."""
-    frames = grey_plate(tmp_path / "large", size=(2 * WIDTH, 2 * HEIGHT))
+    frames = grey_plate(size=(2 * WIDTH, 2 * HEIGHT))
     result, _ = depth_of(save(tmp_path / "d.npz", depth=DEPTH, K=K, cam_c2w=invert_rigid(E)), frames, tmp_path)
     column, row, z = 11.5, 7.5, 3.0
     for index in range(COUNT):
@@ -482,7 +482,7 @@ def test_camera_file(tmp_path, frames):
 
 def test_camera_file_with_more_frames_is_matched_by_number(tmp_path):
     write_json(tmp_path / "camera.json", Trajectory(K, E, WIDTH, HEIGHT).numbered(NUMBERS, None))
-    frames = grey_plate(tmp_path / "plate", numbers=NUMBERS[1:])
+    frames = grey_plate(numbers=NUMBERS[1:])
     path = save(tmp_path / "d.npz", depth=DEPTH[1:])
     result, _ = depth_of(path, frames, tmp_path, camera=tmp_path / "camera.json")
     assert np.allclose(result.source.E, E[1:])
@@ -526,7 +526,7 @@ def test_unusable_cameras(tmp_path, frames, arrays, words):
 
 def test_numbers_choose_the_maps(tmp_path):
     folder = write_sequence(tmp_path / "z", ".npy", numbers=(1000, 1001, 1003))
-    frames = grey_plate(tmp_path / "plate", numbers=(1003, 1001)[::-1])
+    frames = grey_plate(numbers=(1003, 1001)[::-1])
     assert np.array_equal(depth_of(folder, frames, tmp_path)[1], DEPTH[[1, 2]])
 
 
@@ -548,7 +548,7 @@ def test_missing_frames(tmp_path, frames, numbers, words):
 
 def test_gaps_that_are_the_plates_own(tmp_path):
     folder = write_sequence(tmp_path / "z", ".npy", numbers=(1, 2, 5))
-    frames = grey_plate(tmp_path / "plate", numbers=(1001, 1002, 1005))
+    frames = grey_plate(numbers=(1001, 1002, 1005))
     assert np.array_equal(depth_of(folder, frames, tmp_path)[1], DEPTH)
 
 
@@ -572,7 +572,7 @@ def test_array_of_another_length(tmp_path, frames):
 
 def test_poses_go_with_their_maps(tmp_path):
     """Poses of a file are in the order of its maps also where only the number decides."""
-    frames = grey_plate(tmp_path / "one", numbers=(7,))
+    frames = grey_plate(numbers=(7,))
     result, depth = depth_of(save(tmp_path / "d.npz", depth=DEPTH[1], E=E[1]), frames, tmp_path)
     assert np.array_equal(depth[0], DEPTH[1])
     assert np.allclose(result.source.E[0], E[1])
@@ -582,7 +582,7 @@ def test_poses_go_with_their_maps(tmp_path):
 
 
 def test_another_size_of_the_same_aspect_is_resampled(tmp_path):
-    frames = grey_plate(tmp_path / "large", size=(3 * WIDTH, 3 * HEIGHT))
+    frames = grey_plate(size=(3 * WIDTH, 3 * HEIGHT))
     result, depth = depth_of(save(tmp_path / "d.npz", depth=DEPTH), frames, tmp_path)
     assert depth.shape[1:] == (3 * HEIGHT, 3 * WIDTH)
     assert np.array_equal(depth[:, 1::3, 1::3], DEPTH)  # every third pixel's centre is a map pixel's
@@ -645,7 +645,7 @@ def test_pickles_are_refused_unread(tmp_path, frames, form):
     else:
         np.savez(path, **({"depth": DEPTH, "K": array} if form == "camera" else {"depth": array}))
     if form.startswith("sequence"):
-        path, frames = tmp_path / f"d.####{path.suffix}", grey_plate(tmp_path / "one", numbers=(1001,))
+        path, frames = tmp_path / f"d.####{path.suffix}", grey_plate(numbers=(1001,))
     source = FileDepth(path)
     assert len(source.inputs()["files"]) == 64
     with pytest.raises(BadInputError) as caught:
@@ -715,7 +715,7 @@ def test_nothing_is_unpacked_that_is_not_for_the_plate(tmp_path, shape, words, f
     """A bomb of 48 MiB is refused by what its header says: neither the disk nor the memory sees it."""
     path = pack(tmp_path / "d.0001.npz", "depth", shape, 48)
     assert path.stat().st_size < 1 << 18
-    frames = grey_plate(tmp_path / "plate", numbers=(1,) if form == "sequence" else NUMBERS)
+    frames = grey_plate(numbers=(1,) if form == "sequence" else NUMBERS)
     source = FileDepth(tmp_path / "d.####.npz" if form == "sequence" else path)
     scratch = tmp_path / "scratch"
     tracemalloc.start()
@@ -812,7 +812,7 @@ def test_inputs_change_with_every_option(tmp_path):
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_a_long_file_is_not_read_whole(tmp_path, suffix):
     count = 60
-    frames = grey_plate(tmp_path / "plate", numbers=range(1, count + 1), size=(320, 240))
+    frames = grey_plate(numbers=range(1, count + 1), size=(320, 240))
     values = np.ones((count, 240, 320), np.float32)
     path = tmp_path / f"d{suffix}"
     np.save(path, values) if suffix == ".npy" else save(path, depth=values)
@@ -848,6 +848,9 @@ class Flat:
 
     def inputs(self):
         return {"fov_deg": self.fov_deg}
+
+    def steps(self, frames):
+        return len(frames)
 
     def estimate(self, frames, sink, scratch, progress):
         width, height = frames.size

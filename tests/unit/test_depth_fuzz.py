@@ -84,7 +84,7 @@ def sound(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frames(tmp_path_factory):
     size = (WIDTH, HEIGHT)
-    return {count: grey_plate(tmp_path_factory.mktemp("plate"), numbers=NUMBERS[:count], size=size) for count in (1, 3)}
+    return {count: grey_plate(numbers=NUMBERS[:count], size=size) for count in (1, 3)}
 
 
 def reads_or_explains(suffix, data, frames, **options):

@@ -53,7 +53,7 @@ def crossing(index):
 @pytest.fixture(scope="module")
 def crossed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("crossing")
-    frames = plate(folder / "plate", [crossing(index) for index in range(COUNT)])
+    frames = plate([crossing(index) for index in range(COUNT)])
     return frames, *estimated(create_depth_source("prior"), frames, folder / "scratch")
 
 
@@ -107,7 +107,7 @@ def test_the_stage_keeps_label_and_notes(tmp_path, crossed):
 
 
 def test_lower_is_nearer_where_nothing_else_speaks(tmp_path):
-    frames = plate(tmp_path / "plate", [WALL] * 4)
+    frames = plate([WALL] * 4)
     _, depth = estimated(create_depth_source("prior"), frames, tmp_path / "scratch")
     rows = np.median(depth, axis=(0, 2))
     thirds = [rows[:40].mean(), rows[44:84].mean(), rows[88:].mean()]
@@ -122,7 +122,7 @@ def test_two_runs_are_the_same_to_the_bit(tmp_path, crossed):
 
 def test_a_cut_is_told(tmp_path):
     other = noise(9, (30, 200, 60))
-    frames = plate(tmp_path / "plate", [WALL] * 4 + [other] * 4)
+    frames = plate([WALL] * 4 + [other] * 4)
     result, _ = estimated(create_depth_source("prior"), frames, tmp_path / "scratch")
     assert any("cut at frame 1005;" in note for note in result.notes)
 
@@ -130,7 +130,7 @@ def test_a_cut_is_told(tmp_path):
 def memory_of(folder, count):
     """Bytes of numpy arrays at most, for a moving clip of that many small frames."""
     wide = noise(5, (120, 120, 120), 40 + count, 32)
-    frames = plate(folder / f"plate{count}", [np.ascontiguousarray(wide[:, i : i + 40]) for i in range(count)])
+    frames = plate([np.ascontiguousarray(wide[:, i : i + 40]) for i in range(count)])
     return peak_memory(create_depth_source("prior"), frames, folder / f"scratch{count}")
 
 
@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_shot(tmp_path):
 def test_one_frame_and_narrow_frames(tmp_path):
     for index, (width, height) in enumerate([(WIDTH, HEIGHT), (3, 64), (64, 3), (1, 1)]):
         picture = noise(3, (120, 120, 120), max(width, 12), max(height, 12))[:height, :width]
-        frames = plate(tmp_path / f"plate{index}", [np.ascontiguousarray(picture)])
+        frames = plate([np.ascontiguousarray(picture)])
         _, depth = estimated(create_depth_source("prior"), frames, tmp_path / f"scratch{index}")
         assert np.isfinite(depth).all()
 
@@ -152,7 +152,7 @@ def test_one_frame_and_narrow_frames(tmp_path):
 @pytest.mark.skipif(not FLOWER.exists(), reason="needs the flower footage in ../shared/data, which is not there")
 def test_the_flower_stands_before_its_background(tmp_path):
     reader = open_plate(FLOWER, frames=FrameRange.parse("1001-1008"))
-    frames = plate(tmp_path / "plate", [frame.pixels for frame in reader.frames()])
+    frames = plate([frame.pixels for frame in reader.frames()])
     _, depth = estimated(create_depth_source("prior"), frames, tmp_path / "scratch")
     blossom, background = depth[:, 200:330, 60:180], depth[:, 300:500, 350:500]
     assert np.median(blossom) < 0.7 * np.median(background)

@@ -45,7 +45,7 @@ def still(tmp_path_factory):
     folder = tmp_path_factory.mktemp("still")
     noise = np.random.default_rng(1)
     pictures = [np.clip(scene(160, 120) + noise.normal(0, 3, (120, 160, 3)), 0, 255).astype(np.uint8) for _ in range(6)]
-    frames = plate(folder / "plate", pictures)
+    frames = plate(pictures)
     return frames, *estimated(create_depth_source("small"), frames, folder / "scratch")
 
 
@@ -95,7 +95,7 @@ def test_two_runs_are_the_same_to_the_bit(tmp_path, still):
 )
 def test_frames_of_any_size(tmp_path, width, height):
     """Sides that are no multiples of the network's, upright video, a single frame, slivers."""
-    frames = plate(tmp_path / "plate", [scene(max(width, 8), max(height, 8))[:height, :width].copy()])
+    frames = plate([scene(max(width, 8), max(height, 8))[:height, :width].copy()])
     _, depth = estimated(create_depth_source("small"), frames, tmp_path / "scratch")
     assert depth.shape == (1, height, width)
     assert np.isfinite(depth).all()
@@ -127,9 +127,7 @@ def test_damaged_weights_are_told_before_any_work(tmp_path):
 def test_a_cut_is_told_and_not_averaged_over(tmp_path):
     other = cv2.flip(255 - scene(160, 120), 0)
     first, second = [scene(160, 120)] * 3, [other] * 3
-    result, depth = estimated(
-        create_depth_source("small"), plate(tmp_path / "plate", [*first, *second]), tmp_path / "scratch"
-    )
+    result, depth = estimated(create_depth_source("small"), plate([*first, *second]), tmp_path / "scratch")
     assert any("cut at frame 1004;" in note for note in result.notes)
     # Within a shot all frames are the same; across the cut nothing is carried over.
     np.testing.assert_allclose(depth[0], depth[2], rtol=0.02)
@@ -183,7 +181,7 @@ def test_what_is_in_focus_stands_before_what_is_not(tmp_path, left, right, neare
 
 def memory_of(folder, count):
     """Bytes of numpy arrays at most, for a clip of that many small frames."""
-    frames = plate(folder / f"plate{count}", [scene(48, 36, index % 8) for index in range(count)])
+    frames = plate([scene(48, 36, index % 8) for index in range(count)])
     return peak_memory(create_depth_source("small"), frames, folder / f"scratch{count}")
 
 
@@ -197,7 +195,7 @@ def test_memory_does_not_grow_with_the_shot(tmp_path):
 @pytest.mark.skipif(not FLOWER.exists(), reason="needs the flower footage in ../shared/data, which is not there")
 def test_the_flower_stands_before_its_background(tmp_path):
     reader = open_plate(FLOWER, frames=FrameRange.parse("1001-1008"))
-    frames = plate(tmp_path / "plate", [frame.pixels for frame in reader.frames()])
+    frames = plate([frame.pixels for frame in reader.frames()])
     _, depth = estimated(create_depth_source("small"), frames, tmp_path / "scratch")
     blossom, background = depth[:, 200:330, 60:180], depth[:, 300:500, 350:500]
     assert np.median(blossom) < 0.7 * np.median(background)

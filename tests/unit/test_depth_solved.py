@@ -66,6 +66,9 @@ class _Estimator:
     def inputs(self) -> dict[str, Any]:
         return {}
 
+    def steps(self, frames: Any) -> int:
+        return 0
+
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for number, depth in zip(frames.numbers, self.maps, strict=True):
             sink.write(number, depth.astype(np.float32))

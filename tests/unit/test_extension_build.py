@@ -14,16 +14,14 @@ from pathlib import Path
 
 import pytest
 
+import ex4d
+from tools.extension import build as build_extension
+from tools.extension.archive import collect_sources, pack
+from tools.extension.manifest import BuildError, built_manifest, check_manifest
+from tools.extension.validate import Validator, find_validator
+from tools.extension.wheels import PLATFORMS, PYTHONS, build_project_wheel, fetch_wheels, read_pins
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_extension  # noqa: E402
-import ex4d  # noqa: E402
-from _extension_archive import collect_sources, pack  # noqa: E402
-from _extension_manifest import BuildError, built_manifest, check_manifest  # noqa: E402
-from _extension_validate import Validator, find_validator  # noqa: E402
-from _extension_wheels import PLATFORMS, PYTHONS, build_project_wheel, fetch_wheels, read_pins  # noqa: E402
-
 MANIFEST = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
 NAMES = {
     "py311": f"ex4d_blender-{ex4d.__version__}-blender-4.2-to-5.0.zip",

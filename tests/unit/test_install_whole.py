@@ -16,11 +16,7 @@ from installations import install
 from packaging.utils import canonicalize_name
 
 from ex4d.protocol.errors import BadInputError
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_extension  # noqa: E402
+from tools.extension import build as build_extension
 
 pytestmark = pytest.mark.long
 

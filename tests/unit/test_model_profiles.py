@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.fill.ex4d_wan.profiles import PROFILES, Plan, choose_memory_plan, fits
+from ex4d.fill.ex4d_wan.profiles import PROFILES, Plan, profile_plans
 from ex4d.models.locations import candidate_files, fingerprint, model_places, models_fingerprint
+from ex4d.models.memory_plan import choose_memory_plan
 from ex4d.protocol.errors import BadInputError, ResourceError
 
 #: 49 frames of 512x512.
@@ -30,14 +31,14 @@ TOKENS, MEGAPIXELS = 13_312, 0.262
     ],
 )
 def test_the_layout_follows_the_free_memory(profile: str, free_gib: float, layout: str, fp8: bool) -> None:
-    fit = choose_memory_plan(fits(PROFILES[profile], TOKENS, MEGAPIXELS), free_gib, 64.0)
+    fit = choose_memory_plan(profile_plans(PROFILES[profile], TOKENS, MEGAPIXELS), free_gib, 64.0)
     assert (fit.name, fit.fp8) == (layout, fp8)
     assert fit.gib <= free_gib
     assert f"about {fit.gib:.0f} GiB" in fit.describe()
 
 
 def test_exact_falls_to_eight_bits_only_where_main_memory_is_short_too() -> None:
-    fit = choose_memory_plan(fits(PROFILES["exact"], TOKENS, MEGAPIXELS), 12.0, 20.0)
+    fit = choose_memory_plan(profile_plans(PROFILES["exact"], TOKENS, MEGAPIXELS), 12.0, 20.0)
     assert (fit.name, fit.fp8) == ("streamed", True)
 
 
@@ -46,12 +47,14 @@ def test_too_little_memory_is_said_with_the_numbers(free_gib: float, ram_gib: fl
     with pytest.raises(
         ResourceError, match=rf"needs 6 GiB of GPU memory and 17 GiB.*{free_gib:.1f} GiB and"
     ) as failure:
-        choose_memory_plan(fits(PROFILES["fast"], TOKENS, MEGAPIXELS), free_gib, ram_gib)
+        choose_memory_plan(profile_plans(PROFILES["fast"], TOKENS, MEGAPIXELS), free_gib, ram_gib)
     assert failure.value.exit_code == 20
 
 
 def test_larger_clips_need_more() -> None:
-    small, large = (fits(PROFILES["fast"], tokens, pixels) for tokens, pixels in ((TOKENS, 0.26), (75_600, 0.92)))
+    small, large = (
+        profile_plans(PROFILES["fast"], tokens, pixels) for tokens, pixels in ((TOKENS, 0.26), (75_600, 0.92))
+    )
     assert all(a.gib < b.gib for a, b in zip(small, large, strict=True))
 
 

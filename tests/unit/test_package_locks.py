@@ -14,18 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ex4d_blender.core import install_plan
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools import lock_packages
+from tools.lock_packages import GPU_PLATFORMS, PLATFORMS, PYTHONS, Index, LockError, Target, lock
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from ex4d_blender.core import install_plan  # noqa: E402
-
-import lock_packages  # noqa: E402
-from lock_packages import GPU_PLATFORMS, PLATFORMS, PYTHONS, Index, LockError, Target, lock  # noqa: E402
-
 LOCKS = ROOT / "ex4d_blender" / "locks"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

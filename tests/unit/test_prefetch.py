@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from ex4d.fill import create_generator
-from ex4d.fill.base import FillOptions
 from ex4d.models.prefetch import Prefetch, Prefetcher, files_to_prefetch
 from ex4d.protocol.errors import Ex4dError
 
@@ -91,7 +90,7 @@ def test_a_job_that_cannot_run_reads_no_more(model: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.PREFETCHER", prefetcher)
     monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.require_packages", lambda: None)
     monkeypatch.setattr("ex4d.fill.ex4d_wan.generator.missing_packages", lambda: ())
-    generator = create_generator("exact", FillOptions(models=(model,)))
+    generator = create_generator("exact", models=(model,))
     with pytest.raises((Ex4dError, ImportError)):
         generator.prepare(None)
     assert begun == [], "to look whether it can run is not to run"

@@ -19,7 +19,7 @@ from ex4d.camera.released import released_extrinsics
 from ex4d.commands import generate, recon
 from ex4d.commands.options import plate_request
 from ex4d.commands.released import first_frames, released_fill, released_thickness
-from ex4d.fill import FillOptions, create_generator
+from ex4d.fill import create_generator
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.jobs.fills import create_generator as made_from
 from ex4d.plate import open_plate
@@ -176,7 +176,7 @@ def test_the_models_options() -> None:
     assert generator("--fill", "exact", "--width", 256).options.size == (256, 512)
     plain, same = generator("--fill", "exact"), generator("--fill", "exact", "--num_inference_steps", 25)
     assert plain.profile == same.profile
-    draft = create_generator("draft", FillOptions(steps=6))
+    draft = create_generator("draft", {"steps": 6})
     assert "6 distilled steps" in draft.label
 
 

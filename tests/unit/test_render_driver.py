@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Driving the processes that render what is learned from (scripts/depth_training/driver.py)."""
+"""Driving the processes that render what is learned from (research/small_depth/driver.py)."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-from depth_training import driver
+from research.small_depth import driver
 
 
 @pytest.mark.parametrize(("workers", "count"), [(1, 1), (1, 8), (3, 8), (8, 8), (5, 2)])

@@ -206,10 +206,10 @@ def test_another_users_file_is_not_used(tmp_path: Path) -> None:
 
 def test_a_look_is_the_users_alone(tmp_path: Path) -> None:
     sent: list[dict[str, Any]] = []
-    progress = JobProgress("generate", sent.append, lambda: False, tmp_path / "looks-work" / "job")
+    progress = JobProgress(sent.append, lambda: False, tmp_path / "looks-work" / "job")
     former = os.umask(0)
     try:
-        progress.look(np.zeros((90, 160, 3), np.uint8))
+        progress.thumbnail(np.zeros((90, 160, 3), np.uint8))
     finally:
         os.umask(former)
     path = Path(sent[-1]["look"])

@@ -25,7 +25,8 @@ from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, make_reconstruction, open_reconstruction
 from ex4d.stages.cache import seal
 from ex4d.system.processes import process_space
 from ex4d.system.progress import Silent
@@ -37,6 +38,7 @@ class Stages(Silent):
     """Remembers which stages did work."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ran: list[str] = []
         self._stage = ""
 
@@ -62,7 +64,7 @@ class Work:
         shot, progress = Shot(self.root), Stages()
         source = create_depth_source(str(depth or self.depth), fov_deg=50)
         plate = PlateRequest(str(request.pop("path", self.plate)), **request)
-        return shot, shot.reconstruct(plate, source, settings or MeshSettings(), progress), progress.ran
+        return shot, make_reconstruction(shot, plate, source, settings or MeshSettings(), progress), progress.ran
 
     def take(self, camera: str, size: tuple[int, int] | None = None, **options: Any) -> tuple[Path, list[str]]:
         shot, reconstruction, ran = self.reconstruct()
@@ -165,7 +167,7 @@ def test_the_plate_may_go(work: Work) -> None:
     work.plate.unlink()
     work.depth.unlink()
     shot = Shot(work.root)
-    pipeline = TakePipeline(shot, shot.reconstruction(), "embree", Silent())
+    pipeline = TakePipeline(shot, open_reconstruction(shot), "embree", Silent())
     again = pipeline.deliver(pipeline.render(pipeline.camera(MoveCamera("orbit:10"))), create_generator("preview"))
     assert again == folder
 
@@ -226,7 +228,7 @@ def test_a_whole_record_of_a_shot_without_cache(work: Work) -> None:
     work.root.mkdir()
     (work.root / "shot.json").write_text(json.dumps(GOOD))
     with pytest.raises(BadInputError, match="holds no reconstructed plate"):
-        Shot(work.root).reconstruction()
+        open_reconstruction(Shot(work.root))
 
 
 def test_what_the_hint_about_a_damaged_record_promises(work: Work) -> None:
@@ -290,7 +292,7 @@ def test_folder_that_may_not_be_entered(work: Work) -> None:
 
 def test_a_shot_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="nowhere holds no reconstructed plate") as caught:
-        Shot(tmp_path / "nowhere").reconstruction()
+        open_reconstruction(Shot(tmp_path / "nowhere"))
     assert "ex4d recon" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
 

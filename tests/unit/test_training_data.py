@@ -119,6 +119,7 @@ def test_preparing(videos, tmp_path):
 
 class Counting(Silent):
     def __init__(self):
+        super().__init__()
         self.begun = {}
 
     def begin(self, stage, of):

@@ -25,7 +25,8 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
 from ex4d.raster import create_rasterizer
 from ex4d.raster.preview import KEPT_PREVIEWS, PreviewStage, prune_previews
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
 
 FRAMES = 4
@@ -54,7 +55,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     plate, depth = make_plate(root / "plate.mp4", FRAMES), make_depth(root / "depth.npz", FRAMES)
     shot = Shot(root / "shot")
     source = create_depth_source(str(depth), fov_deg=50)
-    return Made(shot, shot.reconstruct(PlateRequest(str(plate)), source, MeshSettings(), Silent()))
+    return Made(shot, make_reconstruction(shot, PlateRequest(str(plate)), source, MeshSettings(), Silent()))
 
 
 @pytest.mark.parametrize("grid", [(2, 2), (5, 3), (17, 9)])

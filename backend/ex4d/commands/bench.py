@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score a result against the truth: bench quality|depth|camera RESULT --truth SCENE[/VIEW].
 
-SCENE was made by scripts/make_groundtruth.py; VIEW is one of its target cameras.
+SCENE was made by tools/scenes/make_groundtruth.py; VIEW is one of its target cameras.
 
   quality   RESULT is a take's folder, a folder of pictures or a movie of the view, at its size and of all its frames
   depth     RESULT is an estimator's name, or depth files of the source camera's pictures, as --depth takes them

@@ -8,22 +8,20 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from ex4d.protocol.errors import CancelledError, Ex4dError, TransientError
-from ex4d.system.progress import Progress
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from ex4d.protocol.stage_names import stage_name
+from ex4d.system.progress import OpenStage, PlannedStage, Progress
 
 #: Machines get at most one step event per this many seconds.
 STEP_INTERVAL = 0.1
@@ -56,28 +54,29 @@ def _output_lost(error: OSError, stream: TextIO) -> Ex4dError:
     )
 
 
-class Console(Progress, Protocol):
+class Console(Progress, ABC):
     """A ``Progress`` that also takes the end of a command."""
 
+    @abstractmethod
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """The command's outcome, for machines and as text."""
 
+    @abstractmethod
     def error(self, error: Ex4dError) -> None:
         """The command's failure."""
 
+    @abstractmethod
     def close(self) -> None:
         """Leave the terminal as it was."""
 
 
-class JsonConsole:
+class JsonConsole(Console):
     """One JSON object per line on standard output."""
 
     def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
         self._stream = stream
-        self._stage = ""
-        self._of: int | None = None
-        self._step = 0
-        self._started = self._last = 0.0
+        self._last = 0.0
 
     def _event(self, event: str, **values: Any) -> None:
         try:
@@ -87,36 +86,25 @@ class JsonConsole:
             self._stream = sys.stderr
             raise
 
-    def begin(self, stage: str, of: int | None) -> None:
+    def on_begin(self, stage: OpenStage) -> None:
         """See ``Progress``."""
-        self._stage, self._of, self._step = stage, of, 0
-        self._started = self._last = time.monotonic()
-        self._event("begin", stage=stage, of=of)
+        self._last = time.monotonic()
+        self._event("begin", stage=stage.name, of=stage.of)
 
-    def advance(self) -> None:
+    def on_step(self, stage: OpenStage) -> None:
         """See ``Progress``."""
-        self._step += 1
         now = time.monotonic()
-        if now - self._last >= STEP_INTERVAL or self._step == self._of:
+        if now - self._last >= STEP_INTERVAL or stage.step == stage.of:
             self._last = now
-            eta = (now - self._started) / self._step * (self._of - self._step) if self._of else None
-            self._event(
-                "step", stage=self._stage, step=self._step, of=self._of, eta=round(eta, 1) if eta is not None else None
-            )
+            self._event("step", stage=stage.name, step=stage.step, of=stage.of, eta=stage.eta(now))
 
-    def end(self, *, cached: bool = False) -> None:
+    def on_end(self, stage: OpenStage, *, cached: bool) -> None:
         """See ``Progress``."""
-        self._event("end", stage=self._stage, cached=cached, seconds=round(time.monotonic() - self._started, 3))
-
-    def check(self) -> None:
-        """See ``Progress``: a signal stops a command anywhere."""
+        self._event("end", stage=stage.name, cached=cached, seconds=round(time.monotonic() - stage.started, 3))
 
     def note(self, text: str) -> None:
         """See ``Progress``."""
         self._event("note", text=text)
-
-    def look(self, picture: NDArray[np.uint8]) -> None:
-        """See ``Progress``: lines hold no pictures."""
 
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """See ``Console``."""
@@ -130,59 +118,80 @@ class JsonConsole:
         """See ``Console``."""
 
 
-class TextConsole:
-    """Results on standard output, notes and errors on standard error; a progress bar where that is a terminal."""
+class TextConsole(Console):
+    """Results on standard output, notes and errors on standard error; progress bars where that is a terminal: one for
+    each stage, and below them one for the whole job."""
 
     def __init__(self, out: TextIO | None, err: TextIO | None) -> None:
+        super().__init__()
         self._out, self._err = out, err
         self._rich = RichConsole(file=err, highlight=False, soft_wrap=True)
-        self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
+        self._bars: RichProgress | None = None
+        #: Of what is open, the innermost last.
+        self._tasks: list[TaskID] = []
+        self._job: TaskID | None = None
         self._noted: set[str] = set()
         if err is not None and self._rich.is_terminal:
-            self._bar = RichProgress(
-                TextColumn("{task.description:<10}"),
+            self._bars = RichProgress(
+                TextColumn("{task.description:<16}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                TextColumn("{task.fields[done]:>9}"),
                 TimeElapsedColumn(),
                 TextColumn("eta"),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[state]}"),
                 console=self._rich,
             )
-            self._bar.start()
+            self._bars.start()
 
-    def begin(self, stage: str, of: int | None) -> None:
+    def expect(self, plan: Iterable[PlannedStage]) -> None:
         """See ``Progress``."""
-        if self._bar:
-            self._task = self._bar.add_task(stage, total=of, state="")
+        super().expect(plan)
+        self._show_job()
 
-    def advance(self) -> None:
+    def on_begin(self, stage: OpenStage) -> None:
         """See ``Progress``."""
-        if self._bar and self._task is not None:
-            self._bar.advance(self._task)
+        if self._bars:
+            done = f"0/{stage.of}" if stage.of else ""
+            self._tasks.append(self._bars.add_task(stage_name(stage.name), total=stage.of, done=done, state=""))
+            self._show_job()
 
-    def end(self, *, cached: bool = False) -> None:
+    def on_step(self, stage: OpenStage) -> None:
         """See ``Progress``."""
-        if self._bar and self._task is not None:
-            done = max(1, int(self._bar.tasks[self._task].completed))
-            self._bar.update(self._task, total=done, completed=done, state="already done" if cached else "")
-            self._bar.stop_task(self._task)
+        if self._bars and self._tasks:
+            done = f"{stage.step}/{stage.of}" if stage.of else str(stage.step)
+            self._bars.update(self._tasks[-1], completed=stage.step, done=done)
+            self._show_job()
 
-    def check(self) -> None:
-        """See ``Progress``: a signal stops a command anywhere."""
+    def on_end(self, stage: OpenStage, *, cached: bool) -> None:
+        """See ``Progress``."""
+        if self._bars and self._tasks:
+            task, count = self._tasks.pop(), max(1, stage.step)
+            self._bars.update(task, total=count, completed=count, state="already done" if cached else "")
+            self._bars.stop_task(task)
+            self._show_job()
+
+    def _show_job(self) -> None:
+        """The bar of the whole job, which is always the last one."""
+        if not self._bars or len(self.plan) < 2:
+            return
+        share = self.share
+        completed, done = round(share * 1000), f"{share:.0%}"
+        if self._job is not None:
+            if self._bars.tasks[-1].id == self._job:
+                self._bars.update(self._job, completed=completed, done=done)
+                return
+            self._bars.remove_task(self._job)
+        self._job = self._bars.add_task("All", total=1000, completed=completed, done=done, state="")
 
     def note(self, text: str) -> None:
         """See ``Progress``."""
         if text not in self._noted:
             self._noted.add(text)
-            if self._bar:
+            if self._bars:
                 self._rich.print(f"note: {text}", markup=False)
             else:
                 _print(f"note: {text}", self._err)
-
-    def look(self, picture: NDArray[np.uint8]) -> None:
-        """See ``Progress``: a terminal shows no pictures."""
 
     def result(self, result: Mapping[str, Any], text: str) -> None:
         """See ``Console``."""
@@ -196,9 +205,9 @@ class TextConsole:
 
     def close(self) -> None:
         """See ``Console``."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+        if self._bars:
+            self._bars.stop()
+            self._bars = None
 
 
 def open_console(*, as_json: bool) -> Console:

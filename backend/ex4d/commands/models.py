@@ -15,8 +15,8 @@ from pathlib import Path
 
 from ex4d.commands import depth_models
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_models_option
 from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import default_models_folder, model_places
 from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -62,8 +62,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
 
 
 def _download(named: list[Path], console: Console) -> None:
-    from ex4d.models.hub import SOURCES, download
-    from ex4d.models.model_files import find_models
+    from ex4d.fill.ex4d_wan.file_kinds import SOURCES
+    from ex4d.fill.ex4d_wan.model_files import find_models
+    from ex4d.models.hub import download
 
     if len(named) > 1:
         raise UsageError("The model is downloaded into one folder.", "Name one, or none for the user's own.")
@@ -79,9 +80,9 @@ def _download(named: list[Path], console: Console) -> None:
 
 
 def _verify(places: list[Path], console: Console) -> None:
-    from ex4d.fill.ex4d_wan.load import check_parts
+    from ex4d.fill.ex4d_wan.model_files import find_models
+    from ex4d.fill.ex4d_wan.weights import check_parts
     from ex4d.models.hub import recorded_folders, total_chunks, wrong_files
-    from ex4d.models.model_files import find_models
 
     models = find_models(places)
     check_parts(models)
@@ -103,8 +104,8 @@ def _verify(places: list[Path], console: Console) -> None:
 
 
 def _list(places: list[Path], console: Console) -> None:
+    from ex4d.fill.ex4d_wan.model_files import find_models, missing_roles
     from ex4d.models.hub import recorded_folders
-    from ex4d.models.model_files import find_models, missing_roles
 
     models = find_models(places)
     lines, found = [], []
@@ -131,13 +132,15 @@ def _list(places: list[Path], console: Console) -> None:
 
 
 def _pin(named: list[Path], target: Path | None, console: Console) -> None:
-    from ex4d.models.hub import SOURCES, merged_sources, pin_source
+    from ex4d.fill.registry import specs
+    from ex4d.models.hub import merged_sources, pin_source
     from ex4d.models.pins import PINS_FILE, write_pins
 
     if named:
         raise UsageError("All models are pinned at once.", "Name the table to write with --to.")
     pins = {}
-    for source in merged_sources([*SOURCES, *depth_models.sources()]):
+    fills = [source for spec in specs() if spec.files is not None for source in spec.files.sources]
+    for source in merged_sources([*fills, *depth_models.sources()]):
         pins[source.repository] = pin_source(source, console)
     path = target or PINS_FILE
     write_pins(pins, path)
@@ -151,7 +154,7 @@ def _convert(places: list[Path], target: Path | None, dtype: str, console: Conso
     import torch
 
     from ex4d.fill.ex4d_wan.convert import convert_model
-    from ex4d.models.model_files import find_models
+    from ex4d.fill.ex4d_wan.model_files import find_models
 
     dtypes = {"bfloat16": torch.bfloat16, "float32": torch.float32, "float8": torch.float8_e4m3fn}
     convert_model(find_models(places), target, dtypes[dtype], console)

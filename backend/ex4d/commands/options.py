@@ -10,9 +10,9 @@ from pathlib import Path
 from ex4d.camera import names_file, parse_preset
 from ex4d.depth import BUILT_IN, depth_names
 from ex4d.depth.learned.estimator_spec import DEFAULT
-from ex4d.fill import GENERATORS
+from ex4d.fill.arguments import add_generator_options, generator_options, model_options
+from ex4d.fill.registry import generator_names
 from ex4d.jobs.cameras import camera_from_file
-from ex4d.protocol.capabilities import OptionValue
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import (
     Camera,
@@ -157,37 +157,14 @@ def _camera(text: str, pivot: str, *, follow: bool) -> Camera:
 def add_fill_options(parser: argparse.ArgumentParser) -> None:
     """The generator."""
     fill = parser.add_argument_group("fill")
-    fill.add_argument("--fill", choices=list(GENERATORS), help=f"what fills the holes (default {DEFAULT_GENERATOR})")
-    fill.add_argument("--seed", type=int, help="of a model's random numbers (default 0)")
-    fill.add_argument("--prompt", help="what a model is told about the shot (default: the released script's prompt)")
-    fill.add_argument("--fill-size", help="size a model works at, such as 832x480 (default: about 512x512 pixels)")
-    add_models_option(fill)
-    fill.add_argument("--distill-lora", type=Path, help="LoRA of Wan 2.1 that distils steps, for --fill draft")
-
-
-def add_models_option(parser: argparse._ArgumentGroup | argparse.ArgumentParser) -> None:
-    """Where the model is."""
-    parser.add_argument(
-        "--models",
-        type=Path,
-        action="append",
-        metavar="FOLDER|FILE",
-        help="where the model is; may be given more than once (default: EX4D_MODELS, or that of `models download`)",
-    )
+    fill.add_argument("--fill", choices=generator_names(), help=f"what fills the holes (default {DEFAULT_GENERATOR})")
+    add_generator_options(fill)
 
 
 def fill_request(args: argparse.Namespace) -> FillRequest:
     """The fill that was asked for; raises UsageError for what is out of range."""
-    return FillRequest(args.fill or DEFAULT_GENERATOR, fill_options(args), tuple(map(str, args.models or ())))
-
-
-def fill_options(args: argparse.Namespace) -> dict[str, OptionValue]:
-    """The generator's options that were given; raises UsageError for a size that is none."""
-    if args.fill_size is not None:
-        parse_size(args.fill_size)
-    lora = str(args.distill_lora) if args.distill_lora is not None else None
-    given = {"seed": args.seed, "prompt": args.prompt, "size": args.fill_size, "distill_lora": lora}
-    return {name: value for name, value in given.items() if value is not None}
+    models = tuple(map(str, model_options(args)))
+    return FillRequest(args.fill or DEFAULT_GENERATOR, generator_options(args), models)
 
 
 def add_out_option(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 from ex4d.commands.options import fill_request
+from ex4d.fill.registry import check_options
 from ex4d.jobs.fills import create_generator
 from ex4d.models.locations import candidate_files, model_places
 from ex4d.plate import open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import FillRequest, PlateRequest
-from ex4d.protocol.values import THICKNESS, FrameRange, check_steps, parse_size
+from ex4d.protocol.values import THICKNESS, FrameRange, parse_size
 from ex4d.system.devices import DEVICE_VARIABLE
 
 #: Side in pixels that generate.py works at where only the other one is named.
@@ -146,13 +147,14 @@ def released_fill(args: argparse.Namespace) -> tuple[FillRequest, list[str]]:
         notes.append("Files of the model are named, so it fills: --fill exact.")
     options = dict(fill.options)
     if (size := _size(args)) is not None:
-        options["size"] = size
+        options["fill_size"] = size
     if args.num_inference_steps is not None:
-        check_steps(args.num_inference_steps)
         options["steps"] = args.num_inference_steps
+    check_options(options)
     models = tuple(map(str, _places(named, tuple(map(Path, fill.models)))))
     if not is_chosen:
         notes += _notes_of_preview(args)
+        # What only these spellings say is noted; what ours say is an error, as everywhere.
         fill = replace(fill, options={name: value for name, value in fill.options.items() if name != "seed"})
     else:
         fill = replace(fill, options=options, models=models)

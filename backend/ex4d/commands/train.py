@@ -16,8 +16,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_models_option
 from ex4d.depth import AUTOMATIC, default_estimator, depth_names
+from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import model_places
 from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import UsageError

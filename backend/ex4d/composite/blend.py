@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ex4d.fill.preview.background_side import far_side_weights
 from ex4d.fill.preview.pull_push import pull_push
+from ex4d.media.encoding import display_encoding
 from ex4d.raster import Texture
 
 #: Width of the band inside the fill over which it is drawn to the source's colours, as a share of the longer side.
@@ -54,6 +55,4 @@ def composite(color: Texture, mask: NDArray[np.uint8], fill: NDArray[Any], z: ND
         fade = np.clip(1 - distance / np.float32(reach), 0, 1)
         fade = fade * fade * (3 - 2 * fade)
         picture[band] += (fade[..., None] * pull_push(difference, weight, say))[band]
-    white = np.iinfo(color.dtype).max
-    filled = np.clip(picture + 0.5, 0, white).astype(color.dtype)
-    return np.where(known[..., None], color, filled)
+    return np.where(known[..., None], color, display_encoding(color.dtype).codes(picture))

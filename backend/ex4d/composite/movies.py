@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ex4d.composite.blend import composite
 from ex4d.fill import TakeFrame, TakeScene
+from ex4d.media.encoding import display_encoding
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import PlateReader, open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -114,9 +115,8 @@ class MovieTake:
                 raise self._unequal()
             if self.picked is not None and index not in self.picked:
                 continue
-            mask = (seen.pixels[..., 1] > MASK_THRESHOLD * (np.iinfo(seen.pixels.dtype).max // 255)).astype(
-                np.uint8
-            ) * 255
+            threshold = MASK_THRESHOLD * (display_encoding(seen.pixels.dtype).white // 255)
+            mask = (seen.pixels[..., 1] > threshold).astype(np.uint8) * 255
             # A frame without holes has no blurred edge; the picture's border is none either.
             mask = np.asarray(cv2.erode(mask, kernel, borderValue=255), dtype=np.uint8)
             color = np.where(mask[..., None] > 0, frame.pixels, 0).astype(frame.pixels.dtype)
@@ -134,7 +134,7 @@ class MovieTake:
 def _check_mask(movie: PlateReader) -> None:
     """Refuse what is no mask, judged by its first frame: colours, or many tones between black and white."""
     for frame in movie.frames():
-        pixels = frame.pixels.astype(np.float32) / np.iinfo(frame.pixels.dtype).max
+        pixels = display_encoding(frame.pixels.dtype).unit(frame.pixels)
         is_black_or_white = (pixels.max(axis=2) < MASK_BLUR) | (pixels.min(axis=2) > 1 - MASK_BLUR)
         if is_black_or_white.mean() < 1 - MASK_TONES:
             raise BadInputError(

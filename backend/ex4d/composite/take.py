@@ -10,21 +10,23 @@ import json
 import platform
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import write_json
 from ex4d.composite.blend import composite
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
-from ex4d.media.images import write_png
+from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import Ex4dError, TransientError
@@ -40,13 +42,17 @@ from ex4d.protocol.seal import (
 )
 from ex4d.raster import Texture
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
-from ex4d.stages.cache import claim, content_key, is_complete, seal
+from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
+from ex4d.stages.stage import Part, PartedWork, PartOutput, content_key, parts_of
 from ex4d.stages.stage_files import hashed_seal
-from ex4d.system.files import atomic_write, make_folder, remove_tree, temporary_sibling, writing
+from ex4d.system.files import atomic_write, make_folder, remove_tree, writing
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
+MOVIE_FILE = "result.mp4"
+#: Folders of pictures.
+_PICTURES = ("result", "mask", "confidence")
 TAKE_FORMAT = "ex4d-take"
 _TAKE_NAME = re.compile("v([0-9]{3,})")
 #: The seal's first bytes, in which a take's key stands.
@@ -176,8 +182,24 @@ def package_versions() -> dict[str, str]:
     return found
 
 
+def _picture_names(numbers: Sequence[int]) -> Iterator[str]:
+    for name in _PICTURES:
+        for number in numbers:
+            yield sequence_file(Path(name), number).as_posix()
+
+
+@dataclass(frozen=True)
+class _ResultFrame:
+    """One frame of a take: result (H, W, 3), mask (H, W), ``PixelOrigin`` codes (h, w)."""
+
+    number: int
+    result: Texture
+    mask: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+
+
 @dataclass
-class TakeJob:
+class TakeJob(PartedWork):
     """Composites a filled take and delivers it.
 
     Attributes:
@@ -196,7 +218,9 @@ class TakeJob:
     fill_key: str
     record: Mapping[str, Any]
 
+    name = "composite"
     version = 1
+    weight = 2.0
 
     def key(self) -> str:
         """Hash of everything that changes the delivered pictures."""
@@ -206,22 +230,19 @@ class TakeJob:
         """Folder of the take; made as the next version if there is none of the same inputs."""
         found = find_take(self.root, self.key(), progress)
         if found:
-            progress.begin("composite", None)
+            progress.begin(self.name, None)
             progress.end(cached=True)
             return found
         make_folder(self.root)
-        temporary = temporary_sibling(self.root / "take")
-        try:
-            with writing(self.root):
-                temporary.mkdir()
-                names = self._write(temporary, progress)
-                seal(temporary, {"stage": "take", "key": self.key()}, names)
-                final = self._claim_number(temporary, progress)
-        except BaseException:
-            remove_tree(temporary)
-            raise
-        progress.end()
-        return final
+        with (
+            progress.stage(self.name, self.steps()),
+            work_folder(self.root, f"take-{self.key()}", self) as work,
+            writing(self.root),
+        ):
+            names = run_in(work, self, progress)
+            write_seal(work.seal({"stage": "take", "key": self.key()}, names))
+            work.drop_part_seals()
+            return self._claim_number(work.path, progress)
 
     def _claim_number(self, temporary: Path, progress: Progress) -> Path:
         """The folder's final name; that of another process's folder, where it has delivered the same take meanwhile."""
@@ -234,35 +255,64 @@ class TakeJob:
             if claim(temporary, final):
                 return final
 
-    def _write(self, out: Path, progress: Progress) -> list[str]:
-        """Returns the names of all files."""
-        raster, fill = self.raster(), self.fill()
-        numbers = raster.numbers
-        progress.begin("composite", len(numbers))
-        folders = {name: make_folder(out / name) for name in ("result", "mask", "confidence")}
-        trajectory = raster.trajectory
-        frames: list[dict[str, Any]] = []
+    def steps(self) -> int:
+        """How many frames there are."""
+        return len(self._rendered.numbers)
 
-        def load(number: int) -> tuple[int, Texture, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-            color, mask = raster.color(number), raster.mask(number)
-            result = composite(color, mask, fill.color(number), raster.z(number))
-            return number, result, mask, fill.confidence(number)
+    def parts(self) -> Iterable[Part]:
+        """See ``PartedWork``."""
+        return parts_of(self.steps())
 
-        movie = MovieWriter(out / "result.mp4", width=trajectory.width, height=trajectory.height, fps=self.frames.fps)
+    def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
+        """See ``PartedWork``. The movie is of all frames in one: those of parts that are there already are read again
+        and go into it as they are."""
+        for name in _PICTURES:
+            make_folder(out / name)
+        times = self.frames.times if self.frames.variable_rate else [None] * self.steps()
+        size = self._rendered.trajectory
+        movie = MovieWriter(out / MOVIE_FILE, width=size.width, height=size.height, fps=self.frames.fps)
         with movie, BoundedPool() as pool:
-            for (number, result, mask, confidence), moment in zip(
-                prefetched(load, numbers), self.frames.times, strict=True
-            ):
-                pool.submit(write_png, sequence_file(folders["result"], number), result)
-                pool.submit(write_png, sequence_file(folders["mask"], number), mask)
-                pool.submit(write_png, sequence_file(folders["confidence"], number), confidence)
-                movie.write(result, moment if self.frames.variable_rate else None)
-                frames.append({"frame": number, **_shares(mask, confidence)})
-                progress.advance()
-        write_json(out / TRAJECTORY_FILE, trajectory)
-        self._write_record(out, raster, fill, frames)
-        pictures = (sequence_file(folder, number) for folder in folders.values() for number in numbers)
-        return [*(path.relative_to(out).as_posix() for path in pictures), "result.mp4", TRAJECTORY_FILE, TAKE_FILE]
+            asked = iter(parts)
+            waiting = next(asked, None)
+            for part in self.parts():
+                numbers, moments = self._rendered.numbers[part.start : part.stop], times[part.start : part.stop]
+                if part != waiting:
+                    ready = prefetched(lambda number: read_image(sequence_file(out / "result", number)), numbers)
+                    for result, moment in zip(ready, moments, strict=True):
+                        movie.write(result, moment)
+                        progress.check()
+                    continue
+                frames: list[dict[str, Any]] = []
+                for frame, moment in zip(prefetched(self._composited, numbers), moments, strict=True):
+                    for name, picture in zip(_PICTURES, (frame.result, frame.mask, frame.confidence), strict=True):
+                        pool.submit(write_png, sequence_file(out / name, frame.number), picture)
+                    movie.write(frame.result, moment)
+                    frames.append({"frame": frame.number, **_shares(frame.mask, frame.confidence)})
+                    progress.advance()
+                pool.wait()
+                yield PartOutput(part, tuple(_picture_names(numbers)), {"frames": frames})
+                waiting = next(asked, None)
+
+    def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
+        """See ``PartedWork``."""
+        write_json(out / TRAJECTORY_FILE, self._rendered.trajectory)
+        self._write_record(
+            out, self._rendered, self._filled, [frame for output in done for frame in output.record["frames"]]
+        )
+        return [MOVIE_FILE, TRAJECTORY_FILE, TAKE_FILE]
+
+    @cached_property
+    def _rendered(self) -> RasterStore:
+        return self.raster()
+
+    @cached_property
+    def _filled(self) -> FillStore:
+        return self.fill()
+
+    def _composited(self, number: int) -> _ResultFrame:
+        color, mask = self._rendered.color(number), self._rendered.mask(number)
+        result = composite(color, mask, self._filled.color(number), self._rendered.z(number))
+        return _ResultFrame(number, result, mask, self._filled.confidence(number))
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.system.progress import Progress
 
 #: Said where the source camera's poses are not known.
@@ -83,7 +83,11 @@ class DepthSource(Protocol):
         """Everything besides the plate that changes the result, JSON-able."""
         ...
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """How often ``estimate`` advances."""
+        ...
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """Write the depth of all frames to ``sink``.
 
         Args:
@@ -92,7 +96,7 @@ class DepthSource(Protocol):
         ...
 
 
-def cut_notes(frames: FrameStore, cuts: Iterable[int]) -> list[str]:
+def cut_notes(frames: FrameSource, cuts: Iterable[int]) -> list[str]:
     """A sentence for the report where the plate seems to cut: before the frames with these indices."""
     numbers = ", ".join(str(frames.numbers[index]) for index in sorted(cuts))
     return [f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames."] if numbers else []

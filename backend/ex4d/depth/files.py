@@ -32,8 +32,8 @@ from ex4d.depth.maps import (
 )
 from ex4d.depth.resample import resample_depth
 from ex4d.media.exr import depth_reader_version
+from ex4d.media.frames import FrameSource
 from ex4d.media.sequences import format_ranges
-from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.inputs import HashedFiles, open_input
@@ -138,7 +138,11 @@ class FileDepth:
         files = (self.camera,) if self.camera else ()
         return HashedFiles.of(files, lambda: _hash(files)) if files else None
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return len(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         notes: list[str] = []
         maps = open_maps(self.path, scratch, len(frames), frames.size)
@@ -159,7 +163,6 @@ class FileDepth:
         disparity = self.kind == "disparity" or (self.kind is None and bool(maps.disparity))
         relative = self._relative_map(maps, order) if self._is_relative else None
         notes += self._kind_notes(maps, order, disparity=disparity)
-        progress.begin("depth", len(order))
         for number, raw in zip(frames.numbers, prefetched(maps.read, order), strict=True):
             if _map_size(raw, self.path) != map_size:
                 raise BadInputError(
@@ -215,7 +218,7 @@ class FileDepth:
         return []
 
     def _source(
-        self, maps: DepthMaps, order: list[int], map_size: tuple[int, int], frames: FrameStore, notes: list[str]
+        self, maps: DepthMaps, order: list[int], map_size: tuple[int, int], frames: FrameSource, notes: list[str]
     ) -> tuple[Trajectory, tuple[bool, bool]]:
         """The source camera, and whether its poses and its K are known."""
         if self.camera:
@@ -267,7 +270,7 @@ def to_depth(raw: NDArray[np.float32], *, disparity: bool, scale: float, coded: 
     return np.where(measured & (depth > 0), depth, np.float32(np.nan))
 
 
-def _order(maps: DepthMaps, frames: FrameStore, path: Path) -> tuple[list[int], list[str]]:
+def _order(maps: DepthMaps, frames: FrameSource, path: Path) -> tuple[list[int], list[str]]:
     """Index of the map of each frame."""
     place = {number: index for index, number in enumerate(maps.numbers)}
     missing = [number for number in frames.numbers if number not in place]

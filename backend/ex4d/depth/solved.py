@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.media.frames import FrameSource
+from ex4d.plate.store import frame_file
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.files import make_folder
@@ -120,7 +121,11 @@ class SolvedDepth:
             digest.update(np.ascontiguousarray(values).tobytes())
         return {**self.estimator.inputs(), "camera": digest.hexdigest(), "numbers": list(self.camera.frame_numbers)}
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return self.estimator.steps(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         camera = self.camera.for_frames(frames.numbers, frames.fps, "The solved camera").resized(*frames.size)
         kept = _Scratch(make_folder(scratch / "estimate"))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ex4d.camera import subject_distance, write_json
 from ex4d.depth.base import DepthSource
 from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
-from ex4d.plate.store import FrameStore, frame_file, frame_names
+from ex4d.media.frames import FrameSource
+from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.errors import BadInputError
-from ex4d.stages.cache import Stage
+from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder, remove_tree
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool
@@ -62,14 +63,19 @@ class DepthStage(Stage):
 
     name = "depth"
     version = 2
+    weight = 4.0
 
     plate_key: str
-    frames: FrameStore
+    frames: FrameSource
     source: DepthSource
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
         return {"plate": self.plate_key, "source": self.source.name, "options": self.source.inputs()}
+
+    def steps(self) -> int:
+        """See ``Stage``."""
+        return self.source.steps(self.frames)
 
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.media.encoding import display_encoding
 from ex4d.protocol.errors import BadInputError
 
 Float = NDArray[np.float32]
@@ -25,7 +26,7 @@ SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
 def unit(picture: Picture) -> Float:
     """Values in 0..1, float32, from code values of 8 or 16 bits; floats stay as they are."""
     if picture.dtype.kind == "u":
-        return np.asarray(picture, np.float32) / np.float32(np.iinfo(picture.dtype).max)
+        return display_encoding(picture.dtype).unit(picture)
     return np.asarray(picture, np.float32)
 
 

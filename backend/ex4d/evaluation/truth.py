@@ -182,7 +182,7 @@ class TruthScene:
 
 def _not_a_scene(folder: Path) -> BadInputError:
     return BadInputError(
-        f"{folder} is not a whole scene with known truth.", "Make it with scripts/make_groundtruth.py."
+        f"{folder} is not a whole scene with known truth.", "Make it with python -m tools.scenes.make_groundtruth."
     )
 
 
@@ -200,5 +200,7 @@ def find_scenes(folder: Path) -> list[TruthScene]:
         return [TruthScene.open(folder)]
     scenes = [TruthScene.open(path.parent) for path in sorted(folder.glob(f"*/{SCENE_FILE}"))]
     if not scenes:
-        raise BadInputError(f"{folder} holds no scene with known truth.", "Make some with scripts/make_groundtruth.py.")
+        raise BadInputError(
+            f"{folder} holds no scene with known truth.", "Make some with python -m tools.scenes.make_groundtruth."
+        )
     return scenes

@@ -3,22 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.mesh.store import MeshStore
-from ex4d.plate.store import FrameStore
-from ex4d.protocol.values import check_seed, check_steps
-from ex4d.raster import Rasterizer, Texture
+from ex4d.media.encoding import Encoding, display_encoding
+from ex4d.media.frames import FrameSource
 from ex4d.system.progress import Progress
+
+if TYPE_CHECKING:
+    # Stages below, of which a generator that looks at pictures alone needs nothing.
+    from ex4d.mesh.store import MeshStore
+    from ex4d.raster import Rasterizer, Texture
 
 
 class PixelOrigin(IntEnum):
@@ -45,6 +47,11 @@ class TakeFrame:
     mask: NDArray[np.uint8]
     z: NDArray[np.float32] | None
 
+    @property
+    def encoding(self) -> Encoding:
+        """What the colours stand for."""
+        return display_encoding(self.color.dtype)
+
 
 @dataclass(frozen=True)
 class TakeScene:
@@ -57,7 +64,7 @@ class TakeScene:
         create_rasterizer: gives a rasterizer, to be closed when it has served.
     """
 
-    frames: FrameStore
+    frames: FrameSource
     mesh: MeshStore
     trajectory: Trajectory
     tolerance: float
@@ -101,36 +108,6 @@ class FillSink(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FillOptions:
-    """What a user may choose; a generator refuses what it has no use for.
-
-    Attributes:
-        seed: of random numbers, None = the generator's own.
-        prompt: what a text model is told, None = the generator's own.
-        size: (width, height) that a model works at, None = by the take.
-        models: folders or files of models, () = ``EX4D_MODELS`` or the user's folder.
-        lora: file of a LoRA that distils steps.
-        steps: of a model's sampler, None = the profile's.
-
-    Raises:
-        UsageError: a number is out of range.
-    """
-
-    seed: int | None = None
-    prompt: str | None = None
-    size: tuple[int, int] | None = None
-    models: tuple[Path, ...] = ()
-    lora: Path | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.seed is not None:
-            check_seed(self.seed)
-        if self.steps is not None:
-            check_steps(self.steps)
-
-
 class Generator(Protocol):
     """One way to fill."""
 
@@ -164,16 +141,6 @@ class Generator(Protocol):
         """What a text model is told, None where it takes none."""
         ...
 
-    @property
-    def takes_seed(self) -> bool:
-        """Whether a seed can be chosen."""
-        ...
-
-    @property
-    def takes_prompt(self) -> bool:
-        """Whether a prompt can be chosen."""
-        ...
-
     def prepare(self, count: int | None) -> str:
         """Find what would make ``generate`` fail for a take of so many frames (None = not known yet), before any long
         work; raises what ``generate`` would. Returns how it will run, in a few words, or ""."""
@@ -188,6 +155,34 @@ class Generator(Protocol):
         """Everything besides the take that changes the result, JSON-able."""
         ...
 
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """Where ``generate`` begins and ends named parts of the progress: usual shares of its time, together 1. Empty
+        where it advances by one for each frame."""
+        ...
+
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """Write the filled frames; returns sentences for the report."""
+        ...
+
+
+class FrameFill(Protocol):
+    """A take that is being filled, frame by frame in any order."""
+
+    def fill(self, index: int, frame: TakeFrame) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+        """The frame with that index, as ``FillSink.write`` takes it."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the report."""
+        ...
+
+
+@runtime_checkable
+class FrameGenerator(Generator, Protocol):
+    """A generator that fills each frame by itself, so that its work can be done in parts."""
+
+    def open(self, take: TakeView, first: TakeFrame) -> AbstractContextManager[FrameFill]:
+        """Begin to fill a take, whose first frame is given."""
         ...

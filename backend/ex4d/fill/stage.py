@@ -4,26 +4,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.fill.base import Generator, TakeFrame, TakeScene
+from ex4d.fill.base import FrameGenerator, Generator, TakeFrame, TakeScene
 from ex4d.media.images import write_png
 from ex4d.plate.store import frame_file, frame_name, frame_names
 from ex4d.raster import Texture
 from ex4d.raster.store import RasterStore
-from ex4d.stages.cache import Stage
+from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.stages.stage_files import StageFiles
 from ex4d.system.files import make_folder
-from ex4d.system.progress import Progress
+from ex4d.system.progress import Progress, steps
 from ex4d.system.threads import BoundedPool, prefetched
 
 FILL_FILE = "fill.json"
+#: ``Stage.weight`` of a fill by a model.
+MODEL_WEIGHT = 40.0
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,13 @@ class RenderedTake:
         """Number of frames."""
         return len(self.raster.trajectory)
 
-    def frames(self) -> Iterator[TakeFrame]:
-        """See ``TakeView``."""
-        raster = self.raster
-        return prefetched(
-            lambda number: TakeFrame(number, raster.color(number), raster.mask(number), raster.z(number)),
-            raster.numbers,
-        )
+    def frames(self, part: Part | None = None) -> Iterator[TakeFrame]:
+        """See ``TakeView``; of a part, where one is given."""
+        numbers = self.raster.numbers if part is None else self.raster.numbers[part.start : part.stop]
+        return prefetched(self._frame, numbers)
+
+    def _frame(self, number: int) -> TakeFrame:
+        return TakeFrame(number, self.raster.color(number), self.raster.mask(number), self.raster.z(number))
 
 
 class _FolderSink:
@@ -109,7 +112,7 @@ class _FolderSink:
 
 
 @dataclass
-class FillStage(Stage):
+class FillStage(PartedStage):
     """Runs a generator over a take.
 
     Attributes:
@@ -120,6 +123,7 @@ class FillStage(Stage):
 
     name = "fill"
     version = 1
+    weight = 2.0
 
     raster_key: str
     take: Callable[[], RenderedTake]
@@ -129,11 +133,54 @@ class FillStage(Stage):
         """See ``Stage``."""
         return {"raster": self.raster_key, "generator": self.generator.name, "options": self.generator.inputs()}
 
-    def run(self, out: Path, progress: Progress) -> list[str]:
+    @classmethod
+    def weight_of(cls, generator: Generator) -> float:
+        """Its weight in a job's plan: a model takes longer than all other stages together."""
+        return MODEL_WEIGHT if generator.generative else cls.weight
+
+    def steps(self) -> int | None:
         """See ``Stage``."""
-        take = self.take()
+        return None if self.generator.progress_parts else self._taken.count
+
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """See ``Stage``."""
+        return self.generator.progress_parts
+
+    def parts(self) -> Iterable[Part]:
+        """See ``PartedWork``: one, unless each frame is filled by itself."""
+        count = len(self._taken.raster.numbers)
+        return parts_of(count) if isinstance(self.generator, FrameGenerator) else (Part(0, count),)
+
+    def means(self) -> dict[str, Any]:
+        """See ``PartedWork``: what draws other frames' background."""
+        geometry = self._taken.geometry
+        if geometry is None or not isinstance(self.generator, FrameGenerator):
+            return {}
+        rasterizer = geometry.create_rasterizer()
+        rasterizer.close()
+        return {"device": rasterizer.device}
+
+    def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
+        """See ``PartedWork``."""
+        take = self._taken
         with BoundedPool() as pool:
-            notes = self.generator.generate(take, _FolderSink(out, pool), progress)
+            sink = _FolderSink(out, pool)
+            if not isinstance(self.generator, FrameGenerator):
+                for part in parts:
+                    notes = self.generator.generate(take, sink, progress)
+                    yield PartOutput(part, self._names(part), {"notes": list(notes)})
+                return
+            (first,) = take.frames(Part(0, 1))
+            with self.generator.open(take, first) as fill:
+                for part in parts:
+                    for index, frame in enumerate(steps(progress, take.frames(part)), start=part.start):
+                        sink.write(frame.number, *fill.fill(index, frame))
+                    pool.wait()
+                    yield PartOutput(part, self._names(part), {"notes": list(fill.notes)})
+
+    def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
+        """See ``PartedWork``."""
         record = {
             "name": self.generator.name,
             "label": self.generator.label,
@@ -141,10 +188,15 @@ class FillStage(Stage):
             "generative": self.generator.generative,
             "seed": self.generator.seed,
             "prompt": self.generator.prompt,
-            "notes": list(notes),
+            "notes": list(dict.fromkeys(note for output in done for note in output.record["notes"])),
         }
         (out / FILL_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        pictures = (
-            name for folder in ("color", "confidence") for name in frame_names(folder, take.raster.numbers, ".png")
-        )
-        return [*pictures, FILL_FILE]
+        return [FILL_FILE]
+
+    @cached_property
+    def _taken(self) -> RenderedTake:
+        return self.take()
+
+    def _names(self, part: Part) -> tuple[str, ...]:
+        numbers = self._taken.raster.numbers[part.start : part.stop]
+        return tuple(name for folder in ("color", "confidence") for name in frame_names(folder, numbers, ".png"))

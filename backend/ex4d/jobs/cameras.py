@@ -14,7 +14,8 @@ from ex4d.camera import Trajectory, build_take, json_bytes, parse_preset, parse_
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import Camera, MoveCamera, TrajectoryCamera
 from ex4d.protocol.values import parse_pivot
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction
 from ex4d.system.files import atomic_write, make_folder
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from ex4d.depth import working_estimators
-from ex4d.jobs.fills import generator_infos
+from ex4d.fill import generator_infos
 from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, RasterizerInfo
 from ex4d.protocol.errors import Ex4dError
 from ex4d.raster import AUTOMATIC, RASTERIZERS, borrow_rasterizer

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
 from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
-from ex4d.fill import GENERATORS, create_generator
+from ex4d.fill import create_generator
+from ex4d.fill.registry import generator_names
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import DOCTOR
 from ex4d.media.movie import h264_encoder
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import DoctorRequest
@@ -26,10 +28,9 @@ SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic rende
 
 def run(_request: DoctorRequest, context: JobContext) -> DoctorResult:
     """Look at everything; see ``diagnosis``."""
-    context.progress.begin("doctor", None)
-    result = diagnosis()
-    context.progress.end()
-    return result
+    context.progress.expect(DOCTOR)
+    with context.progress.stage("doctor"):
+        return diagnosis()
 
 
 def diagnosis() -> DoctorResult:
@@ -105,7 +106,7 @@ def _how_to_get(card: EstimatorSpec) -> str:
 
 def _fills() -> list[Finding]:
     findings = []
-    for name in GENERATORS:
+    for name in generator_names():
         generator = create_generator(name)
         try:
             how = generator.prepare(None)

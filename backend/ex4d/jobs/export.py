@@ -11,14 +11,16 @@ from pathlib import Path
 from ex4d.camera import write_json, write_released_npz
 from ex4d.jobs.cameras import camera_name, check_camera, take_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import EXPORT, RENDER
 from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import Camera, ExportRequest, MeshFormat
 from ex4d.protocol.results import ExportedRender, ExportResult
-from ex4d.shot.folder import SHOT_FILE, Reconstruction, Shot
-from ex4d.stages.cache import remove_leftovers
+from ex4d.shot.folder import SHOT_FILE, Shot
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
 from ex4d.system.progress import Progress, steps
 from ex4d.system.threads import prefetched
@@ -38,6 +40,7 @@ def run(request: ExportRequest, context: JobContext) -> ExportResult:
         ResourceError: the rasterizer does not work here.
     """
     check(request)
+    context.progress.expect(len(request.cameras) * (*RENDER, *EXPORT))
     shot = Shot(Path(request.shot))
     return shot.heal(lambda: _export(shot, request, context.progress), context.progress)
 
@@ -51,7 +54,7 @@ def check(request: ExportRequest) -> None:
 
 
 def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
-    reconstruction, out = shot.reconstruction(progress), Path(request.out)
+    reconstruction, out = open_reconstruction(shot, progress), Path(request.out)
     cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
     meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
     pipeline = TakePipeline(shot, reconstruction, request.raster, progress)

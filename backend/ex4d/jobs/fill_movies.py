@@ -14,13 +14,14 @@ from ex4d.composite.take import package_versions
 from ex4d.fill import Generator
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator, fill_info
+from ex4d.jobs.plans import fill_plan
 from ex4d.media.movie import MovieWriter
 from ex4d.plate import PlateReader, plate_hash
 from ex4d.protocol.errors import Ex4dError, UsageError
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.requests import FillMoviesRequest
 from ex4d.protocol.results import FillMoviesResult, MovieSource, result_record
-from ex4d.stages.cache import remove_leftovers
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import atomic_write, make_folder, writing
 from ex4d.system.inputs import read_bytes
 from ex4d.system.progress import Progress
@@ -43,6 +44,7 @@ def run(request: FillMoviesRequest, context: JobContext) -> FillMoviesResult:
     _check_output(output, (color, mask))
     take = MovieTake.open(color, mask, request.mask_erosion, request.count)
     remove_leftovers(output.parent)
+    context.progress.expect(fill_plan(generator))
     with generator.read_ahead():
         generator.prepare(take.count)
         return fill_movies(take, generator, output, context.progress)
@@ -54,8 +56,9 @@ def fill_movies(take: MovieTake, generator: Generator, output: Path, progress: P
     info = take.color.info
     with MovieWriter(output, width=take.width, height=take.height, fps=info.fps) as movie:
         sink = CompositeSink(take, movie)
-        notes = generator.generate(take, sink, progress)
-    progress.end()
+        of = None if generator.progress_parts else take.count
+        with progress.stage("fill", of, generator.progress_parts):
+            notes = generator.generate(take, sink, progress)
     notes = (*info.notes, *take.notes, *notes)
     for note in notes:
         progress.note(note)

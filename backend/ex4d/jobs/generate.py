@@ -12,11 +12,13 @@ from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
+from ex4d.jobs.plans import take_plan
 from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
 from ex4d.raster.sight import check_sight
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 
 
 def run(request: GenerateRequest, context: JobContext) -> GenerateResult:
@@ -39,12 +41,13 @@ def _run(requests: Sequence[GenerateRequest], context: JobContext, *, shown: boo
     generator = create_generator(requests[0].fill)
     for request in requests:
         check_camera(request.camera)
+    context.progress.expect(len(requests) * take_plan(generator))
     shot = Shot(Path(requests[0].shot))
     before = set(take_folders(shot.takes))
     with generator.read_ahead():
         return shot.heal(
             lambda: deliver(
-                shot, shot.reconstruction(context.progress), requests, generator, context, before, shown=shown
+                shot, open_reconstruction(shot, context.progress), requests, generator, context, before, shown=shown
             ),
             context.progress,
         )

@@ -15,6 +15,8 @@ from ex4d.protocol.results import RenderResult
 from ex4d.raster import borrow_rasterizer
 from ex4d.raster.preview import PREVIEW_FILE, PreviewStage, prune_previews
 from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import open_reconstruction
+from ex4d.stages.stage import planned
 from ex4d.stages.stage_files import StageFiles
 
 
@@ -27,13 +29,14 @@ def run(request: PreviewRequest, context: JobContext) -> RenderResult:
     """
     started = time.monotonic()
     check_camera(request.camera)
+    context.progress.expect(planned(PreviewStage))
     shot = Shot(Path(request.shot))
     result = shot.heal(lambda: _preview(shot, request, context), context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))
 
 
 def _preview(shot: Shot, request: PreviewRequest, context: JobContext) -> RenderResult:
-    reconstruction = shot.reconstruction(context.progress).selected(request.range)
+    reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
     camera = take_camera(request.camera, request.size, shot, reconstruction)
     # Takes use the same one; a preview's buffers stay until then.
     rasterizer, _ = borrow_rasterizer(request.raster)

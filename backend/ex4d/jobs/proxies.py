@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ex4d.mesh.viewport import ProxyShot
 from ex4d.raster.preview import PREVIEW_SCALE
-from ex4d.shot.folder import Reconstruction
+from ex4d.shot.reconstruction import Reconstruction
 
 #: Longer side of a copy, pixels and vertices: a quarter of the plate's, as previews are a quarter of a take's, within
 #: these.

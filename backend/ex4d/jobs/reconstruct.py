@@ -14,13 +14,15 @@ from ex4d.depth.base import DepthSource
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
 from ex4d.protocol.results import DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 
 
 def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
@@ -31,6 +33,7 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
         BadInputError: plate, depth or camera cannot be used, or the folder is the shot of another plate.
         ResourceError: the depth estimator does not work here.
     """
+    context.progress.expect(RECONSTRUCT if request.viewport_side is None else (*RECONSTRUCT, *VIEWPORT))
     shot = Shot(Path(request.shot))
     source = depth_source(request.depth, request.solved, shot)
     return shot.heal(lambda: reconstruct(shot, request, source, context)[1], context.progress)
@@ -41,7 +44,7 @@ def reconstruct(
 ) -> tuple[Reconstruction, ReconstructResult]:
     """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides."""
     progress = context.progress
-    reconstruction = shot.reconstruct(request.plate, source, mesh_settings(request.mesh), progress)
+    reconstruction = make_reconstruction(shot, request.plate, source, mesh_settings(request.mesh), progress)
     result = _result(shot, reconstruction)
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)

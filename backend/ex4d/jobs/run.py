@@ -10,6 +10,7 @@ from ex4d.jobs.cameras import check_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.generate import deliver
+from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT, take_plan
 from ex4d.jobs.reconstruct import depth_source, reconstruct
 from ex4d.jobs.takes import check_rasterizer
 from ex4d.protocol.requests import RunRequest
@@ -30,6 +31,8 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
     source, generator = depth_source(plate.depth, plate.solved, shot), create_generator(takes[0].fill)
     for name in dict.fromkeys(take.raster for take in takes):
         check_rasterizer(name)
+    reconstruction = RECONSTRUCT if plate.viewport_side is None else (*RECONSTRUCT, *VIEWPORT)
+    context.progress.expect((*reconstruction, *(len(takes) * take_plan(generator))))
     before = set(take_folders(shot.takes))
 
     def work() -> RunResult:

@@ -18,7 +18,8 @@ from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction
 from ex4d.system.progress import Progress
 
 #: Of a raster stage and a preview, what clients show themselves.

@@ -6,10 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.plans import VIEWPORT
 from ex4d.mesh.viewport import ViewportStage
 from ex4d.protocol.requests import ViewportRequest
 from ex4d.protocol.results import ViewportResult
-from ex4d.shot.folder import Reconstruction, Shot
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.system.progress import Progress
 
 
@@ -19,10 +21,11 @@ def run(request: ViewportRequest, context: JobContext) -> ViewportResult:
     Raises:
         BadInputError: the folder holds none.
     """
+    context.progress.expect(VIEWPORT)
     shot = Shot(Path(request.shot))
 
     def work() -> Path:
-        return make_viewport(shot, shot.reconstruction(context.progress), request.side, context.progress)
+        return make_viewport(shot, open_reconstruction(shot, context.progress), request.side, context.progress)
 
     return ViewportResult(str(shot.heal(work, context.progress)))
 

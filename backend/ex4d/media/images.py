@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.media.decoding import decode
+from ex4d.media.encoding import display_encoding
 from ex4d.media.headers import JPEG_MAGIC, PNG_MAGIC, jpeg_header, png_header
 from ex4d.media.tiff import MAGICS as TIFF_MAGICS
 from ex4d.media.tiff import read_tiff, upright
@@ -139,7 +140,7 @@ def _read_png(data: bytes, path: Path) -> StillPicture:
     pixels = _swap_red_and_blue(_integers(decode(data, cv2.IMREAD_UNCHANGED)))
     changed = False
     if header.transparent_grey is not None and pixels.ndim == 2:  # OpenCV leaves it out
-        white = np.iinfo(pixels.dtype).max
+        white = display_encoding(pixels.dtype).white
         code = header.transparent_grey * (white // ((1 << header.bits) - 1))
         alpha = np.where(pixels == code, 0, white).astype(pixels.dtype)
         pixels, changed = cast(Pixels, np.dstack([pixels, pixels, pixels, alpha])), True

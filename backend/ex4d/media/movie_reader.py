@@ -131,14 +131,14 @@ class MovieFrame:
     Attributes:
         index: from 0, the place in the clip.
         time: presentation time in seconds as the container has it, or None.
-        pixels: (H, W, 3) RGB uint8 or uint16, upright.
+        pixels: (H, W, 3) RGB uint8 or uint16, upright; None where they were not wanted.
         alpha: (H, W) straight alpha of the same dtype, or None.
         part: from 0; a transport stream that was joined of several has a part for each time that its times start anew.
     """
 
     index: int
     time: Fraction | None
-    pixels: Pixels
+    pixels: Pixels | None
     alpha: Pixels | None
     part: int = 0
 
@@ -167,11 +167,17 @@ class MovieReader:
                 raise BadInputError(f"The video in {path} has no frames.", "Choose another file.")
             self.facts = _facts(source, first)
 
-    def frames(self, start: int = 0, stop: int | None = None) -> Iterator[MovieFrame]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, wanted: Callable[[int], bool] | None = None
+    ) -> Iterator[MovieFrame]:
         """Frames ``start`` to ``stop`` (half-open, indices from 0), to the clip's end without ``stop``.
 
         Those before ``start`` are decoded, as only that counts them, but not converted. Memory does not grow with
         the length of the clip.
+
+        Args:
+            wanted: asked for each frame, by its index from ``start`` on; those that it does not want come without
+                pixels. None = all are wanted.
 
         Raises:
             MovieTooShortError: at the clip's end, when it comes before ``stop`` or ``start``.
@@ -187,17 +193,16 @@ class MovieReader:
                     raise MovieDamagedError(self.path, "changes the size of its picture", index)
                 if index < start:
                     continue
+                time = None if picture.pts is None else picture.pts * self.facts.tick
+                if wanted is not None and not wanted(index - start):
+                    yield MovieFrame(index, time, None, None, source.part)
+                    continue
                 try:
                     pixels, alpha = converter.convert(picture)
                 except _DECODE_ERRORS as error:
                     raise _error_of(error, MovieDamagedError(self.path, "cannot be converted to RGB", index)) from error
-                yield MovieFrame(
-                    index,
-                    None if picture.pts is None else picture.pts * self.facts.tick,
-                    orientation.apply(pixels),
-                    None if alpha is None else orientation.apply(alpha),
-                    source.part,
-                )
+                alpha = None if alpha is None else orientation.apply(alpha)
+                yield MovieFrame(index, time, orientation.apply(pixels), alpha, source.part)
         if decoded <= start or (stop is not None and decoded < stop):
             raise MovieTooShortError(self.path, decoded)
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.media.decoding import check_size, decode
+from ex4d.media.encoding import display_encoding
 from ex4d.media.icc import profile_note
 from ex4d.protocol.errors import BadInputError
 
@@ -540,7 +541,7 @@ def _full_range(codes: NDArray[Any], white: int) -> NDArray[Any]:
 
 def _unpremultiplied(pixels: NDArray[Any]) -> NDArray[Any]:
     """(H, W, 4) of associated alpha -> straight, rounded; where alpha is 0 the colour stays as it is."""
-    white = np.iinfo(pixels.dtype).max
+    white = display_encoding(pixels.dtype).white
     out = pixels.copy()
     for top in range(0, len(pixels), 256):  # in stripes, as the sums need four times the room
         rows = pixels[top : top + 256]

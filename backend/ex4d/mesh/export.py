@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.media.frames import FrameSource
 from ex4d.mesh.dwmesh import DWMesh
 from ex4d.mesh.store import MeshStore
-from ex4d.plate.store import FrameStore
 from ex4d.system.files import atomic_path
 from ex4d.system.progress import Progress, steps
 
@@ -31,7 +31,7 @@ def vertex_colors(mesh: DWMesh, texture: NDArray[np.uint8]) -> NDArray[np.uint8]
     return out
 
 
-def write_ply(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: Progress) -> None:
+def write_ply(path: Path, mesh_store: MeshStore, frames: FrameSource, progress: Progress) -> None:
     """Binary PLY of the first frame: vertices with RGBA and texture coordinates, faces with a ``valid`` flag.
 
     Format: Turk, The PLY Polygon File Format, 1994. ``s`` and ``t`` are u and 1 − v, as Blender and MeshLab read them.
@@ -75,7 +75,7 @@ def pc2_header(points: int, first_frame: int, samples: int) -> bytes:
     return PC2_MAGIC + struct.pack("<iiffi", 1, points, float(first_frame), 1.0, samples)
 
 
-def write_pc2(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: Progress) -> None:
+def write_pc2(path: Path, mesh_store: MeshStore, frames: FrameSource, progress: Progress) -> None:
     """PC2 point cache: the vertices of all frames, for a Mesh Cache modifier on the topology of ``write_ply``.
 
     Layout: 12 bytes magic, int32 version 1, int32 points, float32 first frame, float32 sample rate, int32 samples, then
@@ -91,7 +91,7 @@ def write_pc2(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: P
     progress.end()
 
 
-def write_npz(path: Path, mesh_store: MeshStore, frames: FrameStore, progress: Progress) -> None:
+def write_npz(path: Path, mesh_store: MeshStore, frames: FrameSource, progress: Progress) -> None:
     """npz with ``faces`` (F, 3) int32, ``uv`` (V, 2) float32, ``numbers`` (T,) and, for each frame number N,
     ``vertices_N`` (V, 3) float32 and ``face_valid_N`` (F,) bool. Written frame by frame: memory does not grow."""
     progress.begin("mesh.npz", len(frames))

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ex4d.camera import Trajectory, intrinsics, static_trajectory, write_json
+from ex4d.camera import Camera, Trajectory, intrinsics, static_trajectory, write_json
 from ex4d.camera.released import released_radius
 from ex4d.depth.store import DepthStore
-from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, far_plane
+from ex4d.media.frames import FrameSource
+from ex4d.mesh.dwmesh import MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
 from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
-from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.stages.cache import Stage
+from ex4d.plate.store import frame_file, frame_names
+from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool
@@ -33,7 +35,7 @@ def settings_record(settings: MeshSettings) -> dict[str, Any]:
 
 
 @dataclass
-class MeshStage(Stage):
+class MeshStage(PartedStage):
     """Builds the meshes.
 
     Attributes:
@@ -47,7 +49,7 @@ class MeshStage(Stage):
 
     plate_key: str
     depth_key: str
-    frames: FrameStore
+    frames: FrameSource
     depth: DepthStore
     settings: MeshSettings
 
@@ -55,43 +57,64 @@ class MeshStage(Stage):
         """See ``Stage``."""
         return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings_record(self.settings)}
 
-    def run(self, out: Path, progress: Progress) -> list[str]:
+    def steps(self) -> int:
         """See ``Stage``."""
-        numbers = self.frames.numbers
-        progress.begin(self.name, len(numbers))
+        return len(self.frames)
+
+    def parts(self) -> Iterable[Part]:
+        """See ``PartedWork``."""
+        return parts_of(len(self.frames))
+
+    def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
+        """See ``PartedWork``."""
         folder = make_folder(out / "frames")
-        released = self.settings.compat == "ex4d"
-        source = self._released_source() if released else self.depth.source
-        shown_far = RELEASED_FAR if released else far_plane(self.depth.deepest, self.depth.median)
-        far = far_plane(math.inf, self.depth.median) if self.depth.sky and not released else shown_far
-        pivot = released_radius(self.depth.read(numbers[0])) if released else self.depth.subject
+        source, (far, _) = self._source(), self._far_planes()
         with BoundedPool() as pool:
-            for index, number in enumerate(numbers):
-                path = frame_file(folder, number, ".npz")
-                depth = self.depth.read(number)
-                if released:
-                    z = np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)
-                    pool.submit(_save, path, {"z": z})
-                else:
-                    opaque = self.frames.opaque(number)
-                    pool.submit(_save, path, _arrays(build_mesh(depth, source[index], far, opaque, self.settings)))
-                progress.advance()
-        write_json(out / MESH_CAMERA_FILE, source)
+            for part in parts:
+                numbers = self.frames.numbers[part.start : part.stop]
+                for index, number in enumerate(numbers, start=part.start):
+                    pool.submit(_save, frame_file(folder, number, ".npz"), self._arrays(index, source[index], far))
+                    progress.advance()
+                pool.wait()
+                yield PartOutput(part, tuple(frame_names("frames", numbers, ".npz")))
+
+    def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
+        """See ``PartedWork``."""
+        far, shown_far = self._far_planes()
+        pivot = released_radius(self.depth.read(self.frames.numbers[0])) if self._is_released else self.depth.subject
+        write_json(out / MESH_CAMERA_FILE, self._source())
         record = {"settings": asdict(self.settings), "far": far, "shown_far": shown_far, "pivot": pivot}
         (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        return [*frame_names("frames", numbers, ".npz"), MESH_CAMERA_FILE, MESH_FILE]
+        return [MESH_CAMERA_FILE, MESH_FILE]
 
-    def _released_source(self) -> Trajectory:
+    @property
+    def _is_released(self) -> bool:
+        return self.settings.compat == "ex4d"
+
+    def _far_planes(self) -> tuple[float, float]:
+        """z-depth of the far plane, and the same for viewports, world units; see ``MeshStore``."""
+        shown = RELEASED_FAR if self._is_released else far_plane(self.depth.deepest, self.depth.median)
+        return far_plane(math.inf, self.depth.median) if self.depth.sky and not self._is_released else shown, shown
+
+    def _arrays(self, index: int, camera: Camera, far: float) -> dict[str, np.ndarray[Any, Any]]:
+        """What is stored of the mesh of one frame."""
+        number = self.frames.numbers[index]
+        depth = self.depth.read(number)
+        if self._is_released:
+            return {"z": np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)}
+        mesh = build_mesh(depth, camera, far, self.frames.opaque(number), self.settings)
+        return {
+            "z": mesh.grid_z,
+            "face_valid": np.packbits(mesh.surface),
+            "pixel_valid": np.packbits(mesh.pixel_valid),
+        }
+
+    def _source(self) -> Trajectory:
+        """The source camera per frame."""
+        if not self._is_released:
+            return self.depth.source
         K = intrinsics(RELEASED_FOCAL_PX, *self.frames.size)
         return static_trajectory(K, *self.frames.size, len(self.frames)).numbered(self.frames.numbers, self.frames.fps)
-
-
-def _arrays(mesh: DWMesh) -> dict[str, np.ndarray[Any, Any]]:
-    return {
-        "z": mesh.grid_z,
-        "face_valid": np.packbits(mesh.surface),
-        "pixel_valid": np.packbits(mesh.pixel_valid),
-    }
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:

@@ -27,13 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.media.frames import FrameSource
 from ex4d.media.images import write_png
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, grid_size
 from ex4d.mesh.export import pc2_header
 from ex4d.mesh.store import MeshStore
 from ex4d.mesh.topology import Topology
-from ex4d.plate.store import FrameStore, frame_file, frame_names
-from ex4d.stages.cache import Stage
+from ex4d.plate.store import frame_file, frame_names
+from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool, prefetched
@@ -121,7 +122,7 @@ class ViewportStage(Stage):
 
     plate_key: str
     mesh_key: str
-    frames: FrameStore
+    frames: FrameSource
     mesh: MeshStore
     frames_folder: Path
     side: int
@@ -130,10 +131,13 @@ class ViewportStage(Stage):
         """See ``Stage``."""
         return {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
 
+    def steps(self) -> int:
+        """See ``Stage``."""
+        return len(self.frames)
+
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.frames.numbers
-        progress.begin(self.name, len(numbers))
         valid_folder = make_folder(out / "valid")
         own_colors = self.needs_own_colors()
         if own_colors:
@@ -161,7 +165,7 @@ class ViewportStage(Stage):
     def needs_own_colors(self) -> bool:
         """Whether the plate's own frames do not serve as textures."""
         frames = self.frames
-        return frames.bit_depth != 8 or frames.has_alpha or max(frames.size) > MAX_TEXTURE_SIDE
+        return frames.encoding.bits != 8 or frames.has_alpha or max(frames.size) > MAX_TEXTURE_SIDE
 
     def _write_color(self, path: Path, number: int) -> None:
         picture = self.frames.read_8bit(number)
@@ -212,7 +216,7 @@ class ProxyShot:
         side: longer side, pixels and vertices.
     """
 
-    frames: FrameStore
+    frames: FrameSource
     mesh: MeshStore
     side: int
 

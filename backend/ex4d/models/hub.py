@@ -43,24 +43,6 @@ class Source:
     what: str
 
 
-SOURCES = (
-    Source(
-        "Wan-AI/Wan2.1-I2V-14B-480P",
-        (
-            "config.json",
-            "diffusion_pytorch_model*.safetensors",
-            "Wan2.1_VAE.pth",
-            "models_t5_umt5-xxl-enc-bf16.pth",
-            "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth",
-            "google/umt5-xxl/*",
-            "LICENSE*",
-        ),
-        "Wan 2.1 image-to-video 14B",
-    ),
-    Source("yihouxiang/EX-4D", ("*ex4d.ckpt", "LICENSE*"), "the EX-4D adapter"),
-)
-
-
 def merged_sources(sources: Iterable[Source]) -> list[Source]:
     """One source a repository, with all that is needed of it by any."""
     merged: dict[str, Source] = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding the model's parts among files, told by what they hold."""
+"""Finding a model's parts among files, told by what they hold."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from typing import Any
 
 import torch
 
-from ex4d.models.identify import Kind, kind_of
-from ex4d.models.locations import LORA_CONFIG, SUFFIXES, TOKENIZER_FILES, candidate_files
+from ex4d.models.file_spec import FileKind, FileSpec, Shapes
+from ex4d.models.locations import SUFFIXES, TOKENIZER_FILES, candidate_files
 from ex4d.models.tensors import TensorFile, TensorSet, check_shards
 from ex4d.protocol.errors import BadInputError
 
-#: What EX-4D's checkpoint is made of in our converted folder.
-LORA_FOLDER = "lora"
 #: In the config.json of a transformer that ``ex4d models convert`` wrote in 8 bits, under the key at which diffusers
 #: looks: it refuses a method that it does not know.
 QUANTIZATION_KEY, QUANTIZATION_METHOD = "quantization_config", "ex4d_float8"
@@ -36,11 +34,18 @@ class Part:
         kind: what they are.
         tensors: of all shards.
         config: what a config.json beside them says, or {}.
+        spec: of the model that it is a part of.
     """
 
-    kind: Kind
+    kind: FileKind
     tensors: TensorSet
     config: Mapping[str, Any]
+    spec: FileSpec
+
+    @property
+    def title(self) -> str:
+        """What it is to the model, for messages."""
+        return self.spec.role(self.kind.role).title
 
     @property
     def folder(self) -> Path:
@@ -50,13 +55,13 @@ class Part:
     @property
     def label(self) -> str:
         """What they are, for people."""
-        return "8-bit fused transformer" if self.quantized else str(self.kind)
+        return "8-bit fused transformer" if self.quantized else self.kind.label
 
     @cached_property
     def quantized(self) -> bool:
         """Whether it is a transformer whose linear layers are ``Fp8Linear``: weights in 8 bits with scales of their
-        rows, EX-4D's LoRA fused before. Told by the tensors; a file of 8-bit weights without scales is none."""
-        if self.kind is not Kind.TRANSFORMER:
+        rows, LoRAs fused before. Told by the tensors; a file of 8-bit weights without scales is none."""
+        if not self.kind.quantizable:
             return False
         # Where all scales are lost the configuration still says what the weights are.
         eight = torch.float8_e4m3fn in self.tensors.dtypes.values()
@@ -91,22 +96,24 @@ class Part:
         """Raise BadInputError for a transformer in 8 bits, which ``who`` cannot use."""
         if self.quantized:
             raise BadInputError(
-                f"The transformer in {self.folder} is in 8 bits with EX-4D's LoRA fused, and {who} needs the original "
-                "one.",
-                "Name the original files; this folder is for the profiles fast and turbo, and for load_pipeline.",
+                f"The transformer in {self.folder} is in 8 bits with {self.spec.fused} fused, and {who} needs the "
+                "original one.",
+                f"Name the original files; {self.spec.quantized_use}.",
             )
 
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """All weights that were found.
+    """All weights of a model that were found.
 
     Attributes:
-        parts: by role: "transformer", "vae", "text", "image", "adapter", "lora", "geometry".
+        spec: of the model.
+        parts: by role, the names of ``FileSpec.roles``.
         tokenizer: folder of the text encoder's tokenizer, None = not found.
         places: the folders that were searched, for messages.
     """
 
+    spec: FileSpec
     parts: Mapping[str, Part]
     tokenizer: Path | None
     places: tuple[Path, ...]
@@ -115,7 +122,7 @@ class ModelFiles:
         """The weights of a part; raises BadInputError where there are none."""
         if role not in self.parts:
             raise BadInputError(
-                f"No {ROLE_NAMES[role]} was found in {' or '.join(map(str, self.places))}.",
+                f"No {self.spec.role(role).title} was found in {' or '.join(map(str, self.places))}.",
                 "`ex4d models download` gets the model; `ex4d models list DIR` shows what a folder holds.",
             )
         return self.parts[role]
@@ -138,58 +145,18 @@ class ModelFiles:
         if self.quantized:
             self.parts["transformer"].check_not_quantized(who)
 
-    def check_quantized(self) -> None:
-        """Raise BadInputError where a transformer in 8 bits is not known to have EX-4D's LoRA in it, or another LoRA
-        lies beside it."""
-        if not self.quantized:
-            return
-        transformer = self.parts["transformer"]
-        if not transformer.marked:
-            raise BadInputError(
-                f"The 8-bit transformer in {transformer.folder} was not written by `ex4d models convert`, so it has no "
-                "LoRA of EX-4D.",
-                f"Name the original files; where it was, its config.json has lost «{QUANTIZATION_KEY}».",
-            )
-        for role in ("adapter", "lora"):
-            if role in self.parts:
-                raise BadInputError(
-                    f"{self.parts[role].folder} holds a LoRA, and EX-4D's is fused into the 8-bit transformer in "
-                    f"{transformer.folder} already.",
-                    "Name the folder of the 8-bit model alone, or the original files with the LoRA.",
-                )
-
     def files(self) -> list[Path]:
         """All files of weights."""
         return [file.path for part in self.parts.values() for file in part.tensors.files]
 
 
-_ROLES: dict[Kind, str] = {
-    Kind.WAN_TRANSFORMER: "transformer",
-    Kind.TRANSFORMER: "transformer",
-    Kind.WAN_VAE: "vae",
-    Kind.VAE: "vae",
-    Kind.WAN_TEXT: "text",
-    Kind.TEXT: "text",
-    Kind.WAN_IMAGE: "image",
-    Kind.IMAGE: "image",
-    Kind.ADAPTER: "adapter",
-    Kind.LORA: "lora",
-    Kind.GEOMETRY: "geometry",
-}
-#: For messages.
-ROLE_NAMES = {
-    "transformer": "Wan 2.1 transformer",
-    "vae": "Wan 2.1 VAE",
-    "text": "UMT5 text encoder",
-    "image": "CLIP image encoder",
-    "adapter": "EX-4D checkpoint",
-    "lora": "EX-4D LoRA",
-    "geometry": "EX-4D geometry encoder",
-}
+#: Files of one part: their folder and what they are.
+_Group = tuple[Path, FileKind]
 
 
-def find_models(places: Sequence[Path]) -> ModelFiles:
-    """Look for the model's parts in folders (or files), by what the files hold.
+def find_parts(places: Sequence[Path], spec: FileSpec) -> ModelFiles:
+    """Look for a model's parts in folders (or files), by what the files hold. Files of other models are passed over,
+    also where they are of the same kind and only their shapes tell (``FileRole.fits``).
 
     Raises:
         BadInputError: a folder is missing, a file is damaged, a shard is missing, or a part is there twice.
@@ -198,27 +165,41 @@ def find_models(places: Sequence[Path]) -> ModelFiles:
     paths = candidate_files(places)
     weights = [path for path in paths if path.suffix.lower() in SUFFIXES]
     check_shards(weights)
-    found: dict[str, dict[tuple[Path, Kind], list[TensorFile]]] = {}
+    found: dict[str, dict[_Group, list[TensorFile]]] = {}
     for path in weights:
         file = TensorFile.open(path)
-        kind = kind_of(file.shapes)
-        # Other LoRAs may lie about; EX-4D's in peft's format has its configuration beside it.
-        if kind is Kind.LORA and not (path.parent / LORA_CONFIG).is_file():
+        kind = spec.identify(file.shapes)
+        if kind is None or (kind.beside and not (path.parent / kind.beside).is_file()):
             continue
-        if kind is not None:
-            found.setdefault(_ROLES[kind], {}).setdefault((path.parent, kind), []).append(file)
+        found.setdefault(kind.role, {}).setdefault((path.parent, kind), []).append(file)
     parts = {}
     for role, groups in found.items():
-        if len(groups) > 1:
-            raise BadInputError(
-                f"There is more than one {ROLE_NAMES[role]}: in "
-                f"{' and in '.join(str(folder) for folder, _ in groups)}.",
-                "Name the folders or files to use one by one.",
-            )
-        ((folder, kind), files), *_ = groups.items()
-        parts[role] = Part(kind, TensorSet.of(files), _config_beside(folder, role))
+        (folder, kind), files = _only_group(spec, role, groups)
+        section = spec.role(role).section or role
+        parts[role] = Part(kind, TensorSet.of(files), _config_beside(folder, section), spec)
     tokenizers = [path.parent for path in paths if path.name in TOKENIZER_FILES and _is_text_tokenizer(path)]
-    return ModelFiles(parts, tokenizers[0] if tokenizers else None, tuple(places))
+    return ModelFiles(spec, parts, tokenizers[0] if tokenizers else None, tuple(places))
+
+
+def _only_group(
+    spec: FileSpec, role: str, groups: Mapping[_Group, list[TensorFile]]
+) -> tuple[_Group, list[TensorFile]]:
+    """The one group of a role's files that is the model's; raises BadInputError where several may be."""
+    wanted = spec.role(role)
+    fitting = list(groups.items())
+    if len(fitting) > 1 and wanted.fits is not None:
+        own = [item for item in fitting if wanted.fits(_shapes(item[1]))]
+        fitting = own or fitting
+    if len(fitting) > 1:
+        raise BadInputError(
+            f"There is more than one {wanted.title}: in {' and in '.join(str(group[0]) for group, _ in fitting)}.",
+            "Name the folders or files to use one by one.",
+        )
+    return fitting[0]
+
+
+def _shapes(files: Sequence[TensorFile]) -> Shapes:
+    return {name: shape for file in files for name, shape in file.shapes.items()}
 
 
 def _is_text_tokenizer(path: Path) -> bool:
@@ -226,24 +207,12 @@ def _is_text_tokenizer(path: Path) -> bool:
     return "xlm" not in path.parent.name.lower()
 
 
-def _config_beside(folder: Path, role: str) -> dict[str, Any]:
+def _config_beside(folder: Path, section: str) -> dict[str, Any]:
     """What a config.json in the folder says of a part: flat, as Wan's and diffusers', or by part."""
     config: Any = None
     with suppress(OSError, ValueError):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         return {}
-    section = {"transformer": "dit", "adapter": "lora"}.get(role, role)
     inner = config.get(section)
     return inner if isinstance(inner, dict) else config
-
-
-def missing_roles(models: ModelFiles) -> list[str]:
-    """Names of parts that a take needs and that were not found."""
-    needed = ["transformer", "vae", "text", "image"]
-    if models.quantized:
-        needed += ["geometry"]
-    else:
-        needed += ["lora", "geometry"] if "geometry" in models.parts else ["adapter"]
-    missing = [ROLE_NAMES[role] for role in needed if role not in models.parts]
-    return missing + (["tokenizer"] if models.tokenizer is None else [])

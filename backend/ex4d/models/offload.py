@@ -57,26 +57,26 @@ def _aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-class Parked:
+class ParkedWeights:
     """A module's weights in main memory, pinned so that copies run beside computation.
 
     Args:
         module: its parameters and buffers may be on any device; they are parked.
         device: where it computes.
-        slabs: memory to share with others.
+        pool: memory to share with others.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, slabs: PinnedPool | None = None) -> None:
+    def __init__(self, module: nn.Module, device: torch.device, pool: PinnedPool | None = None) -> None:
         self._device = device
         self._tensors: list[torch.Tensor] = [*module.parameters(), *module.buffers()]
         self._home: list[torch.Tensor] = []
-        slabs = slabs or PinnedPool()
+        pool = pool or PinnedPool()
         for tensor in self._tensors:
-            self._home.append(slabs.copy(tensor.data) if device.type == "cuda" else tensor.data.cpu())
+            self._home.append(pool.copy(tensor.data) if device.type == "cuda" else tensor.data.cpu())
             # At once: the weights are never in memory twice.
             tensor.data = self._home[-1]
 
-    def come(self) -> None:
+    def onload(self) -> None:
         """Copy the weights to the device, on the current stream."""
         for tensor, home in zip(self._tensors, self._home, strict=True):
             tensor.data = home.to(self._device, non_blocking=True)
@@ -86,7 +86,7 @@ class Parked:
         for tensor in self._tensors:
             tensor.data.record_stream(stream)
 
-    def leave(self) -> None:
+    def offload(self) -> None:
         """Free the device's copies."""
         for tensor, home in zip(self._tensors, self._home, strict=True):
             tensor.data = home
@@ -103,8 +103,8 @@ class StreamedBlocks:
     def __init__(self, blocks: Sequence[nn.Module], device: torch.device) -> None:
         self._cuda = device.type == "cuda"
         self._stream = torch.cuda.Stream(device) if self._cuda else None
-        slabs = PinnedPool()
-        self._parked = [Parked(block, device, slabs) for block in blocks]
+        pool = PinnedPool()
+        self._parked = [ParkedWeights(block, device, pool) for block in blocks]
         self._arrived: dict[int, Any] = {}
         self._hooks = []
         for index, block in enumerate(blocks):
@@ -115,11 +115,11 @@ class StreamedBlocks:
         if index in self._arrived:
             return
         if not self._cuda:
-            self._parked[index].come()
+            self._parked[index].onload()
             self._arrived[index] = None
             return
         with torch.cuda.stream(self._stream):
-            self._parked[index].come()
+            self._parked[index].onload()
             self._arrived[index] = self._stream.record_event()  # type: ignore[union-attr]
 
     def _before(self, index: int) -> None:
@@ -132,7 +132,7 @@ class StreamedBlocks:
         self._fetch((index + 1) % len(self._parked))
 
     def _after(self, index: int) -> None:
-        self._parked[index].leave()
+        self._parked[index].offload()
         self._arrived.pop(index, None)
 
     def close(self) -> None:

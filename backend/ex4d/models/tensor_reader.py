@@ -30,7 +30,7 @@ _LOCKED_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class Stored:
+class TensorSource:
     """A tensor in a file.
 
     Attributes:
@@ -57,7 +57,7 @@ def damaged(path: Path, error: object) -> BadInputError:
     )
 
 
-def stored_in_file(path: Path, begin: int, dtype: torch.dtype, shape: tuple[int, ...]) -> Stored:
+def source_in_file(path: Path, begin: int, dtype: torch.dtype, shape: tuple[int, ...]) -> TensorSource:
     """A tensor whose bytes lie in a file from ``begin`` on."""
 
     def copy(offset: int, target: NDArray[np.uint8]) -> None:
@@ -72,34 +72,34 @@ def stored_in_file(path: Path, begin: int, dtype: torch.dtype, shape: tuple[int,
         except OSError as error:
             raise damaged(path, error) from error
 
-    return Stored(dtype, shape, copy)
+    return TensorSource(dtype, shape, copy)
 
 
-def stored_in_memory(tensor: torch.Tensor) -> Stored:
+def source_in_memory(tensor: torch.Tensor) -> TensorSource:
     """A tensor that is in memory or is a view of a mapped file. Raises RuntimeError for one without plain values."""
     flat = tensor.detach().contiguous().flatten().view(torch.uint8).numpy()
 
     def copy(offset: int, target: NDArray[np.uint8]) -> None:
         np.copyto(target, flat[offset : offset + len(target)])
 
-    return Stored(tensor.dtype, tuple(tensor.shape), copy)
+    return TensorSource(tensor.dtype, tuple(tensor.shape), copy)
 
 
-def _buffer(stored: Stored, *, lock: bool) -> tuple[NDArray[np.uint8], torch.Tensor]:
+def _buffer(source: TensorSource, *, lock: bool) -> tuple[NDArray[np.uint8], torch.Tensor]:
     """Memory for a tensor: its bytes, and the tensor that they are."""
-    raw = torch.empty(stored.size, dtype=torch.uint8, pin_memory=lock and 0 < stored.size <= _LOCKED_BYTES)
-    return raw.numpy(), raw.view(stored.dtype).view(stored.shape)
+    raw = torch.empty(source.size, dtype=torch.uint8, pin_memory=lock and 0 < source.size <= _LOCKED_BYTES)
+    return raw.numpy(), raw.view(source.dtype).view(source.shape)
 
 
-def read_now(stored: Stored) -> torch.Tensor:
+def read_now(source: TensorSource) -> torch.Tensor:
     """One tensor in memory of its own."""
-    raw, tensor = _buffer(stored, lock=False)
-    stored.copy(0, raw)
+    raw, tensor = _buffer(source, lock=False)
+    source.copy(0, raw)
     return tensor
 
 
 def read_ahead(
-    wanted: Iterable[tuple[str, Stored]], *, lock: bool = False
+    wanted: Iterable[tuple[str, TensorSource]], *, lock: bool = False
 ) -> Generator[tuple[str, torch.Tensor], None, None]:
     """Tensors by name, in order, each in memory of its own.
 
@@ -110,19 +110,19 @@ def read_ahead(
     Raises:
         BadInputError: a file ends too early.
     """
-    source = iter(wanted)
+    items = iter(wanted)
     waiting: deque[tuple[str, torch.Tensor, int, list[Future[None]]]] = deque()
     ahead = 0
     pool = ThreadPoolExecutor(READERS, "weights")
     try:
         while True:
-            while ahead < AHEAD_BYTES and (item := next(source, None)) is not None:
-                name, stored = item
-                raw, tensor = _buffer(stored, lock=lock)
-                pieces = range(0, stored.size, PIECE_BYTES)
-                parts = [pool.submit(stored.copy, start, raw[start : start + PIECE_BYTES]) for start in pieces]
-                waiting.append((name, tensor, stored.size, parts))
-                ahead += stored.size
+            while ahead < AHEAD_BYTES and (item := next(items, None)) is not None:
+                name, source = item
+                raw, tensor = _buffer(source, lock=lock)
+                pieces = range(0, source.size, PIECE_BYTES)
+                parts = [pool.submit(source.copy, start, raw[start : start + PIECE_BYTES]) for start in pieces]
+                waiting.append((name, tensor, source.size, parts))
+                ahead += source.size
                 del raw, tensor
             if not waiting:
                 return

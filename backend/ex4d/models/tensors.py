@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ex4d.models.tensor_reader import Stored, damaged, read_ahead, read_now, stored_in_file, stored_in_memory
+from ex4d.models.tensor_reader import TensorSource, damaged, read_ahead, read_now, source_in_file, source_in_memory
 from ex4d.protocol.errors import BadInputError, TransientError
 
 #: torch.save files may wrap the tensors in one of these.
@@ -63,7 +63,7 @@ class TensorFile:
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, torch.dtype]
-    _stored: Callable[[str], Stored]
+    _source: Callable[[str], TensorSource]
     _names: Mapping[str, str]
     metadata: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,20 +85,20 @@ class TensorFile:
             return _open_safetensors(path)
         return _open_torch(path)
 
-    def stored(self, name: str) -> Stored:
+    def source(self, name: str) -> TensorSource:
         """Where a tensor is.
 
         Raises:
             BadInputError: the file is damaged there, or the tensor's type is none that the model is made of.
         """
         try:
-            return self._stored(self._names[name])
+            return self._source(self._names[name])
         except (RuntimeError, OSError, ValueError) as error:
             raise damaged(self.path, error) from error
 
     def read(self, name: str) -> torch.Tensor:
-        """A tensor, on the CPU, in memory of its own; raises BadInputError as ``stored``."""
-        return read_now(self.stored(name))
+        """A tensor, on the CPU, in memory of its own; raises BadInputError as ``source``."""
+        return read_now(self.source(name))
 
 
 def _stripped(names: list[str]) -> dict[str, str]:
@@ -123,7 +123,7 @@ def _open_safetensors(path: Path) -> TensorFile:
     types = {name: header[raw]["dtype"] for name, raw in names.items()}
     dtypes = {name: _DTYPES[of] for name, of in types.items() if of in _DTYPES}
 
-    def stored(raw: str) -> Stored:
+    def source(raw: str) -> TensorSource:
         entry = header[raw]
         if entry["dtype"] not in _DTYPES:
             raise BadInputError(
@@ -131,9 +131,9 @@ def _open_safetensors(path: Path) -> TensorFile:
                 "Get the model in 16 or 32 bits.",
             )
         begin = 8 + length + entry["data_offsets"][0]
-        return stored_in_file(path, begin, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
+        return source_in_file(path, begin, _DTYPES[entry["dtype"]], tuple(entry["shape"]))
 
-    return TensorFile(path, shapes, dtypes, stored, names, metadata)
+    return TensorFile(path, shapes, dtypes, source, names, metadata)
 
 
 def _open_torch(path: Path) -> TensorFile:
@@ -161,7 +161,7 @@ def _open_torch(path: Path) -> TensorFile:
     names = _stripped(list(tensors))
     shapes = {name: tuple(tensors[raw].shape) for name, raw in names.items()}
     dtypes = {name: tensors[raw].dtype for name, raw in names.items()}
-    return TensorFile(path, shapes, dtypes, lambda raw: stored_in_memory(tensors[raw]), names)
+    return TensorFile(path, shapes, dtypes, lambda raw: source_in_memory(tensors[raw]), names)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class TensorSet:
         Raises:
             BadInputError: a file is damaged.
         """
-        return read_ahead(((name, file.stored(name)) for file in self.files for name in file.shapes), lock=lock)
+        return read_ahead(((name, file.source(name)) for file in self.files for name in file.shapes), lock=lock)
 
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.safetensors$")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -82,8 +82,12 @@ class PlateReader(Protocol):
     def paths(self) -> tuple[Path, ...]:
         """The files of the selected frames, for hashing."""
 
-    def frames(self) -> Iterator[PlateFrame]:
+    def frames(self, wanted: Callable[[int], bool] | None = None) -> Iterator[PlateFrame]:
         """The selected frames in order, each once; may be called again. One frame is in memory at a time.
+
+        Args:
+            wanted: asked for each frame, by its index among the selected ones; those that it does not want are passed
+                over as cheaply as can be. None = all are wanted.
 
         Raises:
             BadInputError: a file is damaged, or the clip is shorter than the selection.

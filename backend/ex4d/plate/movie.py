@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -67,14 +67,16 @@ class MoviePlate:
         """The movie's file."""
         return (self._reader.path,)
 
-    def frames(self) -> Iterator[PlateFrame]:
-        """The selected frames; see `ex4d.plate.base.PlateReader`."""
+    def frames(self, wanted: Callable[[int], bool] | None = None) -> Iterator[PlateFrame]:
+        """The selected frames; see `ex4d.plate.base.PlateReader`. What is not wanted is decoded and not converted."""
         start = self._wanted.start - self._clip_start
         stop = None if self._wanted.stop is None else self._wanted.stop - self._clip_start
         clock = _Clock(1 / self._info.fps, self._fixed_rate)
         try:
-            for frame in self._reader.frames(start, stop):
-                yield PlateFrame(self._clip_start + frame.index, clock.read(frame), frame.pixels, frame.alpha)
+            for frame in self._reader.frames(start, stop, wanted):
+                time = clock.read(frame)
+                if frame.pixels is not None:
+                    yield PlateFrame(self._clip_start + frame.index, time, frame.pixels, frame.alpha)
         except MovieDamagedError as error:
             raise self._damaged(error) from error
         except MovieTooShortError as error:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -74,9 +74,11 @@ class SequencePlate:
         """The files of the selected frames."""
         return self._sequence.paths
 
-    def frames(self) -> Iterator[PlateFrame]:
+    def frames(self, wanted: Callable[[int], bool] | None = None) -> Iterator[PlateFrame]:
         """The selected frames; see `ex4d.plate.base.PlateReader`."""
         for index, (number, path) in enumerate(zip(self._sequence.numbers, self._sequence.paths, strict=True)):
+            if wanted is not None and not wanted(index):
+                continue
             picture = read_picture(path)
             image = picture.pixels
             if image.shape != self._shape or image.dtype != self._dtype:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 from ex4d.media.images import write_png
 from ex4d.plate.base import PlateFrame, PlateReader
 from ex4d.plate.store import PLATE_FILE, frame_file, frame_names
-from ex4d.stages.cache import Stage
+from ex4d.protocol.parsing import fraction_from
+from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
 from ex4d.system.inputs import HashedFiles
 from ex4d.system.progress import Progress
@@ -25,7 +27,7 @@ TIME_TOLERANCE = Fraction(1, 10)
 
 
 @dataclass
-class PlateStage(Stage):
+class PlateStage(PartedStage):
     """Reads the plate.
 
     Attributes:
@@ -51,40 +53,82 @@ class PlateStage(Stage):
             inputs["reader"] = self.reader.info.reader_version
         return inputs
 
-    def run(self, out: Path, progress: Progress) -> list[str]:
-        """See ``Stage``.
+    def steps(self) -> int | None:
+        """See ``Stage``."""
+        return self.reader.info.frame_count
+
+    def parts(self) -> Iterable[Part]:
+        """See ``PartedWork``; without end where only decoding tells how many frames there are."""
+        return parts_of(self.steps())
+
+    def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
+        """See ``PartedWork``. A movie is decoded from its beginning, as only that counts and times its frames, but
+        frames of other parts are neither converted nor written; pictures of a sequence are not opened.
 
         Raises:
             TransientError: the plate was written to while it was read.
         """
-        info = self.reader.info
-        progress.begin(self.name, info.frame_count)
         folder = make_folder(out / "frames")
+        # Of a movie what is noted follows from all of it, and is known at its end; of pictures from each by itself.
+        info = self.reader.info
+        from_pictures = info.kind == "sequence"
+        waiting = iter(parts)
+        part = next(waiting, None)
         numbers: list[int] = []
         times: list[Fraction] = []
+
+        def is_last() -> bool:
+            return part is not None and part.stop == info.frame_count
+
+        def wanted(index: int) -> bool:
+            # What a header says of the number of frames is not binding.
+            return part is not None and index >= part.start and (index < part.stop or is_last())
+
+        def finished(found: Part) -> PartOutput:
+            if self.source is not None:
+                # What was read must be what was hashed: under that name it stays.
+                self.source = self.source.check_unchanged()
+            record = {
+                "numbers": numbers,
+                "times": [str(time) for time in times],
+                "notes": list(self.reader.info.notes) if from_pictures else [],
+            }
+            return PartOutput(found, tuple(frame_names("frames", numbers, ".png")), record)
+
         with BoundedPool() as pool:
-            for frame in self.reader.frames():
+            for frame in self.reader.frames(wanted):
                 pool.submit(write_png, frame_file(folder, frame.number, ".png"), _rgba(frame))
                 numbers.append(frame.number)
                 times.append(frame.time)
                 progress.advance()
-        if self.source is not None:
-            # What was read must be what was hashed: under that name it stays.
-            self.source.check_unchanged()
+                assert part is not None
+                if len(numbers) == len(part) and not is_last():
+                    pool.wait()
+                    yield finished(part)
+                    part, numbers, times = next(waiting, None), [], []
+            if part is not None and numbers:
+                pool.wait()
+                yield finished(Part(part.start, part.start + len(numbers)))
+
+    def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
+        """See ``PartedWork``."""
+        info = self.reader.info
+        times = [fraction_from(time) for output in done for time in output.record["times"]]
+        notes = [note for output in done for note in output.record["notes"]]
         even = all(abs(time * info.fps - index) < TIME_TOLERANCE for index, time in enumerate(times))
         record = {
             "width": info.width,
             "height": info.height,
             "fps": str(info.fps),
-            "numbers": numbers,
+            "numbers": [number for output in done for number in output.record["numbers"]],
             "times": [str(time) for time in times],
             "variable_rate": not even,
             "bit_depth": info.bit_depth,
             "has_alpha": info.has_alpha,
-            "notes": list(self.reader.info.notes),  # some are known only now
+            "notes": list(dict.fromkeys((*notes, *info.notes))),  # some are known only now
         }
         (out / PLATE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        return [*frame_names("frames", numbers, ".png"), PLATE_FILE]
+        return [PLATE_FILE]
 
 
 def _rgba(frame: PlateFrame) -> np.ndarray[Any, Any]:

@@ -5,21 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ex4d.media.images import read_image
+from ex4d.media.encoding import DISPLAY_8, DISPLAY_16
+from ex4d.media.frames import FrameSourceBase, Pixels, without_alpha
 from ex4d.protocol.parsing import fraction_from
 from ex4d.stages.stage_files import StageFiles
 
 PLATE_FILE = "plate.json"
-
-#: Code values, uint8 or uint16.
-Pixels: TypeAlias = NDArray[Any]
 
 
 def frame_name(number: int, suffix: str) -> str:
@@ -38,33 +31,18 @@ def frame_names(folder: str, numbers: Iterable[int], suffix: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FrameStore:
-    """Frames of an ingested plate.
+class FrameStore(FrameSourceBase):
+    """``FrameSource`` of an ingested plate.
 
     Attributes:
-        folder: output folder of the plate stage.
-        width, height: in pixels.
-        fps: frames per second.
-        numbers: the plate's own frame numbers, ascending.
-        times: seconds since the first frame, one per frame.
         variable_rate: whether the times are uneven.
-        bit_depth: 8 or 16.
-        has_alpha: whether the frames carry alpha.
         notes: sentences about how the plate was read.
-        files: how they are read and checked; None for pictures that no stage has written.
+        files: the output of the plate stage.
     """
 
-    folder: Path
-    width: int
-    height: int
-    fps: Fraction
-    numbers: tuple[int, ...]
-    times: tuple[Fraction, ...]
     variable_rate: bool
-    bit_depth: int
-    has_alpha: bool
     notes: tuple[str, ...]
-    files: StageFiles | None = None
+    files: StageFiles
 
     @classmethod
     def open(cls, folder: Path) -> FrameStore:
@@ -73,44 +51,29 @@ class FrameStore:
         record = files.json(PLATE_FILE)
         with files.decoding(PLATE_FILE):
             return cls(
-                folder,
                 record["width"],
                 record["height"],
                 fraction_from(record["fps"]),
                 tuple(record["numbers"]),
                 tuple(fraction_from(time) for time in record["times"]),
-                record["variable_rate"],
-                record["bit_depth"],
+                DISPLAY_8 if record["bit_depth"] == DISPLAY_8.bits else DISPLAY_16,
                 record["has_alpha"],
+                record["variable_rate"],
                 tuple(record["notes"]),
                 files,
             )
 
-    def __len__(self) -> int:
-        return len(self.numbers)
+    @property
+    def folder(self) -> Path:
+        """Output folder of the plate stage."""
+        return self.files.folder
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height)."""
-        return self.width, self.height
+    def bit_depth(self) -> int:
+        """8 or 16."""
+        return self.encoding.bits
 
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
-        """Frame ``number``: RGB (H, W, 3) uint8 or uint16, and alpha (H, W) or None."""
-        name = f"frames/{frame_name(number, '.png')}"
-        pixels = read_image(self.folder / name) if self.files is None else self.files.png(name)
-        if self.has_alpha:
-            return np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])
-        return pixels, None
-
-    def read_8bit(self, number: int) -> NDArray[np.uint8]:
-        """Frame ``number`` as RGB (H, W, 3) uint8, for analysis and previews."""
-        pixels, _ = self.read(number)
-        return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-
-    def opaque(self, number: int) -> NDArray[np.bool_] | None:
-        """(H, W) bool, where the frame is more than half opaque; None when it has no alpha."""
-        if not self.has_alpha:
-            return None
-        _, alpha = self.read(number)
-        assert alpha is not None
-        return np.asarray(alpha > np.iinfo(alpha.dtype).max // 2)
+        """See ``FrameSource``."""
+        pixels = self.files.png(f"frames/{frame_name(number, '.png')}")
+        return without_alpha(pixels) if self.has_alpha else (pixels, None)

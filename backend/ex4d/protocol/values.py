@@ -27,9 +27,6 @@ DEFAULT_FOV_DEG = math.degrees(2 * math.atan(512 / 2 / 500))
 #: Seeds start at 0; JSON's numbers are exact up to here.
 MAX_SEED = (1 << 53) - 1
 
-#: Steps of a model's sampler, from 1: those of its training.
-MAX_STEPS = 1000
-
 #: Smallest interior angle of a face that counts as surface, degrees (released recon.py, ``min_angle_deg``); from 0 to
 #: below that of an equilateral triangle.
 MIN_ANGLE_DEG = 2.5
@@ -189,12 +186,6 @@ def check_seed(seed: int) -> None:
     """Raise UsageError for a seed that is out of range."""
     if not 0 <= seed <= MAX_SEED:
         raise UsageError(f"The seed {seed} is out of range.", f"Use a number from 0 to {MAX_SEED}.")
-
-
-def check_steps(steps: int) -> None:
-    """Raise UsageError for more steps than a sampler has."""
-    if not 1 <= steps <= MAX_STEPS:
-        raise UsageError(f"A model cannot take {steps} steps.", f"Give 1 to {MAX_STEPS}.")
 
 
 def check_mask_erosion(pixels: int) -> None:

@@ -15,8 +15,8 @@ from ex4d.media.images import write_png
 from ex4d.mesh.viewport import ProxyShot
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.raster import Rasterizer
-from ex4d.raster.stage import trajectory_hash
-from ex4d.stages.cache import Stage
+from ex4d.raster.stage import RasterStage, trajectory_hash
+from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder, remove_tree
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool
@@ -57,10 +57,18 @@ class PreviewStage(Stage):
             "rasterizer": self.rasterizer.name,
         }
 
+    @property
+    def progress_name(self) -> str:
+        """See ``Stage``: to clients a preview is a rendering."""
+        return RasterStage.name
+
+    def steps(self) -> int:
+        """See ``Stage``."""
+        return len(self.proxy.frames)
+
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
         numbers = self.proxy.frames.numbers
-        progress.begin("raster", len(numbers))
         colors, masks = make_folder(out / "color"), make_folder(out / "mask")
         size = tuple(max(2, side // PREVIEW_SCALE) for side in (self.trajectory.width, self.trajectory.height))
         small = self.trajectory.resized(*size)

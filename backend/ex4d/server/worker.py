@@ -111,10 +111,7 @@ class Worker:
         self.send("progress", job)
         error: Ex4dError
         progress = JobProgress(
-            kind,
-            lambda values: self.send("progress", job, values),
-            lambda: self._is_cancelled(job),
-            self._looks / job,
+            lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job), self._looks / job
         )
         try:
             request = parse_request(kind, message.header.get("request", {}), message.blobs)
@@ -141,7 +138,7 @@ class Worker:
             return
         finally:
             self._cancelled.discard(job)
-            progress.forget_look()
+            progress.forget_thumbnail()
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
 

@@ -9,117 +9,22 @@ takes/v001/ …        delivered takes
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ex4d.depth.base import DepthSource
-from ex4d.depth.stage import DepthStage
-from ex4d.depth.store import DepthStore
-from ex4d.mesh import MeshSettings
-from ex4d.mesh.stage import MeshStage
-from ex4d.mesh.store import MeshStore
-from ex4d.plate import open_plate, plate_hash
-from ex4d.plate.base import PlateReader
-from ex4d.plate.stage import PlateStage
-from ex4d.plate.store import FrameStore
-from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
+from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
-from ex4d.protocol.requests import PlateRequest
-from ex4d.protocol.seal import DamagedCacheError, NewerFormatError, checksum, read_ours, read_seal
-from ex4d.protocol.values import FrameRange
-from ex4d.shot.recipe import Recipe
-from ex4d.stages.cache import Stage, StageCache, is_complete, remove_leftovers
-from ex4d.system.files import atomic_write, make_folder, writing
-from ex4d.system.inputs import FileStamps, HashedFiles
-from ex4d.system.progress import Progress, Silent
+from ex4d.protocol.seal import NewerFormatError, checksum, read_ours
+from ex4d.stages.cache import StageCache
+from ex4d.stages.work_folder import remove_leftovers
+from ex4d.system.files import atomic_write, writing
+from ex4d.system.progress import Progress
 
 T = TypeVar("T")
 SHOT_FILE = "shot.json"
 SHOT_FORMAT = "ex4d-shot"
 SHOT_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """Plate, depth and mesh of a shot, with the keys of their stages.
-
-    Attributes:
-        plate: what shot.json says of the plate, JSON-able.
-    """
-
-    frames: FrameStore
-    depth: DepthStore
-    mesh: MeshStore
-    plate_key: str
-    mesh_key: str
-    plate: dict[str, Any]
-
-    def record(self) -> dict[str, Any]:
-        """What a take's sidecar says of all this, JSON-able."""
-        numbers = self.frames.numbers
-        return {
-            "plate": {
-                **self.plate,
-                "width": self.frames.width,
-                "height": self.frames.height,
-                "frames": f"{numbers[0]}-{numbers[-1]}",
-                "count": len(numbers),
-                "bit_depth": self.frames.bit_depth,
-                "alpha": self.frames.has_alpha,
-                "variable_rate": self.frames.variable_rate,
-            },
-            "depth": {
-                "name": self.depth.name,
-                "label": self.depth.label,
-                "licence": self.depth.licence,
-                "source_poses_known": self.depth.poses_known,
-                "intrinsics_known": self.depth.intrinsics_known,
-            },
-            "mesh": {
-                "min_angle_deg": self.mesh.settings.min_angle_deg,
-                "max_depth_ratio": self.mesh.settings.max_depth_ratio,
-                "thickness": str(self.mesh.settings.thickness),
-                "max_grid_side": self.mesh.settings.max_grid_side,
-                "compat": self.mesh.settings.compat,
-                "far": self.mesh.far,
-            },
-            "notes": list(self.notes()),
-        }
-
-    def selected(self, frames: FrameRange | None) -> Reconstruction:
-        """The same shot with only those frames; stages made from it are kept apart from those of all frames.
-
-        Raises:
-            BadInputError: the plate has none of them, or not all.
-        """
-        numbers = self.frames.numbers
-        chosen = [index for index, number in enumerate(numbers) if frames is None or number in frames]
-        if len(chosen) == len(numbers) and (frames is None or frames.start == numbers[0]):
-            return self
-        last = frames.stop - 1 if frames is not None and frames.stop is not None else numbers[-1]
-        if not chosen or frames is None or frames.start < numbers[0] or last > numbers[-1]:
-            raise BadInputError(
-                f"Frames {frames} are not all in this shot, which has frames {numbers[0]}-{numbers[-1]}.",
-                "Choose frames within these, or reconstruct the plate with them.",
-            )
-        kept = tuple(numbers[index] for index in chosen)
-        source = self.mesh.source.for_frames(kept, self.frames.fps, "the source camera")
-        times = tuple(self.frames.times[index] - self.frames.times[chosen[0]] for index in chosen)
-        suffix = f":{kept[0]}-{kept[-1]}"
-        return replace(
-            self,
-            frames=replace(self.frames, numbers=kept, times=times),
-            mesh=replace(self.mesh, source=source),
-            plate_key=self.plate_key + suffix,
-        )
-
-    def notes(self) -> tuple[str, ...]:
-        """Sentences that belong into every report on this shot."""
-        return (*self.frames.notes, *self.depth.notes)
 
 
 def _is_shot(record: Any) -> bool:
@@ -181,159 +86,16 @@ class Shot:
         return record
 
     def heal(self, work: Callable[[], T], progress: Progress) -> T:
-        """See ``StageCache.heal``; ``work`` begins with ``reconstruct`` or ``reconstruction``."""
+        """See ``StageCache.heal``; ``work`` begins with what ``ex4d.shot.reconstruction`` makes or opens."""
         return self.cache.heal(work, progress)
 
-    def reconstruct(
-        self, request: PlateRequest, source: DepthSource, settings: MeshSettings, progress: Progress
-    ) -> Reconstruction:
-        """Read the plate, get its depth, build its meshes; what is already there is not done again.
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What shot.json says, empty where there is none."""
+        return self._record
 
-        Raises:
-            BadInputError: the plate cannot be used, or the folder is the shot of another one.
-            TransientError: a file of the plate or the depth is written to meanwhile.
-            DamagedCacheError: see ``StageCache.heal``.
-        """
-        reader, hashed = self._open(request)
-        path = str(Path(request.path).absolute())
-        known = self._record.get("plate", {"path": path})
-        # Other frames of the same sequence, or a new version of the same file, have another hash.
-        if known["path"] != path and known["sha256"] != hashed.hash:
-            raise BadInputError(
-                f"{self.root} is the shot of another plate ({known['path']}).",
-                "Choose another output folder for this plate.",
-            )
-        make_folder(self.root)
-        selection = {
-            "frames": str(request.range) if request.range else None,
-            "fps": str(request.rate) if request.rate else None,
-            "first_frame": request.first_frame,
-        }
-        plate_stage = PlateStage(hashed.hash, selection, reader, hashed)
-        frames = FrameStore.open(self.cache.ensure(plate_stage, progress))
-        depth_stage = DepthStage(plate_stage.key(), frames, source)
-        depth = DepthStore.open(self.cache.ensure(depth_stage, progress))
-        mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
-        mesh = MeshStore.open(self.cache.ensure(mesh_stage, progress))
-        plate = {"path": path, "sha256": hashed.hash}
-        self._write(
-            {
-                "format": SHOT_FORMAT,
-                "version": SHOT_VERSION,
-                "plate": {**plate, "files": hashed.stamps.record()},
-                "stages": {stage.name: stage.key() for stage in (plate_stage, depth_stage, mesh_stage)},
-                "recipe": Recipe.of(selection, source, settings).record(),
-            }
-        )
-        reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate)
-        for note in reconstruction.notes():
-            progress.note(note)
-        return reconstruction
-
-    def _write(self, record: dict[str, Any]) -> None:
-        self._record = {**record, "checksum": checksum(record)}
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write shot.json: ``record`` besides what says whose file it is."""
+        whole = {"format": SHOT_FORMAT, "version": SHOT_VERSION, **record}
+        self._record = {**whole, "checksum": checksum(whole)}
         atomic_write(self.root / SHOT_FILE, json.dumps(self._record, indent=1).encode())
-
-    def _open(self, request: PlateRequest) -> tuple[PlateReader, HashedFiles]:
-        """The plate, and its files with the hash of their contents."""
-
-        def opened() -> PlateReader:
-            path = Path(request.path)
-            return open_plate(path, frames=request.range, fps=request.rate, first_frame=request.first_frame)
-
-        began = time.time_ns()
-        reader = opened()
-        stamps = FileStamps.of(reader.paths, since=began)
-        if not stamps.settled:
-            # It may have been written while it was opened.
-            reader = opened()
-        plate = self._record.get("plate", {})
-        same = stamps.settled and plate.get("files") == stamps.record()
-        if same and plate.get("path") == str(reader.info.path.absolute()):
-            return reader, HashedFiles(plate["sha256"], stamps, lambda: plate_hash(reader))
-        return reader, HashedFiles.of(reader.paths, lambda: plate_hash(reader))
-
-    def reconstruction(self, progress: Progress | None = None) -> Reconstruction:
-        """What ``reconstruct`` has made before. Stages that are gone or damaged are made anew where that can be without
-        asking: from the plate, where it is still there, and depth that an estimator made or whose files are there.
-
-        Raises:
-            BadInputError: nothing was made, or it cannot be made anew.
-            DamagedCacheError: see ``StageCache.heal``.
-        """
-        progress = progress or Silent()
-        stages = self._record.get("stages", {})
-        folders = {name: self.cache.root / f"{name}-{stages.get(name)}" for name in ("plate", "depth", "mesh")}
-        if not stages:
-            raise self._unmade()
-        recipe = self._recipe(folders)
-        whole = {name: is_complete(folder) for name, folder in folders.items()}
-        if not whole["plate"]:
-            self._make("plate", lambda: self._plate_stage(recipe), progress)
-        frames = FrameStore.open(folders["plate"])
-        if not whole["depth"]:
-            self._make("depth", lambda: self._depth_stage(recipe, frames), progress)
-        depth = DepthStore.open(folders["depth"])
-        if not whole["mesh"]:
-            self._make("mesh", lambda: self._mesh_stage(recipe, frames, depth), progress)
-        plate = {name: self._record["plate"][name] for name in ("path", "sha256")}
-        return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate)
-
-    # Making stages anew without being asked ---------------------------------------------------------------------------
-
-    def _unmade(self, cause: Exception | None = None) -> BadInputError:
-        why = f" {cause}" if isinstance(cause, Ex4dError) else ""
-        return BadInputError(
-            f"{self.root} holds no reconstructed plate.{why}",
-            "Run `ex4d recon PLATE --out FOLDER`, or Reconstruct in Blender, first.",
-        )
-
-    def _recipe(self, folders: dict[str, Path]) -> Recipe | None:
-        """What the stages were made of. Shots of earlier versions are asked once, while their seals can tell."""
-        if "recipe" in self._record:
-            return Recipe.from_record(self._record["recipe"])
-        try:
-            inputs = {name: read_seal(folder).record["inputs"] for name, folder in folders.items()}
-            recipe = Recipe.from_seals(**inputs)
-        except (DamagedCacheError, KeyError, TypeError, AttributeError):
-            return None
-        # A shot that may not be written to can be read all the same.
-        with suppress(Ex4dError):
-            rest = {name: value for name, value in self._record.items() if name != "checksum"}
-            self._write({**rest, "recipe": recipe.record()})
-        return recipe
-
-    def _make(self, name: str, create: Callable[[], Stage | None], progress: Progress) -> None:
-        try:
-            stage = create()
-            key = stage.key() if stage else None
-        except (BadInputError, UsageError, KeyError, TypeError, ValueError) as error:
-            raise self._unmade(error) from error
-        # Another plate or another version of a stage would make something else than what takes were made from.
-        if stage is None or key != self._record["stages"][name]:
-            raise self._unmade()
-        self.cache.ensure(stage, progress)
-
-    def _plate_stage(self, recipe: Recipe | None) -> PlateStage | None:
-        if recipe is None:
-            return None
-        request = PlateRequest(
-            self._record["plate"]["path"],
-            recipe.selection["frames"],
-            recipe.selection["fps"],
-            recipe.selection["first_frame"],
-        )
-        reader, hashed = self._open(request)
-        return PlateStage(hashed.hash, recipe.selection, reader, hashed)
-
-    def _depth_stage(self, recipe: Recipe | None, frames: FrameStore) -> DepthStage | None:
-        source = recipe.source() if recipe else None
-        if source is None:
-            return None
-        return DepthStage(self._record["stages"]["plate"], frames, source)
-
-    def _mesh_stage(self, recipe: Recipe | None, frames: FrameStore, depth: DepthStore) -> MeshStage | None:
-        if recipe is None:
-            return None
-        stages = self._record["stages"]
-        return MeshStage(stages["plate"], stages["depth"], frames, depth, recipe.settings())

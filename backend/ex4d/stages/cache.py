@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stages and their cache.
+"""The cache of stages' outputs, which is also what runs them.
 
-A stage is a function from inputs to files. Its output folder is named by the hash of everything that changes it, is
-written under a temporary name and renamed when whole. So nothing half-written is ever taken for a result, a killed
-process costs at most the stage it was in, and two processes that do the same work at once both end well: the second
-rename finds the first's folder and drops its own.
+A stage's output folder is named by the hash of everything that changes it, is written under a temporary name and
+renamed when whole. So nothing half-written is ever taken for a result, a killed process costs at most the stage it was
+in, or of a stage in parts one part, and two processes that do the same work at once both end well: the second rename
+finds the first's folder and drops its own.
 
 A finished folder is sealed with the hashes of its files (``ex4d.protocol.seal``). They are checked where a file is
 read; ``StageCache.heal`` answers a damaged one by doing its stage anew.
@@ -12,74 +12,25 @@ read; ``StageCache.heal`` answers a damaged one by doing its stage anew.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from ex4d import __version__
 from ex4d.protocol.errors import TransientError
-from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, Seal, file_hash, in_threads, read_seal
+from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, Seal, read_seal
+from ex4d.stages.stage import Part, PartedWork, Stage
 from ex4d.stages.stage_files import hashed_seal
-from ex4d.system.files import is_left_over, leftovers, make_folder, remove_tree, temporary_sibling, writing
+from ex4d.stages.work_folder import WorkFolder, hash_files
+from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
 from ex4d.system.progress import Progress
 
 T = TypeVar("T")
-
-
-def content_key(document: Mapping[str, Any]) -> str:
-    """Hash of a JSON-able document, 16 hex digits; the order of its keys does not matter."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class StageIdentity:
-    """What decides a stage's output.
-
-    Attributes:
-        inputs: see ``Stage.inputs``.
-        key: hash of name, version and inputs.
-    """
-
-    inputs: dict[str, Any]
-    key: str
-
-
-class Stage(ABC):
-    """One step of the work.
-
-    ``version`` is raised whenever the same inputs give other files.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-
-    @abstractmethod
-    def inputs(self) -> dict[str, Any]:
-        """Everything that changes the output, JSON-able; keys of former stages stand for their outputs."""
-
-    @abstractmethod
-    def run(self, out: Path, progress: Progress) -> Iterable[str]:
-        """Write the output into the empty folder ``out``; returns the names of all files of it, below ``out`` with
-        forward slashes."""
-
-    @cached_property
-    def identity(self) -> StageIdentity:
-        """Inputs and key, found out once: inputs may be the hashes of many files."""
-        inputs = self.inputs()
-        return StageIdentity(inputs, content_key({"stage": self.name, "version": self.version, "inputs": inputs}))
-
-    def key(self) -> str:
-        """Hash of name, version and inputs."""
-        return self.identity.key
 
 
 def is_complete(folder: Path) -> bool:
@@ -95,6 +46,16 @@ def is_complete(folder: Path) -> bool:
         return False
 
 
+def write_seal(seal: Seal) -> None:
+    """Write ``done.json`` into a finished folder."""
+    if not seal.sizes:
+        raise ValueError("nothing was written")
+    with (seal.folder / DONE_FILE).open("w", encoding="utf-8") as file:
+        json.dump(seal.document(), file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def seal(folder: Path, record: Mapping[str, Any], names: Iterable[str]) -> None:
     """Write ``done.json`` into a finished folder: the record, and sizes and hashes of its files.
 
@@ -105,21 +66,7 @@ def seal(folder: Path, record: Mapping[str, Any], names: Iterable[str]) -> None:
     Raises:
         TransientError: one of them is not there any more.
     """
-    names = sorted(set(names))
-    if not names:
-        raise ValueError("nothing was written")
-    try:
-        sizes = {name: (folder / name).stat().st_size for name in names}
-        hashes = dict(zip(names, in_threads(lambda name: file_hash(folder / name), names), strict=True))
-    except FileNotFoundError as error:
-        raise TransientError(
-            f"Files vanished from {folder.parent} while they were written.",
-            "Let nothing else clean that folder up, and run the same command again.",
-        ) from error
-    with (folder / DONE_FILE).open("w", encoding="utf-8") as file:
-        json.dump(Seal(folder, sizes, hashes, dict(record)).document(), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    write_seal(replace(hash_files(folder, names), record=dict(record)))
 
 
 def claim(temporary: Path, final: Path) -> bool:
@@ -160,23 +107,23 @@ class StageCache:
     def ensure(self, stage: Stage, progress: Progress) -> Path:
         """The folder with the stage's output; runs the stage if it is not there, whole.
 
+        Of a stage in parts, those are kept that were done when it is stopped, and gone on from the next time.
+
         Raises:
             DamagedCacheError: a file of another stage that it reads is damaged; see ``heal``.
         """
         final = self.folder(stage)
         if is_complete(final):
-            progress.begin(stage.name, None)
+            progress.begin(stage.progress_name, None)
             progress.end(cached=True)
             return final
         make_folder(self.root)
         if final.exists() and not (final / DAMAGED_FILE).exists():
             progress.note(damage_note(final))
-        temporary = temporary_sibling(final)
-        started = time.time()
-        try:
-            with writing(final):
-                temporary.mkdir()
-                names = stage.run(temporary, progress)
+        with progress.stage(stage.progress_name, stage.steps(), stage.progress_parts):
+            started = time.time()
+            with work_folder(self.root, final.name, stage) as work, writing(final):
+                names = run_in(work, stage, progress)
                 record = {
                     "stage": stage.name,
                     "version": stage.version,
@@ -184,16 +131,13 @@ class StageCache:
                     "ex4d": __version__,
                     "seconds": round(time.time() - started, 3),
                 }
-                seal(temporary, record, names)
-                if self._claim(temporary, final):
+                write_seal(work.seal(record, names))
+                work.drop_part_seals()
+                if self._claim(work.path, final):
                     self._made.add(final)
                 else:
                     # Another process has finished the same work meanwhile.
-                    remove_tree(temporary)
-        except BaseException:
-            remove_tree(temporary)
-            raise
-        progress.end()
+                    remove_tree(work.path)
         return final
 
     def check(self, folder: Path, under: Iterable[str] = ()) -> None:
@@ -271,9 +215,47 @@ def damage_note(folder: Path, name: str = "") -> str:
     return f"What the shot had kept was damaged ({what}) and is made anew."
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove temporary files and folders whose process is dead (``is_left_over``); returns how many."""
-    found = [path for path in leftovers(folder) if is_left_over(path)]
-    for path in found:
-        remove_tree(path)
-    return len(found)
+@contextmanager
+def work_folder(root: Path, label: str, work: Stage | PartedWork) -> Iterator[WorkFolder]:
+    """A work folder below ``root`` for work that will be ``label``. Whatever ends the block in an error leaves finished
+    parts there for the next time, and nothing else."""
+    try:
+        with writing(root / label):
+            folder = WorkFolder.open(root, label, work.means() if isinstance(work, PartedWork) else {})
+        try:
+            yield folder
+        except BaseException:
+            folder.give_up()
+            raise
+    finally:
+        if isinstance(work, PartedWork):
+            work.close()
+
+
+def run_in(folder: WorkFolder, work: Stage | PartedWork, progress: Progress) -> list[str]:
+    """Do work in a work folder, of its parts only those that are not there; returns the names of all files.
+
+    The last part is not sealed by itself: the whole is, at once.
+    """
+    if not isinstance(work, PartedWork):
+        return list(work.run(folder.path, progress))
+    parts = work.parts()
+    last = parts[-1] if isinstance(parts, Sequence) else None
+    asked: list[Part] = []
+
+    def missing() -> Iterator[Part]:
+        for part in parts:
+            if part.name not in folder.done:
+                asked.append(part)
+                yield part
+
+    for part in folder.done.values():
+        for _ in range(len(part.part)):
+            progress.advance()
+    outputs = list(folder.done.values())
+    for output in work.run_parts(folder.path, missing(), progress):
+        outputs.append(output)
+        if output.part != last and output.part == asked[-1]:
+            folder.seal_part(output)
+    outputs.sort(key=lambda output: output.part)
+    return [*(name for output in outputs for name in output.names), *work.finish(folder.path, outputs)]

@@ -50,6 +50,12 @@ def temporary_sibling(path: Path) -> Path:
     return path.with_name(f"{TEMP_PREFIX}{_owner(os.getpid())}-{uuid.uuid4().hex[:8]}-{path.name}")
 
 
+def abandoned_sibling(path: Path, name: str) -> Path:
+    """As ``temporary_sibling`` of ``name`` beside ``path``, for what its process, which may live on, has given up: to
+    everyone on this machine it is left over."""
+    return path.with_name(f"{TEMP_PREFIX}{process_space()}.0.x-{uuid.uuid4().hex[:8]}-{name}")
+
+
 def leftovers(folder: Path) -> list[Path]:
     """All temporary files and folders in a folder, of the living too; empty where it cannot be listed."""
     with suppress(OSError):
@@ -67,18 +73,18 @@ def is_left_over(path: Path) -> bool:
         if match["space"] == process_space():
             pid = int(match["pid"])
             return not process_alive(pid) or str(linux_start_ticks(pid) or "x") != match["started"]
-        return _is_untouched(path)
+        return is_untouched(path)
     earlier = _EARLIER_TEMP_NAME.fullmatch(path.name)
     return bool(
         earlier
         and earlier["host"] == host_name()
         and not process_alive(int(earlier["pid"]))
         # Its process may live in a container, under another number.
-        and _is_untouched(path)
+        and is_untouched(path)
     )
 
 
-def _is_untouched(path: Path) -> bool:
+def is_untouched(path: Path) -> bool:
     """Whether nothing at or below a path was written for long, by the clock of its own disk."""
     probe = temporary_sibling(path.with_name("probe"))
     try:

@@ -202,9 +202,18 @@ class HashedFiles:
         stamps.check()
         return made
 
-    def check_unchanged(self) -> None:
-        """To be called when all was read: raise TransientError unless that is what was hashed."""
+    def check_unchanged(self) -> HashedFiles:
+        """To be called when some or all of them was read: raise TransientError unless that is what was hashed.
+
+        Returns:
+            What to ask the next time: stamps that could miss a write once may have settled, and then the files need not
+            be hashed again.
+        """
         self.stamps.check()
-        if not self.stamps.settled and self.make_hash() != self.hash:
+        if self.stamps.settled:
+            return self
+        stamps = FileStamps.of(self.stamps.files)
+        if self.make_hash() != self.hash:
             raise changed_error(self.stamps.files[0])
         self.stamps.check()
+        return HashedFiles(self.hash, stamps, self.make_hash)

@@ -30,6 +30,11 @@ class BoundedPool:
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(call, *args))
 
+    def wait(self) -> None:
+        """Return when all calls so far have ended; raises the first one's exception."""
+        while self._pending:
+            self._pending.popleft().result()
+
     def __enter__(self) -> Self:
         return self
 
@@ -37,8 +42,8 @@ class BoundedPool:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            while kind is None and self._pending:
-                self._pending.popleft().result()
+            if kind is None:
+                self.wait()
         finally:
             self._pool.shutdown(wait=True, cancel_futures=True)
 

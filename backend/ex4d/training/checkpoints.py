@@ -21,7 +21,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ex4d.protocol.errors import BadInputError
-from ex4d.stages.cache import claim, is_complete, remove_leftovers, seal
+from ex4d.stages.cache import claim, is_complete, seal
+from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
 
 _NAME = re.compile(r"step-(\d{6,})")

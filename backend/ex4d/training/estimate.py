@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ex4d.fill.ex4d_wan.clip import token_count
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
+from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.training.settings import TrainingSettings
 
 _GIB = 2**30

@@ -13,9 +13,9 @@ import torch
 from ex4d.fill.ex4d_wan.adapter import geometry_config
 from ex4d.fill.ex4d_wan.convert import save_lora
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder
-from ex4d.models.lora import Lora, LoraLayer
-from ex4d.models.model_files import LORA_FOLDER
+from ex4d.fill.ex4d_wan.weights import LORA_FOLDER
 from ex4d.models.wan.layout import transformer_module_name
+from ex4d.models.wan.lora import Lora, LoraLayer
 from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
 
 _ORIGINAL = (

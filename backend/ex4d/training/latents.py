@@ -19,10 +19,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from ex4d.fill.ex4d_wan.load import load_component, load_tokenizer
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
 from ex4d.models.locations import fingerprint
 from ex4d.models.model_files import ModelFiles
+from ex4d.models.wan.load import load_component, load_tokenizer
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.models.wan.text import encode_prompt
 from ex4d.system.files import atomic_write, make_folder
@@ -143,7 +143,7 @@ class LatentStore:
         def compute(missing: Sequence[str]) -> Sequence[torch.Tensor]:
             assert models.tokenizer is not None
             tokenizer = load_tokenizer(models.tokenizer)
-            encoder: Any = load_component("text", models.part("text"), dtype, device)
+            encoder: Any = load_component(models.part("text"), dtype, device)
             return [encode_prompt(tokenizer, encoder, prompt).cpu() for prompt in missing]
 
         cached_embeddings(list(dict.fromkeys(captions)), self.encoder, compute, self.folder / "prompts")
@@ -168,8 +168,8 @@ class LatentStore:
 
 def encoding_pipeline(models: ModelFiles, device: torch.device, dtype: torch.dtype) -> EX4DPipeline:
     """A pipeline with VAE and image encoder alone."""
-    vae: Any = load_component("vae", models.part("vae"), dtype, device)
-    image: Any = load_component("image", models.part("image"), dtype, device)
+    vae: Any = load_component(models.part("vae"), dtype, device)
+    image: Any = load_component(models.part("image"), dtype, device)
     absent: Any = None
     return EX4DPipeline(absent, vae, absent, absent, image_encoder=image)
 

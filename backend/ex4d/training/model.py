@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ex4d.fill.ex4d_wan.adapter import TARGETS
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
-from ex4d.models.lora import Lora
+from ex4d.models.wan.lora import Lora
+from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.protocol.errors import BadInputError
 from ex4d.training.settings import TrainingSettings
 

@@ -14,10 +14,12 @@ import torch
 from accelerate import init_empty_weights
 from diffusers import WanTransformer3DModel
 
-from ex4d.fill.ex4d_wan.load import empty_component, load_adapter, load_component
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT
-from ex4d.models.model_files import ModelFiles, find_models
+from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.model_files import ModelFiles
 from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.load import empty_component, load_component
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.system.progress import Progress, Silent
 from ex4d.training.checkpoints import find_checkpoint
@@ -104,7 +106,7 @@ def dry_run(request: TrainingRequest, progress: Progress) -> DryRun:
     found = models is not None and "transformer" in models.parts
     with init_empty_weights(include_buffers=False):
         transformer: Any = (
-            empty_component("transformer", models.part("transformer"))
+            empty_component(models.part("transformer"))
             if models is not None and found
             else WanTransformer3DModel(**RELEASED_TRANSFORMER)
         )
@@ -141,7 +143,7 @@ def dry_run_text(found: DryRun, settings: TrainingSettings) -> str:
 
 def load_model(models: ModelFiles, request: TrainingRequest, dtype: torch.dtype) -> AdaptedTransformer:
     """The frozen transformer with an adapter, on the CPU."""
-    transformer: Any = load_component("transformer", models.part("transformer"), dtype, "cpu")
+    transformer: Any = load_component(models.part("transformer"), dtype, "cpu")
     if request.start is None:
         return adapt(transformer, request.settings)
     start = find_models([request.start])

@@ -79,9 +79,9 @@ def notice(scene: bpy.types.Scene, updated: Iterable[bpy.types.ID | None]) -> No
             relations were built anew.
     """
     tagged = {
-        obj.original.session_uid
+        original.session_uid
         for obj in updated
-        if isinstance(obj, bpy.types.Object) and obj.get(PROPERTY) is not None
+        if isinstance(obj, bpy.types.Object) and obj.get(PROPERTY) is not None and (original := obj.original)
     }
     for uid, look in list(_looks.items()):
         is_known = uid != scene.session_uid or tagged <= look.uids

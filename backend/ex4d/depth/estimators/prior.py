@@ -24,7 +24,7 @@ from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 
@@ -111,10 +111,13 @@ class PriorDepth:
         """See ``DepthSource.inputs``."""
         return {"fov_deg": self.fov_deg}
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return 3 * len(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource.estimate``."""
         count = len(frames)
-        progress.begin("depth", 3 * count)
         width, height = _analysis_size(*frames.size)
         track = _Track.create(scratch, count, height, width)
         trusts = self._look(frames, track, progress)
@@ -128,14 +131,14 @@ class PriorDepth:
             notes=tuple(self._notes(frames, track)),
         )
 
-    def _notes(self, frames: FrameStore, track: _Track) -> list[str]:
+    def _notes(self, frames: FrameSource, track: _Track) -> list[str]:
         notes = [
             "Depth is a coarse guess from movement, sharpness and position; it orders things, it measures nothing.",
             STATIC_NOTE,
         ]
         return notes + cut_notes(frames, np.flatnonzero(track.cut).tolist())
 
-    def _look(self, frames: FrameStore, track: _Track, progress: Progress) -> tuple[float, float]:
+    def _look(self, frames: FrameSource, track: _Track, progress: Progress) -> tuple[float, float]:
         """First pass, forwards: cues, flow, running average. Returns the mean trust in movement and sharpness."""
         count = len(frames)
         height, width = track.nearness.shape
@@ -210,7 +213,7 @@ class PriorDepth:
             progress.advance()
 
     @staticmethod
-    def _write(frames: FrameStore, track: _Track, far_z: float, sink: DepthSink, progress: Progress) -> None:
+    def _write(frames: FrameSource, track: _Track, far_z: float, sink: DepthSink, progress: Progress) -> None:
         """Third pass, forwards: normalise over the shot, fit to the full-size picture, turn into z-depth."""
         count = len(frames)
         sample = np.stack([track.nearness[index] for index in range(0, count, max(1, count // 32))]).astype(np.float32)

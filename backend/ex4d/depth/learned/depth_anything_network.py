@@ -15,8 +15,8 @@ from ex4d.depth.learned.depth_model import Estimate
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import load_transformers
 from ex4d.depth.learned.pictures import half_on_gpu, inputs, size_above
+from ex4d.media.frames import FrameSource
 from ex4d.models.torch_device import pick_device
-from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 
 #: Shorter side of the pictures that it was trained with, and its patch, pixels.
@@ -38,7 +38,7 @@ class DepthAnything:
     device: torch.device
 
     @torch.inference_mode()
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """See ``DepthModel``."""
         for picture in inputs(frames, size_above(*frames.size, SIDE, PATCH)):
             with half_on_gpu(self.device):

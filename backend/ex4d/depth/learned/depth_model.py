@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
 #: Fields of view that a lens can have, degrees.
@@ -55,7 +55,7 @@ def check_estimate(estimate: Estimate, title: str, number: int) -> None:
 class DepthModel(Protocol):
     """A loaded network."""
 
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """An estimate for each frame of the plate, in order; few of them are in memory at once."""
         ...
 

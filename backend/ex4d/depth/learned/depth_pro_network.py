@@ -17,8 +17,8 @@ from ex4d.depth.learned.depth_model import Estimate
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import load_transformers
 from ex4d.depth.learned.pictures import half_on_gpu, to_input
+from ex4d.media.frames import FrameSource
 from ex4d.models.torch_device import pick_device
-from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.threads import prefetched
 
@@ -43,7 +43,7 @@ class DepthPro:
     fov_deg: float | None
 
     @torch.inference_mode()
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """See ``DepthModel``. The network sees a square of its own size, whatever the plate's aspect."""
         width, height = frames.size
         side = self._side()

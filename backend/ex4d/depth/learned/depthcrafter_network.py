@@ -21,8 +21,8 @@ from ex4d.depth.learned.depth_model import Estimate
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, load_transformers, quiet, reading
 from ex4d.depth.learned.pictures import to_input
+from ex4d.media.frames import FrameSource
 from ex4d.models.torch_device import pick_device
-from ex4d.plate.store import FrameStore
 from ex4d.system.threads import prefetched
 
 #: Frames of a window and of what two windows share, steps of denoising, seed of the noise.
@@ -70,7 +70,7 @@ class DepthCrafter:
     dtype: torch.dtype
 
     @torch.inference_mode()
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """See ``DepthModel``. Latents of the whole clip are in main memory, 1/48 of its pixels."""
         generator = torch.Generator().manual_seed(SEED)
         pictures, embeddings = self._encoded(frames, generator)
@@ -82,7 +82,7 @@ class DepthCrafter:
             values = (decoded / 2 + 0.5).clamp(0, 1).mean(1).float().cpu().numpy()
             yield from map(Estimate, values)
 
-    def _encoded(self, frames: FrameStore, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _encoded(self, frames: FrameSource, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (T, 4, h, w) and embeddings (T, 1, C) of the pictures, on the CPU."""
         size = model_size(*frames.size)
         mean, std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ex4d.depth.learned.depth_model import Estimate, check_estimate
 from ex4d.depth.learned.source import LearnedDepth, loaded, result
 from ex4d.depth.learned.track import Track, write_depth
 from ex4d.depth.solved import fit_line
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError, Ex4dError
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
@@ -38,16 +38,16 @@ class KeyedDepth:
 
     Attributes:
         metric: says metres and the lens; alone where no other is installed.
-        shapes: estimators for shape and motion, the best first; the first one that can run is used.
+        shape_estimators: estimators for shape and motion, the best first; the first one that can run is used.
     """
 
     metric: LearnedDepth
-    shapes: tuple[LearnedDepth, ...]
+    shape_estimators: tuple[LearnedDepth, ...]
 
     @property
-    def shape(self) -> LearnedDepth | None:
+    def shape_estimator(self) -> LearnedDepth | None:
         """The estimator for shape and motion; None where none of them can run."""
-        for source in self.shapes:
+        for source in self.shape_estimators:
             try:
                 source.folders()
             except Ex4dError:
@@ -68,33 +68,38 @@ class KeyedDepth:
     @property
     def licence(self) -> str:
         """See ``DepthSource``."""
-        shape = self.shape
+        shape = self.shape_estimator
         return f"{self.metric.licence}; {shape.licence}" if shape else self.metric.licence
 
     @property
     def tolerance(self) -> float:
         """See ``DepthSource``."""
-        return (self.shape or self.metric).tolerance
+        return (self.shape_estimator or self.metric).tolerance
 
     def prepare(self) -> str:
         """See ``DepthSource``."""
         how = self.metric.prepare()
-        shape = self.shape
+        shape = self.shape_estimator
         return f"{how}, shape and motion from {shape.card.title if shape else 'itself, steadied along the flow'}"
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        shape = self.shape
+        shape = self.shape_estimator
         own = {**self.metric.inputs(), "keys": [KEY_FRAMES, KEY_PIXELS]}
         return {**own, "shape": {"name": shape.name, **shape.inputs()}} if shape else own
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""
-        shape = self.shape
+        if self.shape_estimator is None:
+            return self.metric.steps(frames)
+        return 2 * len(frames) + len(_keys(len(frames)))
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+        """See ``DepthSource``."""
+        shape = self.shape_estimator
         if shape is None:
             return self.metric.estimate(frames, sink, scratch, progress)
-        keys = np.unique(np.linspace(0, len(frames) - 1, min(KEY_FRAMES, len(frames))).round().astype(int)).tolist()
-        progress.begin("depth", 2 * len(frames) + len(keys))
+        keys = _keys(len(frames))
         track = shape.track(frames, make_folder(scratch / "shape") / "disparity", progress)
         estimates = self._look(frames, keys, progress)
         x, y = _pairs(track, keys, estimates)
@@ -116,13 +121,9 @@ class KeyedDepth:
         fov = self.metric.fov_deg or float(np.median([estimate.fov_deg for estimate in estimates if estimate.fov_deg]))
         return result(self.metric.card, fov, frames, notes)
 
-    def _look(self, frames: FrameStore, keys: Sequence[int], progress: Progress) -> list[Estimate]:
+    def _look(self, frames: FrameSource, keys: Sequence[int], progress: Progress) -> list[Estimate]:
         """The metric network's estimates of the key frames."""
-        chosen = replace(
-            frames,
-            numbers=tuple(frames.numbers[index] for index in keys),
-            times=tuple(frames.times[index] for index in keys),
-        )
+        chosen = frames.picked(keys)
         metric, estimates = self.metric, []
         with loaded(metric.card, metric.network, metric.folders(), metric.fov_deg) as engine:
             for number, estimate in zip(chosen.numbers, engine.run(chosen), strict=True):
@@ -130,6 +131,11 @@ class KeyedDepth:
                 estimates.append(estimate)
                 progress.advance()
         return estimates
+
+
+def _keys(count: int) -> list[int]:
+    """Indices of the key frames among so many."""
+    return [int(index) for index in np.unique(np.linspace(0, count - 1, min(KEY_FRAMES, count)).round().astype(int))]
 
 
 def _pairs(track: Track, keys: Sequence[int], estimates: Sequence[Estimate]) -> tuple[Array, Array]:

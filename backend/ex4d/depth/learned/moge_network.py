@@ -16,9 +16,9 @@ import torch
 from ex4d.depth.learned.depth_model import Estimate
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, reading
+from ex4d.media.frames import FrameSource
 from ex4d.models.tensors import TensorFile
 from ex4d.models.torch_device import pick_device
-from ex4d.plate.store import FrameStore
 
 #: Longer side of the pictures at most, pixels: the network shrinks them anyway, and its output has their size.
 LONGEST = 1024
@@ -38,7 +38,7 @@ class Moge:
     device: torch.device
     fov_deg: float | None
 
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """See ``DepthModel``."""
         width, height = frames.size
         shrink = min(1.0, LONGEST / max(width, height))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.system.threads import prefetched
 
 #: Mean and standard deviation of ImageNet's RGB values in 0..1, which these networks were trained with.
@@ -42,7 +42,7 @@ def to_input(
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
-def inputs(frames: FrameStore, size: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
+def inputs(frames: FrameSource, size: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
     """``to_input`` of each frame, read ahead on a thread."""
     return prefetched(lambda number: to_input(frames.read_8bit(number), size), frames.numbers)
 

@@ -19,7 +19,7 @@ from ex4d.depth.learned.depth_model import DepthModel, DepthModelLoader
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.files import find_weights, weights_fingerprint
 from ex4d.depth.learned.track import Track, collect, write_depth
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import ResourceError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
@@ -106,15 +106,18 @@ class LearnedDepth:
         """See ``DepthSource``."""
         return {"version": 1, "fov_deg": self.fov_deg, "weights": weights_fingerprint(self.card, self.folders())}
 
-    def track(self, frames: FrameStore, path: Path, progress: Progress) -> Track:
+    def track(self, frames: FrameSource, path: Path, progress: Progress) -> Track:
         """Its disparities of all frames, in the scratch file ``path``; one step of progress per frame."""
         with loaded(self.card, self.network, self.folders(), self.fov_deg) as engine:
             return collect(engine, frames, path, self.card.title, progress, steady=self.steady)
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return 2 * len(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         count = len(frames)
-        progress.begin("depth", 2 * count)
         track = self.track(frames, scratch / "disparity", progress)
         mapping, note = self.mapping(track, count)
         write_depth(track, mapping, frames, sink, progress)
@@ -130,7 +133,7 @@ class LearnedDepth:
         return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
 
 
-def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameStore, notes: tuple[str, ...]) -> DepthResult:
+def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameSource, notes: tuple[str, ...]) -> DepthResult:
     """What is said about a shot with a still camera.
 
     Args:

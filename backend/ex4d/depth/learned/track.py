@@ -15,7 +15,7 @@ from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.learned.depth_model import DepthModel, check_estimate
 from ex4d.depth.resample import resample_depth
 from ex4d.depth.temporal_alignment import ScaleShift, TemporalAlignment
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched
 
@@ -58,7 +58,7 @@ class Track:
 
 
 def collect(
-    engine: DepthModel, frames: FrameStore, path: Path, title: str, progress: Progress, *, steady: bool
+    engine: DepthModel, frames: FrameSource, path: Path, title: str, progress: Progress, *, steady: bool
 ) -> Track:
     """Run a network over the plate; one step of progress per frame.
 
@@ -88,7 +88,7 @@ def collect(
     return Track(maps, lines, tuple(fovs), cuts)
 
 
-def write_depth(track: Track, mapping: AffineDepth, frames: FrameStore, sink: DepthSink, progress: Progress) -> None:
+def write_depth(track: Track, mapping: AffineDepth, frames: FrameSource, sink: DepthSink, progress: Progress) -> None:
     """Write z-depth at the plate's size; one step of progress per frame."""
 
     def depth(index: int) -> NDArray[np.float32]:

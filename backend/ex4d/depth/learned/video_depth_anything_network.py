@@ -27,9 +27,9 @@ from ex4d.depth.learned.depth_model import Estimate
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.loading import check_tensors, load_transformers, reading
 from ex4d.depth.learned.pictures import half_on_gpu, inputs, size_above
+from ex4d.media.frames import FrameSource
 from ex4d.models.tensors import TensorFile
 from ex4d.models.torch_device import pick_device
-from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
 
 #: Side of the pictures that the position embedding was made for, pixels; for others it is interpolated.
@@ -147,7 +147,7 @@ class WindowedDepth:
     device: torch.device
 
     @torch.inference_mode()
-    def run(self, frames: FrameStore) -> Iterator[Estimate]:
+    def run(self, frames: FrameSource) -> Iterator[Estimate]:
         """See ``DepthModel``. A window is in memory at once, with its pictures and its disparities."""
         count = len(frames)
         size = size_above(*frames.size, _side(*frames.size), PATCH)

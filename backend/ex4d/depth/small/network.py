@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network of ``scripts/depth_training/network.py``, run by OpenCV."""
+"""The network of ``research/small_depth/network.py``, run by OpenCV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ex4d.protocol.errors import BadInputError
 
 Float = NDArray[np.float32]
 
-#: Trained by ``scripts/train_depth.py``; the project's own work under its own licence.
+#: Trained by ``research/small_depth``; the project's own work under its own licence.
 WEIGHTS = Path(__file__).with_name("weights.onnx")
 SHA256 = "4670a7660b9f239e4870c5130a47e06025a69b2e3c604243e7d1a4d07579daba"
 LICENCE = "Apache-2.0 (code and weights)"

@@ -25,7 +25,7 @@ from ex4d.depth.small.focus import Focus
 from ex4d.depth.small.network import LICENCE, SHA256, SmallNetwork
 from ex4d.depth.small.smoothing import Smoother
 from ex4d.depth.temporal_alignment import TemporalAlignment
-from ex4d.plate.store import FrameStore
+from ex4d.media.frames import FrameSource
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched
@@ -70,10 +70,13 @@ class SmallDepth:
         """See ``DepthSource``."""
         return {"version": 1, "fov_deg": self.fov_deg, "weights": SHA256}
 
-    def estimate(self, frames: FrameStore, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return 2 * len(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
         count = len(frames)
-        progress.begin("depth", 2 * count)
         smoother = self._look(frames, scratch, progress)
         smoother.run(count)
         self._write(frames, smoother, sink, progress)
@@ -92,7 +95,7 @@ class SmallDepth:
             notes=tuple(notes),
         )
 
-    def _look(self, frames: FrameStore, scratch: Path, progress: Progress) -> Smoother:
+    def _look(self, frames: FrameSource, scratch: Path, progress: Progress) -> Smoother:
         """First pass: the network, and lines that make its frames agree."""
         raw: FrameMaps | None = None
         pictures: FrameMaps | None = None
@@ -124,7 +127,7 @@ class SmallDepth:
         return Smoother(pictures, maps, FrameMaps(scratch / "forward", raw.shape, np.float32), frozenset(steadier.cuts))
 
     @staticmethod
-    def _write(frames: FrameStore, smoother: Smoother, sink: DepthSink, progress: Progress) -> None:
+    def _write(frames: FrameSource, smoother: Smoother, sink: DepthSink, progress: Progress) -> None:
         """Second pass: to the frame's size and edges, and to z-depth."""
         count = len(frames)
         picked = np.unique(np.linspace(0, count - 1, min(count, SAMPLE_FRAMES)).round().astype(int))

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from ex4d.models.lora import Lora, LoraScaling, parse_lora
 from ex4d.models.tensors import TensorSet
+from ex4d.models.wan.lora import Lora, LoraScaling, parse_lora
 from ex4d.protocol.errors import BadInputError
 
 #: Tensors of the released checkpoint: 40 blocks, 10 linear layers each, two matrices a layer; and the encoder's.

@@ -11,16 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.fill.base import TakeFrame, TakeView
-from ex4d.fill.ex4d_wan.quirks import (
-    FRAMES_PER_LATENT,
-    MOST_FRAMES,
-    SIZE_MULTIPLE,
-    TRAINED_FRAMES,
-    TRAINED_SIDE,
-    erode_mask,
-    erosion_side,
-    padded_count,
-)
+from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.quirks import erode_mask, erosion_side
 from ex4d.protocol.errors import UsageError
 
 #: A first frame that real surface covers so far counts as the source view where no cameras are known.
@@ -34,7 +26,7 @@ class Clip:
     """What the model gets.
 
     Attributes:
-        color: (T, h, w, 3) float32 in [0, 1], 0 in the holes.
+        color: (T, h, w, 3) float32 in [0, 1], ``TAKES.hole_color`` in the holes.
         visible: (T, h, w) bool, eroded as the adapter's training was.
         known: (T, h, w) bool, before the erosion.
         numbers: of the take's frames; T is larger by what was added before and after.
@@ -53,39 +45,35 @@ class Clip:
 
 
 def model_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) that the model works at for a take: about as many pixels as it was trained with, in the take's
-    aspect, divisible by 16."""
-    area = float(TRAINED_SIDE**2)
-    ideal = (area * width / height) ** 0.5
-    best = max(SIZE_MULTIPLE, round(ideal / SIZE_MULTIPLE) * SIZE_MULTIPLE)
-    other = max(SIZE_MULTIPLE, round(best * height / width / SIZE_MULTIPLE) * SIZE_MULTIPLE)
-    return best, other
+    """(width, height) that the model works at for a take; see ``SizeRule.best``."""
+    return TAKES.size.best(width, height)
 
 
 def check_size(size: tuple[int, int]) -> None:
     """Raise UsageError for a size that the model cannot make."""
-    if any(side < SIZE_MULTIPLE or side % SIZE_MULTIPLE for side in size):
-        near = "x".join(str(max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE) for side in size)
+    if not TAKES.size.allows(size):
+        near = "x".join(map(str, TAKES.size.near(size)))
         raise UsageError(
             f"The model cannot work at {size[0]}x{size[1]}.",
-            f"Both sides must be divisible by {SIZE_MULTIPLE}: {near} would do.",
+            f"Both sides must be divisible by {TAKES.size.multiple}: {near} would do.",
         )
 
 
 def check_count(frames: int, lead: int = 0) -> None:
     """Raise UsageError for more frames than the model makes at once."""
-    if frames + lead > MOST_FRAMES:
+    rule = TAKES.frames
+    if frames + lead > rule.most:
         raise UsageError(
-            f"The take has {frames} frames; the model makes {MOST_FRAMES - lead} at once"
+            f"The take has {frames} frames; the model makes {rule.most - lead} at once"
             + (" where the take does not start from the plate's own view." if lead else "."),
-            f"Choose a range of frames; the adapter was trained on {TRAINED_FRAMES}.",
+            f"Choose a range of frames; the adapter was trained on {rule.trained}.",
         )
 
 
 def token_count(size: tuple[int, int], frames: int) -> int:
     """Tokens of the transformer for a clip of so many frames at a size."""
-    side = SIZE_MULTIPLE
-    return (size[0] // side) * (size[1] // side) * ((padded_count(frames) - 1) // FRAMES_PER_LATENT + 1)
+    side = TAKES.size.multiple
+    return (size[0] // side) * (size[1] // side) * TAKES.frames.groups(frames)
 
 
 def starts_at_source(take: TakeView) -> bool | None:
@@ -107,9 +95,14 @@ def starts_at_source(take: TakeView) -> bool | None:
     )
 
 
+def _with_holes(color: NDArray[np.float32], visible: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The colour (h, w, 3) where it is visible (h, w), and what stands for nothing elsewhere."""
+    return np.where(visible[..., None], color, np.asarray(TAKES.hole_color, np.float32)).astype(np.float32)
+
+
 def _resized(frame: TakeFrame, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Colour (h, w, 3) in [0, 1] of the visible part only, and which pixels are more than half visible."""
-    white = float(np.iinfo(frame.color.dtype).max)
+    white = float(frame.encoding.white)
     seen = (frame.mask > 0).astype(np.float32)
     color = frame.color.astype(np.float32) / white * seen[..., None]
     if (color.shape[1], color.shape[0]) != size:
@@ -118,13 +111,13 @@ def _resized(frame: TakeFrame, size: tuple[int, int]) -> tuple[NDArray[np.float3
         mixed = np.asarray(cv2.resize(color, size, interpolation=method), dtype=np.float32)
         color = mixed / np.maximum(seen, np.float32(1e-6))[..., None]
     visible = seen > 0.5
-    return np.where(visible[..., None], np.clip(color, 0, 1), 0).astype(np.float32), visible
+    return _with_holes(np.clip(color, 0, 1), visible), visible
 
 
 def _source_picture(take: TakeView, number: int, size: tuple[int, int]) -> NDArray[np.float32]:
     assert take.geometry is not None
     pixels, _ = take.geometry.frames.read(number)
-    color = pixels.astype(np.float32) / np.iinfo(pixels.dtype).max
+    color = pixels.astype(np.float32) / take.geometry.frames.encoding.white
     return np.asarray(cv2.resize(color, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
@@ -150,10 +143,10 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
         check_count(take.count, int(at_source is False))
     colors, visibles, knowns, numbers, white = [], [], [], [], 255
     for frame in take.frames():
-        white = np.iinfo(frame.color.dtype).max
+        white = frame.encoding.white
         color, known = _resized(frame, size)
         visible = erode_mask(known.astype(np.uint8) * 255, side) > 0
-        colors.append(np.where(visible[..., None], color, np.float32(0)))
+        colors.append(_with_holes(color, visible))
         visibles.append(visible)
         knowns.append(known)
         numbers.append(frame.number)
@@ -173,11 +166,12 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
             notes.append("The take does not start from the plate's view, so the model was shown that view first.")
     elif knowns[0].mean() < _SOURCE_COVERAGE:
         notes.append("The first frame has holes; the model was trained with a whole one, so results may be worse.")
-    missing = padded_count(len(colors)) - len(colors)
+    missing = TAKES.frames.padded(len(colors)) - len(colors)
     if missing:
         notes.append(
             f"The model makes 4k+1 frames: the last one was held for {missing} more, which were cut off again."
         )
-    for items in (colors, visibles, knowns):
-        items.extend([items[-1]] * missing)
+    colors += [colors[-1]] * missing
+    visibles += [visibles[-1]] * missing
+    knowns += [knowns[-1]] * missing
     return Clip(np.stack(colors), np.stack(visibles), np.stack(knowns), tuple(numbers), lead, white, tuple(notes))

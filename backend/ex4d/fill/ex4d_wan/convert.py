@@ -17,10 +17,12 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 
 from ex4d.fill.ex4d_wan.adapter import TARGETS
-from ex4d.fill.ex4d_wan.load import Layout, check_lora_fits, load_adapter, load_component, load_tokenizer
-from ex4d.models.lora import Lora
-from ex4d.models.model_files import LORA_FOLDER, QUANTIZATION_KEY, QUANTIZATION_METHOD, ModelFiles, Part
+from ex4d.fill.ex4d_wan.quirks import SHIFT
+from ex4d.fill.ex4d_wan.weights import LORA_FOLDER, check_lora_fits, load_adapter
+from ex4d.models.model_files import QUANTIZATION_KEY, QUANTIZATION_METHOD, ModelFiles, Part
 from ex4d.models.torch_device import pick_device
+from ex4d.models.wan.load import Layout, load_component, load_tokenizer
+from ex4d.models.wan.lora import Lora
 from ex4d.models.wan.sampler import create_scheduler
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
@@ -63,7 +65,7 @@ def convert_model(models: ModelFiles, target: Path, dtype: torch.dtype, progress
                 if eight_bit and role == "transformer":
                     component: Any = _fused_in_8_bits(models.part(role), lora)
                 else:
-                    component = load_component(role, models.part(role), dtype, "cpu")
+                    component = load_component(models.part(role), dtype, "cpu")
                 component.save_pretrained(temporary / _FOLDERS[role])
                 library = "diffusers" if role in ("transformer", "vae") else "transformers"
                 index[_FOLDERS[role]] = [library, type(component).__name__]
@@ -81,7 +83,7 @@ def convert_model(models: ModelFiles, target: Path, dtype: torch.dtype, progress
                 _mark_quantized(temporary / _FOLDERS["transformer"] / "config.json", lora)
             else:
                 save_lora(lora, temporary / LORA_FOLDER)
-            scheduler = create_scheduler()
+            scheduler = create_scheduler(SHIFT)
             scheduler.save_pretrained(temporary / "scheduler")
             index["scheduler"] = ["diffusers", type(scheduler).__name__]
             _write_json(temporary / INDEX_FILE, index)
@@ -97,7 +99,7 @@ def _fused_in_8_bits(part: Part, lora: Lora) -> Any:
     """The transformer as the profile ``fast`` has it on a GPU, by the same steps, in main memory. They are done on the
     GPU where there is one: it is faster, and its float32 products of the LoRA differ from a CPU's in the last bit."""
     layout = Layout(fp8=True, store=lambda _name: torch.device("cpu"))
-    transformer = load_component("transformer", part, torch.bfloat16, pick_device(), (lora,), layout)
+    transformer = load_component(part, torch.bfloat16, pick_device(), (lora,), layout)
     # Afterwards nothing tells which blocks the LoRA has changed.
     check_lora_fits(transformer, lora)
     return transformer

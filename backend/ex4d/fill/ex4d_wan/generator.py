@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ex4d.fill.base import FillOptions, FillSink, PixelOrigin, TakeView
-from ex4d.fill.ex4d_wan.profiles import PROFILES, Plan, Profile
+from ex4d.fill.base import FillSink, PixelOrigin, TakeView
+from ex4d.fill.ex4d_wan.clip import check_count, check_size, make_clip, model_size
+from ex4d.fill.ex4d_wan.options import ModelOptions
+from ex4d.fill.ex4d_wan.profiles import LICENCE, PROFILES, Plan, Profile
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
 from ex4d.models.locations import lora_fingerprint, model_places, models_fingerprint
 from ex4d.models.packages import missing_packages, require_packages
@@ -21,6 +23,8 @@ from ex4d.models.prefetch import PREFETCHER
 from ex4d.protocol.errors import UsageError
 from ex4d.system.progress import Progress
 
+#: The parts of its work, with their usual shares of the time.
+PROGRESS_PARTS = {"read": 0.02, "prompt": 0.03, "load": 0.1, "encode": 0.05, "denoise": 0.65, "decode": 0.15}
 #: File of a LoRA that distils steps, where none is named.
 LORA_VARIABLE = "EX4D_DISTILL_LORA"
 
@@ -35,13 +39,11 @@ class ModelFill:
     """
 
     profile: Profile
-    options: FillOptions = field(default_factory=FillOptions)
+    options: ModelOptions = field(default_factory=ModelOptions)
     _plan: Plan | None = field(default=None, init=False)
 
     generative = True
-    takes_seed = True
-    takes_prompt = True
-    licence = "Wan 2.1: Apache-2.0; EX-4D adapter: see its page, `ex4d models list`"
+    licence = LICENCE
 
     @property
     def name(self) -> str:
@@ -88,9 +90,6 @@ class ModelFill:
             BadInputError: the model's files are missing or damaged.
             UsageError: the take is too long, the size impossible, or a LoRA is needed.
         """
-        # Clips know takes, and takes are of this package.
-        from ex4d.fill.ex4d_wan.clip import check_count, check_size
-
         require_packages()
         if self.options.size is not None:
             check_size(self.options.size)
@@ -113,6 +112,11 @@ class ModelFill:
             self.prepare(None)
             assert self._plan is not None
         return self._plan
+
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """See ``Generator``."""
+        return PROGRESS_PARTS
 
     @contextmanager
     def read_ahead(self) -> Iterator[None]:
@@ -150,7 +154,6 @@ class ModelFill:
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
         """See ``Generator``."""
         require_packages()
-        from ex4d.fill.ex4d_wan.clip import make_clip, model_size
         from ex4d.fill.ex4d_wan.host import Request, model_host
 
         size = self.options.size or model_size(take.width, take.height)
@@ -182,9 +185,13 @@ def _with_steps(profile: Profile, steps: int | None) -> Profile:
     return replace(profile, steps=steps, label=label if own in profile.label else f"{profile.label}, {steps} steps")
 
 
-def model_generators() -> dict[str, Callable[[FillOptions], ModelFill]]:
-    """One for each profile, by name."""
-    return {
-        name: lambda options, profile=profile: ModelFill(_with_steps(profile, options.steps), options)  # type: ignore[misc]
-        for name, profile in PROFILES.items()
-    }
+def create_fill(name: str, options: ModelOptions) -> ModelFill:
+    """The fill of a profile.
+
+    Raises:
+        UsageError: it has no use for an option.
+    """
+    profile = PROFILES[name]
+    if options.lora is not None and not profile.distilled:
+        raise UsageError(f"The fill «{name}» takes no LoRA that distils steps.", "Leave it out, or use --fill draft.")
+    return ModelFill(_with_steps(profile, options.steps), options)

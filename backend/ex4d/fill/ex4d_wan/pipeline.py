@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, FlowMatchEulerDiscreteScheduler, WanTransformer3DModel
@@ -16,26 +17,35 @@ from torch.nn import functional
 from transformers import CLIPVisionModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
-from ex4d.fill.ex4d_wan.quirks import (
-    FRAMES_PER_LATENT,
-    GUIDANCE,
-    NEGATIVE_PROMPT,
-    PROMPT,
-    SIZE_MULTIPLE,
-    STEPS,
-    TEXT_LENGTH,
-    first_frame,
-    mask_for_vae,
-)
+from ex4d.fill.ex4d_wan.quirks import GUIDANCE, NEGATIVE_PROMPT, PROMPT, STEPS, first_frame, mask_for_vae
+from ex4d.fill.ex4d_wan.weights import load_peft_lora
 from ex4d.models.wan.block import branch_of, contexts_kept
 from ex4d.models.wan.guidance import Guidance, HeldGuidance
 from ex4d.models.wan.image import encode_image
+from ex4d.models.wan.lora import fuse_lora
 from ex4d.models.wan.sampler import set_steps
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE, TEXT_LENGTH
 from ex4d.models.wan.text import encode_prompt
-from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 
 #: Called after each step: pipeline, index of the step, its timestep, the tensors by name.
 StepCallback = Callable[["EX4DPipeline", int, float, dict[str, torch.Tensor]], None]
+
+
+#: The parts of a run, in order.
+Phase = Literal["encode", "denoise", "decode"]
+
+
+class Surroundings:
+    """What goes on around a run: nothing. Whoever keeps the model derives from it, to report progress, to move weights
+    to where they compute, and to let people stop: what a phase's context or a call raises ends the run."""
+
+    def phase(self, name: Phase) -> AbstractContextManager[None]:
+        """Entered before a phase, left after it."""
+        return nullcontext()
+
+    def advance(self) -> None:
+        """Half of the encoding is done."""
 
 
 @dataclass
@@ -92,9 +102,6 @@ class EX4DPipeline(DiffusionPipeline):
             BadInputError: there is no such LoRA, or it does not fit; or the transformer is in 8 bits, which
                 ``load_pipeline`` loads.
         """
-        from ex4d.fill.ex4d_wan.load import load_peft_lora
-        from ex4d.models.lora import fuse_lora
-
         folder = Path(pretrained_model_name_or_path)
         lora = load_peft_lora(folder)
         pipeline: EX4DPipeline = super().from_pretrained(str(folder), **options)
@@ -243,6 +250,8 @@ class EX4DPipeline(DiffusionPipeline):
         guidance_scale: float = GUIDANCE,
         generator: torch.Generator | None = None,
         output_type: str = "pt",
+        held_guidance: HeldGuidance | None = None,
+        surroundings: Surroundings | None = None,
         callback_on_step_end: StepCallback | None = None,
         return_dict: bool = True,
     ) -> EX4DOutput | tuple[torch.Tensor]:
@@ -259,7 +268,9 @@ class EX4DPipeline(DiffusionPipeline):
             num_inference_steps: of the sampler.
             guidance_scale: of classifier-free guidance; 1 = none, half the work.
             generator: of the noise. The released script draws it on the CPU.
-            output_type: "pt", or "latent".
+            output_type: "pt", or "latent", for ``decode_frames`` to decode one by one.
+            held_guidance: see ``denoise``.
+            surroundings: what goes on around the phases, None = nothing.
             callback_on_step_end: called after each step with the tensors ``latents`` and ``x0``, the step's estimate
                 of the end; may raise to stop.
             return_dict: as in diffusers.
@@ -267,8 +278,10 @@ class EX4DPipeline(DiffusionPipeline):
         Raises:
             BadInputError: shapes that the model cannot take.
             UsageError: an encoder is needed that is not there.
+            ResourceError: the numbers overflowed.
         """
         check_shapes(color, mask)
+        around = surroundings or Surroundings()
         device = self._execution_device
         color, mask = color.to(device), mask.to(device)
         guided = guidance_scale != 1.0
@@ -278,15 +291,18 @@ class EX4DPipeline(DiffusionPipeline):
             negative_prompt_embeds = self.encode_prompt(NEGATIVE_PROMPT if negative_prompt is None else negative_prompt)
         if image_embeds is None:
             image_embeds = self.encode_image(color)
-        geometry, condition = self.encode_geometry(color, mask), self.encode_condition(color)
-        if latents is None:
-            latents = initial_noise(condition.shape, generator)
+        with around.phase("encode"):
+            geometry = self.encode_geometry(color, mask)
+            around.advance()
+            condition = self.encode_condition(color)
+            if latents is None:
+                latents = initial_noise(condition.shape, generator)
 
         contexts = [prompt_embeds]
         if guided:
             assert negative_prompt_embeds is not None
             contexts.append(negative_prompt_embeds)
-        with self.progress_bar(total=num_inference_steps) as bar:
+        with around.phase("denoise"), self.progress_bar(total=num_inference_steps) as bar:
 
             def ended(*step: Any) -> None:
                 if callback_on_step_end is not None:
@@ -294,9 +310,24 @@ class EX4DPipeline(DiffusionPipeline):
                 bar.update()
 
             latents = self.denoise(
-                latents, geometry, condition, contexts, image_embeds, num_inference_steps, guidance_scale, ended
+                latents,
+                geometry,
+                condition,
+                contexts,
+                image_embeds,
+                num_inference_steps,
+                guidance_scale,
+                ended,
+                held_guidance,
             )
-        frames = latents if output_type == "latent" else torch.cat(list(self.decode_frames(latents)), dim=2)
+            if not bool(torch.isfinite(latents).all()):
+                raise ResourceError(
+                    "The model's numbers overflowed.", "Use the profile exact; if that overflows too, report it."
+                )
+        frames = latents
+        if output_type != "latent":
+            with around.phase("decode"):
+                frames = torch.cat(list(self.decode_frames(latents)), dim=2)
         self.maybe_free_model_hooks()
         return EX4DOutput(frames=frames) if return_dict else (frames,)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Profiles: named settings of speed and quality. And fits: how a model is laid out on a GPU of a given memory.
+"""Profiles: named settings of speed and quality, and how much memory each layout of the model takes.
 
 Known without torch, so that menus and errors come at once. Figures: docs/benchmarks.md.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ex4d.fill.ex4d_wan.quirks import GUIDANCE, SHIFT, STEPS
-from ex4d.protocol.errors import ResourceError
+from ex4d.models.memory_plan import Footprint, MemoryPlan, memory_plans
+from ex4d.models.wan.guidance import HeldGuidance
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Profile:
         steps, guidance, shift: of the sampler; guidance 1 = none, half the work.
         fp8: whether the transformer's linear layers are in 8 bits.
         distilled: whether a step-distillation LoRA is needed on top of the adapter.
-        holds_guidance: whether forwards without the prompt are left out (``guidance.HeldGuidance``).
+        held_guidance: when forwards without the prompt are left out, None = never; lossy.
     """
 
     name: str
@@ -33,8 +34,10 @@ class Profile:
     shift: float = SHIFT
     fp8: bool = False
     distilled: bool = False
-    holds_guidance: bool = False
+    held_guidance: HeldGuidance | None = None
 
+
+LICENCE = "Wan 2.1: Apache-2.0; EX-4D adapter: see its page, `ex4d models list`"
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -42,7 +45,10 @@ PROFILES: dict[str, Profile] = {
         Profile("exact", "EX-4D on Wan 2.1 14B, as released"),
         Profile("fast", "EX-4D on Wan 2.1 14B, 8-bit", fp8=True),
         Profile(
-            "turbo", "EX-4D on Wan 2.1 14B, 8-bit, guidance held between steps (lossy)", fp8=True, holds_guidance=True
+            "turbo",
+            "EX-4D on Wan 2.1 14B, 8-bit, guidance held between steps (lossy)",
+            fp8=True,
+            held_guidance=HeldGuidance(),
         ),
         Profile(
             "draft",
@@ -55,45 +61,17 @@ PROFILES: dict[str, Profile] = {
     )
 }
 
-#: GiB of the released transformer's weights: in bfloat16, and with its linear layers in 8 bits but for the sensitive
-#: blocks. Both scale with the number of parameters.
-_BF16_GIB, _FP8_GIB = 30.6, 17.4
-_RELEASED_PARAMETERS = 16.4e9
-#: GiB that a forward takes beside them for 1000 tokens; that the VAE takes for a megapixel of a frame; and that torch
-#: and CUDA take themselves.
-_FORWARD_GIB, _VAE_GIB, _OVERHEAD_GIB = 0.12, 8.0, 1.6
-#: GiB that both branches of guidance share for 1000 tokens where everything is resident (``block.ContextKeys.start``).
-_SHARED_GIB = 0.02
-#: The share of the weights that is on the GPU while blocks are streamed: the one that computes, the next, what is not
-#: in blocks, and some slack.
-_STREAMED_SHARE = 0.16
-
-
-@dataclass(frozen=True)
-class MemoryPlan:
-    """How the model is laid out.
-
-    Attributes:
-        name: "resident": all parts stay on the GPU; "swapped": the VAE and the transformer take turns; "streamed": the
-            transformer's blocks come from main memory as they are needed.
-        fp8: whether its linear layers are stored in 8 bits.
-        gib: peak of GPU memory, estimated.
-        ram_gib: main memory that the weights take.
-    """
-
-    name: str
-    fp8: bool
-    gib: float
-    ram_gib: float = 0.0
-
-    def describe(self) -> str:
-        """For a note."""
-        how = {
-            "resident": "everything stays on the GPU",
-            "swapped": "transformer and VAE take turns on the GPU",
-            "streamed": "the transformer's blocks are streamed from main memory",
-        }[self.name]
-        return f"{how}, weights in {8 if self.fp8 else 16} bits, about {self.gib:.0f} GiB"
+#: Of the released model, and what a forward and the VAE take beside it.
+FOOTPRINT = Footprint(
+    parameters=16.4e9,
+    bf16_gib=30.6,
+    fp8_gib=17.4,
+    forward_gib=0.12,
+    vae_gib=8.0,
+    overhead_gib=1.6,
+    shared_gib=0.02,
+    streamed_share=0.16,
+)
 
 
 @dataclass(frozen=True)
@@ -120,10 +98,11 @@ class Plan:
         return found
 
 
-def fits(
-    profile: Profile, tokens: int, megapixels: float, parameters: float = _RELEASED_PARAMETERS
+def profile_plans(
+    profile: Profile, tokens: int, megapixels: float, parameters: float = FOOTPRINT.parameters
 ) -> list[MemoryPlan]:
-    """All ways to lay the model out, the fastest first.
+    """All ways to lay the model out for a profile, the fastest first; 8 bits for a profile that asks for 16 come last:
+    they change pixels.
 
     Args:
         profile: what is asked for.
@@ -131,32 +110,5 @@ def fits(
         megapixels: of a frame.
         parameters: of the transformer.
     """
-    scale = parameters / _RELEASED_PARAMETERS
-    forward, vae = _FORWARD_GIB * tokens / 1000 + _OVERHEAD_GIB, _VAE_GIB * megapixels + _OVERHEAD_GIB
-    found = []
-    for fp8 in (True,) if profile.fp8 else (False, True):
-        weights = scale * (_FP8_GIB if fp8 else _BF16_GIB)
-        found.append(MemoryPlan("resident", fp8, weights + max(forward + _SHARED_GIB * tokens / 1000, vae)))
-        found.append(MemoryPlan("swapped", fp8, max(weights + forward, vae), weights))
-        found.append(MemoryPlan("streamed", fp8, max(_STREAMED_SHARE * weights + forward, vae), weights))
-    # 8 bits for a profile that asks for 16 only where nothing else fits: they change pixels.
-    order = {"resident": 0, "swapped": 1, "streamed": 2}
-    return sorted(found, key=lambda fit: (fit.fp8 and not profile.fp8, order[fit.name]))
-
-
-def choose_memory_plan(candidates: list[MemoryPlan], free_gib: float, free_ram_gib: float | None) -> MemoryPlan:
-    """The first that the free memory holds.
-
-    Raises:
-        ResourceError: none does.
-    """
-    for fit in candidates:
-        if fit.gib <= free_gib and (free_ram_gib is None or fit.ram_gib <= free_ram_gib):
-            return fit
-    least = min(candidates, key=lambda fit: fit.gib)
-    ram = "" if free_ram_gib is None else f" and {free_ram_gib:.0f} GiB of main memory"
-    raise ResourceError(
-        f"The model needs {least.gib:.0f} GiB of GPU memory and {least.ram_gib:.0f} GiB of main memory at least; "
-        f"{free_gib:.1f} GiB{ram} are free.",
-        "Close other programs that use the GPU, choose a smaller --fill-size or fewer frames, or use a larger GPU.",
-    )
+    precisions = (True,) if profile.fp8 else (False, True)
+    return memory_plans(FOOTPRINT, tokens, megapixels, parameters, precisions)

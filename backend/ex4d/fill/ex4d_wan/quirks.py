@@ -9,26 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
 
-#: Text tokens the transformer was trained with. diffusers splits the context into image and text by taking the last
-#: 512 as text, so embeddings of a shorter prompt are padded with zeros to exactly this.
-TEXT_LENGTH = 512
-
 #: Steps, guidance and sigma shift of the released generate.py.
 STEPS, GUIDANCE, SHIFT = 25, 5.0, 5.0
-
-#: The latents of a clip hold one frame, then one for each further four: Wan's VAE is causal in time.
-FRAMES_PER_LATENT = 4
-#: Width and height are divisible by this: 8 by the VAE, then patches of 2.
-SIZE_MULTIPLE = 16
-#: The adapter was trained on clips of so many frames at 512x512; the base model on up to 81.
-TRAINED_FRAMES, TRAINED_SIDE, MOST_FRAMES = 49, 512, 81
 
 #: The released script's fixed prompts. A user's own prompt replaces the first.
 PROMPT = "4K ultra HD, surround motion, realistic tone, panoramic shot, wide-angle view, cinematic quality"
@@ -74,11 +62,8 @@ def erosion_side(seed: int) -> int:
 def erode_mask(mask: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Take a square of ``side`` pixels off the visible part of a mask (H, W), 0 or 255. The picture's border is no
     edge."""
+    # Menus read the numbers above, and need no OpenCV.
+    import cv2
+
     kernel: NDArray[Any] = np.ones((side, side), np.uint8)
     return np.asarray(cv2.erode(mask, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=255), dtype=np.uint8)
-
-
-def padded_count(frames: int) -> int:
-    """The number of frames to make for a take of so many: the next 4k+1. The last frame is held, and what is made of
-    it trimmed after."""
-    return -(-(frames - 1) // FRAMES_PER_LATENT) * FRAMES_PER_LATENT + 1

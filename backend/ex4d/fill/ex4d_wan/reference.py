@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparing the model with reference values of the released code; `scripts/check_reference.py` shows them."""
+"""Comparing the model with reference values of the released code; `tools/check_reference.py` shows them."""
 
 from __future__ import annotations
 

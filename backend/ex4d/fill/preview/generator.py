@@ -2,14 +2,16 @@
 """The preview fill: no generative model, made to see at once whether a camera works.
 
 Holes are filled, in this order: with static surface that other frames show there (``background``), then smoothly from
-the far side of each hole (``farside``, ``pullpush``), which without depth is told from the colours that have gone
-missing since the first frame (``missing``). Deterministic.
+the far side of each hole (``background_side``, ``pull_push``), which without depth is told from the colours that have
+gone missing since the first frame (``color_statistics``). Deterministic, and each frame by itself.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import cv2
@@ -20,7 +22,9 @@ from ex4d.fill.base import FillSink, PixelOrigin, TakeFrame, TakeView
 from ex4d.fill.preview.background import Background, open_background
 from ex4d.fill.preview.background_side import far_side_weights
 from ex4d.fill.preview.color_statistics import MissingColors
+from ex4d.fill.preview.info import INFO
 from ex4d.fill.preview.pull_push import pull_push
+from ex4d.raster import Texture
 from ex4d.system.progress import Progress, steps
 
 Float = NDArray[np.float32]
@@ -63,12 +67,10 @@ def _shrink(frame: TakeFrame, size: tuple[int, int]) -> _Working:
 class PreviewFill:
     """See ``Generator``."""
 
-    name = "preview"
-    label = "preview fill: other frames' background and soft colour, no generative model"
-    licence = "Apache-2.0"
-    generative = False
-    takes_seed = False
-    takes_prompt = False
+    name = INFO.name
+    label = INFO.label
+    licence = INFO.licence
+    generative = INFO.generative
     seed: int | None = None
     prompt: str | None = None
 
@@ -84,36 +86,70 @@ class PreviewFill:
         """See ``Generator.inputs``."""
         return {"version": 4}
 
+    @property
+    def progress_parts(self) -> Mapping[str, float]:
+        """See ``Generator``."""
+        return {}
+
     def generate(self, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
-        """See ``Generator.generate``."""
-        progress.begin("fill", take.count)
+        """See ``Generator``."""
+        frames = take.frames()
+        first = next(frames)
+        with self.open(take, first) as fill:
+            for index, frame in enumerate(steps(progress, chain([first], frames))):
+                sink.write(frame.number, *fill.fill(index, frame))
+            return fill.notes
+
+    @contextmanager
+    def open(self, take: TakeView, first: TakeFrame) -> Iterator[PreviewFrames]:
+        """See ``FrameGenerator``."""
         background = open_background(take.geometry) if take.geometry else None
-        size = working_size(take.width, take.height)
-        missing: MissingColors | None = None
         try:
-            for index, frame in enumerate(steps(progress, take.frames())):
-                work, white = _shrink(frame, size), float(np.iinfo(frame.color.dtype).max)
-                missing = missing or MissingColors(work.color, work.known, white)
-                color, confidence = self._fill(take, work, index, background, missing)
-                sink.write(frame.number, np.clip(color + 0.5, 0, white).astype(frame.color.dtype), confidence)
+            size = working_size(take.width, take.height)
+            work = _shrink(first, size)
+            missing = MissingColors(work.color, work.known, first.encoding.white)
+            yield PreviewFrames(take, size, background, missing)
         finally:
             if background:
                 background.close()
-        notes = ["Filled by the preview fill, which is no generative model."]
-        if take.geometry is None:
-            notes.append("No depth was given, so colours alone tell what belongs in a hole; a shot fills better.")
-        return tuple(notes)
 
-    @staticmethod
-    def _fill(
-        take: TakeView, work: _Working, index: int, background: Background | None, missing: MissingColors
-    ) -> tuple[Float, NDArray[np.uint8]]:
+
+@dataclass(frozen=True)
+class PreviewFrames:
+    """See ``FrameFill``.
+
+    Attributes:
+        take: what is filled.
+        size: (width, height) that the fill works at.
+        background: what other frames show; None where there is nothing.
+        missing: which colours have gone missing since the first frame.
+    """
+
+    take: TakeView
+    size: tuple[int, int]
+    background: Background | None
+    missing: MissingColors
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See ``FrameFill``."""
+        said = "Filled by the preview fill, which is no generative model."
+        if self.take.geometry is not None:
+            return (said,)
+        return said, "No depth was given, so colours alone tell what belongs in a hole; a shot fills better."
+
+    def fill(self, index: int, frame: TakeFrame) -> tuple[Texture, NDArray[np.uint8]]:
+        """See ``FrameFill``."""
+        color, origin = self._fill(_shrink(frame, self.size), index)
+        return frame.encoding.codes(color), origin
+
+    def _fill(self, work: _Working, index: int) -> tuple[Float, NDArray[np.uint8]]:
         """Filled code values (h, w, 3) and ``PixelOrigin`` codes (h, w)."""
         color, known, z = work.color.copy(), work.known.copy(), work.z
         confidence = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
-        if background and take.geometry and not known.all():
-            camera = take.geometry.trajectory[index].resized(known.shape[1], known.shape[0])
-            seen = background.look(index, camera, ~known)
+        if self.background and self.take.geometry and not known.all():
+            camera = self.take.geometry.trajectory[index].resized(known.shape[1], known.shape[0])
+            seen = self.background.look(index, camera, ~known)
             color[seen.known] = seen.color[seen.known]
             confidence[seen.known] = PixelOrigin.OTHER_FRAME
             known |= seen.known
@@ -122,7 +158,7 @@ class PreviewFill:
         inner = cv2.erode(known.astype(np.uint8), kernel, borderValue=1) > 0
         # Slivers too thin to have an inside still colour what nothing else reaches.
         weight, say = far_side_weights(z, known)
-        missed = missing.weight(color, known)
+        missed = self.missing.weight(color, known)
         # With depth the far side is known, and colours only have a say in how far it spreads.
         weight, say = (weight * missed, missed) if z is None else (weight, say * missed)
         weight = np.where(inner, weight, weight * np.float32(0.02))

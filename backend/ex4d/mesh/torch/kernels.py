@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from ex4d.mesh.torch.widths import Discs
+from ex4d.mesh.torch.discs import Discs
 
 #: Outputs and candidates that one program works on at once.
 COLUMNS, CANDIDATES = 512, 128

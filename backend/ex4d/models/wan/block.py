@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
 from ex4d.models.wan.attention import attend, fuse_projections
 from ex4d.models.wan.fp8 import Fp8Linear
 from ex4d.models.wan.kernels import ops
+from ex4d.models.wan.sizes import TEXT_LENGTH
 
 #: Key and value of the text, then of the image, each (B, n, heads, D).
 Context = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    # Profiles name ``HeldGuidance``, and are known without torch.
+    import torch
 
 
 @dataclass(frozen=True)

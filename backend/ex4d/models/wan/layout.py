@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
 
-from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT
 from ex4d.protocol.errors import BadInputError
 
 Shapes = Mapping[str, tuple[int, ...]]

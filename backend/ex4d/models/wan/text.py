@@ -10,7 +10,7 @@ import ftfy
 import torch
 from transformers import PreTrainedTokenizerBase, UMT5EncoderModel
 
-from ex4d.fill.ex4d_wan.quirks import TEXT_LENGTH
+from ex4d.models.wan.sizes import TEXT_LENGTH
 
 
 def clean_prompt(prompt: str) -> str:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.fill.ex4d_wan.quirks import FRAMES_PER_LATENT, SIZE_MULTIPLE, TRAINED_FRAMES, TRAINED_SIDE
+from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.system.npz import read_npz
 from ex4d.training.data.windows import Window
@@ -43,8 +44,8 @@ class DatasetSettings:
     """
 
     # The released training's size and length.
-    size: tuple[int, int] = (TRAINED_SIDE, TRAINED_SIDE)
-    frames: int = TRAINED_FRAMES
+    size: tuple[int, int] = (TAKES.size.trained_side, TAKES.size.trained_side)
+    frames: int = TAKES.frames.trained
     variants: int = 4
     seed: int = 0
     depth: str = "prior"

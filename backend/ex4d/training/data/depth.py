@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth import create_depth_source
-from ex4d.media.images import write_png
-from ex4d.plate.store import FrameStore, frame_file
+from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
-from ex4d.system.threads import BoundedPool
 from ex4d.training.data.windows import Frames
 
 
@@ -39,17 +37,8 @@ def estimate_depth(frames: Frames, name: str, fov_deg: float) -> tuple[list[NDAr
     Raises:
         ResourceError, BadInputError: it cannot run here.
     """
-    count, height, width = frames.shape[:3]
-    numbers = tuple(range(count))
-    with tempfile.TemporaryDirectory(prefix="ex4d-") as place:
-        folder, scratch = Path(place) / "frames", Path(place) / "scratch"
-        folder.mkdir()
-        scratch.mkdir()
-        with BoundedPool() as pool:
-            for number in numbers:
-                pool.submit(write_png, frame_file(folder, number, ".png"), frames[number])
-        times = tuple(Fraction(number, 24) for number in numbers)
-        store = FrameStore(Path(place), width, height, Fraction(24), numbers, times, False, 8, False, ())
-        kept = _Kept()
-        result = create_depth_source(name, fov_deg=fov_deg).estimate(store, kept, scratch, Silent())
+    kept = _Kept()
+    with tempfile.TemporaryDirectory(prefix="ex4d-") as scratch:
+        source = create_depth_source(name, fov_deg=fov_deg)
+        result = source.estimate(ArrayFrames.of(frames, Fraction(24)), kept, Path(scratch), Silent())
     return kept.maps, result.source

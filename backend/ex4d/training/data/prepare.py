@@ -26,7 +26,7 @@ from ex4d.depth import create_depth_source
 from ex4d.plate import plate_hash
 from ex4d.protocol.errors import BadInputError, TransientError, UsageError
 from ex4d.raster import create_rasterizer
-from ex4d.stages.cache import content_key
+from ex4d.stages.stage import content_key
 from ex4d.system.files import atomic_write, make_folder
 from ex4d.system.progress import Progress
 from ex4d.training.data.dataset import DATASET_FILE, Dataset, DatasetSettings, masks_file, pack_masks, read_masks

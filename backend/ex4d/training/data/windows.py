@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.depth.cues import is_cut
+from ex4d.media.encoding import display_encoding
 from ex4d.plate import FrameRange, open_plate
 from ex4d.protocol.errors import Ex4dError
 
@@ -75,7 +76,7 @@ class Scan:
 
 
 def _look(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    eight = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    eight = display_encoding(pixels.dtype).to_8bit(pixels)
     height, width = eight.shape[:2]
     scale = min(1.0, LOOK_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -119,7 +120,7 @@ def scan_video(path: Path, count: int) -> Scan:
 
 def fitted(pixels: NDArray[Any], size: tuple[int, int]) -> Frames:
     """A frame's middle at ``size`` (width, height): cropped to its aspect, then scaled; (h, w, 3) uint8."""
-    eight = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    eight = display_encoding(pixels.dtype).to_8bit(pixels)
     height, width = eight.shape[:2]
     scale = min(width / size[0], height / size[1])
     across, down = min(width, round(size[0] * scale)), min(height, round(size[1] * scale))

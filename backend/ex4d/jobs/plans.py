@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which stages each job has, in order, with their usual shares of its time: what ``Progress.expect`` is told."""
+
+from __future__ import annotations
+
+from ex4d.composite import TakeJob
+from ex4d.depth.stage import DepthStage
+from ex4d.fill import Generator
+from ex4d.fill.stage import FillStage
+from ex4d.mesh.stage import MeshStage
+from ex4d.mesh.viewport import ViewportStage
+from ex4d.plate.stage import PlateStage
+from ex4d.raster.stage import RasterStage
+from ex4d.stages.stage import planned
+from ex4d.system.progress import PlannedStage
+
+RECONSTRUCT = planned(PlateStage, DepthStage, MeshStage)
+VIEWPORT = planned(ViewportStage)
+RENDER = planned(RasterStage)
+DOCTOR = (PlannedStage("doctor"),)
+EXPORT = (PlannedStage("export", 1.0),)
+
+
+def take_plan(generator: Generator) -> tuple[PlannedStage, ...]:
+    """That of one take."""
+    fill = PlannedStage(FillStage.name, FillStage.weight_of(generator))
+    return (*RENDER, fill, PlannedStage(TakeJob.name, TakeJob.weight))
+
+
+def fill_plan(generator: Generator) -> tuple[PlannedStage, ...]:
+    """That of filling movies."""
+    return (PlannedStage(FillStage.name, FillStage.weight_of(generator)),)

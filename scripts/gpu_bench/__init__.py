@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Time and memory of the model at full size, with random weights: scripts/bench_gpu.py."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What panels show, kept up to date by Blender's handlers and the timer, so that drawing looks for nothing.
+"""What panels show, looked at when it has changed, so that drawing looks for nothing.
 
-Drawing happens whenever the mouse moves. It reads what lies here, in ``shot.known`` and in the session: it opens no
-file and asks for none, parses nothing, and goes through no objects.
+Drawing happens whenever the mouse moves. It reads what ``shot.known``, ``disk_watch``, ``capabilities`` and the list of
+jobs know: it opens no file and asks for none, parses nothing, and goes through no objects.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from . import coverage
 
 
 def prepare(scene: bpy.types.Scene) -> None:
-    """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way, what can be chosen."""
+    """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way."""
     working = sequencer.scene_of_edit(scene) or scene
     shots.known(working)
     stray_strips(working)

@@ -7,7 +7,7 @@ from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest
 
 from .. import backend_link, installation, job_list, timer
 from ..scene.data import scene_of
-from .common import JobOperator, OperatorResult, told
+from .common import JobOperator, OperatorResult, report_errors
 
 
 class EX4D_OT_install_backend(bpy.types.Operator):
@@ -26,7 +26,7 @@ class EX4D_OT_install_backend(bpy.types.Operator):
         cls.poll_message_set("An installation is under way")
         return False
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         plan = installation.make_plan()
         plan.check()
@@ -42,7 +42,7 @@ class EX4D_OT_cancel_install(bpy.types.Operator):
     bl_description = "Stop the installation; pressing Install again goes on"
     bl_options = {"REGISTER"}
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         installation.cancel()
         self.report({"INFO"}, "The installation is stopped; Install Backend goes on where it was")
@@ -62,7 +62,7 @@ class EX4D_OT_start_backend(bpy.types.Operator):
             cls.poll_message_set(problem.rstrip("."))
         return not problem
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         backend_link.current().connect(block=bpy.app.background)
         timer.wake()
@@ -79,7 +79,7 @@ class EX4D_OT_stop_backend(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         return backend_link.current().client.is_open
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         backend_link.current().stop()
         job_list.current().mirror()

@@ -26,7 +26,7 @@ OperatorResult = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THR
 Execute = Callable[[Any, bpy.types.Context], OperatorResult]
 
 
-def tell(operator: Any, context: bpy.types.Context, action: Callable[[], OperatorResult]) -> OperatorResult:
+def run_reporting(operator: Any, context: bpy.types.Context, action: Callable[[], OperatorResult]) -> OperatorResult:
     """Do an operator's work and show its errors in the dialog, in the window where it was called; for scripts and in
     background mode they are raised: Blender makes a RuntimeError of a report."""
     # The work may close the window.
@@ -45,14 +45,14 @@ def tell(operator: Any, context: bpy.types.Context, action: Callable[[], Operato
     return {"CANCELLED"}
 
 
-def told(
+def report_errors(
     execute: Callable[[Any, bpy.types.Context], OperatorResult],
 ) -> Callable[[Any, bpy.types.Context], OperatorResult]:
-    """Decorates an operator's ``execute``, see ``tell``. Blender counts the arguments, so they are spelt out."""
+    """Decorate an operator's ``execute``, see ``run_reporting``. Blender counts arguments, so they are spelt out."""
 
     @wraps(execute)
     def wrapper(self: Any, context: bpy.types.Context) -> OperatorResult:
-        return tell(self, context, lambda: execute(self, context))
+        return run_reporting(self, context, lambda: execute(self, context))
 
     return wrapper
 
@@ -85,7 +85,7 @@ class JobOperator:
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         """Submit the job; returns its id."""
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         """Blocks."""
         job = self.begin(context, block=True)
@@ -96,7 +96,7 @@ class JobOperator:
         """Submits and lets the timer do the rest."""
         if bpy.app.background:
             return self.execute(context)
-        return tell(self, context, lambda: self._submit(context))
+        return run_reporting(self, context, lambda: self._submit(context))
 
     def report_notes(self, notes: Iterable[str]) -> None:
         """Show what should be known of the job although it can be done."""

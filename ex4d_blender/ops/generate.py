@@ -21,7 +21,7 @@ from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..take_versions import version_options
-from .common import JobOperator, OperatorResult, told
+from .common import JobOperator, OperatorResult, report_errors
 from .takes import TakeJobOperator, new_take, require_take
 
 
@@ -189,7 +189,7 @@ class EX4D_OT_show_options(bpy.types.Operator):
             return False
         return capabilities.find_generator(state_of(scene).profile) is not None
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = sequencer.working_scene(context)
         generator = capabilities.resolve_generator(state_of(scene).profile, block=False)
@@ -215,7 +215,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         made = read_take(Path(bpy.path.abspath(self.directory)))
         scene = sequencer.working_scene(context)

@@ -7,7 +7,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import error_dialog, job_list, timer
-from .common import OperatorResult, told
+from .common import OperatorResult, report_errors
 
 
 class _OnJob:
@@ -25,7 +25,7 @@ class EX4D_OT_cancel_job(_OnJob, bpy.types.Operator):
     bl_description = "Stop this job; finished stages are kept, the same job later goes on from there"
     bl_options = {"REGISTER"}
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         # By default the one that is being done.
@@ -49,7 +49,7 @@ class EX4D_OT_cancel_all(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         return bool(job_list.current().link.client.unfinished)
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         # The waiting ones first, or the next would begin in between.
@@ -66,7 +66,7 @@ class EX4D_OT_retry_job(_OnJob, bpy.types.Operator):
     bl_description = "Ask for this job again; it goes on from its last finished stage"
     bl_options = {"REGISTER"}
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         jobs = job_list.current()
         again = jobs.retry(self.job)

@@ -16,7 +16,7 @@ from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.relocate import relocate
 from ..scene.shot_place import propose_folder
-from .common import OperatorResult, has_shot, told
+from .common import OperatorResult, has_shot, report_errors
 
 
 @cache
@@ -66,7 +66,7 @@ class EX4D_OT_copy_stray_shots(bpy.types.Operator):
         self.directory = str(shot_folders.documents_folder() / shot_folders.SHOTS_FOLDER)
         return manager_of(context).invoke_props_dialog(self, width=520)
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         if not self.directory:
             raise BadInputError("No folder is chosen.", "Name the folder that the shots are copied into.")
@@ -121,7 +121,7 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         column.prop(self, "directory")
         column.label(text="It is copied and compared; then this .blend uses the copy. Save it afterwards.")
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shots.check_scene(scene)

@@ -21,7 +21,7 @@ from ..scene import plates
 from ..scene.camera import scene_fps
 from ..scene.data import manager_of, scene_of
 from ..scene.sequencer import sequencer_scene, working_scene
-from .common import OperatorResult, told
+from .common import OperatorResult, report_errors
 
 #: Blender shows one file of a sequence, a plate is all of them.
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp", ".tga", ".jp2")
@@ -164,7 +164,7 @@ class EX4D_OT_load_plate(bpy.types.Operator):
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         path = Path(bpy.path.abspath(self.filepath))
         if not self.filepath or (not path.exists() and "#" not in path.name):
@@ -203,7 +203,7 @@ class EX4D_OT_plate_from_clip(bpy.types.Operator):
         layout: Any = self.layout
         layout.prop_search(self, "clip", bpy.data, "movieclips")
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         clip = bpy.data.movieclips.get(self.clip)
         if clip is None:
@@ -220,7 +220,7 @@ class EX4D_OT_plate_from_strip(bpy.types.Operator):
     bl_description = "Take the movie or image strip that is selected in the sequencer as the plate, cut as it is"
     bl_options = {"REGISTER", "UNDO"}
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = working_scene(context)
         choice = plates.selected_plate_strip(context, first_number=state_of(scene).plate_first_frame)
@@ -242,7 +242,7 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         cls.poll_message_set("The plate is no clip with a solved camera")
         return False
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = working_scene(context)
         clip, first = state_of(scene).plate_clip, state_of(scene).plate_first_frame
@@ -273,7 +273,7 @@ class EX4D_OT_open_folder(bpy.types.Operator):
     else:
         folder: StringProperty(options={"SKIP_SAVE"})
 
-    @told
+    @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.folder))
         if not folder.is_dir():

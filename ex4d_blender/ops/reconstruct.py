@@ -22,7 +22,7 @@ from ..scene.data import manager_of, scene_of
 from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
-from .common import JobOperator, OperatorResult, has_shot, told
+from .common import JobOperator, OperatorResult, has_shot, report_errors
 from .plate import solved_blobs
 
 #: What is left for folders of takes and stages within a shot.
@@ -185,7 +185,7 @@ class EX4D_OT_hide_in_the_way(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shot = shots.chosen_shot(scene)
@@ -225,7 +225,7 @@ class EX4D_OT_match_scene(bpy.types.Operator):
             for text in shots.scene_differences(scene_of(context), found.record, first_frame=found.first_frame):
                 column.label(text=text, icon="DOT")
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         found = shots.chosen_shot(scene_of(context))
         for note in shots.match_scene(scene_of(context), found.record, first_frame=found.first_frame):
@@ -256,7 +256,7 @@ class EX4D_OT_relink(bpy.types.Operator):
         manager_of(context).fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         folder = Path(bpy.path.abspath(self.directory))
         # The shot's folder will do as well, if it holds one viewport folder only.

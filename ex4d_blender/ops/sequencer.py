@@ -13,7 +13,7 @@ from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.results_scene import results_scene
-from .common import OperatorResult, told
+from .common import OperatorResult, report_errors
 
 
 def _areas(window: bpy.types.Window, kind: str) -> list[bpy.types.Area]:
@@ -67,7 +67,7 @@ class EX4D_OT_show_result(bpy.types.Operator):
         cls.poll_message_set("Generate a take first")
         return False
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         window: Any = context.window
         working = sequencer.working_scene(context)
@@ -116,7 +116,7 @@ class EX4D_OT_move_strips(bpy.types.Operator):
         cls.poll_message_set("There are no strips of takes in this scene")
         return False
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         first = min(sequencer.strips_in_the_way(scene), key=lambda strip: int(strip.frame_final_start))

@@ -21,7 +21,7 @@ from ..scene import mesh as meshes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..take_versions import find_versions
-from .common import JobOperator, OperatorResult, has_shot, told
+from .common import JobOperator, OperatorResult, has_shot, report_errors
 
 
 def move_text(state: "props.EX4D_PG_scene") -> str:
@@ -159,7 +159,7 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shot = require_shot(scene)
@@ -189,7 +189,7 @@ class EX4D_OT_add_take(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return has_shot(cls, context)
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         camera = None if self.use_scene_camera else context.active_object
         if camera is not None and camera.type != "CAMERA":
@@ -247,7 +247,7 @@ class EX4D_OT_find_versions(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return props.active_take(scene_of(context)) is not None
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shots.check_scene(scene)
@@ -291,7 +291,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return _has_own_camera(cls, context)
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shots.check_scene(scene)
@@ -329,7 +329,7 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return _has_own_camera(cls, context)
 
-    @told
+    @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         state, take = state_of(scene_of(context)), require_take(scene_of(context))
         shots.check_scene(scene_of(context))

@@ -527,7 +527,7 @@ def test_an_error_is_shown_in_the_window_of_its_button(addon: Any, monkeypatch: 
     def show_error(*_values: Any, window: Any = None, **_options: Any) -> None:
         told.append(window)
 
-    @common.told
+    @common.report_errors
     def execute(_self: Any, _context: Any) -> set[str]:
         raise BadInputError("No.", "Yes.")
 

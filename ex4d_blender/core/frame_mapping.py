@@ -76,6 +76,12 @@ def sequence_pattern(file: Path, *, names: Iterable[str] | None = None) -> tuple
     return file.with_name(pattern(chosen)), int(chosen[0])
 
 
+def closed_range(text: str) -> tuple[int, int] | None:
+    """First and last of a range as it is typed, ``1001-1049``, ``-5--1`` or ``7``; None where it is empty or none."""
+    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(-?\d+))?\s*", text)
+    return None if found is None else (int(found[1]), int(found[2] or found[1]))
+
+
 def longest_run(numbers: Iterable[int]) -> tuple[int, int] | None:
     """First and last of the longest unbroken run of numbers, None of none."""
     runs: list[list[int]] = []

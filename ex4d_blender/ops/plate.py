@@ -119,8 +119,7 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
 def _chosen_frames(scene: bpy.types.Scene) -> tuple[int, int] | None:
     """First and last of the plate's frames as the panel has them; None: all, or what the backend will refuse."""
-    found = re.fullmatch(r"\s*(-?\d+)(?:\s*-\s*(-?\d+))?\s*", state_of(scene).plate_frames)
-    return None if found is None else (int(found[1]), int(found[2] or found[1]))
+    return frame_mapping.closed_range(state_of(scene).plate_frames)
 
 
 def lacks_solved_frames(scene: bpy.types.Scene) -> bool:

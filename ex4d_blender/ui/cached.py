@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What panels show, kept up to date by Blender's handlers and the timer, so that drawing looks for nothing.
+"""What panels show, looked at when it has changed, so that drawing looks for nothing.
 
-Drawing happens whenever the mouse moves. It reads what lies here, in ``shot.known`` and in the session: it opens no
-file and asks for none, parses nothing, and goes through no objects.
+Drawing happens whenever the mouse moves. It reads what ``shot.known``, ``disk_watch``, ``capabilities`` and the list of
+jobs know: it opens no file and asks for none, parses nothing, and goes through no objects.
 """
 
 from __future__ import annotations
@@ -16,35 +16,9 @@ from ..scene.data import windows
 from ..scene.shot import index
 from . import coverage
 
-#: Shots (scene's ``session_uid``, root's name) whose mesh lacks files.
-_without_files: set[tuple[int, str]] = set()
-
-
-def _key(root: bpy.types.Object, scene: bpy.types.Scene) -> tuple[int, str]:
-    return scene.session_uid, root.name
-
-
-def lacks_files(scene: bpy.types.Scene, shot: shots.ShotObjects) -> bool:
-    """Whether the shot's mesh lacked files when last looked at."""
-    return _key(shot.root, scene) in _without_files
-
-
-def refresh(scene: bpy.types.Scene) -> bool:
-    """Look at the files of a scene's shots; returns whether anything has changed."""
-    working = sequencer.scene_of_edit(scene) or scene
-    found = {
-        _key(shot.root, working)
-        for shot in shots.known(working).shots
-        if shot.mesh is not None and shots.missing_files(shot.mesh)
-    }
-    former = {key for key in _without_files if key[0] == working.session_uid}
-    _without_files.difference_update(former)
-    _without_files.update(found)
-    return found != former
-
 
 def prepare(scene: bpy.types.Scene) -> None:
-    """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way, what can be chosen."""
+    """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way."""
     working = sequencer.scene_of_edit(scene) or scene
     shots.known(working)
     stray_strips(working)
@@ -56,7 +30,7 @@ def prepare(scene: bpy.types.Scene) -> None:
 def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Take in what Blender has just evaluated, before it is drawn."""
     if any(depsgraph.id_type_updated(kind) for kind in ("OBJECT", "SCENE", "COLLECTION")):
-        index.notice(item.original for update in depsgraph.updates if (item := update.id) is not None)
+        index.notice(scene, (update.id for update in depsgraph.updates))
     if depsgraph.id_type_updated("SCENE"):
         prepare(scene)
 
@@ -72,4 +46,3 @@ def look_anew() -> None:
 def forget() -> None:
     """Keep nothing of the open file."""
     index.forget()
-    _without_files.clear()

@@ -23,7 +23,7 @@ from ..props import state_of
 from ..scene import obstacles, plates, sequencer
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
-from . import cached, looks
+from . import looks
 from .coverage import summary
 from .options import draw_options
 
@@ -179,7 +179,7 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
             box, f"Between the camera and the mesh: {', '.join(hiding[:3])}{' …' if len(hiding) > 3 else ''}", "ERROR"
         )
         box.operator("ex4d.hide_in_the_way", icon="HIDE_ON")
-    if cached.lacks_files(scene, shot):
+    if disk_watch.lacks_files(scene, shot):
         box = layout.box()
         _text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")

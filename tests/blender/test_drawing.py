@@ -20,10 +20,11 @@ from ex4d_blender.scene import scan, sequencer, takes
 from ex4d_blender.scene import shot as shots
 from ex4d_blender.scene.shot import index
 from panel_drawing import context_of, draw_all
-from results_factory import delivered, render_result
+from results_factory import delivered, render_result, welcome
 from test_manners import make_take
 from viewport_factory import make_shot
 
+from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, GeneratorInfo, OptionInfo
 from ex4d.protocol.jobs import JobSnapshot
 
 #: What the disk is asked by.
@@ -85,10 +86,32 @@ def addon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("EX4D_RUNTIME_DIR", str(tmp_path / "runtime"))
     assert addon_utils.enable("ex4d_blender", default_set=True) is not None
-    from ex4d_blender import disk_watch, job_list
+    from ex4d_blender import capabilities, disk_watch, job_list
 
-    yield SimpleNamespace(jobs=job_list, disk=disk_watch)
+    yield SimpleNamespace(jobs=job_list, disk=disk_watch, capabilities=capabilities)
     addon_utils.disable("ex4d_blender", default_set=True)
+
+
+#: What a backend offers, with options that panels draw in different ways.
+OFFERED = Capabilities(
+    (
+        GeneratorInfo("preview", "Preview fill", "Apache-2.0", generative=False),
+        GeneratorInfo(
+            "exact",
+            "Paints what is missing",
+            "Apache-2.0",
+            generative=True,
+            options=(
+                OptionInfo("seed", "Seed", "integer", 0, 0),
+                OptionInfo("strokes", "Strokes", "integer", 12, 1, 50),
+                OptionInfo("grain", "Grain", "number", 0.25, 0.0, 1.0),
+                OptionInfo("paper", "Paper", "choice", "rough", choices=("rough", "smooth")),
+                OptionInfo("reference", "Reference", "file", None),
+            ),
+        ),
+    ),
+    (EstimatorInfo("small", "Small", "Apache-2.0"),),
+)
 
 
 @pytest.fixture
@@ -101,6 +124,8 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
     record["notes"] = ["The source camera is assumed to stand still."]
     placed = shots.import_shot(scene, record, first_frame=1)
     shots.import_shot(scene, {**make_shot(tmp_path / "second"), "shot": str(tmp_path / "second" / "shot")}, name="Two")
+    addon.jobs.current().link.client.welcome = welcome(OFFERED)
+    addon.capabilities.follow()
     state = scene.ex4d
     state.plate_path = str(tmp_path / "other.mp4")
     state.profile, state.depth_source, state.shot_folder = "exact", "small", ""
@@ -140,6 +165,7 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path, addon: 
         lines = draw_all(busy)
     assert dict(found) == {}
     for text in (
+        "Paints what is missing [Apache-2.0]",
         "Shot: shot",
         "New takes are of the shot shot.",
         "Generate Take 0",
@@ -287,6 +313,22 @@ def test_a_shot_that_comes_with_a_collection_is_seen(scene: bpy.types.Scene, tmp
     bpy.context.view_layer.update()
     assert not shots.known(scene).shots
     assert any("Reconstruct a plate first." in line for line in draw_all(scene))
+
+
+def test_a_change_in_one_scene_costs_no_look_at_another(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    other = bpy.data.scenes.new("Other")
+    shots.import_shot(other, {**make_shot(tmp_path / "other"), "shot": str(tmp_path / "other" / "shot")})
+    assert len(shots.known(other).shots) == 1
+    root = shots.known(busy).shots[0].root
+    bpy.context.view_layer.update()
+    with counting() as found:
+        for step in range(3):
+            root.location.x = step
+            bpy.context.view_layer.update()
+        takes_camera = busy.ex4d.takes[0].camera
+        takes_camera.location.y += 1
+        bpy.context.view_layer.update()
+    assert dict(found) == {}
 
 
 def test_undo_and_another_file_are_looked_at(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:

@@ -47,6 +47,22 @@ def test_the_number_is_what_the_files_differ_in(tmp_path: Path) -> None:
     assert frame_mapping.sequence_numbers(tmp_path / "gone" / "a.####.png") == set()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1001-1049", (1001, 1049)),
+        (" 7 ", (7, 7)),
+        ("-5--1", (-5, -1)),
+        ("3 - 4", (3, 4)),
+        ("", None),
+        ("all", None),
+        ("1-", None),
+    ],
+)
+def test_a_range_as_it_is_typed(text: str, expected: tuple[int, int] | None) -> None:
+    assert frame_mapping.closed_range(text) == expected
+
+
 def test_the_longest_run() -> None:
     assert frame_mapping.longest_run([5, 1, 2, 9, 7, 8]) == (7, 9)
     assert frame_mapping.longest_run([4]) == (4, 4)

@@ -70,15 +70,22 @@ def renew() -> None:
         _renew(uid, look)
 
 
-def notice(updated: Iterable[bpy.types.ID | None]) -> None:
+def notice(scene: bpy.types.Scene, updated: Iterable[bpy.types.ID | None]) -> None:
     """Look again at scenes whose own objects have changed.
 
     Args:
-        updated: original data-blocks that Blender has just evaluated again.
+        scene: that Blender has evaluated.
+        updated: its data-blocks, as evaluated, that Blender has just evaluated again: all, where its
+            relations were built anew.
     """
-    tagged = [obj for obj in updated if isinstance(obj, bpy.types.Object) and obj.get(PROPERTY) is not None]
+    tagged = {
+        original.session_uid
+        for obj in updated
+        if isinstance(obj, bpy.types.Object) and obj.get(PROPERTY) is not None and (original := obj.original)
+    }
     for uid, look in list(_looks.items()):
-        if all(obj.session_uid in look.uids for obj in tagged) and not _has_changed(look):
+        is_known = uid != scene.session_uid or tagged <= look.uids
+        if is_known and not _has_changed(look):
             continue
         _renew(uid, look)
 

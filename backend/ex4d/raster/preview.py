@@ -41,6 +41,8 @@ class PreviewStage(Stage):
 
     name = "preview"
     version = 1
+    # To clients a preview is a rendering.
+    progress_name = RasterStage.name
 
     mesh_key: str
     proxy: ProxyShot
@@ -56,11 +58,6 @@ class PreviewStage(Stage):
             "trajectory": trajectory_hash(self.trajectory),
             "rasterizer": self.rasterizer.name,
         }
-
-    @property
-    def progress_name(self) -> str:
-        """See ``Stage``: to clients a preview is a rendering."""
-        return RasterStage.name
 
     def steps(self) -> int:
         """See ``Stage``."""

@@ -92,7 +92,7 @@ def _sealed(folder: Path, root: Path, remedy: str) -> ShotPart:
 def _temporary(path: Path, root: Path) -> ShotPart:
     name = path.relative_to(root).as_posix()
     if is_left_over(path) and has_parts(path):
-        return Part(name, "left over", detail="The command that was stopped goes on from what is finished in it.")
+        return ShotPart(name, "left over", detail="The command that was stopped goes on from what is finished in it.")
     if is_left_over(path):
         return ShotPart(name, "left over", detail="Its process is dead; the next command on this shot removes it.")
     return ShotPart(

@@ -53,6 +53,12 @@ class Stage(ABC):
     name: ClassVar[str]
     version: ClassVar[int]
     weight: ClassVar[float] = 1.0
+    #: What its progress is told as; its name where it says nothing else.
+    progress_name: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "name" in cls.__dict__ and "progress_name" not in cls.__dict__:
+            cls.progress_name = cls.name
 
     @abstractmethod
     def inputs(self) -> dict[str, Any]:
@@ -62,11 +68,6 @@ class Stage(ABC):
     def steps(self) -> int | None:
         """How often ``run`` advances; None where only the work tells. Asked only when there is something to do."""
         return None
-
-    @property
-    def progress_name(self) -> str:
-        """What its progress is told as."""
-        return self.name
 
     @property
     def progress_parts(self) -> Mapping[str, float]:
@@ -91,7 +92,7 @@ class Stage(ABC):
 
 def planned(*stages: type[Stage]) -> tuple[PlannedStage, ...]:
     """A job's plan that has these stages."""
-    return tuple(PlannedStage(stage.name, stage.weight) for stage in stages)
+    return tuple(PlannedStage(stage.progress_name, stage.weight) for stage in stages)
 
 
 @dataclass(frozen=True, order=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One picture of a take: columns are moments, rows are plate, render, mask and result.
 
-    python scripts/picture_strip.py SHOT MOVE OUT.png|OUT.jpg [--columns 6] [--width 1536]
+    python scripts/picture_strip.py SHOT MOVE|FILE OUT.png|OUT.jpg [--columns 6] [--width 1536]
 
-SHOT was made by `ex4d run` with the same MOVE; what is not in its cache any more is computed again.
+SHOT was made by `ex4d run` with the same camera, a move or a trajectory file; what is not in its cache any more is
+computed again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.commands.options import camera_named
 from ex4d.composite.take import sequence_file
 from ex4d.fill import create_generator
 from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_image
-from ex4d.protocol.requests import MoveCamera
+from ex4d.protocol.requests import Camera
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import open_reconstruction
 from ex4d.system.files import atomic_write
@@ -28,11 +30,11 @@ from ex4d.system.progress import Silent
 GAP_PX = 4
 
 
-def picture_strip(shot: Shot, move: str, columns: int, width: int) -> NDArray[np.uint8]:
+def picture_strip(shot: Shot, camera: Camera, columns: int, width: int) -> NDArray[np.uint8]:
     """The picture, (H, ``width``, 3) uint8 RGB, of ``columns`` frames spread evenly over the take."""
     reconstruction = open_reconstruction(shot)
     pipeline = TakePipeline(shot, reconstruction, "auto", Silent())
-    rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
+    rendered = pipeline.render(pipeline.camera(camera))
     take = pipeline.deliver(rendered, create_generator("preview"))
     numbers = reconstruction.frames.numbers
     shown = [numbers[i] for i in np.linspace(0, len(numbers) - 1, min(columns, len(numbers))).round().astype(int)]
@@ -66,12 +68,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shot", type=Path)
-    parser.add_argument("move")
+    parser.add_argument("camera", metavar="MOVE|FILE")
     parser.add_argument("out", type=Path)
     parser.add_argument("--columns", type=int, default=6)
     parser.add_argument("--width", type=int, default=1536, help="of the picture in pixels")
     args = parser.parse_args()
-    picture = picture_strip(Shot(args.shot), args.move, args.columns, args.width)
+    picture = picture_strip(Shot(args.shot), camera_named(args.camera), args.columns, args.width)
     _, data = cv2.imencode(args.out.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     atomic_write(args.out, data.tobytes())
 

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,11 @@ def make() -> Iterator[Make]:
 
 
 @pytest.fixture
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A short place for temporary folders, the session's too."""
-    folder = tmp_path / "s"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    return folder
+def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A short place for temporary folders, the session's too: pytest's own is long where tests run in processes."""
+    with tempfile.TemporaryDirectory(prefix="s", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
 
 
 def answers(address: str, server: zmq.Socket[Any], client: zmq.Socket[Any]) -> bool:

@@ -204,7 +204,7 @@ def test_another_users_file_is_not_used(tmp_path: Path) -> None:
         pass
 
 
-def test_a_look_is_the_users_alone(tmp_path: Path) -> None:
+def test_a_thumbnail_is_the_users_alone(tmp_path: Path) -> None:
     sent: list[dict[str, Any]] = []
     progress = JobProgress(sent.append, lambda: False, tmp_path / "looks-work" / "job")
     former = os.umask(0)
@@ -212,7 +212,7 @@ def test_a_look_is_the_users_alone(tmp_path: Path) -> None:
         progress.thumbnail(np.zeros((90, 160, 3), np.uint8))
     finally:
         os.umask(former)
-    path = Path(sent[-1]["look"])
+    path = Path(sent[-1]["thumbnail"])
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
     assert list(path.parent.iterdir()) == [path]
 

@@ -137,15 +137,16 @@ def take_size(args: argparse.Namespace) -> tuple[int, int] | None:
 
 
 def cameras(args: argparse.Namespace) -> list[Camera]:
-    """The cameras that were asked for: here, and nowhere below, a text may name a file.
+    """The cameras that were asked for; raises as ``camera_named``."""
+    return [camera_named(text, args.pivot, follow=not args.no_follow) for text in args.cam or ()]
+
+
+def camera_named(text: str, pivot: str = AUTOMATIC, *, follow: bool = True) -> Camera:
+    """A camera that people have named: here, and nowhere below, a text may be a move or name a file.
 
     Raises:
         UsageError, BadInputError: there is no such move, or the file is no trajectory.
     """
-    return [_camera(text, args.pivot, follow=not args.no_follow) for text in args.cam or ()]
-
-
-def _camera(text: str, pivot: str, *, follow: bool) -> Camera:
     if not names_file(text):
         parse_preset(text)
         return MoveCamera(text, pivot, follow)

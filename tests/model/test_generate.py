@@ -29,6 +29,7 @@ from ex4d.fill.ex4d_wan.profiles import PROFILES
 from ex4d.fill.ex4d_wan.weight_source import FileWeights
 from ex4d.media.images import read_image
 from ex4d.models import runtime
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.memory_plan import LayoutName, MemoryPlan
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
@@ -599,6 +600,16 @@ def test_embeddings_are_computed_once(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         path.write_bytes(b"damaged")
     assert torch.equal(cached_embeddings(["a"], "encoder", compute, tmp_path)[0], first[0])
+
+
+def test_another_models_files_do_not_change_the_key(model_folder: Path, tmp_path: Path) -> None:
+    """The key has a hash of all weights where all are EX-4D's, as it always had."""
+    before = create_generator("exact", models=(model_folder,)).inputs()
+    assert before["model"] == models_fingerprint([model_folder])
+    others = tmp_path / "others"
+    others.mkdir()
+    save_file({"some.weight": torch.zeros(2)}, others / "other.safetensors")
+    assert create_generator("exact", models=(model_folder, others)).inputs() == before
 
 
 def test_options_name_the_model() -> None:

@@ -24,7 +24,9 @@ from ex4d.commands.depth_models import sources as depth_sources
 from ex4d.depth.learned.estimator_spec import CARDS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 from ex4d.fill.ex4d_wan.file_kinds import SOURCES
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.models.hub import Record, merged_sources
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.pins import read_pins
 from ex4d.protocol.errors import BadInputError
 
@@ -130,6 +132,8 @@ def test_a_converted_folder_passes_verify_and_list(converted: Path, capsys: pyte
     assert run("list", converted, "--json") == 0
     roles = {part["role"] for part in result(capsys)["parts"]}
     assert roles == {"transformer", "vae", "text", "image", "lora", "geometry"}
+    # So its fills keep the keys that they had.
+    assert find_models([converted]).fingerprint() == models_fingerprint([converted])
 
 
 def test_convert_leaves_nothing_half_done(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from ex4d.fill.ex4d_wan.clip import check_count, check_size, make_clip, model_si
 from ex4d.fill.ex4d_wan.options import ModelOptions
 from ex4d.fill.ex4d_wan.profiles import LICENCE, PROFILES, Plan, Profile
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.models.locations import lora_fingerprint, model_places, models_fingerprint
+from ex4d.models.locations import lora_fingerprint, model_places
 from ex4d.models.packages import missing_packages, require_packages
 from ex4d.models.prefetch import PREFETCHER
 from ex4d.protocol.errors import UsageError
@@ -142,7 +142,7 @@ class ModelFill:
             "prompt": self.prompt,
             "negative_prompt": NEGATIVE_PROMPT,
             "size": list(self.options.size or ()),
-            "model": models_fingerprint(self.places),
+            "model": plan.weights,
             "lora": lora_fingerprint(self.lora) if self.lora else None,
             **plan.inputs(),
         }

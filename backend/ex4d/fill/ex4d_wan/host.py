@@ -128,7 +128,7 @@ class ModelHost:
         device, side = pick_device(), TAKES.size.trained_side
         fit = self._choose(models, profile, size or (side, side), count or TAKES.frames.trained, device)
         text = f"{device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
-        return Plan(device.type, fit.fp8, has_fp8(device), text)
+        return Plan(device.type, fit.fp8, has_fp8(device), text, models.fingerprint())
 
     def _find(self, places: Sequence[Path]) -> ModelFiles:
         key = self.weights.fingerprint(places)

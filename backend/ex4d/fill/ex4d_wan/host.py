@@ -20,6 +20,7 @@ from torch import nn
 
 from ex4d.fill.ex4d_wan.clip import Clip, token_count
 from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.conditions import masked
 from ex4d.fill.ex4d_wan.model_files import check_quantized, needed_roles
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline, Phase, Surroundings
 from ex4d.fill.ex4d_wan.profiles import Plan, Profile, profile_plans
@@ -400,10 +401,9 @@ def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progr
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colour (1, 3, T, h, w) in [−1, 1], −1 in the holes, and mask (1, 1, T, h, w), −1 or +1."""
+    """Colour (1, 3, T, h, w) in [−1, 1] and mask (1, 1, T, h, w) of ``masked``."""
     color = torch.from_numpy(clip.color).permute(3, 0, 1, 2)[None] * 2 - 1
-    visible = torch.from_numpy(clip.visible)[None, None]
-    return color, torch.where(visible, TAKES.mask_known, TAKES.mask_hole)
+    return masked(color, torch.from_numpy(clip.visible)[None, None])
 
 
 def _dtype(device: torch.device) -> torch.dtype:

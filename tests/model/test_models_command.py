@@ -21,7 +21,7 @@ from peft import PeftModel
 
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 from ex4d.fill.ex4d_wan.file_kinds import SOURCES
 from ex4d.fill.ex4d_wan.model_files import find_models
@@ -361,7 +361,7 @@ import sys
 from pathlib import Path
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.models import hub
 from ex4d.models import pins
 table = pins.read_pins(Path(sys.argv[1]))
@@ -381,7 +381,9 @@ def pinned(code: int, table: Path, *arguments: object) -> str:
 @pytest.fixture
 def table(hub: type[Hub], tmp_path: Path) -> Path:
     """The pins that the command writes of this hub; some of its files are kept as text."""
-    for weights in {weights.repository: weights for card in CARDS.values() for weights in card.weights}.values():
+    for weights in {
+        weights.repository: weights for spec in ESTIMATOR_SPECS.values() for weights in spec.weights
+    }.values():
         for name in weights.files:
             path = hub.root / weights.repository / name
             path.parent.mkdir(parents=True, exist_ok=True)

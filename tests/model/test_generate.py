@@ -231,7 +231,7 @@ def test_too_many_frames_are_refused() -> None:
 class Take:
     """A take of which only pictures are known."""
 
-    geometry = None
+    scene = None
 
     def __init__(self, frames: int, width: int = 40, height: int = 30, holes: int = 0, dtype: type = np.uint8) -> None:
         self.count, self.width, self.height, self.dtype, self._holes = frames, width, height, dtype, holes
@@ -520,7 +520,7 @@ def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
     for name, generator in (("plain", plain), ("lowered", lowered), ("fast", fast)):
 
         class Sink:
-            def write(self, number: int, color: Any, confidence: Any, name: str = name) -> None:
+            def write(self, number: int, color: Any, origin: Any, name: str = name) -> None:
                 written.setdefault(name, []).append(color)
 
         notes = generator.generate(Take(5, 64, 48, holes=4), Sink(), Silent())  # type: ignore[arg-type]

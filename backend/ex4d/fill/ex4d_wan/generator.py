@@ -166,8 +166,8 @@ class ModelFill:
         PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)
         for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
-            confidence = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
-            sink.write(number, (picture * clip.white + 0.5).astype(dtype), confidence)
+            origin = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+            sink.write(number, (picture * clip.white + 0.5).astype(dtype), origin)
         progress.end()
         lowered = (
             f"The profile «{self.name}» wants its weights in 16 bits; there was memory for 8, which changes pixels. "

@@ -33,8 +33,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def disparities(weights: Path, folder: Path, pictures: list[np.ndarray]) -> np.ndarray:
-    engine = network.load(ESTIMATOR_SPECS["video_depth_anything"], (weights.parent,), None)
-    return np.stack([estimate.disparity for estimate in engine.run(plate(pictures))])
+    model = network.load(ESTIMATOR_SPECS["video_depth_anything"], (weights.parent,), None)
+    return np.stack([estimate.disparity for estimate in model.run(plate(pictures))])
 
 
 def test_a_clip_of_three_windows_is_the_released_codes(weights: Path, tmp_path: Path) -> None:

@@ -125,8 +125,8 @@ class KeyedDepth:
         """The metric network's estimates of the key frames."""
         chosen = frames.picked(keys)
         metric, estimates = self.metric, []
-        with loaded(metric.spec, metric.network, metric.folders(), metric.fov_deg) as engine:
-            for number, estimate in zip(chosen.numbers, engine.run(chosen), strict=True):
+        with loaded(metric.spec, metric.network, metric.folders(), metric.fov_deg) as model:
+            for number, estimate in zip(chosen.numbers, model.run(chosen), strict=True):
                 check_estimate(estimate, metric.spec.title, number)
                 estimates.append(estimate)
                 progress.advance()

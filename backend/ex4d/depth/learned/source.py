@@ -109,8 +109,8 @@ class LearnedDepth:
 
     def track(self, frames: FrameSource, path: Path, progress: Progress) -> Track:
         """Its disparities of all frames, in the scratch file ``path``; one step of progress per frame."""
-        with loaded(self.spec, self.network, self.folders(), self.fov_deg) as engine:
-            return collect(engine, frames, path, self.spec.title, progress, steady=self.steady)
+        with loaded(self.spec, self.network, self.folders(), self.fov_deg) as model:
+            return collect(model, frames, path, self.spec.title, progress, steady=self.steady)
 
     def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""

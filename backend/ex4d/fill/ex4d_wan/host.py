@@ -54,8 +54,8 @@ MODEL = ModelSpec(
     without_gpu="Install its driver and a torch with CUDA, or use --fill preview; `ex4d doctor` tells more.",
     with_less="Close other programs that use the GPU, or choose --fill fast, a smaller --fill-size or fewer frames.",
 )
-#: Steps between two looks at what is being made.
-LOOK_STEPS = 4
+#: Steps between two thumbnails of what is being made.
+THUMBNAIL_STEPS = 4
 #: GiB that the text encoder takes on the GPU; with less it runs on the CPU.
 _TEXT_GIB = 13.0
 
@@ -395,7 +395,7 @@ def _decoded(pipeline: EX4DPipeline, latents: torch.Tensor) -> Iterator[NDArray[
 def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:
     """Report a step; now and then with a look at the middle of the clip as it would be if this were the last."""
     progress.advance()
-    if index % LOOK_STEPS == LOOK_STEPS - 1:
+    if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
         picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
         progress.thumbnail(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
 

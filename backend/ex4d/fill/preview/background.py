@@ -88,7 +88,7 @@ def open_background(scene: TakeScene) -> Background | None:
 class Background(Protocol):
     """The static scene as seen by the take camera."""
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """Static surface at the holes of frame ``index``; ``holes`` (h, w) has the camera's size."""
         ...
 
@@ -111,7 +111,7 @@ class PlateBackground:
         self._rasterizer = scene.create_rasterizer()
         self._scene = self._rasterizer.upload(plate.mesh, plate.texture)
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
         frame = self._scene.render(camera)
         return Uncovered(frame.color.astype(np.float32), frame.z, _sure(frame, holes))
@@ -142,7 +142,7 @@ class AnchoredBackground:
             self._scenes.popitem()[1].release()
         self._rasterizer.close()
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
         frames = [self._scene(anchor).render(camera) for anchor in self._nearest_anchors(index)]
         # First what is surely one surface; what only edges show fills what then is left. Slanted surfaces have gaps

@@ -149,7 +149,7 @@ class PreviewFrames:
         origin = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
         if self.background and self.take.scene and not known.all():
             camera = self.take.scene.trajectory[index].resized(known.shape[1], known.shape[0])
-            seen = self.background.look(index, camera, ~known)
+            seen = self.background.uncover(index, camera, ~known)
             color[seen.known] = seen.color[seen.known]
             origin[seen.known] = PixelOrigin.OTHER_FRAME
             known |= seen.known

@@ -6,9 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ex4d.commands.console import Console
+from ex4d.commands.downloads import report_downloads
 from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS, EstimatorSpec, Weights
 from ex4d.depth.learned.files import download_folder, find_weights
-from ex4d.models.hub import Record, Source, download, total_chunks, wrong_files
+from ex4d.models.hub import Record, Source, download, wrong_files
 from ex4d.protocol.errors import BadInputError, UsageError
 
 
@@ -60,21 +61,14 @@ def _download(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
     for weights in spec.weights:
         records[weights.repository] = download(source_of(weights), root / weights.folder, console)
     find_weights(spec, [root.parent])
-    lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
-    licences = {name: record.licence for name, record in records.items()}
-    console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
+    report_downloads(root, records, console)
 
 
 def _verify(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
     spec.require_packages()
     folders = find_weights(spec, named)
     recorded = [(folder, record) for folder in folders if (record := Record.read(folder)) is not None]
-    wrong = []
-    console.begin("verify", total_chunks(recorded))
-    for folder, record in recorded:
-        wrong += [f"{folder}: {sentence}" for sentence in wrong_files(folder, record, console.advance)]
-    console.end()
-    if wrong:
+    if wrong := wrong_files(recorded, console):
         raise BadInputError(
             " ".join(wrong), f"Delete the file and run `ex4d models download --depth {spec.name}` again."
         )

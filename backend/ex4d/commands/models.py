@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ex4d.commands import depth_models
 from ex4d.commands.console import Console
+from ex4d.commands.downloads import report_downloads
 from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import default_models_folder, model_places
@@ -74,25 +75,18 @@ def _download(named: list[Path], console: Console) -> None:
         folder = root / source.repository.rpartition("/")[2]
         records[source.repository] = download(source, folder, console)
     find_models([root])
-    lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
-    licences = {name: record.licence for name, record in records.items()}
-    console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
+    report_downloads(root, records, console)
 
 
 def _verify(places: list[Path], console: Console) -> None:
     from ex4d.fill.ex4d_wan.model_files import find_models
     from ex4d.fill.ex4d_wan.weights import check_parts
-    from ex4d.models.hub import recorded_folders, total_chunks, wrong_files
+    from ex4d.models.hub import recorded_folders, wrong_files
 
     models = find_models(places)
     check_parts(models)
     folders = recorded_folders(places)
-    wrong = []
-    console.begin("verify", total_chunks(folders))
-    for folder, record in folders:
-        wrong += [f"{folder}: {sentence}" for sentence in wrong_files(folder, record, console.advance)]
-    console.end()
-    if wrong:
+    if wrong := wrong_files(folders, console):
         raise BadInputError(" ".join(wrong), "Delete the file and run `ex4d models download` again.")
     if not folders:
         console.note("These files have no record of a download, so names and shapes were checked, no checksums.")

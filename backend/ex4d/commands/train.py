@@ -180,8 +180,15 @@ def _run(args: argparse.Namespace, console: Console) -> None:
         return
     _named(args.out, "--out", "a folder for the run")
     result = train(request, console)
-    if "adapter" not in result:
+    if result is None:
         # Of several processes the main one tells.
         return
-    text = [f"{result['folder']}: {result['steps']} steps", str(result["checkpoint"]), str(result["adapter"])]
-    console.result(result, "\n".join(text))
+    record = {
+        "folder": str(result.folder),
+        "steps": result.steps,
+        "parameters": result.parameters,
+        "checkpoint": str(result.checkpoint),
+        "adapter": str(result.adapter),
+    }
+    text = f"{result.folder}: {result.steps} steps\n{result.checkpoint}\n{result.adapter}"
+    console.result(record, text)

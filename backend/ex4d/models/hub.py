@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatch
@@ -207,7 +207,7 @@ def _remove_damaged(source: Source, folder: Path, record: Record, progress: Prog
     Raises:
         TransientError: something differs.
     """
-    progress.begin("verify", total_chunks([(folder, record)]))
+    progress.begin("verify", _total_chunks([(folder, record)]))
     damaged = []
     for name, expected in record.sha256.items():
         path = folder / name
@@ -275,8 +275,16 @@ def recorded_folders(places: list[Path]) -> list[tuple[Path, Record]]:
     return found
 
 
-def wrong_files(folder: Path, record: Record, advance: Callable[[], None]) -> list[str]:
-    """What differs from the record: sentences, none where all is well."""
+def wrong_files(folders: Sequence[tuple[Path, Record]], progress: Progress) -> list[str]:
+    """What differs from the folders' records: sentences, none where all is well."""
+    wrong = []
+    with progress.stage("verify", _total_chunks(folders)):
+        for folder, record in folders:
+            wrong += [f"{folder}: {sentence}" for sentence in _wrong_files(folder, record, progress.advance)]
+    return wrong
+
+
+def _wrong_files(folder: Path, record: Record, advance: Callable[[], None]) -> list[str]:
     wrong = []
     for name, expected in record.sha256.items():
         path = folder / name
@@ -287,7 +295,7 @@ def wrong_files(folder: Path, record: Record, advance: Callable[[], None]) -> li
     return wrong
 
 
-def total_chunks(folders: list[tuple[Path, Record]]) -> int:
+def _total_chunks(folders: Sequence[tuple[Path, Record]]) -> int:
     """How often ``advance`` will be called."""
     sizes: list[Any] = [
         (folder / name).stat().st_size

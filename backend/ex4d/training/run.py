@@ -168,8 +168,29 @@ def _prepared(request: TrainingRequest, out: Path, progress: Progress, processes
     return prepare(find_videos(request.data), out / "data", request.dataset, progress, request.workers)
 
 
-def train(request: TrainingRequest, progress: Progress) -> dict[str, Any]:
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run has left.
+
+    Attributes:
+        folder: of the run.
+        steps: of the optimizer, in all.
+        parameters: of ``parameter_counts``.
+        checkpoint, adapter: of ``export_run``.
+    """
+
+    folder: Path
+    steps: int
+    parameters: dict[str, int]
+    checkpoint: Path
+    adapter: Path
+
+
+def train(request: TrainingRequest, progress: Progress) -> TrainingResult | None:
     """Train, or go on with a run; writes checkpoints, logs, samples and, at the end, the adapter.
+
+    Returns:
+        What is there now; None in all processes but the main one.
 
     Raises:
         UsageError, BadInputError, ResourceError: see ``Trainer`` and what it needs; all before the first step.
@@ -202,11 +223,10 @@ def train(request: TrainingRequest, progress: Progress) -> dict[str, Any]:
     trainer = Trainer(model, Clips(store, train_on, held_out), settings, out, accelerator, told, codec)
     trainer.train()
     accelerator.wait_for_everyone()
-    result: dict[str, Any] = {"folder": str(out), "steps": settings.steps, "parameters": counts}
-    if accelerator.is_main_process:
-        checkpoint, adapter = export_run(out)
-        result |= {"checkpoint": str(checkpoint), "adapter": str(adapter)}
-    return result
+    if not accelerator.is_main_process:
+        return None
+    checkpoint, adapter = export_run(out)
+    return TrainingResult(out, settings.steps, counts, checkpoint, adapter)
 
 
 def export_run(run: Path, step: int | None = None) -> tuple[Path, Path]:

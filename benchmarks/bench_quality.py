@@ -23,11 +23,11 @@ import numpy as np
 
 from benchmarks.quality import depths, fills, raster
 from ex4d.depth import BUILT_IN
-from ex4d.evaluation.depth import FITS
 from ex4d.evaluation.score import REGIONS
 from ex4d.evaluation.sheet import error_picture, mask_picture, sheet
 from ex4d.evaluation.truth import TruthScene
 from ex4d.media.images import write_png
+from ex4d.protocol.bench import FITS
 from ex4d.raster import Rasterizer, create_rasterizer
 from ex4d.system.files import atomic_write, make_folder
 from tools.scenes import make_groundtruth

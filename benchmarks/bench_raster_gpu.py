@@ -130,7 +130,7 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
 
     from ex4d.mesh.torch.surface import build_surfaces
     from ex4d.raster.cuda import shading
-    from ex4d.raster.cuda.drawn import draw_surfaces
+    from ex4d.raster.cuda.render_mesh import draw_surfaces
 
     wait = torch.cuda.synchronize
     depth, color = rasterizer.to_device(clip.depth), rasterizer.to_device(clip.color)

@@ -81,7 +81,7 @@ BREAKS = {
     "background": Break(
         "fill: other frames not looked at",
         "fill/preview/generator.py",
-        "open_background(take.geometry) if take.geometry else None",
+        "open_background(take.scene) if take.scene else None",
         "None",
     ),
     "black": Break(

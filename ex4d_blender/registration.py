@@ -25,7 +25,7 @@ from . import (
     timer,
 )
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
-from .ui import cached, coverage, lists, looks, panels, status_bar
+from .ui import cached, coverage, lists, panels, status_bar, thumbnails
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def _start() -> None:
             capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
-            lambda: looks.prepare(row.thumbnail for row in job_list.current().rows),
+            lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
         busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),
@@ -105,7 +105,7 @@ def unregister() -> None:
     """Take everything away; one part that fails must not keep the others."""
     parts = (
         cli.unregister,
-        looks.unregister,
+        thumbnails.unregister,
         coverage.unregister,
         status_bar.unregister,
         _stop,

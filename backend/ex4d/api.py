@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from ex4d.jobs.cameras import camera_from_file
 from ex4d.jobs.context import JobContext
+from ex4d.protocol.bench import BenchRequest, BenchResult, Subject
 from ex4d.protocol.capabilities import Capabilities, OptionValue
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import (
@@ -58,6 +59,7 @@ from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, MASK_EROSION, VIE
 PathName: TypeAlias = str | PathLike[str]
 
 __all__ = [
+    "BenchResult",
     "Camera",
     "Capabilities",
     "CheckResult",
@@ -77,6 +79,7 @@ __all__ = [
     "SolvedCamera",
     "TrajectoryCamera",
     "ViewportResult",
+    "bench",
     "capabilities",
     "check",
     "doctor",
@@ -272,6 +275,19 @@ def check(shot: PathName, *, context: JobContext | None = None) -> CheckResult:
     from ex4d.jobs import check as job
 
     return job.run(CheckRequest(fspath(shot)), context or JobContext())
+
+
+def bench(what: Subject, result: PathName, truth: PathName, *, context: JobContext | None = None) -> BenchResult:
+    """Compare a result with rendered truth: a ``ClipScore`` of "quality", ``DepthScores`` of "depth", ``CameraErrors``
+    of "camera"; see ``BenchRequest``.
+
+    Raises:
+        BadInputError: the truth is not whole, the result cannot be read, or they do not fit.
+        ResourceError: the estimator does not work here.
+    """
+    from ex4d.jobs import bench as job
+
+    return job.run(BenchRequest(what, fspath(result), fspath(truth)), context or JobContext())
 
 
 def capabilities() -> Capabilities:

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.depth import create_depth_source
-from ex4d.evaluation.depth import FITS, DepthScore, score_depth
+from ex4d.evaluation.depth import score_depth
 from ex4d.evaluation.plates import Pairs, estimated_depth, true_depth
 from ex4d.evaluation.truth import TruthScene
+from ex4d.protocol.bench import FITS, DepthScore
 from ex4d.system.progress import Silent
 
 

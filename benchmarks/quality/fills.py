@@ -36,9 +36,9 @@ class _Kept:
     def __init__(self) -> None:
         self.frames: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def write(self, number: int, color: np.ndarray, confidence: np.ndarray) -> None:
+    def write(self, number: int, color: np.ndarray, origin: np.ndarray) -> None:
         """See ``FillSink``."""
-        self.frames.append((color, confidence))
+        self.frames.append((color, origin))
 
 
 def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
@@ -51,16 +51,16 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     return shot, make_reconstruction(shot, request, depth, MeshSettings(), Silent())
 
 
-def preview_frames(rendered: RenderedShot, geometry: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Colours of the preview fill and ``PixelOrigin`` codes, by frame; without geometry it knows no other frames."""
+def preview_frames(rendered: RenderedShot, take_scene: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Colours of the preview fill and ``PixelOrigin`` codes, by frame; without the scene it knows no other frames."""
     sink = _Kept()
-    create_generator("preview").generate(RenderedTake(rendered.raster, geometry), sink, Silent())
+    create_generator("preview").generate(RenderedTake(rendered.raster, take_scene), sink, Silent())
     return sink.frames
 
 
-def preview_fill(rendered: RenderedShot, geometry: TakeScene | None) -> Iterator[np.ndarray]:
+def preview_fill(rendered: RenderedShot, take_scene: TakeScene | None) -> Iterator[np.ndarray]:
     """Colours of ``preview_frames``."""
-    for color, _ in preview_frames(rendered, geometry):
+    for color, _ in preview_frames(rendered, take_scene):
         yield color
 
 
@@ -94,7 +94,7 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled
     for target in targets:
         view = scene.targets[target]
         rendered = pipeline.render(pipeline.camera(camera_from_file(view.folder / "camera.json")))
-        geometry = TakeScene(
+        take_scene = TakeScene(
             made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
         )
         take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
@@ -102,7 +102,7 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled
             "black": map(_black, take.frames()),
             "telea": map(telea, take.frames()),
             "spatial": preview_fill(rendered, None),
-            "preview": preview_fill(rendered, geometry),
+            "preview": preview_fill(rendered, take_scene),
         }
         scores, kept = {}, _Middle(len(scene.numbers) // 2)
         for name, colors in fills.items():

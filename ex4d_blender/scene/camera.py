@@ -14,20 +14,20 @@ from itertools import pairwise
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
+from ..core import axes
+from ..core.camera_channels import SENSOR_WIDTH, Lens, euler_angles, lens_channels
 from ..core.frame_mapping import joined_fps
-from . import axes
 from .data import camera_data
 from .fcurves import animate, own_action, remove_fcurves
 
 Array = NDArray[np.float64]
 
-#: Sensor width in mm of cameras made here; only the ratio to the focal length has a meaning.
-SENSOR_WIDTH = 36.0
 #: A channel that changes by less than this is still: float32 round-off of poses and lens.
 STILL = 1e-7
 POSE_PATHS = ("location", "rotation_euler", "rotation_quaternion", "rotation_axis_angle", "scale")
@@ -61,25 +61,8 @@ def render_size(scene: bpy.types.Scene) -> tuple[int, int]:
 
 def intrinsics(data: bpy.types.Camera, scene: bpy.types.Scene) -> Array:
     """K (3, 3) float64 in pixels of a perspective camera at the scene's render size and pixel aspect."""
-    width, height = render_size(scene)
-    aspect_x, aspect_y = scene.render.pixel_aspect_x, scene.render.pixel_aspect_y
-    ratio = aspect_y / aspect_x
-    fit = data.sensor_fit
-    if fit == "AUTO":
-        fit = "HORIZONTAL" if aspect_x * width >= aspect_y * height else "VERTICAL"
-        # Blender takes the sensor's width for both directions here.
-        sensor = data.sensor_width
-    else:
-        sensor = data.sensor_width if fit == "HORIZONTAL" else data.sensor_height
-    view = width if fit == "HORIZONTAL" else ratio * height
-    fx = data.lens / sensor * view
-    return np.array(
-        [
-            [fx, 0.0, width / 2 - data.shift_x * view],
-            [0.0, fx / ratio, height / 2 + data.shift_y * view / ratio],
-            [0.0, 0.0, 1.0],
-        ]
-    )
+    lens = Lens(data.lens, data.shift_x, data.shift_y, data.sensor_fit, data.sensor_width, data.sensor_height)
+    return lens.intrinsics(render_size(scene), (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y))
 
 
 @contextmanager
@@ -108,6 +91,10 @@ def _evaluated(scene: bpy.types.Scene, obj: bpy.types.Object) -> bpy.types.Objec
             if evaluated.is_evaluated:
                 return evaluated
     return None
+
+
+def _to_array(matrix: Matrix) -> Array:
+    return np.array(matrix, dtype=np.float64)
 
 
 def _camera_at(scene: bpy.types.Scene, chosen: bpy.types.Object | None, frame: int) -> bpy.types.Object:
@@ -174,9 +161,9 @@ def sample_camera(
             evaluated = _camera_at(scene, camera, frame)
             root_world = axes.SHOT_TO_BLENDER
             if root is not None:
-                root_world = axes.to_array((_evaluated(scene, root) or root).matrix_world)
+                root_world = _to_array((_evaluated(scene, root) or root).matrix_world)
             pose, scale = axes.camera_extrinsics(
-                axes.to_array(evaluated.matrix_world), evaluated.name, root_world, root.name if root else ""
+                _to_array(evaluated.matrix_world), evaluated.name, root_world, root.name if root else ""
             )
             K.append(intrinsics(camera_data(evaluated), scene))
             E.append(pose)
@@ -205,40 +192,6 @@ def sample_trajectory(
 ) -> Trajectory:
     """``sample_camera`` without its notes."""
     return sample_camera(scene, frames, root=root, camera=camera, frame_numbers=frame_numbers).trajectory
-
-
-def euler_angles(rotations: Array) -> Array:
-    """Rotations (N, 3, 3) -> XYZ Euler angles (N, 3) in radians, as Blender's (Rz·Ry·Rx), without jumps."""
-    y = np.arcsin(np.clip(-rotations[:, 2, 0], -1, 1))
-    x = np.arctan2(rotations[:, 2, 1], rotations[:, 2, 2])
-    z = np.arctan2(rotations[:, 1, 0], rotations[:, 0, 0])
-    # Looking straight along the middle axis the outer two turn about one line: all goes to the first.
-    locked = np.hypot(rotations[:, 2, 1], rotations[:, 2, 2]) < 1e-9
-    x[locked] = np.arctan2(-rotations[locked, 1, 2], rotations[locked, 1, 1])
-    z[locked] = 0.0
-    first = np.stack([x, y, z], axis=-1)
-    # Each rotation has two sets of angles; follow the one that is nearer to the frame before.
-    second = np.stack([x + np.pi, np.pi - y, z + np.pi], axis=-1)
-    out = np.empty_like(first)
-    previous = first[0]
-    for i in range(len(first)):
-        options = [_near(angles[i], previous) for angles in (first, second)]
-        out[i] = previous = min(options, key=lambda angles: float(abs(angles - previous).sum()))
-    return out
-
-
-def _near(angles: Array, reference: Array) -> Array:
-    return angles - 2 * np.pi * np.round((angles - reference) / (2 * np.pi))
-
-
-def lens_channels(K: Array, width: int, height: int) -> dict[str, Array]:
-    """K (N, 3, 3) -> ``lens`` in mm and shifts (N,) of a camera of ``SENSOR_WIDTH`` with horizontal fit."""
-    ratio = K[:, 0, 0] / K[:, 1, 1]
-    return {
-        "lens": K[:, 0, 0] * SENSOR_WIDTH / width,
-        "shift_x": (width / 2 - K[:, 0, 2]) / width,
-        "shift_y": (K[:, 1, 2] - height / 2) * ratio / width,
-    }
 
 
 def set_horizontal_fit(data: bpy.types.Camera) -> None:

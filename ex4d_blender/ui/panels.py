@@ -23,7 +23,7 @@ from ..props import state_of
 from ..scene import obstacles, plates, sequencer
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
-from . import looks
+from . import thumbnails
 from .coverage import summary
 from .options import draw_options
 
@@ -228,9 +228,9 @@ def _draw_progress(layout: Any, kind: str) -> None:
             row = layout.row(align=True)
             row.progress(factor=item.fraction, text=item.text, type="BAR")
             row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
-            look = looks.icon(item.thumbnail)
-            if look:
-                layout.template_icon(icon_value=look, scale=8.0)
+            icon = thumbnails.icon(item.thumbnail)
+            if icon:
+                layout.template_icon(icon_value=icon, scale=8.0)
 
 
 def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> None:

@@ -9,6 +9,7 @@ import torch
 from diffusers import WanTransformer3DModel
 from torch import Tensor
 
+from ex4d.fill.ex4d_wan.conditions import masked
 from ex4d.fill.ex4d_wan.geometry import geometry_added
 from ex4d.fill.ex4d_wan.quirks import mask_for_vae
 from ex4d.models.wan.sizes import FRAMES_PER_LATENT
@@ -95,8 +96,7 @@ def backbone() -> WanTransformer3DModel:
 def conditions(codec: PatchCodec, videos: Tensor, kept: Tensor) -> Batch:
     """What the model gets of videos (B, 3, T, H, W) of which only ``kept`` (B, 1, T, H, W), bool, is to be seen; their
     first frames are whole."""
-    color = torch.where(kept, videos, -1.0)
-    coded = torch.where(kept, 1.0, -1.0).expand(-1, 3, -1, -1, -1)
+    color, mask = masked(videos, kept)
     first = torch.zeros_like(videos)
     first[:, :, 0] = videos[:, :, 0]
     latents = codec.encode(first)
@@ -105,7 +105,7 @@ def conditions(codec: PatchCodec, videos: Tensor, kept: Tensor) -> Batch:
     return Batch(
         clips=codec.encode(videos),
         color=codec.encode(color),
-        mask=codec.encode(mask_for_vae(coded)),
+        mask=codec.encode(mask_for_vae(mask.expand(-1, 3, -1, -1, -1))),
         condition=torch.cat([known, latents], 1),
         prompt=latents.new_zeros(len(videos), *_PROMPT),
         image=latents.new_zeros(len(videos), 0),

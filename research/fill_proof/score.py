@@ -33,9 +33,9 @@ Videos = dict[str, NDArray[np.uint8]]
 
 
 def _fills(
-    take: RenderedTake, rendered: RenderedShot, geometry: TakeScene, learned: Videos
+    take: RenderedTake, rendered: RenderedShot, take_scene: TakeScene, learned: Videos
 ) -> dict[str, Iterator[np.ndarray]]:
-    preview = preview_frames(rendered, geometry)
+    preview = preview_frames(rendered, take_scene)
     return {
         "preview": (color for color, _ in preview),
         "telea": map(telea, take.frames()),
@@ -46,8 +46,8 @@ def _fills(
 
 def laid(preview: Iterable[tuple[np.ndarray, np.ndarray]], video: NDArray[np.uint8]) -> Iterator[np.ndarray]:
     """Frames of a video beneath the still surface that the preview fill has found in other frames of the plate."""
-    for (color, confidence), made in zip(preview, video, strict=True):
-        yield np.where((confidence == PixelOrigin.OTHER_FRAME)[..., None], color, made)
+    for (color, origin), made in zip(preview, video, strict=True):
+        yield np.where((origin == PixelOrigin.OTHER_FRAME)[..., None], color, made)
 
 
 def score(takes_folder: Path, results: Path, out: Path) -> None:
@@ -74,13 +74,13 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
             label = f"{scene_label(scene)} {target}"
             at = takes.labels.index(label)
             rendered = pipeline.render(pipeline.camera(camera_from_file(view.folder / "camera.json")))
-            geometry = TakeScene(
+            take_scene = TakeScene(
                 made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
             )
             take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
             scores[label] = {}
             last: list[NDArray[np.uint8]] = []
-            for name, colors in _fills(take, rendered, geometry, {k: v[at] for k, v in videos.items()}).items():
+            for name, colors in _fills(take, rendered, take_scene, {k: v[at] for k, v in videos.items()}).items():
                 frames = list(source_kept(take, colors))
                 found = score_clip(iter(frames), scene, view, paths=paths)
                 scores[label][name] = {region: found.regions[region].psnr for region in REGIONS}

@@ -507,21 +507,21 @@ def test_the_preferences_name_the_model_to_the_backend(addon: Any, tmp_path: Pat
 
 
 def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> None:
-    from ex4d_blender.ui import looks
+    from ex4d_blender.ui import thumbnails
 
-    assert looks.icon("") == 0
-    looks.prepare(["", str(tmp_path / "gone.jpg")])
-    assert looks.icon(str(tmp_path / "gone.jpg")) == 0
+    assert thumbnails.icon("") == 0
+    thumbnails.prepare(["", str(tmp_path / "gone.jpg")])
+    assert thumbnails.icon(str(tmp_path / "gone.jpg")) == 0
     picture = bpy.data.images.new("look", 8, 8)
     for name in ("1.png", "2.png"):
         picture.filepath_raw, picture.file_format = str(tmp_path / name), "PNG"
         picture.save()
         # Without a window Blender numbers no icons, so only what is kept can be looked at.
-        looks.prepare([str(tmp_path / name)])
-        shown = looks.icon(str(tmp_path / name))
-        assert looks.icon(str(tmp_path / name)) == shown
+        thumbnails.prepare([str(tmp_path / name)])
+        shown = thumbnails.icon(str(tmp_path / name))
+        assert thumbnails.icon(str(tmp_path / name)) == shown
     bpy.data.images.remove(picture)
-    assert list(looks._icons) == [str(tmp_path / "2.png")]
+    assert list(thumbnails._icons) == [str(tmp_path / "2.png")]
 
 
 def test_profiles_of_the_backend_are_offered_with_what_they_take(addon: Any) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from ex4d_blender.scene import axes, camera
+from ex4d_blender.core import axes
+from ex4d_blender.scene import camera
 from ex4d_blender.scene.fcurves import ensure_fcurve, fcurves, write_keys
 
 from ex4d.camera import Trajectory

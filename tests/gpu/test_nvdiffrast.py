@@ -69,7 +69,7 @@ def test_kernels_compute_what_torch_does(torch, share, size):
 def test_meshes_on_the_gpu_are_those_on_the_cpu(torch):
     from benchmarks.raster_clips import SCENES, synthetic
     from ex4d.mesh.torch.surface import build_surfaces
-    from ex4d.raster.cuda.drawn import draw_surfaces
+    from ex4d.raster.cuda.render_mesh import draw_surfaces
 
     for name in SCENES:
         clip = synthetic(name, 3, 256)

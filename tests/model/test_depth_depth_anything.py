@@ -54,8 +54,8 @@ def weights(models: Path) -> Path:
 
 
 def test_depth_is_what_the_library_says_of_the_same_picture(frames: FrameSource, models: Path) -> None:
-    engine = depth_anything_network.load(create_estimator("depth_anything", None).card, (weights(models).parent,), None)  # type: ignore[attr-defined]
-    (estimate, *others) = engine.run(frames)
+    model = depth_anything_network.load(create_estimator("depth_anything", None).spec, (weights(models).parent,), None)  # type: ignore[attr-defined]
+    (estimate, *others) = model.run(frames)
     assert len(others) == COUNT - 1
     assert estimate.disparity.shape == (70, 98)  # 48x64, the shorter side 70, multiples of 14
     reference = DepthAnythingForDepthEstimation.from_pretrained(weights(models).parent)

@@ -19,7 +19,7 @@ from ex4d.cli import main
 from ex4d.depth import BUILT_IN, default_estimator
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_pro_network
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
@@ -40,7 +40,7 @@ def frames(tmp_path: Path) -> FrameSource:
 
 
 def test_metres_and_lens_are_what_the_model_says(folder: Path, frames: FrameSource) -> None:
-    estimates = list(depth_pro_network.load(CARDS["depth_pro"], (folder,), None).run(frames))
+    estimates = list(depth_pro_network.load(ESTIMATOR_SPECS["depth_pro"], (folder,), None).run(frames))
     assert len(estimates) == COUNT
     reference = DepthProForDepthEstimation.from_pretrained(folder).eval()
     picture = cv2.resize(frames.read_8bit(1001).astype(np.float32) / 255, (128, 128), interpolation=cv2.INTER_CUBIC)
@@ -69,7 +69,7 @@ def test_the_estimator(frames: FrameSource, tmp_path: Path) -> None:
 
 def test_a_known_lens_changes_the_metres(folder: Path, frames: FrameSource) -> None:
     def disparity(fov: float | None) -> np.ndarray:
-        return next(depth_pro_network.load(CARDS["depth_pro"], (folder,), fov).run(frames)).disparity
+        return next(depth_pro_network.load(ESTIMATOR_SPECS["depth_pro"], (folder,), fov).run(frames)).disparity
 
     ratio = disparity(80.0) / disparity(40.0)
     assert np.allclose(ratio, np.tan(np.radians(40)) / np.tan(np.radians(20)), rtol=1e-3)

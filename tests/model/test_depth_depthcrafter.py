@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depthcrafter_network as network
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 
@@ -59,22 +59,22 @@ def test_windows_give_one_estimate_per_frame(
 ) -> None:
     monkeypatch.setattr(network, "WINDOW", 6)
     monkeypatch.setattr(network, "OVERLAP", 2)
-    engine = network.load(CARDS["depthcrafter"], folders, None)
-    found = list(engine.run(plate(tiny_depth.pictures(count, 64, 64))))
+    model = network.load(ESTIMATOR_SPECS["depthcrafter"], folders, None)
+    found = list(model.run(plate(tiny_depth.pictures(count, 64, 64))))
     assert len(found) == count
     assert all(np.isfinite(estimate.disparity).all() for estimate in found)
 
 
 def test_each_frame_is_told_its_own_picture(folders: tuple[Path, Path]) -> None:
     """With equal embeddings the U-Net does what it does with one for the clip, with others something else."""
-    engine = network.load(CARDS["depthcrafter"], folders, None)
+    model = network.load(ESTIMATOR_SPECS["depthcrafter"], folders, None)
     torch.manual_seed(1)
     latents, context = torch.randn(1, 4, 8, 8, 8), torch.randn(1, 1, 32)
     told = torch.tensor([[7.0, 127.0, 0.02]])
 
     def predicted(embeddings: object) -> torch.Tensor:
         with torch.no_grad():
-            return engine.unet(latents, torch.tensor(3.0), embeddings, added_time_ids=told, return_dict=False)[0]
+            return model.unet(latents, torch.tensor(3.0), embeddings, added_time_ids=told, return_dict=False)[0]
 
     same = predicted(network._PerFrame(context.expand(4, 1, 32)))
     assert torch.allclose(same, predicted(context), atol=1e-5)

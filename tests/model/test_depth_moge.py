@@ -19,7 +19,7 @@ from depth_factory import estimated, plate
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import depth_anything_network, moge_network
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.depth.learned.metric import KEY_FRAMES
 from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
@@ -163,7 +163,7 @@ def test_a_missing_tensor(stand_in: type[StandIn], models: Path) -> None:
     path = models / "depth" / "moge-2-vitl" / "model.pt"
     torch.save({"model_config": {"spoil": ""}, "model": {"other": torch.zeros(1)}}, path)
     with pytest.raises(BadInputError, match="lacks the tensor «weight»"):
-        moge_network.load(CARDS["moge"], (path.parent,), None)
+        moge_network.load(ESTIMATOR_SPECS["moge"], (path.parent,), None)
 
 
 def test_other_shape_weights_are_another_result(stand_in: type[StandIn], models: Path) -> None:

@@ -17,7 +17,7 @@ from depth_factory import estimated, plate
 from ex4d.cli import main
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.learned import video_depth_anything_network as network
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.protocol.errors import BadInputError, Ex4dError
 
 EXPECTED = Path(__file__).parent / "data" / "video_depth_anything_tiny" / "expected.npz"
@@ -33,8 +33,8 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def disparities(weights: Path, folder: Path, pictures: list[np.ndarray]) -> np.ndarray:
-    engine = network.load(CARDS["video_depth_anything"], (weights.parent,), None)
-    return np.stack([estimate.disparity for estimate in engine.run(plate(pictures))])
+    model = network.load(ESTIMATOR_SPECS["video_depth_anything"], (weights.parent,), None)
+    return np.stack([estimate.disparity for estimate in model.run(plate(pictures))])
 
 
 def test_a_clip_of_three_windows_is_the_released_codes(weights: Path, tmp_path: Path) -> None:

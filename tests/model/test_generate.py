@@ -29,6 +29,7 @@ from ex4d.fill.ex4d_wan.profiles import PROFILES
 from ex4d.fill.ex4d_wan.weight_source import FileWeights
 from ex4d.media.images import read_image
 from ex4d.models import runtime
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.memory_plan import LayoutName, MemoryPlan
 from ex4d.models.wan.prompts import cached_embeddings
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
@@ -230,7 +231,7 @@ def test_too_many_frames_are_refused() -> None:
 class Take:
     """A take of which only pictures are known."""
 
-    geometry = None
+    scene = None
 
     def __init__(self, frames: int, width: int = 40, height: int = 30, holes: int = 0, dtype: type = np.uint8) -> None:
         self.count, self.width, self.height, self.dtype, self._holes = frames, width, height, dtype, holes
@@ -519,7 +520,7 @@ def test_weights_in_8_bits_for_want_of_memory_are_another_fill(
     for name, generator in (("plain", plain), ("lowered", lowered), ("fast", fast)):
 
         class Sink:
-            def write(self, number: int, color: Any, confidence: Any, name: str = name) -> None:
+            def write(self, number: int, color: Any, origin: Any, name: str = name) -> None:
                 written.setdefault(name, []).append(color)
 
         notes = generator.generate(Take(5, 64, 48, holes=4), Sink(), Silent())  # type: ignore[arg-type]
@@ -599,6 +600,16 @@ def test_embeddings_are_computed_once(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         path.write_bytes(b"damaged")
     assert torch.equal(cached_embeddings(["a"], "encoder", compute, tmp_path)[0], first[0])
+
+
+def test_another_models_files_do_not_change_the_key(model_folder: Path, tmp_path: Path) -> None:
+    """The key has a hash of all weights where all are EX-4D's, as it always had."""
+    before = create_generator("exact", models=(model_folder,)).inputs()
+    assert before["model"] == models_fingerprint([model_folder])
+    others = tmp_path / "others"
+    others.mkdir()
+    save_file({"some.weight": torch.zeros(2)}, others / "other.safetensors")
+    assert create_generator("exact", models=(model_folder, others)).inputs() == before
 
 
 def test_options_name_the_model() -> None:

@@ -21,10 +21,12 @@ from peft import PeftModel
 
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.diffusion import EX4DPipeline, load_pipeline
 from ex4d.fill.ex4d_wan.file_kinds import SOURCES
+from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.models.hub import Record, merged_sources
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.pins import read_pins
 from ex4d.protocol.errors import BadInputError
 
@@ -130,6 +132,8 @@ def test_a_converted_folder_passes_verify_and_list(converted: Path, capsys: pyte
     assert run("list", converted, "--json") == 0
     roles = {part["role"] for part in result(capsys)["parts"]}
     assert roles == {"transformer", "vae", "text", "image", "lora", "geometry"}
+    # So its fills keep the keys that they had.
+    assert find_models([converted]).fingerprint() == models_fingerprint([converted])
 
 
 def test_convert_leaves_nothing_half_done(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -357,7 +361,7 @@ import sys
 from pathlib import Path
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.models import hub
 from ex4d.models import pins
 table = pins.read_pins(Path(sys.argv[1]))
@@ -377,7 +381,9 @@ def pinned(code: int, table: Path, *arguments: object) -> str:
 @pytest.fixture
 def table(hub: type[Hub], tmp_path: Path) -> Path:
     """The pins that the command writes of this hub; some of its files are kept as text."""
-    for weights in {weights.repository: weights for card in CARDS.values() for weights in card.weights}.values():
+    for weights in {
+        weights.repository: weights for spec in ESTIMATOR_SPECS.values() for weights in spec.weights
+    }.values():
         for name in weights.files:
             path = hub.root / weights.repository / name
             path.parent.mkdir(parents=True, exist_ok=True)

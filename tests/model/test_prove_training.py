@@ -193,8 +193,8 @@ def test_clips_are_cut_out_of_footage(tmp_path: Path) -> None:
 
 
 def test_what_other_frames_show_lies_over_what_was_made_up() -> None:
-    confidence = np.array([[PixelOrigin.MEASURED, PixelOrigin.OTHER_FRAME, PixelOrigin.INVENTED]], np.uint8)
-    preview = [(np.full((1, 3, 3), 200 + t, np.uint8), confidence) for t in range(2)]
+    origin = np.array([[PixelOrigin.MEASURED, PixelOrigin.OTHER_FRAME, PixelOrigin.INVENTED]], np.uint8)
+    preview = [(np.full((1, 3, 3), 200 + t, np.uint8), origin) for t in range(2)]
     frames = list(score.laid(preview, np.full((2, 1, 3, 3), 7, np.uint8)))
     assert [frame[0, :, 0].tolist() for frame in frames] == [[7, 200, 7], [7, 201, 7]]
     with pytest.raises(ValueError, match="zip"):

@@ -27,6 +27,7 @@ from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.profiles import PROFILES
 from ex4d.fill.ex4d_wan.weight_source import FileWeights
 from ex4d.fill.ex4d_wan.weights import load_adapter
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.memory_plan import LayoutName, MemoryPlan
 from ex4d.models.model_files import ModelFiles
 from ex4d.models.tensors import all_finite
@@ -108,6 +109,10 @@ def test_weights_are_those_that_fast_makes_of_the_original(released: Path, eight
         assert torch.equal(bits(read[name]), bits(tensor)), name
     # And not those of a model without the LoRA.
     assert not torch.equal(bits(load(original).state_dict()[WEIGHT]), bits(read[WEIGHT]))
+
+
+def test_the_key_of_its_fills_is_that_of_all_its_weights(eight: Path) -> None:
+    assert find_models([eight]).fingerprint() == models_fingerprint([eight])
 
 
 def test_blocks_that_stay_in_16_bits_do(eight: Path) -> None:

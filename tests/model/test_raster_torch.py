@@ -16,7 +16,7 @@ from ex4d.mesh.occlusion_edges import PIECES_PER_FACE, local_width
 from ex4d.mesh.torch import widths
 from ex4d.mesh.torch.edges import edge_pieces
 from ex4d.mesh.torch.surface import build_surfaces
-from ex4d.raster.cuda.drawn import draw_mesh, draw_surfaces
+from ex4d.raster.cuda.render_mesh import draw_mesh, draw_surfaces
 from ex4d.raster.cuda.shading import in_take_cameras, shade
 from ex4d.raster.embree import EmbreeRasterizer
 from ex4d.raster.render_mesh import SplitMesh

@@ -23,6 +23,7 @@ from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.weights import load_adapter
 from ex4d.models import tensor_reader as reading
 from ex4d.models.file_spec import FileKind
+from ex4d.models.locations import models_fingerprint
 from ex4d.models.tensors import TensorFile, TensorSet
 from ex4d.models.wan import kinds
 from ex4d.models.wan.load import load_component
@@ -118,6 +119,19 @@ def test_another_models_transformer_in_the_same_place_is_passed_over(folder: Pat
         shutil.copy(file.path, folder / "again")
     with pytest.raises(BadInputError, match=r"more than one Wan 2.1 transformer: in .*480P and in .*again"):
         find_models([folder])
+
+
+def test_the_fingerprint_is_of_the_parts_alone(folder: Path) -> None:
+    """In a folder of the model alone that of all weights, as keys of fills have it."""
+    own = find_models([folder]).fingerprint()
+    assert own == models_fingerprint([folder])
+    (folder / "vace").mkdir()
+    others = {**tiny.transformer(), "vace_blocks.0.before_proj.bias": torch.zeros(3)}
+    save_file(others, folder / "vace" / "diffusion_pytorch_model.safetensors")
+    save_file({"some.weight": torch.zeros(2)}, folder / "other.safetensors")
+    assert find_models([folder]).fingerprint() == own != models_fingerprint([folder])
+    change(checkpoint(folder), lambda tensors: tensors.update({"latent_patch_embedding.bias": torch.zeros(tiny.DIM)}))
+    assert find_models([folder]).fingerprint() != own
 
 
 def test_the_same_tensor_in_two_files_is_refused(folder: Path) -> None:

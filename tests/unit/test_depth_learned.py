@@ -13,7 +13,7 @@ import pytest
 from ex4d.cli import main
 from ex4d.depth import BUILT_IN, create_depth_source, default_estimator, depth_names, working_estimators
 from ex4d.depth.learned import files
-from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
+from ex4d.depth.learned.estimator_spec import DEFAULT, ESTIMATOR_SPECS, EstimatorSpec
 from ex4d.jobs import doctor
 from ex4d.models.locations import DEPTH_FOLDER, candidate_files
 from ex4d.protocol.errors import BadInputError, ResourceError
@@ -45,15 +45,15 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def lay_down(card: EstimatorSpec, folder: Path) -> None:
-    for weights in card.weights:
+def lay_down(spec: EstimatorSpec, folder: Path) -> None:
+    for weights in spec.weights:
         for name in weights.files:
             path = folder / weights.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"weights of " + card.name.encode())
+            path.write_bytes(b"weights of " + spec.name.encode())
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", ESTIMATOR_SPECS)
 def test_missing_packages_are_named(name: str, missing: Missing) -> None:
     missing("torch")
     with pytest.raises(ResourceError) as caught:
@@ -63,15 +63,15 @@ def test_missing_packages_are_named(name: str, missing: Missing) -> None:
 
 
 def test_every_card_is_an_estimator_with_a_licence() -> None:
-    assert {*CARDS, "prior", BUILT_IN} == set(depth_names())
-    for name, card in CARDS.items():
-        assert card.name == name
+    assert {*ESTIMATOR_SPECS, "prior", BUILT_IN} == set(depth_names())
+    for name, spec in ESTIMATOR_SPECS.items():
+        assert spec.name == name
         source = create_depth_source(name)
-        assert source.licence == card.licence
-        for weights in card.weights:
+        assert source.licence == spec.licence
+        for weights in spec.weights:
             assert weights.licence in source.licence
-        assert card.commercial is not any(word in card.licence for word in ("NC", "research", "no commercial"))
-    assert CARDS[DEFAULT].commercial
+        assert spec.commercial is not any(word in spec.licence for word in ("NC", "research", "no commercial"))
+    assert ESTIMATOR_SPECS[DEFAULT].commercial
 
 
 def test_the_default_is_the_built_in_one_until_the_weights_are_there(
@@ -91,36 +91,36 @@ def test_only_estimators_that_work_are_offered(models: Path, missing: Missing) -
     missing("torch")
     assert [source.name for source in working_estimators()] == [BUILT_IN, "prior"]
     missing()
-    lay_down(CARDS["depth_anything"], models)
+    lay_down(ESTIMATOR_SPECS["depth_anything"], models)
     assert [source.name for source in working_estimators()] == [BUILT_IN, "depth_anything", "prior"]
 
 
 def test_weights_are_found_in_each_place(models: Path, tmp_path: Path, missing: Missing) -> None:
     missing()
-    card = CARDS[DEFAULT]
+    spec = ESTIMATOR_SPECS[DEFAULT]
     with pytest.raises(BadInputError, match="not on this machine"):
-        files.find_weights(card)
-    lay_down(card, models)
-    assert files.find_weights(card) == (models / card.weights[0].folder,)
-    lay_down(card, models / DEPTH_FOLDER)
-    assert files.find_weights(card) == (models / DEPTH_FOLDER / card.weights[0].folder,)
+        files.find_weights(spec)
+    lay_down(spec, models)
+    assert files.find_weights(spec) == (models / spec.weights[0].folder,)
+    lay_down(spec, models / DEPTH_FOLDER)
+    assert files.find_weights(spec) == (models / DEPTH_FOLDER / spec.weights[0].folder,)
     other = tmp_path / "other"
     with pytest.raises(BadInputError):
-        files.find_weights(card, [other])
+        files.find_weights(spec, [other])
 
 
 def test_other_weights_have_another_fingerprint(models: Path) -> None:
-    card = CARDS[DEFAULT]
-    lay_down(card, models)
-    folders = files.find_weights(card)
-    before = files.weights_fingerprint(card, folders)
-    (folders[0] / card.weights[0].files[0]).write_bytes(b"others")
-    assert files.weights_fingerprint(card, folders) != before
+    spec = ESTIMATOR_SPECS[DEFAULT]
+    lay_down(spec, models)
+    folders = files.find_weights(spec)
+    before = files.weights_fingerprint(spec, folders)
+    (folders[0] / spec.weights[0].files[0]).write_bytes(b"others")
+    assert files.weights_fingerprint(spec, folders) != before
 
 
 def test_depth_models_are_no_part_of_the_fills_model(models: Path) -> None:
     (models / "adapter.safetensors").touch()
-    lay_down(CARDS[DEFAULT], models / DEPTH_FOLDER)
+    lay_down(ESTIMATOR_SPECS[DEFAULT], models / DEPTH_FOLDER)
     assert candidate_files([models]) == [models / "adapter.safetensors"]
 
 

@@ -23,6 +23,7 @@ from ex4d.fill.ex4d_wan.profiles import Plan
 from ex4d.fill.registry import check_options, generator_names
 from ex4d.fill.spec import FrameRule, SizeRule
 from ex4d.media.images import read_image
+from ex4d.models.locations import models_fingerprint
 from ex4d.protocol.capabilities import OptionInfo
 from ex4d.protocol.errors import UsageError
 from ex4d.stages.stage import content_key
@@ -216,7 +217,8 @@ def test_the_key_of_a_fill_by_the_model_stays_what_it_was(tmp_path: Path, monkey
     lora = tmp_path / "lora" / "b.safetensors"
     lora.parent.mkdir()
     lora.write_bytes(b"more weights")
-    planned = Plan("cuda", fp8=True, multiplies_8_bit=True, text="")
+    weights = models_fingerprint((tmp_path,))
+    planned = Plan("cuda", fp8=True, multiplies_8_bit=True, text="", weights=weights)
     monkeypatch.setattr(ModelFill, "_planned", lambda _self: planned)
     options = {"seed": 7, "prompt": "a house", "fill_size": "64x48"}
     made = create_generator("draft", {**options, "distill_lora": str(lora)}, models=(tmp_path,))

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files, numbers and JSON from outside."""
 
+import errno
 import os
 import socket
+import stat
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.ordinary_files import NotOrdinaryFileError, open_ordinary
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.protocol.runtime import open_private
+from ex4d.protocol.seal import read_ours
 from ex4d.system.inputs import check_input, open_input, read_bytes
 
 
@@ -30,6 +36,28 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
                 check_input(tmp_path / name)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system, which Windows has not")
+def test_all_who_open_files_refuse_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    openers: list[Callable[[Path], int]] = [open_ordinary, lambda path: open_private(path, os.O_RDONLY)]
+    for opener in openers:
+        for name, kind in (("pipe", stat.S_IFIFO), (".", stat.S_IFDIR)):
+            with pytest.raises(NotOrdinaryFileError) as caught:
+                os.close(opener(tmp_path / name))
+            assert (caught.value.errno, caught.value.kind) == (errno.ENXIO, kind)
+        descriptor = opener(tmp_path / "file")
+        assert os.read(descriptor, 9) == b"abc"
+        os.close(descriptor)
+    os.close(open_ordinary(tmp_path / "link"))
+    with pytest.raises(OSError, match="symbolic"):
+        os.close(open_private(tmp_path / "link", os.O_RDONLY))
+    assert read_ours(tmp_path / "link") == b"abc"
+    with pytest.raises(NotOrdinaryFileError):
+        read_ours(tmp_path / "pipe")
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to count descriptors")
 def test_what_is_refused_is_closed_again(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
@@ -38,6 +66,8 @@ def test_what_is_refused_is_closed_again(tmp_path: Path) -> None:
         for name in ("pipe", "."):
             with pytest.raises(BadInputError):
                 check_input(tmp_path / name)
+            with pytest.raises(OSError, match="ordinary"):
+                open_private(tmp_path / name, os.O_RDONLY)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

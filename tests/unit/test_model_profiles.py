@@ -59,10 +59,10 @@ def test_larger_clips_need_more() -> None:
 
 
 def test_a_plan_adds_to_the_key_what_changes_pixels_and_nothing_else() -> None:
-    assert Plan("cuda", fp8=True, multiplies_8_bit=True, text="").inputs() == {}
-    assert Plan("cuda", fp8=False, multiplies_8_bit=False, text="").inputs() == {}
-    assert Plan("cuda", fp8=True, multiplies_8_bit=False, text="").inputs() == {"multiply": "bfloat16"}
-    assert Plan("cpu", fp8=True, multiplies_8_bit=False, text="").inputs() == {"device": "cpu"}
+    assert Plan("cuda", fp8=True, multiplies_8_bit=True, text="", weights="").inputs() == {}
+    assert Plan("cuda", fp8=False, multiplies_8_bit=False, text="", weights="").inputs() == {}
+    assert Plan("cuda", fp8=True, multiplies_8_bit=False, text="", weights="").inputs() == {"multiply": "bfloat16"}
+    assert Plan("cpu", fp8=True, multiplies_8_bit=False, text="", weights="").inputs() == {"device": "cpu"}
 
 
 # Places

@@ -64,7 +64,7 @@ class Take:
     def mask(self, index: int) -> np.ndarray:
         return read_grey(sequence_file(self.folder / "mask", NUMBERS[index]))
 
-    def confidence(self, index: int) -> np.ndarray:
+    def origin(self, index: int) -> np.ndarray:
         return read_grey(sequence_file(self.folder / "confidence", NUMBERS[index]))
 
 
@@ -117,7 +117,7 @@ def test_measured_pixels_are_the_source(take: Take) -> None:
 def test_what_other_frames_saw_is_the_true_background(take: Take) -> None:
     count = 0
     for index, camera in enumerate(take.trajectory):
-        other = take.confidence(index) == PixelOrigin.OTHER_FRAME
+        other = take.origin(index) == PixelOrigin.OTHER_FRAME
         error = np.abs(take.result(index).astype(float) - wall_picture(camera) * 255).max(axis=2)[other]
         count += int(other.sum())
         if error.size:
@@ -132,13 +132,13 @@ def test_most_of_the_uncovered_background_was_found(take: Take) -> None:
         # Away from the frame's border, behind which no frame looked.
         hole = (take.mask(index) == 0)[:, 24:-24]
         holes += int(hole.sum())
-        found += int((hole & (take.confidence(index)[:, 24:-24] == PixelOrigin.OTHER_FRAME)).sum())
+        found += int((hole & (take.origin(index)[:, 24:-24] == PixelOrigin.OTHER_FRAME)).sum())
     assert found > 0.7 * holes > 500
 
 
 def test_invented_pixels_take_no_red(take: Take) -> None:
     for index, camera in enumerate(take.trajectory):
-        invented = take.confidence(index) == PixelOrigin.INVENTED
+        invented = take.origin(index) == PixelOrigin.INVENTED
         redness = take.result(index)[..., 0].astype(float) - take.result(index)[..., 1:].max(axis=2)
         wall = wall_picture(camera) * 255
         expected = (wall[..., 0] - wall[..., 1:].max(axis=2)).max()
@@ -147,12 +147,12 @@ def test_invented_pixels_take_no_red(take: Take) -> None:
 
 def test_confidence_and_shares_fit_the_mask(take: Take) -> None:
     for index, frame in enumerate(take.record["frames"]):
-        mask, confidence = take.mask(index), take.confidence(index)
+        mask, origin = take.mask(index), take.origin(index)
         assert set(np.unique(mask)) <= {0, 255}
-        assert np.array_equal(confidence == PixelOrigin.MEASURED, mask == 255)
+        assert np.array_equal(origin == PixelOrigin.MEASURED, mask == 255)
         assert frame["frame"] == NUMBERS[index]
         assert frame["generated"] == pytest.approx((mask == 0).mean(), abs=1e-6)
-        other = (confidence == PixelOrigin.OTHER_FRAME).sum() / max((mask == 0).sum(), 1)
+        other = (origin == PixelOrigin.OTHER_FRAME).sum() / max((mask == 0).sum(), 1)
         assert frame["of_it_from_other_frames"] == pytest.approx(other, abs=1e-5)
     shares = [frame["generated"] for frame in take.record["frames"]]
     assert take.record["generated_mean"] == pytest.approx(np.mean(shares), abs=1e-5)
@@ -172,7 +172,7 @@ def test_nothing_static_flickers(tmp_path: Path) -> None:
     """Still source and take cameras: filled background that no card ever crosses does not change."""
     take = shoot(tmp_path, STILL)
     results = np.stack([take.result(index) for index in range(COUNT)]).astype(float)
-    other = np.stack([take.confidence(index) != PixelOrigin.MEASURED for index in range(COUNT)])
+    other = np.stack([take.origin(index) != PixelOrigin.MEASURED for index in range(COUNT)])
     away = np.stack([~card(index, camera) for index, camera in enumerate(take.trajectory)]).all(axis=0)
     strip = other.all(axis=0) & away  # the frame's border, filled in all frames
     assert strip.sum() > 500
@@ -183,14 +183,14 @@ def test_two_runs_are_the_same_to_the_bit(tmp_path: Path) -> None:
     first, second = shoot(tmp_path / "a", MOVING), shoot(tmp_path / "b", MOVING)
     for index in range(COUNT):
         assert np.array_equal(first.result(index), second.result(index))
-        assert np.array_equal(first.confidence(index), second.confidence(index))
+        assert np.array_equal(first.origin(index), second.origin(index))
 
 
 def test_sixteen_bits(tmp_path: Path) -> None:
     take = shoot(tmp_path, STILL, dtype=np.uint16)
     index = COUNT // 2
     assert take.result(index).dtype == np.uint16
-    other = take.confidence(index) == PixelOrigin.OTHER_FRAME
+    other = take.origin(index) == PixelOrigin.OTHER_FRAME
     truth = wall_picture(take.trajectory[index]) * 65535
     error = np.abs(take.result(index) - truth).max(axis=2)[other]
     assert np.percentile(error, 90) < 2 * 257

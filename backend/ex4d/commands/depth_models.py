@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ex4d.commands.console import Console
-from ex4d.depth.learned.estimator_spec import CARDS, EstimatorSpec, Weights
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS, EstimatorSpec, Weights
 from ex4d.depth.learned.files import download_folder, find_weights
 from ex4d.models.hub import Record, Source, download, total_chunks, wrong_files
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -23,16 +23,16 @@ def execute(action: str, name: str, named: list[Path], console: Console) -> None
     Raises:
         UsageError: there is no such estimator, or the action is another.
     """
-    card = CARDS.get(name)
-    if card is None:
-        raise UsageError(f"There is no estimator «{name}» with weights.", f"Use one of {', '.join(CARDS)}.")
+    spec = ESTIMATOR_SPECS.get(name)
+    if spec is None:
+        raise UsageError(f"There is no estimator «{name}» with weights.", f"Use one of {', '.join(ESTIMATOR_SPECS)}.")
     match action:
         case "download":
-            _download(card, named, console)
+            _download(spec, named, console)
         case "verify":
-            _verify(card, named, console)
+            _verify(spec, named, console)
         case "list":
-            _list(card, named, console)
+            _list(spec, named, console)
         case "pin":
             raise UsageError("All models are pinned at once.", "Leave --depth out.")
         case _:
@@ -46,28 +46,28 @@ def source_of(weights: Weights) -> Source:
 
 def sources() -> list[Source]:
     """What is downloaded of all estimators' repositories."""
-    return [source_of(weights) for card in CARDS.values() for weights in card.weights]
+    return [source_of(weights) for spec in ESTIMATOR_SPECS.values() for weights in spec.weights]
 
 
-def _download(card: EstimatorSpec, named: list[Path], console: Console) -> None:
+def _download(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
     if len(named) > 1:
         raise UsageError("The weights are downloaded into one folder.", "Name one, or none for the user's own.")
-    card.require_packages()
+    spec.require_packages()
     root = download_folder(named[0] if named else None)
-    if not card.commercial:
-        console.note(f"These weights are not for commercial use. {card.licence}.")
+    if not spec.commercial:
+        console.note(f"These weights are not for commercial use. {spec.licence}.")
     records = {}
-    for weights in card.weights:
+    for weights in spec.weights:
         records[weights.repository] = download(source_of(weights), root / weights.folder, console)
-    find_weights(card, [root.parent])
+    find_weights(spec, [root.parent])
     lines = [f"{name}: licence {record.licence}, revision {record.revision[:12]}" for name, record in records.items()]
     licences = {name: record.licence for name, record in records.items()}
     console.result({"folder": str(root), "licences": licences}, "\n".join([f"{root}", *lines]))
 
 
-def _verify(card: EstimatorSpec, named: list[Path], console: Console) -> None:
-    card.require_packages()
-    folders = find_weights(card, named)
+def _verify(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
+    spec.require_packages()
+    folders = find_weights(spec, named)
     recorded = [(folder, record) for folder in folders if (record := Record.read(folder)) is not None]
     wrong = []
     console.begin("verify", total_chunks(recorded))
@@ -76,21 +76,21 @@ def _verify(card: EstimatorSpec, named: list[Path], console: Console) -> None:
     console.end()
     if wrong:
         raise BadInputError(
-            " ".join(wrong), f"Delete the file and run `ex4d models download --depth {card.name}` again."
+            " ".join(wrong), f"Delete the file and run `ex4d models download --depth {spec.name}` again."
         )
     if len(recorded) < len(folders):
         console.note("Some files have no record of a download, so they are there, and no checksums were compared.")
     console.result(
         {"folders": [str(folder) for folder in folders], "checksums": sum(len(r.sha256) for _, r in recorded)},
-        f"The weights of {card.title} are there.",
+        f"The weights of {spec.title} are there.",
     )
 
 
-def _list(card: EstimatorSpec, named: list[Path], console: Console) -> None:
-    card.require_packages()
-    folders = find_weights(card, named)
+def _list(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
+    spec.require_packages()
+    folders = find_weights(spec, named)
     found, lines = [], []
-    for weights, folder in zip(card.weights, folders, strict=True):
+    for weights, folder in zip(spec.weights, folders, strict=True):
         size = sum((folder / name).stat().st_size for name in weights.files) / 1e9
         record = Record.read(folder)
         said = f"; its page: {record.licence}" if record else ""
@@ -103,4 +103,4 @@ def _list(card: EstimatorSpec, named: list[Path], console: Console) -> None:
             }
         )
         lines.append(f"{weights.what:<32}{size:>8.2f} GB  {folder}  licence: {weights.licence}{said}")
-    console.result({"weights": found, "commercial": card.commercial}, "\n".join(lines))
+    console.result({"weights": found, "commercial": spec.commercial}, "\n".join(lines))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ex4d.commands import depth_models
 from ex4d.commands.console import Console
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import default_models_folder, model_places
 from ex4d.models.packages import require_packages
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=ACTIONS)
     parser.add_argument("folders", nargs="*", type=Path, help="where the model is; for download, where to put it")
     add_models_option(parser)
-    parser.add_argument("--depth", metavar="NAME", help=f"an estimator's weights instead: {', '.join(CARDS)}")
+    parser.add_argument("--depth", metavar="NAME", help=f"an estimator's weights instead: {', '.join(ESTIMATOR_SPECS)}")
     parser.add_argument("--to", type=Path, help="convert: the folder to write; pin: the table (default the package's)")
     parser.add_argument(
         "--dtype",

@@ -97,7 +97,7 @@ class MovieTake:
         return self.color.info.frame_count if self.picked is None else len(self.picked)
 
     @property
-    def geometry(self) -> TakeScene | None:
+    def scene(self) -> TakeScene | None:
         """Unknown."""
         return None
 
@@ -156,7 +156,7 @@ class CompositeSink:
         self._movie = movie
         self.generated: list[float] = []
 
-    def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+    def write(self, number: int, color: NDArray[Any], origin: NDArray[np.uint8]) -> None:
         """See ``FillSink``."""
         frame, moment = next(self._frames)
         result = composite(frame.color, frame.mask, color, frame.z)

@@ -195,7 +195,7 @@ class _ResultFrame:
     number: int
     result: Texture
     mask: NDArray[np.uint8]
-    confidence: NDArray[np.uint8]
+    origin: NDArray[np.uint8]
 
 
 @dataclass
@@ -284,10 +284,10 @@ class TakeJob(PartedWork):
                     continue
                 frames: list[dict[str, Any]] = []
                 for frame, moment in zip(prefetched(self._composited, numbers), moments, strict=True):
-                    for name, picture in zip(_PICTURES, (frame.result, frame.mask, frame.confidence), strict=True):
+                    for name, picture in zip(_PICTURES, (frame.result, frame.mask, frame.origin), strict=True):
                         pool.submit(write_png, sequence_file(out / name, frame.number), picture)
                     movie.write(frame.result, moment)
-                    frames.append({"frame": frame.number, **_shares(frame.mask, frame.confidence)})
+                    frames.append({"frame": frame.number, **_shares(frame.mask, frame.origin)})
                     progress.advance()
                 pool.wait()
                 yield PartOutput(part, tuple(_picture_names(numbers)), {"frames": frames})
@@ -312,7 +312,7 @@ class TakeJob(PartedWork):
     def _composited(self, number: int) -> _ResultFrame:
         color, mask = self._rendered.color(number), self._rendered.mask(number)
         result = composite(color, mask, self._filled.color(number), self._rendered.z(number))
-        return _ResultFrame(number, result, mask, self._filled.confidence(number))
+        return _ResultFrame(number, result, mask, self._filled.origin(number))
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
@@ -343,8 +343,8 @@ class TakeJob(PartedWork):
         (out / TAKE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
-def _shares(mask: np.ndarray[Any, Any], confidence: np.ndarray[Any, Any]) -> dict[str, float]:
+def _shares(mask: np.ndarray[Any, Any], origin: np.ndarray[Any, Any]) -> dict[str, float]:
     """Share of a frame's pixels that is not its own source, and how much of that other frames showed."""
-    holes = confidence < PixelOrigin.MEASURED
-    other = float((confidence == PixelOrigin.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
+    holes = origin < PixelOrigin.MEASURED
+    other = float((origin == PixelOrigin.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
     return {"generated": round(float((mask == 0).mean()), 6), "of_it_from_other_frames": round(other, 6)}

@@ -6,17 +6,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.protocol.bench import DepthScore, Fit
+
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
-Fit: TypeAlias = Literal["none", "scale", "affine"]
-#: What may be fitted to the truth first, in words.
-FITS: dict[Fit, str] = {"none": "nothing", "scale": "scale", "affine": "scale and shift"}
 
 #: Pixels a frame that the alignment is fitted to.
 FIT_PIXELS = 4000
@@ -30,23 +28,6 @@ EDGE_SLACK_PX = 1
 SAME_SURFACE = 0.01
 #: Least disparity after an affine fit, as a share of the true one's median: what falls below is as good as the sky.
 LEAST_DISPARITY = 0.02
-
-
-@dataclass(frozen=True)
-class DepthScore:
-    """Errors over a clip, pixels with true depth only.
-
-    Attributes:
-        abs_rel: mean of |predicted − true| / true (Eigen, Puhrsch and Fergus, 2014).
-        delta1: share of pixels whose ratio to the truth, one way or the other, is below 1.25 (same source).
-        edge_f1: harmonic mean of precision and recall of outlines, with a pixel's slack, mean over ``EDGE_RATIOS``.
-        wobble: mean change of log(predicted / true) from a frame to the next, where both show the same surface.
-    """
-
-    abs_rel: float
-    delta1: float
-    edge_f1: float
-    wobble: float
 
 
 @dataclass(frozen=True)

@@ -3,35 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera.transforms import invert_rigid
+from ex4d.protocol.bench import CameraErrors
 from ex4d.protocol.errors import BadInputError
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class CameraErrors:
-    """Errors of a path whose first camera has been laid on the true one.
-
-    RotErr and TransErr as in CameraCtrl (He et al., 2024), but as means and not as sums over the frames, so that clips
-    of different lengths compare, and with the scale fitted, because no video tells it.
-
-    Attributes:
-        rotation_deg: mean angle between the cameras.
-        rotation_max_deg: largest such angle.
-        translation: mean distance of the centres, as a share of the true path's length; NaN for one that does not move.
-        scale: that the estimated path was multiplied by.
-    """
-
-    rotation_deg: float
-    rotation_max_deg: float
-    translation: float
-    scale: float
 
 
 def camera_errors(estimated: Array, true: Array, *, fit_scale: bool = True) -> CameraErrors:

@@ -23,6 +23,7 @@ from ex4d.evaluation.temporal import Flicker, static_paths
 from ex4d.evaluation.truth import Region, TruthScene, TruthView
 from ex4d.media.images import read_grey
 from ex4d.plate import open_plate
+from ex4d.protocol.bench import ClipScore, RegionScore
 from ex4d.protocol.errors import BadInputError
 
 Bool = NDArray[np.bool_]
@@ -45,39 +46,6 @@ class ResultFrame:
 
     color: Picture
     mask: NDArray[np.uint8] | None
-
-
-@dataclass(frozen=True)
-class RegionScore:
-    """One region of a clip: its share of all pixels, PSNR in dB, SSIM, LPIPS (NaN where it is left out), flicker of
-    what stands still and the truth's own, in 8-bit code values."""
-
-    share: float
-    psnr: float
-    ssim: float
-    lpips: float
-    flicker: float
-    flicker_truth: float
-
-
-@dataclass(frozen=True)
-class ClipScore:
-    """A clip.
-
-    Attributes:
-        regions: by name (``REGIONS``, and "all").
-        seam: mean seam error, 8-bit code values a pixel; NaN without masks.
-        precision, recall, hole_iou: of the masks' holes against the true disocclusion; NaN without masks.
-        alignment_px, bias_px: median and mean shift of what is co-visible and kept, pixels.
-    """
-
-    regions: dict[str, RegionScore]
-    seam: float
-    precision: float
-    recall: float
-    hole_iou: float
-    alignment_px: float
-    bias_px: float
 
 
 class _RegionSum:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PixelOrigin(IntEnum):
-    """Where a pixel of the result comes from; the code values of the confidence channel."""
+    """Where a pixel of the result comes from; the code values of what is called confidence on disk."""
 
     INVENTED = 0
     OTHER_FRAME = 128
@@ -92,7 +92,7 @@ class TakeView(Protocol):
         ...
 
     @property
-    def geometry(self) -> TakeScene | None:
+    def scene(self) -> TakeScene | None:
         """None where only pictures are known."""
         ...
 
@@ -104,7 +104,7 @@ class TakeView(Protocol):
 class FillSink(Protocol):
     """Takes the generated frames, in order."""
 
-    def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+    def write(self, number: int, color: NDArray[Any], origin: NDArray[np.uint8]) -> None:
         """Store one frame: whole pictures (h, w, 3) in the take's dtype, at any one size for all frames of a take, and
         ``PixelOrigin`` codes (h, w) uint8."""
         ...

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ex4d.fill.base import Generator
 from ex4d.models.file_spec import FileSpec
@@ -79,11 +78,6 @@ class Conditioning:
         frames, size: of a clip.
         hole_color: RGB in [0, 1] that stands where nothing is known.
         mask_hole, mask_known: values of the mask where pixels are to be filled, and where they are known.
-        mask_fold: how the mask becomes latents: "vae" encodes it like a picture; a number folds the pixels of so many
-            frames and places into channels; None = there is no mask.
-        source_first: whether the first frame has to be the source view.
-        motion_mask: whether it is told what moves by itself.
-        caption: whether it is told what the shot shows, in words.
     """
 
     frames: FrameRule
@@ -91,10 +85,6 @@ class Conditioning:
     hole_color: tuple[float, float, float]
     mask_hole: float
     mask_known: float
-    mask_fold: Literal["vae"] | int | None
-    source_first: bool = False
-    motion_mask: bool = False
-    caption: bool = False
 
 
 @dataclass(frozen=True)

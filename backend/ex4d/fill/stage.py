@@ -63,7 +63,7 @@ class FillStore:
         """(h, w, 3) RGB of the whole filled picture at the generator's size."""
         return self.files.png(f"color/{frame_name(number, '.png')}")
 
-    def confidence(self, number: int) -> NDArray[np.uint8]:
+    def origin(self, number: int) -> NDArray[np.uint8]:
         """(h, w) uint8 ``PixelOrigin`` codes."""
         return np.asarray(self.files.png(f"confidence/{frame_name(number, '.png')}"), dtype=np.uint8)
 
@@ -73,7 +73,7 @@ class RenderedTake:
     """``TakeView`` of a raster stage's output."""
 
     raster: RasterStore
-    geometry: TakeScene | None
+    scene: TakeScene | None
 
     @property
     def width(self) -> int:
@@ -103,12 +103,12 @@ class _FolderSink:
     """``FillSink`` that writes PNG files."""
 
     def __init__(self, folder: Path, pool: BoundedPool) -> None:
-        self._color, self._confidence = make_folder(folder / "color"), make_folder(folder / "confidence")
+        self._color, self._origin = make_folder(folder / "color"), make_folder(folder / "confidence")
         self._pool = pool
 
-    def write(self, number: int, color: NDArray[Any], confidence: NDArray[np.uint8]) -> None:
+    def write(self, number: int, color: NDArray[Any], origin: NDArray[np.uint8]) -> None:
         self._pool.submit(write_png, frame_file(self._color, number, ".png"), color)
-        self._pool.submit(write_png, frame_file(self._confidence, number, ".png"), confidence)
+        self._pool.submit(write_png, frame_file(self._origin, number, ".png"), origin)
 
 
 @dataclass
@@ -154,10 +154,10 @@ class FillStage(PartedStage):
 
     def means(self) -> dict[str, Any]:
         """See ``PartedWork``: what draws other frames' background."""
-        geometry = self._taken.geometry
-        if geometry is None or not isinstance(self.generator, FrameGenerator):
+        scene = self._taken.scene
+        if scene is None or not isinstance(self.generator, FrameGenerator):
             return {}
-        rasterizer = geometry.create_rasterizer()
+        rasterizer = scene.create_rasterizer()
         rasterizer.close()
         return {"device": rasterizer.device}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
-from ex4d.depth.learned.estimator_spec import CARDS, DEFAULT, EstimatorSpec
+from ex4d.depth.learned.estimator_spec import DEFAULT, ESTIMATOR_SPECS, EstimatorSpec
 from ex4d.fill import create_generator
 from ex4d.fill.registry import generator_names
 from ex4d.jobs.context import JobContext
@@ -90,17 +90,17 @@ def depth_advice(findings: Sequence[Finding]) -> str:
     if DEFAULT in working:
         return f"Depth comes from «{DEFAULT}» unless --depth names another."
     advice = f"Depth comes from «{BUILT_IN}», a small network on the CPU, unless --depth names another."
-    card = CARDS[DEFAULT]
+    spec = ESTIMATOR_SPECS[DEFAULT]
     slow = "" if graphics_cards() else " (slow without a GPU)"
-    return f"{advice} {card.title}, {card.weights[0].licence}, is far better{slow}: {_how_to_get(card)}."
+    return f"{advice} {spec.title}, {spec.weights[0].licence}, is far better{slow}: {_how_to_get(spec)}."
 
 
-def _how_to_get(card: EstimatorSpec) -> str:
-    download = f"`ex4d models download --depth {card.name}`"
+def _how_to_get(spec: EstimatorSpec) -> str:
+    download = f"`ex4d models download --depth {spec.name}`"
     try:
-        card.require_packages()
+        spec.require_packages()
     except Ex4dError:
-        return f"{card.install}; then {download}"
+        return f"{spec.install}; then {download}"
     return download
 
 

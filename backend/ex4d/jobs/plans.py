@@ -19,6 +19,8 @@ VIEWPORT = planned(ViewportStage)
 RENDER = planned(RasterStage)
 DOCTOR = (PlannedStage("doctor"),)
 EXPORT = (PlannedStage("export", 1.0),)
+BENCH_QUALITY = (PlannedStage("score"),)
+BENCH_DEPTH = planned(PlateStage, DepthStage)
 
 
 def take_plan(generator: Generator) -> tuple[PlannedStage, ...]:

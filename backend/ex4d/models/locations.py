@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ex4d.protocol.errors import BadInputError, TransientError
@@ -120,5 +120,9 @@ def lora_fingerprint(path: Path) -> str:
 
 def models_fingerprint(places: Sequence[Path]) -> str:
     """A hash of all files of weights in the places."""
-    files = [path for path in candidate_files(places) if path.suffix.lower() in SUFFIXES]
+    return files_fingerprint([path for path in candidate_files(places) if path.suffix.lower() in SUFFIXES])
+
+
+def files_fingerprint(files: Iterable[Path]) -> str:
+    """A hash of files, wherever they lie and whatever they are called."""
     return hashlib.sha256("".join(sorted(fingerprint(path) for path in files)).encode()).hexdigest()[:32]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ex4d.models.file_spec import FileKind, FileSpec, Shapes
-from ex4d.models.locations import SUFFIXES, TOKENIZER_FILES, candidate_files
+from ex4d.models.locations import SUFFIXES, TOKENIZER_FILES, candidate_files, files_fingerprint
 from ex4d.models.tensors import TensorFile, TensorSet, check_shards
 from ex4d.protocol.errors import BadInputError
 
@@ -148,6 +148,11 @@ class ModelFiles:
     def files(self) -> list[Path]:
         """All files of weights."""
         return [file.path for part in self.parts.values() for file in part.tensors.files]
+
+    def fingerprint(self) -> str:
+        """A hash of the weights of all parts. Where the places hold nothing else it is ``models_fingerprint`` of them,
+        which earlier versions had in the keys of fills."""
+        return files_fingerprint(self.files())
 
 
 #: Files of one part: their folder and what they are.

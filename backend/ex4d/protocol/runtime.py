@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ex4d.protocol.errors import TransientError
 from ex4d.protocol.identity import ProcessIdentity, identity_of
+from ex4d.protocol.ordinary_files import open_ordinary
 from ex4d.protocol.parsing import parse_json
 
 HANDSHAKE_FILE = "backend.json"
@@ -173,16 +174,14 @@ def open_private(path: Path, flags: int) -> int:
         flags: of ``os.open``.
 
     Raises:
-        OSError: as ``os.open``; EPERM also for what is no ordinary file, or another user's.
+        OSError: as ``open_ordinary``; EPERM also for another user's.
     """
-    # Not every system has all three.
-    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags | safe, 0o600)
+    # Not every system has it.
+    descriptor = open_ordinary(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
     status = os.fstat(descriptor)
-    theirs = sys.platform != "win32" and status.st_uid != os.geteuid()
-    if theirs or not stat.S_ISREG(status.st_mode):
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
         os.close(descriptor)
-        raise OSError(errno.EPERM, "another user's file" if theirs else "no ordinary file")
+        raise OSError(errno.EPERM, "another user's file")
     if sys.platform != "win32" and flags & (os.O_WRONLY | os.O_RDWR) and stat.S_IMODE(status.st_mode) & 0o077:
         os.fchmod(descriptor, 0o600)
     return descriptor

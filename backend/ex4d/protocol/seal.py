@@ -14,7 +14,6 @@ import errno
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, TypeVar
 
 from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.ordinary_files import open_ordinary
 from ex4d.protocol.parsing import parse_json
 
 T = TypeVar("T")
@@ -69,13 +69,9 @@ def content_hash(data: bytes) -> str:
 
 @contextmanager
 def open_ours(path: Path) -> Iterator[BinaryIO]:
-    """A file that ex4d has written, opened for reading bytes; never waits for the other end of a pipe that was put in
-    its place. Raises OSError, ENXIO for what is no ordinary file."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.ENXIO, "no ordinary file")
-    with os.fdopen(descriptor, "rb") as file:
+    """A file that ex4d has written, opened for reading bytes; raises as ``open_ordinary``, where something else was put
+    in its place too."""
+    with os.fdopen(open_ordinary(path), "rb") as file:
         yield file
 
 

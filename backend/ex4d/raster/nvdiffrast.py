@@ -23,7 +23,7 @@ from ex4d.system.devices import DEVICE_VARIABLE
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ex4d.raster.cuda.drawn import DrawnBatch
+    from ex4d.raster.cuda.render_mesh import SplitMeshBatch
     from ex4d.raster.cuda.shading import RasterBatch
 
 #: The near plane may stand this close before the nearest vertex: nvdiffrast's depth is z/w in float32, which is fine
@@ -125,20 +125,20 @@ class NvdiffrastRasterizer:
         far: float,
         opaque: Tensor | None,
         settings: MeshSettings | None,
-    ) -> DrawnBatch:
+    ) -> SplitMeshBatch:
         from ex4d.mesh.torch.surface import build_surfaces
-        from ex4d.raster.cuda.drawn import draw_surfaces
+        from ex4d.raster.cuda.render_mesh import draw_surfaces
 
         return draw_surfaces(build_surfaces(depth, sources, far, opaque, settings))
 
-    def render_drawn(self, drawn: DrawnBatch, color: Tensor, takes: Sequence[Camera]) -> RasterBatch:
+    def render_drawn(self, drawn: SplitMeshBatch, color: Tensor, takes: Sequence[Camera]) -> RasterBatch:
         """Render what is drawn of N frames; arguments as ``render_batch``."""
         from ex4d.raster.cuda.shading import in_take_cameras, shade
 
         seen = in_take_cameras(drawn, takes)
         return shade(drawn, color, seen, self._visible_faces(drawn, seen, takes), takes)
 
-    def _visible_faces(self, drawn: DrawnBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
+    def _visible_faces(self, drawn: SplitMeshBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
         """(N, H, W) int32, the visible face of each pixel as an index into all faces, −1 = none."""
         torch, per_frame = self.torch, drawn.faces_per_frame
         if per_frame >= FACE_LIMIT:
@@ -165,7 +165,7 @@ class NvdiffrastRasterizer:
             found = torch.where((found < 0) | beyond, far, found)
         return found
 
-    def _rasterize(self, drawn: DrawnBatch, positions: Tensor, take: Camera) -> tuple[Tensor, Tensor]:
+    def _rasterize(self, drawn: SplitMeshBatch, positions: Tensor, take: Camera) -> tuple[Tensor, Tensor]:
         """(N, H, W) int32 index of the visible face, −1 = none, and float32 clip z / w, from positions (N, D, 4)."""
         torch, count, per_frame = self.torch, len(positions), drawn.faces_per_frame
         found, depth = [], []
@@ -216,9 +216,9 @@ class NvdiffrastRasterizer:
         )
         yield from self.read_back(batch)
 
-    def draw(self, mesh: DWMesh) -> DrawnBatch:
+    def draw(self, mesh: DWMesh) -> SplitMeshBatch:
         """What is drawn of one mesh, on the GPU."""
-        from ex4d.raster.cuda.drawn import draw_mesh
+        from ex4d.raster.cuda.render_mesh import draw_mesh
 
         if mesh.vertex_alpha is not None:
             return draw_mesh(mesh, self.memory)
@@ -251,7 +251,7 @@ class NvdiffrastScene(SceneBase):
 
     def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:
         self._rasterizer = rasterizer
-        self._drawn: DrawnBatch | None = rasterizer.draw(mesh)
+        self._drawn: SplitMeshBatch | None = rasterizer.draw(mesh)
         self._color: Tensor | None = rasterizer.to_device(texture[None])
 
     def render(self, camera: Camera) -> RasterFrame:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.ordinary_files import NotOrdinaryFileError, open_ordinary
 
 #: A file that is read whole may have this many bytes: the largest still pictures that are used, 16 bits and alpha.
 MAX_WHOLE_FILE = 1 << 30
@@ -57,15 +58,12 @@ def open_input(path: Path) -> Iterator[BinaryIO]:
             OSError becomes one too.
     """
     with reading(path):
-        # Without O_NONBLOCK opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-        if kind != stat.S_IFREG:
-            # Here: Python makes no file of a folder, and would leave its descriptor open.
-            os.close(descriptor)
-            if kind == stat.S_IFDIR:
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            raise _no_file(path, kind)
+        try:
+            descriptor = open_ordinary(path)
+        except NotOrdinaryFileError as error:
+            if error.kind == stat.S_IFDIR:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from error
+            raise _no_file(path, error.kind) from error
         with os.fdopen(descriptor, "rb") as file:
             yield file
 

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from ex4d.fill.ex4d_wan import conditions
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline
 from ex4d.models.locations import fingerprint
 from ex4d.models.model_files import ModelFiles
@@ -180,11 +181,10 @@ def as_tensor(frames: Frames) -> torch.Tensor:
 
 
 def masked(video: torch.Tensor, kept: Frames) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colour and mask as the pipeline gets them: −1 in the holes, and −1 or +1.
+    """Colour and mask as the pipeline gets them; see ``conditions.masked``.
 
     Args:
         video: (1, 3, T, H, W) in [−1, 1].
-        kept: (T, H, W) uint8, 255 = kept.
+        kept: (T, H, W) uint8, 255 = kept, 0 = not.
     """
-    mask = torch.from_numpy(kept)[None, None].to(video.device).float() / 127.5 - 1
-    return torch.where(mask > 0, video, -1.0), mask
+    return conditions.masked(video, torch.from_numpy(kept)[None, None].to(video.device) > 0)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.camera.transforms import invert_rigid
 
+from ...core.axes import CV_BLENDER, nearest_rotation
 from ...core.frame_mapping import exact_fps, longest_run
-from ..axes import CV_BLENDER, nearest_rotation
 from ..camera import SampledCamera, scene_fps
 from .choice import MOVIE_FIRST_NUMBER
 from .clips import numbers_of_clip, shown_numbers

@@ -13,11 +13,12 @@ import bpy
 from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
-from ...core import records
+from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
-from .. import axes, camera, material, mesh, scan
+from .. import camera, material, mesh, scan
 from ..data import camera_data, mesh_data, node_tree
+from ..parenting import parent_plainly
 from . import index
 from .finding import check_local, check_scene, find_shot, find_shots
 from .objects import ShotObjects, collect
@@ -130,7 +131,7 @@ def _place_mesh(
         data.materials.append(new_material)
         obj = bpy.data.objects.new(title, data)
         collection.objects.link(obj)
-        axes.parent_plainly(obj, root)
+        parent_plainly(obj, root)
         # Moved by itself it would no longer be where the cameras see it; the root may be moved.
         _lock(obj)
         tag(obj, "mesh", root[PROPERTY]["shot"])
@@ -164,7 +165,7 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
     if obj is None:
         obj = bpy.data.objects.new(title, bpy.data.cameras.new(title))
         shot.collection.objects.link(obj)
-        axes.parent_plainly(obj, shot.root)
+        parent_plainly(obj, shot.root)
         tag(obj, "source", shot.folder)
         shot.root[PROPERTY]["source"] = obj
         # It must keep matching the plate; takes are made with other cameras.

@@ -7,8 +7,9 @@ import bpy
 
 from ex4d.camera import parse_preset
 
-from .. import axes, camera, scan
+from .. import camera, scan
 from ..data import camera_data
+from ..parenting import parent_plainly
 from ..shot import ShotObjects, check_scene, tag
 from .moves import apply_preset
 from .rig import remove_empty
@@ -52,7 +53,7 @@ def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None 
     data.name = obj.name
     data.animation_data_clear()
     collection.objects.link(obj)
-    axes.parent_plainly(obj, shot.root)
+    parent_plainly(obj, shot.root)
     tag(obj, "take", shot.folder)
     pivot, far = float(shot.record["pivot"]), float(shot.record["far"])
     camera.set_clip_distances(data, 1e-3 * pivot, 4 * far)

@@ -22,11 +22,13 @@ from ex4d.camera import Trajectory, parse_preset
 from ex4d.camera.transforms import CV_GL, invert_rigid
 from ex4d.protocol.errors import BadInputError
 
+from ...core.camera_channels import euler_angles, lens_channels
 from ...core.frame_mapping import check_consecutive
 from ...core.move_keys import STILL, MoveCurves, choose_keys, move_curves
-from .. import axes, camera, scan
+from .. import camera, scan
 from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
+from ..parenting import parent_plainly
 from ..shot import ShotObjects, pivot_point, source_trajectory, tag
 from .movable import shot_to_move_in
 from .rig import is_helper, new_empty, remove_empty
@@ -91,7 +93,7 @@ def apply_preset(
 def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:
     """Take away a camera's move: its keys and the Empties made for it; it becomes a child of the root, still."""
     parent = camera_obj.parent
-    axes.parent_plainly(camera_obj, shot.root)
+    parent_plainly(camera_obj, shot.root)
     while parent is not None and parent != shot.root:
         above = parent.parent
         # A duplicate of the camera hangs on the same Empties, and so may things of the artist's.
@@ -124,7 +126,7 @@ def _place_camera(
     pivot: Array,
 ) -> None:
     # Looking along its parent's z, with y downwards: half a turn about x.
-    upright = camera.euler_angles(CV_GL[None, :3, :3])[0]
+    upright = euler_angles(CV_GL[None, :3, :3])[0]
     camera_obj.rotation_mode = "XYZ"
     camera_obj.scale = (1, 1, 1)
     turned, offset = camera_obj, upright
@@ -134,9 +136,9 @@ def _place_camera(
         turned.location = pivot.tolist()
         camera_obj.location, camera_obj.rotation_euler = (-pivot).tolist(), upright.tolist()
         offset = np.zeros(3)
-        axes.parent_plainly(camera_obj, turned)
+        parent_plainly(camera_obj, turned)
     else:
-        axes.parent_plainly(camera_obj, parent)
+        parent_plainly(camera_obj, parent)
         for axis in range(3):
             _write(camera_obj, "location", axis, curves.values[axis], curves.slopes[axis], keys, frames)
     zero = np.zeros(len(frames))
@@ -158,7 +160,7 @@ def _animate_lens(
         camera.write_lens(data, Trajectory(K, source.E, source.width, source.height), frames)
         return
     camera.set_horizontal_fit(data)
-    channels = camera.lens_channels(source.K[:1], source.width, source.height)
+    channels = lens_channels(source.K[:1], source.width, source.height)
     data.shift_x, data.shift_y = float(channels["shift_x"][0]), float(channels["shift_y"][0])
     lens = float(channels["lens"][0])
     _write(data, "lens", None, lens * zoom, lens * curves.slopes[5], keys, frames)

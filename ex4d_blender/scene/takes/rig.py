@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import bpy
 
-from .. import axes, scan
+from .. import scan
+from ..parenting import parent_plainly
 from ..shot import ShotObjects, role, tag
 
 
@@ -31,6 +32,6 @@ def new_empty(
     empty.empty_display_size = size
     # With its camera, which need not be in the shot's collection: that may be linked.
     scan.collections_of(camera_obj)[0].objects.link(empty)
-    axes.parent_plainly(empty, parent)
+    parent_plainly(empty, parent)
     tag(empty, part, shot.folder)
     return empty

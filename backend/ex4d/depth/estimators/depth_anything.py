@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.depth.learned.source import LearnedDepth
 
 
 def create(fov_deg: float | None) -> LearnedDepth:
     """The estimator; see ``ex4d.depth.estimators``."""
-    return LearnedDepth(CARDS["depth_anything"], "depth_anything_network", metric=False, steady=True, fov_deg=fov_deg)
+    return LearnedDepth(
+        ESTIMATOR_SPECS["depth_anything"], "depth_anything_network", metric=False, steady=True, fov_deg=fov_deg
+    )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ex4d.depth.affine import AffineDepth, released_depth
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.depth.learned.source import LearnedDepth
 from ex4d.depth.learned.track import Track
 
@@ -20,4 +20,6 @@ class ReleasedDepth(LearnedDepth):
 
 def create(fov_deg: float | None) -> ReleasedDepth:
     """The estimator; see ``ex4d.depth.estimators``."""
-    return ReleasedDepth(CARDS["depthcrafter"], "depthcrafter_network", metric=False, steady=False, fov_deg=fov_deg)
+    return ReleasedDepth(
+        ESTIMATOR_SPECS["depthcrafter"], "depthcrafter_network", metric=False, steady=False, fov_deg=fov_deg
+    )

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from ex4d.depth.learned.estimator_spec import CARDS
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.depth.learned.source import LearnedDepth
 
 
 def create(fov_deg: float | None) -> LearnedDepth:
     """The estimator; see ``ex4d.depth.estimators``."""
     return LearnedDepth(
-        CARDS["video_depth_anything"], "video_depth_anything_network", metric=False, steady=False, fov_deg=fov_deg
+        ESTIMATOR_SPECS["video_depth_anything"],
+        "video_depth_anything_network",
+        metric=False,
+        steady=False,
+        fov_deg=fov_deg,
     )

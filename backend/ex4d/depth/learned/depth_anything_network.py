@@ -46,23 +46,23 @@ class DepthAnything:
             yield Estimate(disparity[0].float().cpu().numpy())
 
 
-def check_size(card: EstimatorSpec, folder: Path, channels: int) -> None:
+def check_size(spec: EstimatorSpec, folder: Path, channels: int) -> None:
     """Raise BadInputError where a larger model lies in the place of Small: its licence is another."""
-    if card.commercial and channels > SMALL_CHANNELS:
+    if spec.commercial and channels > SMALL_CHANNELS:
         raise BadInputError(
-            f"{folder} holds a larger model than {card.title}, whose licence forbids commercial use.",
-            f"Choose {card.name}_large for it, or get Small with `ex4d models download --depth {card.name}`.",
+            f"{folder} holds a larger model than {spec.title}, whose licence forbids commercial use.",
+            f"Choose {spec.name}_large for it, or get Small with `ex4d models download --depth {spec.name}`.",
         )
 
 
-def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthAnything:
+def load(spec: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthAnything:
     """See ``DepthModelLoader``; relative depth needs no lens."""
     (folder,) = folders
-    model = load_transformers(DepthAnythingForDepthEstimation, folder, card.title)
+    model = load_transformers(DepthAnythingForDepthEstimation, folder, spec.title)
     if model.config.depth_estimation_type != "relative":
         raise BadInputError(
             f"{folder} holds a metric variant of Depth Anything V2.", "Use the relative one; its name has no «Metric»."
         )
-    check_size(card, folder, model.config.reassemble_hidden_size)
+    check_size(spec, folder, model.config.reassemble_hidden_size)
     device = pick_device()
     return DepthAnything(model.to(device), device)

@@ -63,12 +63,12 @@ class DepthModel(Protocol):
 class DepthModelLoader(Protocol):
     """A module that loads one."""
 
-    def load(self, card: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> DepthModel:
+    def load(self, spec: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> DepthModel:
         """Load it where ``EX4D_DEVICE`` says.
 
         Args:
-            card: which of its variants.
-            folders: of the card's repositories, in order.
+            spec: which of its variants.
+            folders: of the spec's repositories, in order.
             fov_deg: field of view over the longer side in degrees, if it is known.
 
         Raises:

@@ -67,10 +67,10 @@ class DepthPro:
         return round(config.patch_size / min(config.scaled_images_ratios))
 
 
-def load(card: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> DepthPro:
+def load(spec: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> DepthPro:
     """See ``DepthModelLoader``."""
     (folder,) = folders
-    model = load_transformers(DepthProForDepthEstimation, folder, card.title)
+    model = load_transformers(DepthProForDepthEstimation, folder, spec.title)
     if model.fov_model is None:
         raise BadInputError(
             f"{folder} holds a Depth Pro without its part for the lens.", "Use the files of apple/DepthPro-hf."

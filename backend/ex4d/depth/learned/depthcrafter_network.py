@@ -163,16 +163,16 @@ def _load_part(kind: Any, folder: Path, title: str, dtype: torch.dtype, **option
     return model.eval()
 
 
-def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthCrafter:
+def load(spec: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> DepthCrafter:
     """See ``DepthModelLoader``; relative depth needs no lens."""
     own, base = folders
     device = pick_device()
     dtype = torch.float16 if device.type == "cuda" else torch.float32
-    unet = _load_part(UNetSpatioTemporalConditionModel, own, card.title, dtype)
-    vae = _load_part(AutoencoderKLTemporalDecoder, base / "vae", card.weights[1].what, torch.float32, variant="fp16")
+    unet = _load_part(UNetSpatioTemporalConditionModel, own, spec.title, dtype)
+    vae = _load_part(AutoencoderKLTemporalDecoder, base / "vae", spec.weights[1].what, torch.float32, variant="fp16")
     encoder = load_transformers(
-        CLIPVisionModelWithProjection, base / "image_encoder", card.weights[1].what, variant="fp16"
+        CLIPVisionModelWithProjection, base / "image_encoder", spec.weights[1].what, variant="fp16"
     )
-    with reading(card.title), quiet():
+    with reading(spec.title), quiet():
         scheduler = EulerDiscreteScheduler.from_pretrained(base / "scheduler", local_files_only=True)
     return DepthCrafter(unet.to(device), vae.to(device), encoder.to(device, dtype), scheduler, device, dtype)

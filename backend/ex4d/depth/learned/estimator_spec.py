@@ -179,4 +179,4 @@ _ALL = (
     ),
 )
 
-CARDS: Mapping[str, EstimatorSpec] = {card.name: card for card in _ALL}
+ESTIMATOR_SPECS: Mapping[str, EstimatorSpec] = {spec.name: spec for spec in _ALL}

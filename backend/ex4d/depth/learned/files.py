@@ -32,8 +32,8 @@ def _cached(weights: Weights) -> Path | None:
     return Path(str(found[0])[: -len(weights.files[0])])
 
 
-def find_weights(card: EstimatorSpec, places: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """The folder of each of a card's repositories.
+def find_weights(spec: EstimatorSpec, places: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """The folder of each of a spec's repositories.
 
     Args:
         places: folders with models; () = those of ``EX4D_MODELS`` or the user's own, then the Hugging Face cache.
@@ -41,10 +41,10 @@ def find_weights(card: EstimatorSpec, places: Sequence[Path] = ()) -> tuple[Path
     Raises:
         BadInputError: files are missing.
     """
-    return tuple(_find(card, weights, places) for weights in card.weights)
+    return tuple(_find(spec, weights, places) for weights in spec.weights)
 
 
-def _find(card: EstimatorSpec, weights: Weights, places: Sequence[Path]) -> Path:
+def _find(spec: EstimatorSpec, weights: Weights, places: Sequence[Path]) -> Path:
     folders = [folder / weights.folder for folder in depth_folders(places)]
     for folder in folders:
         if all((folder / name).is_file() for name in weights.files):
@@ -59,16 +59,16 @@ def _find(card: EstimatorSpec, weights: Weights, places: Sequence[Path]) -> Path
         problem = f"The weights of {weights.what} are not on this machine."
     raise BadInputError(
         problem,
-        f"`ex4d models download --depth {card.name}` gets them (licence: {weights.licence}); or put the files of "
+        f"`ex4d models download --depth {spec.name}` gets them (licence: {weights.licence}); or put the files of "
         f"{weights.repository} into {folders[0]}.",
     )
 
 
-def weights_fingerprint(card: EstimatorSpec, folders: Sequence[Path]) -> str:
+def weights_fingerprint(spec: EstimatorSpec, folders: Sequence[Path]) -> str:
     """A hash that is another one for other weights."""
     parts = [
         fingerprint(folder / name)
-        for weights, folder in zip(card.weights, folders, strict=True)
+        for weights, folder in zip(spec.weights, folders, strict=True)
         for name in weights.files
     ]
     return hashlib.sha256("".join(parts).encode()).hexdigest()[:32]

@@ -80,7 +80,7 @@ class KeyedDepth:
         """See ``DepthSource``."""
         how = self.metric.prepare()
         shape = self.shape_estimator
-        return f"{how}, shape and motion from {shape.card.title if shape else 'itself, steadied along the flow'}"
+        return f"{how}, shape and motion from {shape.spec.title if shape else 'itself, steadied along the flow'}"
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
@@ -105,7 +105,7 @@ class KeyedDepth:
         x, y = _pairs(track, keys, estimates)
         if len(x) == 0:
             raise BadInputError(
-                f"{self.metric.card.title} sees nothing but sky in the key frames of this plate.",
+                f"{self.metric.spec.title} sees nothing but sky in the key frames of this plate.",
                 "Use another estimator; `ex4d doctor` lists them.",
             )
         slope, offset = fit_line(x, y)
@@ -113,21 +113,21 @@ class KeyedDepth:
         error = float(np.median(np.abs(y * mapping(x) - 1)))
         write_depth(track, mapping, frames, sink, progress)
         notes = (
-            f"Scale{'' if self.metric.fov_deg else ' and lens'} come from {self.metric.card.title} on {len(keys)} key "
+            f"Scale{'' if self.metric.fov_deg else ' and lens'} come from {self.metric.spec.title} on {len(keys)} key "
             f"frames, in metres as it estimates them; half of their pixels lie within {error:.0%} of the depth.",
-            f"Shape and motion come from {shape.card.title}.",
+            f"Shape and motion come from {shape.spec.title}.",
             *cut_notes(frames, track.cuts),
         )
         fov = self.metric.fov_deg or float(np.median([estimate.fov_deg for estimate in estimates if estimate.fov_deg]))
-        return result(self.metric.card, fov, frames, notes)
+        return result(self.metric.spec, fov, frames, notes)
 
     def _look(self, frames: FrameSource, keys: Sequence[int], progress: Progress) -> list[Estimate]:
         """The metric network's estimates of the key frames."""
         chosen = frames.picked(keys)
         metric, estimates = self.metric, []
-        with loaded(metric.card, metric.network, metric.folders(), metric.fov_deg) as engine:
-            for number, estimate in zip(chosen.numbers, engine.run(chosen), strict=True):
-                check_estimate(estimate, metric.card.title, number)
+        with loaded(metric.spec, metric.network, metric.folders(), metric.fov_deg) as model:
+            for number, estimate in zip(chosen.numbers, model.run(chosen), strict=True):
+                check_estimate(estimate, metric.spec.title, number)
                 estimates.append(estimate)
                 progress.advance()
         return estimates

@@ -62,15 +62,15 @@ def _fov(normalised: Any, width: int, height: int) -> float:
     return math.degrees(2 * math.atan(0.5 / share))
 
 
-def load(card: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> Moge:
+def load(spec: EstimatorSpec, folders: tuple[Path, ...], fov_deg: float | None) -> Moge:
     """See ``DepthModelLoader``."""
     from moge.model.v2 import MoGeModel
 
-    path = folders[0] / card.weights[0].files[0]
+    path = folders[0] / spec.weights[0].files[0]
     shapes = TensorFile.open(path).shapes  # says no to what could run code
-    with reading(card.title):
+    with reading(spec.title):
         model = MoGeModel.from_pretrained(path)
     # The package loads whatever fits and keeps silent about the rest.
-    check_tensors(card.title, missing=model.state_dict().keys() - shapes.keys(), wrong=[])
+    check_tensors(spec.title, missing=model.state_dict().keys() - shapes.keys(), wrong=[])
     device = pick_device()
     return Moge(model.eval().to(device), device, fov_deg)

@@ -26,7 +26,7 @@ from ex4d.system.progress import Progress
 
 
 @contextmanager
-def loaded(card: EstimatorSpec, network: str, folders: tuple[Path, ...], fov_deg: float | None) -> Iterator[DepthModel]:
+def loaded(spec: EstimatorSpec, network: str, folders: tuple[Path, ...], fov_deg: float | None) -> Iterator[DepthModel]:
     """The network of a module in this package, for a while; afterwards the GPU's memory is free again.
 
     Raises:
@@ -36,10 +36,10 @@ def loaded(card: EstimatorSpec, network: str, folders: tuple[Path, ...], fov_deg
 
     module = cast("DepthModelLoader", import_module(f"{__package__}.{network}"))
     try:
-        yield module.load(card, folders, fov_deg)
+        yield module.load(spec, folders, fov_deg)
     except torch.OutOfMemoryError as error:
         raise ResourceError(
-            f"The GPU has too little free memory for {card.title}.",
+            f"The GPU has too little free memory for {spec.title}.",
             "Close other programs that use it, take a smaller plate, or set EX4D_DEVICE=cpu.",
         ) from error
     finally:
@@ -52,14 +52,14 @@ class LearnedDepth:
     """See ``DepthSource``.
 
     Attributes:
-        card: what it is.
+        spec: what it is.
         network: name of the module that loads it.
         metric: whether it says 1/z in metres; else disparity up to scale and shift.
         steady: whether its frames have to be brought onto one scale.
         fov_deg: field of view over the longer side in degrees, or None if it is not known.
     """
 
-    card: EstimatorSpec
+    spec: EstimatorSpec
     network: str
     metric: bool
     steady: bool
@@ -68,22 +68,22 @@ class LearnedDepth:
     @property
     def name(self) -> str:
         """See ``DepthSource``."""
-        return self.card.name
+        return self.spec.name
 
     @property
     def label(self) -> str:
         """See ``DepthSource``."""
-        return f"{self.card.title}: {self.card.label}"
+        return f"{self.spec.title}: {self.spec.label}"
 
     @property
     def licence(self) -> str:
         """See ``DepthSource``."""
-        return self.card.licence
+        return self.spec.licence
 
     @property
     def tolerance(self) -> float:
         """See ``DepthSource``."""
-        return self.card.tolerance
+        return self.spec.tolerance
 
     def folders(self) -> tuple[Path, ...]:
         """Where its weights are.
@@ -92,8 +92,8 @@ class LearnedDepth:
             ResourceError: packages are missing.
             BadInputError: the weights are.
         """
-        self.card.require_packages()
-        return find_weights(self.card)
+        self.spec.require_packages()
+        return find_weights(self.spec)
 
     def prepare(self) -> str:
         """See ``DepthSource``."""
@@ -104,13 +104,13 @@ class LearnedDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        weights = weights_fingerprint(self.card, self.folders())
+        weights = weights_fingerprint(self.spec, self.folders())
         return {"version": 1, "fov_deg": self.fov_deg, "weights": weights, **device_inputs()}
 
     def track(self, frames: FrameSource, path: Path, progress: Progress) -> Track:
         """Its disparities of all frames, in the scratch file ``path``; one step of progress per frame."""
-        with loaded(self.card, self.network, self.folders(), self.fov_deg) as engine:
-            return collect(engine, frames, path, self.card.title, progress, steady=self.steady)
+        with loaded(self.spec, self.network, self.folders(), self.fov_deg) as model:
+            return collect(model, frames, path, self.spec.title, progress, steady=self.steady)
 
     def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""
@@ -123,15 +123,15 @@ class LearnedDepth:
         mapping, note = self.mapping(track, count)
         write_depth(track, mapping, frames, sink, progress)
         fov = self.fov_deg or (float(np.median(track.fovs)) if track.fovs else None)
-        return result(self.card, fov, frames, (note, *cut_notes(frames, track.cuts)))
+        return result(self.spec, fov, frames, (note, *cut_notes(frames, track.cuts)))
 
     def mapping(self, track: Track, count: int) -> tuple[AffineDepth, str]:
         """From the disparities of ``count`` frames to depth, and a sentence about its unit."""
         sample = track.sample(count)
         if self.metric:
             far = max(float(np.percentile(sample, FAR_PERCENTILE)), 1e-4)
-            return measured_depth(1.0, 0.0, 1 / far), f"Depth is in metres as {self.card.title} estimates them."
-        return relative_depth(sample), f"Depth is relative: {self.card.title} says its shape, not its unit."
+            return measured_depth(1.0, 0.0, 1 / far), f"Depth is in metres as {self.spec.title} estimates them."
+        return relative_depth(sample), f"Depth is relative: {self.spec.title} says its shape, not its unit."
 
 
 def device_inputs() -> dict[str, str]:
@@ -143,7 +143,7 @@ def device_inputs() -> dict[str, str]:
     return {} if kind == "cuda" else {"device": kind}
 
 
-def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameSource, notes: tuple[str, ...]) -> DepthResult:
+def result(spec: EstimatorSpec, fov_deg: float | None, frames: FrameSource, notes: tuple[str, ...]) -> DepthResult:
     """What is said about a shot with a still camera.
 
     Args:
@@ -153,8 +153,8 @@ def result(card: EstimatorSpec, fov_deg: float | None, frames: FrameSource, note
     if fov_deg is None:
         said.append(f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov.")
     said.append(STATIC_NOTE)
-    if not card.commercial:
-        said.append(f"The depth's licence forbids commercial use. {card.licence}.")
+    if not spec.commercial:
+        said.append(f"The depth's licence forbids commercial use. {spec.licence}.")
     K = intrinsics_from_fov(fov_deg or DEFAULT_FOV_DEG, *frames.size)
     return DepthResult(
         static_trajectory(K, *frames.size, len(frames)).numbered(frames.numbers, frames.fps),

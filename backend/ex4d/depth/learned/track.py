@@ -58,7 +58,7 @@ class Track:
 
 
 def collect(
-    engine: DepthModel, frames: FrameSource, path: Path, title: str, progress: Progress, *, steady: bool
+    model: DepthModel, frames: FrameSource, path: Path, title: str, progress: Progress, *, steady: bool
 ) -> Track:
     """Run a network over the plate; one step of progress per frame.
 
@@ -73,7 +73,7 @@ def collect(
     maps: FrameMaps | None = None
     steadier = TemporalAlignment() if steady else None
     fovs = []
-    for index, (number, estimate) in enumerate(zip(frames.numbers, engine.run(frames), strict=True)):
+    for index, (number, estimate) in enumerate(zip(frames.numbers, model.run(frames), strict=True)):
         disparity = estimate.disparity
         check_estimate(estimate, title, number)
         maps = maps or FrameMaps(path, disparity.shape, np.float32)

@@ -341,15 +341,15 @@ def configuration(shapes: Mapping[str, tuple[int, ...]], title: str) -> DepthAny
     )
 
 
-def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> WindowedDepth:
+def load(spec: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> WindowedDepth:
     """See ``DepthModelLoader``; relative depth needs no lens."""
     (folder,) = folders
-    (name,) = card.weights[0].files
+    (name,) = spec.weights[0].files
     file = TensorFile.open(folder / name)
-    config = configuration(file.shapes, card.title)
-    check_size(card, folder, config.reassemble_hidden_size)
+    config = configuration(file.shapes, spec.title)
+    check_size(spec, folder, config.reassemble_hidden_size)
     image, temporal = split_tensors(file)
-    parts = load_transformers(DepthAnythingForDepthEstimation, None, card.title, config=config, tensors=image)
+    parts = load_transformers(DepthAnythingForDepthEstimation, None, spec.title, config=config, tensors=image)
     model = VideoDepthAnything(parts)
     expected = {
         name: tuple(tensor.shape)
@@ -358,11 +358,11 @@ def load(card: EstimatorSpec, folders: tuple[Path, ...], _: float | None) -> Win
     }
     found = {name: tuple(tensor.shape) for name, tensor in temporal.items()}
     check_tensors(
-        card.title,
+        spec.title,
         missing=expected.keys() - found.keys(),
         wrong=[name for name in found if found[name] != expected.get(name)],
     )
-    with reading(card.title):
+    with reading(spec.title):
         model.load_state_dict(temporal, strict=False)
     device = pick_device()
     return WindowedDepth(model.eval().to(device), device)

@@ -78,18 +78,18 @@ def token_count(size: tuple[int, int], frames: int) -> int:
 
 def starts_at_source(take: TakeView) -> bool | None:
     """Whether the take's first frame is the source view; None where no cameras are known."""
-    geometry = take.geometry
-    if geometry is None:
+    scene = take.scene
+    if scene is None:
         return None
-    first = geometry.trajectory.frame_numbers[0] if geometry.trajectory.frame_numbers else None
-    source = geometry.mesh.source
+    first = scene.trajectory.frame_numbers[0] if scene.trajectory.frame_numbers else None
+    source = scene.mesh.source
     index = source.frame_numbers.index(first) if first in source.frame_numbers else 0
-    ours, theirs = geometry.trajectory[0], source[index]
+    ours, theirs = scene.trajectory[0], source[index]
     relative = ours.E @ np.linalg.inv(theirs.E)
     angle = np.arccos(np.clip((np.trace(relative[:3, :3]) - 1) / 2, -1, 1))
     lens = ours.resized(theirs.width, theirs.height).K - theirs.K
     return bool(
-        np.linalg.norm(relative[:3, 3]) < _SAME_POSITION * geometry.mesh.pivot
+        np.linalg.norm(relative[:3, 3]) < _SAME_POSITION * scene.mesh.pivot
         and angle < _SAME_ANGLE
         and np.abs(lens).max() < _SAME_ANGLE * theirs.K[0, 0]
     )
@@ -115,9 +115,9 @@ def _resized(frame: TakeFrame, size: tuple[int, int]) -> tuple[NDArray[np.float3
 
 
 def _source_picture(take: TakeView, number: int, size: tuple[int, int]) -> NDArray[np.float32]:
-    assert take.geometry is not None
-    pixels, _ = take.geometry.frames.read(number)
-    color = pixels.astype(np.float32) / take.geometry.frames.encoding.white
+    assert take.scene is not None
+    pixels, _ = take.scene.frames.read(number)
+    color = pixels.astype(np.float32) / take.scene.frames.encoding.white
     return np.asarray(cv2.resize(color, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
@@ -154,7 +154,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
         read()
     lead = 0
     whole = np.ones(visibles[0].shape, np.bool_)
-    if take.geometry is not None:
+    if take.scene is not None:
         picture = _source_picture(take, numbers[0], size)
         if at_source:
             colors[0], visibles[0] = picture, whole

@@ -17,7 +17,7 @@ from ex4d.fill.ex4d_wan.clip import check_count, check_size, make_clip, model_si
 from ex4d.fill.ex4d_wan.options import ModelOptions
 from ex4d.fill.ex4d_wan.profiles import LICENCE, PROFILES, Plan, Profile
 from ex4d.fill.ex4d_wan.quirks import NEGATIVE_PROMPT, PROMPT
-from ex4d.models.locations import lora_fingerprint, model_places, models_fingerprint
+from ex4d.models.locations import lora_fingerprint, model_places
 from ex4d.models.packages import missing_packages, require_packages
 from ex4d.models.prefetch import PREFETCHER
 from ex4d.protocol.errors import UsageError
@@ -142,7 +142,7 @@ class ModelFill:
             "prompt": self.prompt,
             "negative_prompt": NEGATIVE_PROMPT,
             "size": list(self.options.size or ()),
-            "model": models_fingerprint(self.places),
+            "model": plan.weights,
             "lora": lora_fingerprint(self.lora) if self.lora else None,
             **plan.inputs(),
         }
@@ -166,8 +166,8 @@ class ModelFill:
         PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)
         for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
-            confidence = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
-            sink.write(number, (picture * clip.white + 0.5).astype(dtype), confidence)
+            origin = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+            sink.write(number, (picture * clip.white + 0.5).astype(dtype), origin)
         progress.end()
         lowered = (
             f"The profile «{self.name}» wants its weights in 16 bits; there was memory for 8, which changes pixels. "

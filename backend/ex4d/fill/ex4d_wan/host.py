@@ -20,6 +20,7 @@ from torch import nn
 
 from ex4d.fill.ex4d_wan.clip import Clip, token_count
 from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.conditions import masked
 from ex4d.fill.ex4d_wan.model_files import check_quantized, needed_roles
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline, Phase, Surroundings
 from ex4d.fill.ex4d_wan.profiles import Plan, Profile, profile_plans
@@ -53,8 +54,8 @@ MODEL = ModelSpec(
     without_gpu="Install its driver and a torch with CUDA, or use --fill preview; `ex4d doctor` tells more.",
     with_less="Close other programs that use the GPU, or choose --fill fast, a smaller --fill-size or fewer frames.",
 )
-#: Steps between two looks at what is being made.
-LOOK_STEPS = 4
+#: Steps between two thumbnails of what is being made.
+THUMBNAIL_STEPS = 4
 #: GiB that the text encoder takes on the GPU; with less it runs on the CPU.
 _TEXT_GIB = 13.0
 
@@ -128,7 +129,7 @@ class ModelHost:
         device, side = pick_device(), TAKES.size.trained_side
         fit = self._choose(models, profile, size or (side, side), count or TAKES.frames.trained, device)
         text = f"{device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
-        return Plan(device.type, fit.fp8, has_fp8(device), text)
+        return Plan(device.type, fit.fp8, has_fp8(device), text, models.fingerprint())
 
     def _find(self, places: Sequence[Path]) -> ModelFiles:
         key = self.weights.fingerprint(places)
@@ -394,16 +395,15 @@ def _decoded(pipeline: EX4DPipeline, latents: torch.Tensor) -> Iterator[NDArray[
 def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:
     """Report a step; now and then with a look at the middle of the clip as it would be if this were the last."""
     progress.advance()
-    if index % LOOK_STEPS == LOOK_STEPS - 1:
+    if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
         picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
         progress.thumbnail(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:
-    """Colour (1, 3, T, h, w) in [−1, 1], −1 in the holes, and mask (1, 1, T, h, w), −1 or +1."""
+    """Colour (1, 3, T, h, w) in [−1, 1] and mask (1, 1, T, h, w) of ``masked``."""
     color = torch.from_numpy(clip.color).permute(3, 0, 1, 2)[None] * 2 - 1
-    visible = torch.from_numpy(clip.visible)[None, None]
-    return color, torch.where(visible, TAKES.mask_known, TAKES.mask_hole)
+    return masked(color, torch.from_numpy(clip.visible)[None, None])
 
 
 def _dtype(device: torch.device) -> torch.dtype:

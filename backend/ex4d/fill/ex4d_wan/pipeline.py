@@ -16,6 +16,7 @@ from diffusers.utils import BaseOutput
 from torch.nn import functional
 from transformers import CLIPVisionModel, PreTrainedTokenizerBase, UMT5EncoderModel
 
+from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
 from ex4d.fill.ex4d_wan.quirks import GUIDANCE, NEGATIVE_PROMPT, PROMPT, STEPS, first_frame, mask_for_vae
 from ex4d.fill.ex4d_wan.weights import load_peft_lora
@@ -24,7 +25,7 @@ from ex4d.models.wan.guidance import Guidance, HeldGuidance
 from ex4d.models.wan.image import encode_image
 from ex4d.models.wan.lora import fuse_lora
 from ex4d.models.wan.sampler import set_steps
-from ex4d.models.wan.sizes import FRAMES_PER_LATENT, SIZE_MULTIPLE, TEXT_LENGTH
+from ex4d.models.wan.sizes import FRAMES_PER_LATENT, TEXT_LENGTH
 from ex4d.models.wan.text import encode_prompt
 from ex4d.protocol.errors import BadInputError, ResourceError, UsageError
 
@@ -381,11 +382,11 @@ def check_shapes(color: torch.Tensor, mask: torch.Tensor) -> None:
             "Give colour (1, 3, T, H, W) and a mask (1, 1, T, H, W) of the same take.",
         )
     frames, height, width = color.shape[2:]
-    if frames % FRAMES_PER_LATENT != 1:
+    if TAKES.frames.padded(frames) != frames:
         raise BadInputError(f"The model makes 4k+1 frames, not {frames}.", "Hold the last frame until it fits.")
-    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE:
+    if not TAKES.size.allows((width, height)):
         raise BadInputError(
-            f"The model makes sizes divisible by {SIZE_MULTIPLE}, not {width}x{height}.", "Resize the take first."
+            f"The model makes sizes divisible by {TAKES.size.multiple}, not {width}x{height}.", "Resize the take first."
         )
 
 

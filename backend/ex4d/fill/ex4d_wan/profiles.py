@@ -76,22 +76,24 @@ FOOTPRINT = Footprint(
 
 @dataclass(frozen=True)
 class Plan:
-    """How a profile runs on this machine, as far as it changes pixels.
+    """With what and how a profile runs on this machine, as far as it changes pixels.
 
     Attributes:
         device: type of the torch device, "cuda" or "cpu".
         fp8: whether the transformer's linear layers are in 8 bits: also where a profile that wants 16 finds no room.
         multiplies_8_bit: whether they are multiplied in 8 bits; a GPU that cannot does it in 16.
         text: for people.
+        weights: ``ModelFiles.fingerprint`` of the model.
     """
 
     device: str
     fp8: bool
     multiplies_8_bit: bool
     text: str
+    weights: str
 
     def inputs(self) -> dict[str, Any]:
-        """What it adds to the key of a fill; nothing on the GPUs that profiles are described for."""
+        """What the machine adds to the key of a fill; nothing on the GPUs that profiles are described for."""
         found: dict[str, Any] = {} if self.device == "cuda" else {"device": self.device}
         if self.fp8 and self.device == "cuda" and not self.multiplies_8_bit:
             found["multiply"] = "bfloat16"

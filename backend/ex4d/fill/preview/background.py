@@ -76,19 +76,19 @@ def moving_pixels(anchor: DWMesh, witnesses: list[DWMesh], tolerance: float) -> 
     return moving
 
 
-def open_background(geometry: TakeScene) -> Background | None:
+def open_background(scene: TakeScene) -> Background | None:
     """What other frames show of the static scene; None if they can show nothing new."""
-    source = geometry.mesh.source
+    source = scene.mesh.source
     if np.allclose(source.E, source.E[0]) and np.allclose(source.K, source.K[0]):
-        plate = clean_plate(geometry)
-        return PlateBackground(geometry, plate) if plate else None
-    return AnchoredBackground(geometry)
+        plate = clean_plate(scene)
+        return PlateBackground(scene, plate) if plate else None
+    return AnchoredBackground(scene)
 
 
 class Background(Protocol):
     """The static scene as seen by the take camera."""
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """Static surface at the holes of frame ``index``; ``holes`` (h, w) has the camera's size."""
         ...
 
@@ -107,11 +107,11 @@ def _sure(frame: RasterFrame, holes: Bool) -> Bool:
 class PlateBackground:
     """``Background`` of a still source camera."""
 
-    def __init__(self, geometry: TakeScene, plate: CleanPlate) -> None:
-        self._rasterizer = geometry.create_rasterizer()
+    def __init__(self, scene: TakeScene, plate: CleanPlate) -> None:
+        self._rasterizer = scene.create_rasterizer()
         self._scene = self._rasterizer.upload(plate.mesh, plate.texture)
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
         frame = self._scene.render(camera)
         return Uncovered(frame.color.astype(np.float32), frame.z, _sure(frame, holes))
@@ -125,13 +125,13 @@ class PlateBackground:
 class AnchoredBackground:
     """``Background`` of a moving source camera: some other frames, without what moves in them."""
 
-    def __init__(self, geometry: TakeScene) -> None:
-        self._geometry = geometry
-        count = len(geometry.frames)
+    def __init__(self, scene: TakeScene) -> None:
+        self._take = scene
+        count = len(scene.frames)
         spacing = ANCHOR_SPACING if count > ANCHORS_PER_FRAME * ANCHOR_SPACING else max(1, count // ANCHORS_PER_FRAME)
         self._anchors = list(range(spacing // 2, count, spacing))
         self._witness_step = max(1, spacing * ANCHORS_PER_FRAME // WITNESSES)
-        self._rasterizer: Rasterizer = geometry.create_rasterizer()
+        self._rasterizer: Rasterizer = scene.create_rasterizer()
         self._scenes: OrderedDict[int, RasterScene] = OrderedDict()
         self._meshes: OrderedDict[int, DWMesh] = OrderedDict()
         self._moving: dict[int, Bool] = {}
@@ -142,7 +142,7 @@ class AnchoredBackground:
             self._scenes.popitem()[1].release()
         self._rasterizer.close()
 
-    def look(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
+    def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
         frames = [self._scene(anchor).render(camera) for anchor in self._nearest_anchors(index)]
         # First what is surely one surface; what only edges show fills what then is left. Slanted surfaces have gaps
@@ -159,8 +159,8 @@ class AnchoredBackground:
         color, z = np.zeros((*shape, 3), np.float32), np.full(shape, np.inf, np.float32)
         votes = np.zeros(shape, np.float32)
         for frame, candidate in zip(frames, candidates, strict=True):
-            nearer = candidate & (frame.z < z / (1 + self._geometry.tolerance))
-            same = candidate & ~nearer & (frame.z <= z * (1 + self._geometry.tolerance))
+            nearer = candidate & (frame.z < z / (1 + self._take.tolerance))
+            same = candidate & ~nearer & (frame.z <= z * (1 + self._take.tolerance))
             votes[nearer] = 0
             color[nearer] = 0
             take = nearer | same
@@ -183,18 +183,18 @@ class AnchoredBackground:
         return self._meshes[index]
 
     def _build(self, index: int, still: Bool | None) -> DWMesh:
-        full = self._geometry.mesh.read(index)
+        full = self._take.mesh.read(index)
         depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
         settings = MeshSettings(max_grid_side=ANCHOR_GRID)
-        return build_mesh(depth, full.source, self._geometry.mesh.far, still, settings)
+        return build_mesh(depth, full.source, self._take.mesh.far, still, settings)
 
     def _moving_mask(self, anchor: int) -> Bool:
         if anchor not in self._moving:
-            count, step = len(self._geometry.frames), self._witness_step
+            count, step = len(self._take.frames), self._witness_step
             offsets = [sign * step * k for k in range(1, WITNESSES + 1) for sign in (1, -1)]
             witnesses = [anchor + offset for offset in offsets if 0 <= anchor + offset < count][:WITNESSES]
             meshes = [self._mesh(index) for index in sorted(witnesses)]
-            self._moving[anchor] = moving_pixels(self._mesh(anchor), meshes, self._geometry.tolerance)
+            self._moving[anchor] = moving_pixels(self._mesh(anchor), meshes, self._take.tolerance)
         return self._moving[anchor]
 
     def _scene(self, anchor: int) -> RasterScene:
@@ -203,7 +203,7 @@ class AnchoredBackground:
         else:
             # Two more pixels round a moving subject: its mixed edge colours are not background.
             still = cv2.dilate(self._moving_mask(anchor).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
-            texture, _ = self._geometry.frames.read(self._geometry.frames.numbers[anchor])
+            texture, _ = self._take.frames.read(self._take.frames.numbers[anchor])
             self._scenes[anchor] = self._rasterizer.upload(self._build(anchor, still), texture)
             if len(self._scenes) > ANCHORS_PER_FRAME + 1:
                 self._scenes.popitem(last=False)[1].release()

@@ -38,16 +38,16 @@ class CleanPlate:
     texture: NDArray[np.generic]
 
 
-def clean_plate(geometry: TakeScene) -> CleanPlate | None:
+def clean_plate(scene: TakeScene) -> CleanPlate | None:
     """The clean plate of a shot, or None if nothing in it moves, so that it would show nothing new."""
-    frames = geometry.frames
+    frames = scene.frames
     indices = np.unique(np.linspace(0, len(frames) - 1, SAMPLES).round().astype(int)).tolist()
-    depths = np.stack([_grid_depth(geometry, index) for index in indices])
+    depths = np.stack([_grid_depth(scene, index) for index in indices])
     measured = np.isfinite(depths)
     # Frames without depth at a pixel do not vote; pixels without any stay unknown.
     filled = np.where(measured, depths, -np.inf)
     background = np.sort(filled, axis=0)[_rank(measured.sum(axis=0), len(indices)), *np.indices(depths.shape[1:])]
-    still = filled >= background / (1 + geometry.tolerance)
+    still = filled >= background / (1 + scene.tolerance)
     known = np.isfinite(background) & still.any(axis=0)
     moving = [_without_specks(known & measured[i] & ~still[i]) for i in range(len(indices))]
     if not any(mask.any() for mask in moving):
@@ -68,7 +68,7 @@ def clean_plate(geometry: TakeScene) -> CleanPlate | None:
     depth = np.where(known, background, np.nan).astype(np.float32)
     opaque = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1) > 0
     settings = MeshSettings(max_grid_side=GRID_SIDE)
-    mesh = build_mesh(depth, geometry.mesh.source[0], geometry.mesh.far, opaque, settings)
+    mesh = build_mesh(depth, scene.mesh.source[0], scene.mesh.far, opaque, settings)
     return CleanPlate(mesh, (total + np.float32(0.5)).astype(dtype))
 
 
@@ -83,9 +83,9 @@ def _without_specks(mask: Bool) -> Bool:
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)) > 0)
 
 
-def _grid_depth(geometry: TakeScene, index: int) -> Float:
+def _grid_depth(scene: TakeScene, index: int) -> Float:
     """z-depth (h, w) of a frame's mesh grid at about ``GRID_SIDE``; NaN where it is not measured."""
-    mesh = geometry.mesh.read(index)
+    mesh = scene.mesh.read(index)
     width, height = mesh.topology.grid
     depth = np.where(mesh.pixel_valid, mesh.grid_z, np.float32(np.nan))
     scale = min(1.0, GRID_SIDE / max(width, height))

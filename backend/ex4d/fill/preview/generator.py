@@ -103,7 +103,7 @@ class PreviewFill:
     @contextmanager
     def open(self, take: TakeView, first: TakeFrame) -> Iterator[PreviewFrames]:
         """See ``FrameGenerator``."""
-        background = open_background(take.geometry) if take.geometry else None
+        background = open_background(take.scene) if take.scene else None
         try:
             size = working_size(take.width, take.height)
             work = _shrink(first, size)
@@ -134,7 +134,7 @@ class PreviewFrames:
     def notes(self) -> tuple[str, ...]:
         """See ``FrameFill``."""
         said = "Filled by the preview fill, which is no generative model."
-        if self.take.geometry is not None:
+        if self.take.scene is not None:
             return (said,)
         return said, "No depth was given, so colours alone tell what belongs in a hole; a shot fills better."
 
@@ -146,12 +146,12 @@ class PreviewFrames:
     def _fill(self, work: _Working, index: int) -> tuple[Float, NDArray[np.uint8]]:
         """Filled code values (h, w, 3) and ``PixelOrigin`` codes (h, w)."""
         color, known, z = work.color.copy(), work.known.copy(), work.z
-        confidence = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
-        if self.background and self.take.geometry and not known.all():
-            camera = self.take.geometry.trajectory[index].resized(known.shape[1], known.shape[0])
-            seen = self.background.look(index, camera, ~known)
+        origin = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+        if self.background and self.take.scene and not known.all():
+            camera = self.take.scene.trajectory[index].resized(known.shape[1], known.shape[0])
+            seen = self.background.uncover(index, camera, ~known)
             color[seen.known] = seen.color[seen.known]
-            confidence[seen.known] = PixelOrigin.OTHER_FRAME
+            origin[seen.known] = PixelOrigin.OTHER_FRAME
             known |= seen.known
             z = np.where(seen.known, seen.z, z) if z is not None else None
         kernel = np.ones((2 * EDGE_PX + 1, 2 * EDGE_PX + 1), np.uint8)
@@ -164,4 +164,4 @@ class PreviewFrames:
         weight = np.where(inner, weight, weight * np.float32(0.02))
         filled = pull_push(color, weight, say)
         filled[known] = color[known]
-        return filled, confidence
+        return filled, origin

@@ -19,7 +19,7 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.torch.surface import lens
 from ex4d.raster.base import ALPHA_THRESHOLD, grid_bounds, largest_closed_gap
-from ex4d.raster.cuda.drawn import DrawnBatch
+from ex4d.raster.cuda.render_mesh import SplitMeshBatch
 
 Triple = tuple[Tensor, Tensor, Tensor]
 
@@ -63,7 +63,7 @@ def views_from_sources(sources: Sequence[Camera], takes: Sequence[Camera]) -> np
     return np.stack([take.E @ invert_rigid(source.E) for source, take in zip(sources, takes, strict=True)])
 
 
-def in_take_cameras(drawn: DrawnBatch, takes: Sequence[Camera]) -> Tensor:
+def in_take_cameras(drawn: SplitMeshBatch, takes: Sequence[Camera]) -> Tensor:
     """(3, N, D) float32 points in the take cameras' coordinates."""
     views = torch.from_numpy(views_from_sources(drawn.sources, takes)).to(drawn.points.device)
     moved = views[:, :3, :3] @ drawn.points.permute(1, 0, 2).double() + views[:, :3, 3:]
@@ -84,7 +84,7 @@ def _per_pixel(values: Sequence[float], shape: tuple[int, int, int], like: Tenso
     return like.new_tensor([min(value, limit) for value in values], dtype=torch.float32).view(shape[0], 1, 1)
 
 
-def _intersect(drawn: DrawnBatch, seen: Tensor, faces: Tensor, takes: Sequence[Camera]) -> _Hits:
+def _intersect(drawn: SplitMeshBatch, seen: Tensor, faces: Tensor, takes: Sequence[Camera]) -> _Hits:
     """Meet the ray through each pixel's centre with the plane of its face; derivation in ``raster.shading``."""
     count, height, width = faces.shape
     face = faces.clamp(min=0).flatten().long()
@@ -134,7 +134,7 @@ def sample_plates(texture: Tensor, frame: Tensor, x: Tensor, y: Tensor) -> Tenso
     return corner + gx * (across - corner) + gy * (down - corner)
 
 
-def _surface(drawn: DrawnBatch, texture: Tensor, hits: _Hits, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+def _surface(drawn: SplitMeshBatch, texture: Tensor, hits: _Hits, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
     """Colours (P, 3) and whether the position lies on the grid (P,)."""
     # The plate is projected onto the surface from the source camera.
     sx, sy, sz = (_weighted(hits.weights, [axis[k] for k in hits.corners]) for axis in drawn.points.flatten(1))
@@ -173,7 +173,7 @@ def _vertex_colors(alpha: Tensor, texture: Tensor, hits: _Hits) -> tuple[Tensor,
     return torch.where(valid[:, None], mixed / total[:, None], 0.0), valid
 
 
-def shade(drawn: DrawnBatch, texture: Tensor, seen: Tensor, faces: Tensor, takes: Sequence[Camera]) -> RasterBatch:
+def shade(drawn: SplitMeshBatch, texture: Tensor, seen: Tensor, faces: Tensor, takes: Sequence[Camera]) -> RasterBatch:
     """The rendered frames.
 
     Args:

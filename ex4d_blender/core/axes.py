@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shot world <-> Blender.
+"""Shot world <-> Blender, as matrices. No Blender in here.
 
 The shot world has OpenCV axes (x right, y down, z forward). Its *root* Empty carries the rotation that stands it up in
 Blender: shot (x, y, z) becomes (x, z, -y), so that the source camera at the origin looks along +Y with +Z above it.
@@ -9,15 +9,11 @@ All that belongs to a shot is a child of the root without a parent inverse, so t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.protocol.errors import BadInputError
-
-if TYPE_CHECKING:
-    import bpy
 
 Array = NDArray[np.float64]
 
@@ -29,11 +25,6 @@ SHOT_TO_BLENDER = np.array([[1.0, 0, 0, 0], [0, 0, 1.0, 0], [0, -1.0, 0, 0], [0,
 CV_BLENDER = np.diag([1.0, -1.0, -1.0, 1.0])
 #: Blender keeps matrices in float32; a product of a few of them strays by less than this from a rigid one.
 MATRIX_TOLERANCE = 1e-4
-
-
-def to_array(matrix: Any) -> Array:
-    """A mathutils.Matrix as (4, 4) float64."""
-    return np.array(matrix, dtype=np.float64)
 
 
 def nearest_rotation(linear: Array) -> Array:
@@ -114,10 +105,3 @@ def camera_poses(E: Array) -> Array:
     poses[..., :3, 3] = -np.einsum("...ij,...j->...i", rotation, E[..., :3, 3])
     poses[..., 3, 3] = 1.0
     return poses
-
-
-def parent_plainly(child: bpy.types.Object, parent: bpy.types.Object | None) -> None:
-    """Make ``child`` a child of ``parent`` with no parent inverse: its channels are then in the parent's space."""
-    child.parent = parent
-    child.parent_type = "OBJECT"
-    child.matrix_parent_inverse.identity()

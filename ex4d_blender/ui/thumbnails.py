@@ -15,7 +15,7 @@ _icons: Any = None
 def prepare(paths: Iterable[str]) -> None:
     """Take in pictures that are new; called by the timer, as drawing must not look at the disk.
 
-    Only the last one is kept: each look is a file of its own.
+    Only the last one is kept: each thumbnail is a file of its own.
     """
     global _icons  # noqa: PLW0603  Blender hands out the collection once
     for path in paths:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes of several frames as they are drawn: ``raster.drawn``, batched."""
+"""Meshes of several frames as they are drawn: ``raster.render_mesh``, batched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ex4d.raster.render_mesh import SplitMesh
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnBatch:
+class SplitMeshBatch:
     """Points and faces of N frames; compare ``SplitMesh``. D = V + 3·C points, E = F + C faces a frame.
 
     Attributes:
@@ -45,7 +45,7 @@ class DrawnBatch:
         return len(self.faces) // len(self.sources)
 
 
-def draw_surfaces(surfaces: SurfaceBatch) -> DrawnBatch:
+def draw_surfaces(surfaces: SurfaceBatch) -> SplitMeshBatch:
     """What is drawn of meshes that were built in torch."""
     topology = surfaces.topology
     pieces = edge_pieces(surfaces)
@@ -60,10 +60,10 @@ def draw_surfaces(surfaces: SurfaceBatch) -> DrawnBatch:
     frame, face = pieces.replaced // len(base), pieces.replaced % len(base)
     faces[frame, face] = first[frame, 0]
     gaps = torch.cat([surfaces.gaps, pieces.gaps], dim=1)
-    return DrawnBatch(topology, surfaces.sources, points, faces.view(-1, 3), gaps.view(-1), pieces.plate)
+    return SplitMeshBatch(topology, surfaces.sources, points, faces.view(-1, 3), gaps.view(-1), pieces.plate)
 
 
-def draw_mesh(mesh: DWMesh, device: torch.device) -> DrawnBatch:
+def draw_mesh(mesh: DWMesh, device: torch.device) -> SplitMeshBatch:
     """A batch of one from a mesh that was built by numpy, in either construction."""
     drawn = SplitMesh.of(mesh)
     faces = drawn.faces.copy()
@@ -73,7 +73,7 @@ def draw_mesh(mesh: DWMesh, device: torch.device) -> DrawnBatch:
     def on_device(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values.T)).to(device)[:, None]
 
-    return DrawnBatch(
+    return SplitMeshBatch(
         mesh.topology,
         [mesh.source],
         on_device(drawn.points),

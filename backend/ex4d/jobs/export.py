@@ -78,9 +78,10 @@ def _check_names(cameras: Sequence[Camera]) -> None:
     for camera in cameras:
         name = file_name(camera)
         other = taken.setdefault(name.casefold(), camera)
-        if camera_name(other) != camera_name(camera):
+        if other != camera:
+            both = " and ".join(camera_name(each) or "without a name" for each in (other, camera))
             raise UsageError(
-                f"The cameras {camera_name(other)} and {camera_name(camera)} would both write color_{name}.mp4.",
+                f"The cameras {both} would both write color_{name}.mp4.",
                 "Rename a trajectory file, or run them one by one into different folders.",
             )
 

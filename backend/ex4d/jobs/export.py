@@ -22,7 +22,7 @@ from ex4d.shot.folder import SHOT_FILE, Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
-from ex4d.system.progress import Progress, steps
+from ex4d.system.progress import PlannedStage, Progress, steps
 from ex4d.system.threads import prefetched
 
 #: By format: the first frame as ply, all frames' vertices as pc2, all frames as npz.
@@ -40,9 +40,14 @@ def run(request: ExportRequest, context: JobContext) -> ExportResult:
         ResourceError: the rasterizer does not work here.
     """
     check(request)
-    context.progress.expect(len(request.cameras) * (*RENDER, *EXPORT))
+    context.progress.expect(plan(request))
     shot = Shot(Path(request.shot))
     return shot.heal(lambda: _export(shot, request, context.progress), context.progress)
+
+
+def plan(request: ExportRequest) -> tuple[PlannedStage, ...]:
+    """The stages that it has; those that write meshes count for nothing."""
+    return len(request.cameras) * (*RENDER, *EXPORT)
 
 
 def check(request: ExportRequest) -> None:

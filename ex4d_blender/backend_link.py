@@ -45,6 +45,7 @@ class BackendLink:
         backend: its process; None until it was first asked for.
         starting: one is being started.
         silent: the backend that does not answer and is being ended; another one is started when it is gone.
+        refused: the backend that runs and speaks another version of the protocol; ``stop`` ends it.
         told_version: the backend's version that was last told to be another than the extension's.
         doctor: what the backend last found out about the machine.
     """
@@ -53,6 +54,7 @@ class BackendLink:
     backend: BackendProcess | None = None
     starting: bool = False
     silent: Handshake | None = None
+    refused: Handshake | None = None
     told_version: str = ""
     doctor: DoctorResult | None = None
 
@@ -74,7 +76,7 @@ class BackendLink:
         """
         backend = self.backend_process()
         handshake = backend.find()
-        _check_protocol(handshake)
+        self._check_protocol(handshake)
         if self.client.is_open and handshake is not None and handshake == self.client.handshake:
             if not self.client.is_silent:
                 return
@@ -92,7 +94,7 @@ class BackendLink:
                 return
             handshake = backend.wait()
         self.starting = False
-        _check_protocol(handshake)
+        self._check_protocol(handshake)
         self.client.connect(handshake)
 
     def is_connected(self) -> bool:
@@ -128,7 +130,7 @@ class BackendLink:
                 self._drop_silent(asked)
                 self._end_silent(backend)
         self.client.disconnect()
-        self.silent, self.starting = None, False
+        self.silent, self.refused, self.starting = None, None, False
 
     def wait(self, job: str, on_change: Callable[[JobSnapshot], None]) -> JobSnapshot:
         """Block until a job has ended, whatever becomes of the backends meanwhile.
@@ -168,7 +170,7 @@ class BackendLink:
             if handshake is not None:
                 self.starting = False
                 try:
-                    _check_protocol(handshake)
+                    self._check_protocol(handshake)
                     self.client.connect(handshake)
                 except Ex4dError as error:
                     self._give_up(error)
@@ -177,6 +179,8 @@ class BackendLink:
                 self._give_up(failure)
         elif self.client.is_open:
             self._follow_open(backend)
+        elif self.refused is not None and backend.find() != self.refused:
+            self.refused = None
 
     def _follow_open(self, backend: BackendProcess) -> None:
         handshake = backend.find()
@@ -236,16 +240,16 @@ class BackendLink:
             self.silent, self.starting = None, False
             self._give_up(error)
 
+    def _check_protocol(self, handshake: Handshake | None) -> None:
+        """Raise ResourceError for a backend of another version of the protocol."""
+        self.refused = handshake if handshake is not None and handshake.protocol != PROTOCOL else None
+        if self.refused is not None:
+            raise protocol_difference(self.refused.protocol, PROTOCOL)
+
     def _give_up(self, error: Ex4dError) -> None:
         for job in self.client.unfinished:
             self.client.cancel(job.id)
         error_dialog.show_error(error)
-
-
-def _check_protocol(handshake: Handshake | None) -> None:
-    """Raise ResourceError for a backend of another version of the protocol."""
-    if handshake is not None and handshake.protocol != PROTOCOL:
-        raise protocol_difference(handshake.protocol, PROTOCOL)
 
 
 _link: BackendLink | None = None

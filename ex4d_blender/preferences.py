@@ -7,13 +7,20 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ex4d import __version__
+from ex4d.protocol.errors import Ex4dError
 
 from . import backend_link, installation
 from .core.texts import wrapped
-from .core.versions import version_difference
+from .core.versions import protocol_difference, version_difference
 from .scene.data import manager_of
 
 COLUMNS = 90
+
+
+def _draw_difference(box: Any, difference: Ex4dError) -> None:
+    """Which of extension and backend is to be updated."""
+    for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
+        box.label(text=line, icon="ERROR")
 
 
 class EX4D_AP_preferences(bpy.types.AddonPreferences):
@@ -91,16 +98,17 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
     def _draw_state(self, box: Any) -> None:
         link = backend_link.current()
         welcome = link.client.welcome
-        if welcome is None:
+        if link.refused is not None:
+            box.label(text=f"A backend of another version runs (process {link.refused.pid}).", icon="RADIOBUT_ON")
+            _draw_difference(box, protocol_difference(link.refused.protocol, backend_link.PROTOCOL))
+        elif welcome is None:
             text = "The backend does not run; the first job starts it."
             text = "The backend is starting." if link.starting else installation.missing() or text
             box.label(text=text, icon="RADIOBUT_OFF")
         else:
             box.label(text=f"Backend {welcome.version} runs (process {welcome.pid}).", icon="RADIOBUT_ON")
-            difference = version_difference(welcome.version, __version__)
-            if difference is not None:
-                for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
-                    box.label(text=line, icon="ERROR")
+            if (difference := version_difference(welcome.version, __version__)) is not None:
+                _draw_difference(box, difference)
             memory = welcome.memory_gib
             column = box.column(align=True)
             column.label(text=f"Renders on: {welcome.device or 'starting'}", icon="BLANK1")

@@ -171,6 +171,18 @@ def dw_mesh() -> bpy.types.Object | None:
     return None
 
 
+def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
+    """Let an object fill a 3D viewport; what is selected stays selected."""
+    former = list(bpy.context.view_layer.objects.selected)
+    for other in former:
+        other.select_set(False)
+    item.select_set(True)
+    call(bpy.ops.view3d.view_selected, area=area)
+    item.select_set(False)
+    for other in former:
+        other.select_set(True)
+
+
 def strips() -> list[bpy.types.Strip]:
     """All strips of the scene whose sequencer shows the results."""
     scene = window().workspace.sequencer_scene
@@ -246,7 +258,7 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     yield from shot(out, "5-take")
     call(bpy.ops.ex4d.hide_preview, area=view)
     view.spaces.active.region_3d.view_perspective = "PERSP"
-    call(bpy.ops.view3d.view_all, area=view)
+    look_at(dw_mesh(), view)
     yield after(3.0)
     yield from shot(out, "6-mesh-from-aside")
     view.spaces.active.region_3d.view_perspective = "CAMERA"

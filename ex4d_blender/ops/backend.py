@@ -77,7 +77,11 @@ class EX4D_OT_stop_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
-        return backend_link.current().client.is_open
+        link = backend_link.current()
+        if link.client.is_open or link.refused is not None:
+            return True
+        cls.poll_message_set("The backend does not run")
+        return False
 
     @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:

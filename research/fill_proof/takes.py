@@ -108,10 +108,9 @@ def _footage(
     path: Path, out: Path, frames: int, size: int
 ) -> Iterator[tuple[str, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Takes of a video, with the default depth."""
-    from ex4d.plate.frame_range import FrameRange
-
     from ex4d.fill.stage import RenderedTake
     from ex4d.jobs.takes import TakePipeline
+    from ex4d.protocol.values import FrameRange
     from ex4d.system.progress import Silent
     from research.fill_proof.crops import FIRST, reconstructed
 

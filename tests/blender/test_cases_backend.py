@@ -201,6 +201,47 @@ def test_a_backend_of_the_former_protocol_is_said_and_can_be_replaced(
     assert link.client.handshake.pid != former.pid
 
 
+def test_a_backend_of_the_former_protocol_is_shown_and_stopped(
+    addon: Any, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import backend_link
+    from panel_drawing import draw_all
+
+    link = addon.current().link
+    link.connect(block=True)
+    link.client.disconnect()
+    monkeypatch.setattr(backend_link, "PROTOCOL", "ex4d/3")
+    assert not bpy.ops.ex4d.stop_backend.poll()
+    with pytest.raises(RuntimeError, match="The backend speaks ex4d/2"):
+        bpy.ops.ex4d.start_backend()
+    link.follow()
+    lines = draw_all(bpy.context.scene)
+    assert any("A backend of another version runs" in line for line in lines)
+    assert any("The backend speaks ex4d/2, the extension ex4d/3" in line for line in lines)
+    assert bpy.ops.ex4d.stop_backend() == {"FINISHED"}
+    assert link.backend_process().find() is None
+    assert not bpy.ops.ex4d.stop_backend.poll()
+    assert any("The backend does not run" in line for line in draw_all(bpy.context.scene))
+
+
+def test_a_backend_of_another_protocol_that_has_ended_by_itself_is_no_longer_shown(
+    addon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import backend_link
+
+    link = addon.current().link
+    link.connect(block=True)
+    pid = link.client.handshake.pid
+    link.client.disconnect()
+    with monkeypatch.context() as patch:
+        patch.setattr(backend_link, "PROTOCOL", "ex4d/3")
+        with pytest.raises(RuntimeError, match="The backend speaks ex4d/2"):
+            bpy.ops.ex4d.start_backend()
+    assert link.refused.pid == pid
+    os.kill(pid, signal.SIGTERM)
+    pump(addon, lambda: link.refused is None)
+
+
 def test_an_own_folder_that_cannot_be_private_is_not_used(
     addon: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

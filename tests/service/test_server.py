@@ -473,15 +473,17 @@ def test_another_version_is_told_so_in_a_form_that_it_reads(
 ) -> None:
     server.start()
     context, socket = _raw(server)
-    socket.send_multipart([b"ex4d/%d" % version, b"hello", b"", b"{}"])
-    assert socket.poll(5000)
-    frames = socket.recv_multipart()
-    assert frames[:3] == [b"ex4d/%d" % answered, b"error", b""]
-    answer = json.loads(frames[3])
-    assert answer["kind"] == "protocol"
-    assert f"ex4d/{version}" in answer["message"]
-    assert "ex4d/2" in answer["message"]
-    assert words in answer["hint"]
+    # Who waits for a job hears of that job's end alone.
+    for kind, job in ((b"hello", b""), (b"submit", b"job-1"), (b"watch", b"no id!")):
+        socket.send_multipart([b"ex4d/%d" % version, kind, job, b"{}"])
+        assert socket.poll(5000)
+        frames = socket.recv_multipart()
+        assert frames[:3] == [b"ex4d/%d" % answered, b"error", job if b" " not in job else b""]
+        answer = json.loads(frames[3])
+        assert answer["kind"] == "protocol"
+        assert f"ex4d/{version}" in answer["message"]
+        assert "ex4d/2" in answer["message"]
+        assert words in answer["hint"]
     context.destroy(linger=0)
 
 

@@ -85,6 +85,22 @@ def test_a_camera_file_is_the_same_camera_everywhere(shot: Path, tmp_path: Path)
     assert api.check(shot).whole
 
 
+def test_an_export_writes_no_file_twice(shot: Path, tmp_path: Path) -> None:
+    """Cameras that came as no file have no names, and two moves of one name may turn about different points."""
+    move = api.MoveCamera("orbit:20")
+    (render,) = api.export(shot, tmp_path / "first", cameras=(move,), raster="embree").renders
+    trajectory = Path(render.trajectory).read_bytes()
+    unnamed = api.TrajectoryCamera(trajectory), api.TrajectoryCamera(trajectory.replace(b"1001", b"1000"))
+    for cameras, names in (
+        ((move, api.MoveCamera("orbit:20", pivot="2")), "orbit:20 and orbit:20"),
+        (unnamed, "without a name and without a name"),
+    ):
+        with pytest.raises(api.Ex4dError, match=f"The cameras {names} would both write"):
+            api.export(shot, tmp_path / "second", cameras=cameras, raster="embree")
+    assert not (tmp_path / "second").exists()
+    assert len(api.export(shot, tmp_path / "second", cameras=(move, move), raster="embree").renders) == 2
+
+
 @pytest.mark.parametrize("module", ["ex4d", "ex4d.jobs", "ex4d.protocol.requests", "ex4d.protocol.results"])
 def test_what_blender_and_the_front_import_stays_light(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"

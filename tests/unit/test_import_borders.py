@@ -4,8 +4,12 @@ which needs torch, is looked at by ``tests/model/test_model_borders.py``."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +113,59 @@ def test_the_border_is_closed() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "lies beyond the border" in done.stderr
+
+
+#: Folders that hold our packages, below the repository's root, and where to look for each.
+ROOT = Path(__file__).parents[2]
+PACKAGES = {"ex4d": ROOT / "backend", **dict.fromkeys(("ex4d_blender", "tools", "benchmarks", "research"), ROOT)}
+
+
+@cache
+def defined_names(path: Path) -> frozenset[str]:
+    """What a module names anywhere, which is a little more than what can be imported from it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                names |= {alias.asname or alias.name for alias in node.names}
+            case ast.ClassDef() | ast.FunctionDef():
+                names.add(node.name)
+            case ast.Name(ctx=ast.Store()):
+                names.add(node.id)
+    return frozenset(names)
+
+
+def module_file(name: str) -> Path | None:
+    path = PACKAGES[name.partition(".")[0]].joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def is_there(module: str, name: str) -> bool:
+    file = module_file(module)
+    if file is None:
+        # A folder without __init__.py.
+        return module_file(f"{module}.{name}") is not None
+    return name in defined_names(file) or module_file(f"{module}.{name}") is not None or name.startswith("__")
+
+
+def first_party_imports(path: Path) -> Iterator[tuple[str, str | None]]:
+    """Module and name of each import of a module of ours, lazy ones too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names if alias.name.partition(".")[0] in PACKAGES)
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in PACKAGES:
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", ["backend/ex4d", "ex4d_blender", "scripts", "tools", "benchmarks", "research"])
+def test_what_is_imported_is_there(folder: str) -> None:
+    """Where something is imported when it is used, or where no test runs, too."""
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    missing = [
+        f"{path.relative_to(ROOT)}: {module}" + (f", {name}" if name else "")
+        for path in files
+        for module, name in first_party_imports(path)
+        if not (is_there(module, name) if name else module_file(module))
+    ]
+    assert missing == []

@@ -4,19 +4,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from command import make_depth, make_plate
 
-from ex4d.commands.console import TextConsole
+from ex4d.cli import build_parser
+from ex4d.commands.console import Console, TextConsole
 from ex4d.fill import create_generator, generator_infos
 from ex4d.fill.ex4d_wan.generator import PROGRESS_PARTS
 from ex4d.jobs.plans import DOCTOR, EXPORT, RECONSTRUCT, RENDER, VIEWPORT, take_plan
+from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.stage_names import STAGE_NAMES, stage_name
 from ex4d.server.progress import MAX_NOTE, MAX_NOTES, JobProgress
-from ex4d.system.progress import PlannedStage, Silent, steps
+from ex4d.system.progress import OpenStage, PlannedStage, Silent, steps
 
 GENERATOR_NAMES = [info.name for info in generator_infos()]
 TAKE = (PlannedStage("raster", 1.0), PlannedStage("fill", 6.0), PlannedStage("composite", 1.0))
@@ -162,6 +166,39 @@ def test_the_terminals_bar_of_the_whole_job_only_grows(monkeypatch: pytest.Monke
     shares = [dict(bar)["All"] for bar in bars]
     assert shares == sorted(shares, key=lambda share: int(share[:-1]))
     assert shares[-1] == "100%"
+
+
+class Shares(Console):
+    """Keeps how much of the whole was done at the end of each stage."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: list[tuple[str, float]] = []
+
+    def on_end(self, stage: OpenStage, *, cached: bool) -> None:
+        self.ends.append((stage.name, self.share))
+
+    def result(self, result: Mapping[str, Any], text: str) -> None:
+        pass
+
+    def error(self, error: Ex4dError) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_reconstruction_with_its_exports_has_one_bar(tmp_path: Path) -> None:
+    """They are two jobs."""
+    plate, depth = make_plate(tmp_path / "plate.mp4", 3), make_depth(tmp_path / "depth.npz", 3)
+    given = [str(plate), "--depth", str(depth), "--out", str(tmp_path / "shot"), "--cam", "orbit:20", "--save_mesh"]
+    args, console = build_parser("recon").parse_args(["recon", *given, "--raster", "embree"]), Shares()
+    args.execute(args, console)
+    whole = sum(stage.weight for stage in (*RECONSTRUCT, *RENDER, *EXPORT))
+    done = [sum(stage.weight for stage in RECONSTRUCT[:count]) / whole for count in range(1, len(RECONSTRUCT) + 1)]
+    shares = [*done, done[-1], done[-1] + RENDER[0].weight / whole, 1.0]
+    assert [name for name, _ in console.ends] == ["plate", "depth", "mesh", "mesh.ply", "raster", "export"]
+    assert [share for _, share in console.ends] == pytest.approx(shares)
 
 
 def told_bars(console: TextConsole) -> Iterator[list[tuple[str, str]]]:

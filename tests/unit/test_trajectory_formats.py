@@ -2,9 +2,11 @@
 import io
 import json
 import os
+import pkgutil
 import tracemalloc
 import zipfile
 from fractions import Fraction
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from ex4d.camera import (
     Trajectory,
     build_take,
+    formats,
     intrinsics,
     names_file,
     parse_preset,
@@ -410,3 +413,11 @@ def test_npz_with_one_byte_changed(tmp_path, position, value):
     data[position % len(data)] = value
     path.write_bytes(bytes(data))
     opens_or_explains(path)
+
+
+def test_every_module_of_a_format_is_registered() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(formats.__path__) if not module.name.startswith("_")}
+    named = {import_module(f"{formats.__name__}.{name}").FORMAT for name in modules - {"base"}}
+    assert set(formats.FORMATS) == named
+    for known in formats.FORMATS:
+        assert formats.names_file(f"camera{known.suffix}")

@@ -22,7 +22,7 @@ from ex4d.shot.folder import SHOT_FILE, Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.stages.work_folder import remove_leftovers
 from ex4d.system.files import make_folder, writing
-from ex4d.system.progress import Progress, steps
+from ex4d.system.progress import PlannedStage, Progress, steps
 from ex4d.system.threads import prefetched
 
 #: By format: the first frame as ply, all frames' vertices as pc2, all frames as npz.
@@ -40,9 +40,14 @@ def run(request: ExportRequest, context: JobContext) -> ExportResult:
         ResourceError: the rasterizer does not work here.
     """
     check(request)
-    context.progress.expect(len(request.cameras) * (*RENDER, *EXPORT))
+    context.progress.expect(plan(request))
     shot = Shot(Path(request.shot))
     return shot.heal(lambda: _export(shot, request, context.progress), context.progress)
+
+
+def plan(request: ExportRequest) -> tuple[PlannedStage, ...]:
+    """The stages that it has; those that write meshes count for nothing."""
+    return len(request.cameras) * (*RENDER, *EXPORT)
 
 
 def check(request: ExportRequest) -> None:
@@ -78,9 +83,10 @@ def _check_names(cameras: Sequence[Camera]) -> None:
     for camera in cameras:
         name = file_name(camera)
         other = taken.setdefault(name.casefold(), camera)
-        if camera_name(other) != camera_name(camera):
+        if other != camera:
+            both = " and ".join(camera_name(each) or "without a name" for each in (other, camera))
             raise UsageError(
-                f"The cameras {camera_name(other)} and {camera_name(camera)} would both write color_{name}.mp4.",
+                f"The cameras {both} would both write color_{name}.mp4.",
                 "Rename a trajectory file, or run them one by one into different folders.",
             )
 

@@ -51,11 +51,6 @@ class SplitMesh:
             pieces.replaced,
         )
 
-    @property
-    def first_piece(self) -> int:
-        """Index of the first face that is a piece."""
-        return len(self.mesh.topology.faces)
-
     @cached_property
     def kept(self) -> NDArray[np.int32]:
         """(D,) indices of the faces that are drawn."""

@@ -76,5 +76,12 @@ def _check_camera(camera: Camera) -> None:
 
 
 def _check_fill(fill: FillRequest) -> None:
+    from ex4d.fill.registry import all_options
+
     for place in fill.models:
         _check(place, "model folder")
+    for name, option in all_options().items():
+        value = fill.options.get(name)
+        # An empty text says nothing.
+        if option.kind == "file" and isinstance(value, str) and value:
+            _check(value, f"file of the option {name}")

@@ -262,7 +262,7 @@ class Front:
                 self._answer(identity, received.message())
             except OtherVersionError as error:
                 log.info("refused: %s", error.message)
-                self._clients.reply(identity, _answer_to_other_version(error))
+                self._clients.reply(identity, _answer_to_other_version(error, job if wire.is_job_id(job) else ""))
             except Ex4dError as error:
                 log.info("refused: %s", " ".join(error.message.split())[:200])
                 job = job if wire.is_job_id(job) and not isinstance(error, ProtocolError) else ""
@@ -445,8 +445,14 @@ class Front:
             self._queue.failed(task.snapshot.id, InternalError(error))
 
 
-def _answer_to_other_version(error: OtherVersionError) -> wire.Message:
-    """An error in the form of that version, where that is a former one; a later one knows ours."""
+def _answer_to_other_version(error: OtherVersionError, job: str) -> wire.Message:
+    """An error in the form of that version, where that is a former one; a later one knows ours.
+
+    Args:
+        error: what was refused.
+        job: that the message was about, "" for none. A client of ex4d/1 that waits for a job is told of that job's
+            end alone: without its name it would wait for ever.
+    """
     other, ours = error.other.decode(), wire.VERSION.decode()
     is_former = int(error.other[5:]) < int(wire.VERSION[5:])
     told = ProtocolError(
@@ -455,7 +461,7 @@ def _answer_to_other_version(error: OtherVersionError) -> wire.Message:
         if is_former
         else "Install the backend again, in the client's version (Preferences, Install Backend).",
     )
-    return wire.Message("error", "", error_record(told), version=error.other if is_former else wire.VERSION)
+    return wire.Message("error", job, error_record(told), version=error.other if is_former else wire.VERSION)
 
 
 def serve(settings: FrontSettings, stop_signals: tuple[int, ...]) -> None:

@@ -64,7 +64,7 @@ class Worker:
         self._socket.connect(address["endpoint"])
         self._cancelled: set[str] = set()
         self._quit = False
-        # Looks that a killed worker of this lane has left are of no more use.
+        # Thumbnails that a killed worker of this lane has left are of no more use.
         self._looks = Path(address["log"]).parent / f"looks-{address['lane']}"
         shutil.rmtree(self._looks, ignore_errors=True)
 

@@ -74,13 +74,26 @@ class Progress:
         self._place = 0
         self._open: list[OpenStage] = []
         self._share = 0.0
+        self._is_whole = False
 
     # What whoever runs a job or a stage calls --------------------------------------------------------------------
 
     def expect(self, plan: Iterable[PlannedStage]) -> None:
         """The stages that the job will have, in order; one may come more than once. A stage that comes unplanned counts
         for nothing."""
-        self._plan, self._place, self._share = tuple(plan), 0, 0.0
+        if not self._is_whole:
+            self._plan, self._place, self._share = tuple(plan), 0, 0.0
+
+    @contextmanager
+    def whole(self, plan: Iterable[PlannedStage]) -> Iterator[None]:
+        """Several jobs for the block, which are one to who listens: ``plan`` has the stages of all, and what each job
+        expects is part of it."""
+        self.expect(plan)
+        self._is_whole = True
+        try:
+            yield
+        finally:
+            self._is_whole = False
 
     @contextmanager
     def stage(self, name: str, of: int | None = None, parts: Mapping[str, float] | None = None) -> Iterator[None]:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trajectory files: our plain JSON, EX-4D's ``camera_*.npz``, nerfstudio's ``transforms.json``.
 
-What a file is, is found from its content, not from its name.
+What a file is, is found from its content, not from its name. A further format is a module here with a ``FORMAT``, and a
+line in ``FORMATS``.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.camera.camera import Trajectory
+from ex4d.camera.formats import own_json, released_npz, transforms_json
 from ex4d.camera.formats._checks import bad_file
-from ex4d.camera.formats.own_json import JSON_FORMAT, json_bytes, parse_own_json, write_json
-from ex4d.camera.formats.released_npz import read_released_npz, write_released_npz
-from ex4d.camera.formats.transforms_json import parse_transforms_json, write_transforms_json
+from ex4d.camera.formats.base import BinaryFormat, JsonFormat
+from ex4d.camera.formats.own_json import json_bytes, write_json
+from ex4d.camera.formats.released_npz import write_released_npz
+from ex4d.camera.formats.transforms_json import write_transforms_json
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import open_input, read_bytes
@@ -30,32 +33,38 @@ __all__ = [
 
 #: Bytes of a JSON file; ours has up to 1000 for a frame, 90 MB for an hour.
 MAX_JSON = 256 << 20
-_SUFFIXES = (".json", ".npz")
+#: All that are read; of JSON formats the first that matches is taken.
+FORMATS: tuple[JsonFormat | BinaryFormat, ...] = (own_json.FORMAT, transforms_json.FORMAT, released_npz.FORMAT)
+_JSON = tuple(known for known in FORMATS if isinstance(known, JsonFormat))
+_BINARY = tuple(known for known in FORMATS if isinstance(known, BinaryFormat))
+_SUFFIXES = tuple(known.suffix for known in FORMATS)
+_MAGIC_BYTES = max((len(known.magic) for known in _BINARY), default=0)
 
 
 def names_file(text: str) -> bool:
     """Whether a text for a camera is a path and not a camera move. Only the text counts, not what lies in the current
-    folder: a path ends with .json or .npz, or has a separator in it."""
+    folder: a path ends as a format's files do, or has a separator in it."""
     return text.lower().endswith(_SUFFIXES) or "/" in text or "\\" in text
 
 
 def read_trajectory(path: Path) -> Trajectory:
-    """Read any of the three formats.
+    """Read a file of any format.
 
     Raises:
         BadInputError: missing, unreadable or unusable file.
     """
     try:
         with open_input(path) as file:
-            head = file.read(4)
+            head = file.read(_MAGIC_BYTES)
     except BadInputError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise BadInputError(
                 f"There is no trajectory file {path}.", "Check the path, or name a preset such as orbit:60."
             ) from None
         raise
-    if head.startswith(b"PK"):
-        return read_released_npz(path)
+    for known in _BINARY:
+        if head.startswith(known.magic):
+            return known.read(path)
     return parse_trajectory(read_bytes(path, MAX_JSON), path)
 
 
@@ -63,18 +72,15 @@ def parse_trajectory(data: bytes, path: Path) -> Trajectory:
     """A trajectory from the text of a JSON file; ``path`` is for error texts only.
 
     Raises:
-        BadInputError: it is none of ours and none of nerfstudio's.
+        BadInputError: it is of none of the formats.
     """
     try:
         document: Any = parse_json(data)
     except ValueError:
         document = None
-    if isinstance(document, dict) and document.get("format") == JSON_FORMAT:
-        return parse_own_json(path, document)
-    if isinstance(document, dict) and "frames" in document:
-        return parse_transforms_json(path, document)
-    raise bad_file(
-        path,
-        "is not a trajectory",
-        "Known are our trajectory JSON, nerfstudio's transforms.json and EX-4D's camera_*.npz.",
-    )
+    if isinstance(document, dict):
+        for known in _JSON:
+            if known.matches(document):
+                return known.parse(path, document)
+    *titles, last = (known.title for known in FORMATS)
+    raise bad_file(path, "is not a trajectory", f"Known are {', '.join(titles)} and {last}.")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size, whole_number
+from ex4d.camera.formats.base import JsonFormat
 from ex4d.protocol.parsing import fraction_from
 from ex4d.system.files import atomic_write
 
@@ -100,3 +101,6 @@ def _numbers(path: Path, frames: list[dict[str, Any]]) -> tuple[int, ...]:
     if times > 1:
         raise bad_file(path, f"has {times} cameras for frame {number}", "Leave one camera per frame.")
     return numbers
+
+
+FORMAT = JsonFormat("our trajectory JSON", lambda document: document.get("format") == JSON_FORMAT, parse_own_json)

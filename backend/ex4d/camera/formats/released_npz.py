@@ -9,6 +9,7 @@ import numpy as np
 
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file, picture_size
+from ex4d.camera.formats.base import BinaryFormat
 from ex4d.camera.transforms import CV_GL
 from ex4d.system.files import atomic_path
 from ex4d.system.npz import read_npz
@@ -52,3 +53,7 @@ def read_released_npz(path: Path) -> Trajectory:
         raise bad_file(path, "has a size that is not a width and a height", "Export it again.")
     with np.errstate(over="ignore", invalid="ignore"):
         return Trajectory(K, CV_GL @ extrinsics, *picture_size(path, *size.tolist()))
+
+
+# As of every zip.
+FORMAT = BinaryFormat("EX-4D's camera_*.npz", b"PK", read_released_npz, ".npz")

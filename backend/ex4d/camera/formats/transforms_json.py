@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera.camera import Trajectory, intrinsics
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size
+from ex4d.camera.formats.base import JsonFormat
 from ex4d.camera.transforms import CV_GL, invert_rigid
 from ex4d.system.files import atomic_write
 
@@ -224,3 +225,6 @@ def _invert(path: Path, matrices: Array) -> Array:
             return np.asarray(np.linalg.inv(matrices), dtype=np.float64)
     except np.linalg.LinAlgError:
         raise bad_file(path, "has a camera matrix that cannot be inverted", "Export it again.") from None
+
+
+FORMAT = JsonFormat("nerfstudio's transforms.json", lambda document: "frames" in document, parse_transforms_json)

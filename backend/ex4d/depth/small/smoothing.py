@@ -22,7 +22,7 @@ Float = NDArray[np.float32]
 BLEND = 0.15
 #: Difference of colour (root mean square of channels, 0..1) at which the past counts half.
 CHANGE = 0.05
-#: Pixels of the flow that must return where it came from, as in ``steady``, at which the past counts half.
+#: Pixels of the flow that must return where it came from, as in ``temporal_alignment``, at which the past counts half.
 RETURN_PX = 1.0
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small network as a source of depth.
 
-Each frame's ln disparity is brought onto the shot's scale (``steady``), joined with what focus tells, averaged over
-time along the flow, fitted to the edges of the full-size frame, and mapped to depth once for the whole shot
-(``affine``).
+Each frame's ln disparity is brought onto the shot's scale (``temporal_alignment``), joined with what focus tells,
+averaged over time along the flow, fitted to the edges of the full-size frame, and mapped to depth once for the whole
+shot (``affine``).
 """
 
 from __future__ import annotations

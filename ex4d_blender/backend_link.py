@@ -20,7 +20,7 @@ from ex4d.protocol.results import DoctorResult
 from ex4d.protocol.runtime import Handshake
 from ex4d.protocol.wire import VERSION
 
-from . import error_dialog, paths
+from . import error_dialog, panel_updates, paths
 from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment_state import find_backend
@@ -181,6 +181,7 @@ class BackendLink:
             self._follow_open(backend)
         elif self.refused is not None and backend.find() != self.refused:
             self.refused = None
+            panel_updates.nudge()
 
     def _follow_open(self, backend: BackendProcess) -> None:
         handshake = backend.find()

@@ -163,7 +163,7 @@ def build_parser() -> argparse.ArgumentParser:
         found.add_argument("--frames", type=_text, help="scene frames such as 1001-1020 (default: as in the .blend)")
         found.add_argument(
             "--raster",
-            choices=[item[0] for item in menus.rasterizer_items(None, None)],
+            choices=menus.rasterizer_names(),
             help="what renders (default: as in the .blend)",
         )
         if name == "render":

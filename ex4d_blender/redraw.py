@@ -60,14 +60,3 @@ def tag_panels() -> None:
         with bpy.context.temp_override(window=window):
             if bpy.context.window is not None:
                 window.workspace.status_text_set(None)
-
-
-def tag_viewports() -> None:
-    """Let the 3D viewports be drawn again: what is painted over them has changed, and nothing in the scene."""
-    if bpy.app.background:
-        return
-    manager = bpy.context.window_manager
-    for window in manager.windows if manager is not None else ():
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()

@@ -139,18 +139,26 @@ class EX4D_OT_move_strips(bpy.types.Operator):
         return {"FINISHED"}
 
 
-#: Strips of takes in a scene, counted again when their number or the file has changed: panels ask whenever drawn.
+#: By the scene's ``session_uid``: how many strips it had when they were counted, and how many of takes.
 _counted: dict[int, tuple[int, int]] = {}
 
 
-def stray_strips(scene: bpy.types.Scene) -> int:
-    """How many strips of takes are in a working scene."""
+def count_stray_strips(scene: bpy.types.Scene) -> int:
+    """Count the strips of takes in a working scene; called where the scene may have changed."""
     if scene.sequence_editor is None:
         return 0
-    length = len(sequencer.strips_of(scene.sequence_editor))
+    stray = len(sequencer.strips_in_the_way(scene))
+    _counted[scene.session_uid] = (len(sequencer.strips_of(scene.sequence_editor)), stray)
+    return stray
+
+
+def stray_strips(scene: bpy.types.Scene) -> int:
+    """How many strips of takes are in a working scene, as last counted: panels ask whenever drawn."""
+    if scene.sequence_editor is None:
+        return 0
     known = _counted.get(scene.session_uid)
-    if known is None or known[0] != length:
-        known = _counted[scene.session_uid] = (length, len(sequencer.strips_in_the_way(scene)))
+    if known is None or known[0] != len(sequencer.strips_of(scene.sequence_editor)):
+        return count_stray_strips(scene)
     return known[1]
 
 

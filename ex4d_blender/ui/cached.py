@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..ops.sequencer import stray_strips
+from ..ops.sequencer import count_stray_strips
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import windows
@@ -21,7 +21,7 @@ def prepare(scene: bpy.types.Scene) -> None:
     """Look at what is shown of a scene: its shots, what its takes have seen, strips in the way."""
     working = sequencer.scene_of_edit(scene) or scene
     shots.known(working)
-    stray_strips(working)
+    count_stray_strips(working)
     state = getattr(working, "ex4d", None)
     for take in state.takes if state is not None else ():
         coverage.parse(take.coverage)

@@ -331,6 +331,22 @@ def test_a_change_in_one_scene_costs_no_look_at_another(busy: bpy.types.Scene, t
     assert dict(found) == {}
 
 
+def test_a_strip_in_place_of_a_takes_is_counted(busy: bpy.types.Scene, addon: Any) -> None:
+    def in_the_way() -> list[str]:
+        return [line for line in draw_all(busy) if "in this scene: it renders" in line]
+
+    assert in_the_way()
+    strips = sequencer.strips_of(busy.sequence_editor)
+    length = len(strips)
+    for strip in list(strips):
+        strips.remove(strip)
+    for number in range(length):
+        end: dict[str, int] = {"length": 9} if bpy.app.version >= (5, 0) else {"frame_end": 10}
+        strips.new_effect(name="Title", type="COLOR", channel=number + 1, frame_start=1, **end)
+    bpy.context.view_layer.update()
+    assert not in_the_way()
+
+
 def test_undo_and_another_file_are_looked_at(busy: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     assert len(shots.known(busy).shots) == 2
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "job.blend"))

@@ -121,14 +121,13 @@ def test_another_models_transformer_in_the_same_place_is_passed_over(folder: Pat
         find_models([folder])
 
 
-def test_the_fingerprint_is_of_the_parts_alone(folder: Path) -> None:
-    """In a folder of the model alone that of all weights, as keys of fills have it."""
+def test_the_fingerprint_leaves_out_what_is_passed_over(folder: Path) -> None:
+    """Of all weights else, as earlier keys of fills have it: those refused two transformers."""
     own = find_models([folder]).fingerprint()
     assert own == models_fingerprint([folder])
     (folder / "vace").mkdir()
     others = {**tiny.transformer(), "vace_blocks.0.before_proj.bias": torch.zeros(3)}
     save_file(others, folder / "vace" / "diffusion_pytorch_model.safetensors")
-    save_file({"some.weight": torch.zeros(2)}, folder / "other.safetensors")
     assert find_models([folder]).fingerprint() == own != models_fingerprint([folder])
     change(checkpoint(folder), lambda tensors: tensors.update({"latent_patch_embedding.bias": torch.zeros(tiny.DIM)}))
     assert find_models([folder]).fingerprint() != own

@@ -111,12 +111,15 @@ class ModelFiles:
         parts: by role, the names of ``FileSpec.roles``.
         tokenizer: folder of the text encoder's tokenizer, None = not found.
         places: the folders that were searched, for messages.
+        weights: all files of weights in them but those of a part that another model's are beside, and that were passed
+            over for it.
     """
 
     spec: FileSpec
     parts: Mapping[str, Part]
     tokenizer: Path | None
     places: tuple[Path, ...]
+    weights: tuple[Path, ...] = ()
 
     def part(self, role: str) -> Part:
         """The weights of a part; raises BadInputError where there are none."""
@@ -150,9 +153,9 @@ class ModelFiles:
         return [file.path for part in self.parts.values() for file in part.tensors.files]
 
     def fingerprint(self) -> str:
-        """A hash of the weights of all parts. Where the places hold nothing else it is ``models_fingerprint`` of them,
-        which earlier versions had in the keys of fills."""
-        return files_fingerprint(self.files())
+        """A hash of ``weights``, for keys of what is made with them. Earlier versions hashed all files in the places
+        and refused places with two models, so every key that they made stays."""
+        return files_fingerprint(self.weights)
 
 
 #: Files of one part: their folder and what they are.
@@ -177,13 +180,15 @@ def find_parts(places: Sequence[Path], spec: FileSpec) -> ModelFiles:
         if kind is None or (kind.beside and not (path.parent / kind.beside).is_file()):
             continue
         found.setdefault(kind.role, {}).setdefault((path.parent, kind), []).append(file)
-    parts = {}
+    parts, others = {}, set[Path]()
     for role, groups in found.items():
         (folder, kind), files = _only_group(spec, role, groups)
+        others |= {file.path for group in groups.values() if group is not files for file in group}
         section = spec.role(role).section or role
         parts[role] = Part(kind, TensorSet.of(files), _config_beside(folder, section), spec)
     tokenizers = [path.parent for path in paths if path.name in TOKENIZER_FILES and _is_text_tokenizer(path)]
-    return ModelFiles(spec, parts, tokenizers[0] if tokenizers else None, tuple(places))
+    own = tuple(path for path in weights if path not in others)
+    return ModelFiles(spec, parts, tokenizers[0] if tokenizers else None, tuple(places), own)
 
 
 def _only_group(

@@ -21,7 +21,7 @@ from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.profiles import Plan
 from ex4d.fill.registry import check_options, generator_names
-from ex4d.fill.spec import FrameRule, SizeRule
+from ex4d.fill.spec import Conditioning, FrameRule, SizeRule
 from ex4d.media.images import read_image
 from ex4d.models.locations import models_fingerprint
 from ex4d.protocol.capabilities import OptionInfo
@@ -256,3 +256,16 @@ def test_sizes_are_multiples_of_a_take_s_aspect() -> None:
     width, height = rule.best(1920, 1080)
     assert rule.allows((width, height))
     assert abs(width / height / (16 / 9) - 1) < 0.06
+
+
+def test_a_spec_asks_for_what_takes_have() -> None:
+    takes = Conditioning(FrameRule(4, 1, 81, 49), SizeRule(16, 512), (0.0, 0.0, 0.0), -1.0, 1.0, mask_fold=64)
+    assert takes.mask_channels(16) == 64
+    assert (replace(takes, mask_fold="vae").mask_channels(16), replace(takes, mask_fold=None).mask_channels(16)) == (
+        16,
+        0,
+    )
+    with pytest.raises(ValueError, match="no mask of what moves"):
+        replace(toy.SPEC, takes=replace(takes, motion_mask=True))
+    with pytest.raises(ValueError, match="toy: a caption comes by the option «prompt»"):
+        replace(toy.SPEC, takes=replace(takes, caption=True))

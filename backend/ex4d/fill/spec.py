@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ex4d.fill.base import Generator
 from ex4d.models.file_spec import FileSpec
@@ -78,6 +79,11 @@ class Conditioning:
         frames, size: of a clip.
         hole_color: RGB in [0, 1] that stands where nothing is known.
         mask_hole, mask_known: values of the mask where pixels are to be filled, and where they are known.
+        mask_fold: how the mask becomes latents: "vae" encodes it like a picture; a number is that of the channels into
+            which the pixels under one latent are folded; None = there is no mask.
+        source_first: whether the first frame has to be the source view.
+        motion_mask: whether it wants to know what moves by itself.
+        caption: whether it is told what the shot shows, in words: by the option ``prompt``.
     """
 
     frames: FrameRule
@@ -85,6 +91,14 @@ class Conditioning:
     hole_color: tuple[float, float, float]
     mask_hole: float
     mask_known: float
+    mask_fold: Literal["vae"] | int | None
+    source_first: bool = False
+    motion_mask: bool = False
+    caption: bool = False
+
+    def mask_channels(self, latent_channels: int) -> int:
+        """Channels of the mask among the latents, where those of a picture have ``latent_channels``."""
+        return latent_channels if self.mask_fold == "vae" else self.mask_fold or 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,9 @@ class GeneratorSpec:
         takes: what it is shown of a take; None = a take as it is.
         files: of its model; None = it has none.
         spelled_otherwise: options that the command line has under another name (``commands.released``).
+
+    Raises (when made):
+        ValueError: it asks for what no take has.
     """
 
     infos: tuple[GeneratorInfo, ...]
@@ -107,6 +124,13 @@ class GeneratorSpec:
     takes: Conditioning | None = None
     files: FileSpec | None = None
     spelled_otherwise: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.takes is not None and self.takes.motion_mask:
+            raise ValueError("a take has no mask of what moves by itself")
+        silent = [info.name for info in self.infos if not any(option.name == "prompt" for option in info.options)]
+        if self.takes is not None and self.takes.caption and silent:
+            raise ValueError(f"{', '.join(silent)}: a caption comes by the option «prompt», which is missing")
 
     @property
     def options(self) -> dict[str, OptionInfo]:

@@ -154,7 +154,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
         read()
     lead = 0
     whole = np.ones(visibles[0].shape, np.bool_)
-    if take.scene is not None:
+    if take.scene is not None and TAKES.source_first:
         picture = _source_picture(take, numbers[0], size)
         if at_source:
             colors[0], visibles[0] = picture, whole
@@ -164,7 +164,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
             knowns.insert(0, whole)
             lead = 1
             notes.append("The take does not start from the plate's view, so the model was shown that view first.")
-    elif knowns[0].mean() < _SOURCE_COVERAGE:
+    elif TAKES.source_first and knowns[0].mean() < _SOURCE_COVERAGE:
         notes.append("The first frame has holes; the model was trained with a whole one, so results may be worse.")
     missing = TAKES.frames.padded(len(colors)) - len(colors)
     if missing:

@@ -12,6 +12,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from ex4d.fill.ex4d_wan.conditioning import TAKES
+
 
 class GeometryEncoder(ModelMixin, ConfigMixin):
     """Latents of colour and mask → an addition to the patch embeddings.
@@ -21,7 +23,7 @@ class GeometryEncoder(ModelMixin, ConfigMixin):
     released checkpoint. Source: diffsynth/models/camera.py of the released code.
 
     Args:
-        latent_channels: of the VAE; the encoder gets twice as many.
+        latent_channels: of the VAE; the encoder gets those of the colour and of the mask.
         hidden_channels: of the middle layers.
         out_channels: width of the transformer.
         patch_size: of the transformer (t, h, w).
@@ -37,7 +39,7 @@ class GeometryEncoder(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         self.latent_encoder = nn.Sequential(
-            nn.Conv3d(2 * latent_channels, hidden_channels, 1),
+            nn.Conv3d(latent_channels + TAKES.mask_channels(latent_channels), hidden_channels, 1),
             nn.SiLU(),
             nn.Conv3d(hidden_channels, hidden_channels, 1),
             nn.SiLU(),

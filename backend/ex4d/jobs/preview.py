@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
-from pathlib import Path
-
-from ex4d.jobs.cameras import check_camera, take_camera
+from ex4d.jobs.cameras import TakeCamera
 from ex4d.jobs.context import JobContext
-from ex4d.jobs.takes import SHOWN
+from ex4d.jobs.takes import SHOWN, draw_take
 from ex4d.protocol.requests import PreviewRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.raster import borrow_rasterizer
 from ex4d.raster.preview import PREVIEW_FILE, PreviewStage, prune_previews
 from ex4d.shot.folder import Shot
-from ex4d.shot.reconstruction import open_reconstruction
+from ex4d.shot.reconstruction import Reconstruction
 from ex4d.stages.stage import planned
 from ex4d.stages.stage_files import StageFiles
 
@@ -27,32 +23,25 @@ def run(request: PreviewRequest, context: JobContext) -> RenderResult:
         UsageError, BadInputError: there is no such camera, the shot is none, or they do not fit.
         ResourceError: the rasterizer does not work here.
     """
-    started = time.monotonic()
-    check_camera(request.camera)
-    context.progress.expect(planned(PreviewStage))
-    shot = Shot(Path(request.shot))
-    result = shot.heal(lambda: _preview(shot, request, context), context.progress)
-    return replace(result, seconds=round(time.monotonic() - started, 3))
 
+    def draw(shot: Shot, reconstruction: Reconstruction, camera: TakeCamera) -> RenderResult:
+        # Takes use the same one; a preview's buffers stay until then.
+        rasterizer, _ = borrow_rasterizer(request.raster)
+        stage = PreviewStage(reconstruction.mesh_key, context.proxies.of(reconstruction), camera.trajectory, rasterizer)
+        folder = shot.cache.ensure(stage, context.progress)
+        prune_previews(shot.cache.root, folder)
+        record = StageFiles.open(folder).json(PREVIEW_FILE)
+        shot.cache.check(folder, SHOWN)
+        return RenderResult(
+            str(folder),
+            str(folder / "color"),
+            str(folder / "mask"),
+            reconstruction.frames.numbers,
+            tuple(record["coverage"]),
+            (record["size"][0], record["size"][1]),
+            record["rasterizer"],
+            record["device"],
+            tuple(record["notes"]),
+        )
 
-def _preview(shot: Shot, request: PreviewRequest, context: JobContext) -> RenderResult:
-    reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
-    camera = take_camera(request.camera, request.size, shot, reconstruction)
-    # Takes use the same one; a preview's buffers stay until then.
-    rasterizer, _ = borrow_rasterizer(request.raster)
-    stage = PreviewStage(reconstruction.mesh_key, context.proxies.of(reconstruction), camera.trajectory, rasterizer)
-    folder = shot.cache.ensure(stage, context.progress)
-    prune_previews(shot.cache.root, folder)
-    record = StageFiles.open(folder).json(PREVIEW_FILE)
-    shot.cache.check(folder, SHOWN)
-    return RenderResult(
-        str(folder),
-        str(folder / "color"),
-        str(folder / "mask"),
-        reconstruction.frames.numbers,
-        tuple(record["coverage"]),
-        (record["size"][0], record["size"][1]),
-        record["rasterizer"],
-        record["device"],
-        tuple(record["notes"]),
-    )
+    return draw_take(request, context, planned(PreviewStage), draw)

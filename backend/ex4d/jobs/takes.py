@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,18 @@ from typing import Any
 from ex4d.composite import TakeJob
 from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
-from ex4d.jobs.cameras import TakeCamera, take_camera
-from ex4d.protocol.requests import Camera
+from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
+from ex4d.jobs.context import JobContext
+from ex4d.protocol.requests import Camera, PreviewRequest, RenderRequest
+from ex4d.protocol.results import RenderResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
 from ex4d.shot.folder import Shot
-from ex4d.shot.reconstruction import Reconstruction
-from ex4d.system.progress import Progress
+from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
+from ex4d.system.progress import PlannedStage, Progress
 
 #: Of a raster stage and a preview, what clients show themselves.
 SHOWN = ("color/", "mask/")
@@ -51,6 +55,37 @@ class RenderedShot:
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
         return self.raster.trajectory.width, self.raster.trajectory.height
+
+
+def draw_take(
+    request: RenderRequest | PreviewRequest,
+    context: JobContext,
+    plan: Iterable[PlannedStage],
+    draw: Callable[[Shot, Reconstruction, TakeCamera], RenderResult],
+) -> RenderResult:
+    """A job that draws a reconstructed shot and fills nothing: the camera is checked before the shot is opened, damage
+    is healed, and the time it took is told.
+
+    Args:
+        request: which camera of which shot.
+        context: of the job.
+        plan: its stages.
+        draw: draws the frames that are wanted.
+
+    Raises:
+        UsageError, BadInputError: there is no such camera, the shot is none, or they do not fit; what ``draw`` raises.
+    """
+    started = time.monotonic()
+    check_camera(request.camera)
+    context.progress.expect(plan)
+    shot = Shot(Path(request.shot))
+
+    def work() -> RenderResult:
+        reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
+        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction))
+
+    result = shot.heal(work, context.progress)
+    return replace(result, seconds=round(time.monotonic() - started, 3))
 
 
 def check_rasterizer(name: str) -> None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from ex4d import __version__
 from ex4d.depth import BUILT_IN, create_depth_source, depth_names
+from ex4d.depth.base import DepthSource
 from ex4d.depth.learned.estimator_spec import DEFAULT, ESTIMATOR_SPECS, EstimatorSpec
-from ex4d.fill import create_generator
+from ex4d.fill import Generator, create_generator
 from ex4d.fill.registry import generator_names
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import DOCTOR
@@ -74,14 +76,17 @@ def _depth() -> list[Finding]:
     findings = [Finding("depth", "files", True, "npz, npy, EXR, 16-bit PNG", licence="the user's")]
     for name in depth_names():
         source = create_depth_source(name)
-        try:
-            how = source.prepare()
-        except Ex4dError as error:
-            findings.append(Finding("depth", name, False, error.message, error.hint, source.licence))
-        else:
-            detail = f"{source.label}; {how}" if how else source.label
-            findings.append(Finding("depth", name, True, detail, licence=source.licence))
+        findings.append(_prepared("depth", name, source, source.prepare))
     return findings
+
+
+def _prepared(area: str, name: str, thing: DepthSource | Generator, prepare: Callable[[], str]) -> Finding:
+    """Whether something can run here, and how."""
+    try:
+        how = prepare()
+    except Ex4dError as error:
+        return Finding(area, name, False, error.message, error.hint, thing.licence)
+    return Finding(area, name, True, f"{thing.label}; {how}" if how else thing.label, licence=thing.licence)
 
 
 def depth_advice(findings: Sequence[Finding]) -> str:
@@ -108,13 +113,7 @@ def _fills() -> list[Finding]:
     findings = []
     for name in generator_names():
         generator = create_generator(name)
-        try:
-            how = generator.prepare(None)
-        except Ex4dError as error:
-            findings.append(Finding("fill", name, False, error.message, error.hint, generator.licence))
-        else:
-            detail = f"{generator.label}; {how}" if how else generator.label
-            findings.append(Finding("fill", name, True, detail, licence=generator.licence))
+        findings.append(_prepared("fill", name, generator, partial(generator.prepare, None)))
     return findings
 
 

@@ -9,9 +9,11 @@ from scenes import GROUND, SLANTED, SPHERE, cast, in_unknown_space, mesh_of, pic
 
 from ex4d.camera import build_take, intrinsics, parse_preset, static_trajectory
 from ex4d.camera.transforms import rigid, rotation_x, rotation_y
+from ex4d.jobs.capabilities import capabilities
 from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh
 from ex4d.protocol.errors import ResourceError, UsageError
 from ex4d.raster import create_rasterizer, select
+from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 from ex4d.raster.opengl import grid_strips, vertex_places
 
 SOURCE = source_camera()
@@ -492,3 +494,16 @@ def test_uniforms_are_set_when_they_change() -> None:
     uniforms.set({"a": 1, "b": (1.0, 3.0), "c": b"matrix"})
     uniforms.set({"c": b"other"})
     assert calls == [("a", 1), ("b", (1.0, 2.0)), ("c", b"matrix"), ("b", (1.0, 3.0)), ("c", b"other")]
+
+
+def test_what_a_worker_offers_is_found_without_trying_nvdiffrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes torch and a CUDA context, for a line of a menu."""
+
+    def tried() -> None:
+        raise AssertionError
+
+    for missing, offered in (("torch", False), (None, True)):
+        monkeypatch.setattr(NvdiffrastRasterizer, "missing_package", staticmethod(lambda missing=missing: missing))
+        monkeypatch.setitem(select.RASTERIZERS, "nvdiffrast", tried)
+        names = [rasterizer.name for rasterizer in capabilities().rasterizers]
+        assert ("nvdiffrast" in names, "embree" in names) == (offered, True)

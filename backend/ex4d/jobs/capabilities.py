@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from ex4d.depth import working_estimators
 from ex4d.fill import generator_infos
 from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, RasterizerInfo
 from ex4d.protocol.errors import Ex4dError
-from ex4d.raster import AUTOMATIC, RASTERIZERS, borrow_rasterizer
+from ex4d.raster import AUTOMATIC, borrow_rasterizer
+from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 
 
 def capabilities() -> Capabilities:
@@ -20,14 +19,14 @@ def capabilities() -> Capabilities:
 
 def _rasterizers() -> tuple[RasterizerInfo, ...]:
     found = []
-    for name in RASTERIZERS:
-        # Others than the automatic ones are packages of the same name, which the import alone makes slow.
-        if name not in AUTOMATIC and find_spec(name) is None:
-            continue
+    for name in AUTOMATIC:
         try:
             rasterizer, _ = borrow_rasterizer(name)
         except Ex4dError:
             continue
         found.append(RasterizerInfo(name, rasterizer.licence))
         rasterizer.close()
+    # To try it takes torch and a CUDA context, which a worker's start does without: whether it is there must do.
+    if NvdiffrastRasterizer.missing_package() is None:
+        found.append(RasterizerInfo(NvdiffrastRasterizer.name, NvdiffrastRasterizer.licence))
     return tuple(found)

@@ -72,7 +72,7 @@ class EstimatorInfo:
 
 @dataclass(frozen=True)
 class RasterizerInfo:
-    """One rasterizer that works here.
+    """One rasterizer that works here; of nvdiffrast, that is installed here.
 
     Attributes:
         name: as the command line and requests have it.

@@ -48,13 +48,17 @@ class NvdiffrastRasterizer:
     name = "nvdiffrast"
     licence = "NVIDIA Source Code License (research and evaluation only)"
 
+    @staticmethod
+    def missing_package() -> str | None:
+        """The first package that it needs and that is not installed; imports none of them."""
+        return next((name for name in ("torch", "nvdiffrast") if importlib.util.find_spec(name) is None), None)
+
     def __init__(self) -> None:
-        for package in ("torch", "nvdiffrast"):
-            if importlib.util.find_spec(package) is None:
-                raise ResourceError(
-                    f"The package {package} is not installed.",
-                    "Install a CUDA build of torch, then nvdiffrast from its own source, or use --raster opengl.",
-                )
+        if package := self.missing_package():
+            raise ResourceError(
+                f"The package {package} is not installed.",
+                "Install a CUDA build of torch, then nvdiffrast from its own source, or use --raster opengl.",
+            )
         import nvdiffrast.torch
         import torch
 

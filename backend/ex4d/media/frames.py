@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -69,7 +70,7 @@ class FrameSource(Protocol):
 
 
 @dataclass(frozen=True)
-class FrameSourceBase:
+class FrameSourceBase(ABC):
     """What follows of ``FrameSource`` from ``read`` and the attributes."""
 
     width: int
@@ -80,9 +81,9 @@ class FrameSourceBase:
     encoding: Encoding
     has_alpha: bool
 
+    @abstractmethod
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
         """See ``FrameSource``."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.numbers)

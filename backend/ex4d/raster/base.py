@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -96,12 +97,12 @@ class Rasterizer(Protocol):
         ...
 
 
-class SequentialRasterizer:
+class SequentialRasterizer(ABC):
     """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames, and keep none."""
 
+    @abstractmethod
     def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
         """See ``Rasterizer.upload``."""
-        raise NotImplementedError
 
     def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
@@ -109,7 +110,7 @@ class SequentialRasterizer:
             with self.upload(mesh, texture) as scene:
                 yield scene.render(camera)
 
-    def trim(self) -> None:
+    def trim(self) -> None:  # noqa: B027  whoever holds something overrides it
         """See ``Rasterizer.trim``: nothing is held."""
 
 

@@ -87,11 +87,13 @@ class WorkFolder:
                 continue
             if found is None and path.name.endswith(f"-{label}") and has_parts(path):
                 own = temporary_sibling(root / label)
-                # Another process may have been faster.
-                with suppress(OSError):
+                try:
                     path.rename(own)
-                    found = cls(own, means)
-                    found._take_over()
+                except OSError:
+                    # Another process was faster.
+                    continue
+                found = cls(own, means)
+                found._take_over()
             else:
                 _remove(path)
         if found is None:

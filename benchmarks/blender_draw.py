@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Milliseconds to draw all of the add-on's panels, and to tell it of a change, in a scene with many objects.
+"""Milliseconds to draw all of the add-on's panels, to tell it of a change, and to place a shot, in a full scene.
 
 Runs where Blender is a Python module, from the repository's root:
 
@@ -70,7 +70,9 @@ def main() -> None:
         os.environ["EX4D_RUNTIME_DIR"] = str(Path(folder) / "runtime")
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         import addon_utils
+        from ex4d_blender.scene import shot
         from panel_drawing import draw_panels
+        from viewport_factory import large_shot
 
         addon_utils.enable("ex4d_blender", default_set=True)
         scene = make_scene(Path(folder), args.objects)
@@ -91,6 +93,9 @@ def main() -> None:
         ):
             least, median = milliseconds(action, args.repeat)
             print(f"{name:22} {least:7.3f} {median:7.3f}", flush=True)
+        records = iter([large_shot(Path(folder) / f"large {index}", 512, 49) for index in range(5)])
+        least, median = milliseconds(lambda: shot.import_shot(scene, next(records)), 5)
+        print(f"{'place 512x512, 49 fr.':22} {least:7.1f} {median:7.1f}", flush=True)
         addon_utils.disable("ex4d_blender", default_set=True)
     # The module of Blender 4.2 crashes at its end.
     sys.stdout.flush()

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import struct
 import zlib
 from dataclasses import dataclass
@@ -199,3 +201,27 @@ def make_shot(
         "viewport": str(viewport),
         "notes": [],
     }
+
+
+def large_shot(folder: Path, side: int, count: int) -> dict:
+    """A shot of many vertices and frames; all but the first sample of the cache are zeros that take no disk."""
+    record = make_shot(folder, grid=(side, side), plate=(64, 64), count=1)
+    numbers = list(range(1001, 1001 + count))
+    record["plate"]["numbers"] = numbers
+    viewport = Path(record["viewport"])
+    described = json.loads((viewport / "viewport.json").read_text())
+    described["numbers"] = numbers
+    (viewport / "viewport.json").write_text(json.dumps(described))
+    for pictures in (viewport / "valid", Path(record["shot"]) / "cache/plate-0123/frames"):
+        for number in numbers[1:]:
+            shutil.copy(pictures / "001001.png", pictures / f"{number:06d}.png")
+    with (viewport / "mesh.pc2").open("r+b") as file:
+        file.seek(28)
+        file.write(struct.pack("<i", count))
+    os.truncate(viewport / "mesh.pc2", 32 + 12 * described["vertices"] * count)
+    for sealed in (viewport, viewport.parent / "plate-0123"):
+        seal_folder(sealed)
+    source = json.loads(Path(record["source"]).read_text())
+    source["frames"] = [{**source["frames"][0], "frame": number} for number in numbers]
+    Path(record["source"]).write_text(json.dumps(source))
+    return record

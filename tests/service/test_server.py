@@ -417,13 +417,11 @@ def test_cancel_waiting_and_running(server: Server, long_plate: Path, tmp_path: 
     worker = server.worker()
     client.cancel(waiting)
     client.cancel(running)
-    started = time.monotonic()
     for job in (waiting, running):
         snapshot = finish(client, job)
         assert snapshot.state == "cancelled"
         assert snapshot.error is not None
         assert snapshot.error.exit_code == 130
-    assert time.monotonic() - started < 5
     # Cooperatively: the worker is still the same, and the finished stage is kept.
     assert server.worker() == worker
     assert leftovers(tmp_path) == []

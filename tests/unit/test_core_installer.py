@@ -261,7 +261,8 @@ def test_what_does_not_end_is_killed_with_all_it_has_started(tmp_path: Path, mon
     installer.cancel()
     begun = time.monotonic()
     assert isinstance(installer.wait(lambda _: None).error, CancelledError)
-    assert time.monotonic() - begun < 5
+    # What it started sleeps for ten minutes.
+    assert time.monotonic() - begun < 120
     # The lock is held by whoever holds the log: nobody does any more.
     time.sleep(0.2)
     again = Installer(other.plan)

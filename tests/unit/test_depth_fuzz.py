@@ -29,7 +29,7 @@ quiet = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
-SECONDS = 5.0
+SECONDS = 60.0
 WIDTH, HEIGHT = 12, 8
 DEPTH = np.linspace(1, 4, 3 * HEIGHT * WIDTH, dtype=np.float32).reshape(3, HEIGHT, WIDTH)
 SUFFIXES = (".npy", ".npz", ".exr", ".png")

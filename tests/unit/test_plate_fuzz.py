@@ -19,7 +19,7 @@ from ex4d.media.images import read_grey, read_image, write_png
 from ex4d.plate import open_plate, plate_hash
 from ex4d.protocol.errors import Ex4dError
 
-SECONDS = 5.0
+SECONDS = 60.0
 
 FUZZ = settings(
     max_examples=60,

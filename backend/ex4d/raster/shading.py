@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Camera
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
+    SNAP_PX,
     RasterFrame,
     Texture,
     grid_bounds,
@@ -80,6 +81,10 @@ def sample_plate(texture: Texture, at: Float) -> Float:
     p = np.clip(at - 0.5, 0, (width - 1, height - 1))
     base = np.floor(p).astype(np.intp)
     f = p - base
+    if texture.dtype != np.uint8:
+        nearest = np.rint(p)
+        snapped = (np.abs(p - nearest) <= SNAP_PX).all(axis=1)
+        base[snapped], f[snapped] = nearest[snapped].astype(np.intp), 0
     second = f.sum(axis=1) > 1
     x0, y0 = base[:, 0], base[:, 1]
     x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
@@ -90,7 +95,8 @@ def sample_plate(texture: Texture, at: Float) -> Float:
     return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
 
 
-def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+def _surface(drawn: SplitMesh, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+    """Plate positions (N, 2), and whether the surface is seen there."""
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
@@ -99,10 +105,7 @@ def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> t
     own = hits.corners[:, 0] >= len(mesh.points)
     at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])
     low, high = grid_bounds(mesh.topology)
-    valid = closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
-    color = np.zeros((len(at), 3))
-    color[valid] = sample_plate(texture, at[valid])
-    return color, valid
+    return at, closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
 
 
 def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[Float, Bool]:
@@ -116,11 +119,12 @@ def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[F
     return color, valid
 
 
-def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(drawn: SplitMesh, texture: Texture | None, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
     """The rendered frame.
 
     Args:
         drawn: what was drawn.
+        texture: the plate's frame; None = plate positions are wanted.
         faces: (H, W) int, the visible face per pixel, −1 = none.
     """
     size = (camera.height, camera.width)
@@ -128,17 +132,28 @@ def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera
     face = faces.reshape(-1)[pixel].astype(np.intp)
     mesh = drawn.mesh
     hits = _intersect(drawn, pixel, face, camera)
+    within = hits.z <= camera.far
     if mesh.vertex_alpha is None:
         closed = drawn.gaps[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
-        values, valid = _surface(drawn, texture, hits, closed)
+        at, valid = _surface(drawn, hits, closed)
+        valid &= within
+        values = at if texture is None else np.zeros((len(at), 3))
+        if texture is not None:
+            values[valid] = sample_plate(texture, at[valid])
     else:
+        if texture is None:
+            raise ValueError("the released construction has colours at its vertices, and no plate positions")
         values, valid = _vertex_colors(texture, hits, mesh.vertex_alpha)
-    within = hits.z <= camera.far
-    valid &= within
-    color = np.zeros((camera.height * camera.width, 3), dtype=texture.dtype)
-    color[pixel[valid]] = (values[valid] + 0.5).astype(texture.dtype)
+        valid &= within
+    pixels = camera.height * camera.width
+    dtype, channels = (np.dtype(np.float32), 2) if texture is None else (texture.dtype, 3)
+    drawn_values = np.zeros((pixels, channels), dtype=dtype)
+    drawn_values[pixel[valid]] = values[valid] if texture is None else (values[valid] + 0.5).astype(dtype)
     mask = np.zeros(camera.height * camera.width, dtype=np.uint8)
     mask[pixel[valid]] = 255
     z = np.full(camera.height * camera.width, np.nan, dtype=np.float32)
     z[pixel[within]] = hits.z[within]
-    return RasterFrame(color.reshape(*size, 3), mask.reshape(size), z.reshape(size))
+    shaped = drawn_values.reshape(*size, channels)
+    if texture is None:
+        return RasterFrame(np.empty((0, 0, 3), np.uint8), mask.reshape(size), z.reshape(size), plate=shaped)
+    return RasterFrame(shaped, mask.reshape(size), z.reshape(size))

@@ -176,11 +176,7 @@ def between(source: Chromaticities, target: Chromaticities) -> Matrix:
     Raises:
         ValueError: as ``rgb_to_xyz``.
     """
-    matrix = (
-        np.linalg.inv(rgb_to_xyz(target))
-        @ adaptation(white_xyz(source), white_xyz(target))
-        @ rgb_to_xyz(source)
-    )
+    matrix = np.linalg.inv(rgb_to_xyz(target)) @ adaptation(white_xyz(source), white_xyz(target)) @ rgb_to_xyz(source)
     return np.eye(3) if np.allclose(matrix, np.eye(3), atol=1e-12) else matrix
 
 

@@ -8,7 +8,18 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.colour.gamuts import ADOBE_RGB, D50_XYZ, P3_D65, PROPHOTO, REC709, REC2020, Gamut, adaptation, rgb_to_xyz, white_xyz
+from ex4d.colour.gamuts import (
+    ADOBE_RGB,
+    D50_XYZ,
+    P3_D65,
+    PROPHOTO,
+    REC709,
+    REC2020,
+    Gamut,
+    adaptation,
+    rgb_to_xyz,
+    white_xyz,
+)
 from ex4d.colour.transfer import (
     BT709,
     GAMMA_18,

@@ -80,9 +80,7 @@ PQ_REC2020 = KnownSpace(
     "codes",
     16,
 )
-PQ_P3 = KnownSpace(
-    "ST2084-P3-D65 - Display", ("pq_p3d65_display", "st2084_p3d65_display"), P3_D65, PQ, "codes", 16
-)
+PQ_P3 = KnownSpace("ST2084-P3-D65 - Display", ("pq_p3d65_display", "st2084_p3d65_display"), P3_D65, PQ, "codes", 16)
 HLG_REC2020 = KnownSpace(
     "Rec.2100-HLG - Display",
     ("hlg_rec2020_display", "rec2100_hlg_display", "Rec.2100-HLG", "HLG"),

@@ -101,7 +101,10 @@ def _hlg_from_linear(linear: Values) -> Values:
 def gamma(exponent: float) -> Transfer:
     """A pure power."""
     return Transfer(
-        f"gamma-{exponent:g}", lambda codes: codes**exponent, lambda linear: linear ** (1 / exponent), f"gamma {exponent:g}"
+        f"gamma-{exponent:g}",
+        lambda codes: codes**exponent,
+        lambda linear: linear ** (1 / exponent),
+        f"gamma {exponent:g}",
     )
 
 

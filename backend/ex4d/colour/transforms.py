@@ -236,9 +236,7 @@ class PlateTransform:
             if source is None:
                 source = configuration.require(REC709.interop_id)
                 linear = (linear.astype(np.float64) @ matrix.T).astype(np.float32)
-            processor = configuration.config.getProcessor(
-                source, chosen[0], chosen[1], module.TRANSFORM_DIR_FORWARD
-            )
+            processor = configuration.config.getProcessor(source, chosen[0], chosen[1], module.TRANSFORM_DIR_FORWARD)
             view = processor.getOptimizedCPUProcessor(
                 module.BIT_DEPTH_F32, module.BIT_DEPTH_F32, module.OPTIMIZATION_DEFAULT
             )

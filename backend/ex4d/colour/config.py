@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenColorIO configurations: the built-in one, a file, or what $OCIO names; spaces by name, alias, interop ID or role."""
+"""OpenColorIO configurations: built in, a file, or what $OCIO names; spaces by name, alias, interop ID or role."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Configuration:
         return _names(self.config.getColorSpace(name))
 
     def encoding(self, name: str) -> str:
-        """What the configuration says that its values are: "scene-linear", "log", "sdr-video", "data" …, "" = nothing."""
+        """What its values are, as it says: "scene-linear", "log", "sdr-video", "data" …, "" = nothing."""
         space = self.config.getColorSpace(name)
         return "data" if space.isData() else str(space.getEncoding())
 
@@ -110,22 +110,41 @@ class Configuration:
         return [name for name in self.names() if self.encoding(name) == "log"]
 
     def nearest(self, name: str) -> list[str]:
-        """Names that are like it, or else the first ones."""
-        names = {text.lower(): space.getName() for space in self.spaces() for text in _names(space)}
+        """Those that are most like it: as a whole, or in their beginning."""
         wanted = name.lower()
-        like = [names[text] for text in difflib.get_close_matches(wanted, names, 3 * _NEAREST, 0.5)]
-        like += [space for text, space in names.items() if wanted and wanted in text]
-        return list(dict.fromkeys(like))[:_NEAREST] or self.names()[:_NEAREST]
+
+        def likeness(text: str) -> float:
+            ratios = (difflib.SequenceMatcher(None, wanted, part).ratio() for part in (text, text[: len(wanted)]))
+            return max(ratios) + (wanted in text)
+
+        scores = {
+            str(space.getName()): max(likeness(text.lower()) for text in _names(space)) for space in self.spaces()
+        }
+        return sorted(scores, key=lambda space: -scores[space])[:_NEAREST]
 
     def processor(self, source: str, target: str, *, exact: bool = True) -> Any:
-        """A CPU processor for float32 pixels between two of its spaces; raises OpenColorIO's exceptions."""
+        """A CPU processor for float32 pixels between two of its spaces.
+
+        Args:
+            exact: leave out approximations that are faster.
+
+        Raises:
+            BadInputError: the configuration cannot do it, as when a table is missing.
+        """
         module = ocio()
-        return _cpu(self.config.getProcessor(source, target), module, exact=exact)
+        try:
+            return _cpu(self.config.getProcessor(source, target), module, exact=exact)
+        except module.Exception as error:
+            reason = " ".join(str(error).split()).removesuffix(".")
+            raise BadInputError(
+                f"The configuration {self.name} cannot go from «{source}» to «{target}»: {reason}.",
+                "Repair it, or choose another colour space.",
+            ) from error
 
     def to_rec709(self, linear_space: str) -> Matrix | None:
         """Matrix (3, 3) from a scene-linear space to linear Rec.709; None = the configuration gives no way."""
         module = ocio()
-        target = self.find_first(REC709.interop_id, *REC709.names)
+        target = self.find_first(*REC709.all_names)
         try:
             if target is not None:
                 processor = self.config.getProcessor(linear_space, target)

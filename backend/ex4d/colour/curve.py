@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The working curve K: scene-linear Rec.709 values as the 16-bit picture that estimators and generators see.
 
-Up to code 0.7 it is sRGB's own curve, so that ordinary brightnesses look as networks know them; above it goes on, with the
-same slope, as a logarithm that reaches 1.0 at a linear 64, six stops above white. 18 % grey is 0.461, white is 0.799.
+Up to code 0.7 it is sRGB's own curve, so that ordinary brightnesses look as networks know them; above it goes on, with
+the same slope, as a logarithm that reaches 1.0 at a linear 64, six stops above white. 18 % grey is 0.461, white 0.799.
 Why not a camera's log or a tone-mapped view: docs/decisions.md.
 """
 
@@ -23,7 +23,7 @@ KNEE_LINEAR = ((KNEE + 0.055) / 1.055) ** 2.4
 _SLOPE = 1.055 / 2.4 * KNEE_LINEAR ** (1 / 2.4 - 1)
 _WHITE_CODE = 65535
 
-# The table of codes is indexed by the upper bits of float32 numbers: eight of the exponent and 14 of the mantissa, which
+# The table of codes is indexed by the upper bits of float32 numbers: eight of the exponent and 14 of the mantissa. That
 # is 3e-5 of a value, a third of a code where the curve is steepest against the logarithm of light.
 _DROPPED_BITS = 9
 _LEAST = 2.0**-22  # its code is below a half

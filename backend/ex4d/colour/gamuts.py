@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,11 @@ class Gamut:
     interop_id: str = ""
     names: tuple[str, ...] = ()
     h273: int | None = None
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Interop ID and names."""
+        return (self.interop_id, *self.names) if self.interop_id else self.names
 
 
 REC709 = Gamut(
@@ -126,6 +132,13 @@ CAMERA_GAMUTS = tuple(
     Gamut(title, chromaticities, f"ocio:{interop_id}", (alias, interop_id))
     for title, chromaticities, interop_id, alias in _CAMERAS
 )
+
+
+def gamut_of_names(names: Iterable[str]) -> Gamut | None:
+    """The known one whose scene-linear space has any of these names, whatever the case."""
+    wanted = {name.lower() for name in names}
+    known = (*GAMUTS, *CAMERA_GAMUTS)
+    return next((gamut for gamut in known if wanted & {name.lower() for name in gamut.all_names}), None)
 
 
 def gamut_of_chromaticities(chromaticities: Chromaticities) -> Gamut | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +39,19 @@ _TRANSFERS = (SRGB, GAMMA_22, GAMMA_24, GAMMA_18, GAMMA_26, BT709, LINEAR)
 _SAME_COLORANT, _SAME_CURVE = 0.004, 0.006
 
 
-def profile_space(profile: bytes) -> tuple[Gamut, Transfer] | tuple[int, int] | None:
+class CodePoints(NamedTuple):
+    """Of H.273, which a profile may hold itself."""
+
+    primaries: int
+    transfer: int
+
+
+def profile_space(profile: bytes) -> tuple[Gamut, Transfer] | CodePoints | None:
     """Primaries and curve of a profile, or its H.273 code points for both; None = it is of another kind."""
     try:
         tags = _tags(profile)
         if (coding := tags.get(b"cicp")) is not None:
-            return coding[8], coding[9]
+            return CodePoints(coding[8], coding[9])
         colorants = np.stack([_xyz(tags[name]) for name in (b"rXYZ", b"gXYZ", b"bXYZ")], axis=1)
         curves = [_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC")]
     except (KeyError, IndexError, ValueError, struct.error):
@@ -82,16 +90,24 @@ def _curve(tag: bytes) -> NDArray[np.float64]:
     """The light (65,) of evenly spaced codes; raises ValueError for kinds that are not known."""
     codes = np.linspace(0, 1, 65)
     if tag[:4] == b"curv":
-        (count,) = struct.unpack_from(">I", tag, 8)
-        if count == 0:
-            return codes
-        if count == 1:
-            (exponent,) = struct.unpack_from(">H", tag, 12)
-            return codes ** (exponent / 256)
-        table = np.frombuffer(tag, ">u2", count, 12) / 65535
-        return np.interp(codes, np.linspace(0, 1, count), table)
+        return _table_curve(tag, codes)
     if tag[:4] != b"para":
         raise ValueError("No curve")
+    return _parametric_curve(tag, codes)
+
+
+def _table_curve(tag: bytes, codes: NDArray[np.float64]) -> NDArray[np.float64]:
+    (count,) = struct.unpack_from(">I", tag, 8)
+    if count == 0:
+        return codes
+    if count == 1:
+        (exponent,) = struct.unpack_from(">H", tag, 12)
+        return codes ** (exponent / 256)
+    table = np.frombuffer(tag, ">u2", count, 12) / 65535
+    return np.interp(codes, np.linspace(0, 1, count), table)
+
+
+def _parametric_curve(tag: bytes, codes: NDArray[np.float64]) -> NDArray[np.float64]:
     (kind,) = struct.unpack_from(">H", tag, 8)
     g, *rest = _fixed(tag, 12, (1, 3, 4, 5, 7)[kind]).tolist()
     a, b, c, d, e, f = (rest + [0.0] * 6)[:6]

@@ -25,13 +25,16 @@ from ex4d.colour.gamuts import (
     P3_D65,
     REC709,
     REC2020,
+    TOLERANCE,
     Gamut,
+    between,
     chromaticities_of,
     gamut_of_chromaticities,
     gamut_of_h273,
+    gamut_of_names,
     rgb_to_xyz,
 )
-from ex4d.colour.icc_profile import profile_space
+from ex4d.colour.icc_profile import CodePoints, profile_space
 from ex4d.colour.known_spaces import (
     ADOBE_RGB_1998,
     DISPLAY_P3,
@@ -154,14 +157,14 @@ class _Resolver:
         return replace(colour, notes=(*colour.notes, *self._overruled(wanted)))
 
     def _having(self, name: str) -> Configuration | None:
-        """The configuration if it has the space, else the built-in one if that has."""
+        """The configuration if it has the space by any name, else the built-in one if that has."""
         for configuration in (self._open(), open_configuration(None, {})):
-            if configuration.find(name) is not None:
+            if configuration.find_first(*_all_names(name)) is not None:
                 return configuration
         return self._open() if known_space((name,)) is not None else None
 
     def _of_name(self, configuration: Configuration, name: str, said_by: str) -> PlateColour:
-        found = configuration.find(name)
+        found = configuration.find_first(*_all_names(name))
         names = configuration.names_of(found) if found is not None else (name,)
         if found is not None and configuration.encoding(found) == "data":
             raise BadInputError(
@@ -231,7 +234,7 @@ class _Resolver:
         linear_space, interop_id = known.gamut.title, known.gamut.interop_id
         notes = {PQ.name: (_PQ_NOTE,), HLG.name: (_HLG_NOTE,)}.get(known.transfer.name, ())
         if configuration is not None:
-            there = configuration.find_first(known.gamut.interop_id, *known.gamut.names)
+            there = configuration.find_first(*known.gamut.all_names)
             linear_space = there or known.gamut.title
         if kind == "codes" and is_display:
             notes = (f"Scene-linear results are the light of these codes by {known.transfer.title}.",)
@@ -267,10 +270,15 @@ class _Resolver:
                 )
             return colour
         if gamut is not None and gamut.interop_id and said.transfer is LINEAR:
-            configuration = self._having(gamut.interop_id) or self._having(gamut.names[0])
+            configuration = self._having(gamut.interop_id)
             if configuration is not None:
                 colour = self._of_linear(
-                    configuration, configuration.find_first(gamut.interop_id, *gamut.names) or gamut.names[0], said.by
+                    configuration,
+                    configuration.find_first(
+                        *gamut.all_names,
+                    )
+                    or gamut.names[0],
+                    said.by,
                 )
                 if configuration != self._open():
                     colour = replace(colour, notes=(self._elsewhere(gamut.title, configuration), *colour.notes))
@@ -337,7 +345,7 @@ class _Resolver:
                 f"The {self.tags.container} file holds floats and says nothing of its colour space.",
                 self._offer(configuration),
             )
-        if self.tags.container == "DPX":
+        if "DPX" in self.tags.container:
             raise BadInputError(
                 "The DPX file does not say which curve its codes have.", self._offer_logs(configuration)
             )
@@ -382,16 +390,16 @@ class _Resolver:
     ) -> tuple[Chromaticities | None, str, tuple[str, ...]]:
         """Chromaticities and interop ID of a linear space, and what is assumed of it."""
         matrix = configuration.to_rec709(linear_space)
-        names = {name.lower() for name in configuration.names_of(linear_space)}
+        names = configuration.names_of(linear_space)
         if matrix is not None:
             derived = chromaticities_of(matrix)
             for gamut in GAMUTS:
-                seen = chromaticities_of(_matrix_to_rec709(gamut))
-                if gamut.interop_id and np.abs(np.subtract(seen, derived)).max() <= 1e-3:
+                seen = chromaticities_of(between(gamut.chromaticities, REC709.chromaticities))
+                if gamut.interop_id and np.abs(np.subtract(seen, derived)).max() <= TOLERANCE:
                     return gamut.chromaticities, gamut.interop_id, ()
-        for gamut in GAMUTS:
-            if gamut.interop_id and names & {name.lower() for name in (gamut.interop_id, *gamut.names)}:
-                return gamut.chromaticities, gamut.interop_id, ()
+        named = gamut_of_names(names)
+        if named is not None and (matrix is None or named not in GAMUTS):
+            return named.chromaticities, named.interop_id, ()
         if matrix is None:
             note = (
                 f"The configuration {configuration.name} does not say which primaries «{linear_space}» has: they are "
@@ -404,13 +412,18 @@ class _Resolver:
     def _refuse_float(self, configuration: Configuration, space: str, said_by: str) -> None:
         if self.facts.encoding.is_float:
             raise BadInputError(
-                f"The {self.tags.container} file holds floats, and «{space}», which {said_by} names, is not scene-linear.",
+                f"The {self.tags.container} file holds floats, and «{space}» ({said_by}) is not scene-linear.",
                 f"Convert it to a scene-linear space, or to 16-bit codes. {self._offer(configuration)}",
             )
 
     @staticmethod
     def _offer(configuration: Configuration) -> str:
-        found = [configuration.find_first(gamut.interop_id, *gamut.names) for gamut in _OFFERED]
+        found = [
+            configuration.find_first(
+                *gamut.all_names,
+            )
+            for gamut in _OFFERED
+        ]
         names = list(dict.fromkeys([name for name in found if name] + configuration.linear_names()))[:5]
         names += [name for name in configuration.names() if name not in names][: max(0, 3 - len(names))]
         return _choose(names)
@@ -447,10 +460,10 @@ def _choose(names: list[str]) -> str:
     return f"Say which it is: {options}; `ex4d colour-spaces` lists all names."
 
 
-def _matrix_to_rec709(gamut: Gamut) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    from ex4d.colour.gamuts import between
-
-    return between(gamut.chromaticities, REC709.chromaticities)
+def _all_names(name: str) -> tuple[str, ...]:
+    """A name and those that configurations have for the same linear space, as interop IDs are not in all of them."""
+    gamut = gamut_of_names((name,))
+    return (name, *gamut.all_names) if gamut is not None else (name,)
 
 
 def _h273_of(chromaticities: Chromaticities | None) -> int | None:
@@ -496,7 +509,7 @@ def _by_aces_container(tags: ColourTags) -> _Said | None:
 
 
 def _by_chromaticities(tags: ColourTags) -> _Said | None:
-    if tags.chromaticities is None or tags.container in ("PNG", "JPEG"):
+    if tags.chromaticities is None or "EXR" not in tags.container:
         return None
     return _Said("chromaticities", "", tags.chromaticities, LINEAR)
 
@@ -543,11 +556,11 @@ def _by_icc(tags: ColourTags) -> _Said | None:
     if space is None:
         note = profile_note(tags.icc)
         return _Said("the ICC profile", notes=(note,)) if note is not None else None
-    if isinstance(space[0], int):
-        coded = ColourTags(tags.container, primaries=space[0], transfer=int(space[1]))  # type: ignore[call-overload]
-        said = _by_h273(coded)
+    if isinstance(space, CodePoints):
+        said = _by_h273(ColourTags(tags.container, primaries=space.primaries, transfer=space.transfer))
         return replace(said, by="the ICC profile") if said is not None else None
-    return _Said("the ICC profile", "", space[0].chromaticities, space[1])  # type: ignore[arg-type]
+    gamut, transfer = space
+    return _Said("the ICC profile", "", gamut.chromaticities, transfer)
 
 
 def _by_png(tags: ColourTags) -> _Said | None:

@@ -65,7 +65,7 @@ def png_chunks(colour: PlateColour) -> list[tuple[bytes, bytes]]:
     if colour.kind == "linear" or (colour.said_by == "assumed" and not colour.space):
         return []
     if colour.space == "":
-        return [(b"sRGB", b"\x00")]
+        return [] if "movie" in colour.said_by else [(b"sRGB", b"\x00")]
     chunks: list[tuple[bytes, bytes]] = []
     if colour.primaries is not None and colour.transfer is not None:
         chunks.append((b"cICP", bytes((colour.primaries, colour.transfer, 0, 1))))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ex4d.colour import curve
 from ex4d.colour.config import Configuration, apply, ocio, open_configuration
-from ex4d.colour.gamuts import REC709, Matrix, between
+from ex4d.colour.gamuts import AP1, REC709, Matrix, between
 from ex4d.colour.known_spaces import known_space
 from ex4d.colour.plate_colour import PlateColour
 from ex4d.colour.transfer import GAMMA_28, LINEAR, SRGB, Transfer, gamma
@@ -31,7 +31,7 @@ _WHITE_CODE = 65535
 # Pixels at a time: what is between stays in the cache.
 _BLOCK = 1 << 16
 # Brighter than all that K tells apart, small enough that a matrix makes no infinities of it.
-_LARGEST = np.float32(2.0**40)
+_LARGEST = 2.0**40
 # Codes 0..1 and room beyond, in 1/65536: interpolated for pictures to look at, where 1e-4 of a code is enough.
 _TABLE_FROM, _TABLE_TO, _TABLE_STEPS = -0.25, 1.25, 65536
 # Of the display cube's shaper (ACEScct, S-2016-001) and of its side.
@@ -83,7 +83,7 @@ class _ConfigurationCurve:
 
 
 def is_per_channel(configuration: Configuration, space: str, linear_space: str) -> bool:
-    """Whether the way from a space to a linear one leaves the channels apart, that is whether primaries are the same."""
+    """Whether the way from a space to a linear one leaves the channels apart: the primaries are the same."""
     probes = np.array([[0.3, 0.5, 0.7], [0.6, 0.2, 0.4], [0.45, 0.65, 0.35]], np.float32)
     forward = configuration.processor(space, linear_space)
     mixed = apply(forward, probes)
@@ -95,8 +95,8 @@ def is_per_channel(configuration: Configuration, space: str, linear_space: str) 
 class PlateTransform:
     """The transforms of one plate's colour space; any thread may use it.
 
-    ``unit`` are the truth's values as ``TruthEncoding.unit`` gives them; all arrays are (..., 3), and none that comes in
-    is changed. NaN and infinities stay in their pixel; in the working picture NaN is black and inf the brightest code.
+    ``unit`` are the truth's values as ``TruthEncoding.unit`` gives them; all arrays are (..., 3), none that comes in is
+    changed. NaN and infinities stay in their pixel; in the working picture NaN is black and inf the brightest code.
     """
 
     def __init__(self, colour: PlateColour) -> None:
@@ -133,7 +133,7 @@ class PlateTransform:
         return codes.reshape(np.shape(unit))
 
     def from_working(self, codes: NDArray[np.floating]) -> Floats:
-        """Scene-linear float32 values in ``colour.linear_space`` of working codes on the 0..65535 scale, whole or not."""
+        """Scene-linear float32 values in ``colour.linear_space`` of working codes, 0..65535, whole or not."""
         if self._is_display:
             return self.linear(np.clip(np.nan_to_num(codes), 0, _WHITE_CODE) / _WHITE_CODE)
         linear = curve.linear_of_codes(codes)
@@ -167,6 +167,7 @@ class PlateTransform:
         """The smallest float type from which all codes of so many bits return exactly, beyond black and white too.
 
         A code returns if it is nearer to itself than a quarter of a step: luma and chroma of movies come back then.
+        Codes that the curve itself does not tell apart, such as those below a log's floor, do not count.
         """
         if self._curve is None:
             return "float16" if bits <= 11 else "float32"
@@ -180,11 +181,13 @@ class PlateTransform:
         if self._curve is not None and not self._curve.per_channel:
             colours = np.random.default_rng(0).integers(0, 1 << bits, (20000, 3)) * step
             unit = np.concatenate([unit, colours])
+        linear = self.linear(unit.astype(np.float32))
         with np.errstate(over="ignore"):
-            kept = self.linear(unit.astype(np.float32)).astype(pixel_type).astype(np.float32)
-        if not np.isfinite(kept).all():
+            kept = linear.astype(pixel_type).astype(np.float32)
+        told_apart = np.isfinite(linear) & (np.abs(self.unit_from_linear(linear) - unit) < step / 4)
+        if not np.isfinite(kept[told_apart]).all():
             return False
-        return bool(np.abs(self.unit_from_linear(kept) - unit).max() < step / 4)
+        return bool((np.abs(self.unit_from_linear(kept) - unit)[told_apart] < step / 4).all())
 
     def _fast_linear(self, unit: Floats) -> Floats:
         """As ``linear``, to what a picture to look at needs."""
@@ -200,7 +203,9 @@ class PlateTransform:
         index = position.astype(np.int32)
         position -= index
         channel = np.arange(3)
-        return values[index, channel] + position * steps[index, channel]
+        position *= steps[index, channel]
+        position += values[index, channel]
+        return position
 
     @cached_property
     def _table(self) -> tuple[Floats, Floats]:
@@ -225,17 +230,16 @@ class PlateTransform:
         module = ocio()
         configuration = self._configuration
         side = np.linspace(0, 1, _CUBE_SIDE, dtype=np.float64)
-        blue, green, red = np.meshgrid(side, side, side, indexing="ij")
-        # Red is the fastest in the array that Lut3DTransform takes with blue first; its own order is red slowest.
-        shaped = np.stack([blue, green, red], axis=-1)
+        red, green, blue = np.meshgrid(side, side, side, indexing="ij")  # Lut3DTransform's order: blue the fastest
+        shaped = np.stack([red, green, blue], axis=-1)
         wide = _cct_to_linear(shaped)
-        to_ap1 = between(REC709.chromaticities, _AP1) @ matrix
+        to_ap1 = between(REC709.chromaticities, AP1.chromaticities) @ matrix
         linear = (wide @ np.linalg.inv(to_ap1).T).astype(np.float32)
         try:
             source = configuration.find(self.colour.linear_space)
             if source is None:
-                source = configuration.require(REC709.interop_id)
-                linear = (linear.astype(np.float64) @ matrix.T).astype(np.float32)
+                source = configuration.find_first(*REC709.all_names) or "scene_linear"
+                linear = (linear @ matrix.T).astype(np.float32)
             processor = configuration.config.getProcessor(source, chosen[0], chosen[1], module.TRANSFORM_DIR_FORWARD)
             view = processor.getOptimizedCPUProcessor(
                 module.BIT_DEPTH_F32, module.BIT_DEPTH_F32, module.OPTIMIZATION_DEFAULT
@@ -264,9 +268,6 @@ class PlateTransform:
         )
         group.appendTransform(cube)
         return configuration.config.getProcessor(group).getDefaultCPUProcessor()
-
-
-_AP1 = (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, 0.32168, 0.33767)
 
 
 def _cct_to_linear(codes: NDArray[np.float64]) -> NDArray[np.float64]:

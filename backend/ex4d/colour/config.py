@@ -20,6 +20,7 @@ from ex4d.protocol.errors import BadInputError
 #: Pinned: names of spaces differ between versions.
 BUILT_IN = "studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
 _BUILT_IN_PREFIX = "ocio://"
+_BUILT_IN_SCHEME = "ocio:/"
 _NEAREST = 5
 
 
@@ -29,6 +30,12 @@ def ocio() -> Any:
 
     PyOpenColorIO.SetLoggingLevel(PyOpenColorIO.LOGGING_LEVEL_NONE)
     return PyOpenColorIO
+
+
+def ocio_errors() -> tuple[type[Exception], ...]:
+    """What OpenColorIO raises."""
+    module = ocio()
+    return module.Exception, module.ExceptionMissingFile
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class Configuration:
         module = ocio()
         try:
             return _cpu(self.config.getProcessor(source, target), module, exact=exact)
-        except module.Exception as error:
+        except ocio_errors() as error:
             reason = " ".join(str(error).split()).removesuffix(".")
             raise BadInputError(
                 f"The configuration {self.name} cannot go from «{source}» to «{target}»: {reason}.",
@@ -153,7 +160,7 @@ class Configuration:
                     self.config, linear_space, open_configuration(None, {}).config, REC709.interop_id
                 )
             cpu = _cpu(processor, module, exact=True)
-        except module.Exception:
+        except ocio_errors():
             return None
         basis = np.eye(3, dtype=np.float32)
         cpu.applyRGB(basis)
@@ -185,11 +192,12 @@ def open_configuration(path: Path | str | None, environ: Mapping[str, str]) -> C
     said_by = "--ocio" if path is not None else "$OCIO"
     if not named:
         return _built_in(BUILT_IN)
-    if named.startswith(_BUILT_IN_PREFIX):
+    if named.startswith(_BUILT_IN_SCHEME):  # of whose two slashes a Path keeps one
+        named = _BUILT_IN_PREFIX + named.removeprefix(_BUILT_IN_SCHEME).lstrip("/")
         name = str(ocio().ResolveConfigPath(named)).removeprefix(_BUILT_IN_PREFIX)
         try:
             return _built_in(name)
-        except ocio().Exception as error:
+        except ocio_errors() as error:
             raise BadInputError(
                 f"OpenColorIO has no built-in configuration «{name}», which {said_by} names.",
                 f"Name a file, or {_BUILT_IN_PREFIX}{BUILT_IN}.",
@@ -213,11 +221,11 @@ def _built_in(name: str) -> Configuration:
 @lru_cache(maxsize=4)
 def _from_file(file: str, _modified: int, _size: int, said_by: str) -> Configuration:
     module = ocio()
+    broken: tuple[type[Exception], ...] = (*ocio_errors(), UnicodeDecodeError, OSError)
     try:
         config = module.Config.CreateFromFile(file)
-        config.validate()
         content_hash = _content_hash(config, Path(file), module)
-    except (module.Exception, UnicodeDecodeError, OSError) as error:
+    except broken as error:
         reason = " ".join(str(error).split()).removesuffix(".")
         raise BadInputError(
             f"The colour configuration {file} is broken: {reason}.",
@@ -235,7 +243,7 @@ def _content_hash(config: Any, file: Path, module: Any) -> str:
         digest.update(source.encode())
         try:
             located = Path(context.resolveFileLocation(source))
-        except module.Exception:
+        except ocio_errors():
             continue  # OpenColorIO says so when the space is used
         if located.is_file():
             digest.update(hashlib.sha256(located.read_bytes()).digest())

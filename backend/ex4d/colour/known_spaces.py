@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ex4d.colour.gamuts import ADOBE_RGB, AP1, P3_D65, PROPHOTO, REC709, REC2020, Gamut
-from ex4d.colour.transfer import BT709, GAMMA_18, GAMMA_22, GAMMA_24, GAMMA_26, HLG, PQ, SRGB, Transfer
+from ex4d.colour.transfer import BT709, GAMMA_18, GAMMA_22, GAMMA_24, GAMMA_26, GAMMA_ADOBE, HLG, PQ, SRGB, Transfer
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ ADOBE_RGB_1998 = KnownSpace(
     "Gamma 2.2 Encoded AdobeRGB",
     ("g22_adobergb_scene", "g22_adobergb_display", "g22_adobergb", "adobergb", "Adobe RGB (1998)", "Adobe RGB"),
     ADOBE_RGB,
-    GAMMA_22,
+    GAMMA_ADOBE,
     h273_transfer=4,
 )
 PROPHOTO_RGB = KnownSpace("ProPhoto RGB", ("g18_prophoto", "ROMM RGB"), PROPHOTO, GAMMA_18)

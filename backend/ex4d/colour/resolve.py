@@ -61,6 +61,7 @@ _OFFERED_LOGS = ("adx10_apd", "ADX10", "arri_logc3_ei800", "arri_logc4", "slog3_
 # Transfer characteristics of H.273, table 3.
 _H273_VIDEO = {1, 6, 7, 11, 12, 13, 14, 15}
 _H273_TRANSFERS = {4: GAMMA_22, 5: GAMMA_28, 8: LINEAR, 16: PQ, 18: HLG}
+_TRANSFER_CODES = {GAMMA_22.name: 4, GAMMA_28.name: 5, LINEAR.name: 8, SRGB.name: 13, PQ.name: 16, HLG.name: 18}
 # Of SMPTE 268M, table 5A.
 _DPX_DENSITY, _DPX_LINEAR, _DPX_LOG, _DPX_VIDEO, _DPX_DEPTH = 1, 2, 3, range(4, 11), (11, 12)
 # sRGB's writers say 1/2.2 as gAMA.
@@ -314,7 +315,7 @@ class _Resolver:
             working=working,
             chromaticities=chromaticities,
             primaries=said.primaries or (gamut.h273 if gamut is not None else None),
-            transfer=said.transfer_code,
+            transfer=said.transfer_code or _TRANSFER_CODES.get(transfer.name),
             notes=(f"No configured colour space has these primaries ({title}): their own matrix is used.",)
             if kind != "display"
             else (),
@@ -495,7 +496,7 @@ def _known_of(gamut: Gamut, transfer: Transfer) -> KnownSpace | None:
     if gamut.title == REC709.title and transfer in (SRGB, GAMMA_22):
         return SRGB_REC709
     spaces = (SRGB_REC709, DISPLAY_P3, REC2020_SDR, ADOBE_RGB_1998, PROPHOTO_RGB, PQ_REC2020, PQ_P3, HLG_REC2020)
-    return next((known for known in spaces if known.gamut == gamut and known.transfer.name == transfer.name), None)
+    return next((known for known in spaces if known.gamut == gamut and known.transfer.is_near(transfer)), None)
 
 
 def _by_interop_id(tags: ColourTags) -> _Said | None:

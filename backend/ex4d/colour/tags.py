@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from ex4d.colour.config import open_configuration
 from ex4d.colour.gamuts import GAMUTS, REC709
-from ex4d.colour.known_spaces import known_space
+from ex4d.colour.known_spaces import KNOWN_SPACES, KnownSpace, known_space
 from ex4d.colour.plate_colour import PlateColour
+from ex4d.colour.transfer import GAMMA_ADOBE, SRGB
 from ex4d.colour.transforms import FILE_PRIMARIES
 
 _UNSPECIFIED = 2
@@ -94,6 +95,15 @@ def _exponent(colour: PlateColour) -> float | None:
     return 2.2 if known.transfer.name in ("srgb", "bt709") else None
 
 
+def _like(colour: PlateColour) -> KnownSpace | None:
+    """The display space of the same primaries whose curve is nearly that of a file's own, gamma 2.2."""
+    exponent = _exponent(colour) or 0.0
+    like = (known for known in KNOWN_SPACES if known.kind == "display" and known.transfer in (SRGB, GAMMA_ADOBE))
+    if abs(exponent - 2.2) > 0.1:
+        return None
+    return next((known for known in like if known.gamut.chromaticities == colour.chromaticities), None)
+
+
 def name_in(colour: PlateColour, ocio: Path | str, *, linear: bool) -> str | None:
     """What another configuration, such as Blender's, calls a plate's space; None = it has none.
 
@@ -118,6 +128,6 @@ def name_in(colour: PlateColour, ocio: Path | str, *, linear: bool) -> str | Non
         for gamut in (*GAMUTS, REC709):
             if gamut.interop_id and gamut.interop_id == colour.interop_id:
                 names += gamut.names
-    elif (known := known_space(names)) is not None:
+    elif (known := known_space(names) or _like(colour)) is not None:
         names += known.names
     return other.find_first(*dict.fromkeys(names))

@@ -20,6 +20,8 @@ PQ_WHITE = 203.0
 #: Signal of diffuse white in HLG (ITU-R BT.2408): its scene light is linear 1.0, by which 38 % is 18 % grey.
 HLG_WHITE = 0.75
 
+# ITU-R BT.2020's digits of BT.709's curve, by which its two parts meet
+_ALPHA, _BETA = 1.09929682680944, 0.018053968510807
 # SMPTE ST 2084
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
@@ -55,6 +57,11 @@ class Transfer:
         values = np.asarray(linear, np.float64)
         return np.copysign(self.positive_from_linear(np.abs(values)), values)
 
+    def is_near(self, other: Transfer, tolerance: float = 0.004) -> bool:
+        """Whether the other is the same curve but for rounding."""
+        codes = np.linspace(0, 1, 65)
+        return bool(np.abs(self.to_linear(codes) - other.to_linear(codes)).max() <= tolerance)
+
 
 def _srgb_to_linear(codes: Values) -> Values:
     return np.where(codes <= 0.04045, codes / 12.92, ((codes + 0.055) / 1.055) ** 2.4)
@@ -65,11 +72,11 @@ def _srgb_from_linear(linear: Values) -> Values:
 
 
 def _bt709_to_linear(codes: Values) -> Values:
-    return np.where(codes < 0.081, codes / 4.5, ((codes + 0.099) / 1.099) ** (1 / 0.45))
+    return np.where(codes < 4.5 * _BETA, codes / 4.5, ((codes + _ALPHA - 1) / _ALPHA) ** (1 / 0.45))
 
 
 def _bt709_from_linear(linear: Values) -> Values:
-    return np.where(linear < 0.081 / 4.5, linear * 4.5, 1.099 * linear**0.45 - 0.099)
+    return np.where(linear < _BETA, linear * 4.5, _ALPHA * linear**0.45 - (_ALPHA - 1))
 
 
 def _pq_to_linear(codes: Values) -> Values:
@@ -117,4 +124,6 @@ SRGB = Transfer("srgb", _srgb_to_linear, _srgb_from_linear, "sRGB's curve")
 BT709 = Transfer("bt709", _bt709_to_linear, _bt709_from_linear, "the camera curve of BT.709")
 PQ = Transfer("pq", _pq_to_linear, _pq_from_linear, "PQ")
 HLG = Transfer("hlg", _hlg_to_linear, _hlg_from_linear, "HLG")
+#: Of Adobe RGB (1998): 563/256.
+GAMMA_ADOBE = gamma(2.19921875)
 GAMMA_18, GAMMA_22, GAMMA_24, GAMMA_26, GAMMA_28 = (gamma(exponent) for exponent in (1.8, 2.2, 2.4, 2.6, 2.8))

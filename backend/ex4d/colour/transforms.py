@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.colour import curve
-from ex4d.colour.config import Configuration, apply, ocio, open_configuration
+from ex4d.colour.config import Configuration, apply, ocio, ocio_errors, open_configuration
 from ex4d.colour.gamuts import AP1, REC709, Matrix, between
 from ex4d.colour.known_spaces import known_space
 from ex4d.colour.plate_colour import PlateColour
@@ -244,7 +244,7 @@ class PlateTransform:
             view = processor.getOptimizedCPUProcessor(
                 module.BIT_DEPTH_F32, module.BIT_DEPTH_F32, module.OPTIMIZATION_DEFAULT
             )
-        except module.Exception:
+        except ocio_errors():
             return None
         shown = apply(view, linear)
         cube = module.Lut3DTransform(gridSize=_CUBE_SIDE)

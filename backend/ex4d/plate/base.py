@@ -143,7 +143,7 @@ def with_handles(wanted: FrameRange, has: FrameRange, handles: int) -> tuple[Fra
     """
     assert wanted.stop is not None
     assert has.stop is not None
-    before, after = min(handles, wanted.start - has.start), min(handles, has.stop - wanted.stop)
+    before, after = min(handles, wanted.start - has.start), min(handles, max(has.stop - wanted.stop, 0))
     return FrameRange(wanted.start - before, wanted.stop + after), (before, after)
 
 

@@ -17,7 +17,7 @@ from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.store import MeshStore
 from ex4d.plate import PlateOptions, open_plate, plate_hash
-from ex4d.plate.base import PlateReader
+from ex4d.plate.base import PlateReader, with_handles
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
 from ex4d.plate.truth import PlateSource
@@ -82,12 +82,30 @@ class Reconstruction:
             "notes": list(self.notes()),
         }
 
-    def selected(self, frames: FrameRange | None) -> Reconstruction:
+    def selected(self, frames: FrameRange | None, handles: int = 0) -> Reconstruction:
         """The same shot with only those frames; stages made from it are kept apart from those of all frames.
+
+        Args:
+            frames: which; None = all but the handles that were read.
+            handles: so many frames before and after these as well, where the shot has them.
 
         Raises:
             BadInputError: the plate has none of them, or not all.
         """
+        numbers, (before, after) = self.frames.numbers, self.frames.handles
+        if frames is None and (before, after) != (0, 0):
+            frames = FrameRange(numbers[before], numbers[-1 - after] + 1)
+        found = (0, 0)
+        if handles and frames is not None and frames.start in numbers:
+            end = FrameRange(frames.start, numbers[-1] + 1 if frames.stop is None else frames.stop)
+            frames, found = with_handles(end, FrameRange(numbers[0], numbers[-1] + 1), handles)
+        selected = self._of(frames)
+        if selected.frames.handles == found:
+            return selected
+        about = replace(selected.frames.about, handles=found)
+        return replace(selected, frames=replace(selected.frames, about=about))
+
+    def _of(self, frames: FrameRange | None) -> Reconstruction:
         numbers = self.frames.numbers
         chosen = [index for index, number in enumerate(numbers) if frames is None or number in frames]
         if len(chosen) == len(numbers) and (frames is None or frames.start == numbers[0]):

@@ -41,7 +41,8 @@ class RasterFrame:
         mask: (H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
-        alpha: (H, W) in the texture's dtype, 0 where ``mask`` is 0; None where the texture has none.
+        alpha: (H, W) in the texture's dtype, 0 where ``mask`` is 0; None where the texture has none. Colours of integer
+            textures are straight, of float textures multiplied by it.
         plate: (H, W, 2) float32 plate pixel positions that are seen, anything where ``mask`` is 0; None unless asked.
     """
 

@@ -49,6 +49,12 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
     )
+    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
+    plate.add_argument(
+        "--over-range",
+        choices=["clip", "keep"],
+        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -104,7 +110,14 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
     return PlateRequest(
-        str(paths[0]), args.frames, args.fps, args.first_frame, colour_space=args.colour_space, ocio=args.ocio
+        str(paths[0]),
+        args.frames,
+        args.fps,
+        args.first_frame,
+        colour_space=args.colour_space,
+        ocio=args.ocio,
+        layer=args.layer,
+        over_range=args.over_range,
     )
 
 

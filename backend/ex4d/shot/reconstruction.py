@@ -34,8 +34,8 @@ from ex4d.system.inputs import FileStamps, HashedFiles
 from ex4d.system.progress import Progress, Silent
 
 _ALPHA_WAS_HOLES = (
-    "This shot was reconstructed when transparent pixels of a plate were holes, and in it they still are: reconstruct it"
-    " again, and its alpha is shot like its colours."
+    "This shot was reconstructed when transparent pixels of a plate were holes, and in it they still are: reconstruct "
+    "it again, and its alpha is shot like its colours."
 )
 
 

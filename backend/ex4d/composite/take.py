@@ -334,6 +334,7 @@ class TakeJob(PartedWork):
         return {
             **exr_attributes(colour),
             "framesPerSecond": rate(self.frames.fps),
+            "pixelAspectRatio": float(self.frames.pixel_aspect),
             "ex4d/version": __version__,
             "ex4d/plate": str(self.record["plate"]["sha256"]),
             "ex4d/take": self.key(),

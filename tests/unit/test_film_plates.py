@@ -22,11 +22,14 @@ from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
+from ex4d.mesh import stage as mesh_stage
+from ex4d.plate.store import PLATE_FILE
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
 from ex4d.protocol.values import FrameRange
 from ex4d.raster.embree import EmbreeRasterizer
 from ex4d.raster.stage import BRIGHTEST_FILL
+from ex4d.raster.store import RASTER_FILE
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction, open_reconstruction
 from ex4d.system.progress import Silent
@@ -34,6 +37,11 @@ from ex4d.system.progress import Silent
 SIZE = (96, 64)
 ACES = {"colorInteropID": "lin_ap1_scene"}
 RASTERIZERS = ["embree"]
+#: Keys of the records of 8- and 16-bit display plates.
+PLAIN_PLATE = {
+    *("width", "height", "fps", "numbers", "times", "variable_rate", "bit_depth", "has_alpha", "notes"),
+}
+PLAIN_RASTER = {"coverage", "rasterizer", "device", "licence", "notes"}
 
 
 def scene_linear(index: int, dtype: Any = np.float16) -> NDArray[Any]:
@@ -245,6 +253,31 @@ def test_what_is_filled_is_opaque(work: Work) -> None:
     assert holes.any()
     assert result.alpha is not None
     assert (result.alpha[holes] == 1).all()
+
+
+def test_ordinary_plates_say_nothing_new_in_their_records(work: Work) -> None:
+    work.write([textured(index, *SIZE) for index in range(2)], ".png")
+    reconstruction = work.reconstruct()
+    assert reconstruction.frames.files.json(PLATE_FILE).keys() == PLAIN_PLATE
+    raster = work.render(reconstruction).raster
+    assert raster.files.json(RASTER_FILE).keys() == PLAIN_RASTER
+    assert {path.name for path in raster.folder.iterdir() if path.is_dir()} == {"color", "mask", "z"}
+
+
+def test_a_shot_whose_transparent_pixels_were_holes_says_so(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    work.write([with_alpha(index, np.uint8) for index in range(2)], ".png")
+    with monkeypatch.context() as patch:
+        patch.setattr(mesh_stage, "ALPHA_CARRIED", {})
+        work.reconstruct()
+    notes: list[str] = []
+    progress = Silent()
+    progress.note = notes.append  # type: ignore[method-assign]
+    open_reconstruction(Shot(work.root / "shot"), progress)
+    assert any("transparent pixels" in note for note in notes)
+    notes.clear()
+    work.reconstruct()
+    open_reconstruction(Shot(work.root / "shot"), progress)
+    assert not any("transparent pixels" in note for note in notes)
 
 
 def test_handles_are_read_and_left_out_of_takes(work: Work) -> None:

@@ -39,6 +39,12 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"
     )
+    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
+    plate.add_argument(
+        "--over-range",
+        choices=["clip", "keep"],
+        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -93,7 +99,9 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         raise UsageError(
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
-    return PlateRequest(str(paths[0]), args.frames, args.fps, args.first_frame)
+    return PlateRequest(
+        str(paths[0]), args.frames, args.fps, args.first_frame, layer=args.layer, over_range=args.over_range
+    )
 
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def settings_record(settings: MeshSettings) -> dict[str, Any]:
 
 
 #: Among the inputs of the meshes of plates with alpha: it takes no part in them.
-ALPHA_CARRIED = {"alpha": "carried"}
+ALPHA_CARRIED: Mapping[str, Any] = {"alpha": "carried"}
 
 
 @dataclass
@@ -59,9 +59,13 @@ class MeshStage(PartedStage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        inputs = {"plate": self.plate_key, "depth": self.depth_key, "settings": settings_record(self.settings)}
+        inputs: dict[str, Any] = {
+            "plate": self.plate_key,
+            "depth": self.depth_key,
+            "settings": settings_record(self.settings),
+        }
         # Transparent pixels once were holes.
-        return inputs | ALPHA_CARRIED if self.frames.has_alpha else inputs
+        return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
     def steps(self) -> int:
         """See ``Stage``."""

@@ -89,7 +89,7 @@ class RasterStage(PartedStage):
             "rasterizer": self.rasterizer_name,
         }
         # Alpha once was not rendered.
-        return inputs | ALPHA_CARRIED if self.frames.has_alpha else inputs
+        return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
     def steps(self) -> int:
         """See ``Stage``."""

@@ -14,7 +14,7 @@ from ex4d.depth.base import DepthSource
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
-from ex4d.mesh.stage import MeshStage
+from ex4d.mesh.stage import ALPHA_CARRIED, MeshStage
 from ex4d.mesh.store import MeshStore
 from ex4d.plate import PlateOptions, open_plate, plate_hash
 from ex4d.plate.base import PlateReader, with_handles
@@ -32,6 +32,11 @@ from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
 from ex4d.system.inputs import FileStamps, HashedFiles
 from ex4d.system.progress import Progress, Silent
+
+_ALPHA_WAS_HOLES = (
+    "This shot was reconstructed when transparent pixels of a plate were holes, and in it they still are: reconstruct "
+    "it again, and its alpha is shot like its colours."
+)
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,8 @@ def open_reconstruction(shot: Shot, progress: Progress | None = None) -> Reconst
     if not whole["mesh"]:
         _make_anew(shot, "mesh", lambda: _mesh_stage(shot, recipe, frames, depth), progress)
     plate = {name: shot.record["plate"][name] for name in ("path", "sha256")}
+    if frames.has_alpha and not ALPHA_CARRIED.items() <= read_seal(folders["mesh"]).record.get("inputs", {}).items():
+        progress.note(_ALPHA_WAS_HOLES)
     return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate)
 
 

@@ -45,6 +45,16 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         choices=["clip", "keep"],
         help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
     )
+    plate.add_argument(
+        "--colour-space",
+        metavar="NAME",
+        default=AUTOMATIC,
+        help="colour space of the plate, such as ACEScg or 'S-Log3 S-Gamut3.Cine': a name, alias or interop ID; "
+        "`ex4d colour-spaces` lists them (default: what the files say)",
+    )
+    plate.add_argument(
+        "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -100,7 +110,14 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
     return PlateRequest(
-        str(paths[0]), args.frames, args.fps, args.first_frame, layer=args.layer, over_range=args.over_range
+        str(paths[0]),
+        args.frames,
+        args.fps,
+        args.first_frame,
+        colour_space=args.colour_space,
+        ocio=args.ocio,
+        layer=args.layer,
+        over_range=args.over_range,
     )
 
 

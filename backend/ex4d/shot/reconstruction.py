@@ -203,13 +203,7 @@ def _open_plate(request: PlateRequest, record: Mapping[str, Any]) -> tuple[Plate
             fps=request.rate,
             first_frame=request.first_frame,
             handles=request.handles,
-            options=PlateOptions(
-                request.colour_space,
-                Path(request.ocio) if request.ocio else None,
-                request.layer,
-                request.over_range,
-                request.aspect,
-            ),
+            options=PlateOptions.of(request),
         )
 
     began = time.time_ns()

@@ -13,6 +13,7 @@ from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
+from ex4d.jobs.reconstruct import colour_info
 from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
@@ -120,4 +121,6 @@ def _result(
         render.device,
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
+        colour_info(frames.frames),
+        handles=frames.frames.handles,
     )

@@ -449,6 +449,18 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
+class ColourSpacesRequest:
+    """The colour spaces that an OpenColorIO configuration knows.
+
+    Attributes:
+        ocio: path of a configuration, or "ocio://…" for a built-in one; None = the one that plates have unless told
+            otherwise.
+    """
+
+    ocio: str | None = None
+
+
+@dataclass(frozen=True)
 class FreeMemoryRequest:
     """End the worker process, so that all its memory is free; nothing to choose."""
 
@@ -464,6 +476,7 @@ Request: TypeAlias = (
     | FillMoviesRequest
     | DoctorRequest
     | CheckRequest
+    | ColourSpacesRequest
     | FreeMemoryRequest
 )
 #: By the name of the job.
@@ -478,6 +491,7 @@ REQUESTS: dict[str, type[Request]] = {
     "fill_movies": FillMoviesRequest,
     "doctor": DoctorRequest,
     "check": CheckRequest,
+    "colour_spaces": ColourSpacesRequest,
     "free_memory": FreeMemoryRequest,
 }
 _JOBS: dict[type[Request], str] = {cls: name for name, cls in REQUESTS.items()}

@@ -92,7 +92,7 @@ def _of_shot(args: argparse.Namespace, fill: FillRequest, console: Console) -> N
             raster=args.raster,
             fill=fill,
             handles=args.handles,
-            output=output_request(args),
+            output=output,
         )
         for camera in cameras(args)
     ]

@@ -202,11 +202,7 @@ def _open_plate(request: PlateRequest, record: Mapping[str, Any]) -> tuple[Plate
             fps=request.rate,
             first_frame=request.first_frame,
             handles=request.handles,
-            options=PlateOptions(
-                request.colour_space,
-                Path(request.ocio) if request.ocio else None,
-                request.layer,
-            ),
+            options=PlateOptions.of(request),
         )
 
     began = time.time_ns()

@@ -23,16 +23,16 @@ from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import write_json
-from ex4d.colour.tags import exr_attributes, png_chunks
+from ex4d.colour.tags import png_chunks
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
+from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
 from ex4d.media.exr_values import read_exr_values
-from ex4d.media.exr_writer import rate, time_code, write_exr
+from ex4d.media.exr_writer import write_exr
 from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
-from ex4d.media.timecode import Timecode
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
@@ -332,9 +332,7 @@ class TakeJob(PartedWork):
         if not self._pictures.encoding.is_float:
             write_png(path, stacked(frame.pixels, frame.alpha), self._chunks)
             return
-        attributes = {**self._attributes, "ex4d/frame": frame.number, "ex4d/generated": generated}
-        if (moment := self._timecode(frame.number)) is not None:
-            attributes["timeCode"] = time_code(moment)
+        attributes = {**self._headers.colours, **self._headers.of_frame(frame.number, generated)}
         write_exr(path, frame.pixels, frame.alpha, attributes)
 
     @cached_property
@@ -342,38 +340,20 @@ class TakeJob(PartedWork):
         return png_chunks(self.frames.colour)
 
     @cached_property
-    def _attributes(self) -> dict[str, Any]:
-        """What all EXR files of the result say."""
-        colour, fill = self.frames.colour, self._filled
-        return {
-            **exr_attributes(colour),
-            "framesPerSecond": rate(self.frames.fps),
-            "pixelAspectRatio": float(self.frames.pixel_aspect),
-            "ex4d/version": __version__,
-            "ex4d/plate": str(self.record["plate"]["sha256"]),
-            "ex4d/take": self.key(),
-            "ex4d/generator": fill.name,
-            "ex4d/generative": int(fill.generative),
-            "ex4d/seed": "" if fill.seed is None else str(fill.seed),
-            "ex4d/space": colour.linear_space,
-            "ex4d/config": colour.config,
-            "ex4d/curve": colour.working,
-        }
+    def _headers(self) -> TakeHeaders:
+        return TakeHeaders(
+            self.frames,
+            self._rendered,
+            self._filled,
+            self.key(),
+            str(self.record["plate"]["sha256"]),
+            str(self.record.get("title", "")),
+        )
 
     def _is_handle(self, number: int) -> bool:
         before, after = self.frames.handles
         place = self.frames.numbers.index(number)
         return place < before or place >= len(self.frames.numbers) - after
-
-    def _timecode(self, number: int) -> str | None:
-        """Of a frame; None where the plate has none, or none that its rate knows."""
-        if self.frames.timecode is None:
-            return None
-        try:
-            start = Timecode.parse(self.frames.timecode, self.frames.fps)
-        except ValueError:
-            return None
-        return str(start.later(number - self.frames.timecode_number))
 
     def _shown(self, pixels: NDArray[Any]) -> Texture:
         """A result's pixels as the preview movie shows them."""
@@ -395,7 +375,7 @@ class TakeJob(PartedWork):
             record["colour"] = colour.record()
         if encoding.is_float:
             record["pictures"] = {"result": f"result/result.####{self._suffix}", "type": encoding.pixel_type}
-        if (moment := self._timecode(self._rendered.numbers[0])) is not None:
+        if (moment := self._headers.timecode(self._rendered.numbers[0])) is not None:
             record["timecode"] = moment
         return record
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.commands.options import camera_named
-from ex4d.composite.take import sequence_file
+from ex4d.composite.result_files import sequence_file
 from ex4d.fill import create_generator
 from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_image

@@ -13,7 +13,7 @@ from scenes import Plane, cast, picture_at, rays
 
 from ex4d.camera import Camera, Trajectory, intrinsics, write_json
 from ex4d.camera.transforms import rigid, rotation_y
-from ex4d.composite.take import sequence_file
+from ex4d.composite.result_files import sequence_file
 from ex4d.depth import create_depth_source
 from ex4d.fill import create_generator
 from ex4d.fill.base import PixelOrigin

@@ -202,7 +202,22 @@ def add_out_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Options of how a model's fill is brought to the plate."""
+    """Options of what is delivered, and of how a model's fill is brought to the plate."""
+    files = parser.add_argument_group("what is delivered")
+    files.add_argument(
+        "--aov",
+        action="store_true",
+        help="also aov/aov.####.exr: fill, matte, origin, depth, UV of the plate, motion, for compositing",
+    )
+    files.add_argument(
+        "--pictures",
+        choices=["linear", "codes"],
+        default="linear",
+        help="of log, PQ and HLG plates: scene-linear EXR (default), or codes of the plate's own curve as 16-bit PNG",
+    )
+    files.add_argument(
+        "--exr-compression", choices=["zip", "piz"], default="zip", help="of EXR files (default %(default)s)"
+    )
     group = parser.add_argument_group("a model's fill")
     group.add_argument(
         "--no-colour-match",
@@ -215,4 +230,4 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def output_request(args: argparse.Namespace) -> OutputRequest:
     """What ``add_output_options`` asked for."""
-    return OutputRequest(grain=args.grain, colour_match=args.colour_match)
+    return OutputRequest(args.pictures, args.exr_compression, args.aov, args.grain, args.colour_match)

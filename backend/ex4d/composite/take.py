@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import write_json
-from ex4d.colour.tags import png_chunks
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
+from ex4d.composite.aov import TakeAovs
 from ex4d.composite.headers import TakeHeaders
-from ex4d.composite.pixels import ResultPicture, ResultPictures
+from ex4d.composite.outputs import output_inputs
+from ex4d.composite.pixels import ResultPictures
+from ex4d.composite.result_files import ResultFiles
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
-from ex4d.media.exr_values import read_exr_values
-from ex4d.media.exr_writer import write_exr
-from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
+from ex4d.protocol.requests import OutputRequest
 from ex4d.protocol.seal import (
     DAMAGED_FILE,
     DONE_FILE,
@@ -46,7 +46,8 @@ from ex4d.protocol.seal import (
     read_seal,
 )
 from ex4d.raster import Texture
-from ex4d.raster.store import TRAJECTORY_FILE, RasterStore, stacked
+from ex4d.raster.positions import PositionStore
+from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
 from ex4d.stages.stage import Part, PartedWork, PartOutput, content_key, parts_of
 from ex4d.stages.stage_files import hashed_seal
@@ -56,8 +57,6 @@ from ex4d.system.threads import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
 MOVIE_FILE = "result.mp4"
-#: Folders of pictures.
-_PICTURES = ("result", "mask", "confidence")
 TAKE_FORMAT = "ex4d-take"
 _TAKE_NAME = re.compile("v([0-9]{3,})")
 #: The seal's first bytes, in which a take's key stands.
@@ -65,11 +64,6 @@ _SEAL_HEAD = 512
 _SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
 #: Packages whose versions change pixels.
 _PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "torch", "diffusers", "transformers")
-
-
-def sequence_file(folder: Path, number: int, suffix: str = ".png") -> Path:
-    """Path of a delivered picture: ``result/result.1001.png``."""
-    return folder / f"{folder.name}.{number:04d}{suffix}"
 
 
 def take_folders(root: Path) -> list[Path]:
@@ -199,6 +193,8 @@ class TakeJob(PartedWork):
         fill_key: key of the fill stage; with ``record`` it identifies the take.
         record: what the sidecar says of plate, camera, depth and mesh, JSON-able.
         adjustments: of a model's fill.
+        output: what is delivered.
+        positions: where on the plate its pixels were taken from; asked for where ``output`` wants AOVs.
     """
 
     root: Path
@@ -208,6 +204,8 @@ class TakeJob(PartedWork):
     fill_key: str
     record: Mapping[str, Any]
     adjustments: FillAdjustments = field(default_factory=FillAdjustments)
+    output: OutputRequest = field(default_factory=OutputRequest)
+    positions: Callable[[], PositionStore] | None = None
 
     name = "composite"
     version = 1
@@ -216,7 +214,13 @@ class TakeJob(PartedWork):
     def key(self) -> str:
         """Hash of everything that changes the delivered pictures."""
         return content_key(
-            {"stage": "take", "version": self.version, "fill": self.fill_key, **self.adjustments.inputs()}
+            {
+                "stage": "take",
+                "version": self.version,
+                "fill": self.fill_key,
+                **self.adjustments.inputs(),
+                **output_inputs(self.output, self.frames.truth),
+            }
         )
 
     def ensure(self, progress: Progress) -> Path:
@@ -227,6 +231,9 @@ class TakeJob(PartedWork):
             progress.end(cached=True)
             return found
         make_folder(self.root)
+        if self.output.aov:
+            # A stage of its own, before this one begins.
+            _ = self._files
         with (
             progress.stage(self.name, self.steps()),
             work_folder(self.root, f"take-{self.key()}", self) as work,
@@ -259,7 +266,8 @@ class TakeJob(PartedWork):
     def run_parts(self, out: Path, parts: Iterable[Part], progress: Progress) -> Iterator[PartOutput]:
         """See ``PartedWork``. The movie is of all frames in one: those of parts that are there already are read again
         and go into it as they are."""
-        for name in _PICTURES:
+        files = self._files
+        for name in files.folders:
             make_folder(out / name)
         times = self.frames.times if self.frames.variable_rate else [None] * self.steps()
         size = self._rendered.trajectory
@@ -272,7 +280,7 @@ class TakeJob(PartedWork):
             for part in self.parts():
                 numbers, moments = self._rendered.numbers[part.start : part.stop], times[part.start : part.stop]
                 if part != waiting:
-                    ready = prefetched(lambda number: self._shown_again(out / "result", number), numbers)
+                    ready = prefetched(lambda number: self._shown(files.read(out, number)[0]), numbers)
                     for result, moment in zip(ready, moments, strict=True):
                         movie.write(result, moment)
                         progress.check()
@@ -280,15 +288,13 @@ class TakeJob(PartedWork):
                 frames: list[dict[str, Any]] = []
                 for frame, moment in zip(prefetched(pictures.read, numbers), moments, strict=True):
                     shares = _shares(frame.mask, frame.origin)
-                    pool.submit(self._write_result, out / "result", frame, shares["generated"])
-                    pool.submit(write_png, sequence_file(out / "mask", frame.number), frame.mask)
-                    pool.submit(write_png, sequence_file(out / "confidence", frame.number), frame.origin)
+                    pool.submit(files.write, out, frame, shares["generated"])
                     movie.write(self._shown(frame.pixels), moment)
                     handle = {"handle": True} if self._is_handle(frame.number) else {}
                     frames.append({"frame": frame.number, **handle, **shares})
                     progress.advance()
                 pool.wait()
-                yield PartOutput(part, tuple(self._picture_names(numbers)), {"frames": frames})
+                yield PartOutput(part, tuple(files.names(numbers)), {"frames": frames})
                 waiting = next(asked, None)
 
     def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
@@ -310,34 +316,24 @@ class TakeJob(PartedWork):
     @cached_property
     def _pictures(self) -> ResultPictures:
         return ResultPictures(
-            self._rendered, self._filled, self.frames.colour, self.frames.source_bits, adjusted=self._adjusted
+            self._rendered,
+            self._filled,
+            self.frames.colour,
+            self.frames.source_bits,
+            self.output.pictures,
+            self._adjusted,
         )
 
     @cached_property
     def _adjusted(self) -> AdjustedFill:
         return AdjustedFill.fit(self.adjustments, self.frames, self._rendered, self._filled)
 
-    @property
-    def _suffix(self) -> str:
-        return ".exr" if self._pictures.encoding.is_float else ".png"
-
-    def _picture_names(self, numbers: Sequence[int]) -> Iterator[str]:
-        for name in _PICTURES:
-            suffix = self._suffix if name == "result" else ".png"
-            for number in numbers:
-                yield sequence_file(Path(name), number, suffix).as_posix()
-
-    def _write_result(self, folder: Path, frame: ResultPicture, generated: float) -> None:
-        path = sequence_file(folder, frame.number, self._suffix)
-        if not self._pictures.encoding.is_float:
-            write_png(path, stacked(frame.pixels, frame.alpha), self._chunks)
-            return
-        attributes = {**self._headers.colours, **self._headers.of_frame(frame.number, generated)}
-        write_exr(path, frame.pixels, frame.alpha, attributes)
-
     @cached_property
-    def _chunks(self) -> list[tuple[bytes, bytes]]:
-        return png_chunks(self.frames.colour)
+    def _files(self) -> ResultFiles:
+        aovs = None
+        if self.output.aov and self.positions is not None:
+            aovs = TakeAovs(self._pictures, self.positions(), self._headers, self.frames.size)
+        return ResultFiles(self._pictures, self._headers, self.output, aovs)
 
     @cached_property
     def _headers(self) -> TakeHeaders:
@@ -361,20 +357,12 @@ class TakeJob(PartedWork):
             return pixels
         return self._pictures.shown(pixels)
 
-    def _shown_again(self, folder: Path, number: int) -> Texture:
-        """The same of a result that is there already."""
-        path = sequence_file(folder, number, self._suffix)
-        pixels = read_exr_values(path.read_bytes()) if self._pictures.encoding.is_float else read_image(path)
-        return self._shown(np.ascontiguousarray(pixels[..., :3]))
-
     def _film_record(self) -> dict[str, Any]:
         """What is told of results that are no plain display pictures."""
-        colour, encoding = self.frames.colour, self._pictures.encoding
-        record: dict[str, Any] = {}
+        colour = self.frames.colour
+        record: dict[str, Any] = self._files.record()
         if colour.space:
             record["colour"] = colour.record()
-        if encoding.is_float:
-            record["pictures"] = {"result": f"result/result.####{self._suffix}", "type": encoding.pixel_type}
         if (moment := self._headers.timecode(self._rendered.numbers[0])) is not None:
             record["timecode"] = moment
         return record

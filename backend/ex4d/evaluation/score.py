@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.composite.take import sequence_file
+from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.alignment import Alignment, alignment
 from ex4d.evaluation.masks import MaskCounts
 from ex4d.evaluation.perceptual import Lpips

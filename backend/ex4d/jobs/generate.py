@@ -122,5 +122,6 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
+        str(frames.frames.pixel_aspect),
         handles=frames.frames.handles,
     )

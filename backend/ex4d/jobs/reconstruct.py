@@ -121,6 +121,7 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.has_alpha,
             frames.variable_rate,
             colour_info(frames),
+            str(frames.pixel_aspect),
             timecode=frames.timecode,
             handles=frames.handles,
         ),

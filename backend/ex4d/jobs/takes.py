@@ -20,6 +20,7 @@ from ex4d.protocol.requests import Camera, OutputRequest, PreviewRequest, Render
 from ex4d.protocol.results import RenderResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.raster import Rasterizer, borrow_rasterizer
+from ex4d.raster.positions import PositionStage, PositionStore
 from ex4d.raster.sight import sight_notes
 from ex4d.raster.stage import RasterStage
 from ex4d.raster.store import RasterStore
@@ -176,8 +177,22 @@ class TakePipeline:
             stage.key(),
             record,
             FillAdjustments(by_model and output.colour_match, by_model and output.grain),
+            output,
+            lambda: self._positions(rendered),
         )
         folder = take.ensure(self.progress)
         for note in fill.notes:
             self.progress.note(note)
         return folder
+
+    def _positions(self, rendered: RenderedShot) -> PositionStore:
+        """Where on the plate the pixels of a render were taken from."""
+        stage = PositionStage(
+            self.reconstruction.plate_key,
+            self.reconstruction.mesh_key,
+            self.reconstruction.mesh,
+            rendered.raster.trajectory,
+            rendered.raster.rasterizer,
+            self._borrow,
+        )
+        return PositionStore.open(self.shot.cache.ensure(stage, self.progress))

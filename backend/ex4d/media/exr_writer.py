@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for other programs as OpenEXR files: one part, RGBA, with what the files say of themselves."""
+"""Pictures for other programs as OpenEXR files of one part or several, with what the files say of themselves."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,27 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from ex4d.media.exr import unprinted
 from ex4d.system.files import atomic_path
 
 Compression = Literal["zip", "piz"]
+_DTYPES = {np.dtype(np.float16), np.dtype(np.float32)}
 _COMPRESSIONS = {"zip": OpenEXR.ZIP_COMPRESSION, "piz": OpenEXR.PIZ_COMPRESSION}
+
+
+@dataclass(frozen=True)
+class ExrPart:
+    """A part of a file.
+
+    Attributes:
+        name: of the part.
+        channels: (H, W) float16 or float32 by name, such as "R" or "depth.Z"; all of one size, in all parts.
+        attributes: of its header, as ``OpenEXR.File`` takes them. The parts of a file have the same pixel aspect, time
+            code and, those that have any, chromaticities.
+    """
+
+    name: str
+    channels: Mapping[str, NDArray[Any]]
+    attributes: Mapping[str, Any]
 
 
 def write_exr(
@@ -27,7 +44,7 @@ def write_exr(
     attributes: Mapping[str, Any],
     compression: Compression = "zip",
 ) -> None:
-    """Write a picture: complete under its name, or not at all. All bits are kept.
+    """Write a picture of one part, RGBA: complete under its name, or not at all. All bits are kept.
 
     Args:
         path: the file; its folder must exist.
@@ -42,17 +59,49 @@ def write_exr(
     """
     if pixels.dtype not in (np.float16, np.float32) or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}, not float16 or float32 (H, W, 3)")
-    if alpha is None:
-        alpha = np.ones(pixels.shape[:2], pixels.dtype)
-    header = {"compression": _COMPRESSIONS[compression], "type": OpenEXR.scanlineimage, **attributes}
-    channels = {name: np.ascontiguousarray(pixels[..., k]) for k, name in enumerate("RGB")}
-    channels["A"] = np.ascontiguousarray(alpha, dtype=pixels.dtype)
+    write_exr_parts(path, [ExrPart("", rgba_channels(pixels, alpha), attributes)], compression)
+
+
+def rgba_channels(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    """R, G, B of (H, W, 3), and A of (H, W) in the same dtype; None = 1 everywhere."""
+    opacity = np.ones(pixels.shape[:2], pixels.dtype) if alpha is None else alpha.astype(pixels.dtype, copy=False)
+    return {**{name: pixels[..., k] for k, name in enumerate("RGB")}, "A": opacity}
+
+
+def write_exr_parts(path: Path, parts: Sequence[ExrPart], compression: Compression = "zip") -> None:
+    """Write a file of scan lines, of one part or several: complete under its name, or not at all. All bits are kept.
+
+    Args:
+        path: the file; its folder must exist.
+        parts: at least one; of several each has a name.
+        compression: of all parts.
+
+    Raises:
+        ValueError: channels of other dtypes or shapes.
+        TransientError: the disk is full or the file cannot be written.
+    """
+    shapes = {values.shape for part in parts for values in part.channels.values()}
+    kinds = {values.dtype for part in parts for values in part.channels.values()}
+    if len(shapes) != 1 or any(len(shape) != 2 for shape in shapes) or not kinds <= _DTYPES:
+        raise ValueError(f"channels are {kinds} {shapes}, not float16 or float32 of one size")
     encoded = io.BytesIO()
-    with unprinted(), OpenEXR.File(header, channels) as file:
+    # The binding puts its own channels into the caller's dictionaries, and takes strides for sizes.
+    with OpenEXR.File([_part(part, compression, len(parts) > 1) for part in parts]) as file:
         file.write(encoded)
     with atomic_path(path) as temporary:
         # Not getbuffer: where writing fails, Python 3.12.1 crashes when the view is collected.
         temporary.write_bytes(encoded.getvalue())
+
+
+def _part(part: ExrPart, compression: Compression, named: bool) -> Any:
+    header = {
+        **part.attributes,
+        "compression": _COMPRESSIONS[compression],
+        "type": OpenEXR.scanlineimage,
+        **({"name": part.name} if named else {}),
+    }
+    channels = {name: np.ascontiguousarray(values) for name, values in part.channels.items()}
+    return OpenEXR.Part(header, channels, part.name)
 
 
 def time_code(text: str) -> Any:

@@ -27,6 +27,7 @@ from ex4d.protocol.values import (
     THICKNESS,
     VIEWPORT_SIDE,
     FrameRange,
+    check_choice,
     check_fov,
     check_handles,
     check_mask_erosion,
@@ -295,15 +296,26 @@ class PreviewRequest(_OfTake):
 
 @dataclass(frozen=True)
 class OutputRequest:
-    """How a take's fill is brought to the plate.
+    """What is delivered of a take, and how its fill is brought to the plate.
 
     Attributes:
+        pictures: of plates whose values are codes of a camera's log, PQ, HLG …: "linear" = scene-linear EXR files,
+            "codes" = the plate's own curve in PNG files of 16 bits. Others are delivered in their own way.
+        compression: of EXR files.
+        aov: a second sequence with fill, matte, origin, depth, UV, motion.
         grain: the plate's noise is given to what a model drew.
         colour_match: a model's shift of colours is taken off its fill.
     """
 
+    pictures: Literal["linear", "codes"] = "linear"
+    compression: Literal["zip", "piz"] = "zip"
+    aov: bool = False
     grain: bool = False
     colour_match: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice(self.pictures, ("linear", "codes"), "pictures")
+        check_choice(self.compression, ("zip", "piz"), "compression")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ STAGE_NAMES = {
     "viewport": "Viewport mesh",
     "raster": "Rendering",
     "preview": "Rendering",
+    "positions": "Rendering positions",
     "fill": "Filling",
     # Parts of a fill by a model.
     "read": "Reading take",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -200,6 +201,13 @@ def check_handles(count: int) -> None:
     """Raise UsageError for a number of handle frames that is out of range."""
     if not 0 <= count <= MAX_HANDLES:
         raise UsageError(f"{count} handle frames are not possible.", f"Give 0 to {MAX_HANDLES}.")
+
+
+def check_choice(value: str | None, choices: Sequence[str | None], what: str) -> None:
+    """Raise UsageError for a value that is none of the choices."""
+    if value not in choices:
+        named = ", ".join(choice for choice in choices if choice is not None)
+        raise UsageError(f"«{value}» is no choice for {what}.", f"Use one of {named}.")
 
 
 def check_name(name: str, what: str) -> None:

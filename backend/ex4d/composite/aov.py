@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What compositors want besides the result: an OpenEXR file of two parts for each frame.
+
+Part ``rgba`` is the whole picture that the generator drew, scene-linear. Part ``data``, marked as no picture, has
+
+- ``generated.Y`` half: 1 where the pixel is filled, else 0; ``source.Y`` half: 1 where it is the plate's own;
+- ``origin.Y`` half: 1 measured, 0.5 from another frame, 0 invented;
+- ``depth.Z`` float: z-depth along the camera's axis, world units; ``NO_SURFACE`` where there is none;
+- ``uv.U``, ``uv.V`` float: where on the plate the pixel was taken from, as STMaps have it: x over the width at pixel
+  centres, y from the bottom over the height; 0 where it is filled;
+- ``motion.X``, ``motion.Y`` float: how far what stands there and stands still has moved in the next frame, pixels, x to
+  the right, y upwards. In the last frame: since the frame before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Camera
+from ex4d.camera.transforms import invert_rigid
+from ex4d.colour.transfer import SRGB
+from ex4d.colour.transforms import transform_of
+from ex4d.composite.headers import TakeHeaders
+from ex4d.composite.pixels import ResultPicture, ResultPictures
+from ex4d.fill import PixelOrigin
+from ex4d.media.exr_writer import Compression, ExrPart, rgba_channels, write_exr_parts
+from ex4d.raster.positions import PositionStore
+
+#: What ``depth.Z`` says of pixels in which there is no surface, as renderers write it.
+NO_SURFACE = 1e10
+_ORIGINS = {PixelOrigin.MEASURED: 1.0, PixelOrigin.OTHER_FRAME: 0.5, PixelOrigin.INVENTED: 0.0}
+#: Of display pictures that say nothing of their colours.
+_UNTAGGED = {
+    "colorInteropID": "lin_rec709_scene",
+    "chromaticities": (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329),
+}
+_LARGEST_HALF = 65504.0
+
+
+@dataclass(frozen=True)
+class TakeAovs:
+    """Writes them.
+
+    Attributes:
+        pictures: of the result.
+        positions: where on the plate its pixels were taken from.
+        headers: what the files say of themselves.
+        plate_size: (width, height), pixels.
+    """
+
+    pictures: ResultPictures
+    positions: PositionStore
+    headers: TakeHeaders
+    plate_size: tuple[int, int]
+
+    def write(self, path: Path, frame: ResultPicture, generated: float, compression: Compression) -> None:
+        """Write the file of one frame.
+
+        Args:
+            path: its folder must exist.
+            frame: of the result.
+            generated: share of its pixels that are not measured, 0..1.
+            compression: of the file.
+
+        Raises:
+            DamagedCacheError: what the take was made from is damaged.
+            TransientError: the disk is full or the file cannot be written.
+        """
+        same = self.headers.of_frame(frame.number, generated)
+        about = {
+            "ex4d/depth": f"z along the camera's axis, units of the shot; {NO_SURFACE:g} = no surface",
+            "ex4d/uv": "STMap of the plate: x from the left, y from the bottom, 0..1; 0 where filled",
+            "ex4d/motion": "to the next frame, pixels, x right, y up, of what stands still; the last frame: from the "
+            "one before",
+            "ex4d/origin": "1 measured, 0.5 from another frame, 0 invented",
+        }
+        drawn = rgba_channels(self._linear(self.pictures.drawn(frame.number)), None)
+        parts = [
+            ExrPart("rgba", drawn, {**self._colours, **same}),
+            ExrPart("data", self._data(frame), {**same, **about, "colorInteropID": "data"}),
+        ]
+        write_exr_parts(path, parts, compression)
+
+    @property
+    def _colours(self) -> dict[str, Any]:
+        return self.headers.colours or _UNTAGGED
+
+    def _linear(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the result (H, W, 3), scene-linear halves or floats."""
+        encoding, colour = self.pictures.encoding, self.pictures.colour
+        if encoding.is_float:
+            return values
+        unit = encoding.unit(values)
+        linear = transform_of(colour).linear(unit) if colour.space else SRGB.to_linear(unit)
+        return np.clip(linear, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+
+    def _data(self, frame: ResultPicture) -> dict[str, NDArray[Any]]:
+        seen = frame.mask > 0
+        u, v = stmap(self.positions.read(frame.number), seen, self.plate_size)
+        x, y = self._motion(frame)
+        return {
+            "generated.Y": (~seen).astype(np.float16),
+            "source.Y": seen.astype(np.float16),
+            "origin.Y": origin_values(frame.origin, seen),
+            "depth.Z": np.where(np.isfinite(frame.z), frame.z, np.float32(NO_SURFACE)),
+            "uv.U": u,
+            "uv.V": v,
+            "motion.X": x,
+            "motion.Y": y,
+        }
+
+    def _motion(self, frame: ResultPicture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        cameras, numbers = self.pictures.raster.trajectory, self.pictures.raster.numbers
+        index = numbers.index(frame.number)
+        if len(numbers) == 1:
+            still = np.zeros(frame.mask.shape, np.float32)
+            return still, still
+        if index == len(numbers) - 1:
+            x, y = camera_motion(frame.z, cameras[index], cameras[index - 1])
+            return -x, -y
+        return camera_motion(frame.z, cameras[index], cameras[index + 1])
+
+
+def origin_values(origin: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray[np.float16]:
+    """``origin.Y`` (H, W) of the codes (h, w) at the generator's size; the mask (H, W) says what is measured."""
+    height, width = seen.shape
+    codes = np.asarray(cv2.resize(origin, (width, height), interpolation=cv2.INTER_NEAREST))
+    values = np.zeros(seen.shape, np.float16)
+    values[codes == PixelOrigin.OTHER_FRAME] = _ORIGINS[PixelOrigin.OTHER_FRAME]
+    values[seen] = _ORIGINS[PixelOrigin.MEASURED]
+    return values
+
+
+def stmap(
+    positions: NDArray[np.float32], seen: NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``uv.U``, ``uv.V`` (H, W) of plate positions (H, W, 2) in a plate of ``size`` (width, height)."""
+    known = seen & np.isfinite(positions).all(axis=2)
+    u = np.where(known, positions[..., 0] / np.float32(size[0]), np.float32(0))
+    v = np.where(known, 1 - positions[..., 1] / np.float32(size[1]), np.float32(0))
+    return u.astype(np.float32), v.astype(np.float32)
+
+
+def camera_motion(
+    z: NDArray[np.float32], camera: Camera, other: Camera
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far points that stand still are, as another camera sees them, from where this one sees them: pixels to the
+    right and upwards, (H, W) each; 0 where z is not known or the point is behind the other camera.
+
+    Args:
+        z: (H, W) z-depth in ``camera``, NaN = none.
+        camera, other: of one size.
+    """
+    height, width = z.shape
+    between = other.E @ invert_rigid(camera.E)
+    # pixel and disparity -> pixel: p' ~ K' (R K⁻¹ p + t / z)
+    turned = other.K @ between[:3, :3] @ np.linalg.inv(camera.K)
+    moved = other.K @ between[:3, 3]
+    x = np.arange(width)[None, :] + 0.5
+    y = np.arange(height)[:, None] + 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = 1 / z.astype(np.float64)
+        w = turned[2, 0] * x + turned[2, 1] * y + turned[2, 2] + moved[2] * near
+        right = (turned[0, 0] * x + turned[0, 1] * y + turned[0, 2] + moved[0] * near) / w - x
+        down = (turned[1, 0] * x + turned[1, 1] * y + turned[1, 2] + moved[1] * near) / w - y
+    known = np.isfinite(right) & np.isfinite(down) & (w > 0)
+    return np.where(known, right, 0).astype(np.float32), np.where(known, -down, 0).astype(np.float32)

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of what can be asked of a take's files changes them, for its key and its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ex4d.media.encoding import TruthEncoding
+from ex4d.protocol.requests import OutputRequest
+
+
+def output_inputs(output: OutputRequest, truth: TruthEncoding) -> dict[str, Any]:
+    """What of a request stands in a take's key: nothing for what is delivered unless told otherwise, nor for what has
+    no effect on a plate of this truth.
+
+    Args:
+        output: what was asked for.
+        truth: of the plate.
+    """
+    inputs: dict[str, Any] = {}
+    if output.pictures != "linear" and truth.kind == "codes":
+        inputs["pictures"] = output.pictures
+    if output.compression != "zip" and (output.aov or writes_exr(output, truth)):
+        inputs["compression"] = output.compression
+    if output.aov:
+        inputs["aov"] = 1
+    return {"output": inputs} if inputs else {}
+
+
+def writes_exr(output: OutputRequest, truth: TruthEncoding) -> bool:
+    """Whether the result's pictures are OpenEXR files."""
+    return truth.kind == "linear" or (truth.kind == "codes" and output.pictures == "linear")

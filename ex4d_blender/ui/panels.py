@@ -101,6 +101,15 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "plate_frames")
     form.prop(state, "plate_fps")
     form.prop(state, "plate_first_frame")
+    form.prop(state, "plate_colour_space")
+    form.prop(state, "plate_handles")
+    header, body = layout.panel("ex4d_film", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
+    header.label(text="Film")
+    if body is not None:
+        film = _form(body.column())
+        film.prop(state, "plate_layer")
+        film.prop(state, "plate_pixel_aspect")
+        film.prop(state, "plate_over_range")
     if state.plate_clip is not None and plates.is_solved(state.plate_clip):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
@@ -187,6 +196,11 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
     depth = shot.record["depth"]
     _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
+    plate = shot.record["plate"]
+    if colour := plate.get("colour"):
+        _text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({colour['said_by']})", "COLOR")
+    if timecode := plate.get("timecode"):
+        _text(layout, f"Timecode: {timecode}", "TIME")
     if shot.first_frame != shot.numbers[0]:
         frames, numbers = shot.frames, shot.numbers
         _text(layout, f"Scene frames {frames[0]}-{frames[-1]} show the plate's {numbers[0]}-{numbers[-1]}.", "TIME")
@@ -315,6 +329,26 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
+def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> None:
+    """What is delivered besides the pictures that always are."""
+    header, body = layout.panel("ex4d_output", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
+    header.label(text="Output")
+    if body is None:
+        return
+    form = _form(body.column())
+    form.prop(state, "take_handles")
+    colour = shot.record["plate"].get("colour") if shot is not None else None
+    if colour and colour.get("kind") == "codes":
+        form.prop(state, "result_pictures")
+    form.prop(state, "result_aov")
+    if state.result_aov or (colour and colour.get("kind") != "display"):
+        form.prop(state, "result_compression")
+    form.prop(state, "result_movie")
+    form.prop(state, "result_audio")
+    form.prop(state, "result_grain")
+    form.prop(state, "result_colour_match")
+
+
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
@@ -332,6 +366,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         row.prop(state, "frame_end")
     form.prop(state, "with_mask")
     form.prop(state, "with_color")
+    _draw_output(layout, state, shots.known(scene_of(context)).find())
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")

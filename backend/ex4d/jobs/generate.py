@@ -14,6 +14,7 @@ from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
 from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
+from ex4d.jobs.told_colour import told_colour
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
 from ex4d.raster.sight import check_sight
@@ -120,4 +121,6 @@ def _result(
         render.device,
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
+        told_colour(frames.frames.colour),
+        str(frames.frames.pixel_aspect),
     )

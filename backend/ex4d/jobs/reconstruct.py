@@ -15,6 +15,7 @@ from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
+from ex4d.jobs.told_colour import told_colour
 from ex4d.jobs.viewport import make_viewport
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
@@ -103,6 +104,10 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.bit_depth,
             frames.has_alpha,
             frames.variable_rate,
+            told_colour(frames.colour),
+            str(frames.pixel_aspect),
+            frames.timecode if frames.timecode_number == frames.numbers[0] else None,
+            frames.handles,
         ),
         DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
         mesh.pivot,

@@ -97,6 +97,11 @@ class ResultPictures:
             return display(self.raster.color(number).dtype).codes(picture)
         return self._values(picture)
 
+    def shown(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 of ``pixels`` in ``encoding``, through a display view, for preview movies."""
+        unit = self.encoding.unit(pixels)
+        return self._transform.display(unit if self.encoding.is_float else self._transform.linear(unit))
+
     @cached_property
     def _transform(self) -> PlateTransform:
         return transform_of(self.colour)

@@ -55,12 +55,6 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
     )
-    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
-    plate.add_argument(
-        "--over-range",
-        choices=["clip", "keep"],
-        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
-    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",

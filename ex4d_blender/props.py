@@ -73,28 +73,6 @@ DEPTH_KINDS = [
 ]
 
 
-#: Their numbers are what .blend files keep, see ``MOVES``.
-OVER_RANGE = [
-    ("AUTO", "As Usual", "Clipped in 8-bit movies, kept in others", 0),
-    ("clip", "Clip", "Values beyond black and white are clipped", 1),
-    ("keep", "Keep", "Values beyond black and white are kept", 2),
-]
-RESULT_PICTURES = [
-    ("linear", "Scene-Linear", "EXR files in the plate's primaries, of plates that are scene-linear, log or HDR", 0),
-    ("codes", "Plate's Curve", "The plate's own log or HDR codes, tagged", 1),
-]
-COMPRESSIONS = [
-    ("zip", "ZIP", "Lossless; every program reads it", 0),
-    ("piz", "PIZ", "Lossless; smaller for grainy pictures", 1),
-]
-RESULT_MOVIES = [
-    ("NONE", "Preview Only", "The small preview movie alone", 0),
-    ("prores422hq", "ProRes 422 HQ", "A movie for editing", 1),
-    ("prores4444", "ProRes 4444", "A movie for editing, with alpha", 2),
-    ("h265", "H.265, 10 Bits", "A small movie of ten bits", 3),
-]
-
-
 def _space_search(_state: Any, _context: bpy.types.Context, text: str) -> list[str]:
     """Names of the plates' configuration, as the backend has told them; any other name may be typed."""
     names = [space.name for space in colour_tables.known_spaces(colour_tables.environment_config())]
@@ -258,15 +236,8 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         plate_info: str
         plate_colour_space: str
         plate_layer: str
-        plate_pixel_aspect: str
-        plate_over_range: str
         plate_handles: int
         take_handles: int
-        result_pictures: str
-        result_compression: str
-        result_aov: bool
-        result_movie: str
-        result_audio: bool
         result_grain: bool
         result_colour_match: bool
         shot_folder: str
@@ -339,15 +310,6 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         plate_layer: StringProperty(
             name="Layer", description="Layer of EXR files with several; empty for the picture without a layer's name"
         )
-        plate_pixel_aspect: StringProperty(
-            name="Pixel Aspect",
-            description="Width of a pixel divided by its height, such as 2 or 4/3; empty for what the file says",
-        )
-        plate_over_range: EnumProperty(
-            name="Over-Range",
-            items=OVER_RANGE,
-            description="What becomes of a movie's values beyond black and white",
-        )
         plate_handles: IntProperty(
             name="Handles",
             default=PlateRequest.handles,
@@ -361,19 +323,6 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             min=ranges.HANDLES[0],
             max=ranges.HANDLES[1],
             description="So many frames before and after the take are delivered too; the strip is trimmed by them",
-        )
-        result_pictures: EnumProperty(
-            name="Pictures", items=RESULT_PICTURES, description="What the result's files of film plates hold"
-        )
-        result_compression: EnumProperty(name="EXR Compression", items=COMPRESSIONS, description="Of EXR files")
-        result_aov: BoolProperty(
-            name="AOV Files",
-            default=OutputRequest.aov,
-            description="A second EXR sequence with fill, matte, origin, depth, plate positions and motion",
-        )
-        result_movie: EnumProperty(name="Movie", items=RESULT_MOVIES, description="Movie of the result")
-        result_audio: BoolProperty(
-            name="Sound", default=OutputRequest.audio, description="The plate's sound goes into the movies"
         )
         result_grain: BoolProperty(
             name="Grain", default=OutputRequest.grain, description="Give the plate's noise to what a model drew"

@@ -10,7 +10,6 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import FillRequest, GenerateRequest, OutputRequest, TrajectoryCamera
 
 from .. import capabilities, colour_spaces, job_list, props, take_options
@@ -66,22 +65,6 @@ def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: G
     return request_options(generator, given, seed=state_of(scene).seed, prompt=state_of(scene).prompt)
 
 
-def _output_request(scene: bpy.types.Scene) -> OutputRequest:
-    state = state_of(scene)
-    return from_record(
-        OutputRequest,
-        {
-            "pictures": state.result_pictures,
-            "compression": state.result_compression,
-            "aov": state.result_aov,
-            "movie": state.result_movie if state.result_movie != "NONE" else None,
-            "audio": state.result_audio,
-            "grain": state.result_grain,
-            "colour_match": state.result_colour_match,
-        },
-    )
-
-
 def submit_take(
     context: bpy.types.Context,
     shot: shots.ShotObjects,
@@ -117,7 +100,7 @@ def submit_take(
         fill=FillRequest(generator, options),
         title=take.name,
         handles=state.take_handles,
-        output=_output_request(scene),
+        output=OutputRequest(grain=state.result_grain, colour_match=state.result_colour_match),
     )
     data = {
         "take": take.uid,

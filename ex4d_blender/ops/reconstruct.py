@@ -80,8 +80,6 @@ def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
         colour_space=state.plate_colour_space.strip() or PlateRequest.colour_space,
         ocio=colour_tables.environment_config(),
         layer=state.plate_layer.strip() or None,
-        over_range=cast(Literal["clip", "keep"], state.plate_over_range) if state.plate_over_range != "AUTO" else None,
-        pixel_aspect=state.plate_pixel_aspect.strip() or None,
     )
 
 

@@ -103,13 +103,7 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "plate_first_frame")
     form.prop(state, "plate_colour_space")
     form.prop(state, "plate_handles")
-    header, body = layout.panel("ex4d_film", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
-    header.label(text="Film")
-    if body is not None:
-        film = _form(body.column())
-        film.prop(state, "plate_layer")
-        film.prop(state, "plate_pixel_aspect")
-        film.prop(state, "plate_over_range")
+    form.prop(state, "plate_layer")
     if state.plate_clip is not None and plates.is_solved(state.plate_clip):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
@@ -329,7 +323,7 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
-def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> None:
+def _draw_output(layout: Any, state: Any) -> None:
     """What is delivered besides the pictures that always are."""
     header, body = layout.panel("ex4d_output", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
     header.label(text="Output")
@@ -337,14 +331,6 @@ def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> Non
         return
     form = _form(body.column())
     form.prop(state, "take_handles")
-    colour = shot.record["plate"].get("colour") if shot is not None else None
-    if colour and colour.get("kind") == "codes":
-        form.prop(state, "result_pictures")
-    form.prop(state, "result_aov")
-    if state.result_aov or (colour and colour.get("kind") != "display"):
-        form.prop(state, "result_compression")
-    form.prop(state, "result_movie")
-    form.prop(state, "result_audio")
     form.prop(state, "result_grain")
     form.prop(state, "result_colour_match")
 
@@ -366,7 +352,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         row.prop(state, "frame_end")
     form.prop(state, "with_mask")
     form.prop(state, "with_color")
-    _draw_output(layout, state, shots.known(scene_of(context)).find())
+    _draw_output(layout, state)
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")

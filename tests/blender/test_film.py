@@ -123,7 +123,7 @@ def test_cycles_reads_light(tables: None, scene: bpy.types.Scene, take: Callable
 def test_an_exr_plate_from_file_to_strip(
     reconstruct: Callable[[Path], None], scene: bpy.types.Scene, tmp_path: Path, backend_python: str
 ) -> None:
-    write_pictures(backend_python, tmp_path, NUMBERS, name="plate", interop="")
+    write_pictures(backend_python, tmp_path, NUMBERS, name="plate", interop="", aspect=2.0)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "film.blend"))
     scene = bpy.context.scene
     look = next(
@@ -136,7 +136,6 @@ def test_an_exr_plate_from_file_to_strip(
     with pytest.raises(RuntimeError, match="--colour-space"):
         reconstruct(tmp_path / "plate.1001.exr")
     state.plate_colour_space, state.plate_frames, state.plate_handles = "ACEScg", "1002-1005", 1
-    state.plate_pixel_aspect = "2"
     assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
     shot = shots.find_shot(scene)
     plate = shot.record["plate"]

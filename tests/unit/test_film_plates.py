@@ -18,6 +18,7 @@ from command import make_depth, make_plate, textured
 from numpy.typing import NDArray
 
 from ex4d.colour.transforms import transform_of
+from ex4d.composite.movies import MovieTake
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.depth import create_depth_source
 from ex4d.fill import TakeScene, create_generator
@@ -260,6 +261,12 @@ def test_filled_codes_have_the_walls_brightness(work: Work) -> None:
     assert np.abs(codes.pixels.astype(int) - 26_000).max() <= 8
     linear = work.results(reconstruction, rendered).read(1002).pixels
     assert np.ptp(linear) <= 1e-3 * linear.max()
+
+
+def test_movies_to_fill_must_be_display_pictures(work: Work) -> None:
+    work.write([scene_linear(0)] * 2, **ACES)
+    with pytest.raises(BadInputError, match="is in ACEScg, and here display-referred pictures are needed"):
+        MovieTake.open(work.plate, work.plate, 1)
 
 
 def test_the_codes_of_a_movie_are_kept_in_the_stage(work: Work) -> None:

@@ -15,15 +15,18 @@ from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
-from ex4d.jobs.told_colour import told_colour
 from ex4d.jobs.viewport import make_viewport
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
+from ex4d.plate.store import FrameStore
 from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
-from ex4d.protocol.results import DepthInfo, PlateInfo, ReconstructResult
+from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
+
+#: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
+REC709_PRIMARIES = 1
 
 
 def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
@@ -89,6 +92,23 @@ def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -
     return SolvedDepth(source, read_trajectory(camera), points)
 
 
+def colour_info(frames: FrameStore) -> ColourInfo | None:
+    """The colour space of a plate, as results tell it; None for an ordinary display picture, of sRGB's primaries or
+    with no word on them: programs show those as sRGB, and so they look as the plate does there."""
+    colour = frames.colour
+    if colour.kind == "display" and (not colour.space or colour.primaries in (None, REC709_PRIMARIES)):
+        return None
+    return ColourInfo(
+        colour.kind,
+        colour.space,
+        colour.linear_space,
+        colour.config,
+        colour.config_file,
+        colour.interop_id,
+        colour.said_by,
+    )
+
+
 def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
     """What is told of a reconstruction."""
     frames, depth, mesh = reconstruction.frames, reconstruction.depth, reconstruction.mesh
@@ -104,7 +124,7 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.bit_depth,
             frames.has_alpha,
             frames.variable_rate,
-            told_colour(frames.colour),
+            colour_info(frames),
             str(frames.pixel_aspect),
             frames.timecode if frames.timecode_number == frames.numbers[0] else None,
             frames.handles,

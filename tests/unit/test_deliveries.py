@@ -118,7 +118,8 @@ def test_results_of_a_scene_linear_plate_say_what_they_are(film: tuple[Path, Gen
         assert 0 <= header["ex4d/generated"] < 0.5
         assert np.allclose(header["worldToCamera"], world_to_camera(trajectory[index]), atol=1e-6)
         assert np.allclose(header["worldToNDC"], world_to_ndc(trajectory[index]), atol=1e-6)
-        times.append(tuple(header["timeCode"])[:4])
+        moment = header["timeCode"]
+        times.append((moment.hours, moment.minutes, moment.seconds, moment.frame))
     assert header["ex4d/generated"] > 0
     assert take.pixel_aspect == "2"
     assert times == [(23, 59, 59, 22), (23, 59, 59, 23), (0, 0, 0, 0)]

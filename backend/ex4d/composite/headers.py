@@ -21,7 +21,7 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.colour.tags import exr_attributes
 from ex4d.fill.stage import FillStore
-from ex4d.media.exr_writer import rate, time_code
+from ex4d.media.exr_writer import time_code
 from ex4d.media.timecode import Timecode
 from ex4d.plate.store import FrameStore
 from ex4d.raster.store import RasterStore
@@ -113,7 +113,7 @@ class TakeHeaders:
         """What is the same in all frames."""
         colour, fill = self.frames.colour, self.fill
         return {
-            "framesPerSecond": rate(self.frames.fps),
+            "framesPerSecond": self.frames.fps,  # the binding writes fractions, and not its own type
             "pixelAspectRatio": float(self.frames.pixel_aspect),
             "ex4d/version": __version__,
             "ex4d/plate": self.plate_hash,

@@ -123,7 +123,8 @@ class ResultFiles:
     def _chunks(self) -> list[tuple[bytes, bytes]]:
         """Of PNG files: what they say of their colours, and of codes of a curve its name, which no chunk can say."""
         colour = self.headers.frames.colour
-        chunks = png_chunks(colour)
+        # What says nothing of its colours is delivered so.
+        chunks = png_chunks(colour) if colour.space else []
         if self.pictures.encoding.kind == "codes":
             chunks.append((b"tEXt", b"OpenColorIO colour space\0" + colour.space.encode("latin-1", "replace")))
         return chunks

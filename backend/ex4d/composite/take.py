@@ -219,7 +219,7 @@ class TakeJob(PartedWork):
                 "version": self.version,
                 "fill": self.fill_key,
                 **self.adjustments.inputs(),
-                **output_inputs(self.output, self.frames.truth),
+                **(output_inputs(self.output, self.frames.truth) if self.output != OutputRequest() else {}),
             }
         )
 

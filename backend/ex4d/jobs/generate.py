@@ -123,5 +123,5 @@ def _result(
         reused,
         colour_info(frames.frames),
         str(frames.frames.pixel_aspect),
-        handles=frames.frames.handles,
+        frames.frames.handles,
     )

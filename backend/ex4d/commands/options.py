@@ -52,6 +52,11 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     )
     plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
     plate.add_argument(
+        "--over-range",
+        choices=["clip", "keep"],
+        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
+    )
+    plate.add_argument(
         "--handles",
         type=int,
         default=0,
@@ -120,6 +125,7 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         colour_space=args.colour_space,
         ocio=args.ocio,
         layer=args.layer,
+        over_range=args.over_range,
         handles=args.handles,
     )
 

@@ -14,7 +14,9 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from ex4d.media.encoding import HEADROOM_16, TruthEncoding
 from ex4d.media.images import Pixels
+from ex4d.media.yuv import CodeRange, luma_extent, rgb_codes
 from ex4d.protocol.errors import BadInputError
 
 #: swscale's defaults are off by two levels and interpolate no chroma; with these flags it is within one level and
@@ -23,6 +25,9 @@ ACCURATE = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 
 #: Untagged clips of at least this height are taken as BT.709, smaller ones as BT.601, as players do.
 HD_HEIGHT = 720
+
+#: FFmpeg's names of codecs that are used for high definition alone: untagged, they are BT.709 at any size.
+MASTERING_CODECS = frozenset({"prores", "prores_raw", "dnxhd", "cfhd", "v210", "v408", "v410"})
 
 # Values of ITU-T H.273, tables 3 and 4.
 _MATRIX_RGB, _MATRIX_UNSPECIFIED = 0, 2
@@ -34,7 +39,10 @@ _MATRICES = {
     7: Colorspace.SMPTE240M,
     9: Colorspace.BT2020,
 }
-_TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
+# Of YCbCr, the first says nothing that could be true.
+_NO_MATRIX = (_MATRIX_RGB, _MATRIX_UNSPECIFIED)
+_ASSUMED = {"BT.709": 1, "BT.601": 6}
+_SAME = {"BT.709": (1,), "BT.601": (5, 6)}
 _RANGE_LIMITED, _RANGE_FULL = 1, 2
 
 # The depths of integer YUV and grey above 8 bits; floating-point formats need no correction.
@@ -83,31 +91,102 @@ def orientation_of(frame: av.VideoFrame) -> Orientation | None:
     return None
 
 
-def transfer_name(frame: av.VideoFrame) -> str | None:
-    """Name of a tagged transfer curve that is not that of an ordinary display."""
-    return _TRANSFERS.get(int(frame.color_trc))
+@dataclass(frozen=True)
+class ClipTags:
+    """Code points of ITU-T H.273 that hold for a clip; None = not said.
+
+    Attributes:
+        primaries, transfer, matrix: the frame's, else the container's.
+        notes: where both say something else.
+    """
+
+    primaries: int | None = None
+    transfer: int | None = None
+    matrix: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def tags_of(frame: av.VideoFrame, container: tuple[int, int, int]) -> ClipTags:
+    """The tags of a clip.
+
+    Args:
+        frame: its first.
+        container: primaries, transfer and matrix of the decoder before it decoded anything: afterwards they are the
+            frame's, and those of the container are gone.
+    """
+    found: list[int | None] = []
+    notes: list[str] = []
+    frames = (int(frame.color_primaries), int(frame.color_trc), int(frame.colorspace))
+    for name, in_frame, in_container in zip(("primaries", "transfer curve", "matrix"), frames, container, strict=True):
+        said = [code for code in (in_frame, in_container) if _is_said(code, name)]
+        found.append(said[0] if said else None)
+        if len(said) == 2 and said[0] != said[1]:
+            notes.append(
+                f"The frames' tag of the {name} (H.273 number {said[0]}) is not the container's ({said[1]}): the "
+                "frames' holds."
+            )
+    return ClipTags(found[0], found[1], found[2], tuple(notes))
+
+
+def _is_said(code: int, name: str) -> bool:
+    """0 is reserved, but for a matrix, where it is that of RGB."""
+    return code not in ((_MATRIX_UNSPECIFIED,) if name == "matrix" else (0, _MATRIX_UNSPECIFIED))
 
 
 class FrameConverter:
     """Turns the frames of one clip into arrays.
 
+    Args:
+        first: a frame of the clip.
+        tags: of the clip; None = those of the frame.
+        is_mastering: untagged frames are BT.709 at any size.
+        codes: the frames are wanted as code values of a curve, with what lies beyond black and white.
+
     Attributes:
         bit_depth: 8, or 16 for sources of more than 8 bits.
+        source_bits: of a code value.
         has_alpha: whether frames carry alpha.
         assumed_matrix: ``BT.709`` or ``BT.601`` where the clip has a colour matrix but does not say which.
+        former_matrix: whether the matrix is the one that was taken when tags of containers were not looked at.
+        encoding: of what ``convert`` gives.
     """
 
-    def __init__(self, first: av.VideoFrame) -> None:
-        self.bit_depth: Literal[8, 16] = 16 if max(c.bits for c in first.format.components) > 8 else 8
+    def __init__(
+        self, first: av.VideoFrame, tags: ClipTags | None = None, *, is_mastering: bool = False, codes: bool = False
+    ) -> None:
+        self.source_bits = max(c.bits for c in first.format.components)
+        self.bit_depth: Literal[8, 16] = 16 if self.source_bits > 8 else 8
         self.has_alpha = any(c.is_alpha for c in first.format.components)
         self._size = (first.width, first.height)
         self._reformatter = VideoReformatter()
         self._format = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}[
             self.bit_depth, self.has_alpha
         ]
+        self._has_matrix = _has_matrix(first)
+        self._full_range = _is_full_range(first)
+        self._tagged = tags.matrix if tags is not None else None
         self.assumed_matrix: str | None = None
-        if _has_matrix(first) and first.colorspace in (_MATRIX_RGB, _MATRIX_UNSPECIFIED):
-            self.assumed_matrix = "BT.709" if first.height >= HD_HEIGHT else "BT.601"
+        self.former_matrix = True
+        if self._has_matrix and first.colorspace in _NO_MATRIX:
+            by_height = "BT.709" if first.height >= HD_HEIGHT else "BT.601"
+            if self._tagged in (None, *_NO_MATRIX):
+                self._tagged = None
+                self.assumed_matrix = "BT.709" if is_mastering else by_height
+            taken = self._tagged if self.assumed_matrix is None else _ASSUMED[self.assumed_matrix]
+            self.former_matrix = taken in _SAME[by_height]
+        self._codes = codes and self._has_matrix
+        self.encoding = self._encoding(codes)
+
+    @property
+    def may_exceed(self) -> bool:
+        """Whether the frames can have luma codes beyond those of black and white."""
+        return self._has_matrix and not self._full_range
+
+    def extent(self, frame: av.VideoFrame) -> tuple[float, float]:
+        """The lowest and the highest luma of a frame on a scale from 0 = black to 1 = white."""
+        codes = self._code_range(frame)
+        low, high = luma_extent(frame, ACCURATE)
+        return (low - codes.black) / (codes.white - codes.black), (high - codes.black) / (codes.white - codes.black)
 
     def fits(self, frame: av.VideoFrame) -> bool:
         """Whether the frame has the size of the first."""
@@ -117,15 +196,24 @@ class FrameConverter:
         """Colour and alpha of a frame.
 
         Returns:
-            (H, W, 3) RGB and (H, W) straight alpha or None, uint8 or uint16 with white at the highest value.
+            (H, W, 3) RGB in ``encoding`` and (H, W) straight alpha or None, of the same dtype.
 
         Raises:
             BadInputError: the clip's colour matrix is not supported.
         """
+        if self._codes:
+            return rgb_codes(
+                frame,
+                matrix=self._matrix(frame),
+                codes=self._code_range(frame),
+                encoding=self.encoding,
+                reformatter=self._reformatter,
+                interpolation=ACCURATE,
+            )
         converted = self._reformatter.reformat(
             frame,
             format=self._format,
-            src_colorspace=self._matrix(frame),
+            src_colorspace=_MATRICES[self._matrix(frame)] if _has_matrix(frame) else None,
             interpolation=ACCURATE,
         )
         pixels = cast(Pixels, converted.to_ndarray())
@@ -141,18 +229,26 @@ class FrameConverter:
             alpha = None if alpha is None else _stretched(alpha, _white(bits, full_range=True))
         return pixels, alpha
 
-    def _matrix(self, frame: av.VideoFrame) -> Colorspace | None:
-        if not _has_matrix(frame):
-            return None
-        if self.assumed_matrix:
-            return Colorspace.ITU709 if self.assumed_matrix == "BT.709" else Colorspace.ITU601
-        matrix = _MATRICES.get(int(frame.colorspace))
-        if matrix is None:
+    def _encoding(self, codes: bool) -> TruthEncoding:
+        if self._codes:
+            return HEADROOM_16
+        pixel_type: Literal["uint8", "uint16"] = "uint8" if self.bit_depth == 8 else "uint16"
+        return TruthEncoding("codes" if codes else "display", pixel_type, 0, (1 << self.bit_depth) - 1)
+
+    def _code_range(self, frame: av.VideoFrame) -> CodeRange:
+        return CodeRange(max(c.bits for c in frame.format.components), _is_full_range(frame))
+
+    def _matrix(self, frame: av.VideoFrame) -> int:
+        """The number in H.273 of the matrix of a frame that has one."""
+        number = int(frame.colorspace)
+        if number in _NO_MATRIX:
+            number = _ASSUMED[self.assumed_matrix] if self.assumed_matrix else self._tagged or number
+        if number not in _MATRICES:
             raise BadInputError(
-                f"The clip's colour matrix (H.273 number {int(frame.colorspace)}) is not supported.",
+                f"The clip's colour matrix (H.273 number {number}) is not supported.",
                 "Convert the clip to BT.709.",
             )
-        return matrix
+        return number
 
 
 def _has_matrix(frame: av.VideoFrame) -> bool:

@@ -22,10 +22,22 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.stream import Disposition
 
+from ex4d.media.audio import SoundFacts, sound_of
+from ex4d.media.camera_raw import refuse_camera_raw
+from ex4d.media.colour_tags import ColourTags
 from ex4d.media.container_check import ContainerCheck, container_check
+from ex4d.media.encoding import TruthEncoding
 from ex4d.media.images import Pixels
-from ex4d.media.movie_pixels import FrameConverter, Orientation, orientation_of, transfer_name
-from ex4d.media.mp4_tables import claims_too_much, joined_movies
+from ex4d.media.movie_pixels import (
+    MASTERING_CODECS,
+    ClipTags,
+    FrameConverter,
+    Orientation,
+    orientation_of,
+    tags_of,
+)
+from ex4d.media.movie_tags import colour_tags, timecode_of
+from ex4d.media.mp4_tables import claims_too_much, clean_aperture, joined_movies
 from ex4d.media.transport_stream import ends_whole
 from ex4d.protocol.errors import BadInputError, Ex4dError
 from ex4d.system.inputs import check_input, empty_file_error, open_input
@@ -99,9 +111,18 @@ class MovieFacts:
         codec: FFmpeg's name.
         interlaced: whether a frame is two fields.
         pixel_aspect: width of a pixel by its height, in the upright picture.
+        clean_aperture: width and height of the part that players show, in the picture as it is stored; None = all.
         assumed_matrix: the colour matrix taken where the clip has no tag.
-        transfer: a tagged transfer curve that is not a display's: PQ, HLG or linear.
-        video_streams: how many there are; the best one is read.
+        former_matrix: see ``FrameConverter``.
+        mastering: whether codec or container are those of finished high definition.
+        colour: what container and frames say of the colours.
+        tag_notes: sentences where they say several things.
+        encoding: of frames that are read as display pictures.
+        source_bits: of a code value in the file.
+        may_exceed: whether luma can lie beyond black and white.
+        timecode: of the clip's first frame, "01:00:59;28"; None = none.
+        sound: the sound that goes with the picture; None = none.
+        video_streams: how many there are, without covers; the best one is read.
         movies: how many were joined end to end; see ``joined_movies``.
     """
 
@@ -118,8 +139,17 @@ class MovieFacts:
     codec: str
     interlaced: bool
     pixel_aspect: Fraction
+    clean_aperture: tuple[Fraction, Fraction] | None
     assumed_matrix: str | None
-    transfer: str | None
+    former_matrix: bool
+    mastering: bool
+    colour: ColourTags
+    tag_notes: tuple[str, ...]
+    encoding: TruthEncoding
+    source_bits: int
+    may_exceed: bool
+    timecode: str | None
+    sound: SoundFacts | None
     video_streams: int
     movies: int
 
@@ -133,6 +163,8 @@ class MovieFrame:
         time: presentation time in seconds as the container has it, or None.
         pixels: (H, W, 3) RGB uint8 or uint16, upright; None where they were not wanted.
         alpha: (H, W) straight alpha of the same dtype, or None.
+        luma: the lowest and the highest coded one, from 0 = black to 1 = white; None where it cannot exceed these, or
+            was not asked for.
         part: from 0; a transport stream that was joined of several has a part for each time that its times start anew.
     """
 
@@ -141,6 +173,7 @@ class MovieFrame:
     pixels: Pixels | None
     alpha: Pixels | None
     part: int = 0
+    luma: tuple[float, float] | None = None
 
 
 class MovieReader:
@@ -153,6 +186,7 @@ class MovieReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        refuse_camera_raw(path)
         with open_input(path) as file:
             if not file.read(1):
                 raise empty_file_error(path)
@@ -165,10 +199,24 @@ class MovieReader:
             first = next(source.pictures(), None)
             if first is None:
                 raise BadInputError(f"The video in {path} has no frames.", "Choose another file.")
-            self.facts = _facts(source, first)
+            tags = tags_of(first, source.container_tags)
+            self._tags, self._is_mastering = tags, source.is_mastering
+            converter = self._converter(first, codes=False)
+            self._code_encoding = self._converter(first, codes=True).encoding
+            self.facts = _facts(source, first, converter, tags)
+
+    def encoding(self, *, codes: bool) -> TruthEncoding:
+        """Of the pixels of ``frames`` with that ``codes``."""
+        return self._code_encoding if codes else self.facts.encoding
 
     def frames(
-        self, start: int = 0, stop: int | None = None, wanted: Callable[[int], bool] | None = None
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        wanted: Callable[[int], bool] | None = None,
+        *,
+        codes: bool = False,
+        measured: bool = False,
     ) -> Iterator[MovieFrame]:
         """Frames ``start`` to ``stop`` (half-open, indices from 0), to the clip's end without ``stop``.
 
@@ -178,6 +226,8 @@ class MovieReader:
         Args:
             wanted: asked for each frame, by its index from ``start`` on; those that it does not want come without
                 pixels. None = all are wanted.
+            codes: give code values of a curve: of luma and chroma with what lies beyond black and white.
+            measured: tell the extent of luma of each frame from ``start`` on, wanted or not.
 
         Raises:
             MovieTooShortError: at the clip's end, when it comes before ``stop`` or ``start``.
@@ -188,23 +238,27 @@ class MovieReader:
             converter: FrameConverter | None = None
             for index, picture in enumerate(source.pictures(stop)):
                 decoded = index + 1
-                converter = converter or FrameConverter(picture)
+                converter = converter or self._converter(picture, codes=codes)
                 if not converter.fits(picture):
                     raise MovieDamagedError(self.path, "changes the size of its picture", index)
                 if index < start:
                     continue
                 time = None if picture.pts is None else picture.pts * self.facts.tick
+                luma = converter.extent(picture) if measured and converter.may_exceed else None
                 if wanted is not None and not wanted(index - start):
-                    yield MovieFrame(index, time, None, None, source.part)
+                    yield MovieFrame(index, time, None, None, source.part, luma)
                     continue
                 try:
                     pixels, alpha = converter.convert(picture)
                 except _DECODE_ERRORS as error:
                     raise _error_of(error, MovieDamagedError(self.path, "cannot be converted to RGB", index)) from error
                 alpha = None if alpha is None else orientation.apply(alpha)
-                yield MovieFrame(index, time, orientation.apply(pixels), alpha, source.part)
+                yield MovieFrame(index, time, orientation.apply(pixels), alpha, source.part, luma)
         if decoded <= start or (stop is not None and decoded < stop):
             raise MovieTooShortError(self.path, decoded)
+
+    def _converter(self, picture: av.VideoFrame, *, codes: bool) -> FrameConverter:
+        return FrameConverter(picture, self._tags, is_mastering=self._is_mastering, codes=codes)
 
 
 @dataclass
@@ -212,6 +266,7 @@ class _Source:
     """An open container, its video stream and the decoder for it.
 
     Attributes:
+        container_tags: primaries, transfer and matrix of H.273 by the container.
         part: which of the parts of a joined stream the last picture is of.
     """
 
@@ -220,7 +275,13 @@ class _Source:
     stream: av.VideoStream
     decoder: av.VideoCodecContext
     alpha_left_out: bool
+    container_tags: tuple[int, int, int]
     part: int = 0
+
+    @property
+    def is_mastering(self) -> bool:
+        """Whether codec or container are those of finished high definition."""
+        return self.decoder.codec.canonical_name in MASTERING_CODECS or "mxf" in self.container.format.name
 
     @classmethod
     @contextmanager
@@ -248,12 +309,18 @@ class _Source:
             raise BadInputError(f"{path} has no video.", "Choose a file with a video stream.")
         decoder = stream.codec_context
         if decoder is None:
-            raise BadInputError(f"The codec of the video in {path} is not known.", "Convert it, for example to ProRes.")
+            raise BadInputError(
+                f"The codec of the video in {path} is not known: it may be camera raw, which is not read.",
+                "Export it as ProRes, or as OpenEXR files.",
+            )
         wants_alpha = stream.metadata.get("alpha_mode") == "1" and decoder.name in _ALPHA_DECODERS
         alpha_decoder = _alpha_decoder(decoder) if wants_alpha else None
         decoder = alpha_decoder or decoder
         decoder.thread_type = ThreadType.AUTO
-        return cls(path, container, stream, decoder, alpha_left_out=wants_alpha and alpha_decoder is None)
+        context = stream.codec_context  # read before anything is decoded: the frames' tags take their place then
+        tags = (int(context.color_primaries), int(context.color_trc), int(context.colorspace))
+        left_out = wants_alpha and alpha_decoder is None
+        return cls(path, container, stream, decoder, alpha_left_out=left_out, container_tags=tags)
 
     def pictures(self, stop: int | None = None) -> Iterator[av.VideoFrame]:
         """Decoded frames in display order, ``stop`` at most.
@@ -424,21 +491,21 @@ def _alpha_decoder(native: av.VideoCodecContext) -> av.VideoCodecContext | None:
     return cast(av.VideoCodecContext, decoder)
 
 
-def _facts(source: _Source, first: av.VideoFrame) -> MovieFacts:
+def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tags: ClipTags) -> MovieFacts:
     stream = source.stream
-    converter = FrameConverter(first)
     orientation = orientation_of(first)
     turned = orientation is not None and orientation.transpose
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    times = _index_times(stream)
-    intervals = [after - before for before, after in pairwise(times)]
+    count, intervals = _index_facts(stream)
     tick = stream.time_base or Fraction(1, 90000)
+    fps = stream.average_rate or stream.guessed_rate or stream.base_rate
+    clap = clean_aperture(source.path)
     return MovieFacts(
         width=first.height if turned else first.width,
         height=first.width if turned else first.height,
-        fps=stream.average_rate or stream.guessed_rate or stream.base_rate,
-        frame_count=len(times) or None,
-        intervals=(min(intervals) * tick, max(intervals) * tick) if intervals else None,
+        fps=fps,
+        frame_count=count,
+        intervals=(intervals[0] * tick, intervals[1] * tick) if intervals else None,
         tick=tick,
         bit_depth=converter.bit_depth,
         has_alpha=converter.has_alpha,
@@ -447,15 +514,31 @@ def _facts(source: _Source, first: av.VideoFrame) -> MovieFacts:
         codec=source.decoder.codec.canonical_name,
         interlaced=first.interlaced_frame,
         pixel_aspect=1 / aspect if turned else aspect,
+        clean_aperture=None if clap == (first.width, first.height) else clap,
         assumed_matrix=converter.assumed_matrix,
-        transfer=transfer_name(first),
-        video_streams=len(source.container.streams.video),
+        former_matrix=converter.former_matrix,
+        mastering=source.is_mastering,
+        colour=colour_tags(source.container, stream, source.decoder.codec.canonical_name, first, tags),
+        tag_notes=tags.notes,
+        encoding=converter.encoding,
+        source_bits=converter.source_bits,
+        may_exceed=converter.may_exceed,
+        timecode=timecode_of(source.container, stream, first),
+        sound=sound_of(source.container),
+        video_streams=sum(not video.disposition & Disposition.attached_pic for video in source.container.streams.video),
         movies=joined_movies(source.path),
     )
 
 
-def _index_times(stream: av.VideoStream) -> list[int]:
-    """Decode times of the frames that are shown, where the container has an index of all; else empty."""
+def _index_facts(stream: av.VideoStream) -> tuple[int | None, tuple[int, int] | None]:
+    """How many frames are shown, and the shortest and longest interval, where the container has an index of all.
+
+    The times of an index are those of decoding. Frames that an edit list cuts away stand among the others there, so
+    that all of them count for the intervals.
+    """
     if stream.frames == 0 or len(stream.index_entries) < stream.frames:
-        return []
-    return [entry.timestamp for entry in stream.index_entries if not entry.is_discard]
+        return None, None
+    times = [entry.timestamp for entry in stream.index_entries]
+    shown = sum(not entry.is_discard for entry in stream.index_entries)
+    intervals = [after - before for before, after in pairwise(times)]
+    return shown or None, (min(intervals), max(intervals)) if intervals else None

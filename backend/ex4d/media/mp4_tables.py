@@ -12,6 +12,7 @@ import os
 import struct
 import zlib
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,8 @@ _PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"mv
 # Deeper than boxes stand in each other, and more than the largest recordings have.
 _DEEPEST, _MOST_BOXES = 12, 4_000_000
 _MOST_UNPACKED = 64 << 20
+# Bytes of a sample entry of video before its boxes; and of a table of entries that are looked at.
+_VIDEO_ENTRY, _LONGEST_DESCRIPTION = 86, 1 << 20
 
 
 def claims_too_much(path: Path) -> bool:
@@ -76,6 +79,64 @@ def joined_movies(path: Path) -> int:
             if length < 8 or start >= size:
                 break
     return max(count, 1)
+
+
+def clean_aperture(path: Path) -> tuple[Fraction, Fraction] | None:
+    """Width and height of the clean aperture of the first video track that has one, in pixels as they are stored; None
+    where there is none, or the file is of another kind.
+
+    Raises:
+        BadInputError: it cannot be opened.
+    """
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if file.read(8)[4:] not in _FIRST_BOXES:
+            return None
+        return _aperture(file, 0, size, 0)
+
+
+def _aperture(file: BinaryIO, start: int, end: int, depth: int) -> tuple[Fraction, Fraction] | None:
+    for _ in range(_MOST_BOXES):
+        if start + 8 > end or depth > _DEEPEST:
+            break
+        file.seek(start)
+        header = file.read(16)
+        if len(header) < 8:
+            break
+        size, name = struct.unpack_from(">I4s", header)
+        content = start + 8
+        if size == 1 and len(header) == 16:
+            size, content = struct.unpack_from(">Q", header, 8)[0], start + 16
+        stop = end if size == 0 else min(start + size, end)
+        if stop < content:
+            break
+        found = None
+        if name in _PARENTS:
+            found = _aperture(file, content, stop, depth + 1)
+        elif name == b"stsd":
+            file.seek(content)
+            found = _aperture_of_entry(file.read(min(stop - content, _LONGEST_DESCRIPTION)))
+        if found is not None:
+            return found
+        start = stop
+    return None
+
+
+def _aperture_of_entry(description: bytes) -> tuple[Fraction, Fraction] | None:
+    """Of a table of sample descriptions, by the first of them, which has boxes where it is one of video."""
+    if len(description) < 16:
+        return None
+    (length,) = struct.unpack_from(">I", description, 8)
+    at, end = 8 + _VIDEO_ENTRY, min(8 + length, len(description))
+    while at + 8 <= end:
+        size, name = struct.unpack_from(">I4s", description, at)
+        if name == b"clap" and at + 40 <= end:
+            width, width_unit, height, height_unit = struct.unpack_from(">4I", description, at + 8)
+            return (Fraction(width, width_unit), Fraction(height, height_unit)) if width_unit and height_unit else None
+        if size < 8:
+            break
+        at += size
+    return None
 
 
 class _TooMuchError(Exception):

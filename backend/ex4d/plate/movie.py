@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from ex4d.colour.plate_colour import PlateColour
 from ex4d.colour.resolve import resolve
-from ex4d.media.colour_tags import ColourTags
-from ex4d.media.encoding import DISPLAY_8, DISPLAY_16, truth_of
+from ex4d.colour.transforms import DISPLAY_WORKING
+from ex4d.media.encoding import HEADROOM_16
 from ex4d.media.movie_pixels import HD_HEIGHT
 from ex4d.media.movie_reader import MovieDamagedError, MovieFacts, MovieFrame, MovieReader, MovieTooShortError
 from ex4d.media.picture_facts import PictureFacts
+from ex4d.media.timecode import Timecode
 from ex4d.plate.base import (
     FALLBACK_FPS,
     PlateFrame,
@@ -61,8 +63,6 @@ class MoviePlate:
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
         facts = self._reader.facts
-        picture = _picture_facts(facts)
-        self._colour = resolve(picture, wanted=options.colour_space, ocio=options.ocio)
         count = facts.frame_count
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
             raise self._outside(count)
@@ -70,6 +70,9 @@ class MoviePlate:
         if handles and self._wanted.stop is not None:
             count = sum(1 for _ in self._reader.frames(wanted=lambda _: False)) if count is None else count
             self._wanted, found = with_handles(self._wanted, FrameRange(first_frame, first_frame + count), handles)
+        self._clips = False
+        picture = self._decide(options)
+        self._codes = self._colour.kind == "codes"
         self._own_notes = (*self._colour.notes, *(handle_notes(handles, found) if frames else ()))
         timing = _Timing(None if self._fixed_rate else facts.intervals)
         self._info = PlateInfo(
@@ -80,17 +83,19 @@ class MoviePlate:
             fps=fps or facts.fps or FALLBACK_FPS,
             first_frame=self._wanted.start,
             frame_count=self._selected_count(count),
-            bit_depth=facts.bit_depth,
+            bit_depth=16 if self._codes else facts.bit_depth,
             has_alpha=facts.has_alpha,
             rotation=facts.orientation.degrees if facts.orientation else 0,
             codec=facts.codec,
             variable_rate=False if self._fixed_rate else timing.varies,
-            notes=(*_picture_notes(facts), *self._own_notes, *_rate_notes(facts, fps), *timing.notes()),
+            notes=self._notes(timing, None),
             facts=picture,
             colour=self._colour,
-            source_bits=facts.bit_depth,
+            source_bits=facts.source_bits,
             handles=found,
             clip_start=first_frame,
+            # Before tags of containers and the practice of codecs were looked at, another matrix was taken.
+            reader_version=0 if facts.former_matrix else 1,
         )
 
     @property
@@ -108,23 +113,84 @@ class MoviePlate:
         start = self._wanted.start - self._clip_start
         stop = None if self._wanted.stop is None else self._wanted.stop - self._clip_start
         clock = _Clock(1 / self._info.fps, self._fixed_rate)
+        extent: tuple[float, float] | None = None
         try:
-            for frame in self._reader.frames(start, stop, wanted):
+            for frame in self._reader.frames(start, stop, wanted, codes=self._codes, measured=self._clips):
                 time = clock.read(frame)
+                if frame.luma is not None:
+                    low, high = extent or frame.luma
+                    extent = min(low, frame.luma[0]), max(high, frame.luma[1])
                 if frame.pixels is not None:
                     yield PlateFrame(self._clip_start + frame.index, time, frame.pixels, frame.alpha)
         except MovieDamagedError as error:
             raise self._damaged(error) from error
         except MovieTooShortError as error:
             raise self._outside(error.frame_count) from error
-        facts = self._reader.facts
-        fps = self._info.fps if self._fixed_rate else None
         self._info = replace(
             self._info,
             frame_count=clock.count,
             variable_rate=bool(clock.timing.varies),
-            notes=(*_picture_notes(facts), *self._own_notes, *_rate_notes(facts, fps), *clock.timing.notes()),
+            notes=self._notes(clock.timing, extent),
         )
+
+    def _decide(self, options: PlateOptions) -> PictureFacts:
+        """What the truth of the movie is; its colour space is known then.
+
+        A camera's log, PQ and HLG are codes. So are other movies with luma beyond black and white, if that is kept:
+        the frames that are asked for are decoded until one is found.
+        """
+        facts = self._reader.facts
+        picture = PictureFacts(
+            facts.encoding,
+            facts.colour,
+            alpha="straight" if facts.has_alpha else "none",
+            pixel_aspect=options.pixel_aspect or facts.pixel_aspect,
+            timecode=_valid_timecode(facts),
+            fps=facts.fps,
+        )
+
+        def resolved(picture: PictureFacts) -> PlateColour:
+            return resolve(picture, wanted=options.colour_space, ocio=options.ocio)
+
+        self._colour = resolved(picture)
+        keeps = (options.over_range or ("keep" if facts.source_bits > 8 else "clip")) == "keep"
+        if self._colour.kind == "display" and facts.may_exceed:
+            if not keeps:
+                self._clips = True
+                return picture
+            if not self._exceeds():
+                return picture
+        elif self._colour.kind == "display":
+            return picture
+        picture = replace(picture, encoding=self._reader.encoding(codes=True))
+        self._colour = resolved(picture)
+        return picture
+
+    def _exceeds(self) -> bool:
+        """Whether luma of a frame that is asked for lies beyond black or white."""
+        start = self._wanted.start - self._clip_start
+        stop = None if self._wanted.stop is None else self._wanted.stop - self._clip_start
+        try:
+            for frame in self._reader.frames(start, stop, lambda _: False, measured=True):
+                if frame.luma is not None and _is_beyond(frame.luma):
+                    return True
+        except (MovieDamagedError, MovieTooShortError):
+            pass  # reading the frames comes to the same place, and says so
+        return False
+
+    def _notes(self, timing: _Timing, luma: tuple[float, float] | None) -> tuple[str, ...]:
+        """All that is to be said, with what decoding has told of times and of luma."""
+        facts = self._reader.facts
+        fixed = self._info.fps if self._fixed_rate else None
+        notes = [*_picture_notes(facts), *self._own_notes]
+        if self._codes and self._reader.encoding(codes=True) == HEADROOM_16 and self._colour.working == DISPLAY_WORKING:
+            notes.append("Luma beyond black and white is kept: the movie's codes are the truth (--over-range keep).")
+        if luma is not None and _is_beyond(luma):
+            notes.append(
+                f"Luma goes beyond black and white, {luma[0]:.4g} to {luma[1]:.4g} where they are 0 and 1: it is "
+                "clipped; --over-range keep keeps it."
+            )
+        return (*notes, *_rate_notes(facts, fixed), *timing.notes())
 
     def _ends_within(self, clip_count: int) -> bool:
         last = self._wanted.start if self._wanted.stop is None else self._wanted.stop - 1
@@ -219,25 +285,33 @@ class _Clock:
         return time > self._last or self.count == 0
 
 
-def _picture_facts(facts: MovieFacts) -> PictureFacts:
-    return PictureFacts(
-        truth_of(DISPLAY_8 if facts.bit_depth == DISPLAY_8.bits else DISPLAY_16),
-        ColourTags("movie"),
-        alpha="straight" if facts.has_alpha else "none",
-        fps=facts.fps,
-    )
+def _is_beyond(luma: tuple[float, float]) -> bool:
+    return luma[0] < 0 or luma[1] > 1
+
+
+def _valid_timecode(facts: MovieFacts) -> str | None:
+    """That of the file, if it can be one at the file's rate."""
+    try:
+        return str(Timecode.parse(facts.timecode, facts.fps)) if facts.timecode and facts.fps else None
+    except ValueError:
+        return None
 
 
 def _picture_notes(facts: MovieFacts) -> Iterator[str]:
+    yield from facts.tag_notes
     if facts.assumed_matrix:
-        size = f"at least {HD_HEIGHT}" if facts.assumed_matrix == "BT.709" else f"below {HD_HEIGHT}"
-        yield f"The colour matrix is not tagged: {facts.assumed_matrix} is assumed, as the height is {size}."
-    if facts.transfer:
-        yield f"The transfer curve is tagged {facts.transfer}: values are used as they are, without tone mapping."
+        why = f"the height is {'at least' if facts.height >= HD_HEIGHT else 'below'} {HD_HEIGHT}"
+        if facts.mastering:
+            why = f"{facts.colour.container}s are of high definition"
+        yield f"The colour matrix is not tagged: {facts.assumed_matrix} is assumed, as {why}."
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
-    if facts.pixel_aspect != 1:
-        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
+    if facts.clean_aperture is not None:
+        width, height = facts.clean_aperture
+        yield (
+            f"Players show the clean aperture of {_short(width)}x{_short(height)} pixels alone: the whole picture of "
+            f"{facts.width}x{facts.height} is used, as compositing programs do."
+        )
     if facts.orientation is None:
         yield "The clip is tagged with a rotation that is no multiple of 90 degrees: it is left out."
     if facts.alpha_left_out:
@@ -246,6 +320,14 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The file has {facts.video_streams} video streams: the main one is used."
     if facts.movies > 1:
         yield f"The file is {facts.movies} movies joined end to end: what comes after the first can be left out."
+    if facts.timecode is not None and _valid_timecode(facts) is None:
+        yield f"The file's time code «{facts.timecode}» is none at its rate: it is left out."
+    if facts.sound is not None:
+        yield "The plate has sound: --audio carries it into result movies."
+
+
+def _short(size: Fraction) -> str:
+    return f"{float(size):g}"
 
 
 def _rate_notes(facts: MovieFacts, fixed: Fraction | None) -> Iterator[str]:

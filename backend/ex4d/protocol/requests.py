@@ -60,6 +60,8 @@ class PlateRequest:
         colour_space: a name of the configuration, or "auto" for what the file says.
         ocio: path of an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
+        over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
+            clipped in 8-bit movies, else kept.
     """
 
     path: str
@@ -70,10 +72,12 @@ class PlateRequest:
     colour_space: str = AUTOMATIC
     ocio: str | None = None
     layer: str | None = None
+    over_range: Literal["clip", "keep"] | None = None
 
     def __post_init__(self) -> None:
         _range(self.frames)
         check_handles(self.handles)
+        check_choice(self.over_range, (None, "clip", "keep"), "over-range")
         if self.fps is not None:
             parse_rate(self.fps)
 

@@ -222,6 +222,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         help="of log, PQ and HLG plates: scene-linear EXR (default), or codes of the plate's own curve as 16-bit PNG",
     )
     files.add_argument(
+        "--movie",
+        choices=["prores422hq", "prores4444", "h265"],
+        help="also a movie of 10 bits for editing: result.mov or result_h265.mp4, in the plate's own curve",
+    )
+    files.add_argument("--audio", action="store_true", help="the plate's sound goes into the movies")
+    files.add_argument(
         "--exr-compression", choices=["zip", "piz"], default="zip", help="of EXR files (default %(default)s)"
     )
     group = parser.add_argument_group("a model's fill")
@@ -236,4 +242,6 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 def output_request(args: argparse.Namespace) -> OutputRequest:
     """What ``add_output_options`` asked for."""
-    return OutputRequest(args.pictures, args.exr_compression, args.aov, args.grain, args.colour_match)
+    return OutputRequest(
+        args.pictures, args.exr_compression, args.aov, args.movie, args.audio, args.grain, args.colour_match
+    )

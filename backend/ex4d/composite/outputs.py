@@ -24,6 +24,10 @@ def output_inputs(output: OutputRequest, truth: TruthEncoding) -> dict[str, Any]
         inputs["compression"] = output.compression
     if output.aov:
         inputs["aov"] = 1
+    if output.movie:
+        inputs["movie"] = output.movie
+    if output.audio:
+        inputs["audio"] = 1
     return {"output": inputs} if inputs else {}
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import write_json
@@ -29,9 +28,10 @@ from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
 from ex4d.composite.pixels import ResultPictures
 from ex4d.composite.result_files import ResultFiles
+from ex4d.composite.take_movies import MovieMaker, sound_record
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
-from ex4d.media.movie import MovieWriter
+from ex4d.media.movie import MovieSound
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
@@ -45,7 +45,6 @@ from ex4d.protocol.seal import (
     read_ours,
     read_seal,
 )
-from ex4d.raster import Texture
 from ex4d.raster.positions import PositionStore
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
@@ -56,7 +55,6 @@ from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
-MOVIE_FILE = "result.mp4"
 TAKE_FORMAT = "ex4d-take"
 _TAKE_NAME = re.compile("v([0-9]{3,})")
 #: The seal's first bytes, in which a take's key stands.
@@ -195,6 +193,7 @@ class TakeJob(PartedWork):
         adjustments: of a model's fill.
         output: what is delivered.
         positions: where on the plate its pixels were taken from; asked for where ``output`` wants AOVs.
+        sound: of the plate, that goes into the movies; None = none.
     """
 
     root: Path
@@ -206,6 +205,7 @@ class TakeJob(PartedWork):
     adjustments: FillAdjustments = field(default_factory=FillAdjustments)
     output: OutputRequest = field(default_factory=OutputRequest)
     positions: Callable[[], PositionStore] | None = None
+    sound: MovieSound | None = None
 
     name = "composite"
     version = 1
@@ -270,26 +270,24 @@ class TakeJob(PartedWork):
         for name in files.folders:
             make_folder(out / name)
         times = self.frames.times if self.frames.variable_rate else [None] * self.steps()
-        size = self._rendered.trajectory
         # Fitted once, before threads ask for it.
         pictures = self._pictures
-        movie = MovieWriter(out / MOVIE_FILE, width=size.width, height=size.height, fps=self.frames.fps)
-        with movie, BoundedPool() as pool:
+        with self._movies.open(out) as movies, BoundedPool() as pool:
             asked = iter(parts)
             waiting = next(asked, None)
             for part in self.parts():
                 numbers, moments = self._rendered.numbers[part.start : part.stop], times[part.start : part.stop]
                 if part != waiting:
-                    ready = prefetched(lambda number: self._shown(files.read(out, number)[0]), numbers)
-                    for result, moment in zip(ready, moments, strict=True):
-                        movie.write(result, moment)
+                    ready = prefetched(lambda number: files.read(out, number), numbers)
+                    for (pixels, alpha), moment in zip(ready, moments, strict=True):
+                        movies.write(pixels, alpha, moment)
                         progress.check()
                     continue
                 frames: list[dict[str, Any]] = []
                 for frame, moment in zip(prefetched(pictures.read, numbers), moments, strict=True):
                     shares = _shares(frame.mask, frame.origin)
                     pool.submit(files.write, out, frame, shares["generated"])
-                    movie.write(self._shown(frame.pixels), moment)
+                    movies.write(frame.pixels, frame.alpha, moment)
                     handle = {"handle": True} if self._is_handle(frame.number) else {}
                     frames.append({"frame": frame.number, **handle, **shares})
                     progress.advance()
@@ -303,7 +301,7 @@ class TakeJob(PartedWork):
         self._write_record(
             out, self._rendered, self._filled, [frame for output in done for frame in output.record["frames"]]
         )
-        return [MOVIE_FILE, TRAJECTORY_FILE, TAKE_FILE]
+        return [*self._movies.names, TRAJECTORY_FILE, TAKE_FILE]
 
     @cached_property
     def _rendered(self) -> RasterStore:
@@ -351,11 +349,10 @@ class TakeJob(PartedWork):
         place = self.frames.numbers.index(number)
         return place < before or place >= len(self.frames.numbers) - after
 
-    def _shown(self, pixels: NDArray[Any]) -> Texture:
-        """A result's pixels as the preview movie shows them."""
-        if self._pictures.encoding.is_display:
-            return pixels
-        return self._pictures.shown(pixels)
+    @cached_property
+    def _movies(self) -> MovieMaker:
+        timecode = self._headers.timecode(self._rendered.numbers[0])
+        return MovieMaker(self.frames, self._pictures, self.output, timecode, self.sound)
 
     def _film_record(self) -> dict[str, Any]:
         """What is told of results that are no plain display pictures."""
@@ -363,6 +360,10 @@ class TakeJob(PartedWork):
         record: dict[str, Any] = self._files.record()
         if colour.space:
             record["colour"] = colour.record()
+        if self._movies.edit_file:
+            record["edit_movie"] = self._movies.edit_file
+        if self.sound is not None:
+            record["audio"] = sound_record(self.sound.source, self.sound)
         if (moment := self._headers.timecode(self._rendered.numbers[0])) is not None:
             record["timecode"] = moment
         return record

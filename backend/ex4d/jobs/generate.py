@@ -14,7 +14,7 @@ from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
 from ex4d.jobs.reconstruct import colour_info
-from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
+from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline, check_output
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
 from ex4d.raster.sight import check_sight
@@ -78,7 +78,9 @@ def deliver(
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
         frames = reconstruction.selected(request.range, request.handles)
-        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
+        camera = take_camera(request.camera, request.size, shot, frames)
+        check_output(request.output, shot, frames, (camera.trajectory.width, camera.trajectory.height))
+        chosen.append((request, frames, camera))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
     pipelines: dict[tuple[str, str], TakePipeline] = {}
@@ -124,4 +126,6 @@ def _result(
         colour_info(frames.frames),
         str(frames.frames.pixel_aspect),
         frames.frames.handles,
+        str(folder / "aov") if "aov" in take else "",
+        str(folder / take["edit_movie"]) if "edit_movie" in take else "",
     )

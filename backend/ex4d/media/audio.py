@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -47,6 +47,16 @@ def sound_of(container: InputContainer) -> SoundFacts | None:
     context = stream.codec_context
     name = context.codec.canonical_name
     return SoundFacts(name, context.sample_rate or 0, context.channels or 0, len(container.streams.audio))
+
+
+def check_sound(path: Path) -> None:
+    """Raise BadInputError unless a file is a movie with sound."""
+    found = None
+    if path.is_file():
+        with suppress(av.error.FFmpegError), av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as file:
+            found = sound_of(file)
+    if found is None:
+        raise BadInputError(f"{path} has no sound.", "Leave --audio out.")
 
 
 class CarriedSound:

@@ -307,6 +307,8 @@ class OutputRequest:
             "codes" = the plate's own curve in PNG files of 16 bits. Others are delivered in their own way.
         compression: of EXR files.
         aov: a second sequence with fill, matte, origin, depth, UV, motion.
+        movie: a movie of the result for editing; None = the preview alone.
+        audio: the plate's sound goes into the movies.
         grain: the plate's noise is given to what a model drew.
         colour_match: a model's shift of colours is taken off its fill.
     """
@@ -314,12 +316,15 @@ class OutputRequest:
     pictures: Literal["linear", "codes"] = "linear"
     compression: Literal["zip", "piz"] = "zip"
     aov: bool = False
+    movie: Literal["prores422hq", "prores4444", "h265"] | None = None
+    audio: bool = False
     grain: bool = False
     colour_match: bool = True
 
     def __post_init__(self) -> None:
         check_choice(self.pictures, ("linear", "codes"), "pictures")
         check_choice(self.compression, ("zip", "piz"), "compression")
+        check_choice(self.movie, (None, "prores422hq", "prores4444", "h265"), "movie")
 
 
 @dataclass(frozen=True)

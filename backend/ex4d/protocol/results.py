@@ -168,6 +168,8 @@ class GenerateResult:
             ordinary display pictures.
         pixel_aspect: see ``PlateInfo``.
         handles: how many of ``numbers`` are handles, at their begin and at their end.
+        aov: folder of what compositors want besides; "" = it was not asked for.
+        edit_movie: file of the movie for editing; "" = it was not asked for.
     """
 
     take: str
@@ -191,6 +193,8 @@ class GenerateResult:
     colour: ColourInfo | None = None
     pixel_aspect: str = "1"
     handles: tuple[int, int] = (0, 0)
+    aov: str = ""
+    edit_movie: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The movies of a take: the preview, and one for editing where it is asked for."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.colour.tags import DISPLAY_VIEW_TAGS, MovieTags, movie_tags
+from ex4d.colour.transforms import transform_of
+from ex4d.composite.pixels import ResultPictures
+from ex4d.media.edit_movie import FORMATS, EditMovieWriter
+from ex4d.media.movie import MovieLabels, MovieSound, MovieWriter
+from ex4d.media.yuv import LUMA_WEIGHTS
+from ex4d.plate.store import FrameStore
+from ex4d.protocol.requests import OutputRequest
+
+MOVIE_FILE = "result.mp4"
+
+
+@dataclass(frozen=True)
+class MovieMaker:
+    """What the movies of a take are made of.
+
+    Attributes:
+        frames: the plate.
+        pictures: of the result.
+        output: what was asked for.
+        timecode: of the first frame; None = none.
+        sound: that goes into them; None = none.
+    """
+
+    frames: FrameStore
+    pictures: ResultPictures
+    output: OutputRequest
+    timecode: str | None
+    sound: MovieSound | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the movies' files in a take."""
+        return (MOVIE_FILE, *((self.edit_file,) if self.edit_file else ()))
+
+    @property
+    def edit_file(self) -> str:
+        """Name of the movie for editing; "" = none is wanted."""
+        return FORMATS[self.output.movie].file if self.output.movie else ""
+
+    def open(self, out: Path) -> TakeMovies:
+        """Begin the movies in the take's folder."""
+        return TakeMovies(out, self)
+
+    @property
+    def preview_labels(self) -> MovieLabels:
+        """What the preview says of itself. The luma and chroma of its codes are BT.709's in any case."""
+        colour = self.frames.colour
+        tags = movie_tags(colour) if self.pictures.encoding.is_display and colour.space else DISPLAY_VIEW_TAGS
+        return MovieLabels(tags.primaries, tags.transfer, 1, self.frames.pixel_aspect, self.timecode)
+
+    @property
+    def edit_labels(self) -> MovieLabels:
+        """What the movie for editing says of itself."""
+        colour = self.frames.colour
+        tags = movie_tags(colour) if colour.space else DISPLAY_VIEW_TAGS
+        comment = f"Colour space: {colour.space}" if colour.kind == "codes" else ""
+        return MovieLabels(
+            tags.primaries, tags.transfer, _matrix(tags), self.frames.pixel_aspect, self.timecode, comment
+        )
+
+    def shown(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """A result's pixels as the preview shows them: display codes of 8 or 16 bits."""
+        return pixels if self.pictures.encoding.is_display else self.pictures.shown(pixels)
+
+    def codes(self, pixels: NDArray[Any], alpha: NDArray[Any] | None) -> NDArray[np.float32]:
+        """A result's pixels (H, W, 3) as float codes of the plate's own curve, 0 = black, 1 = white, straight; of a
+        plate that is codes of some curve and not scene-linear."""
+        encoding, colour = self.pictures.encoding, self.frames.colour
+        unit = encoding.unit(pixels)
+        if not encoding.is_float:
+            return unit
+        if alpha is not None:
+            share = np.asarray(alpha, np.float32)[..., None]
+            unit = np.divide(unit, share, out=unit.copy(), where=share > 0)
+        return transform_of(colour).unit_from_linear(unit)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the plate is scene-linear, and movies show it through a display view."""
+        return self.frames.colour.kind == "linear"
+
+
+class TakeMovies:
+    """The movies while they are written; a context manager. They appear, whole, when the block ends well."""
+
+    def __init__(self, out: Path, maker: MovieMaker) -> None:
+        self._maker = maker
+        self._stack = ExitStack()
+        size = maker.pictures.raster.trajectory
+        common: dict[str, Any] = {
+            "width": size.width,
+            "height": size.height,
+            "fps": maker.frames.fps,
+            "sound": maker.sound,
+        }
+        self._preview = MovieWriter(out / MOVIE_FILE, **common, labels=maker.preview_labels)
+        self._edit: EditMovieWriter | None = None
+        if maker.output.movie:
+            self._edit = EditMovieWriter(out / maker.edit_file, maker.output.movie, **common, labels=maker.edit_labels)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self._preview)
+            if self._edit is not None:
+                stack.enter_context(self._edit)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return bool(self._stack.__exit__(kind, error, trace))
+
+    def write(self, pixels: NDArray[Any], alpha: NDArray[Any] | None, time: Fraction | None) -> None:
+        """Add one frame.
+
+        Args:
+            pixels, alpha: of the result, as ``ResultPicture`` has them.
+            time: see ``MovieWriter.write``.
+        """
+        shown = self._maker.shown(pixels)
+        self._preview.write(shown, time)
+        if self._edit is not None:
+            linear = self._maker.is_linear
+            codes = shown.astype(np.float32) / np.float32(255) if linear else self._maker.codes(pixels, alpha)
+            self._edit.write(codes, _unit_alpha(alpha), time)
+
+
+def _unit_alpha(alpha: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    if alpha is None or alpha.dtype.kind == "f":
+        return None if alpha is None else np.nan_to_num(np.asarray(alpha, np.float32))
+    return np.asarray(alpha, np.float32) / np.float32(np.iinfo(alpha.dtype).max)
+
+
+def _matrix(tags: MovieTags) -> int:
+    """That of luma and chroma: as the plate's, where movies have it; else as its primaries want it."""
+    if tags.matrix in LUMA_WEIGHTS:
+        return tags.matrix
+    return 9 if tags.primaries == 9 else 1
+
+
+def sound_record(source: Path, sound: MovieSound) -> dict[str, str]:
+    """What a take's record says of its sound."""
+    return {"source": source.name, "start": str(sound.start), "duration": str(sound.duration)}

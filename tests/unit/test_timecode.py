@@ -43,5 +43,5 @@ def test_midnight() -> None:
 
 @pytest.mark.parametrize("text", ["", "1:2:3:4", "24:00:00:00", "00:60:00:00", "00:00:00:30", "00:01:00;00", "x"])
 def test_no_time_code(text: str) -> None:
-    with pytest.raises(ValueError, match="time code|left out"):
+    with pytest.raises(ValueError, match=r"time code|left out"):
         Timecode.parse(text, NTSC)

@@ -16,6 +16,7 @@ import av.error
 import numpy as np
 from av.container import InputContainer, OutputContainer
 
+from ex4d.media.containers import open_container
 from ex4d.protocol.errors import BadInputError
 
 #: Codecs whose packets mov and mp4 hold as they are; cut between packets.
@@ -79,7 +80,7 @@ class CarriedSound:
     def __init__(self, source: Path, container: OutputContainer, start: Fraction, duration: Fraction) -> None:
         self._out = container
         self._stack = ExitStack()
-        self._source = self._stack.enter_context(av.open(f"file:{source}", options={"protocol_whitelist": "file"}))
+        self._source = self._stack.enter_context(open_container(source))
         facts = sound_of(self._source)
         stream = self._source.streams.best("audio")
         if facts is None or not isinstance(stream, av.AudioStream):
@@ -146,7 +147,9 @@ class CarriedSound:
     def _encoded(self, rate: int) -> Iterator[Any]:
         count, written = round(self._duration * rate), 0
         for frame in self._frames():
-            first = round((frame.pts * frame.time_base - self._start) * rate) if frame.pts is not None else written
+            first = written
+            if frame.pts is not None and frame.time_base is not None:
+                first = round((frame.pts * frame.time_base - self._start) * rate)
             samples = frame.to_ndarray()
             width = len(frame.layout.channels) if not frame.format.is_planar else 1
             skipped = max(written - first, 0)

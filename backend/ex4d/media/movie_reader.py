@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 import av
-import av.error
 from av.codec.codec import UnknownCodecError
 from av.codec.context import ThreadType
 from av.container import InputContainer
@@ -26,6 +25,7 @@ from ex4d.media.audio import SoundFacts, sound_of
 from ex4d.media.camera_raw import refuse_camera_raw
 from ex4d.media.colour_tags import ColourTags
 from ex4d.media.container_check import ContainerCheck, container_check
+from ex4d.media.containers import DECODE_ERRORS, cannot_be_opened, error_of, open_container
 from ex4d.media.encoding import TruthEncoding
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import (
@@ -39,16 +39,8 @@ from ex4d.media.movie_pixels import (
 from ex4d.media.movie_tags import colour_tags, timecode_of
 from ex4d.media.mp4_tables import claims_too_much, clean_aperture, joined_movies
 from ex4d.media.transport_stream import ends_whole
-from ex4d.protocol.errors import BadInputError, Ex4dError
-from ex4d.system.inputs import check_input, empty_file_error, open_input
-from ex4d.system.memory import CODEC_BYTES, memory_error
-
-#: FFmpeg also opens play lists, which read other files and the network, and text files, which it draws as pictures.
-CONTAINERS = (
-    *("mov", "mp4", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo", "mxf", "gxf", "asf", "wtv", "flv", "ogg"),
-    *("nut", "rm", "dv", "ivf", "h264", "hevc", "vvc", "m4v", "av1", "obu", "vc1", "dirac", "cavsvideo", "mjpeg"),
-    *("yuv4mpegpipe", "cine", "gif", "apng"),
-)
+from ex4d.protocol.errors import BadInputError
+from ex4d.system.inputs import empty_file_error, open_input
 
 # FFmpeg's own VP8 and VP9 decoders leave alpha out.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -56,15 +48,8 @@ _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # Each packet of these is one picture, so that a packet without one is a loss. Others have packets of hidden frames.
 _PICTURE_PER_PACKET = frozenset({"h264", "hevc", "mjpeg", "prores", "dnxhd", "cfhd", "ffv1", "png", "qtrle", "utvideo"})
 
-# FFmpegError has the failures of FFmpeg; PyAV itself raises the others on values it does not know.
-_DECODE_ERRORS = (av.error.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
-
 # Packets that FFmpeg may have begun when the counter of a transport stream jumps.
 _IN_HAND = 2
-
-# Titles in other encodings are no reason to refuse a movie; PyAV 19 knows that by itself and takes no such argument.
-_METADATA: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
-
 
 _Packet: TypeAlias = "av.Packet[av.VideoStream]"
 
@@ -250,8 +235,8 @@ class MovieReader:
                     continue
                 try:
                     pixels, alpha = converter.convert(picture)
-                except _DECODE_ERRORS as error:
-                    raise _error_of(error, MovieDamagedError(self.path, "cannot be converted to RGB", index)) from error
+                except DECODE_ERRORS as error:
+                    raise error_of(error, MovieDamagedError(self.path, "cannot be converted to RGB", index)) from error
                 alpha = None if alpha is None else orientation.apply(alpha)
                 yield MovieFrame(index, time, orientation.apply(pixels), alpha, source.part, luma)
         if decoded <= start or (stop is not None and decoded < stop):
@@ -286,23 +271,13 @@ class _Source:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[_Source]:
-        check_input(path)
-        try:
-            container = av.open(
-                f"file:{path}",  # without the protocol, a colon in the name would be taken for one
-                mode="r",
-                options={"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "file"},
-                **_METADATA,
-            )
-        except _DECODE_ERRORS as error:
-            raise _error_of(error, _cannot_be_opened(path)) from error
-        with container:
+        with open_container(path) as container:
             yield cls._of_container(path, container)
 
     @classmethod
     def _of_container(cls, path: Path, container: InputContainer) -> _Source:
         if not len(container.streams):
-            raise _cannot_be_opened(path)  # an mp4 whose header is cut short may still open, with no streams
+            raise cannot_be_opened(path)  # an mp4 whose header is cut short may still open, with no streams
         stream = container.streams.best("video")
         # The picture of an album is a video stream too.
         if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -369,8 +344,8 @@ class _Source:
                         waiting = {time for time in waiting if time > picture.pts}
                     if picture.interlaced_frame:
                         waiting.clear()  # fields may come in packets of their own
-        except _DECODE_ERRORS as error:
-            raise _error_of(error, MovieDamagedError(self.path, "is damaged", count)) from error
+        except DECODE_ERRORS as error:
+            raise error_of(error, MovieDamagedError(self.path, "is damaged", count)) from error
         self._check_complete(waiting, count)
 
     def _end_of_part(self, following: _Packet, waiting: set[int], count: int) -> Iterator[av.VideoFrame]:
@@ -471,17 +446,6 @@ class _Packets:
         return self._may_be_joined and back and packet.is_keyframe and packet.size > 0
 
 
-def _error_of(error: Exception, damaged: BadInputError) -> Ex4dError:
-    """That of too little memory, where FFmpeg failed for it, else ``damaged``."""
-    return memory_error(error, needs=CODEC_BYTES) or damaged
-
-
-def _cannot_be_opened(path: Path) -> BadInputError:
-    return BadInputError(
-        f"{path} cannot be opened: it is no movie, or it is damaged or cut short.", "Copy or export the file again."
-    )
-
-
 def _alpha_decoder(native: av.VideoCodecContext) -> av.VideoCodecContext | None:
     try:
         decoder = av.CodecContext.create(_ALPHA_DECODERS[native.name], "r")
@@ -514,7 +478,7 @@ def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tag
         codec=source.decoder.codec.canonical_name,
         interlaced=first.interlaced_frame,
         pixel_aspect=1 / aspect if turned else aspect,
-        clean_aperture=None if clap == (first.width, first.height) else clap,
+        clean_aperture=None if clap == (Fraction(first.width), Fraction(first.height)) else clap,
         assumed_matrix=converter.assumed_matrix,
         former_matrix=converter.former_matrix,
         mastering=source.is_mastering,

@@ -135,10 +135,10 @@ def _plane(frame: av.VideoFrame, index: int, bits: int) -> NDArray[Any]:
     plane = frame.planes[index]
     big = frame.format.name.endswith("be")
     dtype = np.dtype(np.uint8 if bits == 8 else ">u2" if big else "<u2")
-    rows = np.frombuffer(plane, dtype).reshape(-1, plane.line_size // dtype.itemsize)
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(-1, plane.line_size // dtype.itemsize)
     shift = 16 - bits if frame.format.name.startswith(("p010", "p012", "p210", "p212", "p410", "p412")) else 0
-    codes = rows[: frame.height, : frame.width]
-    return codes >> shift if shift else codes
+    codes: NDArray[Any] = rows[: frame.height, : frame.width]
+    return np.asarray(codes >> shift) if shift else codes
 
 
 def _is_planar(frame: av.VideoFrame) -> bool:

@@ -62,6 +62,7 @@ class MoviePlate:
         self._clip_start = first_frame
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
+        self._asked_fps = fps
         facts = self._reader.facts
         count = facts.frame_count
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
@@ -181,7 +182,6 @@ class MoviePlate:
     def _notes(self, timing: _Timing, luma: tuple[float, float] | None) -> tuple[str, ...]:
         """All that is to be said, with what decoding has told of times and of luma."""
         facts = self._reader.facts
-        fixed = self._info.fps if self._fixed_rate else None
         notes = [*_picture_notes(facts), *self._own_notes]
         if self._codes and self._reader.encoding(codes=True) == HEADROOM_16 and self._colour.working == DISPLAY_WORKING:
             notes.append("Luma beyond black and white is kept: the movie's codes are the truth (--over-range keep).")
@@ -190,7 +190,7 @@ class MoviePlate:
                 f"Luma goes beyond black and white, {luma[0]:.4g} to {luma[1]:.4g} where they are 0 and 1: it is "
                 "clipped; --over-range keep keeps it."
             )
-        return (*notes, *_rate_notes(facts, fixed), *timing.notes())
+        return (*notes, *_rate_notes(facts, self._asked_fps), *timing.notes())
 
     def _ends_within(self, clip_count: int) -> bool:
         last = self._wanted.start if self._wanted.stop is None else self._wanted.stop - 1
@@ -306,6 +306,8 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The colour matrix is not tagged: {facts.assumed_matrix} is assumed, as {why}."
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
+    if facts.pixel_aspect != 1:
+        yield f"The pixels are not square, width to height {facts.pixel_aspect}."
     if facts.clean_aperture is not None:
         width, height = facts.clean_aperture
         yield (

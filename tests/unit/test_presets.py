@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Camera moves, and the released paths against their formulas written out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ex4d.camera import PRESETS, build_take, intrinsics, parse_preset, static_trajectory
 from ex4d.camera.camera import Trajectory
+from ex4d.camera.easing import EASINGS, progress
 from ex4d.camera.released import released_extrinsics, released_eyes, released_radius
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.protocol.errors import UsageError
@@ -179,3 +182,26 @@ def test_what_is_not_understood_is_wrong_usage(text):
     with pytest.raises(UsageError) as caught:
         parse_preset(text)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("move", ["orbit:30", "orbit:-20..20,ease=linear", "zoom_in:2,ease=in", "figure_eight", "30"])
+@pytest.mark.parametrize("follow", [True, False])
+def test_handles_change_no_frame_of_the_move(move, follow):
+    turning = np.stack([rigid(rotation_y(0.01 * index), np.array([0.02 * index, 0, 0])) for index in range(20)])
+    source = replace(static_trajectory(intrinsics(100, 64, 48), 64, 48, 20), E=turning)
+    inner = Trajectory(source.K[3:18], source.E[3:18], 64, 48)
+    pivot = np.array([0.0, 0.0, 4.0])
+    whole = build_take(parse_preset(move), source, pivot, follow=follow, handles=(3, 2))
+    plain = build_take(parse_preset(move), inner, pivot, follow=follow)
+    assert np.allclose(whole.E[3:18], plain.E, atol=1e-12)
+    assert np.allclose(whole.K[3:18], plain.K, atol=1e-12)
+
+
+def test_moves_go_on_in_handles_at_the_speed_they_have():
+    for easing in EASINGS:
+        shares = progress(1009, easing, (4, 5))
+        steps = np.diff(shares)
+        assert np.allclose(steps[:4], steps[4], atol=4e-6)
+        assert np.allclose(steps[-5:], steps[-6], atol=4e-6)
+        assert (shares[4], shares[-6]) == (0, 1)
+    assert not progress(5, "linear", (2, 2)).any()

@@ -57,69 +57,69 @@ class PresetSpec:
     elevation: float = 0.0
 
 
-def _sweep(spec: PresetSpec, count: int) -> Array:
-    return spec.start + (spec.end - spec.start) * progress(count, spec.ease)
+def _sweep(spec: PresetSpec, share: Array) -> Array:
+    """Amounts at shares of the move, 0..1 and in handles beyond."""
+    return spec.start + (spec.end - spec.start) * share
 
 
 def _move(poses: list[Array]) -> Motion:
     return Motion(np.stack(poses), np.ones(len(poses)))
 
 
-def _translate(direction: tuple[float, float, float]) -> Callable[[PresetSpec, int, Array], Motion]:
-    def build(spec: PresetSpec, count: int, pivot: Array) -> Motion:
+def _translate(direction: tuple[float, float, float]) -> Callable[[PresetSpec, Array, Array], Motion]:
+    def build(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
         unit = np.array(direction) * np.linalg.norm(pivot)
-        return _move([rigid(np.eye(3), unit * share) for share in _sweep(spec, count)])
+        return _move([rigid(np.eye(3), unit * amount) for amount in _sweep(spec, share)])
 
     return build
 
 
-def _orbit(spec: PresetSpec, count: int, pivot: Array) -> Motion:
+def _orbit(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
     """Turn about the vertical through the pivot; positive angles take the camera to its right."""
-    share = progress(count, spec.ease)
     tilt = np.radians(spec.elevation) * share
-    yaw = np.radians(_sweep(spec, count))
+    yaw = np.radians(_sweep(spec, share))
     # Elevation turns about the camera's own x first, so that the horizon stays level after the yaw.
     return _move([rigid_about(rotation_y(-a) @ rotation_x(-b), pivot) for a, b in zip(yaw, tilt, strict=True)])
 
 
-def _figure_eight(spec: PresetSpec, count: int, pivot: Array) -> Motion:
+def _figure_eight(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
     """A closed lemniscate: yaw as sin, elevation as half of that amount at double speed."""
-    phase = 2 * np.pi * progress(count, spec.ease)
+    phase = 2 * np.pi * share
     yaw = np.radians(spec.end) * np.sin(phase)
     tilt = np.radians(spec.end) / 2 * np.sin(2 * phase)
     return _move([rigid_about(rotation_y(-a) @ rotation_x(-b), pivot) for a, b in zip(yaw, tilt, strict=True)])
 
 
-def _pan(spec: PresetSpec, count: int, pivot: Array) -> Motion:
-    return _move([rigid(rotation_y(np.radians(a)), np.zeros(3)) for a in _sweep(spec, count)])
+def _pan(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
+    return _move([rigid(rotation_y(np.radians(a)), np.zeros(3)) for a in _sweep(spec, share)])
 
 
-def _tilt(spec: PresetSpec, count: int, pivot: Array) -> Motion:
-    return _move([rigid(rotation_x(np.radians(a)), np.zeros(3)) for a in _sweep(spec, count)])
+def _tilt(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
+    return _move([rigid(rotation_x(np.radians(a)), np.zeros(3)) for a in _sweep(spec, share)])
 
 
-def _crane(spec: PresetSpec, count: int, pivot: Array) -> Motion:
+def _crane(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
     """Rise (negative: sink) and keep the pivot where it is in the picture."""
     poses = []
-    for share in _sweep(spec, count):
-        up = share * np.linalg.norm(pivot)
+    for amount in _sweep(spec, share):
+        up = amount * np.linalg.norm(pivot)
         angle = np.arctan2(up + pivot[1], pivot[2]) - np.arctan2(pivot[1], pivot[2])
         poses.append(rigid(rotation_x(-angle), np.array([0.0, -up, 0.0])))
     return _move(poses)
 
 
-def _zoom(sign: int) -> Callable[[PresetSpec, int, Array], Motion]:
-    def build(spec: PresetSpec, count: int, pivot: Array) -> Motion:
+def _zoom(sign: int) -> Callable[[PresetSpec, Array, Array], Motion]:
+    def build(spec: PresetSpec, share: Array, pivot: Array) -> Motion:
         # Equal steps of the exponent look like an even speed.
-        exponents = np.log(spec.start) + np.log(spec.end / spec.start) * progress(count, spec.ease)
-        return Motion(np.broadcast_to(np.eye(4), (count, 4, 4)), np.exp(sign * exponents))
+        exponents = np.log(spec.start) + np.log(spec.end / spec.start) * share
+        return Motion(np.broadcast_to(np.eye(4), (len(share), 4, 4)), np.exp(sign * exponents))
 
     return build
 
 
 @dataclass(frozen=True)
 class _Preset:
-    build: Callable[[PresetSpec, int, Array], Motion]
+    build: Callable[[PresetSpec, Array, Array], Motion]
     rest: float
     default: float
     ease: str
@@ -207,7 +207,9 @@ def parse_preset(text: str) -> PresetSpec:
     return PresetSpec(match["name"], start, end, ease, elevation)
 
 
-def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bool = True) -> Trajectory:
+def build_take(
+    spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bool = True, handles: tuple[int, int] = (0, 0)
+) -> Trajectory:
     """The take camera for a preset.
 
     Args:
@@ -216,16 +218,19 @@ def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bo
         pivot: (3,) point in the base camera's coordinates that the move turns about, world units.
         follow: base the move on each frame's source camera, so that it rides on the source camera's own motion;
             False bases it on the first frame's, which takes the source motion out.
+        handles: how many frames, at the beginning and at the end, are handles: the move is over those between, as it is
+            without handles, and goes on in these at the speed that it has there (the released paths hold).
     """
-    count = len(source)
+    count, first = len(source), handles[0]
     pivot = np.asarray(pivot, np.float64)
-    base_E = source.E if follow else np.broadcast_to(source.E[:1], source.E.shape)
-    base_K = source.K if follow else np.broadcast_to(source.K[:1], source.K.shape)
+    base_E = source.E if follow else np.broadcast_to(source.E[first], source.E.shape)
+    base_K = source.K if follow else np.broadcast_to(source.K[first], source.K.shape)
     if is_released(spec.name):
         radius = float(np.linalg.norm(pivot))
-        motion = Motion(invert_rigid(released_extrinsics(spec.name, count, radius)), np.ones(count))
+        path = released_extrinsics(spec.name, count - sum(handles), radius)
+        motion = Motion(invert_rigid(np.pad(path, (handles, (0, 0), (0, 0)), "edge")), np.ones(count))
     else:
-        motion = PRESETS[spec.name].build(spec, count, pivot)
+        motion = PRESETS[spec.name].build(spec, progress(count, spec.ease, handles), pivot)
     K = base_K.copy()
     K[:, 0, 0] *= motion.zoom
     K[:, 1, 1] *= motion.zoom

@@ -71,7 +71,9 @@ def take_camera(camera: Camera, size: tuple[int, int] | None, shot: Shot, recons
     source = reconstruction.mesh.source
     if isinstance(camera, MoveCamera):
         pivot = np.array(parse_pivot(camera.pivot) or (0.0, 0.0, reconstruction.mesh.pivot))
-        trajectory = build_take(parse_preset(camera.move), source, pivot, follow=camera.follow)
+        trajectory = build_take(
+            parse_preset(camera.move), source, pivot, follow=camera.follow, handles=reconstruction.frames.handles
+        )
         record: dict[str, Any] = {"preset": camera.move, "pivot": pivot.tolist(), "follow": camera.follow}
     else:
         path = _file_of(camera, shot)

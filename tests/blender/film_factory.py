@@ -71,3 +71,28 @@ def lamp_and_patch(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tuple(  # type: ignore[return-value]
         pixels[round(10 * height / HEIGHT), round(x * scale)] for x in (10, 34)
     )
+
+
+_WRITE_AOV = """
+import sys
+import numpy as np
+from pathlib import Path
+from ex4d.media.exr_writer import ExrPart, rgba_channels, write_exr_parts
+fill = np.full((32, 48, 3), 0.18, np.float16)
+fill[4:16, 4:16] = 40.0
+z = np.full((32, 48), 3.25, np.float32)
+one = np.ones((32, 48), np.float16)
+data = {"generated.Y": one * 0, "source.Y": one, "origin.Y": one, "depth.Z": z, "uv.U": z, "uv.V": z, "motion.X": z}
+data["motion.Y"] = z
+parts = [
+    ExrPart("rgba", rgba_channels(fill, None), {"colorInteropID": "lin_ap1_scene"}),
+    ExrPart("data", data, {"colorInteropID": "data"}),
+]
+write_exr_parts(Path(sys.argv[1]), parts)
+"""
+
+
+def write_aov(python: str, path: Path) -> None:
+    """A file of passes as takes have it: a lamp of 40 on grey in part ``rgba``, depth 3.25 in part ``data``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([python, "-c", _WRITE_AOV, str(path)], check=True)

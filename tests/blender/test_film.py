@@ -17,7 +17,7 @@ from ex4d_blender import colour_spaces
 from ex4d_blender.scene import colour, colour_tables, files, sequencer
 from ex4d_blender.scene import shot as shots
 from ex4d_blender.scene.data import node_tree
-from film_factory import HEIGHT, LAMP, PATCH, WIDTH, lamp_and_patch, rendered, write_pictures
+from film_factory import HEIGHT, LAMP, PATCH, WIDTH, lamp_and_patch, rendered, write_aov, write_pictures
 from results_factory import delivered, generate_result
 from viewport_factory import write_png
 
@@ -180,3 +180,18 @@ def test_all_under_an_aces_configuration(backend_python: str, tmp_path: Path) ->
     )
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
     assert "failed" not in ended.stdout
+
+
+def test_passes_open_in_the_compositor(scene: bpy.types.Scene, backend_python: str, tmp_path: Path) -> None:
+    """All channels of both parts are there, the lamp reads 40, depth is as it was."""
+    write_aov(backend_python, tmp_path / "aov" / "aov.1001.exr")
+    image = bpy.data.images.load(str(tmp_path / "aov" / "aov.1001.exr"))
+    small(scene)
+    tree: Any = bpy.data.node_groups.new("AOV", "CompositorNodeTree")
+    node = tree.nodes.new("CompositorNodeImage")
+    node.image = image
+    node.layer = "data"
+    found: set[str] = {socket.name for socket in node.outputs}
+    print("X", node.has_layers, node.layer, found, [(s.name, s.type) for s in node.outputs])
+    print("AOV", bpy.app.version_string)
+    assert image.type == "MULTILAYER"

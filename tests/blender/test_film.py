@@ -183,15 +183,14 @@ def test_all_under_an_aces_configuration(backend_python: str, tmp_path: Path) ->
 
 
 def test_passes_open_in_the_compositor(scene: bpy.types.Scene, backend_python: str, tmp_path: Path) -> None:
-    """All channels of both parts are there, the lamp reads 40, depth is as it was."""
-    write_aov(backend_python, tmp_path / "aov" / "aov.1001.exr")
-    image = bpy.data.images.load(str(tmp_path / "aov" / "aov.1001.exr"))
-    small(scene)
-    tree: Any = bpy.data.node_groups.new("AOV", "CompositorNodeTree")
-    node = tree.nodes.new("CompositorNodeImage")
-    node.image = image
+    """Every pass of both parts has a socket; depth, UV and motion as what they are."""
+    path = tmp_path / "aov" / "aov.1001.exr"
+    write_aov(backend_python, path)
+    node: Any = bpy.data.node_groups.new("AOV", "CompositorNodeTree").nodes.new("CompositorNodeImage")
+    node.image = bpy.data.images.load(str(path))
+    assert node.image.type == "MULTILAYER"
+    assert [(socket.name, socket.type) for socket in node.outputs] == [("rgba", "RGBA")]
     node.layer = "data"
-    found: set[str] = {socket.name for socket in node.outputs}
-    print("X", node.has_layers, node.layer, found, [(s.name, s.type) for s in node.outputs])
-    print("AOV", bpy.app.version_string)
-    assert image.type == "MULTILAYER"
+    kinds = {socket.name: socket.type for socket in node.outputs}
+    assert kinds.keys() == {"depth", "generated", "motion", "origin", "source", "uv"}
+    assert all(kinds[name] == "VALUE" for name in ("depth", "generated", "origin", "source"))

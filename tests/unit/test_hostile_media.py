@@ -129,7 +129,6 @@ def test_every_file_of_a_user_is_opened_in_one_place() -> None:
         "containers.py": ["av.open("],
         "dpx.py": ["av.open("],  # from memory
         "movie.py": ["av.open(", "context.open("],  # writes
-        "dpx.py": ["av.open("],  # what was read before
         "store.py": ["def open(", "StageFiles.open("],  # our own files
     }
     opening = re.compile(

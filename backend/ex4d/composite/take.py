@@ -284,7 +284,7 @@ class TakeJob(PartedWork):
                         progress.check()
                     continue
                 frames: list[dict[str, Any]] = []
-                for frame, moment in zip(prefetched(pictures.read, numbers), moments, strict=True):
+                for frame, moment in zip(prefetched(pictures.read, numbers, ahead=2, threads=2), moments, strict=True):
                     shares = _shares(frame.mask, frame.origin)
                     pool.submit(files.write, out, frame, shares["generated"])
                     movies.write(frame.pixels, frame.alpha, moment)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -51,10 +51,11 @@ def sound_of(container: InputContainer) -> SoundFacts | None:
 
 
 def check_sound(path: Path) -> None:
-    """Raise BadInputError unless a file is a movie with sound."""
+    """Raise BadInputError unless a path is a movie with sound."""
     found = None
+    # A folder or a pattern of pictures is no movie.
     if path.is_file():
-        with suppress(av.error.FFmpegError), av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as file:
+        with open_container(path) as file:
             found = sound_of(file)
     if found is None:
         raise BadInputError(f"{path} has no sound.", "Leave --audio out.")

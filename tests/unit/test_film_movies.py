@@ -259,7 +259,6 @@ def test_xdcam(tmp_path: Path) -> None:
 def test_pixel_aspect_is_told(tmp_path: Path) -> None:
     path = numbered_movie(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(4, 3))
     assert open_plate(path).info.facts.pixel_aspect == Fraction(4, 3)
-    assert open_plate(path, options=PlateOptions(pixel_aspect=Fraction(2))).info.facts.pixel_aspect == 2
 
 
 def test_an_edit_list_is_no_rate_that_varies(tmp_path: Path) -> None:

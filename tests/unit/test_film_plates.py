@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import os
 import shutil
 from dataclasses import dataclass
@@ -12,9 +14,11 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import pytest
-from command import make_depth, textured
+from command import make_depth, make_plate, textured
 from numpy.typing import NDArray
 
+from ex4d.colour.transforms import transform_of
+from ex4d.composite.movies import MovieTake
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.depth import create_depth_source
 from ex4d.fill import TakeScene, create_generator
@@ -23,6 +27,7 @@ from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.mesh import stage as mesh_stage
+from ex4d.plate import open_plate
 from ex4d.plate.store import PLATE_FILE
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
@@ -219,6 +224,101 @@ def test_frames_of_another_kind_within_a_sequence_are_refused(work: Work) -> Non
     write_exr(work.plate / "p.1002.exr", scene_linear(1), colorInteropID="lin_rec709_scene")
     with pytest.raises(BadInputError, match=r"p\.1002\.exr has another colour space"):
         work.reconstruct()
+
+
+LOG = "S-Log3 S-Gamut3.Cine"
+
+
+def log_codes(index: int, top: int = 40_000) -> NDArray[Any]:
+    """(H, W, 3) uint16 codes of a camera's log."""
+    return (textured(index, *SIZE).astype(np.uint32) * top // 255 + 6_000).astype(np.uint16)
+
+
+def test_codes_of_a_log_come_back_as_codes_and_as_linear_values(work: Work) -> None:
+    pictures = [log_codes(index) for index in range(2)]
+    work.write(pictures, ".png")
+    reconstruction = work.reconstruct(colour_space=LOG)
+    frames = reconstruction.frames
+    assert (frames.truth.kind, frames.truth.dtype, frames.source_bits) == ("codes", np.uint16, 16)
+    assert not np.array_equal(frames.read(1001)[0], pictures[0])
+    rendered = work.render(reconstruction)
+    codes = work.results(reconstruction, rendered, pictures="codes").read(1002)
+    assert np.array_equal(codes.pixels, pictures[1])
+    results = work.results(reconstruction, rendered)
+    linear = results.read(1002)
+    assert linear.pixels.dtype == results.encoding.dtype
+    assert results.encoding.is_float
+    back = frames.truth.values(transform_of(frames.colour).unit_from_linear(linear.pixels.astype(np.float32)))
+    assert np.array_equal(back, pictures[1])
+
+
+def test_filled_codes_have_the_walls_brightness(work: Work) -> None:
+    work.write([np.full((*SIZE[::-1], 3), 26_000, np.uint16)] * 2, ".png")
+    reconstruction = work.reconstruct(colour_space=LOG)
+    rendered = work.render(reconstruction, "truck:0.3")
+    codes = work.results(reconstruction, rendered, pictures="codes").read(1002)
+    assert (codes.mask == 0).any()
+    assert np.abs(codes.pixels.astype(int) - 26_000).max() <= 8
+    linear = work.results(reconstruction, rendered).read(1002).pixels
+    assert np.ptp(linear) <= 1e-3 * linear.max()
+
+
+def test_movies_to_fill_must_be_display_pictures(work: Work) -> None:
+    work.write([scene_linear(0)] * 2, **ACES)
+    with pytest.raises(BadInputError, match="is in ACEScg, and here display-referred pictures are needed"):
+        MovieTake.open(work.plate, work.plate, 1)
+
+
+def test_the_codes_of_a_movie_are_kept_in_the_stage(work: Work) -> None:
+    plate = make_plate(work.root / "log.mp4", 3, width=SIZE[0], height=SIZE[1])
+    make_depth(work.root / "depth.npz", 3, *SIZE)
+    plain = open_plate(plate)
+    reconstruction = work.reconstruct(plate, colour_space=LOG)
+    frames = reconstruction.frames
+    for frame in plain.frames():
+        assert np.array_equal(frames.truth.unit(frames.read_truth(frame.number)[0]), unit_of(frame.pixels))
+    assert (frames.folder / "truth" / "001003.png").exists()
+    plate.unlink()
+    assert work.render(open_reconstruction(Shot(work.root / "shot"))).raster.coverage == (1.0,) * 3
+
+
+def unit_of(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+
+
+def test_parts_gone_on_from_give_the_same_files(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while the second part of the plate, then of the render, was in work."""
+    count = 40
+    work.write([with_alpha(index % 8, np.float16) for index in range(count)], **ACES)
+    monkeypatch.setattr("ex4d.stages.stage.PART_FRAMES", 16)
+    whole = work.reconstruct()
+    rendered = work.render(whole, "truck:0.3").raster
+    before = {path: path.read_bytes() for folder in (whole.frames.folder, rendered.folder) for path in made(folder)}
+    shutil.rmtree(work.root / "shot")
+    for module, name in (("ex4d.plate.stage", "file_sha256"), ("ex4d.raster.stage", "write_exr_values")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{module}.{name}", failing_after(20, getattr(importlib.import_module(module), name)))
+            with pytest.raises(KeyboardInterrupt):
+                work.render(work.reconstruct(), "truck:0.3")
+    again = work.reconstruct()
+    work.render(again, "truck:0.3")
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def made(folder: Path) -> list[Path]:
+    """A stage's files but its seal, which tells how long it took."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "done.json"]
+
+
+def failing_after(count: int, call: Any) -> Any:
+    calls = itertools.count()
+
+    def wrapped(*args: Any) -> Any:
+        if next(calls) >= count:
+            raise KeyboardInterrupt
+        return call(*args)
+
+    return wrapped
 
 
 def with_alpha(index: int, dtype: Any) -> NDArray[Any]:

@@ -128,7 +128,7 @@ def test_every_file_of_a_user_is_opened_in_one_place() -> None:
         "movie_reader.py": ["_Source.open(", "_Source.open(", "def open("],
         "containers.py": ["av.open("],
         "dpx.py": ["av.open("],  # from memory
-        "movie.py": ["av.open(", "context.open("],  # writes
+        "movie.py": ["av.open(", "context.open("],  # what was read before
         "store.py": ["def open(", "StageFiles.open("],  # our own files
     }
     opening = re.compile(

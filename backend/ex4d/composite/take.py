@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from ex4d import __version__
 from ex4d.camera import write_json
 from ex4d.colour.tags import exr_attributes, png_chunks
+from ex4d.composite.adjust import AdjustedFill, FillAdjustments
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
 from ex4d.media.exr_values import read_exr_values
-from ex4d.media.exr_writer import rate, time_code, write_exr
+from ex4d.media.exr_writer import time_code, write_exr
 from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.media.timecode import Timecode
@@ -197,6 +198,7 @@ class TakeJob(PartedWork):
         fill: its filled frames.
         fill_key: key of the fill stage; with ``record`` it identifies the take.
         record: what the sidecar says of plate, camera, depth and mesh, JSON-able.
+        adjustments: of a model's fill.
     """
 
     root: Path
@@ -205,6 +207,7 @@ class TakeJob(PartedWork):
     fill: Callable[[], FillStore]
     fill_key: str
     record: Mapping[str, Any]
+    adjustments: FillAdjustments = field(default_factory=FillAdjustments)
 
     name = "composite"
     version = 1
@@ -212,7 +215,9 @@ class TakeJob(PartedWork):
 
     def key(self) -> str:
         """Hash of everything that changes the delivered pictures."""
-        return content_key({"stage": "take", "version": self.version, "fill": self.fill_key})
+        return content_key(
+            {"stage": "take", "version": self.version, "fill": self.fill_key, **self.adjustments.inputs()}
+        )
 
     def ensure(self, progress: Progress) -> Path:
         """Folder of the take; made as the next version if there is none of the same inputs."""
@@ -258,6 +263,8 @@ class TakeJob(PartedWork):
             make_folder(out / name)
         times = self.frames.times if self.frames.variable_rate else [None] * self.steps()
         size = self._rendered.trajectory
+        # Fitted once, before threads ask for it.
+        pictures = self._pictures
         movie = MovieWriter(out / MOVIE_FILE, width=size.width, height=size.height, fps=self.frames.fps)
         with movie, BoundedPool() as pool:
             asked = iter(parts)
@@ -271,13 +278,14 @@ class TakeJob(PartedWork):
                         progress.check()
                     continue
                 frames: list[dict[str, Any]] = []
-                for frame, moment in zip(prefetched(self._pictures.read, numbers), moments, strict=True):
+                for frame, moment in zip(prefetched(pictures.read, numbers), moments, strict=True):
                     shares = _shares(frame.mask, frame.origin)
                     pool.submit(self._write_result, out / "result", frame, shares["generated"])
                     pool.submit(write_png, sequence_file(out / "mask", frame.number), frame.mask)
                     pool.submit(write_png, sequence_file(out / "confidence", frame.number), frame.origin)
                     movie.write(self._shown(frame.pixels), moment)
-                    frames.append({"frame": frame.number, **shares})
+                    handle = {"handle": True} if self._is_handle(frame.number) else {}
+                    frames.append({"frame": frame.number, **handle, **shares})
                     progress.advance()
                 pool.wait()
                 yield PartOutput(part, tuple(self._picture_names(numbers)), {"frames": frames})
@@ -301,7 +309,13 @@ class TakeJob(PartedWork):
 
     @cached_property
     def _pictures(self) -> ResultPictures:
-        return ResultPictures(self._rendered, self._filled, self.frames.colour, self.frames.source_bits)
+        return ResultPictures(
+            self._rendered, self._filled, self.frames.colour, self.frames.source_bits, adjusted=self._adjusted
+        )
+
+    @cached_property
+    def _adjusted(self) -> AdjustedFill:
+        return AdjustedFill.fit(self.adjustments, self.frames, self._rendered, self._filled)
 
     @property
     def _suffix(self) -> str:
@@ -325,7 +339,8 @@ class TakeJob(PartedWork):
 
     @cached_property
     def _chunks(self) -> list[tuple[bytes, bytes]]:
-        return png_chunks(self.frames.colour)
+        # Files of plates that say nothing say nothing either.
+        return png_chunks(self.frames.colour) if self.frames.colour.space else []
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:
@@ -333,7 +348,7 @@ class TakeJob(PartedWork):
         colour, fill = self.frames.colour, self._filled
         return {
             **exr_attributes(colour),
-            "framesPerSecond": rate(self.frames.fps),
+            "framesPerSecond": self.frames.fps,  # the binding writes fractions, and not its own type
             "pixelAspectRatio": float(self.frames.pixel_aspect),
             "ex4d/version": __version__,
             "ex4d/plate": str(self.record["plate"]["sha256"]),
@@ -345,6 +360,11 @@ class TakeJob(PartedWork):
             "ex4d/config": colour.config,
             "ex4d/curve": colour.working,
         }
+
+    def _is_handle(self, number: int) -> bool:
+        before, after = self.frames.handles
+        place = self.frames.numbers.index(number)
+        return place < before or place >= len(self.frames.numbers) - after
 
     def _timecode(self, number: int) -> str | None:
         """Of a frame; None where the plate has none, or none that its rate knows."""
@@ -382,7 +402,7 @@ class TakeJob(PartedWork):
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
-        notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes]
+        notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes, *self._adjusted.notes]
         record = {
             "format": TAKE_FORMAT,
             "version": self.version,
@@ -399,6 +419,7 @@ class TakeJob(PartedWork):
                 "generative_model": fill.generative,
                 "seed": fill.seed,
                 "prompt": fill.prompt,
+                **self._adjusted.record(),
             },
             "fps": str(self.frames.fps),
             **self._film_record(),

@@ -77,7 +77,7 @@ def deliver(
     """
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
-        frames = reconstruction.selected(request.range)
+        frames = reconstruction.selected(request.range, request.handles)
         chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
@@ -90,7 +90,7 @@ def deliver(
         if isinstance(request.camera, TrajectoryCamera) and request.camera.file:
             # A file is somebody else's work, whose world may be another.
             check_sight(request.camera.file, rendered.raster.coverage)
-        folder = pipeline.deliver(rendered, generator, request.title)
+        folder = pipeline.deliver(rendered, generator, request.title, request.output)
         if shown:
             shot.cache.check(rendered.raster.folder, SHOWN)
         results.append(_result(request, folder, frames, rendered, reused=folder in before))
@@ -122,5 +122,6 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
-        handles=frames.frames.handles,
+        str(frames.frames.pixel_aspect),
+        frames.frames.handles,
     )

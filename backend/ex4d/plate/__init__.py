@@ -12,11 +12,20 @@ from ex4d.plate.base import PlateFrame, PlateInfo, PlateOptions, PlateReader
 from ex4d.plate.movie import MoviePlate
 from ex4d.plate.sequence import SequencePlate
 from ex4d.plate.truth import file_sha256
-from ex4d.protocol.errors import UsageError
+from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import FrameRange
 from ex4d.system.inputs import reading
 
-__all__ = ["FrameRange", "PlateFrame", "PlateInfo", "PlateOptions", "PlateReader", "open_plate", "plate_hash"]
+__all__ = [
+    "FrameRange",
+    "PlateFrame",
+    "PlateInfo",
+    "PlateOptions",
+    "PlateReader",
+    "open_display_plate",
+    "open_plate",
+    "plate_hash",
+]
 
 
 def open_plate(
@@ -51,6 +60,22 @@ def open_plate(
         )
     reader = SequencePlate if _is_of_images(path) else MoviePlate
     return reader(path, frames=frames, fps=fps, first_frame=first_frame, handles=handles, options=options)
+
+
+def open_display_plate(path: Path, *, frames: FrameRange | None = None, first_frame: int = 1001) -> PlateReader:
+    """As ``open_plate``, for uses that know display-referred pictures alone; movies' values beyond black and white are
+    clipped.
+
+    Raises:
+        BadInputError: as there, and for scene-linear pictures, and codes of a log, PQ or HLG.
+    """
+    reader = open_plate(path, frames=frames, first_frame=first_frame, options=PlateOptions(over_range="clip"))
+    if not reader.info.truth.is_display:
+        raise BadInputError(
+            f"{path} is in {reader.info.colour.space}, and here display-referred pictures are needed.",
+            "Export it as PNG or as a movie in Rec.709.",
+        )
+    return reader
 
 
 def plate_hash(plate: Path | PlateReader) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from ex4d.colour.plate_colour import AUTO, PlateColour
 from ex4d.media.encoding import TruthEncoding
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.values import FrameRange
 
 #: Frames per second of plates that name none.
@@ -31,14 +32,22 @@ class PlateOptions:
         layer: of EXR files with several; None = the picture without a layer's name.
         over_range: what becomes of values beyond black and white of a limited-range movie; None = clipped in movies of
             8 bits, else kept.
-        pixel_aspect: width of a pixel by its height; None = what the file says.
     """
 
     colour_space: str = AUTO
     ocio: Path | None = None
     layer: str | None = None
     over_range: Literal["clip", "keep"] | None = None
-    pixel_aspect: Fraction | None = None
+
+    @classmethod
+    def of(cls, request: PlateRequest) -> Self:
+        """Those that are asked for."""
+        return cls(
+            request.colour_space,
+            Path(request.ocio) if request.ocio else None,
+            request.layer,
+            request.over_range,
+        )
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,6 @@ def _selection(request: PlateRequest) -> dict[str, Any]:
     }
     plain = PlateRequest(request.path)
     more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer", "over_range")}
-    more["pixel_aspect"] = str(request.aspect) if request.aspect else None
     return selection | {name: value for name, value in more.items() if value != getattr(plain, name)}
 
 
@@ -203,13 +202,7 @@ def _open_plate(request: PlateRequest, record: Mapping[str, Any]) -> tuple[Plate
             fps=request.rate,
             first_frame=request.first_frame,
             handles=request.handles,
-            options=PlateOptions(
-                request.colour_space,
-                Path(request.ocio) if request.ocio else None,
-                request.layer,
-                request.over_range,
-                request.aspect,
-            ),
+            options=PlateOptions.of(request),
         )
 
     began = time.time_ns()

@@ -24,10 +24,11 @@ from ex4d.depth import create_depth_source
 from ex4d.fill import TakeScene, create_generator
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.takes import RenderedShot, TakePipeline
+from ex4d.media.encoding import HEADROOM_16
 from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.mesh import stage as mesh_stage
-from ex4d.plate import open_plate
+from ex4d.plate import PlateOptions, open_plate
 from ex4d.plate.store import PLATE_FILE
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
@@ -272,11 +273,14 @@ def test_movies_to_fill_must_be_display_pictures(work: Work) -> None:
 def test_the_codes_of_a_movie_are_kept_in_the_stage(work: Work) -> None:
     plate = make_plate(work.root / "log.mp4", 3, width=SIZE[0], height=SIZE[1])
     make_depth(work.root / "depth.npz", 3, *SIZE)
-    plain = open_plate(plate)
+    coded = open_plate(plate, options=PlateOptions(colour_space=LOG))
     reconstruction = work.reconstruct(plate, colour_space=LOG)
     frames = reconstruction.frames
-    for frame in plain.frames():
-        assert np.array_equal(frames.truth.unit(frames.read_truth(frame.number)[0]), unit_of(frame.pixels))
+    assert frames.truth == coded.info.truth == HEADROOM_16
+    for frame, plain in zip(coded.frames(), open_plate(plate).frames(), strict=True):
+        assert np.array_equal(frames.read_truth(frame.number)[0], frame.pixels)
+        # Within black and white these are the codes of the display picture, which is rounded to 8 bits.
+        assert np.abs(frames.truth.unit(frame.pixels).clip(0, 1) - unit_of(plain.pixels)).max() <= 2 / 255
     assert (frames.folder / "truth" / "001003.png").exists()
     plate.unlink()
     assert work.render(open_reconstruction(Shot(work.root / "shot"))).raster.coverage == (1.0,) * 3

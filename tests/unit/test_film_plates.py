@@ -404,6 +404,16 @@ def test_plate_positions_are_kept_on_request(work: Work, suffix: str, rasterizer
     assert np.abs(first - own).max() < 1e-3
 
 
+@pytest.mark.parametrize("matrix", ["bt709", None])
+def test_a_shot_that_is_opened_again_knows_the_same_of_its_plate(work: Work, matrix: str | None) -> None:
+    plate = make_plate(work.root / "plate.mp4", 2, width=SIZE[0], height=SIZE[1], matrix=matrix)
+    make_depth(work.root / "depth.npz", 2, *SIZE)
+    made = work.reconstruct(plate)
+    again = open_reconstruction(Shot(work.root / "shot"))
+    assert again.frames.source == made.frames.source
+    assert again.record() == made.record()
+
+
 def test_a_jump_of_the_time_code_is_said_once(work: Work) -> None:
     codes = [OpenEXR.TimeCode(1, 0, 59, frame, *[False] * 6, *[0] * 8) for frame in (20, 21, 5, 6)]
     work.plate.mkdir()

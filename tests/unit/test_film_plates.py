@@ -24,10 +24,11 @@ from ex4d.depth import create_depth_source
 from ex4d.fill import TakeScene, create_generator
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.takes import RenderedShot, TakePipeline
+from ex4d.media.encoding import HEADROOM_16
 from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.mesh import stage as mesh_stage
-from ex4d.plate import open_plate
+from ex4d.plate import PlateOptions, open_plate
 from ex4d.plate.store import PLATE_FILE
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
@@ -41,7 +42,7 @@ from ex4d.system.progress import Silent
 
 SIZE = (96, 64)
 ACES = {"colorInteropID": "lin_ap1_scene"}
-RASTERIZERS = ["embree"]
+RASTERIZERS = ["embree", "opengl"]
 #: Keys of the records of 8- and 16-bit display plates.
 PLAIN_PLATE = {
     *("width", "height", "fps", "numbers", "times", "variable_rate", "bit_depth", "has_alpha", "notes"),
@@ -100,9 +101,11 @@ class Work:
         plate = PlateRequest(str(path or self.plate), **request)
         return make_reconstruction(Shot(self.root / "shot"), plate, source, MeshSettings(), Silent())
 
-    def render(self, reconstruction: Reconstruction, move: str = "orbit:0", rasterizer: str = "embree") -> RenderedShot:
+    def render(
+        self, reconstruction: Reconstruction, move: str = "orbit:0", rasterizer: str = "embree", **options: Any
+    ) -> RenderedShot:
         pipeline = TakePipeline(Shot(self.root / "shot"), reconstruction, rasterizer, Silent())
-        return pipeline.render(pipeline.camera(MoveCamera(move)))
+        return pipeline.render(pipeline.camera(MoveCamera(move)), **options)
 
     def results(self, reconstruction: Reconstruction, rendered: RenderedShot, **options: Any) -> ResultPictures:
         shot, frames = Shot(self.root / "shot"), reconstruction.frames
@@ -272,11 +275,14 @@ def test_movies_to_fill_must_be_display_pictures(work: Work) -> None:
 def test_the_codes_of_a_movie_are_kept_in_the_stage(work: Work) -> None:
     plate = make_plate(work.root / "log.mp4", 3, width=SIZE[0], height=SIZE[1])
     make_depth(work.root / "depth.npz", 3, *SIZE)
-    plain = open_plate(plate)
+    coded = open_plate(plate, options=PlateOptions(colour_space=LOG))
     reconstruction = work.reconstruct(plate, colour_space=LOG)
     frames = reconstruction.frames
-    for frame in plain.frames():
-        assert np.array_equal(frames.truth.unit(frames.read_truth(frame.number)[0]), unit_of(frame.pixels))
+    assert frames.truth == coded.info.truth == HEADROOM_16
+    for frame, plain in zip(coded.frames(), open_plate(plate).frames(), strict=True):
+        assert np.array_equal(frames.read_truth(frame.number)[0], frame.pixels)
+        # Within black and white these are the codes of the display picture, which is rounded to 8 bits.
+        assert np.abs(frames.truth.unit(frame.pixels).clip(0, 1) - unit_of(plain.pixels)).max() <= 2 / 255
     assert (frames.folder / "truth" / "001003.png").exists()
     plate.unlink()
     assert work.render(open_reconstruction(Shot(work.root / "shot"))).raster.coverage == (1.0,) * 3
@@ -378,6 +384,51 @@ def test_a_shot_whose_transparent_pixels_were_holes_says_so(work: Work, monkeypa
     work.reconstruct()
     open_reconstruction(Shot(work.root / "shot"), progress)
     assert not any("transparent pixels" in note for note in notes)
+
+
+@pytest.mark.parametrize("rasterizer", RASTERIZERS)
+@pytest.mark.parametrize("suffix", [".exr", ".png"])
+def test_plate_positions_are_kept_on_request(work: Work, suffix: str, rasterizer: str) -> None:
+    pictures = [scene_linear(i) if suffix == ".exr" else textured(i, *SIZE) for i in range(2)]
+    work.write(pictures, suffix, **(ACES if suffix == ".exr" else {}))
+    reconstruction = work.reconstruct()
+    plain = work.render(reconstruction, "truck:0.3", rasterizer)
+    assert plain.raster.plate_position(1002) is None
+    rendered = work.render(reconstruction, "truck:0.3", rasterizer, positions=True)
+    assert rendered.key != plain.key
+    assert np.array_equal(rendered.raster.color(1002), plain.raster.color(1002))
+    seen = rendered.raster.mask(1002) > 0
+    at = rendered.raster.plate_position(1002)
+    assert at is not None
+    assert np.array_equal(np.isfinite(at).all(axis=2), seen)
+    # At the source view each pixel is its own position.
+    first = rendered.raster.plate_position(1001)
+    assert first is not None
+    own = np.dstack(np.meshgrid(np.arange(SIZE[0]) + 0.5, np.arange(SIZE[1]) + 0.5))
+    assert np.abs(first - own).max() < 1e-3
+
+
+@pytest.mark.parametrize("matrix", ["bt709", None])
+def test_a_shot_that_is_opened_again_knows_the_same_of_its_plate(work: Work, matrix: str | None) -> None:
+    plate = make_plate(work.root / "plate.mp4", 2, width=SIZE[0], height=SIZE[1], matrix=matrix)
+    make_depth(work.root / "depth.npz", 2, *SIZE)
+    made = work.reconstruct(plate)
+    again = open_reconstruction(Shot(work.root / "shot"))
+    assert again.frames.source == made.frames.source
+    assert again.record() == made.record()
+
+
+def test_a_jump_of_the_time_code_is_said_once(work: Work) -> None:
+    codes = [OpenEXR.TimeCode(1, 0, 59, frame, *[False] * 6, *[0] * 8) for frame in (20, 21, 5, 6)]
+    work.plate.mkdir()
+    for number, code in enumerate(codes, start=1001):
+        write_exr(work.plate / f"p.{number}.exr", scene_linear(0), timeCode=code, **ACES)
+    make_depth(work.root / "depth.npz", 4, *SIZE)
+    reconstruction = work.reconstruct()
+    assert (reconstruction.frames.timecode, reconstruction.frames.timecode_number) == ("01:00:59:20", 1001)
+    notes = [note for note in reconstruction.notes() if "time code" in note]
+    assert len(notes) == 1
+    assert "does not run on" in notes[0]
 
 
 def test_handles_are_read_and_left_out_of_takes(work: Work) -> None:

@@ -53,8 +53,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
     plate.add_argument(
         "--over-range",
-        choices=["clip", "keep"],
-        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
+        choices=("clip", "keep"),
+        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, else keep)",
     )
     plate.add_argument(
         "--handles",

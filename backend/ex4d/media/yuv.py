@@ -27,6 +27,10 @@ LUMA_WEIGHTS = {
     9: (0.2627, 0.0593),
 }
 
+# Rows that are converted at once: their floats stay near the processor.
+_ROWS = 32
+_NOTHING = (0.0, 0.0, 0.0, 0.0)
+
 
 @dataclass(frozen=True)
 class CodeRange:
@@ -89,10 +93,13 @@ def rgb_codes(
     """
     has_alpha = any(component.is_alpha for component in frame.format.components)
     planes = _planes(frame, codes.bits, has_alpha, reformatter, interpolation)
-    stacked = cv2.merge([np.asarray(plane, np.float32) for plane in planes[:3]])
-    values = cv2.transform(stacked, _to_codes(matrix, codes, encoding))
-    pixels = np.empty(values.shape, np.uint16)
-    np.clip(np.rint(values, out=values), 0, 65535, out=pixels, casting="unsafe")
+    to_codes = _to_codes(matrix, codes, encoding)
+    pixels = np.empty((*planes[0].shape, 3), np.uint16)
+    for top in range(0, len(pixels), _ROWS):
+        rows = slice(top, top + _ROWS)
+        stacked = cv2.merge([np.asarray(plane[rows], np.float32) for plane in planes[:3]])
+        # Adding nothing rounds and clips.
+        pixels[rows] = cv2.add(cv2.transform(stacked, to_codes), _NOTHING, dtype=cv2.CV_16U)  # type: ignore[call-overload]
     if not has_alpha:
         return pixels, None
     share = np.asarray(planes[3], np.float64) / ((1 << codes.bits) - 1)

@@ -145,7 +145,7 @@ class MoviePlate:
             facts.encoding,
             facts.colour,
             alpha="straight" if facts.has_alpha else "none",
-            pixel_aspect=options.pixel_aspect or facts.pixel_aspect,
+            pixel_aspect=facts.pixel_aspect,
             timecode=_valid_timecode(facts),
             fps=facts.fps,
         )
@@ -307,7 +307,7 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
     if facts.pixel_aspect != 1:
-        yield f"The pixels are not square, width to height {facts.pixel_aspect}."
+        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
     if facts.clean_aperture is not None:
         width, height = facts.clean_aperture
         yield (
@@ -325,7 +325,7 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
     if facts.timecode is not None and _valid_timecode(facts) is None:
         yield f"The file's time code «{facts.timecode}» is none at its rate: it is left out."
     if facts.sound is not None:
-        yield "The plate has sound: --audio carries it into result movies."
+        yield "The plate has sound: it is not carried over."
 
 
 def _short(size: Fraction) -> str:

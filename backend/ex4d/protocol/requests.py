@@ -80,6 +80,8 @@ class PlateRequest:
         check_choice(self.over_range, (None, "clip", "keep"), "over-range")
         if self.fps is not None:
             parse_rate(self.fps)
+        if self.over_range not in (None, "clip", "keep"):
+            raise UsageError(f"Over-range cannot be «{self.over_range}».", "Use clip or keep.")
 
     @property
     def range(self) -> FrameRange | None:

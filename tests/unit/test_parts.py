@@ -203,7 +203,11 @@ def test_parts_leave_no_trace_in_earlier_shots(
         assert sealed(folder)["inputs"] == json.loads((theirs / DONE_FILE).read_text())["inputs"]
         for path in folder.glob("frames/*"):
             assert same_content(path, theirs / "frames" / path.name), path
-        assert json.loads((folder / f"{name}.json").read_text()) == json.loads((theirs / f"{name}.json").read_text())
+        mine, before = (json.loads((each / f"{name}.json").read_text()) for each in (folder, theirs))
+        if name == "plate":
+            # What was clipped without a word then is said now.
+            mine["notes"] = [note for note in mine["notes"] if not note.startswith("Luma goes beyond")]
+        assert mine == before
     take, theirs = shot / "takes" / "v001", earlier / "takes" / "v003"
     for path in take.glob("*/*.png"):
         assert same_content(path, theirs / path.relative_to(take)), path

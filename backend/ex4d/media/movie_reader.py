@@ -478,7 +478,7 @@ def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tag
         codec=source.decoder.codec.canonical_name,
         interlaced=first.interlaced_frame,
         pixel_aspect=1 / aspect if turned else aspect,
-        clean_aperture=None if clap == (Fraction(first.width), Fraction(first.height)) else clap,
+        clean_aperture=clap if clap is not None and _is_cropped(clap, first) else None,
         assumed_matrix=converter.assumed_matrix,
         former_matrix=converter.former_matrix,
         mastering=source.is_mastering,
@@ -492,6 +492,10 @@ def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tag
         video_streams=sum(not video.disposition & Disposition.attached_pic for video in source.container.streams.video),
         movies=joined_movies(source.path),
     )
+
+
+def _is_cropped(aperture: tuple[Fraction, Fraction], picture: av.VideoFrame) -> bool:
+    return aperture[0] != picture.width or aperture[1] != picture.height
 
 
 def _index_facts(stream: av.VideoStream) -> tuple[int | None, tuple[int, int] | None]:

@@ -16,7 +16,8 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import Array, invert_rigid
 from ex4d.mesh import DWMesh, Topology
 
-#: Code values, uint8 or uint16.
+#: A picture (H, W, 3 or 4): code values in uint8 or uint16, or float16 or float32 of any size and sign, inf and NaN
+#: included. RGB, then alpha: straight beside code values, associated (premultiplied) beside floats.
 Texture: TypeAlias = NDArray[Any]
 
 #: A face across a depth jump becomes a hole when the camera's move away from the source opens it by more than this many
@@ -27,6 +28,13 @@ MAX_OPENING_PX = 0.5
 RIM_TOLERANCE = 0.05
 #: Interpolated vertex alpha above which a pixel counts as seen (released recon.py: 125 of 255); compat mode only.
 ALPHA_THRESHOLD = 125 / 255
+#: A plate position this close to a pixel's centre, across and down, takes that pixel as it is.
+SNAP_PX = 1 / 128
+
+
+def snaps(texture: Texture) -> bool:
+    """Whether positions near pixel centres take the pixel as it is: 8-bit colours come out exact without."""
+    return texture.dtype != np.uint8 or texture.shape[2] == 4
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,22 @@ class RasterFrame:
         mask: (H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
+        alpha: (H, W) in the texture's dtype, the plate's own; 0 where ``mask`` is 0. None for textures without.
+        plate: (H, W, 2) float32 plate pixel positions that were looked at; NaN where ``mask`` is 0. None unless asked for.
     """
 
     color: Texture
     mask: NDArray[np.uint8]
     z: NDArray[np.float32]
+    alpha: Texture | None = None
+    plate: NDArray[np.float32] | None = None
 
 
 class RasterScene(Protocol):
     """A mesh and its texture on the device, ready to be rendered from any camera. A context manager."""
 
-    def render(self, camera: Camera) -> RasterFrame:
-        """Render one frame at the camera's size."""
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
+        """Render one frame at the camera's size; with ``RasterFrame.plate`` where ``positions`` are asked for."""
         ...
 
     def release(self) -> None:
@@ -81,11 +93,15 @@ class Rasterizer(Protocol):
     licence: str
 
     def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
-        """Bring a mesh and the plate's frame (H, W, 3) uint8 or uint16 RGB to the device."""
+        """Bring a mesh and the plate's frame to the device."""
         ...
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
-        """Render many frames in order, each from its own mesh; the device works on several of them at a time."""
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
+        """Render many frames in order, each from its own mesh; the device works on several of them at a time.
+
+        Args:
+            positions: whether ``RasterFrame.plate`` is wanted.
+        """
         ...
 
     def trim(self) -> None:
@@ -104,11 +120,11 @@ class SequentialRasterizer(ABC):
     def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
         """See ``Rasterizer.upload``."""
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         for mesh, texture, camera in views:
             with self.upload(mesh, texture) as scene:
-                yield scene.render(camera)
+                yield scene.render(camera, positions=positions)
 
     def trim(self) -> None:  # noqa: B027  whoever holds something overrides it
         """See ``Rasterizer.trim``: nothing is held."""

@@ -70,7 +70,7 @@ class EmbreeScene(SceneBase):
         self._scene = Scene(robust=True)
         TriangleMesh(self._scene, self._drawn.points, self._drawn.faces[self._drawn.kept])
 
-    def render(self, camera: Camera) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
         """See ``RasterScene.render``."""
         K = camera.K
         rays = _ray_directions(camera.width, camera.height, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
@@ -80,4 +80,4 @@ class EmbreeScene(SceneBase):
         origins = (pose[:3, 3].astype(np.float32) + np.float32(camera.near) * directions).astype(np.float32)
         found = self._scene.run(origins, directions)
         faces = np.where(found >= 0, self._drawn.kept[found], -1).reshape(camera.height, camera.width)
-        return shade(self._drawn, self._texture, faces, camera)
+        return shade(self._drawn, self._texture, faces, camera, positions=positions)

@@ -39,10 +39,10 @@ class KeptRasterizer:
         """See ``Rasterizer.upload``."""
         return self._rasterizer.upload(mesh, texture)
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         try:
-            yield from self._rasterizer.render_sequence(views)
+            yield from self._rasterizer.render_sequence(views, positions=positions)
         except Ex4dError:
             raise
         except Exception:

@@ -19,6 +19,7 @@ from ex4d.raster.base import (
     view_from_source,
 )
 from ex4d.raster.render_mesh import SplitMesh
+from ex4d.raster.sampling import sample_plate, sample_vertices, split_alpha
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -74,23 +75,9 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     return _Hits(corners, weights, np.einsum("nk,nk->n", weights, xyz[..., 2]), area < 0)
 
 
-def sample_plate(texture: Texture, at: Float) -> Float:
-    """Colours (N, 3) at plate positions (N, 2), linear over the half of the pixel quad they fall into."""
-    height, width = texture.shape[:2]
-    p = np.clip(at - 0.5, 0, (width - 1, height - 1))
-    base = np.floor(p).astype(np.intp)
-    f = p - base
-    second = f.sum(axis=1) > 1
-    x0, y0 = base[:, 0], base[:, 1]
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    corner = texture[np.where(second, y1, y0), np.where(second, x1, x0)].astype(np.float64)
-    across = texture[np.where(second, y1, y0), np.where(second, x0, x1)].astype(np.float64)
-    down = texture[np.where(second, y0, y1), np.where(second, x1, x0)].astype(np.float64)
-    g = np.where(second[:, None], 1 - f, f)
-    return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
-
-
-def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+def _surface(
+    drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool
+) -> tuple[NDArray[np.intp], Texture, Float]:
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
@@ -99,46 +86,50 @@ def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> t
     own = hits.corners[:, 0] >= len(mesh.points)
     at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])
     low, high = grid_bounds(mesh.topology)
-    valid = closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
-    color = np.zeros((len(at), 3))
-    color[valid] = sample_plate(texture, at[valid])
-    return color, valid
+    valid = np.flatnonzero(closed & hits.front & ((at >= low) & (at <= high)).all(axis=1))
+    return valid, *sample_plate(texture, at[valid])
 
 
-def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[Float, Bool]:
-    alpha = vertex_alpha[hits.corners] * hits.weights
-    total = alpha.sum(axis=1)
-    valid = total > ALPHA_THRESHOLD
-    color = np.zeros((len(total), 3))
-    vertex_colors = texture.reshape(-1, 3)[hits.corners[valid]]
-    # Un-premultiplied: the released code leaves dark outlines where alpha is between 0 and 1.
-    color[valid] = np.einsum("nk,nkc->nc", alpha[valid], vertex_colors) / total[valid, None]
-    return color, valid
+def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[NDArray[np.intp], Texture, Float]:
+    visible = vertex_alpha[hits.corners]
+    valid = np.flatnonzero((visible * hits.weights).sum(axis=1) > ALPHA_THRESHOLD)
+    return valid, *sample_vertices(texture, hits.corners[valid], hits.weights[valid], visible[valid])
 
 
-def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(
+    drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera, *, positions: bool = False
+) -> RasterFrame:
     """The rendered frame.
 
     Args:
         drawn: what was drawn.
+        texture: see ``Texture``.
         faces: (H, W) int, the visible face per pixel, −1 = none.
+        positions: whether ``RasterFrame.plate`` is wanted.
     """
-    size = (camera.height, camera.width)
+    size, count = (camera.height, camera.width), camera.height * camera.width
     pixel = np.flatnonzero(faces >= 0)
     face = faces.reshape(-1)[pixel].astype(np.intp)
     mesh = drawn.mesh
     hits = _intersect(drawn, pixel, face, camera)
     if mesh.vertex_alpha is None:
         closed = drawn.gaps[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
-        values, valid = _surface(drawn, texture, hits, closed)
+        valid, values, at = _surface(drawn, texture, hits, closed)
     else:
-        values, valid = _vertex_colors(texture, hits, mesh.vertex_alpha)
+        valid, values, at = _vertex_colors(texture, hits, mesh.vertex_alpha)
     within = hits.z <= camera.far
-    valid &= within
-    color = np.zeros((camera.height * camera.width, 3), dtype=texture.dtype)
-    color[pixel[valid]] = (values[valid] + 0.5).astype(texture.dtype)
-    mask = np.zeros(camera.height * camera.width, dtype=np.uint8)
-    mask[pixel[valid]] = 255
-    z = np.full(camera.height * camera.width, np.nan, dtype=np.float32)
+    near = within[valid]
+    seen = pixel[valid[near]]
+    picture = np.zeros((count, texture.shape[2]), dtype=texture.dtype)
+    picture[seen] = values[near]
+    mask = np.zeros(count, dtype=np.uint8)
+    mask[seen] = 255
+    z = np.full(count, np.nan, dtype=np.float32)
     z[pixel[within]] = hits.z[within]
-    return RasterFrame(color.reshape(*size, 3), mask.reshape(size), z.reshape(size))
+    plate = None
+    if positions:
+        plate = np.full((count, 2), np.nan, dtype=np.float32)
+        plate[seen] = at[near]
+        plate = plate.reshape(*size, 2)
+    color, alpha = split_alpha(picture.reshape(*size, -1))
+    return RasterFrame(color, mask.reshape(size), z.reshape(size), alpha, plate)

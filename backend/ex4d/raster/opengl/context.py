@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,27 @@ def _egl_index(gpu: int) -> int:
 
 
 def create_program(
-    context: moderngl.Context, vertex: str, fragment: str
+    context: moderngl.Context,
+    vertex: str,
+    fragment: str,
+    *,
+    before: tuple[str, ...] = (),
+    defines: Mapping[str, float] | None = None,
 ) -> Any:  # its items are uniforms of many types
-    """A program from two files of the shaders' folder."""
+    """A program from files of the shaders' folder.
+
+    Args:
+        context: where.
+        vertex, fragment: names.
+        before: names of files that stand before the fragment shader.
+        defines: what its preprocessor knows.
+    """
+    version, rest = (SHADERS / fragment).read_text(encoding="utf-8").split("\n", 1)
+    lines = [version, *(f"#define {name} {value}" for name, value in (defines or {}).items())]
+    parts = [(SHADERS / name).read_text(encoding="utf-8") for name in before]
     return context.program(
         vertex_shader=(SHADERS / vertex).read_text(encoding="utf-8"),
-        fragment_shader=(SHADERS / fragment).read_text(encoding="utf-8"),
+        fragment_shader="\n".join([*lines, *parts, rest]),
     )
 
 

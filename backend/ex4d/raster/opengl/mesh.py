@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.mesh import DWMesh, Topology
 from ex4d.mesh.dwmesh import viewing_rays
-from ex4d.raster.base import Texture, grid_bounds
+from ex4d.raster.base import SNAP_PX, Texture, grid_bounds, snaps
 from ex4d.raster.opengl.context import TEXTURE_ROW
 from ex4d.raster.opengl.strips import grid_strips, vertex_places
 
@@ -53,6 +53,37 @@ class Scratch:
         self._free[name].append(np.asarray(whole).reshape(-1))
 
 
+@dataclass(frozen=True)
+class TextureKind:
+    """Of which values the plate's pixels are.
+
+    Attributes:
+        dtype: of a value.
+        channels: 3, or 4 with alpha.
+        snaps: see ``raster.base.snaps``.
+    """
+
+    dtype: np.dtype[Any]
+    channels: int
+    snaps: bool
+
+    @classmethod
+    def of(cls, texture: Texture) -> TextureKind:
+        """Of a picture's."""
+        return cls(texture.dtype, texture.shape[2], snaps(texture))
+
+    @property
+    def bits(self) -> np.dtype[np.unsignedinteger]:
+        """Of the whole numbers that carry a value's bits."""
+        return np.dtype(f"u{self.dtype.itemsize}")
+
+    @property
+    def defines(self) -> dict[str, float]:
+        """For ``plate.glsl``."""
+        values = 0 if self.dtype.kind == "u" else self.dtype.itemsize // 2
+        return {"VALUES": values, "CHANNELS": self.channels, "SNAP": int(self.snaps), "SNAP_PX": SNAP_PX}
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedMesh:
     """A mesh and its picture in the device's layout.
@@ -67,7 +98,9 @@ class PreparedMesh:
             positions whose colours corners have; then anything.
         outer_corners: how many corners.
         first_plate: index of the corner that the first plate pixel position belongs to.
-        plate: (H, W, 4) code values.
+        plate: (H, W, 4) uint8, uint16 or uint32, the bits of the plate's values; the last of four is anything where
+            there is no alpha.
+        texture: what values they are.
         alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
     """
 
@@ -77,7 +110,8 @@ class PreparedMesh:
     outer: NDArray[np.float32]
     outer_corners: int
     first_plate: int
-    plate: Texture
+    plate: NDArray[Any]
+    texture: TextureKind
     alpha: NDArray[np.uint8]
 
     def give_back(self, scratch: Scratch) -> None:
@@ -105,7 +139,7 @@ class PreparedMesh:
         """What meshes have in common that can take each other's place on the device."""
         K = self.mesh.source.K
         lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        return self.mesh.topology, lens, self.plate.shape, self.plate.dtype, self.alpha.shape
+        return self.mesh.topology, lens, self.plate.shape, self.texture, self.alpha.shape
 
 
 @lru_cache(maxsize=2)
@@ -118,7 +152,7 @@ def _outer_corners(
 
 
 def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> PreparedMesh:
-    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout, in arrays of ``scratch``."""
+    """Bring a mesh and the plate's frame into the device's layout, in arrays of ``scratch``."""
     scratch = scratch or Scratch()
     topology, K = mesh.topology, mesh.source.K
     corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
@@ -157,8 +191,7 @@ def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> P
         points[own:] = pieces.points.reshape(-1, 3)
         flat[gaps + own // 3 : places] = pieces.gap
         plate[:] = pieces.plate.reshape(-1, 2)
-    rgba = scratch.take("plate", texture.size // 3 * 4, texture.dtype).reshape(*texture.shape[:2], 4)
-    cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA, dst=rgba)
+    kind = TextureKind.of(texture)
     return PreparedMesh(
         mesh,
         mesh.z[: topology.grid_vertices],
@@ -166,9 +199,25 @@ def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> P
         outer,
         count,
         first_plate,
-        rgba,
+        _four_channels(texture, kind, scratch),
+        kind,
         alpha,
     )
+
+
+def _four_channels(texture: Texture, kind: TextureKind, scratch: Scratch) -> NDArray[Any]:
+    """(H, W, 4), the bits of a picture's values."""
+    height, width = texture.shape[:2]
+    out = scratch.take("plate", width * height * 4, kind.bits).reshape(height, width, 4)
+    bits = np.ascontiguousarray(texture).view(kind.bits)
+    if kind.channels == 4:
+        np.copyto(out, bits)
+    elif kind.bits == np.uint32:
+        # OpenCV moves no 32-bit whole numbers; floats it moves as they are.
+        cv2.cvtColor(bits.view(np.float32), cv2.COLOR_RGB2RGBA, dst=out.view(np.float32))
+    else:
+        cv2.cvtColor(bits, cv2.COLOR_RGB2RGBA, dst=out)
+    return out
 
 
 class SharedBuffers:

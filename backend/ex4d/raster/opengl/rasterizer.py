@@ -26,7 +26,7 @@ from ex4d.raster.base import (
 )
 from ex4d.raster.opengl.context import Uniforms, column_major, create_context, create_program
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
-from ex4d.raster.opengl.target import Reading, Target
+from ex4d.raster.opengl.target import Reading, Target, TargetKind
 from ex4d.system.threads import prefetched
 
 #: Largest z-depth that a float32 uniform holds.
@@ -48,9 +48,9 @@ class OpenGLRasterizer:
         self._visible = tuple(
             create_program(self.context, f"{kind}.vert", "visible.frag") for kind in ("grid", "outer")
         )
-        shade, pack = (create_program(self.context, "frame.vert", f"{kind}.frag") for kind in ("shade", "pack"))
-        self._shade, self._pack = (self.context.vertex_array(program, []) for program in (shade, pack))
-        self._grid_uniforms, self._outer_uniforms, self._shade_uniforms = map(Uniforms, (*self._visible, shade))
+        self._shading: dict[tuple[tuple[str, float], ...], tuple[moderngl.VertexArray, Uniforms]] = {}
+        self._pack = self.context.vertex_array(create_program(self.context, "frame.vert", "pack.frag"), [])
+        self._grid_uniforms, self._outer_uniforms = map(Uniforms, self._visible)
         self.context.depth_func = ">"
         self._shared: SharedBuffers | None = None
         self._shared_kind: tuple[object, ...] = ()
@@ -62,14 +62,14 @@ class OpenGLRasterizer:
         """See ``Rasterizer.upload``."""
         return OpenGLScene(self, prepare(mesh, texture, self.scratch))
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         readings: deque[Reading] = deque()
         for prepared, camera in prefetched(self._prepare_view, views, ahead=UNDER_WAY):
             frame = None
             with self.context:
                 buffers = self.take_buffers(prepared)
-                readings.append(self.draw(buffers, camera))
+                readings.append(self.draw(buffers, camera, positions))
                 self.give_back(buffers)
                 if len(readings) > UNDER_WAY:
                     frame = readings.popleft().finish()
@@ -113,24 +113,35 @@ class OpenGLRasterizer:
             self._shared_kind = kind
         return self._shared
 
-    def _target_for(self, size: tuple[int, int], dtype: np.dtype[np.unsignedinteger]) -> Target:
+    def _target_for(self, kind: TargetKind) -> Target:
         """The framebuffers of that kind; the last ones are kept."""
-        if self._target is None or self._target.key != (size, dtype):
+        if self._target is None or self._target.kind != kind:
             limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
-            if max(size) > limit:
+            if max(kind.size) > limit:
                 raise ResourceError(
-                    f"A frame of {size[0]}x{size[1]} is larger than this OpenGL driver draws ({limit}).",
+                    f"A frame of {kind.size[0]}x{kind.size[1]} is larger than this OpenGL driver draws ({limit}).",
                     "Use --raster embree, or render a smaller size.",
                 )
             if self._target is not None:
                 self._target.release()
-            self._target = Target(self.context, size, dtype)
+            self._target = Target(self.context, kind)
         return self._target
 
-    def draw(self, buffers: MeshBuffers, camera: Camera) -> Reading:
+    def _shading_of(self, kind: TargetKind) -> tuple[moderngl.VertexArray, Uniforms]:
+        """The second pass for frames of that kind, and its uniforms; made when first asked for."""
+        defines = {**kind.texture.defines, "POSITIONS": int(kind.positions)}
+        key = tuple(defines.items())
+        if key not in self._shading:
+            program = create_program(
+                self.context, "frame.vert", "shade.frag", before=("plate.glsl",), defines=defines
+            )
+            self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
+        return self._shading[key]
+
+    def draw(self, buffers: MeshBuffers, camera: Camera, positions: bool = False) -> Reading:
         """Start to draw a frame and to read it back."""
         context, mesh = self.context, buffers.prepared.mesh
-        target = self._target_for((camera.width, camera.height), buffers.prepared.plate.dtype)
+        target = self._target_for(TargetKind((camera.width, camera.height), buffers.prepared.texture, positions))
         view = view_from_source(mesh, camera)
         matrix, vertices = column_major(clip_from_camera(camera) @ view).tobytes(), mesh.topology.grid_vertices
         self._grid_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "vertices": vertices})
@@ -141,14 +152,19 @@ class OpenGLRasterizer:
         buffers.draw()
         target.shade_pass.use()
         context.enable_only(moderngl.NOTHING)
-        self._prepare_shading(buffers, target, camera, view)
-        self._shade.render(moderngl.TRIANGLES, vertices=3)
-        target.pack_pass.use()
-        target.color.use(0)
-        self._pack.render(moderngl.TRIANGLES, vertices=3)
+        shading, uniforms = self._shading_of(target.kind)
+        uniforms.set(self._shading_values(buffers, target, camera, view))
+        shading.render(moderngl.TRIANGLES, vertices=3)
+        if target.pack_pass is not None:
+            target.pack_pass.use()
+            target.color.use(0)
+            self._pack.render(moderngl.TRIANGLES, vertices=3)
         return target.start_reading()
 
-    def _prepare_shading(self, buffers: MeshBuffers, target: Target, camera: Camera, view: NDArray[np.float64]) -> None:
+    def _shading_values(
+        self, buffers: MeshBuffers, target: Target, camera: Camera, view: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """The second pass's uniforms; its textures are bound."""
         prepared, K = buffers.prepared, camera.K
         values: dict[str, Any] = {
             "ray": (1 / K[0, 0], 1 / K[1, 1], -K[0, 2] / K[0, 0], -K[1, 2] / K[1, 1]),
@@ -164,7 +180,7 @@ class OpenGLRasterizer:
         for unit, (name, texture) in enumerate({"visible": target.visible, **buffers.textures}.items()):
             texture.use(unit)
             values[name] = unit
-        self._shade_uniforms.set(values | buffers.uniforms)
+        return values | buffers.uniforms
 
     def trim(self) -> None:
         """See ``Rasterizer.trim``."""
@@ -191,12 +207,12 @@ class OpenGLScene(SceneBase):
         with rasterizer.context:
             self._buffers: MeshBuffers | None = rasterizer.take_buffers(prepared)
 
-    def render(self, camera: Camera) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
         """See ``RasterScene.render``."""
         if self._buffers is None:
             raise ValueError("the scene was released")
         with self._rasterizer.context:
-            return self._rasterizer.draw(self._buffers, camera).finish()
+            return self._rasterizer.draw(self._buffers, camera, positions).finish()
 
     def release(self) -> None:
         """See ``RasterScene.release``."""

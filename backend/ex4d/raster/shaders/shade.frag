@@ -1,12 +1,12 @@
 #version 330
 // SPDX-License-Identifier: Apache-2.0
 // Second pass: colour, validity and z from the visible face. The same rules stand in raster/shading.py, with the
-// derivation, for the rasterizers that have no shaders.
+// derivation, for the rasterizers that have no shaders. plate.glsl stands before it.
+//   POSITIONS  1 = the plate positions are wanted
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
 uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
                                  // their corners; their disparity jumps; plate pixel positions whose colours corners have
-uniform usampler2D plate;        // RGB code values
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
 uniform vec4 ray;                // take pixel -> ray at z = 1: scale across and down, offset across and down
@@ -26,6 +26,9 @@ uniform float alpha_threshold;
 layout(location = 0) out uvec4 color;
 layout(location = 1) out uint mask;
 layout(location = 2) out uint z_bits;     // of a float; shaders need not keep NaN, which stands for nothing
+#if POSITIONS
+layout(location = 3) out uvec2 position_bits;
+#endif
 
 const uint NOTHING = 0x7fc00000u;         // numpy's NaN
 
@@ -74,32 +77,25 @@ float cross2(vec2 a, vec2 b) {
     return a.x * b.y - a.y * b.x;
 }
 
-vec3 texel(ivec2 at) {
-    return vec3(texelFetch(plate, clamp(at, ivec2(0), textureSize(plate, 0) - 1), 0).rgb);
+bool visible_vertex(ivec2 at) {
+    return texelFetch(alpha, at, 0).r > 0u;
 }
 
-// Linear over the half of the pixel quad that the position falls into: with one vertex per pixel these are the three
-// corners of the very triangle, so that no colour leaks in from across a depth jump.
-vec3 plate_color(vec2 at) {
-    vec2 p = clamp(at - 0.5, vec2(0.0), vec2(textureSize(plate, 0) - 1));
-    ivec2 base = ivec2(floor(p));
-    vec2 f = p - vec2(base);
-    bool second = f.x + f.y > 1.0;
-    vec3 corner = second ? texel(base + 1) : texel(base);
-    vec2 g = second ? 1.0 - f : f;
-    vec3 across = second ? texel(base + ivec2(0, 1)) : texel(base + ivec2(1, 0));
-    vec3 down = second ? texel(base + ivec2(1, 0)) : texel(base + ivec2(0, 1));
-    return corner + g.x * (across - corner) + g.y * (down - corner);
-}
-
-vec4 vertex_color(ivec2 at) {
-    return texelFetch(alpha, at, 0).r > 0u ? vec4(vec3(texelFetch(plate, at, 0).rgb), 1.0) : vec4(0.0);
+void surface_at(uvec4 pixel, vec2 at) {
+    color = pixel;
+    mask = 255u;
+#if POSITIONS
+    position_bits = floatBitsToUint(at);
+#endif
 }
 
 void main() {
     color = uvec4(0u);
     mask = 0u;
     z_bits = NOTHING;
+#if POSITIONS
+    position_bits = uvec2(NOTHING);
+#endif
     uint known = texelFetch(visible, ivec2(gl_FragCoord.xy), 0).r;
     int id = int(known & 0x7fffffffu) - 1;
     if (id < 0) return;
@@ -120,11 +116,13 @@ void main() {
         if (first_outer >= 0) {
             for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(first_outer + k));
         }
-        vec4 rgba = weights.x * vertex_color(corners[0]) + weights.y * vertex_color(corners[1])
-                  + weights.z * vertex_color(corners[2]);
-        if (rgba.a > alpha_threshold) {
-            color = uvec4(uvec3(rgba.rgb / rgba.a + 0.5), 0u);
-            mask = 255u;
+        vec3 shares = weights * vec3(bvec3(
+            visible_vertex(corners[0]), visible_vertex(corners[1]), visible_vertex(corners[2])));
+        float total = shares.x + shares.y + shares.z;
+        if (total > alpha_threshold) {
+            vec2 at;
+            uvec4 pixel = vertex_pixel(corners, weights, shares, total, at);
+            surface_at(pixel, at);
         }
         return;
     }
@@ -140,6 +138,6 @@ void main() {
            + weights.z * outer_place(first_outer + 2);
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
-    color = uvec4(uvec3(plate_color(at) + 0.5), 0u);
-    mask = 255u;
+    uvec4 pixel = plate_pixel(at);
+    surface_at(pixel, at);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Film plates through the rasterizers: halves, floats, 16 bits and alpha, to the bit where a pixel is met."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -171,14 +172,15 @@ def test_released_construction(rasterizer, dtype):  # noqa: F811
     depth[80:160, 100:200] = 2.0
     mesh = build_released_mesh(depth, SOURCE)
     picture = film_picture(dtype, 4)
+    # There the vertices lie half a pixel beside the pixels' centres.
+    K = SOURCE.K + np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
     with rasterizer.upload(mesh, picture) as scene:
-        frame = scene.render(SOURCE, positions=True)
+        frame = scene.render(dataclasses.replace(SOURCE, K=K), positions=True)
     seen = frame.mask > 0
-    # Vertices lie at the pixels' centres; near the invisible ones at the jump the rest is weighted anew.
     assert seen.mean() > 0.95
-    assert_same_bits(values_of(frame)[seen], picture[seen])
     y, x = np.nonzero(seen)
     np.testing.assert_array_equal(frame.plate[seen], np.stack([x, y], axis=-1) + 0.5)
+    assert_same_bits(values_of(frame)[seen], picture[seen])
 
 
 @pytest.mark.parametrize("name", ["opengl", "embree"])
@@ -216,9 +218,7 @@ def test_samples_lie_between_their_pixels(seed):
     assert (values >= corners.min(axis=0)).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("embree", "7e22eef3a90d496ad8a8e80c3df34a070628"[:12])], ids=["embree"]
-)
+@pytest.mark.parametrize(("name", "expected"), [("embree", "7e22eef3a90d")])
 def test_ordinary_plates_are_drawn_as_ever(name, expected):
     """What 8-bit plates without alpha looked like before film plates came, by hash."""
     from ex4d.raster import create_rasterizer

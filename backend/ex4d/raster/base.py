@@ -47,7 +47,8 @@ class RasterFrame:
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
         alpha: (H, W) in the texture's dtype, the plate's own; 0 where ``mask`` is 0. None for textures without.
-        plate: (H, W, 2) float32 plate pixel positions that were looked at; NaN where ``mask`` is 0. None unless asked for.
+        plate: (H, W, 2) float32 plate pixel positions that were looked at; NaN where ``mask`` is 0. None unless asked
+            for.
     """
 
     color: Texture

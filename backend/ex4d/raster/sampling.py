@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values of the plate between its pixels, in numpy: the rules of ``shaders/plate.glsl``.
 
-A value is mixed of up to three pixels. A pixel of weight 0 is not looked at, so that an inf or NaN stays with those that
-it really belongs to. A position within ``SNAP_PX`` of a pixel's centre takes that pixel as it is, to the last bit:
+A value is mixed of up to three pixels. A pixel of weight 0 is not looked at, so that an inf or NaN stays where it
+really belongs. A position within ``SNAP_PX`` of a pixel's centre takes that pixel as it is, to the last bit:
 round-off moves positions by up to 1e-3 px (4096 pixels wide, float32), and from the source camera the plate must come
 back as it was.
 """

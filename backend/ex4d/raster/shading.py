@@ -75,9 +75,7 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     return _Hits(corners, weights, np.einsum("nk,nk->n", weights, xyz[..., 2]), area < 0)
 
 
-def _surface(
-    drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool
-) -> tuple[NDArray[np.intp], Texture, Float]:
+def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[NDArray[np.intp], Texture, Float]:
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
@@ -130,6 +128,6 @@ def shade(
     if positions:
         plate = np.full((count, 2), np.nan, dtype=np.float32)
         plate[seen] = at[near]
-        plate = plate.reshape(*size, 2)
     color, alpha = split_alpha(picture.reshape(*size, -1))
-    return RasterFrame(color, mask.reshape(size), z.reshape(size), alpha, plate)
+    places = None if plate is None else plate.reshape(*size, 2)
+    return RasterFrame(color, mask.reshape(size), z.reshape(size), alpha, places)

@@ -132,9 +132,7 @@ class OpenGLRasterizer:
         defines = {**kind.texture.defines, "POSITIONS": int(kind.positions)}
         key = tuple(defines.items())
         if key not in self._shading:
-            program = create_program(
-                self.context, "frame.vert", "shade.frag", before=("plate.glsl",), defines=defines
-            )
+            program = create_program(self.context, "frame.vert", "shade.frag", before=("plate.glsl",), defines=defines)
             self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
         return self._shading[key]
 

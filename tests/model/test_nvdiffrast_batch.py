@@ -114,7 +114,8 @@ def test_film_plates_with_alpha(monkeypatch, dtype):
     random = np.random.default_rng(1)
     picture = random.random((48, 64, 4))
     picture = (picture * 60000).astype(dtype) if np.dtype(dtype).kind == "u" else (picture * 8 - 1).astype(dtype)
-    many = [(build_mesh(depth_of(i), SOURCE, FAR), picture, camera) for i, camera in enumerate([SOURCE, TAKES[1], TAKES[2]])]
+    takes = [SOURCE, TAKES[1], TAKES[2]]
+    many = [(build_mesh(depth_of(i), SOURCE, FAR), picture, camera) for i, camera in enumerate(takes)]
     frames = list(OnCpu().render_sequence(iter(many), positions=True))
     expected = list(EmbreeRasterizer().render_sequence(many, positions=True))
     assert len(frames) == 3

@@ -282,7 +282,8 @@ def frames_of(tensors: Sequence[Tensor | None]) -> list[RasterFrame]:
     """The frames of tensors in main memory: a ``RasterBatch``'s colour, mask, z, alpha and plate positions."""
     arrays: list[Any] = [None if tensor is None else tensor.numpy() for tensor in tensors]
     count = next(len(array) for array in arrays if array is not None)
-    return [RasterFrame(*(None if array is None else array[i] for array in arrays)) for i in range(count)]
+    frames: list[list[Any]] = [[None if array is None else array[i] for array in arrays] for i in range(count)]
+    return [RasterFrame(*frame) for frame in frames]
 
 
 def _batch_size(vertices: int, take: Camera) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinhole cameras and trajectories.
+"""Cameras and trajectories: pinholes, with a lens where there is one.
 
 Conventions (DESIGN §3): OpenCV axes; ``E`` is world->camera 4x4; ``K`` is 3x3 in pixels with pixel *centres*
 at i+0.5, so the image spans [0, width] x [0, height] and a centred principal point is (width/2, height/2).
@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera.lens import Lens
 from ex4d.camera.transforms import invert_rigid, rigid_error
 from ex4d.protocol.errors import BadInputError
 
@@ -46,15 +47,22 @@ def resize_intrinsics(K: Array, from_size: tuple[int, int], to_size: tuple[int, 
     return np.asarray(K * scale[:, None], dtype=np.float64)
 
 
+def pixel_rays(pixels: Array, K: Array, lens: Lens | None = None) -> Array:
+    """Pixel positions (..., 2) -> x and y (..., 2) of their rays at z = 1, in camera coordinates."""
+    xy = (pixels - K[:2, 2]) / K[(0, 1), (0, 1)]
+    return xy if lens is None else lens.undistort(xy)
+
+
 @dataclass(frozen=True)
 class Camera:
-    """One pinhole camera.
+    """One camera.
 
     Attributes:
         K: (3, 3) float64, pixels.
         E: (4, 4) float64, world->camera, OpenCV axes.
         width, height: image size in pixels.
         near, far: z-depths in world units outside which nothing is drawn.
+        lens: what bends its rays; None = a pinhole.
     """
 
     K: Array
@@ -63,13 +71,21 @@ class Camera:
     height: int
     near: float = 1e-3
     far: float = math.inf
+    lens: Lens | None = None
 
     def project(self, points: Array) -> tuple[Array, Array]:
-        """World points (..., 3) -> (pixel positions (..., 2), z-depth (...))."""
+        """World points (..., 3) -> (pixel positions (..., 2), z-depth (...)), through the lens."""
         cam = points @ self.E[:3, :3].T + self.E[:3, 3]
         z = cam[..., 2]
+        if self.lens is not None:
+            bent = self.lens.distort(cam[..., :2] / cam[..., 2:3])
+            return bent * self.K[(0, 1), (0, 1)] + self.K[:2, 2], z
         uvw = cam @ self.K.T
         return uvw[..., :2] / uvw[..., 2:3], z
+
+    def rays(self, pixels: Array) -> Array:
+        """Pixel positions (..., 2) -> x and y (..., 2) of their rays at z = 1 in camera coordinates."""
+        return pixel_rays(pixels, self.K, self.lens)
 
     def center(self) -> Array:
         """Camera position in world units, (3,)."""
@@ -100,6 +116,7 @@ class Trajectory:
         frame_numbers: the plate's frame number of each camera, or empty when the source had none.
         fps: frames per second, or None when the source had none.
         notes: sentences for the report, on what was assumed where it was read or matched.
+        lens: what bends the rays of all of them; None = pinholes.
 
     Raises:
         BadInputError: on empty or non-finite data, matrices that are not rigid, focal lengths that are not
@@ -115,6 +132,7 @@ class Trajectory:
     frame_numbers: tuple[int, ...] = ()
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
+    lens: Lens | None = None
 
     def __post_init__(self) -> None:
         E = np.asarray(self.E, dtype=np.float64)
@@ -187,6 +205,7 @@ class Trajectory:
             self.height,
             float(self.near[index]),
             float(self.far[index]),
+            self.lens,
         )
 
     def __iter__(self) -> Iterator[Camera]:

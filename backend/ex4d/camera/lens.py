@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lens distortion: Blender's four models and OpenCV's, between ideal and distorted normalised coordinates.
 
-Normalised coordinates are ((u − cx)/fx, (v − cy)/fy) with OpenCV's axes (x right, y down), so that a lens knows nothing
-of pixels: it stays the same at any size and any pixel aspect. Ideal = as a pinhole sees it, distorted = as the plate is.
+Normalised coordinates are ((u − cx)/fx, (v − cy)/fy) with OpenCV's axes (x right, y down), so that a lens knows
+nothing of pixels: it stays the same at any size and pixel aspect. Ideal = as a pinhole sees it, distorted = as the
+plate is.
 
 Formulas, r² = x² + y²: libmv's distortion_models.h as Blender has them, and the documentation of OpenCV's calib3d.
 
@@ -198,7 +199,7 @@ class CalibratedCamera:
                 "Give fx, fy, cx, cy, width and height in pixels.",
             )
 
-    def K(self, width: int, height: int) -> Array:
+    def intrinsics(self, width: int, height: int) -> Array:
         """(3, 3) intrinsics at another pixel size."""
         x, y = width / self.size[0], height / self.size[1]
         return np.array(
@@ -294,12 +295,10 @@ def camera_from_blender(
 
 
 def _numbers(values: Sequence[object]) -> tuple[float, ...]:
-    try:
-        if any(isinstance(value, bool | str) for value in values):
-            raise TypeError("no number")
-        return tuple(float(value) for value in values)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        raise BadInputError("The lens has something other than numbers.", "Export it again.") from None
+    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(values):
+        raise BadInputError("The lens has something other than numbers.", "Export it again.")
+    return tuple(numbers)
 
 
 def _terms(lens: Lens) -> _Terms:

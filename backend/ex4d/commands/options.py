@@ -39,6 +39,22 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"
     )
+    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
+    plate.add_argument(
+        "--over-range",
+        choices=["clip", "keep"],
+        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
+    )
+    plate.add_argument(
+        "--colour-space",
+        metavar="NAME",
+        default=AUTOMATIC,
+        help="colour space of the plate, such as ACEScg or 'S-Log3 S-Gamut3.Cine': a name, alias or interop ID; "
+        "`ex4d colour-spaces` lists them (default: what the files say)",
+    )
+    plate.add_argument(
+        "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -93,7 +109,16 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         raise UsageError(
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
-    return PlateRequest(str(paths[0]), args.frames, args.fps, args.first_frame)
+    return PlateRequest(
+        str(paths[0]),
+        args.frames,
+        args.fps,
+        args.first_frame,
+        colour_space=args.colour_space,
+        ocio=args.ocio,
+        layer=args.layer,
+        over_range=args.over_range,
+    )
 
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:

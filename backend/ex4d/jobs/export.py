@@ -58,10 +58,18 @@ def check(request: ExportRequest) -> None:
     _check_outputs(Path(request.out), request.cameras, request.meshes)
 
 
+_WORKING = (
+    "The movies of this plate, which is no display picture, show its working picture: bright values are compressed. "
+    "The plate's own values are in a take's result."
+)
+
+
 def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
     reconstruction, out = open_reconstruction(shot, progress), Path(request.out)
     cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
     meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
+    if cameras and not reconstruction.frames.truth.is_display:
+        progress.note(_WORKING)
     pipeline = TakePipeline(shot, reconstruction, request.raster, progress)
     renders = [
         _export_render(pipeline.render(taken), reconstruction, out, file_name(camera), progress)

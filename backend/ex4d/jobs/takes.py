@@ -139,6 +139,7 @@ class TakePipeline:
             trajectory,
             self._chosen[0],
             lambda: (self._borrow(), self._chosen[1]),
+            self.reconstruction.frames.colour,
         )
         raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
         seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)

@@ -151,7 +151,7 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
     chosen = _named(path, candidates, names) if names else _depth(path, candidates)
     _check_flat(path, headers[chosen.part], chosen)
     try:
-        with _unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
+        with unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
             # The binding drops a part it could not decode.
             parts = file.parts if len(file.parts) == len(headers) else []
             channels = parts[chosen.part].channels
@@ -217,7 +217,7 @@ def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:
 
 
 @contextmanager
-def _unprinted() -> Iterator[None]:
+def unprinted() -> Iterator[None]:
     """The binding prints warnings to standard output, where with --json only events may be."""
     with _PRINTING, redirect_stdout(io.StringIO()):
         yield

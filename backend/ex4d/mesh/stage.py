@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ def settings_record(settings: MeshSettings) -> dict[str, Any]:
     return {**asdict(settings), "thickness": str(settings.thickness)}
 
 
+#: Among the inputs of the meshes of plates with alpha: it takes no part in them.
+ALPHA_CARRIED: Mapping[str, Any] = {"alpha": "carried"}
+
+
 @dataclass
 class MeshStage(PartedStage):
     """Builds the meshes.
@@ -55,7 +59,13 @@ class MeshStage(PartedStage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings_record(self.settings)}
+        inputs: dict[str, Any] = {
+            "plate": self.plate_key,
+            "depth": self.depth_key,
+            "settings": settings_record(self.settings),
+        }
+        # Transparent pixels once were holes.
+        return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -102,7 +112,7 @@ class MeshStage(PartedStage):
         depth = self.depth.read(number)
         if self._is_released:
             return {"z": np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)}
-        mesh = build_mesh(depth, camera, far, self.frames.opaque(number), self.settings)
+        mesh = build_mesh(depth, camera, far, settings=self.settings)
         return {
             "z": mesh.grid_z,
             "face_valid": np.packbits(mesh.surface),

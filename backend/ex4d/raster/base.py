@@ -38,11 +38,16 @@ class RasterFrame:
         mask: (H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
+        alpha: (H, W) in the texture's dtype, 0 where ``mask`` is 0; None where the texture has none. Colours of integer
+            textures are straight, of float textures multiplied by it.
+        plate: (H, W, 2) float32 plate pixel positions, NaN where ``mask`` is 0; None unless they were asked for.
     """
 
     color: Texture
     mask: NDArray[np.uint8]
     z: NDArray[np.float32]
+    alpha: Texture | None = None
+    plate: NDArray[np.float32] | None = None
 
 
 class RasterScene(Protocol):

@@ -20,6 +20,7 @@ from ex4d.protocol.requests import (
     FillRequest,
     MeshRequest,
     MoveCamera,
+    OutputRequest,
     PlateRequest,
     ReconstructRequest,
 )
@@ -39,12 +40,6 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"
     )
-    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
-    plate.add_argument(
-        "--over-range",
-        choices=["clip", "keep"],
-        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
-    )
     plate.add_argument(
         "--colour-space",
         metavar="NAME",
@@ -54,6 +49,14 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     )
     plate.add_argument(
         "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
+    )
+    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
+    plate.add_argument(
+        "--handles",
+        type=int,
+        default=0,
+        metavar="N",
+        help="read so many frames before and after --frames as well, where the plate has them (default %(default)s)",
     )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
@@ -117,7 +120,7 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         colour_space=args.colour_space,
         ocio=args.ocio,
         layer=args.layer,
-        over_range=args.over_range,
+        handles=args.handles,
     )
 
 
@@ -196,3 +199,20 @@ def fill_request(args: argparse.Namespace) -> FillRequest:
 def add_out_option(parser: argparse.ArgumentParser) -> None:
     """The shot folder, under both names."""
     parser.add_argument("--out", "--output_dir", dest="out", type=Path, required=True, help="the shot's folder")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Options of how a model's fill is brought to the plate."""
+    group = parser.add_argument_group("a model's fill")
+    group.add_argument(
+        "--no-colour-match",
+        dest="colour_match",
+        action="store_false",
+        help="leave the model's colours as it drew them (default: its shift of colours is taken off)",
+    )
+    group.add_argument("--grain", action="store_true", help="give the plate's grain to what a model drew")
+
+
+def output_request(args: argparse.Namespace) -> OutputRequest:
+    """What ``add_output_options`` asked for."""
+    return OutputRequest(grain=args.grain, colour_match=args.colour_match)

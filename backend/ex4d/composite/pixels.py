@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ex4d.colour.plate_colour import PlateColour
 from ex4d.colour.transforms import PlateTransform, transform_of
-from ex4d.composite.blend import blend, composite, enlarge
+from ex4d.composite.adjust import AdjustedFill
+from ex4d.composite.blend import blend, enlarge
 from ex4d.fill.stage import FillStore
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, TruthEncoding, truth_of
 from ex4d.media.encoding import display_encoding as display
@@ -53,6 +54,7 @@ class ResultPictures:
         source_bits: of a code value of the plate.
         pictures: of plates whose truth is codes of a curve: "linear" = scene-linear floats from which the codes return
             exactly, "codes" = these themselves. Others are delivered as they are.
+        adjusted: what is done to the fill before it is used.
     """
 
     raster: RasterStore
@@ -60,6 +62,7 @@ class ResultPictures:
     colour: PlateColour
     source_bits: int = 8
     pictures: Literal["linear", "codes"] = "linear"
+    adjusted: AdjustedFill = field(default_factory=AdjustedFill)
 
     @cached_property
     def encoding(self) -> TruthEncoding:
@@ -75,14 +78,15 @@ class ResultPictures:
         """One frame; raises DamagedCacheError."""
         mask, z = self.raster.mask(number), self.raster.z(number)
         truth, alpha = self.raster.truth(number)
-        if self.raster.encoding is None:
-            pixels = composite(truth, mask, self._drawn(number), z)
-        else:
-            pixels, alpha = self._measured(truth, alpha)
-            holes = mask == 0
-            if holes.any():
-                pixels = pixels.copy()
-                pixels[holes] = self._values(blend(self.raster.color(number), mask, self._drawn(number), z)[holes])
+        if self.raster.encoding is not None:
+            truth, alpha = self._measured(truth, alpha)
+        pixels, holes = truth, mask == 0
+        if holes.any():
+            color = self.raster.color(number)
+            filled = blend(color, mask, self._drawn(number), z)
+            filled = self.adjusted.with_grain(filled, number, display(color.dtype).white)[holes]
+            pixels = pixels.copy()
+            pixels[holes] = display(color.dtype).codes(filled) if self.raster.encoding is None else self._values(filled)
         if alpha is not None:
             opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
             alpha = np.where(mask > 0, alpha, alpha.dtype.type(opaque))
@@ -97,13 +101,18 @@ class ResultPictures:
             return display(self.raster.color(number).dtype).codes(picture)
         return self._values(picture)
 
+    def shown(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 of ``pixels`` in ``encoding``, through a display view, for preview movies."""
+        unit = self.encoding.unit(pixels)
+        return self._transform.display(unit if self.encoding.is_float else self._transform.linear(unit))
+
     @cached_property
     def _transform(self) -> PlateTransform:
         return transform_of(self.colour)
 
     def _drawn(self, number: int) -> Texture:
         """The generator's picture, working codes at its own size."""
-        return self.fill.color(number)
+        return self.adjusted.colors(self.fill.color(number))
 
     def _measured(self, truth: NDArray[Any], alpha: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """The truth in ``encoding``."""

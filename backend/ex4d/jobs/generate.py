@@ -13,6 +13,7 @@ from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
+from ex4d.jobs.reconstruct import colour_info
 from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
@@ -76,7 +77,7 @@ def deliver(
     """
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
-        frames = reconstruction.selected(request.range)
+        frames = reconstruction.selected(request.range, request.handles)
         chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
@@ -89,7 +90,7 @@ def deliver(
         if isinstance(request.camera, TrajectoryCamera) and request.camera.file:
             # A file is somebody else's work, whose world may be another.
             check_sight(request.camera.file, rendered.raster.coverage)
-        folder = pipeline.deliver(rendered, generator, request.title)
+        folder = pipeline.deliver(rendered, generator, request.title, request.output)
         if shown:
             shot.cache.check(rendered.raster.folder, SHOWN)
         results.append(_result(request, folder, frames, rendered, reused=folder in before))
@@ -120,4 +121,6 @@ def _result(
         render.device,
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
+        colour_info(frames.frames),
+        handles=frames.frames.handles,
     )

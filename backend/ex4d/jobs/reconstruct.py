@@ -18,8 +18,9 @@ from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.store import MESH_CAMERA_FILE
+from ex4d.plate.store import FrameStore
 from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
-from ex4d.protocol.results import DepthInfo, PlateInfo, ReconstructResult
+from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
@@ -88,6 +89,22 @@ def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -
     return SolvedDepth(source, read_trajectory(camera), points)
 
 
+def colour_info(frames: FrameStore) -> ColourInfo | None:
+    """The colour space of a plate, as results tell it; None for an ordinary display picture."""
+    colour = frames.colour
+    if not colour.space:
+        return None
+    return ColourInfo(
+        colour.kind,
+        colour.space,
+        colour.linear_space,
+        colour.config,
+        colour.config_file,
+        colour.interop_id,
+        colour.said_by,
+    )
+
+
 def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
     """What is told of a reconstruction."""
     frames, depth, mesh = reconstruction.frames, reconstruction.depth, reconstruction.mesh
@@ -103,6 +120,9 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.bit_depth,
             frames.has_alpha,
             frames.variable_rate,
+            colour_info(frames),
+            timecode=frames.timecode,
+            handles=frames.handles,
         ),
         DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
         mesh.pivot,

@@ -36,7 +36,7 @@ MAX_PIXELS = 1 << 28
 MAX_BYTES = 1 << 31
 
 # What the binding raises on files that are damaged in one way or another.
-_BINDING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
+BINDING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
 
 # A Z among X and Y is a direction or a position, a V beside a U a texture coordinate, a Y beside RY and BY a picture.
 _OTHER_MEANING: dict[str, set[str]] = {"z": {"x", "y"}, "v": {"u"}, "y": {"x", "z", "ry", "by"}}
@@ -157,7 +157,7 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
             channels = parts[chosen.part].channels
             pixels = np.array(channels[chosen.channel].pixels, dtype=np.float32)
             grey = not (chosen.is_in_picture and not names) or _is_grey(channels, chosen)
-    except _BINDING_ERRORS as error:
+    except BINDING_ERRORS as error:
         raise memory_error(error, needs=unpacked) or _damaged(path) from error
     if not grey:
         raise BadInputError(f"{path} holds a colour picture, {chosen.full_name} is its red, and no depth.", _DEPTH_HINT)
@@ -230,7 +230,7 @@ def _layout(data: bytes, path: Path) -> tuple[list[dict[str, object]], list[tupl
             headers = [dict(part.header) for part in file.parts]
         windows = [(_Window.of(header, "dataWindow"), _Window.of(header, "displayWindow")) for header in headers]
         return headers, windows, list(_candidates(headers))
-    except _BINDING_ERRORS as error:
+    except BINDING_ERRORS as error:
         raise memory_error(error) or _damaged(path) from error
 
 

@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import OpenEXR
 from numpy.typing import NDArray
 
 from ex4d.media.colour_tags import ColourTags
-from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, display_encoding, truth_of
+from ex4d.media.dpx import MAGICS as DPX_MAGICS
+from ex4d.media.dpx import read_dpx
+from ex4d.media.encoding import display_encoding, truth_of
+from ex4d.media.exr_picture import read_exr_picture
 from ex4d.media.images import read_picture
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import read_bytes
+
+_EXR_MAGIC = b"\x76\x2f\x31\x01"
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,30 @@ class Still:
 
 
 def read_still(path: Path, layer: str | None = None) -> Still:
-    """Read a still; raises BadInputError."""
-    if path.suffix.lower() == ".exr":
-        return _exr(path, layer)
+    """Read a still: OpenEXR, DPX, PNG, JPEG or TIFF.
+
+    Args:
+        path: the file.
+        layer: of an OpenEXR file; see ``read_exr_picture``.
+
+    Raises:
+        BadInputError: the file is missing, damaged, of another format, or has no such layer.
+        ResourceError: there is too little memory.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".exr", ".dpx"):
+        data = read_bytes(path)
+        if data[:4] == _EXR_MAGIC:
+            found = read_exr_picture(data, path, layer)
+            return Still(found.pixels, found.facts, found.notes)
+        if data[:4] in DPX_MAGICS:
+            _check_no_layer(path, layer)
+            codes, facts = read_dpx(data, path)
+            notes = () if facts.pixel_aspect == 1 else (_aspect_note(facts),)
+            return Still(codes, facts, notes)
+        kind = "an OpenEXR" if suffix == ".exr" else "a DPX"
+        raise BadInputError(f"{path} is damaged or not {kind} file.", "Render or export the file again.")
+    _check_no_layer(path, layer)
     picture = read_picture(path)
     alpha = picture.pixels.shape[2] == 4
     facts = PictureFacts(
@@ -51,23 +74,11 @@ def read_still(path: Path, layer: str | None = None) -> Still:
     return Still(picture.pixels, facts, picture.notes, picture.reader_version)
 
 
-def _exr(path: Path, layer: str | None) -> Still:
-    prefix = f"{layer}." if layer else ""
-    data = read_bytes(path)
-    try:
-        with OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
-            header, channels = dict(file.header()), file.channels()
-            found = [np.array(channels[prefix + c].pixels) for c in "RGBA" if prefix + c in channels]
-    except (RuntimeError, ValueError, LookupError) as error:
-        raise BadInputError(f"{path} is damaged or not an OpenEXR file.", "Render or export the file again.") from error
-    pixels = np.ascontiguousarray(np.stack(found, axis=-1))
-    facts = PictureFacts(
-        LINEAR_HALF if pixels.dtype == np.float16 else LINEAR_FLOAT,
-        ColourTags(
-            "EXR",
-            interop_id=str(header.get("colorInteropID", "")),
-            chromaticities=tuple(header["chromaticities"]) if "chromaticities" in header else None,
-        ),
-        alpha="associated" if pixels.shape[2] == 4 else "none",
-    )
-    return Still(pixels, facts)
+def _check_no_layer(path: Path, layer: str | None) -> None:
+    if layer:
+        raise BadInputError(f"{path} has no layers: only OpenEXR files do.", "Leave --layer out.")
+
+
+def _aspect_note(facts: PictureFacts) -> str:
+    times = f"{float(facts.pixel_aspect):g} times"
+    return f"Pixels are {times} as wide as they are high: they are used as if they were square."

@@ -69,7 +69,7 @@ def open_display_plate(path: Path, *, frames: FrameRange | None = None, first_fr
     Raises:
         BadInputError: as there, and for scene-linear pictures, and codes of a log, PQ or HLG.
     """
-    reader = open_plate(path, frames=frames, first_frame=first_frame, options=PlateOptions(over_range="clip"))
+    reader = open_plate(path, frames=frames, first_frame=first_frame)
     if not reader.info.truth.is_display:
         raise BadInputError(
             f"{path} is in {reader.info.colour.space}, and here display-referred pictures are needed.",

@@ -30,16 +30,11 @@ class PlateOptions:
         colour_space: a name of the colour configuration, or "auto" for what the files say.
         ocio: an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
-        over_range: what becomes of values beyond black and white of a limited-range movie; None = clipped in movies of
-            8 bits, else kept.
-        pixel_aspect: width of a pixel by its height; None = what the file says.
     """
 
     colour_space: str = AUTO
     ocio: Path | None = None
     layer: str | None = None
-    over_range: Literal["clip", "keep"] | None = None
-    pixel_aspect: Fraction | None = None
 
     @classmethod
     def of(cls, request: PlateRequest) -> Self:
@@ -48,8 +43,6 @@ class PlateOptions:
             request.colour_space,
             Path(request.ocio) if request.ocio else None,
             request.layer,
-            request.over_range,
-            request.aspect,
         )
 
 

@@ -61,7 +61,7 @@ class MoviePlate:
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
         facts = self._reader.facts
-        picture = _picture_facts(facts, options)
+        picture = _picture_facts(facts)
         self._colour = resolve(picture, wanted=options.colour_space, ocio=options.ocio)
         count = facts.frame_count
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
@@ -219,12 +219,11 @@ class _Clock:
         return time > self._last or self.count == 0
 
 
-def _picture_facts(facts: MovieFacts, options: PlateOptions) -> PictureFacts:
+def _picture_facts(facts: MovieFacts) -> PictureFacts:
     return PictureFacts(
         truth_of(DISPLAY_8 if facts.bit_depth == DISPLAY_8.bits else DISPLAY_16),
         ColourTags("movie"),
         alpha="straight" if facts.has_alpha else "none",
-        pixel_aspect=options.pixel_aspect or Fraction(1),
         fps=facts.fps,
     )
 

@@ -27,7 +27,6 @@ from ex4d.protocol.values import (
     THICKNESS,
     VIEWPORT_SIDE,
     FrameRange,
-    check_choice,
     check_fov,
     check_handles,
     check_mask_erosion,
@@ -37,7 +36,6 @@ from ex4d.protocol.values import (
     check_size,
     check_viewport_side,
     parse_pivot,
-    parse_pixel_aspect,
     parse_rate,
 )
 
@@ -61,10 +59,6 @@ class PlateRequest:
         colour_space: a name of the configuration, or "auto" for what the file says.
         ocio: path of an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
-        over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
-            clipped in 8-bit movies, else kept.
-        pixel_aspect: such as "2" or "4/3"; None = what the file says.
-        lens: the lens as JSON of ``ex4d.camera.lens``; None = a pinhole.
     """
 
     path: str
@@ -75,24 +69,12 @@ class PlateRequest:
     colour_space: str = AUTOMATIC
     ocio: str | None = None
     layer: str | None = None
-    over_range: Literal["clip", "keep"] | None = None
-    pixel_aspect: str | None = None
-    lens: str | None = None
 
     def __post_init__(self) -> None:
         _range(self.frames)
         check_handles(self.handles)
         if self.fps is not None:
             parse_rate(self.fps)
-        if self.pixel_aspect is not None:
-            parse_pixel_aspect(self.pixel_aspect)
-        if self.over_range not in (None, "clip", "keep"):
-            raise UsageError(f"Over-range cannot be «{self.over_range}».", "Use clip or keep.")
-
-    @property
-    def aspect(self) -> Fraction | None:
-        """``pixel_aspect``, read."""
-        return parse_pixel_aspect(self.pixel_aspect) if self.pixel_aspect is not None else None
 
     @property
     def range(self) -> FrameRange | None:
@@ -275,8 +257,6 @@ class _OfTake:
         size: (width, height) in pixels; None = the trajectory's, or the plate's.
         frames: such as "1001-1020", by the plate's own numbers; None = all.
         raster: name of a rasterizer, or "auto".
-        lens: "plate" = pictures as the plate's own lens draws them, "none" = as a pinhole does; without effect where
-            the plate has no lens.
     """
 
     shot: str
@@ -284,11 +264,9 @@ class _OfTake:
     size: tuple[int, int] | None = None
     frames: str | None = None
     raster: str = AUTOMATIC
-    lens: Literal["plate", "none"] = field(default="plate", kw_only=True)
 
     def __post_init__(self) -> None:
         _range(self.frames)
-        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 
@@ -317,31 +295,15 @@ class PreviewRequest(_OfTake):
 
 @dataclass(frozen=True)
 class OutputRequest:
-    """What is delivered of a take, besides what always is.
+    """How a take's fill is brought to the plate.
 
     Attributes:
-        pictures: of plates that are no display pictures: "linear" = scene-linear EXR, "codes" = the plate's own curve,
-            tagged. Display pictures are PNG files of their own codes.
-        compression: of EXR files.
-        aov: a second sequence with fill, matte, origin, depth, UV, motion.
-        movie: a movie of the result for editing; None = the small preview alone.
-        audio: the plate's sound goes into the movies.
         grain: the plate's noise is given to what a model drew.
         colour_match: a model's shift of colours is taken off its fill.
     """
 
-    pictures: Literal["linear", "codes"] = "linear"
-    compression: Literal["zip", "piz"] = "zip"
-    aov: bool = False
-    movie: Literal["prores422hq", "prores4444", "h265"] | None = None
-    audio: bool = False
     grain: bool = False
     colour_match: bool = True
-
-    def __post_init__(self) -> None:
-        check_choice(self.pictures, ("linear", "codes"), "pictures")
-        check_choice(self.compression, ("zip", "piz"), "compression")
-        check_choice(self.movie, (None, "prores422hq", "prores4444", "h265"), "movie")
 
 
 @dataclass(frozen=True)
@@ -449,6 +411,18 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
+class ColourSpacesRequest:
+    """The colour spaces that an OpenColorIO configuration knows.
+
+    Attributes:
+        ocio: path of a configuration, or "ocio://…" for a built-in one; None = the one that plates have unless told
+            otherwise.
+    """
+
+    ocio: str | None = None
+
+
+@dataclass(frozen=True)
 class FreeMemoryRequest:
     """End the worker process, so that all its memory is free; nothing to choose."""
 
@@ -464,6 +438,7 @@ Request: TypeAlias = (
     | FillMoviesRequest
     | DoctorRequest
     | CheckRequest
+    | ColourSpacesRequest
     | FreeMemoryRequest
 )
 #: By the name of the job.
@@ -478,6 +453,7 @@ REQUESTS: dict[str, type[Request]] = {
     "fill_movies": FillMoviesRequest,
     "doctor": DoctorRequest,
     "check": CheckRequest,
+    "colour_spaces": ColourSpacesRequest,
     "free_memory": FreeMemoryRequest,
 }
 _JOBS: dict[type[Request], str] = {cls: name for name, cls in REQUESTS.items()}

@@ -16,7 +16,7 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import Array, invert_rigid
 from ex4d.mesh import DWMesh, Topology
 
-#: Code values, uint8 or uint16.
+#: Values of a picture, (H, W, 3) RGB or (H, W, 4) with alpha: uint8, uint16, float16 or float32.
 Texture: TypeAlias = NDArray[Any]
 
 #: A face across a depth jump becomes a hole when the camera's move away from the source opens it by more than this many
@@ -25,6 +25,9 @@ MAX_OPENING_PX = 0.5
 #: A sample this far outside the grid, in grid steps, still lies on its rim: from the source camera the outermost
 #: samples do, give or take round-off.
 RIM_TOLERANCE = 0.05
+#: A plate position so near to a pixel's centre, in pixels, is that pixel: rasterizers count in single precision, and
+#: are off by 1e-4 pixels in small plates and 7e-4 in plates of 4096. Codes of eight bits are right without.
+SNAP_PX = 1 / 128
 #: Interpolated vertex alpha above which a pixel counts as seen (released recon.py: 125 of 255); compat mode only.
 ALPHA_THRESHOLD = 125 / 255
 
@@ -34,13 +37,13 @@ class RasterFrame:
     """One rendered frame.
 
     Attributes:
-        color: (H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0.
+        color: (H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0. Empty where ``plate`` was asked for.
         mask: (H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
         alpha: (H, W) in the texture's dtype, 0 where ``mask`` is 0; None where the texture has none. Colours of integer
             textures are straight, of float textures multiplied by it.
-        plate: (H, W, 2) float32 plate pixel positions, NaN where ``mask`` is 0; None unless they were asked for.
+        plate: (H, W, 2) float32 plate pixel positions that are seen, anything where ``mask`` is 0; None unless asked.
     """
 
     color: Texture
@@ -69,7 +72,7 @@ class RasterScene(Protocol):
 
 
 #: A frame to render: the mesh, the plate's frame as ``Rasterizer.upload`` takes it, the take camera.
-View: TypeAlias = tuple[DWMesh, Texture, Camera]
+View: TypeAlias = tuple[DWMesh, Texture | None, Camera]
 
 
 class Rasterizer(Protocol):
@@ -85,8 +88,9 @@ class Rasterizer(Protocol):
     device: str
     licence: str
 
-    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
-        """Bring a mesh and the plate's frame (H, W, 3) uint8 or uint16 RGB to the device."""
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
+        """Bring a mesh and the plate's frame (H, W, 3) uint8 or uint16 RGB to the device; None = plate positions are
+        drawn instead of colours."""
         ...
 
     def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
@@ -106,7 +110,7 @@ class SequentialRasterizer(ABC):
     """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames, and keep none."""
 
     @abstractmethod
-    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
         """See ``Rasterizer.upload``."""
 
     def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:

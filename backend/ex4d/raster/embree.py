@@ -34,7 +34,7 @@ class EmbreeRasterizer(SequentialRasterizer):
                 "pip install embreex; it has wheels for x86-64 and for Macs.",
             )
 
-    def upload(self, mesh: DWMesh, texture: Texture) -> EmbreeScene:
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> EmbreeScene:
         """See ``Rasterizer.upload``."""
         return EmbreeScene(mesh, texture)
 
@@ -61,7 +61,7 @@ def _ray_directions(width: int, height: int, fx: float, fy: float, cx: float, cy
 class EmbreeScene(SceneBase):
     """See ``RasterScene``."""
 
-    def __init__(self, mesh: DWMesh, texture: Texture) -> None:
+    def __init__(self, mesh: DWMesh, texture: Texture | None) -> None:
         from embreex.mesh_construction import TriangleMesh
         from embreex.rtcore_scene import EmbreeScene as Scene
 

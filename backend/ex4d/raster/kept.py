@@ -35,7 +35,7 @@ class KeptRasterizer:
         self._rasterizer = rasterizer
         self.name, self.device, self.licence = rasterizer.name, rasterizer.device, rasterizer.licence
 
-    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
         """See ``Rasterizer.upload``."""
         return self._rasterizer.upload(mesh, texture)
 

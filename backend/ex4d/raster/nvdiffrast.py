@@ -80,7 +80,7 @@ class NvdiffrastRasterizer:
     def render_batch(
         self,
         depth: Tensor,
-        color: Tensor,
+        color: Tensor | None,
         sources: Sequence[Camera],
         takes: Sequence[Camera],
         far: float,
@@ -94,7 +94,8 @@ class NvdiffrastRasterizer:
 
         Args:
             depth: (N, H, W) float32 CUDA tensor, z-depth as ``ex4d.mesh.build_mesh`` takes it.
-            color: (N, h, w, 3) uint8 or uint16 CUDA tensor, the plate's frames, RGB code values.
+            color: (N, h, w, 3) uint8 or uint16 CUDA tensor, the plate's frames, RGB code values; None = plate positions
+                are wanted.
             sources, takes: N cameras each, those of a kind of one size; takes at the size to render.
             far: z-depth of the far plane (``ex4d.mesh.far_plane``).
             opaque: (N, H, W) bool, False where the plate is transparent; None = opaque everywhere.
@@ -116,7 +117,7 @@ class NvdiffrastRasterizer:
             part = slice(first, first + step)
             hidden = None if opaque is None else opaque[part]
             drawn = self._draw(depth[part], sources[part], far, hidden, settings)
-            parts.append(self.render_drawn(drawn, color[part], takes[part]))
+            parts.append(self.render_drawn(drawn, None if color is None else color[part], takes[part]))
         if len(parts) == 1:
             return parts[0]
         cat = self.torch.cat
@@ -135,7 +136,7 @@ class NvdiffrastRasterizer:
 
         return draw_surfaces(build_surfaces(depth, sources, far, opaque, settings))
 
-    def render_drawn(self, drawn: SplitMeshBatch, color: Tensor, takes: Sequence[Camera]) -> RasterBatch:
+    def render_drawn(self, drawn: SplitMeshBatch, color: Tensor | None, takes: Sequence[Camera]) -> RasterBatch:
         """Render what is drawn of N frames; arguments as ``render_batch``."""
         from ex4d.raster.cuda.shading import in_take_cameras, shade
 
@@ -186,7 +187,7 @@ class NvdiffrastRasterizer:
             depth.append(rast[..., 2])
         return torch.cat(found), torch.cat(depth)
 
-    def upload(self, mesh: DWMesh, texture: Texture) -> NvdiffrastScene:
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> NvdiffrastScene:
         """See ``Rasterizer.upload``."""
         return NvdiffrastScene(self, mesh, texture)
 
@@ -211,7 +212,7 @@ class NvdiffrastRasterizer:
             return
         batch = self.render_batch(
             self.to_device(np.stack([mesh.grid_z for mesh, _, _ in views])),
-            self.to_device(np.stack([texture for _, texture, _ in views])),
+            self._textures([texture for _, texture, _ in views]),
             [mesh.source for mesh, _, _ in views],
             [camera for _, _, camera in views],
             float(mesh.z[-1]),
@@ -219,6 +220,11 @@ class NvdiffrastRasterizer:
             mesh.settings,
         )
         yield from self.read_back(batch)
+
+    def _textures(self, textures: Sequence[Texture | None]) -> Tensor | None:
+        """Those of a batch, which has them all or none."""
+        found = [texture for texture in textures if texture is not None]
+        return self.to_device(np.stack(found)) if found else None
 
     def draw(self, mesh: DWMesh) -> SplitMeshBatch:
         """What is drawn of one mesh, on the GPU."""
@@ -240,7 +246,10 @@ class NvdiffrastRasterizer:
             pinned = self.torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
             host.append(pinned.copy_(values, non_blocking=True))
         self.torch.cuda.current_stream().synchronize()
-        return [RasterFrame(*frame) for frame in zip(*(values.numpy() for values in host), strict=True)]
+        frames = zip(*(values.numpy() for values in host), strict=True)
+        if batch.color.shape[-1] == 3:
+            return [RasterFrame(*frame) for frame in frames]
+        return [RasterFrame(np.empty((0, 0, 3), np.uint8), mask, z, plate=positions) for positions, mask, z in frames]
 
     def trim(self) -> None:
         """See ``Rasterizer.trim``: torch keeps what was freed, and uses it again."""
@@ -253,14 +262,14 @@ class NvdiffrastRasterizer:
 class NvdiffrastScene(SceneBase):
     """See ``RasterScene``."""
 
-    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:
+    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture | None) -> None:
         self._rasterizer = rasterizer
         self._drawn: SplitMeshBatch | None = rasterizer.draw(mesh)
-        self._color: Tensor | None = rasterizer.to_device(texture[None])
+        self._color: Tensor | None = None if texture is None else rasterizer.to_device(texture[None])
 
     def render(self, camera: Camera) -> RasterFrame:
         """See ``RasterScene.render``."""
-        if self._drawn is None or self._color is None:
+        if self._drawn is None:
             raise ValueError("the scene was released")
         return self._rasterizer.read_back(self._rasterizer.render_drawn(self._drawn, self._color, [camera]))[0]
 
@@ -278,4 +287,5 @@ def _kind(view: View) -> tuple[object, ...]:
     mesh, texture, take = view
     plain = mesh.vertex_alpha is None
     size = (take.width, take.height)
-    return mesh.topology, mesh.settings, float(mesh.z[-1]), plain, texture.shape, texture.dtype, size
+    colors = None if texture is None else (texture.shape, texture.dtype)
+    return mesh.topology, mesh.settings, float(mesh.z[-1]), plain, colors, size

@@ -4,16 +4,15 @@ that deliver face ids."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Camera
-from ex4d.media.frames import without_alpha
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
+    SNAP_PX,
     RasterFrame,
     Texture,
     grid_bounds,
@@ -76,60 +75,16 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     return _Hits(corners, weights, np.einsum("nk,nk->n", weights, xyz[..., 2]), area < 0)
 
 
-#: A position this near to a pixel's centre, in pixels, takes that pixel as it is: plate positions are off by 1.2e-4 px
-#: (640 wide) to 7.3e-4 px (4096 wide), which whole numbers of 8 bits round away and others do not.
-SNAP_PX = 1 / 128
-
-
-def sample_plate(texture: Texture, at: Float) -> Texture:
-    """Values (N, C) of the texture's dtype at plate positions (N, 2); straight alpha of integers weighs colours."""
-    is_float = texture.dtype.kind == "f"
-    if is_float:
-        values = _interpolate(texture, at, _weighted).astype(texture.dtype)
-    elif texture.shape[2] == 3:
-        values = (_interpolate(texture, at, _stepped) + 0.5).astype(texture.dtype)
-    else:
-        values = _straight(texture, at)
-    if texture.dtype == np.uint8 and texture.shape[2] == 3:
-        return values
-    height, width = texture.shape[:2]
-    nearest = np.clip(np.floor(at), 0, (width - 1, height - 1)).astype(np.intp)
-    snapped = (np.abs(at - nearest - 0.5) <= SNAP_PX).all(axis=1)
-    values[snapped] = texture[nearest[snapped, 1], nearest[snapped, 0]]
-    return values
-
-
-def _straight(texture: Texture, at: Float) -> Texture:
-    """Of integers with straight alpha: colours weighted by alpha; where there is none, as if it were everywhere."""
-    opaque = np.iinfo(texture.dtype).max
-    values = texture.astype(np.float64)
-    plain = _interpolate(values, at, _stepped)
-    values[..., :3] *= values[..., 3:] / opaque
-    weighted = _interpolate(values, at, _stepped)
-    alpha = weighted[:, 3:] / opaque
-    color = np.where(alpha > 0, weighted[:, :3] / np.where(alpha > 0, alpha, 1), plain[:, :3])
-    return (np.concatenate([color, weighted[:, 3:]], axis=1) + 0.5).clip(0, opaque).astype(texture.dtype)
-
-
-def _stepped(corner: Float, across: Float, down: Float, g: Float) -> Float:
-    return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
-
-
-def _weighted(corner: Float, across: Float, down: Float, g: Float) -> Float:
-    """As ``_stepped``; what has no weight may be infinite or no number."""
-    total = np.zeros_like(corner)
-    for values, weight in ((corner, 1 - g[:, :1] - g[:, 1:]), (across, g[:, :1]), (down, g[:, 1:])):
-        with np.errstate(invalid="ignore"):
-            total += np.where(weight > 0, values * weight, 0)
-    return total
-
-
-def _interpolate(texture: Texture, at: Float, mix: Callable[[Float, Float, Float, Float], Float]) -> Float:
-    """Values (N, C) at plate positions (N, 2), linear over the half of the pixel quad they fall into."""
+def sample_plate(texture: Texture, at: Float) -> Float:
+    """Colours (N, 3) at plate positions (N, 2), linear over the half of the pixel quad they fall into."""
     height, width = texture.shape[:2]
     p = np.clip(at - 0.5, 0, (width - 1, height - 1))
     base = np.floor(p).astype(np.intp)
     f = p - base
+    if texture.dtype != np.uint8:
+        nearest = np.rint(p)
+        snapped = (np.abs(p - nearest) <= SNAP_PX).all(axis=1)
+        base[snapped], f[snapped] = nearest[snapped].astype(np.intp), 0
     second = f.sum(axis=1) > 1
     x0, y0 = base[:, 0], base[:, 1]
     x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
@@ -137,10 +92,11 @@ def _interpolate(texture: Texture, at: Float, mix: Callable[[Float, Float, Float
     across = texture[np.where(second, y1, y0), np.where(second, x0, x1)].astype(np.float64)
     down = texture[np.where(second, y0, y1), np.where(second, x1, x0)].astype(np.float64)
     g = np.where(second[:, None], 1 - f, f)
-    return mix(corner, across, down, g)
+    return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
 
 
-def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[Texture, Bool]:
+def _surface(drawn: SplitMesh, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
+    """Plate positions (N, 2), and whether the surface is seen there."""
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
@@ -149,29 +105,26 @@ def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> t
     own = hits.corners[:, 0] >= len(mesh.points)
     at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])
     low, high = grid_bounds(mesh.topology)
-    valid = closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
-    color = np.zeros((len(at), texture.shape[2]), texture.dtype)
-    color[valid] = sample_plate(texture, at[valid])
-    return color, valid
+    return at, closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
 
 
-def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[Texture, Bool]:
+def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[Float, Bool]:
     alpha = vertex_alpha[hits.corners] * hits.weights
     total = alpha.sum(axis=1)
     valid = total > ALPHA_THRESHOLD
-    channels = texture.shape[2]
-    color = np.zeros((len(total), channels))
-    vertex_colors = texture.reshape(-1, channels)[hits.corners[valid]]
+    color = np.zeros((len(total), 3))
+    vertex_colors = texture.reshape(-1, 3)[hits.corners[valid]]
     # Un-premultiplied: the released code leaves dark outlines where alpha is between 0 and 1.
     color[valid] = np.einsum("nk,nkc->nc", alpha[valid], vertex_colors) / total[valid, None]
-    return (color if texture.dtype.kind == "f" else color + 0.5).astype(texture.dtype), valid
+    return color, valid
 
 
-def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(drawn: SplitMesh, texture: Texture | None, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
     """The rendered frame.
 
     Args:
         drawn: what was drawn.
+        texture: the plate's frame; None = plate positions are wanted.
         faces: (H, W) int, the visible face per pixel, −1 = none.
     """
     size = (camera.height, camera.width)
@@ -179,18 +132,28 @@ def shade(drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera
     face = faces.reshape(-1)[pixel].astype(np.intp)
     mesh = drawn.mesh
     hits = _intersect(drawn, pixel, face, camera)
+    within = hits.z <= camera.far
     if mesh.vertex_alpha is None:
         closed = drawn.gaps[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
-        values, valid = _surface(drawn, texture, hits, closed)
+        at, valid = _surface(drawn, hits, closed)
+        valid &= within
+        values = at if texture is None else np.zeros((len(at), 3))
+        if texture is not None:
+            values[valid] = sample_plate(texture, at[valid])
     else:
+        if texture is None:
+            raise ValueError("the released construction has colours at its vertices, and no plate positions")
         values, valid = _vertex_colors(texture, hits, mesh.vertex_alpha)
-    within = hits.z <= camera.far
-    valid &= within
-    color = np.zeros((camera.height * camera.width, texture.shape[2]), dtype=texture.dtype)
-    color[pixel[valid]] = values[valid]
+        valid &= within
+    pixels = camera.height * camera.width
+    dtype, channels = (np.dtype(np.float32), 2) if texture is None else (texture.dtype, 3)
+    drawn_values = np.zeros((pixels, channels), dtype=dtype)
+    drawn_values[pixel[valid]] = values[valid] if texture is None else (values[valid] + 0.5).astype(dtype)
     mask = np.zeros(camera.height * camera.width, dtype=np.uint8)
     mask[pixel[valid]] = 255
     z = np.full(camera.height * camera.width, np.nan, dtype=np.float32)
     z[pixel[within]] = hits.z[within]
-    picture, alpha = without_alpha(color.reshape(*size, -1))
-    return RasterFrame(picture, mask.reshape(size), z.reshape(size), alpha)
+    shaped = drawn_values.reshape(*size, channels)
+    if texture is None:
+        return RasterFrame(np.empty((0, 0, 3), np.uint8), mask.reshape(size), z.reshape(size), plate=shaped)
+    return RasterFrame(shaped, mask.reshape(size), z.reshape(size))

@@ -32,6 +32,7 @@ from ex4d.mesh.stage import ALPHA_CARRIED
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.raster.base import RasterFrame, Rasterizer, Texture, View
+from ex4d.raster.sampling import colored, is_drawn_directly
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE, stacked, truth_suffix
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
@@ -113,12 +114,14 @@ class RasterStage(PartedStage):
                 numbers = self.frames.numbers[part.start : part.stop]
                 coverage: list[float] = []
                 brightest: list[float] = []
+                self._waiting.clear()
                 views = prefetched(self._load, range(part.start, part.stop))
                 rendered = rasterizer.render_sequence(views)
                 for index, number, drawn in zip(range(part.start, part.stop), numbers, rendered, strict=True):
                     frame = self._first_as_released(drawn) if index == 0 else drawn
+                    texture = self._waiting.pop(index, None)
                     coverage.append(float(frame.mask.mean() / 255))
-                    pool.submit(self._write_picture, out, number, frame, brightest)
+                    pool.submit(self._write_picture, out, number, frame, texture, brightest)
                     pool.submit(write_png, frame_file(out / "mask", number, ".png"), frame.mask)
                     pool.submit(np.save, frame_file(out / "z", number, ".npy"), frame.z)
                     progress.advance()
@@ -170,8 +173,13 @@ class RasterStage(PartedStage):
         for folder, suffix in self._folders:
             yield from frame_names(folder, numbers, suffix)
 
-    def _write_picture(self, out: Path, number: int, frame: RasterFrame, brightest: list[float]) -> None:
-        """Write the working picture and the truth of a rendered frame; adds the largest value of a float truth."""
+    def _write_picture(
+        self, out: Path, number: int, frame: RasterFrame, texture: Texture | None, brightest: list[float]
+    ) -> None:
+        """Write the working picture and the truth of a rendered frame, whose colours are taken from ``texture`` where
+        there is one; adds the largest value of a float truth."""
+        if texture is not None:
+            frame = colored(frame, texture)
         color, truth, transform = frame.color, self.frames.truth, self._transform
         if transform is not None:
             color = transform.working(truth.unit(frame.color))
@@ -192,7 +200,16 @@ class RasterStage(PartedStage):
         return stacked(*self.frames.read_truth(self.frames.numbers[index]))
 
     def _load(self, index: int) -> View:
-        return self.mesh.read(index), self._texture(index), self.trajectory[index]
+        texture = self._texture(index)
+        if is_drawn_directly(texture):
+            return self.mesh.read(index), texture, self.trajectory[index]
+        self._waiting[index] = texture
+        return self.mesh.read(index), None, self.trajectory[index]
+
+    @cached_property
+    def _waiting(self) -> dict[int, Texture]:
+        """Frames of the plate by index, whose colours are taken once it is drawn where on the plate each pixel lies."""
+        return {}
 
     def _first_as_released(self, frame: RasterFrame) -> RasterFrame:
         """The released code puts the source frame itself in place of the first one."""

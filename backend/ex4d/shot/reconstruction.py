@@ -188,8 +188,7 @@ def _selection(request: PlateRequest) -> dict[str, Any]:
         "first_frame": request.first_frame,
     }
     plain = PlateRequest(request.path)
-    more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer", "over_range")}
-    more["pixel_aspect"] = str(request.aspect) if request.aspect else None
+    more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer")}
     return selection | {name: value for name, value in more.items() if value != getattr(plain, name)}
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.torch.surface import lens
-from ex4d.raster.base import ALPHA_THRESHOLD, grid_bounds, largest_closed_gap
+from ex4d.raster.base import ALPHA_THRESHOLD, SNAP_PX, grid_bounds, largest_closed_gap
 from ex4d.raster.cuda.render_mesh import SplitMeshBatch
 
 Triple = tuple[Tensor, Tensor, Tensor]
@@ -29,7 +29,8 @@ class RasterBatch:
     """N rendered frames, see ``RasterFrame``, on the device that made them.
 
     Attributes:
-        color: (N, H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0.
+        color: (N, H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0. Without a texture (N, H, W, 2) float32
+            plate pixel positions.
         mask: (N, H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (N, H, W) float32 z-depth along the take camera's axis; NaN where there is no surface.
     """
@@ -109,16 +110,20 @@ def _intersect(drawn: SplitMeshBatch, seen: Tensor, faces: Tensor, takes: Sequen
     return _Hits(face, (corners[0], corners[1], corners[2]), whole, _weighted(whole, depths), area < 0)
 
 
-def sample_plates(texture: Tensor, frame: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def sample_plates(texture: Tensor, frame: Tensor, x: Tensor, y: Tensor, snap: float) -> Tensor:
     """Colours (P, 3) float32 at plate positions, linear over the half of the pixel quad they fall into.
 
     Args:
         texture: (N, H, W, 3) float32 code values.
         frame: (P,) int64.
         x, y: (P,) float32 plate pixel positions, finite.
+        snap: positions this near to a pixel's centre are that pixel; below 0 none is.
     """
     _, height, width, _ = texture.shape
     px, py = (x - 0.5).clamp(0, width - 1), (y - 0.5).clamp(0, height - 1)
+    near_px, near_py = px.round(), py.round()
+    snapped = ((px - near_px).abs() <= snap) & ((py - near_py).abs() <= snap)
+    px, py = torch.where(snapped, near_px, px), torch.where(snapped, near_py, py)
     x0, y0 = px.floor(), py.floor()
     fx, fy = px - x0, py - y0
     second = fx + fy > 1
@@ -134,8 +139,10 @@ def sample_plates(texture: Tensor, frame: Tensor, x: Tensor, y: Tensor) -> Tenso
     return corner + gx * (across - corner) + gy * (down - corner)
 
 
-def _surface(drawn: SplitMeshBatch, texture: Tensor, hits: _Hits, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-    """Colours (P, 3) and whether the position lies on the grid (P,)."""
+def _surface(
+    drawn: SplitMeshBatch, texture: Tensor | None, hits: _Hits, shape: tuple[int, int, int], snap: float
+) -> tuple[Tensor, Tensor]:
+    """Colours (P, 3), without a texture positions (P, 2), and whether the position lies on the grid (P,)."""
     # The plate is projected onto the surface from the source camera.
     sx, sy, sz = (_weighted(hits.weights, [axis[k] for k in hits.corners]) for axis in drawn.points.flatten(1))
     count, own_points = len(drawn.sources), len(drawn.topology.pixels)
@@ -157,9 +164,11 @@ def _surface(drawn: SplitMeshBatch, texture: Tensor, hits: _Hits, shape: tuple[i
         )
     low, high = grid_bounds(drawn.topology)
     inside = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
-    frame = torch.arange(count, device=sz.device).view(count, 1, 1).expand(shape).flatten()
     x, y = torch.where(inside, x, 0.5), torch.where(inside, y, 0.5)
-    return sample_plates(texture, frame, x.flatten(), y.flatten()), inside.flatten()
+    if texture is None:
+        return torch.stack([x.flatten(), y.flatten()], dim=1), inside.flatten()
+    frame = torch.arange(count, device=sz.device).view(count, 1, 1).expand(shape).flatten()
+    return sample_plates(texture, frame, x.flatten(), y.flatten(), snap), inside.flatten()
 
 
 def _vertex_colors(alpha: Tensor, texture: Tensor, hits: _Hits) -> tuple[Tensor, Tensor]:
@@ -173,12 +182,14 @@ def _vertex_colors(alpha: Tensor, texture: Tensor, hits: _Hits) -> tuple[Tensor,
     return torch.where(valid[:, None], mixed / total[:, None], 0.0), valid
 
 
-def shade(drawn: SplitMeshBatch, texture: Tensor, seen: Tensor, faces: Tensor, takes: Sequence[Camera]) -> RasterBatch:
+def shade(
+    drawn: SplitMeshBatch, texture: Tensor | None, seen: Tensor, faces: Tensor, takes: Sequence[Camera]
+) -> RasterBatch:
     """The rendered frames.
 
     Args:
         drawn: what was drawn.
-        texture: (N, H, W, 3) uint8 or uint16 code values of the plate.
+        texture: (N, H, W, 3) uint8 or uint16 code values of the plate; None = plate positions are wanted.
         seen: (3, N, D) float32 its points as the take cameras see them (``in_take_cameras``).
         faces: (N, h, w) int, the visible face per pixel as an index into all N·E, −1 = none.
         takes: N cameras of one size.
@@ -186,22 +197,28 @@ def shade(drawn: SplitMeshBatch, texture: Tensor, seen: Tensor, faces: Tensor, t
     count, height, width = faces.shape
     shape = (count, height, width)
     hits = _intersect(drawn, seen, faces, takes)
-    values = texture.float()
+    values = None if texture is None else texture.float()
     if drawn.vertex_alpha is None:
-        color, valid = _surface(drawn, values, hits, shape)
+        # Codes of eight bits are right without, and stay what they were.
+        snap = -1.0 if texture is None or texture.dtype == torch.uint8 else SNAP_PX
+        color, valid = _surface(drawn, values, hits, shape, snap)
         views = views_from_sources(drawn.sources, takes)
         limits = [largest_closed_gap(view, take) for view, take in zip(views, takes, strict=True)]
         closed = drawn.gaps[hits.face].view(shape) <= _per_pixel(limits, shape, seen)
         valid = valid & hits.front & closed.flatten()
     else:
+        if values is None:
+            raise ValueError("the released construction has colours at its vertices, and no plate positions")
         color, valid = _vertex_colors(drawn.vertex_alpha, values, hits)
     far = _per_pixel([take.far for take in takes], shape, seen)
     within = ((faces >= 0) & (hits.z.view(shape) <= far)).flatten()
     valid = valid & within
-    # By way of int32, because torch computes little in uint16.
-    rounded = torch.where(valid[:, None], color + 0.5, 0.0).to(torch.int32).to(texture.dtype)
+    drawn_values = torch.where(valid[:, None], color if texture is None else color + 0.5, 0.0)
+    if texture is not None:
+        # By way of int32, because torch computes little in uint16.
+        drawn_values = drawn_values.to(torch.int32).to(texture.dtype)
     return RasterBatch(
-        rounded.view(*shape, 3),
+        drawn_values.view(*shape, -1),
         torch.where(valid, 255, 0).to(torch.uint8).view(shape),
         torch.where(within, hits.z, torch.nan).view(shape),
     )

@@ -67,8 +67,9 @@ class PreparedMesh:
             positions whose colours corners have; then anything.
         outer_corners: how many corners.
         first_plate: index of the corner that the first plate pixel position belongs to.
-        plate: (H, W, 4) code values.
+        plate: (H, W, 4) code values; (1, 1, 4) where plate positions are drawn.
         alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
+        positions: plate positions are drawn instead of colours.
     """
 
     mesh: DWMesh
@@ -79,6 +80,12 @@ class PreparedMesh:
     first_plate: int
     plate: Texture
     alpha: NDArray[np.uint8]
+    positions: bool
+
+    @property
+    def drawn_type(self) -> np.dtype[Any]:
+        """Of what is drawn: codes of the plate, or the bits of floats."""
+        return np.dtype(np.uint32) if self.positions else self.plate.dtype
 
     def give_back(self, scratch: Scratch) -> None:
         """Let the arrays be used again; they are on the device now."""
@@ -117,8 +124,15 @@ def _outer_corners(
     return corners, np.ascontiguousarray(viewing_rays(topology, fx, fy, cx, cy).take(corners, axis=0).T)
 
 
-def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> PreparedMesh:
-    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout, in arrays of ``scratch``."""
+def prepare(mesh: DWMesh, texture: Texture | None, scratch: Scratch | None = None) -> PreparedMesh:
+    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout, in arrays of ``scratch``; without a frame
+    plate positions will be drawn.
+
+    Raises:
+        ValueError: the released construction has colours at its vertices, and no plate positions.
+    """
+    if texture is None and mesh.vertex_alpha is not None:
+        raise ValueError("the released construction has colours at its vertices, and no plate positions")
     scratch = scratch or Scratch()
     topology, K = mesh.topology, mesh.source.K
     corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
@@ -157,6 +171,9 @@ def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> P
         points[own:] = pieces.points.reshape(-1, 3)
         flat[gaps + own // 3 : places] = pieces.gap
         plate[:] = pieces.plate.reshape(-1, 2)
+    positions = texture is None
+    if texture is None:
+        texture = np.zeros((1, 1, 3), np.uint8)
     rgba = scratch.take("plate", texture.size // 3 * 4, texture.dtype).reshape(*texture.shape[:2], 4)
     cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA, dst=rgba)
     return PreparedMesh(
@@ -168,6 +185,7 @@ def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> P
         first_plate,
         rgba,
         alpha,
+        positions,
     )
 
 

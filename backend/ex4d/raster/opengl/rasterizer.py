@@ -16,6 +16,7 @@ from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
+    SNAP_PX,
     RasterFrame,
     SceneBase,
     Texture,
@@ -58,7 +59,7 @@ class OpenGLRasterizer:
         self._free: deque[MeshBuffers] = deque()
         self.scratch = Scratch()
 
-    def upload(self, mesh: DWMesh, texture: Texture) -> OpenGLScene:
+    def upload(self, mesh: DWMesh, texture: Texture | None) -> OpenGLScene:
         """See ``Rasterizer.upload``."""
         return OpenGLScene(self, prepare(mesh, texture, self.scratch))
 
@@ -130,7 +131,7 @@ class OpenGLRasterizer:
     def draw(self, buffers: MeshBuffers, camera: Camera) -> Reading:
         """Start to draw a frame and to read it back."""
         context, mesh = self.context, buffers.prepared.mesh
-        target = self._target_for((camera.width, camera.height), buffers.prepared.plate.dtype)
+        target = self._target_for((camera.width, camera.height), buffers.prepared.drawn_type)
         view = view_from_source(mesh, camera)
         matrix, vertices = column_major(clip_from_camera(camera) @ view).tobytes(), mesh.topology.grid_vertices
         self._grid_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "vertices": vertices})
@@ -158,6 +159,9 @@ class OpenGLRasterizer:
             "far": min(camera.far, FLOAT_MAX),
             "largest_closed_gap": largest_closed_gap(view, camera),
             "vertex_alpha": prepared.mesh.vertex_alpha is not None,
+            "positions": prepared.positions,
+            # Codes of eight bits are right without, and stay what they were.
+            "snap": -1.0 if prepared.plate.dtype == np.uint8 else SNAP_PX,
             "alpha_threshold": ALPHA_THRESHOLD,
             "camera_from_mesh": column_major(view).tobytes(),
         }

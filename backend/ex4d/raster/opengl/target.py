@@ -73,4 +73,7 @@ class Reading:
         self._buffer.read_into(color, size=color.nbytes, offset=self._target.color_offset)
         self._buffer.read_into(mask, size=mask.nbytes, offset=self._target.mask_offset)
         self._target.give_back(self._buffer)
+        if dtype == np.uint32:
+            positions = np.ascontiguousarray(color[..., :2]).view(np.float32)
+            return RasterFrame(np.empty((0, 0, 3), np.uint8), mask, z, plate=positions)
         return RasterFrame(color, mask, z)

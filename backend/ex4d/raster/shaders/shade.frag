@@ -22,6 +22,8 @@ uniform vec2 grid_high;
 uniform float far;
 uniform float largest_closed_gap;
 uniform bool vertex_alpha;
+uniform bool positions;          // the bits of plate positions instead of colours
+uniform float snap;              // a position so near to a pixel's centre is that pixel
 uniform float alpha_threshold;
 layout(location = 0) out uvec4 color;
 layout(location = 1) out uint mask;
@@ -84,6 +86,8 @@ vec3 plate_color(vec2 at) {
     vec2 p = clamp(at - 0.5, vec2(0.0), vec2(textureSize(plate, 0) - 1));
     ivec2 base = ivec2(floor(p));
     vec2 f = p - vec2(base);
+    vec2 nearest = floor(p + 0.5);
+    if (all(lessThanEqual(abs(p - nearest), vec2(snap)))) return texel(ivec2(nearest));
     bool second = f.x + f.y > 1.0;
     vec3 corner = second ? texel(base + 1) : texel(base);
     vec2 g = second ? 1.0 - f : f;
@@ -140,6 +144,6 @@ void main() {
            + weights.z * outer_place(first_outer + 2);
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
-    color = uvec4(uvec3(plate_color(at) + 0.5), 0u);
+    color = positions ? uvec4(floatBitsToUint(at), 0u, 0u) : uvec4(uvec3(plate_color(at) + 0.5), 0u);
     mask = 255u;
 }

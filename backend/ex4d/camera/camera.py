@@ -36,15 +36,32 @@ def intrinsics(focal_px: float, width: int, height: int) -> Array:
     return np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]], dtype=np.float64)
 
 
-def intrinsics_from_fov(fov_deg: float, width: int, height: int) -> Array:
-    """3x3 K from the field of view over the *longer* side, in degrees."""
-    return intrinsics(max(width, height) / 2 / math.tan(math.radians(fov_deg) / 2), width, height)
+def intrinsics_from_fov(fov_deg: float, width: int, height: int, pixel_aspect: float = 1.0) -> Array:
+    """3x3 K from the field of view over the *longer* side, in degrees: of the pinhole, whatever a lens does besides.
+
+    Args:
+        fov_deg: degrees.
+        width, height: pixels.
+        pixel_aspect: width of a pixel by its height. Sides are compared as they look, and fy/fx is this.
+    """
+    focal = max(width * pixel_aspect, height) / 2 / math.tan(math.radians(fov_deg) / 2)
+    K = intrinsics(focal, width, height)
+    K[0, 0] = focal / pixel_aspect
+    return K
 
 
 def resize_intrinsics(K: Array, from_size: tuple[int, int], to_size: tuple[int, int]) -> Array:
     """K (..., 3, 3) for the same view at another pixel size; sizes are (width, height)."""
     scale = np.array([to_size[0] / from_size[0], to_size[1] / from_size[1], 1.0])
     return np.asarray(K * scale[:, None], dtype=np.float64)
+
+
+def _shifted(K: Array, left: float, top: float) -> Array:
+    """K (..., 3, 3) of a picture that begins at this pixel."""
+    out = np.array(K, dtype=np.float64)
+    out[..., 0, 2] -= left
+    out[..., 1, 2] -= top
+    return out
 
 
 def pixel_rays(pixels: Array, K: Array, lens: Lens | None = None) -> Array:
@@ -95,6 +112,11 @@ class Camera:
         """The same view at another pixel size."""
         K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
         return replace(self, K=K, width=width, height=height)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The same rays in another window of the picture plane: its first pixel is this picture's (left, top), which
+        may be negative, and it may be larger."""
+        return replace(self, K=_shifted(self.K, left, top), width=width, height=height)
 
 
 def _per_frame(values: Array | float, count: int, name: str) -> Array:
@@ -219,6 +241,15 @@ class Trajectory:
         """The same views at another pixel size."""
         K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
         return replace(self, K=K, width=width, height=height)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Trajectory:
+        """See ``Camera.cropped``."""
+        return replace(self, K=_shifted(self.K, left, top), width=width, height=height)
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel by its height, of the first frame."""
+        return float(self.K[0, 1, 1] / self.K[0, 0, 0])
 
     def numbered(self, frame_numbers: Sequence[int], fps: Fraction | None) -> Trajectory:
         """The same cameras with the plate's frame numbers and rate."""

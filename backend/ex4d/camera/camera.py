@@ -246,11 +246,6 @@ class Trajectory:
         """See ``Camera.cropped``."""
         return replace(self, K=_shifted(self.K, left, top), width=width, height=height)
 
-    @property
-    def pixel_aspect(self) -> float:
-        """Width of a pixel by its height, of the first frame."""
-        return float(self.K[0, 1, 1] / self.K[0, 0, 0])
-
     def numbered(self, frame_numbers: Sequence[int], fps: Fraction | None) -> Trajectory:
         """The same cameras with the plate's frame numbers and rate."""
         return replace(self, frame_numbers=tuple(frame_numbers), fps=fps)

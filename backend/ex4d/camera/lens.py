@@ -199,6 +199,12 @@ class CalibratedCamera:
                 "Give fx, fy, cx, cy, width and height in pixels.",
             )
 
+    @property
+    def fov_deg(self) -> float:
+        """Field of view over the longer side as it looks, degrees, with the principal point in the middle."""
+        tangent = max(self.size[0] / self.focal[0], self.size[1] / self.focal[1]) / 2
+        return math.degrees(2 * math.atan(tangent))
+
     def intrinsics(self, width: int, height: int) -> Array:
         """(3, 3) intrinsics at another pixel size."""
         x, y = width / self.size[0], height / self.size[1]
@@ -451,13 +457,16 @@ def _inverted_chunk(terms: _Terms, goal: Array) -> Array:
         jacobian = _jacobians(terms, found[active])
         determinant = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
         ex, ey = error[active].T
-        move = np.stack(
-            [
-                jacobian[:, 1, 1] * ex - jacobian[:, 0, 1] * ey,
-                jacobian[:, 0, 0] * ey - jacobian[:, 1, 0] * ex,
-            ],
-            axis=-1,
-        ) * (damping[active] / determinant)[:, None]
+        move = (
+            np.stack(
+                [
+                    jacobian[:, 1, 1] * ex - jacobian[:, 0, 1] * ey,
+                    jacobian[:, 0, 0] * ey - jacobian[:, 1, 0] * ex,
+                ],
+                axis=-1,
+            )
+            * (damping[active] / determinant)[:, None]
+        )
         trial = found[active] + move
         trial_error = goal[active] - _continued(terms, trial)
         trial_size = np.abs(trial_error).max(axis=1)

@@ -66,7 +66,7 @@ _WORKING = (
 
 def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
     reconstruction, out = open_reconstruction(shot, progress), Path(request.out)
-    cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
+    cameras = [take_camera(camera, request.size, shot, reconstruction, request.lens) for camera in request.cameras]
     meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
     if cameras and not reconstruction.frames.truth.is_display:
         progress.note(_WORKING)

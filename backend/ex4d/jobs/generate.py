@@ -78,7 +78,7 @@ def deliver(
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
         frames = reconstruction.selected(request.range, request.handles)
-        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
+        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames, request.lens)))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
     pipelines: dict[tuple[str, str], TakePipeline] = {}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -122,5 +123,6 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
+        str(take_pixel_aspect(frames.frames, render.trajectory)),
         handles=frames.frames.handles,
     )

@@ -30,6 +30,8 @@ from .scene.data import scene_state
 
 log = logging.getLogger(__name__)
 
+#: Kinds of jobs that nobody has asked for and that are over at once.
+UNSEEN_KINDS = ("colour_spaces",)
 #: Ended jobs that stay in the list, and those that are remembered at all.
 SHOWN_JOBS, KEPT_JOBS = 20, 200
 
@@ -293,7 +295,8 @@ class JobList:
 
     def shown_jobs(self) -> list[JobSnapshot]:
         """Jobs for the list, the newest first."""
-        jobs = sorted(self.link.client.jobs.values(), key=lambda job: job.created, reverse=True)
+        found = (job for job in self.link.client.jobs.values() if job.kind not in UNSEEN_KINDS)
+        jobs = sorted(found, key=lambda job: job.created, reverse=True)
         unfinished = [job for job in jobs if not job.is_final]
         return (unfinished + [job for job in jobs if job.is_final])[: SHOWN_JOBS + len(unfinished)]
 

@@ -14,13 +14,21 @@ from typing import Any
 
 import bpy
 
-from ex4d.protocol.results import DoctorResult, GenerateResult, ReconstructResult, RenderResult, Result, result_record
+from ex4d.protocol.results import (
+    ColourSpacesResult,
+    DoctorResult,
+    GenerateResult,
+    ReconstructResult,
+    RenderResult,
+    Result,
+    result_record,
+)
 
 from . import backend_link, props
 from .core.deliveries import delivered_take
 from .job_list import ResultHandler
 from .ops.takes import preview_cameras
-from .scene import background, obstacles, sequencer
+from .scene import background, colour_tables, obstacles, sequencer
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
@@ -102,7 +110,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         _remember_coverage(take, made.numbers, made.coverage)
         version = add_version(take, made)
         version.frames = data.get("frames") or ""
-    edit = results_scene(scene, made.shot, made.numbers, offset=offset, size=made.size, fps=made.fps)
+    edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
     placed = sequencer.place_take(
         edit,
         made,
@@ -115,7 +123,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         if sequencer.working_scene_of(window) == scene:
             sequencer.show_edit(window, edit)
     if version is not None:
-        version.strip = placed.result.name
+        version.strip, version.note = placed.result.name, " ".join(placed.notes)
         _push_undo("Place Take")
 
 
@@ -123,6 +131,12 @@ def keep_diagnosis(_scene: bpy.types.Scene, result: Result, _data: dict[str, Any
     """Keep what the doctor said, for the preferences."""
     assert isinstance(result, DoctorResult)
     backend_link.current().doctor = result
+
+
+def keep_colour_spaces(_scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
+    """Keep what a configuration has, for menus and for pictures that come."""
+    assert isinstance(result, ColourSpacesResult)
+    colour_tables.remember(data.get("config"), result)
 
 
 def nothing(_scene: bpy.types.Scene, _result: Result, _data: dict[str, Any]) -> None:
@@ -141,5 +155,6 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "preview": show_preview,
     "generate": place_take,
     "doctor": keep_diagnosis,
+    "colour_spaces": keep_colour_spaces,
     "nothing": nothing,
 }

@@ -122,6 +122,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         frames: str
         generated_mean: float
         strip: str
+        note: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -133,6 +134,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         frames: StringProperty(name="Frames")
         generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
         strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
+        note: StringProperty(name="Note", description="What should be known of how Blender shows it")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):

@@ -12,6 +12,7 @@ from . import (
     backend_link,
     capabilities,
     cli,
+    colour_spaces,
     disk_watch,
     error_dialog,
     handlers,
@@ -56,6 +57,7 @@ def register() -> None:
             bpy.utils.register_class(cls)
         props.attach()
         capabilities.forget()
+        colour_spaces.forget()
         capabilities.refresh()
         _take_up_open_file()
         handlers.register()

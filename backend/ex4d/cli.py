@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``ex4d run | recon | render | viewport | generate | train | models | doctor | bench | serve``.
+"""The command line: ``ex4d run | recon | render | viewport | generate | train | models | doctor | bench |
+colour-spaces | serve``.
 
 Exit codes: 0 done, 2 wrong usage, 10 bad input (do not retry), 20 this machine lacks something, 30 try again,
 130 and 143 cancelled, 1 a bug of ours.
@@ -23,7 +24,19 @@ from ex4d.commands.console import Console, open_console
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, UsageError
 from ex4d.system.memory import check_address_space, memory_error
 
-COMMANDS = ("run", "recon", "render", "viewport", "generate", "train", "models", "doctor", "bench", "serve")
+COMMANDS = (
+    "run",
+    "recon",
+    "render",
+    "viewport",
+    "generate",
+    "train",
+    "models",
+    "doctor",
+    "bench",
+    "colour-spaces",
+    "serve",
+)
 # Those that load what computes.
 _HEAVY_COMMANDS = ("run", "recon", "render", "viewport", "generate", "train", "bench")
 
@@ -42,7 +55,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ex4d {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS if only is None else (only,):
-        module = import_module(f"ex4d.commands.{name}")
+        module = import_module(f"ex4d.commands.{name.replace('-', '_')}")
         summary = (module.__doc__ or "").splitlines()[0]
         command = commands.add_parser(
             name,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.protocol.capabilities import OptionValue
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.parsing import fraction_from, parse_json
-from ex4d.protocol.results import GenerateResult
+from ex4d.protocol.results import ColourInfo, GenerateResult
 from ex4d.system.inputs import read_bytes
 
 TAKE_FILE = "take.json"
@@ -40,6 +41,9 @@ class DeliveredTake:
         trajectory: file of its camera; "" where none is known.
         fps: frames per second; None where none is written down.
         size: (width, height) in pixels; None where none is known.
+        colour: of its pictures; None = ordinary display pictures.
+        pixel_aspect: width of a pixel divided by its height.
+        handles: how many of ``numbers`` are handles, at their begin and at their end.
     """
 
     take: str
@@ -59,6 +63,9 @@ class DeliveredTake:
     trajectory: str = ""
     fps: Fraction | None = None
     size: tuple[int, int] | None = None
+    colour: ColourInfo | None = None
+    pixel_aspect: Fraction = Fraction(1)
+    handles: tuple[int, int] = (0, 0)
 
     @property
     def shot(self) -> Path:
@@ -87,6 +94,9 @@ def delivered_take(
         options=options,
         fps=fraction_from(result.fps),
         size=result.size,
+        colour=result.colour,
+        pixel_aspect=fraction_from(result.pixel_aspect),
+        handles=result.handles,
     )
 
 
@@ -117,9 +127,25 @@ def read_take(folder: Path) -> DeliveredTake:
             prompt=fill.get("prompt"),
             trajectory=str(folder / record["trajectory"]),
             fps=fraction_from(record["fps"]) if "fps" in record else None,
+            colour=colour_of(record),
+            pixel_aspect=fraction_from(record.get("pixel_aspect", 1)),
+            handles=_handles(record["frames"]),
         )
-    except (BadInputError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
+
+
+def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:
+    """The colour space that a record of a take or of its plate names; raises UsageError where it is none."""
+    found = record.get("colour")
+    return None if found is None else from_record(ColourInfo, found, "colour", lenient=True)
+
+
+def _handles(frames: list[dict[str, Any]]) -> tuple[int, int]:
+    marked = [bool(frame.get("handle")) for frame in frames]
+    if all(marked):
+        return 0, 0
+    return marked.index(False), marked[::-1].index(False)
 
 
 def _check_values(record: dict[str, Any], numbers: list[Any]) -> None:

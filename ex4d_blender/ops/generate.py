@@ -12,7 +12,7 @@ from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import FillRequest, GenerateRequest, TrajectoryCamera
 
-from .. import capabilities, job_list, props, take_options
+from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
 from ..props import state_of
@@ -111,6 +111,7 @@ def submit_take(
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
     }
+    colour_spaces.ask(scene, block=block)
     return job_list.current().submit(
         scene, request, action="generate", data=data, title=f"Generate {take.name}", block=block
     )
@@ -224,8 +225,9 @@ class EX4D_OT_import_take(bpy.types.Operator):
             (found for found in shots.find_shots(scene) if set(made.numbers) <= set(found.numbers)), None
         )
         offset = shot.first_frame - shot.numbers[0] if shot else 0
-        edit = results_scene(scene, made.shot, made.numbers, offset=offset, size=made.size, fps=made.fps)
-        sequencer.place_take(
+        edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
+        colour_spaces.ask(scene, block=bpy.app.background)
+        placed = sequencer.place_take(
             edit,
             made,
             with_mask=state_of(scene).with_mask,
@@ -233,6 +235,8 @@ class EX4D_OT_import_take(bpy.types.Operator):
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )
+        for note in placed.notes:
+            self.report({"WARNING"}, note)
         if context.window is not None:
             sequencer.show_edit(context.window, edit)
         return {"FINISHED"}

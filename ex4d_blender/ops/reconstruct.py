@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, StringProperty
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
 
-from .. import capabilities, job_list
+from .. import capabilities, colour_spaces, job_list
 from ..menus import AUTOMATIC, FILES
 from ..props import state_of
 from ..scene import mesh as meshes
@@ -128,6 +128,7 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
+        colour_spaces.ask(scene, block=block)
         return job_list.current().submit(
             scene,
             request,

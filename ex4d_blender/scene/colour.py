@@ -8,7 +8,9 @@ from typing import Any
 
 import bpy
 
-from .data import enum_items
+from ex4d.protocol.results import ColourInfo
+
+from .colour_tables import blender_space, space_names
 
 #: Words of names that have «sRGB» in them and mean something else: a rendering for a display, other primaries, linear
 #: light, a curve alone.
@@ -38,19 +40,47 @@ def srgb_among(names: list[str]) -> str | None:
 
 def picture_space() -> str | None:
     """The colour space of plates and takes of 8 bits in this Blender's colour management, None where it has none."""
-    items = enum_items(bpy.types.ColorManagedInputColorspaceSettings, "name")
-    return srgb_among([item.identifier for item in items])
+    return srgb_among(list(space_names()))
 
 
-def set_picture_space(settings: Any) -> None:
-    """Read pictures of 8 bits as what they are; where no space is known for that, Blender's own choice stays.
+def set_picture_space(settings: Any, colour: ColourInfo | None = None, suffix: str = ".png") -> str | None:
+    """Read pictures as what they are; where this Blender has no space for that, its own choice stays.
 
     Args:
-        settings: the ``colorspace_settings`` of an image or a strip.
+        settings: the ``colorspace_settings`` of an image, a clip or a strip.
+        colour: of the plate; None = ordinary display pictures.
+        suffix: of the files: EXR files are scene-linear, others hold the plate's own codes.
+
+    Returns:
+        A sentence where Blender's choice stays although the plate's space is known.
     """
-    name = picture_space()
+    if colour is None or not (wanted := colour.linear_space if suffix.lower() == ".exr" else colour.space):
+        name = picture_space()
+    else:
+        name = blender_space(colour, suffix)
+        if name is None:
+            return (
+                f"This Blender's colour management has no space «{wanted}»: the pictures are shown as "
+                f"«{settings.name}». Choose a space by hand, or an OpenColorIO configuration that has it."
+            )
     if name is not None:
         settings.name = name
+    return None
+
+
+def is_display(colour: ColourInfo | None) -> bool:
+    """Whether pictures are shown as their codes are: not those of scene-linear, log and HDR plates."""
+    return colour is None or colour.kind == "display"
+
+
+def copy_view(source: bpy.types.Scene, target: bpy.types.Scene) -> None:
+    """Give a scene another one's display and view transform."""
+    owners: tuple[Any, Any] = source, target
+    display, view = ("display_device",), ("view_transform", "look", "exposure", "gamma")
+    for group, names in (("display_settings", display), ("view_settings", view)):
+        former, new = (getattr(owner, group) for owner in owners)
+        for name in names:
+            setattr(new, name, getattr(former, name))
 
 
 def space_notes() -> list[str]:

@@ -11,12 +11,15 @@ from pathlib import Path
 import bpy
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.results import ColourInfo
 
 from ..core.frame_mapping import split_number
 from .colour import set_picture_space
 
 #: Bytes that Blender keeps of the path of a file, and of a strip's folder.
 MAX_PATH_BYTES, MAX_FOLDER_BYTES = 1023, 767
+#: Of results, masks and renders.
+PICTURE_SUFFIXES = (".png", ".exr", ".tif", ".tiff")
 
 
 def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
@@ -48,7 +51,7 @@ def absolute_path(stored: str) -> Path:
 
 
 def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path]:
-    """The picture of each frame number in a folder that holds one PNG sequence.
+    """The picture of each frame number in a folder that holds one sequence of PNG or EXR files.
 
     Args:
         what: how the sequence is called in an error, «The take's mask».
@@ -60,7 +63,7 @@ def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path
     if folder.is_dir():
         for path in folder.iterdir():
             parts = split_number(path.name)
-            if parts is not None and path.suffix.lower() == ".png":
+            if parts is not None and path.suffix.lower() in PICTURE_SUFFIXES:
                 by_number[parts[1]] = path
     missing = [number for number in numbers if number not in by_number]
     if missing:
@@ -71,8 +74,14 @@ def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path
     return [by_number[number] for number in numbers]
 
 
-def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
-    """An image datablock of its own for a sequence of files; ``is_data``: no colour space is applied (masks).
+def load_sequence(first: Path, name: str, *, is_data: bool, colour: ColourInfo | None = None) -> bpy.types.Image:
+    """An image datablock of its own for a sequence of files.
+
+    Args:
+        first: of the files.
+        name: of the image.
+        is_data: no colour space is applied (masks).
+        colour: of the pictures; None = ordinary display pictures, and working pictures.
 
     Raises:
         BadInputError: Blender cannot read the first one, or keep its path.
@@ -90,7 +99,7 @@ def load_sequence(first: Path, name: str, *, is_data: bool) -> bpy.types.Image:
     if is_data:
         image.colorspace_settings.is_data = True
     else:
-        set_picture_space(image.colorspace_settings)
+        set_picture_space(image.colorspace_settings, colour, first.suffix)
     return image
 
 

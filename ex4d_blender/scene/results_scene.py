@@ -4,25 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ..core.deliveries import DeliveredTake
 from . import sequencer
 from . import shot as shots
 from .camera import render_size, scene_fps
 
 
 def results_scene(
-    scene: bpy.types.Scene,
-    folder: Path,
-    numbers: Sequence[int],
-    *,
-    offset: int,
-    size: tuple[int, int] | None = None,
-    fps: Fraction | None = None,
+    scene: bpy.types.Scene, folder: Path, numbers: Sequence[int], *, offset: int, take: DeliveredTake | None = None
 ) -> bpy.types.Scene:
     """The scene whose sequencer takes a take in; see ``sequencer.ensure_edit_scene``.
 
@@ -31,15 +26,18 @@ def results_scene(
         folder: of the take's shot.
         numbers: of the take's frames, by the plate's own.
         offset: scene frame minus plate frame number.
-        size: of the take, (width, height) in pixels; None = the plate's, or the scene's.
-        fps: of the take; None = the plate's, or the scene's.
+        take: whose size, rate and colour count; what it does not say is the plate's, or the scene's.
     """
     shot = shots.find_shot(scene, str(folder)) or shots.find_shot(scene)
     plate: dict[str, Any] = dict(shot.record["plate"]) if shot is not None else {"fps": str(scene_fps(scene))}
-    plate.setdefault("numbers", list(numbers))
-    if size is not None:
-        plate["width"], plate["height"] = size
+    if "numbers" not in plate:
+        plate["numbers"], plate["handles"] = list(numbers), take.handles if take is not None else (0, 0)
+    if take is not None and take.size is not None:
+        plate["width"], plate["height"] = take.size
     elif "width" not in plate:
         plate["width"], plate["height"] = render_size(scene)
-    plate["fps"] = str(fps) if fps is not None else plate["fps"]
+    if take is not None:
+        plate["fps"] = str(take.fps) if take.fps is not None else plate["fps"]
+        plate["colour"] = asdict(take.colour) if take.colour is not None else None
+        plate["pixel_aspect"] = str(take.pixel_aspect)
     return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset)

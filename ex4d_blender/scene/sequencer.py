@@ -13,10 +13,10 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from
 
-from ..core.deliveries import DeliveredTake
+from ..core.deliveries import DeliveredTake, colour_of
 from ..core.frame_mapping import check_consecutive
 from .camera import scene_fps
-from .colour import set_picture_space
+from .colour import copy_view, is_display, set_picture_space
 from .data import scene_of
 from .fcurves import fcurves
 from .files import MAX_FOLDER_BYTES, numbered_files, stored_path
@@ -32,11 +32,12 @@ LAST_CHANNEL = 128
 
 @dataclass(frozen=True)
 class PlacedStrips:
-    """The strips of one take; those not asked for are None."""
+    """The strips of one take; those not asked for are None. ``notes`` are sentences that the artist should read."""
 
     result: Strip
     mask: Strip | None
     color: Strip | None
+    notes: tuple[str, ...] = ()
 
 
 def strips_of(editor: Any) -> Any:
@@ -91,16 +92,20 @@ def ensure_edit_scene(scene: bpy.types.Scene, plate: Mapping[str, Any], start: i
         plate: width, height (pixels), fps (text) and numbers, as in a shot's record.
         start: the scene frame of the first of the numbers.
     """
-    fps, end = fraction_from(plate["fps"]), start + len(plate["numbers"]) - 1
+    before, after = plate.get("handles", (0, 0))
+    fps, first, end = fraction_from(plate["fps"]), start + before, start + len(plate["numbers"]) - 1 - after
     for found in edit_scenes(scene):
         if abs(float(scene_fps(found) / fps) - 1) < 1e-6:
             found.frame_end = max(found.frame_end, end)
-            found.frame_start = min(found.frame_start, start)
+            found.frame_start = min(found.frame_start, max(0, first))
             return found
     edit = bpy.data.scenes.new(f"{scene.name} EX-4D Edit")
     edit[EDIT_PROPERTY] = scene
     edit.sequence_editor_create()
     match_scene(edit, {"plate": plate}, first_frame=start)
+    if not is_display(colour_of(plate)):
+        # Scene-linear results are seen as the scene that was worked in is.
+        copy_view(scene, edit)
     return edit
 
 
@@ -221,7 +226,9 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
     )
 
 
-def _add_images(strips: Any, files: list[Path], name: str, start: int, preferred: int, fit: str) -> Strip:
+def _add_images(
+    strips: Any, files: list[Path], name: str, start: int, preferred: int, fit: str, handles: tuple[int, int]
+) -> Strip:
     count = len(files)
     channel = free_channel(strips, start, start + count, preferred)
     stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
@@ -239,6 +246,8 @@ def _add_images(strips: Any, files: list[Path], name: str, start: int, preferred
             f"Blender placed the strip «{name}» at frame {placed} instead of {start} with {count}.",
             "Add the take's pictures by hand as an image strip.",
         )
+    # The handles are there to be pulled out, and are not seen before.
+    strip.frame_offset_start, strip.frame_offset_end = handles
     return strip
 
 
@@ -252,7 +261,7 @@ def place_take(
     frame_offset: int = 0,
     channel: int = 1,
 ) -> PlacedStrips:
-    """Put a generated take on free channels of a scene's sequencer, at its own frame numbers.
+    """Put a generated take on free channels of a scene's sequencer, at its own frame numbers, its handles trimmed.
 
     Nothing is placed when an error is raised. The strips carry the custom property ``ex4d`` with the take's name, its
     folder and what they show.
@@ -283,22 +292,26 @@ def place_take(
     render = (scene.render.resolution_x, scene.render.resolution_y)
     fit = "ORIGINAL" if take.size in (None, render) else "FIT"
     placed: dict[str, Strip] = {}
+    notes: list[str] = []
     try:
         for kind, title in wanted:
-            strip = _add_images(strips, files[kind], title, start, channel, fit)
+            strip = _add_images(strips, files[kind], title, start, channel, fit, take.handles)
             channel = strip.channel + 1
             placed[kind] = strip
             strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
             else:
-                set_picture_space(strip.colorspace_settings)
+                # The render is a working picture, which is coded as ordinary pictures are.
+                colour = take.colour if kind == "result" or is_display(take.colour) else None
+                note = set_picture_space(strip.colorspace_settings, colour, files[kind][0].suffix)
+                notes += [note] if note is not None else []
             strip.mute = kind != "result"
     except BadInputError:
         for strip in placed.values():
             strips.remove(strip)
         raise
-    return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"))
+    return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"), tuple(notes))
 
 
 def _folder(take: DeliveredTake, kind: str) -> Path:

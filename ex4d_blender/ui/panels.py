@@ -352,6 +352,8 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+            if version.note:
+                _text(column, version.note, "ERROR")
     if take is not None:
         layout.operator("ex4d.find_versions", icon="VIEWZOOM")
 

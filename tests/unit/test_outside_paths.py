@@ -15,6 +15,7 @@ from ex4d.camera.transforms import rigid, rotation_x
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     CheckRequest,
+    ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
     ExportRequest,
@@ -89,6 +90,10 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
         ExportRequest(shot, "/out", cameras=(move,)),
         FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4"),
         DoctorRequest(),
+        ColourSpacesRequest(),
+        ColourSpacesRequest("/config.ocio"),
+        ColourSpacesRequest("ocio://default"),
+        ReconstructRequest(shot, PlateRequest("/p.exr", ocio="/config.ocio")),
     )
     for request in fine:
         check_absolute(request)
@@ -98,6 +103,8 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
         GenerateRequest(shot, move, fill=FillRequest(models=("models",))),
         GenerateRequest(shot, move, fill=FillRequest("draft", {"distill_lora": "lora.safetensors"})),
         ReconstructRequest(shot, PlateRequest("p.mp4")),
+        ReconstructRequest(shot, PlateRequest("/p.exr", ocio="config.ocio")),
+        ColourSpacesRequest("config.ocio"),
         ReconstructRequest(shot, plate, DepthRequest("/d.npz", camera="cam.json")),
         RunRequest(ReconstructRequest("shot", plate), (GenerateRequest("shot", move),)),
         ViewportRequest("shot"),

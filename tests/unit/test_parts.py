@@ -24,6 +24,7 @@ from ex4d.composite import TakeJob
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import create_generator
 from ex4d.fill.stage import FillStage
+from ex4d.media.encoding import DISPLAY_8, truth_of
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.viewport import ViewportStage
@@ -438,16 +439,17 @@ def test_keys_are_what_they_were() -> None:
     plate, depth, mesh, raster, fill = (letter * 16 for letter in "pdmrf")
 
     def reader(version: int) -> Any:
-        return SimpleNamespace(info=SimpleNamespace(reader_version=version))
+        return SimpleNamespace(info=SimpleNamespace(reader_version=version, truth=truth_of(DISPLAY_8)))
 
     nothing: Any = None
+    plain: Any = SimpleNamespace(has_alpha=False)
     keys = {
         PlateStage("ab" * 32, selection, reader(0)).key(): "48a6d575961e799a",
         PlateStage("ab" * 32, selection, reader(2)).key(): "78eae7f2b3f43c64",
         DepthStage(plate, nothing, small).key(): "686ca2495a82b950",  # type: ignore[arg-type]
-        MeshStage(plate, depth, nothing, nothing, MeshSettings()).key(): "bc01db7a13cdb014",
+        MeshStage(plate, depth, plain, nothing, MeshSettings()).key(): "bc01db7a13cdb014",
         ViewportStage(plate, mesh, nothing, nothing, Path("x"), 512).key(): "ab62700c557809fa",
-        RasterStage(plate, mesh, nothing, nothing, camera, "opengl", nothing).key(): "d5343e680e716782",
+        RasterStage(plate, mesh, plain, nothing, camera, "opengl", nothing).key(): "d5343e680e716782",
         FillStage(raster, nothing, create_generator("preview")).key(): "3c00241bf4e3423c",
         TakeJob(Path("x"), nothing, nothing, nothing, fill, {}).key(): "7e4425cb8a9cce11",
     }

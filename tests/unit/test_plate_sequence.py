@@ -188,10 +188,10 @@ def test_folder_named_like_a_movie(tmp_path: Path) -> None:
     assert open_plate(folder).info.frame_count == 3
 
 
-@pytest.mark.parametrize("name", ["p.1001.exr", "p.####.exr", "p.1001.dpx"])
-def test_formats_that_are_no_plates(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["p.1001.exr", "p.####.exr"])
+def test_damaged_exr_files(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x76\x2f\x31\x01")
-    with pytest.raises(BadInputError, match=r"is not a \.png or"):
+    with pytest.raises(BadInputError, match="is damaged"):
         open_plate(tmp_path / name)
 
 

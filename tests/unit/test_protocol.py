@@ -42,6 +42,7 @@ from ex4d.protocol.jobs import (
 from ex4d.protocol.requests import (
     REQUESTS,
     CheckRequest,
+    ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
     ExportRequest,
@@ -209,6 +210,7 @@ REQUESTED: dict[str, Request] = {
     "fill_movies": FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4", 3, 5, FillRequest("draft", {"prompt": None})),
     "doctor": DoctorRequest(),
     "check": CheckRequest("/s"),
+    "colour_spaces": ColourSpacesRequest("/config.ocio"),
     "free_memory": FreeMemoryRequest(),
 }
 

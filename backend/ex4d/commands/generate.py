@@ -11,7 +11,14 @@ from pathlib import Path
 
 from ex4d.camera import preset_help
 from ex4d.commands.console import Console
-from ex4d.commands.options import add_camera_options, add_fill_options, cameras, take_size
+from ex4d.commands.options import (
+    add_camera_options,
+    add_fill_options,
+    add_output_options,
+    cameras,
+    output_request,
+    take_size,
+)
 from ex4d.commands.released import add_generate_options, released_fill
 from ex4d.commands.reports import report_takes
 from ex4d.jobs import fill_movies, generate
@@ -27,6 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shot", nargs="?", type=Path, help="the shot's folder, made by `ex4d recon` or `ex4d run`")
     add_camera_options(parser, required=False)
     add_fill_options(parser)
+    add_output_options(parser)
+    parser.add_argument(
+        "--handles",
+        type=int,
+        default=0,
+        metavar="N",
+        help="deliver so many frames before and after those of the shot as well, where it was read with handles",
+    )
     movies = parser.add_argument_group("movies instead of a shot")
     movies.add_argument("--color_video", "--color-video", type=Path, help="the render, black in the holes")
     movies.add_argument("--mask_video", "--mask-video", type=Path, help="its mask: white = real, black = to be filled")
@@ -68,7 +83,20 @@ def _of_shot(args: argparse.Namespace, fill: FillRequest, console: Console) -> N
             "--num_frames is for movies; a shot has the frames it was reconstructed with.", "Leave it out."
         )
     size = take_size(args)
-    takes = [GenerateRequest(str(args.shot), camera, size, raster=args.raster, fill=fill) for camera in cameras(args)]
+    output = output_request(args)
+    takes = [
+        GenerateRequest(
+            str(args.shot),
+            camera,
+            size,
+            raster=args.raster,
+            lens=args.take_lens,
+            fill=fill,
+            handles=args.handles,
+            output=output,
+        )
+        for camera in cameras(args)
+    ]
     report_takes(takes, generate.run_all(takes, JobContext(console)), console)
 
 

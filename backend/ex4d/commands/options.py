@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ex4d.camera import names_file, parse_preset
+from ex4d.camera.opencv_calibration import read_lens
 from ex4d.depth import BUILT_IN, depth_names
 from ex4d.depth.learned.estimator_spec import DEFAULT
 from ex4d.fill.arguments import add_generator_options, generator_options, model_options
@@ -20,6 +21,7 @@ from ex4d.protocol.requests import (
     FillRequest,
     MeshRequest,
     MoveCamera,
+    OutputRequest,
     PlateRequest,
     ReconstructRequest,
 )
@@ -39,6 +41,32 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"
     )
+    plate.add_argument(
+        "--colour-space",
+        metavar="NAME",
+        default=AUTOMATIC,
+        help="colour space of the plate, such as ACEScg or 'S-Log3 S-Gamut3.Cine': a name, alias or interop ID; "
+        "`ex4d colour-spaces` lists them (default: what the files say)",
+    )
+    plate.add_argument(
+        "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
+    )
+    plate.add_argument(
+        "--pixel-aspect",
+        metavar="N",
+        help="width of a pixel by its height, such as 2 or 4/3 (default: the file's)",
+    )
+    plate.add_argument(
+        "--lens", type=Path, metavar="FILE", help="lens of the plate: JSON (docs/film.md), or OpenCV's calibration file"
+    )
+    plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
+    plate.add_argument(
+        "--handles",
+        type=int,
+        default=0,
+        metavar="N",
+        help="read so many frames before and after --frames as well, where the plate has them (default %(default)s)",
+    )
     depth = parser.add_argument_group("depth")
     depth.add_argument(
         "--depth",
@@ -52,7 +80,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--fov",
         type=float,
-        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file",
+        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file; of the "
+        "frame in square pixels, without what a lens bends",
     )
     mesh = parser.add_argument_group("mesh")
     defaults = MeshRequest()
@@ -93,7 +122,18 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         raise UsageError(
             "Two plates are named." if paths else "No plate is named.", "Give one movie or image sequence."
         )
-    return PlateRequest(str(paths[0]), args.frames, args.fps, args.first_frame)
+    return PlateRequest(
+        str(paths[0]),
+        args.frames,
+        args.fps,
+        args.first_frame,
+        colour_space=args.colour_space,
+        ocio=args.ocio,
+        layer=args.layer,
+        pixel_aspect=args.pixel_aspect,
+        lens=read_lens(args.lens).text() if args.lens is not None else None,
+        handles=args.handles,
+    )
 
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:
@@ -123,6 +163,12 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         "--no-follow", action="store_true", help="start from the first frame's source camera instead of riding on it"
     )
     camera.add_argument("--size", help="size to render, such as 1280x720 (default: the plate's)")
+    camera.add_argument(
+        "--take-lens",
+        choices=["plate", "none"],
+        default="plate",
+        help="draw as the plate's lens does (default), or as a pinhole",
+    )
     camera.add_argument(
         "--raster",
         choices=[AUTOMATIC, *RASTERIZERS],
@@ -171,3 +217,20 @@ def fill_request(args: argparse.Namespace) -> FillRequest:
 def add_out_option(parser: argparse.ArgumentParser) -> None:
     """The shot folder, under both names."""
     parser.add_argument("--out", "--output_dir", dest="out", type=Path, required=True, help="the shot's folder")
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Options of how a model's fill is brought to the plate."""
+    group = parser.add_argument_group("a model's fill")
+    group.add_argument(
+        "--no-colour-match",
+        dest="colour_match",
+        action="store_false",
+        help="leave the model's colours as it drew them (default: its shift of colours is taken off)",
+    )
+    group.add_argument("--grain", action="store_true", help="give the plate's grain to what a model drew")
+
+
+def output_request(args: argparse.Namespace) -> OutputRequest:
+    """What ``add_output_options`` asked for."""
+    return OutputRequest(grain=args.grain, colour_match=args.colour_match)

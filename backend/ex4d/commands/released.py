@@ -14,7 +14,7 @@ from ex4d.commands.options import fill_request
 from ex4d.fill.registry import check_options
 from ex4d.jobs.fills import create_generator
 from ex4d.models.locations import candidate_files, model_places
-from ex4d.plate import open_plate
+from ex4d.plate import PlateOptions, open_plate
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import FillRequest, PlateRequest
 from ex4d.protocol.values import THICKNESS, FrameRange, parse_size
@@ -100,7 +100,9 @@ def first_frames(request: PlateRequest, count: int | None) -> tuple[PlateRequest
         raise UsageError(f"{count} frames are none.", "Give --num_frames 1 or more.")
     if request.frames is not None:
         raise UsageError("--frames and --num_frames are both given.", "Leave one of them out.")
-    reader = open_plate(Path(request.path), fps=request.rate, first_frame=request.first_frame)
+    reader = open_plate(
+        Path(request.path), fps=request.rate, first_frame=request.first_frame, options=PlateOptions.of(request)
+    )
     has = reader.info.frame_count
     if has is None:
         # Only decoding tells, and so far only as is needed.

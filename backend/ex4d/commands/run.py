@@ -15,9 +15,11 @@ from ex4d.commands.options import (
     add_camera_options,
     add_fill_options,
     add_out_option,
+    add_output_options,
     add_plate_options,
     cameras,
     fill_request,
+    output_request,
     plate_request,
     reconstruct_request,
     take_size,
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_out_option(parser)
     add_camera_options(parser, required=True)
     add_fill_options(parser)
+    add_output_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
 
 
@@ -41,5 +44,11 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
     size, chosen = take_size(args), cameras(args)
     plate, fill = reconstruct_request(args, plate_request(args)), fill_request(args)
-    takes = tuple(GenerateRequest(plate.shot, camera, size, raster=args.raster, fill=fill) for camera in chosen)
+    output, handles = output_request(args), args.handles
+    takes = tuple(
+        GenerateRequest(
+            plate.shot, camera, size, raster=args.raster, lens=args.take_lens, fill=fill, handles=handles, output=output
+        )
+        for camera in chosen
+    )
     report_takes(takes, run.run(RunRequest(plate, takes), JobContext(console)).takes, console)

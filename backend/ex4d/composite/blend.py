@@ -27,24 +27,24 @@ def enlarge(fill: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC))
 
 
-def composite(color: Texture, mask: NDArray[np.uint8], fill: NDArray[Any], z: NDArray[np.float32] | None) -> Texture:
-    """One result frame.
-
-    Where ``mask`` is 255 the result is ``color``, to the bit. In the holes it is the fill, which near the seam is
-    shifted by the smooth continuation of the difference between source and fill across the seam, fading over
-    ``FEATHER``. The difference is taken from the far side where depth is known, because the near side's edge is
-    a real one.
+def blend(
+    color: Texture, mask: NDArray[np.uint8], fill: NDArray[Any], z: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """The fill (H, W, 3) float32 code values, drawn to the source: near the seam it is shifted by the smooth
+    continuation of the difference between source and fill across the seam, fading over ``FEATHER``. The difference is
+    taken from the far side where depth is known, because the near side's edge is a real one.
 
     Args:
         color: (H, W, 3) uint8 or uint16.
         mask: (H, W) uint8, 255 or 0.
         fill: (h, w, 3) of the same dtype, whole picture at any size.
         z: (H, W) float32 z-depth, or None.
+
+    Returns:
+        values of no meaning where ``mask`` is 255.
     """
     size = (mask.shape[1], mask.shape[0])
     known = mask > 0
-    if known.all():
-        return color
     picture = enlarge(fill, size)
     reach = max(2.0, FEATHER * max(size))
     distance = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, 5)
@@ -55,4 +55,13 @@ def composite(color: Texture, mask: NDArray[np.uint8], fill: NDArray[Any], z: ND
         fade = np.clip(1 - distance / np.float32(reach), 0, 1)
         fade = fade * fade * (3 - 2 * fade)
         picture[band] += (fade[..., None] * pull_push(difference, weight, say))[band]
-    return np.where(known[..., None], color, display_encoding(color.dtype).codes(picture))
+    return picture
+
+
+def composite(color: Texture, mask: NDArray[np.uint8], fill: NDArray[Any], z: NDArray[np.float32] | None) -> Texture:
+    """One result frame of display-referred codes: ``color`` where ``mask`` is 255, to the bit, else ``blend``, whose
+    arguments these are."""
+    known = mask > 0
+    if known.all():
+        return color
+    return np.where(known[..., None], color, display_encoding(color.dtype).codes(blend(color, mask, fill, z)))

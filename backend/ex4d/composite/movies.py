@@ -17,7 +17,7 @@ from ex4d.composite.blend import composite
 from ex4d.fill import TakeFrame, TakeScene
 from ex4d.media.encoding import display_encoding
 from ex4d.media.movie import MovieWriter
-from ex4d.plate import PlateReader, open_plate
+from ex4d.plate import PlateReader, open_display_plate
 from ex4d.protocol.errors import BadInputError, UsageError
 
 MASK_THRESHOLD = 127
@@ -53,7 +53,7 @@ class MovieTake:
             UsageError: no frame is to be taken.
             BadInputError: one cannot be used, or they do not fit each other.
         """
-        take = cls(open_plate(color), open_plate(mask), erosion)
+        take = cls(open_display_plate(color), open_display_plate(mask), erosion)
         a, b = take.color.info, take.mask.info
         if (a.width, a.height) != (b.width, b.height):
             raise BadInputError(

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,11 +23,17 @@ from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import write_json
-from ex4d.composite.blend import composite
+from ex4d.colour.tags import exr_attributes, png_chunks
+from ex4d.composite.adjust import AdjustedFill, FillAdjustments
+from ex4d.composite.pixel_aspect import take_pixel_aspect
+from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
+from ex4d.media.exr_values import read_exr_values
+from ex4d.media.exr_writer import rate, time_code, write_exr
 from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
+from ex4d.media.timecode import Timecode
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.parsing import parse_json
@@ -41,7 +47,7 @@ from ex4d.protocol.seal import (
     read_seal,
 )
 from ex4d.raster import Texture
-from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
+from ex4d.raster.store import TRAJECTORY_FILE, RasterStore, stacked
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
 from ex4d.stages.stage import Part, PartedWork, PartOutput, content_key, parts_of
 from ex4d.stages.stage_files import hashed_seal
@@ -62,9 +68,9 @@ _SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
 _PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "torch", "diffusers", "transformers")
 
 
-def sequence_file(folder: Path, number: int) -> Path:
+def sequence_file(folder: Path, number: int, suffix: str = ".png") -> Path:
     """Path of a delivered picture: ``result/result.1001.png``."""
-    return folder / f"{folder.name}.{number:04d}.png"
+    return folder / f"{folder.name}.{number:04d}{suffix}"
 
 
 def take_folders(root: Path) -> list[Path]:
@@ -182,22 +188,6 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def _picture_names(numbers: Sequence[int]) -> Iterator[str]:
-    for name in _PICTURES:
-        for number in numbers:
-            yield sequence_file(Path(name), number).as_posix()
-
-
-@dataclass(frozen=True)
-class _ResultFrame:
-    """One frame of a take: result (H, W, 3), mask (H, W), ``PixelOrigin`` codes (h, w)."""
-
-    number: int
-    result: Texture
-    mask: NDArray[np.uint8]
-    origin: NDArray[np.uint8]
-
-
 @dataclass
 class TakeJob(PartedWork):
     """Composites a filled take and delivers it.
@@ -209,6 +199,7 @@ class TakeJob(PartedWork):
         fill: its filled frames.
         fill_key: key of the fill stage; with ``record`` it identifies the take.
         record: what the sidecar says of plate, camera, depth and mesh, JSON-able.
+        adjustments: of a model's fill.
     """
 
     root: Path
@@ -217,6 +208,7 @@ class TakeJob(PartedWork):
     fill: Callable[[], FillStore]
     fill_key: str
     record: Mapping[str, Any]
+    adjustments: FillAdjustments = field(default_factory=FillAdjustments)
 
     name = "composite"
     version = 1
@@ -224,7 +216,9 @@ class TakeJob(PartedWork):
 
     def key(self) -> str:
         """Hash of everything that changes the delivered pictures."""
-        return content_key({"stage": "take", "version": self.version, "fill": self.fill_key})
+        return content_key(
+            {"stage": "take", "version": self.version, "fill": self.fill_key, **self.adjustments.inputs()}
+        )
 
     def ensure(self, progress: Progress) -> Path:
         """Folder of the take; made as the next version if there is none of the same inputs."""
@@ -270,6 +264,8 @@ class TakeJob(PartedWork):
             make_folder(out / name)
         times = self.frames.times if self.frames.variable_rate else [None] * self.steps()
         size = self._rendered.trajectory
+        # Fitted once, before threads ask for it.
+        pictures = self._pictures
         movie = MovieWriter(out / MOVIE_FILE, width=size.width, height=size.height, fps=self.frames.fps)
         with movie, BoundedPool() as pool:
             asked = iter(parts)
@@ -277,20 +273,23 @@ class TakeJob(PartedWork):
             for part in self.parts():
                 numbers, moments = self._rendered.numbers[part.start : part.stop], times[part.start : part.stop]
                 if part != waiting:
-                    ready = prefetched(lambda number: read_image(sequence_file(out / "result", number)), numbers)
+                    ready = prefetched(lambda number: self._shown_again(out / "result", number), numbers)
                     for result, moment in zip(ready, moments, strict=True):
                         movie.write(result, moment)
                         progress.check()
                     continue
                 frames: list[dict[str, Any]] = []
-                for frame, moment in zip(prefetched(self._composited, numbers), moments, strict=True):
-                    for name, picture in zip(_PICTURES, (frame.result, frame.mask, frame.origin), strict=True):
-                        pool.submit(write_png, sequence_file(out / name, frame.number), picture)
-                    movie.write(frame.result, moment)
-                    frames.append({"frame": frame.number, **_shares(frame.mask, frame.origin)})
+                for frame, moment in zip(prefetched(pictures.read, numbers), moments, strict=True):
+                    shares = _shares(frame.mask, frame.origin)
+                    pool.submit(self._write_result, out / "result", frame, shares["generated"])
+                    pool.submit(write_png, sequence_file(out / "mask", frame.number), frame.mask)
+                    pool.submit(write_png, sequence_file(out / "confidence", frame.number), frame.origin)
+                    movie.write(self._shown(frame.pixels), moment)
+                    handle = {"handle": True} if self._is_handle(frame.number) else {}
+                    frames.append({"frame": frame.number, **handle, **shares})
                     progress.advance()
                 pool.wait()
-                yield PartOutput(part, tuple(_picture_names(numbers)), {"frames": frames})
+                yield PartOutput(part, tuple(self._picture_names(numbers)), {"frames": frames})
                 waiting = next(asked, None)
 
     def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
@@ -309,14 +308,101 @@ class TakeJob(PartedWork):
     def _filled(self) -> FillStore:
         return self.fill()
 
-    def _composited(self, number: int) -> _ResultFrame:
-        color, mask = self._rendered.color(number), self._rendered.mask(number)
-        result = composite(color, mask, self._filled.color(number), self._rendered.z(number))
-        return _ResultFrame(number, result, mask, self._filled.origin(number))
+    @cached_property
+    def _pictures(self) -> ResultPictures:
+        return ResultPictures(
+            self._rendered, self._filled, self.frames.colour, self.frames.source_bits, adjusted=self._adjusted
+        )
+
+    @cached_property
+    def _adjusted(self) -> AdjustedFill:
+        return AdjustedFill.fit(self.adjustments, self.frames, self._rendered, self._filled)
+
+    @property
+    def _suffix(self) -> str:
+        return ".exr" if self._pictures.encoding.is_float else ".png"
+
+    def _picture_names(self, numbers: Sequence[int]) -> Iterator[str]:
+        for name in _PICTURES:
+            suffix = self._suffix if name == "result" else ".png"
+            for number in numbers:
+                yield sequence_file(Path(name), number, suffix).as_posix()
+
+    def _write_result(self, folder: Path, frame: ResultPicture, generated: float) -> None:
+        path = sequence_file(folder, frame.number, self._suffix)
+        if not self._pictures.encoding.is_float:
+            write_png(path, stacked(frame.pixels, frame.alpha), self._chunks)
+            return
+        attributes = {**self._attributes, "ex4d/frame": frame.number, "ex4d/generated": generated}
+        if (moment := self._timecode(frame.number)) is not None:
+            attributes["timeCode"] = time_code(moment)
+        write_exr(path, frame.pixels, frame.alpha, attributes)
+
+    @cached_property
+    def _chunks(self) -> list[tuple[bytes, bytes]]:
+        return png_chunks(self.frames.colour)
+
+    @cached_property
+    def _attributes(self) -> dict[str, Any]:
+        """What all EXR files of the result say."""
+        colour, fill = self.frames.colour, self._filled
+        return {
+            **exr_attributes(colour),
+            "framesPerSecond": rate(self.frames.fps),
+            "pixelAspectRatio": float(take_pixel_aspect(self.frames, self._rendered.trajectory)),
+            "ex4d/version": __version__,
+            "ex4d/plate": str(self.record["plate"]["sha256"]),
+            "ex4d/take": self.key(),
+            "ex4d/generator": fill.name,
+            "ex4d/generative": int(fill.generative),
+            "ex4d/seed": "" if fill.seed is None else str(fill.seed),
+            "ex4d/space": colour.linear_space,
+            "ex4d/config": colour.config,
+            "ex4d/curve": colour.working,
+        }
+
+    def _is_handle(self, number: int) -> bool:
+        before, after = self.frames.handles
+        place = self.frames.numbers.index(number)
+        return place < before or place >= len(self.frames.numbers) - after
+
+    def _timecode(self, number: int) -> str | None:
+        """Of a frame; None where the plate has none, or none that its rate knows."""
+        if self.frames.timecode is None:
+            return None
+        try:
+            start = Timecode.parse(self.frames.timecode, self.frames.fps)
+        except ValueError:
+            return None
+        return str(start.later(number - self.frames.timecode_number))
+
+    def _shown(self, pixels: NDArray[Any]) -> Texture:
+        """A result's pixels as the preview movie shows them."""
+        if self._pictures.encoding.is_display:
+            return pixels
+        return self._pictures.shown(pixels)
+
+    def _shown_again(self, folder: Path, number: int) -> Texture:
+        """The same of a result that is there already."""
+        path = sequence_file(folder, number, self._suffix)
+        pixels = read_exr_values(path.read_bytes()) if self._pictures.encoding.is_float else read_image(path)
+        return self._shown(np.ascontiguousarray(pixels[..., :3]))
+
+    def _film_record(self) -> dict[str, Any]:
+        """What is told of results that are no plain display pictures."""
+        colour, encoding = self.frames.colour, self._pictures.encoding
+        record: dict[str, Any] = {}
+        if colour.space:
+            record["colour"] = colour.record()
+        if encoding.is_float:
+            record["pictures"] = {"result": f"result/result.####{self._suffix}", "type": encoding.pixel_type}
+        if (moment := self._timecode(self._rendered.numbers[0])) is not None:
+            record["timecode"] = moment
+        return record
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
-        notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes]
+        notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes, *self._adjusted.notes]
         record = {
             "format": TAKE_FORMAT,
             "version": self.version,
@@ -333,8 +419,10 @@ class TakeJob(PartedWork):
                 "generative_model": fill.generative,
                 "seed": fill.seed,
                 "prompt": fill.prompt,
+                **self._adjusted.record(),
             },
             "fps": str(self.frames.fps),
+            **self._film_record(),
             "generated_mean": round(float(np.mean(generated)), 6),
             "generated_max": round(float(np.max(generated)), 6),
             "frames": frames,

@@ -22,7 +22,7 @@ from ex4d.evaluation.seams import seam_error
 from ex4d.evaluation.temporal import Flicker, static_paths
 from ex4d.evaluation.truth import Region, TruthScene, TruthView
 from ex4d.media.images import read_grey
-from ex4d.plate import open_plate
+from ex4d.plate import open_display_plate
 from ex4d.protocol.bench import ClipScore, RegionScore
 from ex4d.protocol.errors import BadInputError
 
@@ -146,7 +146,7 @@ def read_result(path: Path) -> Iterable[ResultFrame]:
     """
     take = path / "result"
     pictures, masks = (take, path / "mask") if take.is_dir() else (path, None)
-    for frame in open_plate(pictures).frames():
+    for frame in open_display_plate(pictures).frames():
         mask = None
         if masks is not None:
             mask = np.asarray(read_grey(sequence_file(masks, frame.number)), np.uint8)

@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
+from ex4d.jobs.reconstruct import colour_info
 from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
@@ -76,8 +78,8 @@ def deliver(
     """
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
-        frames = reconstruction.selected(request.range)
-        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
+        frames = reconstruction.selected(request.range, request.handles)
+        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames, request.lens)))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
     pipelines: dict[tuple[str, str], TakePipeline] = {}
@@ -89,7 +91,7 @@ def deliver(
         if isinstance(request.camera, TrajectoryCamera) and request.camera.file:
             # A file is somebody else's work, whose world may be another.
             check_sight(request.camera.file, rendered.raster.coverage)
-        folder = pipeline.deliver(rendered, generator, request.title)
+        folder = pipeline.deliver(rendered, generator, request.title, request.output)
         if shown:
             shot.cache.check(rendered.raster.folder, SHOWN)
         results.append(_result(request, folder, frames, rendered, reused=folder in before))
@@ -120,4 +122,7 @@ def _result(
         render.device,
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
+        colour_info(frames.frames),
+        str(take_pixel_aspect(frames.frames, render.trajectory)),
+        handles=frames.frames.handles,
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.composite import TakeJob
+from ex4d.composite.adjust import FillAdjustments
 from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
-from ex4d.protocol.requests import Camera, PreviewRequest, RenderRequest
+from ex4d.protocol.requests import Camera, OutputRequest, PreviewRequest, RenderRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.raster import Rasterizer, borrow_rasterizer
@@ -82,7 +83,7 @@ def draw_take(
 
     def work() -> RenderResult:
         reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
-        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction))
+        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction, request.lens))
 
     result = shot.heal(work, context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))
@@ -139,6 +140,7 @@ class TakePipeline:
             trajectory,
             self._chosen[0],
             lambda: (self._borrow(), self._chosen[1]),
+            self.reconstruction.frames.colour,
         )
         raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
         seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)
@@ -148,7 +150,9 @@ class TakePipeline:
         notes = tuple(dict.fromkeys((*trajectory.notes, *seen, *raster.notes, *self._chosen[1])))
         return RenderedShot(raster, stage.key(), camera.record, notes)
 
-    def deliver(self, rendered: RenderedShot, generator: Generator, title: str = "") -> Path:
+    def deliver(
+        self, rendered: RenderedShot, generator: Generator, title: str = "", output: OutputRequest | None = None
+    ) -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
         scene = TakeScene(
@@ -162,8 +166,16 @@ class TakePipeline:
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
         record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
         record["notes"] = [*record["notes"], *rendered.notes]
+        output = output or OutputRequest()
+        by_model = generator.generative
         take = TakeJob(
-            self.shot.takes, reconstruction.frames, lambda: rendered.raster, lambda: fill, stage.key(), record
+            self.shot.takes,
+            reconstruction.frames,
+            lambda: rendered.raster,
+            lambda: fill,
+            stage.key(),
+            record,
+            FillAdjustments(by_model and output.colour_match, by_model and output.grain),
         )
         folder = take.ensure(self.progress)
         for note in fill.notes:

@@ -36,7 +36,7 @@ MAX_PIXELS = 1 << 28
 MAX_BYTES = 1 << 31
 
 # What the binding raises on files that are damaged in one way or another.
-_BINDING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
+BINDING_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, OverflowError, MemoryError)
 
 # A Z among X and Y is a direction or a position, a V beside a U a texture coordinate, a Y beside RY and BY a picture.
 _OTHER_MEANING: dict[str, set[str]] = {"z": {"x", "y"}, "v": {"u"}, "y": {"x", "z", "ry", "by"}}
@@ -151,13 +151,13 @@ def read_exr_channel(path: Path, names: Sequence[str] = ()) -> ExrChannel:
     chosen = _named(path, candidates, names) if names else _depth(path, candidates)
     _check_flat(path, headers[chosen.part], chosen)
     try:
-        with _unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
+        with unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
             # The binding drops a part it could not decode.
             parts = file.parts if len(file.parts) == len(headers) else []
             channels = parts[chosen.part].channels
             pixels = np.array(channels[chosen.channel].pixels, dtype=np.float32)
             grey = not (chosen.is_in_picture and not names) or _is_grey(channels, chosen)
-    except _BINDING_ERRORS as error:
+    except BINDING_ERRORS as error:
         raise memory_error(error, needs=unpacked) or _damaged(path) from error
     if not grey:
         raise BadInputError(f"{path} holds a colour picture, {chosen.full_name} is its red, and no depth.", _DEPTH_HINT)
@@ -217,7 +217,7 @@ def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:
 
 
 @contextmanager
-def _unprinted() -> Iterator[None]:
+def unprinted() -> Iterator[None]:
     """The binding prints warnings to standard output, where with --json only events may be."""
     with _PRINTING, redirect_stdout(io.StringIO()):
         yield
@@ -230,7 +230,7 @@ def _layout(data: bytes, path: Path) -> tuple[list[dict[str, object]], list[tupl
             headers = [dict(part.header) for part in file.parts]
         windows = [(_Window.of(header, "dataWindow"), _Window.of(header, "displayWindow")) for header in headers]
         return headers, windows, list(_candidates(headers))
-    except _BINDING_ERRORS as error:
+    except BINDING_ERRORS as error:
         raise memory_error(error) or _damaged(path) from error
 
 

@@ -12,9 +12,10 @@ from typing import Any, Protocol, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.media.encoding import Encoding, display_encoding
+from ex4d.media.encoding import Encoding, TruthEncoding, display_encoding, truth_of
+from ex4d.media.picture_facts import PixelWindow
 
-#: Values as an ``Encoding`` has them.
+#: Values as an ``Encoding`` or a ``TruthEncoding`` has them.
 Pixels: TypeAlias = NDArray[Any]
 
 
@@ -26,8 +27,11 @@ class FrameSource(Protocol):
         fps: frames per second.
         numbers: the plate's own frame numbers, ascending.
         times: seconds since the first frame, one per frame.
-        encoding: what the values stand for.
+        encoding: what the values of the working picture stand for.
         has_alpha: whether the frames carry alpha.
+        truth: what the values of the truth stand for.
+        pixel_aspect: width of a pixel by its height.
+        frame: where the frame lies in the pixels, which are more where there is overscan; None = they are the frame.
     """
 
     @property
@@ -44,6 +48,12 @@ class FrameSource(Protocol):
     def encoding(self) -> Encoding: ...  # noqa: D102
     @property
     def has_alpha(self) -> bool: ...  # noqa: D102
+    @property
+    def truth(self) -> TruthEncoding: ...  # noqa: D102
+    @property
+    def pixel_aspect(self) -> Fraction: ...  # noqa: D102
+    @property
+    def frame(self) -> PixelWindow | None: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -53,15 +63,16 @@ class FrameSource(Protocol):
         ...
 
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
-        """Frame ``number``: RGB (H, W, 3) in the encoding, and straight alpha (H, W) or None."""
+        """The working picture of frame ``number``: RGB (H, W, 3) in the encoding, and straight alpha (H, W) or None."""
         ...
 
     def read_8bit(self, number: int) -> NDArray[np.uint8]:
         """Frame ``number`` as RGB (H, W, 3) uint8, for analysis and previews."""
         ...
 
-    def opaque(self, number: int) -> NDArray[np.bool_] | None:
-        """(H, W) bool, where the frame is more than half opaque; None when it has no alpha."""
+    def read_truth(self, number: int) -> tuple[Pixels, Pixels | None]:
+        """Frame ``number`` as its file has it: RGB (H, W, 3) and alpha (H, W), or None, in the dtype of ``truth``.
+        Colours of integers are straight, of floats multiplied by alpha."""
         ...
 
     def picked(self, indices: Sequence[int]) -> Self:
@@ -97,10 +108,24 @@ class FrameSourceBase(ABC):
         """See ``FrameSource``."""
         return self.encoding.to_8bit(self.read(number)[0])
 
-    def opaque(self, number: int) -> NDArray[np.bool_] | None:
+    @property
+    def truth(self) -> TruthEncoding:
+        """See ``FrameSource``: the working picture, where nothing else is said."""
+        return truth_of(self.encoding)
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """See ``FrameSource``: square, where nothing else is said."""
+        return Fraction(1)
+
+    @property
+    def frame(self) -> PixelWindow | None:
+        """See ``FrameSource``: all pixels, where nothing else is said."""
+        return None
+
+    def read_truth(self, number: int) -> tuple[Pixels, Pixels | None]:
         """See ``FrameSource``."""
-        _, alpha = self.read(number) if self.has_alpha else (None, None)
-        return None if alpha is None else np.asarray(alpha > self.encoding.white // 2)
+        return self.read(number)
 
     def picked(self, indices: Sequence[int]) -> Self:
         """See ``FrameSource``."""
@@ -139,6 +164,11 @@ class ArrayFrames(FrameSourceBase):
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
         """See ``FrameSource``."""
         return without_alpha(self.pictures[number])
+
+
+def frame_window(frames: FrameSource) -> PixelWindow:
+    """Where the frame lies in the plate's pixels; all of them where there is no overscan."""
+    return frames.frame or PixelWindow(0, 0, *frames.size)
 
 
 def without_alpha(pixels: Pixels) -> tuple[Pixels, Pixels | None]:

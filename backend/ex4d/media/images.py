@@ -7,6 +7,9 @@ Windows and do not tell a full disk from other failures.
 
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -95,12 +98,13 @@ def read_grey(path: Path) -> Pixels:
     return cast(Pixels, np.ascontiguousarray(grey))
 
 
-def write_png(path: Path, pixels: Pixels) -> None:
+def write_png(path: Path, pixels: Pixels, chunks: Sequence[tuple[bytes, bytes]] = ()) -> None:
     """Write a PNG: complete under its name, or not at all.
 
     Args:
         path: the file; its folder must exist.
         pixels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) straight RGBA; uint8 or uint16.
+        chunks: type and data of further ones, which come before the picture's.
 
     Raises:
         ValueError: another shape or dtype.
@@ -114,7 +118,15 @@ def write_png(path: Path, pixels: Pixels) -> None:
     if not encoded:
         raise ValueError(f"pixels of shape {pixels.shape} cannot be a PNG")
     with atomic_path(path) as temporary:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(_with_chunks(data.tobytes(), chunks) if chunks else data.tobytes())
+
+
+def _with_chunks(png: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """With further chunks behind the header, which is the signature and a chunk of 13 bytes."""
+    packed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return png[:33] + b"".join(packed) + png[33:]
 
 
 def _decode(path: Path) -> StillPicture:

@@ -19,7 +19,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input, reading
 
 #: Formats of a plate.
-PLATE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+PLATE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx")
 #: Formats of a depth sequence.
 DEPTH_SUFFIXES = (".exr", ".png", ".npy", ".npz")
 

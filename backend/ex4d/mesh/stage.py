@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ex4d.depth.store import DepthStore
 from ex4d.media.frames import FrameSource
 from ex4d.mesh.dwmesh import MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
-from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
+from ex4d.mesh.store import FRAME_CAMERA_FILE, MESH_CAMERA_FILE, MESH_FILE, frame_camera
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
@@ -32,6 +32,10 @@ RELEASED_MAX_DEPTH = 1e4
 def settings_record(settings: MeshSettings) -> dict[str, Any]:
     """Mesh settings, JSON-able; keys and records take no infinite numbers."""
     return {**asdict(settings), "thickness": str(settings.thickness)}
+
+
+#: Among the inputs of the meshes of plates with alpha: it takes no part in them.
+ALPHA_CARRIED: Mapping[str, Any] = {"alpha": "carried"}
 
 
 @dataclass
@@ -55,7 +59,13 @@ class MeshStage(PartedStage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"plate": self.plate_key, "depth": self.depth_key, "settings": settings_record(self.settings)}
+        inputs: dict[str, Any] = {
+            "plate": self.plate_key,
+            "depth": self.depth_key,
+            "settings": settings_record(self.settings),
+        }
+        # Transparent pixels once were holes.
+        return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -84,8 +94,13 @@ class MeshStage(PartedStage):
         pivot = released_radius(self.depth.read(self.frames.numbers[0])) if self._is_released else self.depth.subject
         write_json(out / MESH_CAMERA_FILE, self._source())
         record = {"settings": asdict(self.settings), "far": far, "shown_far": shown_far, "pivot": pivot}
+        names = [MESH_CAMERA_FILE, MESH_FILE]
+        if self.frames.frame is not None:
+            record["frame"] = asdict(self.frames.frame)
+            write_json(out / FRAME_CAMERA_FILE, frame_camera(self._source(), self.frames.frame))
+            names.append(FRAME_CAMERA_FILE)
         (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        return [MESH_CAMERA_FILE, MESH_FILE]
+        return names
 
     @property
     def _is_released(self) -> bool:
@@ -102,7 +117,7 @@ class MeshStage(PartedStage):
         depth = self.depth.read(number)
         if self._is_released:
             return {"z": np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)}
-        mesh = build_mesh(depth, camera, far, self.frames.opaque(number), self.settings)
+        mesh = build_mesh(depth, camera, far, settings=self.settings)
         return {
             "z": mesh.grid_z,
             "face_valid": np.packbits(mesh.surface),

@@ -8,21 +8,34 @@ from fractions import Fraction
 from pathlib import Path
 
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
-from ex4d.plate.base import PlateFrame, PlateInfo, PlateReader
+from ex4d.plate.base import PlateFrame, PlateInfo, PlateOptions, PlateReader
 from ex4d.plate.movie import MoviePlate
 from ex4d.plate.sequence import SequencePlate
-from ex4d.protocol.errors import UsageError
+from ex4d.plate.truth import file_sha256
+from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import FrameRange
-from ex4d.system.inputs import open_input, reading
+from ex4d.system.inputs import reading
 
-__all__ = ["FrameRange", "PlateFrame", "PlateInfo", "PlateReader", "open_plate", "plate_hash"]
-
-#: Scene-linear and log formats get the sequence's clear refusal, not the movie's "damaged".
-_IMAGE_SUFFIXES = (*PLATE_SUFFIXES, ".exr", ".dpx")
+__all__ = [
+    "FrameRange",
+    "PlateFrame",
+    "PlateInfo",
+    "PlateOptions",
+    "PlateReader",
+    "open_display_plate",
+    "open_plate",
+    "plate_hash",
+]
 
 
 def open_plate(
-    path: Path, *, frames: FrameRange | None = None, fps: Fraction | None = None, first_frame: int = 1001
+    path: Path,
+    *,
+    frames: FrameRange | None = None,
+    fps: Fraction | None = None,
+    first_frame: int = 1001,
+    handles: int = 0,
+    options: PlateOptions | None = None,
 ) -> PlateReader:
     """Open a plate and check what can be checked without reading all of it.
 
@@ -32,6 +45,8 @@ def open_plate(
         frames: the frames to read, by the plate's own numbers; all when None.
         fps: a constant rate. A movie then loses its own times; for a sequence it is 24 when None.
         first_frame: the number of a movie's first frame, or of a lone image without a number.
+        handles: so many frames before and after ``frames`` are read as well, where there are any.
+        options: how its pictures are read; None = as its files say.
 
     Raises:
         UsageError: a rate that is not positive, or frame numbers below 0.
@@ -44,7 +59,23 @@ def open_plate(
             f"The first frame cannot have the number {first_frame}.", "Give a number from 0 on, like 1001."
         )
     reader = SequencePlate if _is_of_images(path) else MoviePlate
-    return reader(path, frames=frames, fps=fps, first_frame=first_frame)
+    return reader(path, frames=frames, fps=fps, first_frame=first_frame, handles=handles, options=options)
+
+
+def open_display_plate(path: Path, *, frames: FrameRange | None = None, first_frame: int = 1001) -> PlateReader:
+    """As ``open_plate``, for uses that know display-referred pictures alone; movies' values beyond black and white are
+    clipped.
+
+    Raises:
+        BadInputError: as there, and for scene-linear pictures, and codes of a log, PQ or HLG.
+    """
+    reader = open_plate(path, frames=frames, first_frame=first_frame)
+    if not reader.info.truth.is_display:
+        raise BadInputError(
+            f"{path} is in {reader.info.colour.space}, and here display-referred pictures are needed.",
+            "Export it as PNG or as a movie in Rec.709.",
+        )
+    return reader
 
 
 def plate_hash(plate: Path | PlateReader) -> str:
@@ -63,18 +94,13 @@ def plate_hash(plate: Path | PlateReader) -> str:
     else:
         is_sequence, paths = False, (plate,)
     if not is_sequence:
-        return _file_hash(paths[0])
+        return file_sha256(paths[0])
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{_file_hash(path)}  {path.name}\n".encode(errors="surrogateescape"))
+        digest.update(f"{file_sha256(path)}  {path.name}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def _is_of_images(path: Path) -> bool:
     with reading(path):
-        return path.suffix.lower() in _IMAGE_SUFFIXES or path.is_dir() or (is_pattern(path) and not path.exists())
-
-
-def _file_hash(path: Path) -> str:
-    with open_input(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return path.suffix.lower() in PLATE_SUFFIXES or path.is_dir() or (is_pattern(path) and not path.exists())

@@ -4,17 +4,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
-from ex4d.media.images import Pixels
+from numpy.typing import NDArray
+
+from ex4d.colour.plate_colour import AUTO, PlateColour
+from ex4d.media.encoding import TruthEncoding
+from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.values import FrameRange
 
 #: Frames per second of plates that name none.
 FALLBACK_FPS = Fraction(24)
+
+
+@dataclass(frozen=True)
+class PlateOptions:
+    """How a plate's pictures are read, where its files do not say it or are not to be believed.
+
+    Attributes:
+        colour_space: a name of the colour configuration, or "auto" for what the files say.
+        ocio: an OpenColorIO configuration; None = $OCIO, or the built-in one.
+        layer: of EXR files with several; None = the picture without a layer's name.
+        pixel_aspect: width of a pixel by its height; None = what the file says.
+    """
+
+    colour_space: str = AUTO
+    ocio: Path | None = None
+    layer: str | None = None
+    pixel_aspect: Fraction | None = None
+
+    @classmethod
+    def of(cls, request: PlateRequest) -> Self:
+        """Those that are asked for."""
+        return cls(
+            request.colour_space,
+            Path(request.ocio) if request.ocio else None,
+            request.layer,
+            pixel_aspect=request.aspect,
+        )
 
 
 @dataclass(frozen=True)
@@ -28,8 +60,13 @@ class PlateInfo:
         fps: frames per second; the average where the rate varies.
         first_frame: number of the first selected frame.
         frame_count: number of selected frames; None where only decoding tells.
-        bit_depth: 8, or 16 for a source of more than 8 bits.
+        bit_depth: of the working picture: 8, or 16 for a source of more than 8 bits.
         has_alpha: whether frames carry alpha.
+        facts: what the files say of the truth; ``facts.pixel_aspect`` is the one that holds.
+        colour: its colour space, resolved.
+        source_bits: of a code value of the source, 16 for floats of 16 bits and 32 for others.
+        handles: how many of the selected frames, at the beginning and at the end, are handles.
+        clip_start: number of the frame whose timecode ``facts.timecode`` is.
         rotation: degrees clockwise by which the stored picture was turned.
         codec: FFmpeg's name of the codec, or the file format of a sequence.
         variable_rate: whether frames last differently long; None where only decoding tells.
@@ -51,7 +88,17 @@ class PlateInfo:
     codec: str
     variable_rate: bool | None
     notes: tuple[str, ...]
+    facts: PictureFacts
+    colour: PlateColour
+    source_bits: int
+    handles: tuple[int, int] = (0, 0)
+    clip_start: int = 0
     reader_version: int = 0
+
+    @property
+    def truth(self) -> TruthEncoding:
+        """What the values of the frames are, now that their colour space is known."""
+        return replace(self.facts.encoding, kind=self.colour.kind)
 
 
 @dataclass(frozen=True)
@@ -61,14 +108,14 @@ class PlateFrame:
     Attributes:
         number: the plate's own number.
         time: seconds since the first selected frame.
-        pixels: (H, W, 3) uint8 or uint16 RGB, display-referred, upright.
-        alpha: (H, W) straight alpha of the same dtype, or None.
+        pixels: (H, W, 3) RGB values of the truth, in the dtype of ``PlateInfo.truth``; upright.
+        alpha: (H, W) alpha of the same dtype, or None. Colours of integers are straight, of floats multiplied by it.
     """
 
     number: int
     time: Fraction
-    pixels: Pixels
-    alpha: Pixels | None
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None
 
 
 class PlateReader(Protocol):
@@ -92,6 +139,29 @@ class PlateReader(Protocol):
         Raises:
             BadInputError: a file is damaged, or the clip is shorter than the selection.
         """
+
+
+def with_handles(wanted: FrameRange, has: FrameRange, handles: int) -> tuple[FrameRange, tuple[int, int]]:
+    """A range with so many frames more before and after it as there are, and how many these are.
+
+    Args:
+        wanted: within ``has``, both with an end.
+        has: the frames that there are.
+        handles: how many more at most.
+    """
+    assert wanted.stop is not None
+    assert has.stop is not None
+    before, after = min(handles, wanted.start - has.start), min(handles, max(has.stop - wanted.stop, 0))
+    return FrameRange(wanted.start - before, wanted.stop + after), (before, after)
+
+
+def handle_notes(handles: int, found: tuple[int, int]) -> tuple[str, ...]:
+    """Says where there are fewer handles than were asked for."""
+    if min(found) >= handles:
+        return ()
+    return (
+        f"Handles of {handles} frames were asked for; the plate has {found[0]} before the range and {found[1]} after.",
+    )
 
 
 def outside_error(path: Path, wanted: FrameRange, has: FrameRange) -> BadInputError:

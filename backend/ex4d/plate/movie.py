@@ -8,9 +8,21 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
+from ex4d.colour.resolve import resolve
+from ex4d.media.colour_tags import ColourTags
+from ex4d.media.encoding import DISPLAY_8, DISPLAY_16, truth_of
 from ex4d.media.movie_pixels import HD_HEIGHT
 from ex4d.media.movie_reader import MovieDamagedError, MovieFacts, MovieFrame, MovieReader, MovieTooShortError
-from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
+from ex4d.media.picture_facts import PictureFacts
+from ex4d.plate.base import (
+    FALLBACK_FPS,
+    PlateFrame,
+    PlateInfo,
+    PlateOptions,
+    handle_notes,
+    outside_error,
+    with_handles,
+)
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import FrameRange
 
@@ -26,20 +38,39 @@ class MoviePlate:
         frames: the frames to read, all when None.
         fps: a constant rate that replaces the clip's own times.
         first_frame: number of the clip's first frame; a movie has no numbers of its own.
+        handles: so many frames before and after ``frames`` are read as well, where there are any.
+        options: how its pictures are read.
 
     Raises (when made and when read):
         BadInputError: as `ex4d.media.movie_reader.MovieReader`, and where the clip does not have all of ``frames``.
     """
 
-    def __init__(self, path: Path, *, frames: FrameRange | None, fps: Fraction | None, first_frame: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frames: FrameRange | None,
+        fps: Fraction | None,
+        first_frame: int,
+        handles: int = 0,
+        options: PlateOptions | None = None,
+    ) -> None:
+        options = options or PlateOptions()
         self._reader = MovieReader(path)
         self._clip_start = first_frame
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
         facts = self._reader.facts
+        picture = _picture_facts(facts, options.pixel_aspect)
+        self._colour = resolve(picture, wanted=options.colour_space, ocio=options.ocio)
         count = facts.frame_count
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
             raise self._outside(count)
+        found = (0, 0)
+        if handles and self._wanted.stop is not None:
+            count = sum(1 for _ in self._reader.frames(wanted=lambda _: False)) if count is None else count
+            self._wanted, found = with_handles(self._wanted, FrameRange(first_frame, first_frame + count), handles)
+        self._own_notes = (*self._colour.notes, *(handle_notes(handles, found) if frames else ()))
         timing = _Timing(None if self._fixed_rate else facts.intervals)
         self._info = PlateInfo(
             path=path,
@@ -54,7 +85,12 @@ class MoviePlate:
             rotation=facts.orientation.degrees if facts.orientation else 0,
             codec=facts.codec,
             variable_rate=False if self._fixed_rate else timing.varies,
-            notes=(*_picture_notes(facts), *_rate_notes(facts, fps), *timing.notes()),
+            notes=(*_picture_notes(facts), *self._own_notes, *_rate_notes(facts, fps), *timing.notes()),
+            facts=picture,
+            colour=self._colour,
+            source_bits=facts.bit_depth,
+            handles=found,
+            clip_start=first_frame,
         )
 
     @property
@@ -87,7 +123,7 @@ class MoviePlate:
             self._info,
             frame_count=clock.count,
             variable_rate=bool(clock.timing.varies),
-            notes=(*_picture_notes(facts), *_rate_notes(facts, fps), *clock.timing.notes()),
+            notes=(*_picture_notes(facts), *self._own_notes, *_rate_notes(facts, fps), *clock.timing.notes()),
         )
 
     def _ends_within(self, clip_count: int) -> bool:
@@ -183,6 +219,16 @@ class _Clock:
         return time > self._last or self.count == 0
 
 
+def _picture_facts(facts: MovieFacts, pixel_aspect: Fraction | None) -> PictureFacts:
+    return PictureFacts(
+        truth_of(DISPLAY_8 if facts.bit_depth == DISPLAY_8.bits else DISPLAY_16),
+        ColourTags("movie"),
+        alpha="straight" if facts.has_alpha else "none",
+        pixel_aspect=pixel_aspect or facts.pixel_aspect,
+        fps=facts.fps,
+    )
+
+
 def _picture_notes(facts: MovieFacts) -> Iterator[str]:
     if facts.assumed_matrix:
         size = f"at least {HD_HEIGHT}" if facts.assumed_matrix == "BT.709" else f"below {HD_HEIGHT}"
@@ -191,8 +237,6 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The transfer curve is tagged {facts.transfer}: values are used as they are, without tone mapping."
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
-    if facts.pixel_aspect != 1:
-        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
     if facts.orientation is None:
         yield "The clip is tagged with a rotation that is no multiple of 90 degrees: it is left out."
     if facts.alpha_left_out:

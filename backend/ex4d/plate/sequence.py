@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An image sequence as a plate: PNG, JPEG or TIFF files with the frame number in their names."""
+"""An image sequence as a plate: files with the frame number in their names."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
-from ex4d.media.images import Pixels, read_picture
+from ex4d.colour.resolve import resolve
+from ex4d.media.encoding import TruthEncoding
+from ex4d.media.frames import without_alpha
+from ex4d.media.picture_facts import PictureFacts
 from ex4d.media.sequences import PLATE_SUFFIXES, ImageSequence, find_sequence, format_ranges, last_number
-from ex4d.plate.base import FALLBACK_FPS, PlateFrame, PlateInfo, outside_error
+from ex4d.media.stills import read_still
+from ex4d.plate.base import (
+    FALLBACK_FPS,
+    PlateFrame,
+    PlateInfo,
+    PlateOptions,
+    handle_notes,
+    outside_error,
+    with_handles,
+)
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import FrameRange
 
@@ -30,29 +42,43 @@ class SequencePlate:
         frames: the frames to read, all when None.
         fps: frame rate, 24 when None.
         first_frame: the number of a lone image whose name has none.
+        handles: so many frames before and after ``frames`` are read as well, where there are any.
+        options: how its pictures are read.
 
     Raises (when made and when read):
-        BadInputError: no such sequence, frames missing, a damaged file, or files that differ in size or bit depth.
+        BadInputError: no such sequence, frames missing, a damaged file, or files that differ in size, kind of values or
+            colour space.
     """
 
-    def __init__(self, path: Path, *, frames: FrameRange | None, fps: Fraction | None, first_frame: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frames: FrameRange | None,
+        fps: Fraction | None,
+        first_frame: int,
+        handles: int = 0,
+        options: PlateOptions | None = None,
+    ) -> None:
+        self._options = options or PlateOptions()
         found = find_sequence(path, PLATE_SUFFIXES)
         if not found.is_numbered:
             found = ImageSequence(found.pattern, (first_frame,), found.paths)
-        self._sequence = _select(path, found, frames)
-        picture = read_picture(self._sequence.paths[0])
-        first = picture.pixels
-        self._shape, self._dtype = first.shape, first.dtype
-        bit_depth: Literal[8, 16] = 8 if first.dtype == np.uint8 else 16
+        self._sequence, kept = _select(path, found, frames, handles)
+        picture = read_still(self._sequence.paths[0], self._options.layer)
+        first, facts = picture.pixels, picture.facts
+        self._shape, self._facts = first.shape, facts
+        colour = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
+        bit_depth: Literal[8, 16] = 8 if colour.kind == "display" and first.dtype == np.uint8 else 16
         renumbered = found.is_numbered and last_number(self._sequence.paths[0]) != self._sequence.numbers[0]
-        rate_notes = () if fps else (f"An image sequence has no frame rate: {FALLBACK_FPS} fps is assumed.",)
+        assumed = () if fps or facts.fps else (f"An image sequence has no frame rate: {FALLBACK_FPS} fps is assumed.",)
         suffix = self._sequence.paths[0].suffix.lower()
         self._info = PlateInfo(
             path=path,
             kind="sequence",
             width=first.shape[1],
             height=first.shape[0],
-            fps=fps or FALLBACK_FPS,
+            fps=fps or facts.fps or FALLBACK_FPS,
             first_frame=self._sequence.numbers[0],
             frame_count=len(self._sequence.numbers),
             bit_depth=bit_depth,
@@ -60,7 +86,18 @@ class SequencePlate:
             rotation=0,
             codec=_FORMATS.get(suffix, suffix[1:]),
             variable_rate=False,
-            notes=(*rate_notes, *found.notes, *picture.notes),
+            notes=(
+                *assumed,
+                *found.notes,
+                *picture.notes,
+                *colour.notes,
+                *(handle_notes(handles, kept) if frames else ()),
+            ),
+            facts=replace(facts, pixel_aspect=self._options.pixel_aspect or facts.pixel_aspect),
+            colour=colour,
+            source_bits=_bits(facts.encoding),
+            handles=kept,
+            clip_start=self._sequence.numbers[0],
             reader_version=picture.reader_version + (_RENUMBERED if renumbered else 0),
         )
 
@@ -79,24 +116,44 @@ class SequencePlate:
         for index, (number, path) in enumerate(zip(self._sequence.numbers, self._sequence.paths, strict=True)):
             if wanted is not None and not wanted(index):
                 continue
-            picture = read_picture(path)
+            picture = read_still(path, self._options.layer)
             image = picture.pixels
-            if image.shape != self._shape or image.dtype != self._dtype:
-                raise BadInputError(
-                    f"{path} has {_describe(image.shape, image.dtype)},"
-                    f" the frames before it {_describe(self._shape, self._dtype)}.",
-                    "Export the whole sequence with one size and bit depth.",
-                )
+            self._check(path, image, picture.facts)
             if new := [note for note in picture.notes if note not in self._info.notes]:
                 self._info = replace(self._info, notes=(*self._info.notes, *new))
-            pixels, alpha = image, None
-            if image.shape[2] == 4:
-                pixels = cast(Pixels, np.ascontiguousarray(image[..., :3]))
-                alpha = cast(Pixels, np.ascontiguousarray(image[..., 3]))
-            yield PlateFrame(number, index / self._info.fps, pixels, alpha)
+            yield PlateFrame(number, index / self._info.fps, *without_alpha(image))
+
+    def _check(self, path: Path, image: np.ndarray[Any, Any], facts: PictureFacts) -> None:
+        """Raise BadInputError where a later picture is of another kind than the first."""
+        if image.shape != self._shape or facts.encoding != self._facts.encoding:
+            raise BadInputError(
+                f"{path} has {_describe(image.shape, facts.encoding)},"
+                f" the frames before it {_describe(self._shape, self._facts.encoding)}.",
+                "Export the whole sequence with one size and bit depth.",
+            )
+        for name, mine, first in (
+            ("another colour space in its header", facts.colour, self._facts.colour),
+            ("another pixel aspect ratio", facts.pixel_aspect, self._facts.pixel_aspect),
+            ("its picture in another window", facts.frame, self._facts.frame),
+        ):
+            if mine != first:
+                raise BadInputError(
+                    f"{path} has {name} than the frames before it.",
+                    "Export the whole sequence in one way, or choose other frames with --frames.",
+                )
 
 
-def _select(path: Path, found: ImageSequence, wanted: FrameRange | None) -> ImageSequence:
+def _bits(encoding: TruthEncoding) -> int:
+    """Of a code value: codes of fewer than 16 bits stand in the upper ones."""
+    if encoding.is_float or encoding.white == np.iinfo(encoding.dtype).max:
+        return 8 * encoding.dtype.itemsize
+    return (encoding.white // (encoding.white & -encoding.white)).bit_length()
+
+
+def _select(
+    path: Path, found: ImageSequence, wanted: FrameRange | None, handles: int
+) -> tuple[ImageSequence, tuple[int, int]]:
+    """The frames that are wanted with their handles, and how many of these there are before and after."""
     # Folders, ranges and names of results know no numbers below 0 yet.
     if found.numbers[0] < 0 and (wanted is None or found.numbers[-1] < 0):
         raise BadInputError(
@@ -111,10 +168,11 @@ def _select(path: Path, found: ImageSequence, wanted: FrameRange | None) -> Imag
     stop = has.stop if wanted.stop is None else wanted.stop
     if stop is None or has.stop is None or wanted.start not in has or stop > has.stop:
         raise outside_error(path, wanted, has)
+    whole, kept = with_handles(FrameRange(wanted.start, stop), has, handles)
     missing = [
-        range(max(gap.start, wanted.start), min(gap.stop, stop))
+        range(max(gap.start, whole.start), min(gap.stop, whole.stop or stop))
         for gap in found.gaps()
-        if gap.start < stop and gap.stop > wanted.start
+        if gap.start < (whole.stop or stop) and gap.stop > whole.start
     ]
     if missing:
         count = sum(len(gap) for gap in missing)
@@ -122,7 +180,7 @@ def _select(path: Path, found: ImageSequence, wanted: FrameRange | None) -> Imag
             f"{count} {'frame is' if count == 1 else 'frames are'} missing in {path}: {format_ranges(missing)}.",
             f"Add the files, or choose a range without gaps with --frames; the longest is {_longest_run(found)}.",
         )
-    return found.select(range(wanted.start, stop))
+    return found.select(range(whole.start, whole.stop or stop)), kept
 
 
 def _longest_run(found: ImageSequence) -> FrameRange:
@@ -133,6 +191,7 @@ def _longest_run(found: ImageSequence) -> FrameRange:
     return FrameRange(start, stop)
 
 
-def _describe(shape: tuple[int, ...], dtype: np.dtype[np.uint8] | np.dtype[np.uint16]) -> str:
+def _describe(shape: tuple[int, ...], encoding: TruthEncoding) -> str:
     channels = "RGBA" if shape[2] == 4 else "RGB"
-    return f"{shape[1]}x{shape[0]} pixels of {8 * dtype.itemsize}-bit {channels}"
+    values = f"{8 * encoding.dtype.itemsize}-bit {'float ' if encoding.is_float else ''}{channels}"
+    return f"{shape[1]}x{shape[0]} pixels of {values}"

@@ -61,8 +61,6 @@ class PlateRequest:
         colour_space: a name of the configuration, or "auto" for what the file says.
         ocio: path of an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
-        over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
-            clipped in 8-bit movies, else kept.
         pixel_aspect: such as "2" or "4/3"; None = what the file says.
         lens: the lens as JSON of ``ex4d.camera.lens``; None = a pinhole.
     """
@@ -75,7 +73,6 @@ class PlateRequest:
     colour_space: str = AUTOMATIC
     ocio: str | None = None
     layer: str | None = None
-    over_range: Literal["clip", "keep"] | None = None
     pixel_aspect: str | None = None
     lens: str | None = None
 
@@ -86,8 +83,6 @@ class PlateRequest:
             parse_rate(self.fps)
         if self.pixel_aspect is not None:
             parse_pixel_aspect(self.pixel_aspect)
-        if self.over_range not in (None, "clip", "keep"):
-            raise UsageError(f"Over-range cannot be «{self.over_range}».", "Use clip or keep.")
 
     @property
     def aspect(self) -> Fraction | None:
@@ -317,31 +312,15 @@ class PreviewRequest(_OfTake):
 
 @dataclass(frozen=True)
 class OutputRequest:
-    """What is delivered of a take, besides what always is.
+    """How a take's fill is brought to the plate.
 
     Attributes:
-        pictures: of plates that are no display pictures: "linear" = scene-linear EXR, "codes" = the plate's own curve,
-            tagged. Display pictures are PNG files of their own codes.
-        compression: of EXR files.
-        aov: a second sequence with fill, matte, origin, depth, UV, motion.
-        movie: a movie of the result for editing; None = the small preview alone.
-        audio: the plate's sound goes into the movies.
         grain: the plate's noise is given to what a model drew.
         colour_match: a model's shift of colours is taken off its fill.
     """
 
-    pictures: Literal["linear", "codes"] = "linear"
-    compression: Literal["zip", "piz"] = "zip"
-    aov: bool = False
-    movie: Literal["prores422hq", "prores4444", "h265"] | None = None
-    audio: bool = False
     grain: bool = False
     colour_match: bool = True
-
-    def __post_init__(self) -> None:
-        check_choice(self.pictures, ("linear", "codes"), "pictures")
-        check_choice(self.compression, ("zip", "piz"), "compression")
-        check_choice(self.movie, (None, "prores422hq", "prores4444", "h265"), "movie")
 
 
 @dataclass(frozen=True)
@@ -394,7 +373,8 @@ class ExportRequest:
         out: the folder that gets them.
         meshes: formats of ``DW-Mesh``.
         cameras: each is rendered, and gives four files, called by its move or by the file it was read from.
-        size, raster: see ``RenderRequest``.
+        size, raster, lens: see ``RenderRequest``.
+        stmaps: maps that take the plate's lens off pictures and put it on again.
     """
 
     shot: str
@@ -403,8 +383,11 @@ class ExportRequest:
     cameras: tuple[Camera, ...] = ()
     size: tuple[int, int] | None = None
     raster: str = AUTOMATIC
+    lens: Literal["plate", "none"] = "plate"
+    stmaps: bool = False
 
     def __post_init__(self) -> None:
+        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 
@@ -449,6 +432,18 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
+class ColourSpacesRequest:
+    """The colour spaces that an OpenColorIO configuration knows.
+
+    Attributes:
+        ocio: path of a configuration, or "ocio://…" for a built-in one; None = the one that plates have unless told
+            otherwise.
+    """
+
+    ocio: str | None = None
+
+
+@dataclass(frozen=True)
 class FreeMemoryRequest:
     """End the worker process, so that all its memory is free; nothing to choose."""
 
@@ -464,6 +459,7 @@ Request: TypeAlias = (
     | FillMoviesRequest
     | DoctorRequest
     | CheckRequest
+    | ColourSpacesRequest
     | FreeMemoryRequest
 )
 #: By the name of the job.
@@ -478,6 +474,7 @@ REQUESTS: dict[str, type[Request]] = {
     "fill_movies": FillMoviesRequest,
     "doctor": DoctorRequest,
     "check": CheckRequest,
+    "colour_spaces": ColourSpacesRequest,
     "free_memory": FreeMemoryRequest,
 }
 _JOBS: dict[type[Request], str] = {cls: name for name, cls in REQUESTS.items()}

@@ -4,12 +4,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ex4d.protocol.parse_dataclass import from_record, to_record
 
 PartState: TypeAlias = Literal["ok", "damaged", "missing", "not hashed", "newer", "left over", "in work"]
+
+
+@dataclass(frozen=True)
+class ColourInfo:
+    """The colour space of a plate, what programs need of it that show its pictures; see ``ex4d.colour.plate_colour``.
+
+    Attributes:
+        kind: "display", "linear" or "codes".
+        space: of the plate's values; "" for a display-referred picture that says nothing.
+        linear_space: of EXR results; "" where there are none.
+        config, config_file: the configuration that has these names, and its file; None = a built-in one.
+        interop_id: OpenEXR's ``colorInteropID`` of ``linear_space``; "" = none.
+        said_by: what decided, in words.
+    """
+
+    kind: Literal["display", "linear", "codes"]
+    space: str
+    linear_space: str = ""
+    config: str = ""
+    config_file: str | None = None
+    interop_id: str = ""
+    said_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,6 +47,10 @@ class PlateInfo:
         bit_depth: 8 or 16.
         alpha: whether it has an alpha channel.
         variable_rate: whether its frames have times of their own.
+        colour: None = an ordinary display picture.
+        pixel_aspect: width of a pixel divided by its height, such as "1" or "4/3".
+        timecode: of the first of ``numbers``, "01:00:59;28"; None = none.
+        handles: how many of ``numbers`` are handles, at their begin and at their end.
     """
 
     path: str
@@ -36,6 +62,10 @@ class PlateInfo:
     bit_depth: int
     alpha: bool
     variable_rate: bool
+    colour: ColourInfo | None = None
+    pixel_aspect: str = "1"
+    timecode: str | None = None
+    handles: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -134,6 +164,10 @@ class GenerateResult:
         coverage, size, rasterizer, device: see ``RenderResult``.
         notes: sentences that the user should read.
         reused: it had been delivered before.
+        colour: of the result's pictures: EXR files are in its ``linear_space``, others in its ``space``; None =
+            ordinary display pictures.
+        pixel_aspect: see ``PlateInfo``.
+        handles: how many of ``numbers`` are handles, at their begin and at their end.
     """
 
     take: str
@@ -154,6 +188,9 @@ class GenerateResult:
     device: str
     notes: tuple[str, ...] = ()
     reused: bool = False
+    colour: ColourInfo | None = None
+    pixel_aspect: str = "1"
+    handles: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -196,10 +233,12 @@ class ExportResult:
     Attributes:
         meshes: path of each mesh, by its format.
         renders: as many as there were cameras.
+        stmaps: path of the map (of the first frame) that takes the lens off, "undistort", and puts it on, "redistort".
     """
 
     meshes: dict[str, str]
     renders: tuple[ExportedRender, ...] = ()
+    stmaps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -336,6 +375,38 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class ColourSpaceInfo:
+    """A colour space of an OpenColorIO configuration.
+
+    Attributes:
+        name: as the configuration calls it.
+        aliases: other names of it.
+        interop_id: its identifier of the Color Interop Forum; "" = none.
+        kind: "linear" for scene-linear values, "log", "display", "data", "" where the configuration does not say.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    interop_id: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class ColourSpacesResult:
+    """The colour spaces of a configuration.
+
+    Attributes:
+        config: its name, or its file.
+        spaces: in its own order.
+        roles: the name of a space for each role.
+    """
+
+    config: str
+    spaces: tuple[ColourSpaceInfo, ...]
+    roles: dict[str, str]
+
+
+@dataclass(frozen=True)
 class FreeMemoryResult:
     """The worker process has ended.
 
@@ -356,6 +427,7 @@ Result: TypeAlias = (
     | FillMoviesResult
     | DoctorResult
     | CheckResult
+    | ColourSpacesResult
     | FreeMemoryResult
 )
 #: By the name of the job.
@@ -370,6 +442,7 @@ RESULTS: dict[str, type[Result]] = {
     "fill_movies": FillMoviesResult,
     "doctor": DoctorResult,
     "check": CheckResult,
+    "colour_spaces": ColourSpacesResult,
     "free_memory": FreeMemoryResult,
 }
 

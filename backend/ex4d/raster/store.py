@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.media.encoding import TruthEncoding
+from ex4d.media.exr_values import read_exr_values
+from ex4d.media.frames import without_alpha
 from ex4d.plate.store import frame_name
 from ex4d.raster.base import Texture
 from ex4d.stages.stage_files import StageFiles
@@ -28,6 +32,9 @@ class RasterStore:
         coverage: share of each frame's pixels that show real source surface, 0..1.
         rasterizer, device, licence: what rendered it.
         notes: sentences for the report.
+        encoding: of the truth; None = it is the working picture.
+        has_alpha: whether alpha was rendered.
+        has_positions: whether plate positions were rendered.
     """
 
     files: StageFiles
@@ -37,6 +44,9 @@ class RasterStore:
     device: str
     licence: str
     notes: tuple[str, ...]
+    encoding: TruthEncoding | None = None
+    has_alpha: bool = False
+    has_positions: bool = False
 
     @classmethod
     def open(cls, folder: Path) -> RasterStore:
@@ -45,6 +55,8 @@ class RasterStore:
         record, trajectory = files.json(RASTER_FILE), files.trajectory(TRAJECTORY_FILE)
         with files.decoding(RASTER_FILE):
             record["coverage"], record["notes"] = tuple(record["coverage"]), tuple(record["notes"])
+            if "encoding" in record:
+                record["encoding"] = TruthEncoding(**record["encoding"])
             return cls(files=files, trajectory=trajectory, **record)
 
     @property
@@ -58,8 +70,28 @@ class RasterStore:
         return self.trajectory.frame_numbers
 
     def color(self, number: int) -> Texture:
-        """(H, W, 3) RGB in the plate's dtype, 0 where the mask is 0."""
+        """(H, W, 3) RGB of the working picture, 0 where the mask is 0."""
         return self.files.png(f"color/{frame_name(number, '.png')}")
+
+    def truth(self, number: int) -> tuple[Texture, Texture | None]:
+        """RGB (H, W, 3) and alpha (H, W), or None, in the dtype of the plate's truth; 0 where the mask is 0. Colours of
+        integers are straight, of floats multiplied by alpha."""
+        if self.encoding is None:
+            alpha = self.files.png(f"alpha/{frame_name(number, '.png')}") if self.has_alpha else None
+            return self.color(number), alpha
+        name = f"truth/{frame_name(number, truth_suffix(self.encoding))}"
+        if not self.encoding.is_float:
+            return without_alpha(self.files.png(name))
+        data = self.files.bytes(name)
+        with self.files.decoding(name):
+            return without_alpha(read_exr_values(data))
+
+    def plate_position(self, number: int) -> NDArray[np.float32] | None:
+        """(H, W, 2) float32 plate pixel positions (x, y), pixel centres at i + 0.5, NaN where the mask is 0; None where
+        they were not asked for."""
+        if not self.has_positions:
+            return None
+        return np.asarray(self.files.npy(f"plate/{frame_name(number, '.npy')}"), dtype=np.float32)
 
     def mask(self, number: int) -> NDArray[np.uint8]:
         """(H, W) uint8, 255 = real source surface, 0 = to be filled."""
@@ -68,3 +100,13 @@ class RasterStore:
     def z(self, number: int) -> NDArray[np.float32]:
         """(H, W) float32 z-depth in the take camera, world units; NaN where there is no surface."""
         return np.asarray(self.files.npy(f"z/{frame_name(number, '.npy')}"), dtype=np.float32)
+
+
+def truth_suffix(encoding: TruthEncoding) -> str:
+    """Of the files that hold the truth."""
+    return ".exr" if encoding.is_float else ".png"
+
+
+def stacked(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> NDArray[Any]:
+    """(H, W, 3), or with alpha (H, W, 4)."""
+    return pixels if alpha is None else np.dstack([pixels, alpha])

@@ -9,6 +9,7 @@ from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import (
     Camera,
     CheckRequest,
+    ColourSpacesRequest,
     DepthRequest,
     ExportRequest,
     FillMoviesRequest,
@@ -30,6 +31,7 @@ def check_absolute(request: Request) -> None:
     match request:
         case ReconstructRequest():
             _check(request.plate.path, "plate")
+            _check_ocio(request.plate.ocio)
             _check(request.shot, "shot folder")
             _check_depth(request.depth)
         case RunRequest():
@@ -45,6 +47,8 @@ def check_absolute(request: Request) -> None:
             _check_fill(request.fill)
         case ViewportRequest() | CheckRequest():
             _check(request.shot, "shot folder")
+        case ColourSpacesRequest():
+            _check_ocio(request.ocio)
         case ExportRequest():
             _check(request.shot, "shot folder")
             _check(request.out, "output folder")
@@ -59,6 +63,11 @@ def check_absolute(request: Request) -> None:
 def _check(text: str, what: str) -> None:
     if not Path(text).is_absolute():
         raise UsageError(f"The {what} «{text}» is not an absolute path.", "Send absolute paths.")
+
+
+def _check_ocio(ocio: str | None) -> None:
+    if ocio is not None and not ocio.startswith("ocio://"):
+        _check(ocio, "OpenColorIO configuration")
 
 
 def _check_depth(depth: DepthRequest) -> None:

@@ -23,6 +23,7 @@ from ex4d.protocol.jobs import (
 )
 from ex4d.protocol.requests import (
     CheckRequest,
+    ColourSpacesRequest,
     DoctorRequest,
     FillMoviesRequest,
     FreeMemoryRequest,
@@ -60,13 +61,13 @@ WORK_LANE, DOCTOR_LANE = "work", "doctor"
 
 def lane_of(request: Request) -> str:
     """Where a job runs."""
-    return DOCTOR_LANE if isinstance(request, DoctorRequest | CheckRequest) else WORK_LANE
+    return DOCTOR_LANE if isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest) else WORK_LANE
 
 
 def _shot_of(request: Request) -> PurePath | None:
     if isinstance(request, RunRequest):
         request = request.reconstruct
-    if isinstance(request, DoctorRequest | CheckRequest | FreeMemoryRequest | FillMoviesRequest):
+    if isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest | FreeMemoryRequest | FillMoviesRequest):
         return None
     # As the folder is spelled, without a look at the disk, which may be a slow one.
     return PurePath(os.path.normcase(os.path.normpath(request.shot)))

@@ -6,20 +6,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ex4d.camera import parse_lens
 from ex4d.depth.base import DepthSource
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
-from ex4d.mesh.stage import MeshStage
+from ex4d.mesh.stage import ALPHA_CARRIED, MeshStage
 from ex4d.mesh.store import MeshStore
-from ex4d.plate import open_plate, plate_hash
-from ex4d.plate.base import PlateReader
+from ex4d.plate import PlateOptions, open_plate, plate_hash
+from ex4d.plate.base import PlateReader, with_handles
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
+from ex4d.plate.truth import PlateSource
 from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
 from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.seal import DamagedCacheError, read_seal
@@ -31,6 +33,11 @@ from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
 from ex4d.system.inputs import FileStamps, HashedFiles
 from ex4d.system.progress import Progress, Silent
+
+_ALPHA_WAS_HOLES = (
+    "This shot was reconstructed when transparent pixels of a plate were holes, and in it they still are: reconstruct "
+    "it again, and its alpha is shot like its colours."
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Reconstruction:
                 "bit_depth": self.frames.bit_depth,
                 "alpha": self.frames.has_alpha,
                 "variable_rate": self.frames.variable_rate,
+                **_film_record(self.frames),
             },
             "depth": {
                 "name": self.depth.name,
@@ -80,12 +88,30 @@ class Reconstruction:
             "notes": list(self.notes()),
         }
 
-    def selected(self, frames: FrameRange | None) -> Reconstruction:
+    def selected(self, frames: FrameRange | None, handles: int = 0) -> Reconstruction:
         """The same shot with only those frames; stages made from it are kept apart from those of all frames.
+
+        Args:
+            frames: which; None = all but the handles that were read.
+            handles: so many frames before and after these as well, where the shot has them.
 
         Raises:
             BadInputError: the plate has none of them, or not all.
         """
+        numbers, (before, after) = self.frames.numbers, self.frames.handles
+        if frames is None and (before, after) != (0, 0):
+            frames = FrameRange(numbers[before], numbers[-1 - after] + 1)
+        found = (0, 0)
+        if handles and frames is not None and frames.start in numbers:
+            end = FrameRange(frames.start, numbers[-1] + 1 if frames.stop is None else frames.stop)
+            frames, found = with_handles(end, FrameRange(numbers[0], numbers[-1] + 1), handles)
+        selected = self._of(frames)
+        if selected.frames.handles == found:
+            return selected
+        about = replace(selected.frames.about, handles=found)
+        return replace(selected, frames=replace(selected.frames, about=about))
+
+    def _of(self, frames: FrameRange | None) -> Reconstruction:
         numbers = self.frames.numbers
         chosen = [index for index, number in enumerate(numbers) if frames is None or number in frames]
         if len(chosen) == len(numbers) and (frames is None or frames.start == numbers[0]):
@@ -132,23 +158,21 @@ def make_reconstruction(
             "Choose another output folder for this plate.",
         )
     make_folder(shot.root)
-    selection = {
-        "frames": str(request.range) if request.range else None,
-        "fps": str(request.rate) if request.rate else None,
-        "first_frame": request.first_frame,
-    }
+    selection = _selection(request)
     plate_stage = PlateStage(hashed.hash, selection, reader, hashed)
-    frames = FrameStore.open(shot.cache.ensure(plate_stage, progress))
-    depth_stage = DepthStage(plate_stage.key(), frames, source)
+    source_files = PlateSource.of(reader.info)
+    frames = FrameStore.open(shot.cache.ensure(plate_stage, progress), source_files)
+    lens = parse_lens(request.lens) if request.lens is not None else None
+    depth_stage = DepthStage(plate_stage.key(), frames, source, lens)
     depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
     plate = {"path": path, "sha256": hashed.hash}
     shot.write_record(
         {
-            "plate": {**plate, "files": hashed.stamps.record()},
+            "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
             "stages": {stage.name: stage.key() for stage in (plate_stage, depth_stage, mesh_stage)},
-            "recipe": Recipe.of(selection, source, settings).record(),
+            "recipe": Recipe.of(selection, source, settings, lens).record(),
         }
     )
     reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate)
@@ -157,12 +181,32 @@ def make_reconstruction(
     return reconstruction
 
 
+def _selection(request: PlateRequest) -> dict[str, Any]:
+    """What decides which frames are read and how: fields of the request. Those that there were not always are left out
+    where they are as they were then."""
+    selection: dict[str, Any] = {
+        "frames": str(request.range) if request.range else None,
+        "fps": str(request.rate) if request.rate else None,
+        "first_frame": request.first_frame,
+    }
+    plain = PlateRequest(request.path)
+    more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer")}
+    more["pixel_aspect"] = str(request.aspect) if request.aspect else None
+    return selection | {name: value for name, value in more.items() if value != getattr(plain, name)}
+
+
 def _open_plate(request: PlateRequest, record: Mapping[str, Any]) -> tuple[PlateReader, HashedFiles]:
     """The plate, and its files with the hash of their contents; ``record`` is the shot's."""
 
     def opened() -> PlateReader:
-        path = Path(request.path)
-        return open_plate(path, frames=request.range, fps=request.rate, first_frame=request.first_frame)
+        return open_plate(
+            Path(request.path),
+            frames=request.range,
+            fps=request.rate,
+            first_frame=request.first_frame,
+            handles=request.handles,
+            options=PlateOptions.of(request),
+        )
 
     began = time.time_ns()
     reader = opened()
@@ -194,14 +238,34 @@ def open_reconstruction(shot: Shot, progress: Progress | None = None) -> Reconst
     whole = {name: is_complete(folder) for name, folder in folders.items()}
     if not whole["plate"]:
         _make_anew(shot, "plate", lambda: _plate_stage(shot, recipe), progress)
-    frames = FrameStore.open(folders["plate"])
+    frames = FrameStore.open(folders["plate"], PlateSource.from_record(shot.record["plate"]))
     if not whole["depth"]:
         _make_anew(shot, "depth", lambda: _depth_stage(shot, recipe, frames), progress)
     depth = DepthStore.open(folders["depth"])
     if not whole["mesh"]:
         _make_anew(shot, "mesh", lambda: _mesh_stage(shot, recipe, frames, depth), progress)
     plate = {name: shot.record["plate"][name] for name in ("path", "sha256")}
+    if frames.has_alpha and not ALPHA_CARRIED.items() <= read_seal(folders["mesh"]).record.get("inputs", {}).items():
+        progress.note(_ALPHA_WAS_HOLES)
     return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate)
+
+
+def _film_record(frames: FrameStore) -> dict[str, Any]:
+    """What a take's sidecar says of a plate besides, where there is something to say."""
+    record: dict[str, Any] = {}
+    if not frames.truth.is_display:
+        record["truth"] = asdict(frames.truth)
+    if frames.colour.space:
+        record["colour"] = frames.colour.record()
+    if frames.pixel_aspect != 1:
+        record["pixel_aspect"] = str(frames.pixel_aspect)
+    if frames.frame is not None:
+        record["frame"] = asdict(frames.frame)
+    if frames.timecode is not None:
+        record |= {"timecode": frames.timecode, "timecode_frame": frames.timecode_number}
+    if frames.handles != (0, 0):
+        record["handles"] = list(frames.handles)
+    return record
 
 
 def _unmade(shot: Shot, cause: Exception | None = None) -> BadInputError:
@@ -244,12 +308,7 @@ def _make_anew(shot: Shot, name: str, create: Callable[[], Stage | None], progre
 def _plate_stage(shot: Shot, recipe: Recipe | None) -> PlateStage | None:
     if recipe is None:
         return None
-    request = PlateRequest(
-        shot.record["plate"]["path"],
-        recipe.selection["frames"],
-        recipe.selection["fps"],
-        recipe.selection["first_frame"],
-    )
+    request = PlateRequest(shot.record["plate"]["path"], **recipe.selection)
     reader, hashed = _open_plate(request, shot.record)
     return PlateStage(hashed.hash, recipe.selection, reader, hashed)
 
@@ -258,7 +317,9 @@ def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> Depth
     source = recipe.source() if recipe else None
     if source is None:
         return None
-    return DepthStage(shot.record["stages"]["plate"], frames, source)
+    assert recipe is not None
+    lens = parse_lens(recipe.lens) if recipe.lens is not None else None
+    return DepthStage(shot.record["stages"]["plate"], frames, source, lens)
 
 
 def _mesh_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore, depth: DepthStore) -> MeshStage | None:

@@ -48,9 +48,10 @@ class BoundedPool:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 1) -> Iterator[R]:
-    """``load(item)`` for each item in order, loaded on a thread while the caller works on the former ones."""
-    with ThreadPoolExecutor(1) as pool:
+def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 1, threads: int = 1) -> Iterator[R]:
+    """``load(item)`` for each item in order, loaded on threads while the caller works on the former ones; ``ahead``
+    items at most lie ready or are loaded meanwhile."""
+    with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[R]] = deque()
         try:
             for item in items:

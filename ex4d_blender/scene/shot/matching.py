@@ -12,6 +12,7 @@ import bpy
 
 from ex4d.protocol.parsing import fraction_from
 
+from ...core.deliveries import colour_of
 from ...core.frame_mapping import split_fps
 from .. import camera, colour
 
@@ -55,12 +56,12 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
     render, view, plate = scene.render, scene.view_settings, record["plate"]
     assert view is not None
     width, height, fps = int(plate["width"]), int(plate["height"]), fraction_from(plate["fps"])
-    start = int(plate["numbers"][0]) if first_frame is None else first_frame
-    end = start + len(plate["numbers"]) - 1
+    first = int(plate["numbers"][0]) if first_frame is None else first_frame
+    before, after = plate.get("handles", (0, 0))
+    start, end = max(0, first + before), first + len(plate["numbers"]) - 1 - after
+    wanted_aspect = blender_aspect(fraction_from(plate.get("pixel_aspect", 1)))
     whole, base = split_fps(fps)
     size, aspect = (render.resolution_x, render.resolution_y), (render.pixel_aspect_x, render.pixel_aspect_y)
-    looks = (view.view_transform, view.look, view.exposure, view.gamma)
-    plain = colour.plain_view(view)
     now_fps = camera.scene_fps(scene)
     stretch = (render.frame_map_old, render.frame_map_new)
     return [
@@ -81,9 +82,9 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
         _Setting(
             "Pixel aspect",
             f"{aspect[0]:g}:{aspect[1]:g}",
-            "1:1",
-            aspect == (1.0, 1.0),
-            _assign(render, pixel_aspect_x=1.0, pixel_aspect_y=1.0),
+            f"{wanted_aspect[0]:g}:{wanted_aspect[1]:g}",
+            all(abs(now - wanted) < 1e-5 for now, wanted in zip(aspect, wanted_aspect, strict=True)),
+            _assign(render, pixel_aspect_x=wanted_aspect[0], pixel_aspect_y=wanted_aspect[1]),
         ),
         _Setting(
             "Frame rate",
@@ -107,13 +108,7 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
             (scene.frame_start, scene.frame_end) == (start, end),
             lambda: _set_range(scene, start, end),
         ),
-        _Setting(
-            "View transform",
-            _look_text(*looks),
-            _look_text(plain, "None", 0.0, 1.0),
-            view.view_transform == plain and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
-            _assign(view, look="None", view_transform=plain, exposure=0.0, gamma=1.0),
-        ),
+        *([_plain_view_setting(view)] if colour.is_display(colour_of(plate)) else []),
         _Setting(
             "Dither",
             f"{render.dither_intensity:g}",
@@ -122,6 +117,24 @@ def _settings(scene: bpy.types.Scene, record: Mapping[str, Any], first_frame: in
             _assign(render, dither_intensity=0.0),
         ),
     ]
+
+
+def _plain_view_setting(view: bpy.types.ColorManagedViewSettings) -> _Setting:
+    """Of display-referred plates alone: scene-linear ones are seen as the artist has chosen to see light."""
+    looks = (view.view_transform, view.look, view.exposure, view.gamma)
+    plain = colour.plain_view(view)
+    return _Setting(
+        "View transform",
+        _look_text(*looks),
+        _look_text(plain, "None", 0.0, 1.0),
+        view.view_transform == plain and view.look in ("None", "") and looks[2:] == (0.0, 1.0),
+        _assign(view, look="None", view_transform=plain, exposure=0.0, gamma=1.0),
+    )
+
+
+def blender_aspect(aspect: Fraction) -> tuple[float, float]:
+    """A pixel's width divided by its height as Blender's two numbers, neither of which may be less than 1."""
+    return (float(aspect), 1.0) if aspect >= 1 else (1.0, float(1 / aspect))
 
 
 def _look_text(view: str, look: str, exposure: float, gamma: float) -> str:

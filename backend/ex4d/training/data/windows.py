@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ex4d.depth.cues import is_cut
 from ex4d.media.encoding import display_encoding
-from ex4d.plate import FrameRange, open_plate
+from ex4d.plate import FrameRange, open_display_plate
 from ex4d.protocol.errors import Ex4dError
 
 Frames = NDArray[np.uint8]
@@ -94,7 +94,7 @@ def scan_video(path: Path, count: int) -> Scan:
     start: NDArray[np.uint8] | None = None
     begun, change = 0, 0.0
     try:
-        for index, frame in enumerate(open_plate(path, first_frame=0).frames()):
+        for index, frame in enumerate(open_display_plate(path, first_frame=0).frames()):
             look = _look(frame.pixels)
             if former is not None and is_cut(former, look):
                 scan.cuts.append(index)
@@ -140,7 +140,7 @@ def window_frames(windows: Sequence[Window], size: tuple[int, int]) -> Iterator[
     wanted = FrameRange(ordered[0].first, ordered[-1].first + ordered[-1].count)
     pending = list(ordered)
     kept: list[Frames] = []
-    for frame in open_plate(ordered[0].path, frames=wanted, first_frame=0).frames():
+    for frame in open_display_plate(ordered[0].path, frames=wanted, first_frame=0).frames():
         if frame.number >= pending[0].first:
             kept.append(fitted(frame.pixels, size))
         if len(kept) == pending[0].count:

@@ -147,6 +147,8 @@ class NvdiffrastRasterizer:
 
     def _visible_faces(self, drawn: SplitMeshBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
         """(N, H, W) int32, the visible face of each pixel as an index into all faces, −1 = none."""
+        from ex4d.raster.cuda.lens import bend
+
         torch, per_frame = self.torch, drawn.faces_per_frame
         if per_frame >= FACE_LIMIT:
             raise ResourceError(
@@ -161,6 +163,7 @@ class NvdiffrastRasterizer:
         torch.add(clip[:, 1, 1, None] * y, clip[:, 1, 2, None] * z, out=positions[..., 1])
         torch.sub(z, 2 * near[:, None], out=positions[..., 2])
         positions[..., 3] = z
+        bend(positions, takes)
         found, depth = self._rasterize(drawn, positions, takes[0])
         second = NEAREST_SHARE * seen[2].amax(dim=1)
         if bool((second > near).any()):

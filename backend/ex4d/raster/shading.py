@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Camera
+from ex4d.camera import Camera, pixel_rays
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
     RasterFrame,
@@ -18,6 +18,7 @@ from ex4d.raster.base import (
     largest_closed_gap,
     view_from_source,
 )
+from ex4d.raster.lens_table import pixel_centre_rays
 from ex4d.raster.render_mesh import SplitMesh
 from ex4d.raster.sampling import sample_plate, sample_vertices, split_alpha
 
@@ -57,13 +58,11 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     view = view_from_source(drawn.mesh, camera)
     points = drawn.points @ view[:3, :3].T + view[:3, 3]
     corners = drawn.faces[face].astype(np.intp)
-    direction = np.stack(
-        [
-            (pixel % camera.width + 0.5 - camera.K[0, 2]) / camera.K[0, 0],
-            (pixel // camera.width + 0.5 - camera.K[1, 2]) / camera.K[1, 1],
-        ],
-        axis=-1,
-    )
+    if camera.lens is None:
+        place: Float = np.stack([pixel % camera.width, pixel // camera.width], axis=-1) + np.float64(0.5)
+        direction = pixel_rays(place, camera.K)
+    else:
+        direction = pixel_centre_rays(camera).reshape(-1, 2)[pixel]
     xyz = points[corners]
     q = xyz[..., :2] - direction[:, None] * xyz[..., 2:]
     weights = np.stack([_cross(q[:, 1], q[:, 2]), _cross(q[:, 2], q[:, 0]), _cross(q[:, 0], q[:, 1])], axis=-1)
@@ -79,7 +78,9 @@ def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> t
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
-    at = surface[:, :2] / surface[:, 2:] * np.diag(mesh.source.K)[:2] + mesh.source.K[:2, 2]
+    ideal = surface[:, :2] / surface[:, 2:]
+    lens, K = mesh.source.lens, mesh.source.K
+    at = (ideal if lens is None else lens.distort(ideal)) * np.diag(K)[:2] + K[:2, 2]
     # A piece at a depth jump has the colours of its own side of it.
     own = hits.corners[:, 0] >= len(mesh.points)
     at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])

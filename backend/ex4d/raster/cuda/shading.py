@@ -19,6 +19,7 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.torch.surface import lens
 from ex4d.raster.base import ALPHA_THRESHOLD, grid_bounds, largest_closed_gap
+from ex4d.raster.cuda.lens import displacement, take_rays
 from ex4d.raster.cuda.render_mesh import SplitMeshBatch
 from ex4d.raster.cuda.sampling import Plates, sample_plates, sample_vertices
 
@@ -110,10 +111,7 @@ def _intersect(drawn: SplitMeshBatch, seen: Tensor, faces: Tensor, takes: Sequen
     count, height, width = faces.shape
     face = faces.clamp(min=0).flatten().long()
     corners = tuple(drawn.faces[:, k].contiguous()[face].long() for k in range(3))
-    lenses = torch.tensor([lens(camera) for camera in takes], dtype=torch.float64, device=seen.device)
-    fx, fy, cx, cy = lenses.T[..., None]
-    column, row = (torch.arange(n, dtype=torch.float64, device=seen.device) for n in (width, height))
-    across, down = ((column + 0.5 - cx) / fx).float()[:, None], ((row + 0.5 - cy) / fy).float()[:, :, None]
+    across, down = take_rays(takes, seen.device)
     x, y, z = seen.flatten(1)
     depths, q = [], []
     for corner in corners:
@@ -156,6 +154,12 @@ def _surface(drawn: SplitMeshBatch, plates: Plates, hits: _Hits, shape: tuple[in
     ]
     x = (sx / sz).view(shape) * fx + cx
     y = (sy / sz).view(shape) * fy + cy
+    known = torch.ones_like(x, dtype=torch.bool)
+    for frame, camera in enumerate(drawn.sources):
+        if camera.lens is not None:
+            dx, dy, known[frame] = displacement(camera, x[frame], y[frame])
+            x[frame] += dx
+            y[frame] += dy
     if drawn.plate.shape[2]:
         # A piece at a depth jump has the colours of its own side of it.
         total = drawn.points.shape[2]
@@ -163,12 +167,14 @@ def _surface(drawn: SplitMeshBatch, plates: Plates, hits: _Hits, shape: tuple[in
         local = [k.view(shape) - first * total - own_points for k in hits.corners]
         piece = local[0] >= 0
         places = [(k.clamp(min=0) + first * drawn.plate.shape[2]).flatten() for k in local]
+        known = known | piece
         x, y = (
             torch.where(piece, _weighted(hits.weights, [axis[k] for k in places]).view(shape), own)
             for axis, own in zip(drawn.plate.flatten(1), (x, y), strict=True)
         )
     low, high = grid_bounds(drawn.topology)
-    inside = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
+    # Beyond a lens' table lies nothing of the plate.
+    inside = known & (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
     frame = torch.arange(count, device=sz.device).view(count, 1, 1).expand(shape).flatten()
     x, y = torch.where(inside, x, 0.5), torch.where(inside, y, 0.5)
     return _Seen(*sample_plates(plates, frame, x.flatten(), y.flatten()), inside.flatten())

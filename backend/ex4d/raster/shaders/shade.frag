@@ -2,16 +2,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // Second pass: colour, validity and z from the visible face. The same rules stand in raster/shading.py, with the
 // derivation, for the rasterizers that have no shaders. plate.glsl stands before it.
-//   POSITIONS  1 = the plate positions are wanted
+//   POSITIONS    1 = the plate positions are wanted
+//   SOURCE_LENS  1 = the plate has a lens: rays of vertices, and places on the plate, come from tables (lens.glsl)
+//   TAKE_LENS    1 = the take has one: its pixels' rays come from a table
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
 uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
                                  // their corners; their disparity jumps; plate pixel positions whose colours corners have
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
+#if TAKE_LENS
+uniform sampler2D take_rays;     // of the take's pixels at z = 1
+#else
 uniform vec4 ray;                // take pixel -> ray at z = 1: scale across and down, offset across and down
+#endif
 uniform vec4 plate_lens;         // source camera coordinates -> plate pixel: fx, fy, cx, cy
+#if SOURCE_LENS
+uniform sampler2D source_rays;   // of the grid's vertices at z = 1
+uniform sampler2D source_table;
+uniform vec4 source_grid;
+#else
 uniform vec4 source_ray;         // grid position -> ray at z = 1: scale across and down, offset across and down
+#endif
 uniform int first_gap;           // the first disparity jump among the values of outer
 uniform int first_place;         // the first plate pixel position there
 uniform int first_plate;         // outer corner that it belongs to
@@ -57,7 +69,11 @@ int find_face(int id, out ivec2 corners[3]) {
 
 vec3 point(ivec2 at) {
     float depth = texelFetch(z, at, 0).r;
+#if SOURCE_LENS
+    return vec3(texelFetch(source_rays, at, 0).rg * depth, depth);
+#else
     return vec3((vec2(at) * source_ray.xy + source_ray.zw) * depth, depth);
+#endif
 }
 
 vec3 outer_point(int corner) {
@@ -104,7 +120,11 @@ void main() {
     mat3 triangle = first_outer < 0 ? mat3(point(corners[0]), point(corners[1]), point(corners[2]))
                               : mat3(outer_point(first_outer), outer_point(first_outer + 1), outer_point(first_outer + 2));
     vec3 a = in_camera(triangle[0]), b = in_camera(triangle[1]), c = in_camera(triangle[2]);
+#if TAKE_LENS
+    vec2 direction = texelFetch(take_rays, ivec2(gl_FragCoord.xy), 0).rg;
+#else
     vec2 direction = gl_FragCoord.xy * ray.xy + ray.zw;
+#endif
     vec2 qa = a.xy - direction * a.z, qb = b.xy - direction * b.z, qc = c.xy - direction * c.z;
     vec3 weights = vec3(cross2(qb, qc), cross2(qc, qa), cross2(qa, qb));
     float area = weights.x + weights.y + weights.z;
@@ -132,6 +152,13 @@ void main() {
     // The plate is projected onto the surface from the source camera.
     vec3 surface = triangle * weights;
     vec2 at = plate_lens.xy * surface.xy / surface.z + plate_lens.zw;
+#if SOURCE_LENS
+    bool piece = first_outer >= first_plate;
+    vec2 reach = vec2(textureSize(source_table, 0) - 1) / source_grid.zw;
+    // Beyond the table lies nothing of the plate.
+    if (!piece && any(greaterThan(abs(at - source_grid.xy - 0.5 * reach), 0.5 * reach))) return;
+    at += displacement(source_table, source_grid, at);
+#endif
     if (first_outer >= first_plate) {
         // A piece at a depth jump has the colours of its own side of it.
         at = weights.x * outer_place(first_outer) + weights.y * outer_place(first_outer + 1)

@@ -110,7 +110,7 @@ def test_suffixes_restrict(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"not a \.exr or \.png or \.npy or \.npz file"):
         find_sequence(tmp_path / "z.01.jpg", DEPTH_SUFFIXES)
     with pytest.raises(BadInputError, match=r"not a \.png or \.jpg"):
-        find_sequence(tmp_path / "z.##.exr", PLATE_SUFFIXES)
+        find_sequence(tmp_path / "z.##.psd", PLATE_SUFFIXES)
 
 
 @pytest.mark.parametrize(

@@ -159,18 +159,17 @@ class Lens:
     def from_record(cls, record: object) -> Lens:
         """What ``record`` gave; coefficients may also be a list in the model's order. Raises BadInputError."""
         match record:
-            case {"model": str(model), "coefficients": dict(named)} if named.keys() <= set(COEFFICIENTS.get(model, ())):
-                return cls(model, _numbers([named.get(name, 0.0) for name in COEFFICIENTS[model]]))
             case {"model": str(model), "coefficients": list(values)}:
                 return cls(model, _numbers(values))
-            case {"model": str(model), "coefficients": dict(named)} if model in COEFFICIENTS:
-                unknown = min(named.keys() - set(COEFFICIENTS[model]))
-                raise BadInputError(
-                    f"The lens model {model} has no coefficient «{str(unknown)[:40]}».",
-                    f"It takes {', '.join(COEFFICIENTS[model])}.",
-                )
-            case {"model": str(model), "coefficients": dict()}:
-                return cls(model, ())
+            case {"model": str(model), "coefficients": dict(named)}:
+                # An unknown model is refused before its coefficients.
+                names = COEFFICIENTS[cls(model, ()).model]
+                if unknown := named.keys() - set(names):
+                    raise BadInputError(
+                        f"The lens model {model} has no coefficient «{str(min(unknown))[:40]}».",
+                        f"It takes {', '.join(names)}.",
+                    )
+                return cls(model, _numbers([named.get(name, 0.0) for name in names]))
         raise BadInputError(
             "The lens has no model and coefficients.",
             'It is JSON such as {"model": "brown", "coefficients": {"k1": -0.1, "p1": 0.001}}.',

@@ -124,5 +124,5 @@ def _result(
         reused,
         colour_info(frames.frames),
         str(take_pixel_aspect(frames.frames, render.trajectory)),
-        handles=frames.frames.handles,
+        frames.frames.handles,
     )

@@ -234,7 +234,7 @@ def _facts(header: Mapping[str, Any], pixels: NDArray[Any]) -> PictureFacts:
 def _positive(value: Any, default: Fraction | None) -> Fraction | None:
     """A number of the header, simple; the default where it is none that can be."""
     try:
-        found = Fraction(value)
+        found = value if isinstance(value, Fraction) else Fraction.from_float(float(value))
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return default
     simple = found if isinstance(value, Fraction) else found.limit_denominator(_SIMPLE)

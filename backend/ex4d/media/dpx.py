@@ -36,7 +36,7 @@ def read_dpx(data: bytes, path: Path) -> tuple[NDArray[np.uint16], PictureFacts]
         BadInputError: damaged, or pixels of another kind.
     """
     try:
-        with av.open(io.BytesIO(data), "r", format="dpx_pipe") as container:
+        with av.open(io.BytesIO(data), "r", format="dpx_pipe") as container:  # bytes, not a file
             frame = next(container.decode(video=0))
             codes = frame.to_ndarray()
             name = frame.format.name.removesuffix("le").removesuffix("be")

@@ -8,6 +8,7 @@ mask/001001.png      255 = real source surface, 0 = to be filled
 z/001001.npy         z-depth
 truth/001001.exr     the truth with its alpha, 0 in the holes; .png where it is codes; not of display pictures
 alpha/001001.png     of display pictures with alpha
+plate/001001.npy     plate positions, where they were asked for
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class RasterStage(PartedStage):
         create: gives it, with sentences about those that did not work; called only when there is something to do, and
             closed then.
         colour: the colour space of a truth that is not the working picture.
+        positions: whether plate positions are kept as well.
     """
 
     name = "raster"
@@ -81,15 +83,18 @@ class RasterStage(PartedStage):
     rasterizer_name: str
     create: Callable[[], tuple[Rasterizer, tuple[str, ...]]]
     colour: PlateColour | None = None
+    positions: bool = False
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "plate": self.plate_key,
             "mesh": self.mesh_key,
             "trajectory": trajectory_hash(self.trajectory),
             "rasterizer": self.rasterizer_name,
         }
+        if self.positions:
+            inputs["positions"] = True
         # Alpha once was not rendered.
         return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
@@ -116,9 +121,11 @@ class RasterStage(PartedStage):
                 coverage: list[float] = []
                 brightest: list[float] = []
                 views = prefetched(self._load, range(part.start, part.stop))
-                rendered = rasterizer.render_sequence(views)
+                rendered = rasterizer.render_sequence(views, positions=self.positions)
                 for index, number, drawn in zip(range(part.start, part.stop), numbers, rendered, strict=True):
                     frame = self._first_as_released(drawn) if index == 0 else drawn
+                    if frame.plate is not None:
+                        pool.submit(np.save, frame_file(out / "plate", number, ".npy"), frame.plate)
                     coverage.append(float(frame.mask.mean() / 255))
                     pool.submit(self._write_picture, out, number, frame, brightest)
                     pool.submit(write_png, frame_file(out / "mask", number, ".png"), frame.mask)
@@ -140,6 +147,7 @@ class RasterStage(PartedStage):
             "notes": [*notes, *((_BRIGHTER,) if any(output.record.get("brighter") for output in done) else ())],
             **({} if self.frames.truth.is_display else {"encoding": asdict(self.frames.truth)}),
             **({"has_alpha": True} if self.frames.has_alpha else {}),
+            **({"has_positions": True} if self.positions else {}),
         }
         (out / RASTER_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         return [TRAJECTORY_FILE, RASTER_FILE]
@@ -166,6 +174,8 @@ class RasterStage(PartedStage):
             folders.append(("truth", truth_suffix(self.frames.truth)))
         elif self.frames.has_alpha:
             folders.append(("alpha", ".png"))
+        if self.positions:
+            folders.append(("plate", ".npy"))
         return tuple(folders)
 
     def _names(self, numbers: Sequence[int]) -> Iterator[str]:
@@ -203,4 +213,8 @@ class RasterStage(PartedStage):
         texture, alpha = self.frames.read_truth(self.frames.numbers[0])
         if texture.shape[:2] != frame.mask.shape:
             return frame
-        return replace(frame, color=texture, mask=np.full_like(frame.mask, 255), alpha=alpha)
+        plate = None
+        if frame.plate is not None:
+            height, width = frame.mask.shape
+            plate = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32) + 0.5
+        return replace(frame, color=texture, mask=np.full_like(frame.mask, 255), alpha=alpha, plate=plate)

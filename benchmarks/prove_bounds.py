@@ -46,7 +46,7 @@ BREAKS = {
     ),
     "centres": Break(
         "raster: the plate's colours half a pixel off",
-        "raster/shaders/shade.frag",
+        "raster/shaders/plate.glsl",
         "clamp(at - 0.5, vec2(0.0)",
         "clamp(at, vec2(0.0)",
     ),

@@ -150,7 +150,7 @@ def visible(mesh, camera):
     seen = []
     rasterizer = EmbreeRasterizer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ex4d.raster.embree.shade", lambda drawn, texture, faces, take: seen.append(faces))
+        patch.setattr("ex4d.raster.embree.shade", lambda drawn, texture, faces, take, positions: seen.append(faces))
         with rasterizer.upload(mesh, picture(np.uint8)) as scene:
             scene.render(camera)
     return seen[0]
@@ -220,3 +220,65 @@ def test_far_limit_and_a_mesh_from_numpy():
     batch = shade(drawn, torch.from_numpy(texture)[None], in_take_cameras(drawn, [camera]), ids, [camera])
     assert_same(batch, 0, reference(SplitMesh.of(mesh), texture, faces, camera))
     assert np.nanmax(batch.z.numpy()) <= 4.0
+
+
+BITS = {np.uint8: np.uint8, np.uint16: np.uint16, np.float16: np.uint16, np.float32: np.uint32}
+
+
+def film_picture(dtype, channels):
+    """All bits that halves can have; other types' likewise."""
+    random = np.random.default_rng(2)
+    bits = random.integers(0, np.iinfo(BITS[dtype]).max, (240, 320, channels), dtype=BITS[dtype], endpoint=True)
+    return bits.view(dtype)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("dtype", list(BITS))
+def test_film_plates_come_back_to_the_bit(dtype, channels):
+    depth = cast(SLANTED, SOURCE)[0].astype(np.float32)
+    mesh, texture = build_mesh(depth, SOURCE, 10.0), film_picture(dtype, channels)
+    drawn = draw_mesh(mesh, CPU)
+    ids = torch.from_numpy(visible(mesh, SOURCE))[None]
+    seen = in_take_cameras(drawn, [SOURCE])
+    batch = shade(drawn, torch.from_numpy(texture)[None], seen, ids, [SOURCE], positions=True)
+    inside = batch.mask[0].numpy() > 0
+    assert inside[:-1].all()
+    found = batch.color[0].numpy()
+    if channels == 4:
+        found = np.concatenate([found, batch.alpha[0].numpy()[..., None]], axis=-1)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found[inside].view(BITS[dtype]), texture[inside].view(BITS[dtype]))
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
+@pytest.mark.parametrize(
+    "build", [lambda depth: build_mesh(depth, SOURCE, 10.0), lambda d: build_released_mesh(d, SOURCE)]
+)
+def test_film_plates_are_shaded_the_same(build, dtype, channels):
+    mesh = build(cast(SPHERE, SOURCE)[0].astype(np.float32))
+    texture = np.random.default_rng(3).random((240, 320, channels))
+    top = np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 40
+    texture = (texture * top).astype(dtype)
+    if np.dtype(dtype).kind == "f":
+        texture[100:103, 150:153] = np.inf
+        texture[50, 60] = np.nan
+    camera = take("orbit:20")
+    faces = visible(mesh, camera)
+    drawn = draw_mesh(mesh, CPU)
+    ids, colors = torch.from_numpy(faces)[None], torch.from_numpy(texture)[None]
+    batch = shade(drawn, colors, in_take_cameras(drawn, [camera]), ids, [camera], positions=True)
+    expected = reference(SplitMesh.of(mesh), texture, faces, camera, positions=True)
+    inside = (batch.mask[0].numpy() > 0) & (expected.mask > 0)
+    assert (batch.mask[0].numpy() != expected.mask).mean() <= 1e-4
+    np.testing.assert_allclose(batch.plate[0].numpy()[inside], expected.plate[inside], atol=2e-3)
+    pairs = [(batch.color[0].numpy(), expected.color)]
+    if channels == 4:
+        pairs.append((batch.alpha[0].numpy(), expected.alpha))
+    for found, wanted in pairs:
+        finite = np.isfinite(wanted[inside].astype(float))
+        assert (np.isfinite(found[inside].astype(float)) == finite).mean() > 0.9999
+        both = finite & np.isfinite(found[inside].astype(float))
+        apart = np.abs(found[inside][both].astype(float) - wanted[inside][both].astype(float))
+        # Un-premultiplied colours of next to no alpha are steep.
+        assert np.quantile(apart, 0.999) <= max(2e-3 * top, 1)

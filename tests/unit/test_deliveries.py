@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from command import make_depth, make_plate, textured
 from numpy.typing import NDArray
 
 from ex4d.camera import Camera, intrinsics, read_trajectory
+from ex4d.camera.lens import Lens
 from ex4d.camera.transforms import rigid, rotation_x, rotation_y
 from ex4d.composite.aov import NO_SURFACE, camera_motion, origin_values, stmap
 from ex4d.composite.headers import SHOT_TO_WORLD, world_to_camera, world_to_ndc
@@ -24,6 +26,7 @@ from ex4d.jobs.context import JobContext
 from ex4d.jobs.run import run
 from ex4d.media.encoding import HEADROOM_16, LINEAR_HALF, TruthEncoding
 from ex4d.media.exr_writer import ExrPart, write_exr, write_exr_parts
+from ex4d.media.picture_facts import PixelWindow
 from ex4d.protocol.requests import (
     DepthRequest,
     GenerateRequest,
@@ -256,6 +259,18 @@ def test_motion_is_that_of_points_that_stand_still() -> None:
     assert not x.any()
 
 
+def test_motion_goes_through_lenses() -> None:
+    lens = Lens("brown", (-0.1, 0.02, 0, 0, 0.001))
+    first, second = (replace(view, lens=lens) for view in (camera(0.0, 0.1), camera(0.15, 0.13, 95.0)))
+    z = np.full((SIZE[1], SIZE[0]), 4.0, np.float32)
+    x, y = camera_motion(z, first, second)
+    for column, row in ((0, 0), (SIZE[0] - 1, 3), (SIZE[0] // 2, SIZE[1] - 1)):
+        at = np.array([column + 0.5, row + 0.5])
+        seen = np.array([*(first.rays(at) * 4.0), 4.0])
+        to, _ = second.project((seen - first.E[:3, 3]) @ first.E[:3, :3])
+        assert np.allclose((x[row, column], -y[row, column]), to - at, atol=1e-3)
+
+
 def test_camera_attributes() -> None:
     """A point goes where OpenEXR's words say: y up, z forward in the camera; y down, 0..1 in the picture."""
     view = camera(0.3, 0.2)
@@ -275,8 +290,11 @@ def test_camera_attributes() -> None:
 
 def test_stmaps_and_origins() -> None:
     seen = np.array([[True, False]])
-    u, v = stmap(np.array([[[0.5, 0.5], [np.nan, 3]]], np.float32), seen, (10, 4))
+    u, v = stmap(np.array([[[0.5, 0.5], [np.nan, 3]]], np.float32), seen, PixelWindow(0, 0, 10, 4))
     assert np.allclose((u, v), ([[0.05, 0]], [[0.875, 0]]))
+    # Of a plate with overscan, that of its frame.
+    u, v = stmap(np.array([[[0.5, 5.5], [2.5, 3]]], np.float32), np.ones((1, 2), np.bool_), PixelWindow(2, 1, 10, 4))
+    assert np.allclose((u, v), ([[-0.15, 0.05]], [[1 - 4.5 / 4, 0.5]]))
     codes = np.array([[255, 128, 0]], np.uint8)
     assert origin_values(codes, np.array([[True, False, False]])).tolist() == [[1, 0.5, 0]]
     assert origin_values(codes, np.array([[False, True, True]])).tolist() == [[0, 1, 1]]

@@ -388,24 +388,19 @@ def test_a_shot_whose_transparent_pixels_were_holes_says_so(work: Work, monkeypa
 
 @pytest.mark.parametrize("rasterizer", RASTERIZERS)
 @pytest.mark.parametrize("suffix", [".exr", ".png"])
-def test_plate_positions_are_kept_on_request(work: Work, suffix: str, rasterizer: str) -> None:
+def test_plate_positions_lie_where_the_mask_is(work: Work, suffix: str, rasterizer: str) -> None:
     pictures = [scene_linear(i) if suffix == ".exr" else textured(i, *SIZE) for i in range(2)]
     work.write(pictures, suffix, **(ACES if suffix == ".exr" else {}))
     reconstruction = work.reconstruct()
-    plain = work.render(reconstruction, "truck:0.3", rasterizer)
-    assert plain.raster.plate_position(1002) is None
-    rendered = work.render(reconstruction, "truck:0.3", rasterizer, positions=True)
-    assert rendered.key != plain.key
-    assert np.array_equal(rendered.raster.color(1002), plain.raster.color(1002))
+    pipeline = TakePipeline(Shot(work.root / "shot"), reconstruction, rasterizer, Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("truck:0.3")))
+    positions = pipeline.positions(rendered)
     seen = rendered.raster.mask(1002) > 0
-    at = rendered.raster.plate_position(1002)
-    assert at is not None
-    assert np.array_equal(np.isfinite(at).all(axis=2), seen)
+    assert np.array_equal(np.isfinite(positions.read(1002)).all(axis=2), seen)
     # At the source view each pixel is its own position.
-    first = rendered.raster.plate_position(1001)
-    assert first is not None
+    first = positions.read(1001)
     own = np.dstack(np.meshgrid(np.arange(SIZE[0]) + 0.5, np.arange(SIZE[1]) + 0.5))
-    assert np.abs(first - own).max() < 1e-3
+    assert np.array_equal(first, own)
 
 
 @pytest.mark.parametrize("matrix", ["bt709", None])

@@ -127,7 +127,7 @@ def test_a_rasterizer_that_fails_is_not_used_again(monkeypatch: pytest.MonkeyPat
     class Failing:
         name, device, licence = "embree", "", ""
 
-        def render_sequence(self, views: object) -> Any:
+        def render_sequence(self, views: object, *, positions: bool = False) -> Any:
             raise RuntimeError("the driver is gone")
             yield
 

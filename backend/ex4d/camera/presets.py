@@ -243,4 +243,5 @@ def build_take(
         near=near,
         frame_numbers=source.frame_numbers,
         fps=source.fps,
+        lens=source.lens,
     )

@@ -6,15 +6,15 @@ Part ``rgba`` is the whole picture that the generator drew, scene-linear. Part `
 - ``generated.Y`` half: 1 where the pixel is filled, else 0; ``source.Y`` half: 1 where it is the plate's own;
 - ``origin.Y`` half: 1 measured, 0.5 from another frame, 0 invented;
 - ``depth.Z`` float: z-depth along the camera's axis, world units; ``NO_SURFACE`` where there is none;
-- ``uv.U``, ``uv.V`` float: where on the plate the pixel was taken from, as STMaps have it: x over the width at pixel
-  centres, y from the bottom over the height; 0 where it is filled;
+- ``uv.U``, ``uv.V`` float: where on the plate the pixel was taken from, as STMaps have it: x over the width of its
+  frame at pixel centres, y from the bottom over the height; 0 where it is filled;
 - ``motion.X``, ``motion.Y`` float: how far what stands there and stands still has moved in the next frame, pixels, x to
   the right, y upwards. In the last frame: since the frame before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.media.exr_writer import Compression, ExrPart, rgba_channels, write_exr_parts
+from ex4d.media.frames import frame_window
+from ex4d.media.picture_facts import PixelWindow
 from ex4d.raster.positions import PositionStore
 
 #: What ``depth.Z`` says of pixels in which there is no surface, as renderers write it.
@@ -51,13 +53,11 @@ class TakeAovs:
         pictures: of the result.
         positions: where on the plate its pixels were taken from.
         headers: what the files say of themselves.
-        plate_size: (width, height), pixels.
     """
 
     pictures: ResultPictures
     positions: PositionStore
     headers: TakeHeaders
-    plate_size: tuple[int, int]
 
     def write(self, path: Path, frame: ResultPicture, generated: float, compression: Compression) -> None:
         """Write the file of one frame.
@@ -102,7 +102,7 @@ class TakeAovs:
 
     def _data(self, frame: ResultPicture) -> dict[str, NDArray[Any]]:
         seen = frame.mask > 0
-        u, v = stmap(self.positions.read(frame.number), seen, self.plate_size)
+        u, v = stmap(self.positions.read(frame.number), seen, frame_window(self.headers.frames))
         x, y = self._motion(frame)
         return {
             "generated.Y": (~seen).astype(np.float16),
@@ -138,12 +138,13 @@ def origin_values(origin: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray
 
 
 def stmap(
-    positions: NDArray[np.float32], seen: NDArray[np.bool_], size: tuple[int, int]
+    positions: NDArray[np.float32], seen: NDArray[np.bool_], frame: PixelWindow
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """``uv.U``, ``uv.V`` (H, W) of plate positions (H, W, 2) in a plate of ``size`` (width, height)."""
+    """``uv.U``, ``uv.V`` (H, W) of plate positions (H, W, 2); ``frame`` is where the plate's frame lies in its pixels:
+    overscan is below 0 or above 1."""
     known = seen & np.isfinite(positions).all(axis=2)
-    u = np.where(known, positions[..., 0] / np.float32(size[0]), np.float32(0))
-    v = np.where(known, 1 - positions[..., 1] / np.float32(size[1]), np.float32(0))
+    u = np.where(known, (positions[..., 0] - np.float32(frame.left)) / np.float32(frame.width), np.float32(0))
+    v = np.where(known, 1 - (positions[..., 1] - np.float32(frame.top)) / np.float32(frame.height), np.float32(0))
     return u.astype(np.float32), v.astype(np.float32)
 
 
@@ -158,16 +159,16 @@ def camera_motion(
         camera, other: of one size.
     """
     height, width = z.shape
-    between = other.E @ invert_rigid(camera.E)
-    # pixel and disparity -> pixel: p' ~ K' (R K⁻¹ p + t / z)
-    turned = other.K @ between[:3, :3] @ np.linalg.inv(camera.K)
-    moved = other.K @ between[:3, 3]
     x = np.arange(width)[None, :] + 0.5
     y = np.arange(height)[:, None] + 0.5
+    rays = camera.rays(np.stack(np.broadcast_arrays(x, y), axis=-1))
+    between = other.E @ invert_rigid(camera.E)
     with np.errstate(divide="ignore", invalid="ignore"):
+        # A point's ray and its disparity are enough: both sides of the projection are divided by z.
         near = 1 / z.astype(np.float64)
-        w = turned[2, 0] * x + turned[2, 1] * y + turned[2, 2] + moved[2] * near
-        right = (turned[0, 0] * x + turned[0, 1] * y + turned[0, 2] + moved[0] * near) / w - x
-        down = (turned[1, 0] * x + turned[1, 1] * y + turned[1, 2] + moved[1] * near) / w - y
-    known = np.isfinite(right) & np.isfinite(down) & (w > 0)
+        seen = rays @ between[:3, :2].T + between[:3, 2] + near[..., None] * between[:3, 3]
+        known = np.isfinite(near) & (seen[..., 2] > 0)
+        seen[~known] = (0, 0, 1)
+        moved, _ = replace(other, E=np.eye(4)).project(seen)
+        right, down = moved[..., 0] - x, moved[..., 1] - y
     return np.where(known, right, 0).astype(np.float32), np.where(known, -down, 0).astype(np.float32)

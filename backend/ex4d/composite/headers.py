@@ -20,6 +20,7 @@ from ex4d import __version__
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.colour.tags import exr_attributes
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.fill.stage import FillStore
 from ex4d.media.exr_writer import time_code
 from ex4d.media.timecode import Timecode
@@ -114,7 +115,7 @@ class TakeHeaders:
         colour, fill = self.frames.colour, self.fill
         return {
             "framesPerSecond": self.frames.fps,  # the binding writes fractions, and not its own type
-            "pixelAspectRatio": float(self.frames.pixel_aspect),
+            "pixelAspectRatio": float(take_pixel_aspect(self.frames, self.raster.trajectory)),
             "ex4d/version": __version__,
             "ex4d/plate": self.plate_hash,
             "ex4d/take": self.take_key,

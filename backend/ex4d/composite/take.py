@@ -330,7 +330,7 @@ class TakeJob(PartedWork):
     def _files(self) -> ResultFiles:
         aovs = None
         if self.output.aov and self.positions is not None:
-            aovs = TakeAovs(self._pictures, self.positions(), self._headers, self.frames.size)
+            aovs = TakeAovs(self._pictures, self.positions(), self._headers)
         return ResultFiles(self._pictures, self._headers, self.output, aovs)
 
     @cached_property

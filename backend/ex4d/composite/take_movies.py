@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ex4d.colour.tags import DISPLAY_VIEW_TAGS, MovieTags, movie_tags
 from ex4d.colour.transforms import transform_of
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.pixels import ResultPictures
 from ex4d.media.edit_movie import FORMATS, EditMovieWriter
 from ex4d.media.movie import MovieLabels, MovieSound, MovieWriter
@@ -49,6 +50,10 @@ class MovieMaker:
         return (MOVIE_FILE, *((self.edit_file,) if self.edit_file else ()))
 
     @property
+    def _pixel_aspect(self) -> Fraction:
+        return take_pixel_aspect(self.frames, self.pictures.raster.trajectory)
+
+    @property
     def edit_file(self) -> str:
         """Name of the movie for editing; "" = none is wanted."""
         return FORMATS[self.output.movie].file if self.output.movie else ""
@@ -62,7 +67,7 @@ class MovieMaker:
         """What the preview says of itself. The luma and chroma of its codes are BT.709's in any case."""
         colour = self.frames.colour
         tags = movie_tags(colour) if self.pictures.encoding.is_display and colour.space else DISPLAY_VIEW_TAGS
-        return MovieLabels(tags.primaries, tags.transfer, 1, self.frames.pixel_aspect, self.timecode)
+        return MovieLabels(tags.primaries, tags.transfer, 1, self._pixel_aspect, self.timecode)
 
     @property
     def edit_labels(self) -> MovieLabels:
@@ -70,9 +75,7 @@ class MovieMaker:
         colour = self.frames.colour
         tags = movie_tags(colour) if colour.space else DISPLAY_VIEW_TAGS
         comment = f"Colour space: {colour.space}" if colour.kind == "codes" else ""
-        return MovieLabels(
-            tags.primaries, tags.transfer, _matrix(tags), self.frames.pixel_aspect, self.timecode, comment
-        )
+        return MovieLabels(tags.primaries, tags.transfer, _matrix(tags), self._pixel_aspect, self.timecode, comment)
 
     def shown(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """A result's pixels as the preview shows them: display codes of 8 or 16 bits."""

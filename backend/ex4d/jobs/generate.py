@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -124,7 +125,7 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
-        str(frames.frames.pixel_aspect),
+        str(take_pixel_aspect(frames.frames, render.trajectory)),
         frames.frames.handles,
         str(folder / "aov") if "aov" in take else "",
         str(folder / take["edit_movie"]) if "edit_movie" in take else "",

@@ -87,7 +87,7 @@ def draw_take(
 
     def work() -> RenderResult:
         reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
-        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction))
+        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction, request.lens))
 
     result = shot.heal(work, context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))
@@ -161,8 +161,8 @@ class TakePipeline:
         """See ``take_camera``."""
         return take_camera(camera, size, self.shot, self.reconstruction)
 
-    def render(self, camera: TakeCamera, *, positions: bool = False) -> RenderedShot:
-        """Colour, mask and z of a take; with plate positions where they are asked for."""
+    def render(self, camera: TakeCamera) -> RenderedShot:
+        """Colour, mask and z of a take."""
         trajectory = camera.trajectory
         stage = RasterStage(
             self.reconstruction.plate_key,
@@ -173,7 +173,6 @@ class TakePipeline:
             self._chosen[0],
             lambda: (self._borrow(), self._chosen[1]),
             self.reconstruction.frames.colour,
-            positions,
         )
         raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
         seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)
@@ -210,7 +209,7 @@ class TakePipeline:
             record,
             FillAdjustments(by_model and output.colour_match, by_model and output.grain),
             output,
-            lambda: self._positions(rendered),
+            lambda: self.positions(rendered),
             take_sound(self.shot, reconstruction) if output.audio else None,
         )
         folder = take.ensure(self.progress)
@@ -218,7 +217,7 @@ class TakePipeline:
             self.progress.note(note)
         return folder
 
-    def _positions(self, rendered: RenderedShot) -> PositionStore:
+    def positions(self, rendered: RenderedShot) -> PositionStore:
         """Where on the plate the pixels of a render were taken from."""
         stage = PositionStage(
             self.reconstruction.plate_key,

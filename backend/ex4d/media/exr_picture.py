@@ -95,11 +95,6 @@ def read_exr_picture(data: bytes, path: Path, layer: str | None = None) -> ExrPi
     pixels = _stacked(found)
     pixels, more = _in_frame(pixels, *boxes[chosen.part])
     facts = _facts(header, pixels)
-    if facts.pixel_aspect != 1:
-        more += (
-            f"Pixels are {float(facts.pixel_aspect):g} times as wide as they are high: they are used as if they were "
-            "square.",
-        )
     return ExrPicture(pixels, facts, (*notes, *more))
 
 

@@ -59,8 +59,7 @@ def read_still(path: Path, layer: str | None = None) -> Still:
         if data[:4] in DPX_MAGICS:
             _check_no_layer(path, layer)
             codes, facts = read_dpx(data, path)
-            notes = () if facts.pixel_aspect == 1 else (_aspect_note(facts),)
-            return Still(codes, facts, notes)
+            return Still(codes, facts, ())
         kind = "an OpenEXR" if suffix == ".exr" else "a DPX"
         raise BadInputError(f"{path} is damaged or not {kind} file.", "Render or export the file again.")
     _check_no_layer(path, layer)
@@ -77,8 +76,3 @@ def read_still(path: Path, layer: str | None = None) -> Still:
 def _check_no_layer(path: Path, layer: str | None) -> None:
     if layer:
         raise BadInputError(f"{path} has no layers: only OpenEXR files do.", "Leave --layer out.")
-
-
-def _aspect_note(facts: PictureFacts) -> str:
-    times = f"{float(facts.pixel_aspect):g} times"
-    return f"Pixels are {times} as wide as they are high: they are used as if they were square."

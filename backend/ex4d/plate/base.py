@@ -32,12 +32,14 @@ class PlateOptions:
         layer: of EXR files with several; None = the picture without a layer's name.
         over_range: what becomes of values beyond black and white of a limited-range movie; None = clipped in movies of
             8 bits, else kept.
+        pixel_aspect: width of a pixel by its height; None = what the file says.
     """
 
     colour_space: str = AUTO
     ocio: Path | None = None
     layer: str | None = None
     over_range: Literal["clip", "keep"] | None = None
+    pixel_aspect: Fraction | None = None
 
     @classmethod
     def of(cls, request: PlateRequest) -> Self:
@@ -47,6 +49,7 @@ class PlateOptions:
             Path(request.ocio) if request.ocio else None,
             request.layer,
             request.over_range,
+            pixel_aspect=request.aspect,
         )
 
 

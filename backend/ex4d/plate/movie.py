@@ -145,7 +145,7 @@ class MoviePlate:
             facts.encoding,
             facts.colour,
             alpha="straight" if facts.has_alpha else "none",
-            pixel_aspect=facts.pixel_aspect,
+            pixel_aspect=options.pixel_aspect or facts.pixel_aspect,
             timecode=_valid_timecode(facts),
             fps=facts.fps,
         )
@@ -306,8 +306,6 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The colour matrix is not tagged: {facts.assumed_matrix} is assumed, as {why}."
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
-    if facts.pixel_aspect != 1:
-        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
     if facts.clean_aperture is not None:
         width, height = facts.clean_aperture
         yield (

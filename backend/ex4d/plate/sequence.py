@@ -95,7 +95,7 @@ class SequencePlate:
                 *colour.notes,
                 *(handle_notes(handles, kept) if frames else ()),
             ),
-            facts=facts,
+            facts=replace(facts, pixel_aspect=self._options.pixel_aspect or facts.pixel_aspect),
             colour=colour,
             source_bits=_bits(facts.encoding),
             handles=kept,

@@ -37,6 +37,7 @@ from ex4d.protocol.values import (
     check_size,
     check_viewport_side,
     parse_pivot,
+    parse_pixel_aspect,
     parse_rate,
 )
 
@@ -62,6 +63,8 @@ class PlateRequest:
         layer: of EXR files with several; None = the picture without a layer's name.
         over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
             clipped in 8-bit movies, else kept.
+        pixel_aspect: such as "2" or "4/3"; None = what the file says.
+        lens: the lens as JSON of ``ex4d.camera.lens``; None = a pinhole.
     """
 
     path: str
@@ -73,6 +76,8 @@ class PlateRequest:
     ocio: str | None = None
     layer: str | None = None
     over_range: Literal["clip", "keep"] | None = None
+    pixel_aspect: str | None = None
+    lens: str | None = None
 
     def __post_init__(self) -> None:
         _range(self.frames)
@@ -80,8 +85,13 @@ class PlateRequest:
         check_choice(self.over_range, (None, "clip", "keep"), "over-range")
         if self.fps is not None:
             parse_rate(self.fps)
-        if self.over_range not in (None, "clip", "keep"):
-            raise UsageError(f"Over-range cannot be «{self.over_range}».", "Use clip or keep.")
+        if self.pixel_aspect is not None:
+            parse_pixel_aspect(self.pixel_aspect)
+
+    @property
+    def aspect(self) -> Fraction | None:
+        """``pixel_aspect``, read."""
+        return parse_pixel_aspect(self.pixel_aspect) if self.pixel_aspect is not None else None
 
     @property
     def range(self) -> FrameRange | None:
@@ -264,6 +274,8 @@ class _OfTake:
         size: (width, height) in pixels; None = the trajectory's, or the plate's.
         frames: such as "1001-1020", by the plate's own numbers; None = all.
         raster: name of a rasterizer, or "auto".
+        lens: "plate" = pictures as the plate's own lens draws them, "none" = as a pinhole does; without effect where
+            the plate has no lens.
     """
 
     shot: str
@@ -271,9 +283,11 @@ class _OfTake:
     size: tuple[int, int] | None = None
     frames: str | None = None
     raster: str = AUTOMATIC
+    lens: Literal["plate", "none"] = field(default="plate", kw_only=True)
 
     def __post_init__(self) -> None:
         _range(self.frames)
+        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 
@@ -379,7 +393,8 @@ class ExportRequest:
         out: the folder that gets them.
         meshes: formats of ``DW-Mesh``.
         cameras: each is rendered, and gives four files, called by its move or by the file it was read from.
-        size, raster: see ``RenderRequest``.
+        size, raster, lens: see ``RenderRequest``.
+        stmaps: maps that take the plate's lens off pictures and put it on again.
     """
 
     shot: str
@@ -388,8 +403,11 @@ class ExportRequest:
     cameras: tuple[Camera, ...] = ()
     size: tuple[int, int] | None = None
     raster: str = AUTOMATIC
+    lens: Literal["plate", "none"] = "plate"
+    stmaps: bool = False
 
     def __post_init__(self) -> None:
+        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 

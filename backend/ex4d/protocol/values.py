@@ -17,6 +17,8 @@ from ex4d.protocol.parsing import fraction_from
 FIRST_FRAME = 1001
 #: Frames per second, both included.
 MIN_RATE, MAX_RATE = Fraction(1, 100), 1000
+#: Width of a pixel divided by its height, both included.
+MIN_PIXEL_ASPECT, MAX_PIXEL_ASPECT = Fraction(1, 8), 8
 #: Handle frames on each side.
 MAX_HANDLES = 10_000
 #: Sides of pictures, pixels, from 1.
@@ -118,6 +120,17 @@ def parse_rate(text: str) -> Fraction:
     # 23.976 and its kin stand for a rate over 1001.
     ntsc = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
     return ntsc if rate.denominator != 1 and abs(rate - ntsc) < Fraction(1, 1000) else rate
+
+
+def parse_pixel_aspect(text: str) -> Fraction:
+    """Width of a pixel divided by its height from ``2``, ``1.8`` or ``4/3``; raises UsageError."""
+    try:
+        aspect = fraction_from(text)
+    except ValueError:
+        aspect = Fraction(0)
+    if not MIN_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT:
+        raise UsageError(f"The pixel aspect «{text[:40]}» is not understood.", "Give a number such as 2, 1.8 or 4/3.")
+    return aspect
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from ex4d.camera import Camera
 from ex4d.camera.transforms import Array, invert_rigid
 from ex4d.mesh import DWMesh, Topology
 
-#: Values of a picture, (H, W, 3) RGB or (H, W, 4) with alpha: uint8, uint16, float16 or float32.
+#: A picture (H, W, 3 or 4): code values in uint8 or uint16, or float16 or float32 of any size and sign, inf and NaN
+#: included. RGB, then alpha: straight beside code values, associated (premultiplied) beside floats.
 Texture: TypeAlias = NDArray[Any]
 
 #: A face across a depth jump becomes a hole when the camera's move away from the source opens it by more than this many
@@ -25,11 +26,15 @@ MAX_OPENING_PX = 0.5
 #: A sample this far outside the grid, in grid steps, still lies on its rim: from the source camera the outermost
 #: samples do, give or take round-off.
 RIM_TOLERANCE = 0.05
-#: A plate position so near to a pixel's centre, in pixels, is that pixel: rasterizers count in single precision, and
-#: are off by 1e-4 pixels in small plates and 7e-4 in plates of 4096. Codes of eight bits are right without.
-SNAP_PX = 1 / 128
 #: Interpolated vertex alpha above which a pixel counts as seen (released recon.py: 125 of 255); compat mode only.
 ALPHA_THRESHOLD = 125 / 255
+#: A plate position this close to a pixel's centre, across and down, takes that pixel as it is.
+SNAP_PX = 1 / 128
+
+
+def snaps(texture: Texture) -> bool:
+    """Whether positions near pixel centres take the pixel as it is: 8-bit colours come out exact without."""
+    return texture.dtype != np.uint8 or texture.shape[2] == 4
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,13 @@ class RasterFrame:
     """One rendered frame.
 
     Attributes:
-        color: (H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0. Empty where ``plate`` was asked for.
+        color: (H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0.
         mask: (H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (H, W) float32 z-depth along the take camera's axis of whatever surface stands there, valid or not;
             NaN where there is none.
-        alpha: (H, W) in the texture's dtype, 0 where ``mask`` is 0; None where the texture has none. Colours of integer
-            textures are straight, of float textures multiplied by it.
-        plate: (H, W, 2) float32 plate pixel positions that are seen, anything where ``mask`` is 0; None unless asked.
+        alpha: (H, W) in the texture's dtype, the plate's own; 0 where ``mask`` is 0. None for textures without.
+        plate: (H, W, 2) float32 plate pixel positions that were looked at; NaN where ``mask`` is 0. None unless asked
+            for.
     """
 
     color: Texture
@@ -56,8 +61,8 @@ class RasterFrame:
 class RasterScene(Protocol):
     """A mesh and its texture on the device, ready to be rendered from any camera. A context manager."""
 
-    def render(self, camera: Camera) -> RasterFrame:
-        """Render one frame at the camera's size."""
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
+        """Render one frame at the camera's size; with ``RasterFrame.plate`` where ``positions`` are asked for."""
         ...
 
     def release(self) -> None:
@@ -72,7 +77,7 @@ class RasterScene(Protocol):
 
 
 #: A frame to render: the mesh, the plate's frame as ``Rasterizer.upload`` takes it, the take camera.
-View: TypeAlias = tuple[DWMesh, Texture | None, Camera]
+View: TypeAlias = tuple[DWMesh, Texture, Camera]
 
 
 class Rasterizer(Protocol):
@@ -88,13 +93,16 @@ class Rasterizer(Protocol):
     device: str
     licence: str
 
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
-        """Bring a mesh and the plate's frame (H, W, 3) uint8 or uint16 RGB to the device; None = plate positions are
-        drawn instead of colours."""
+    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
+        """Bring a mesh and the plate's frame to the device."""
         ...
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
-        """Render many frames in order, each from its own mesh; the device works on several of them at a time."""
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
+        """Render many frames in order, each from its own mesh; the device works on several of them at a time.
+
+        Args:
+            positions: whether ``RasterFrame.plate`` is wanted.
+        """
         ...
 
     def trim(self) -> None:
@@ -110,14 +118,14 @@ class SequentialRasterizer(ABC):
     """``Rasterizer.render_sequence`` for rasterizers that gain nothing from knowing several frames, and keep none."""
 
     @abstractmethod
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
+    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
         """See ``Rasterizer.upload``."""
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         for mesh, texture, camera in views:
             with self.upload(mesh, texture) as scene:
-                yield scene.render(camera)
+                yield scene.render(camera, positions=positions)
 
     def trim(self) -> None:  # noqa: B027  whoever holds something overrides it
         """See ``Rasterizer.trim``: nothing is held."""

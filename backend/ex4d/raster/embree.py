@@ -14,6 +14,7 @@ from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import RasterFrame, SceneBase, SequentialRasterizer, Texture, view_from_source
+from ex4d.raster.lens_table import pixel_centre_rays
 from ex4d.raster.render_mesh import SplitMesh
 from ex4d.raster.shading import shade
 
@@ -34,7 +35,7 @@ class EmbreeRasterizer(SequentialRasterizer):
                 "pip install embreex; it has wheels for x86-64 and for Macs.",
             )
 
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> EmbreeScene:
+    def upload(self, mesh: DWMesh, texture: Texture) -> EmbreeScene:
         """See ``Rasterizer.upload``."""
         return EmbreeScene(mesh, texture)
 
@@ -58,10 +59,24 @@ def _ray_directions(width: int, height: int, fx: float, fy: float, cx: float, cy
     return out.reshape(-1, 3)
 
 
+def _camera_rays(camera: Camera) -> Float:
+    """The same of a camera, with its lens."""
+    K = camera.K
+    if camera.lens is None:
+        return _ray_directions(camera.width, camera.height, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+    xy = pixel_centre_rays(camera)
+    # Inwards, because between two vertices the rim of a bent mesh is straight.
+    across = np.where(np.arange(camera.width) < camera.width / 2, 1, -1) * (RAY_OFFSET_PX[0] / K[0, 0])
+    down = np.where(np.arange(camera.height) < camera.height / 2, 1, -1) * (RAY_OFFSET_PX[1] / K[1, 1])
+    out = np.ones((xy.shape[0] * xy.shape[1], 3), dtype=np.float32)
+    out[:, 0], out[:, 1] = (xy[..., 0] + across).reshape(-1), (xy[..., 1] + down[:, None]).reshape(-1)
+    return out
+
+
 class EmbreeScene(SceneBase):
     """See ``RasterScene``."""
 
-    def __init__(self, mesh: DWMesh, texture: Texture | None) -> None:
+    def __init__(self, mesh: DWMesh, texture: Texture) -> None:
         from embreex.mesh_construction import TriangleMesh
         from embreex.rtcore_scene import EmbreeScene as Scene
 
@@ -70,14 +85,13 @@ class EmbreeScene(SceneBase):
         self._scene = Scene(robust=True)
         TriangleMesh(self._scene, self._drawn.points, self._drawn.faces[self._drawn.kept])
 
-    def render(self, camera: Camera) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
         """See ``RasterScene.render``."""
-        K = camera.K
-        rays = _ray_directions(camera.width, camera.height, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        rays = _camera_rays(camera)
         pose = invert_rigid(view_from_source(self._drawn.mesh, camera))
         directions = (rays @ pose[:3, :3].T.astype(np.float32)).astype(np.float32)
         # Rays start on the near plane, which is where OpenGL clips.
         origins = (pose[:3, 3].astype(np.float32) + np.float32(camera.near) * directions).astype(np.float32)
         found = self._scene.run(origins, directions)
         faces = np.where(found >= 0, self._drawn.kept[found], -1).reshape(camera.height, camera.width)
-        return shade(self._drawn, self._texture, faces, camera)
+        return shade(self._drawn, self._texture, faces, camera, positions=positions)

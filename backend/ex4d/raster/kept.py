@@ -35,14 +35,14 @@ class KeptRasterizer:
         self._rasterizer = rasterizer
         self.name, self.device, self.licence = rasterizer.name, rasterizer.device, rasterizer.licence
 
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> RasterScene:
+    def upload(self, mesh: DWMesh, texture: Texture) -> RasterScene:
         """See ``Rasterizer.upload``."""
         return self._rasterizer.upload(mesh, texture)
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         try:
-            yield from self._rasterizer.render_sequence(views)
+            yield from self._rasterizer.render_sequence(views, positions=positions)
         except Ex4dError:
             raise
         except Exception:

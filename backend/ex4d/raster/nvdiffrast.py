@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -80,12 +80,14 @@ class NvdiffrastRasterizer:
     def render_batch(
         self,
         depth: Tensor,
-        color: Tensor | None,
+        color: Tensor,
         sources: Sequence[Camera],
         takes: Sequence[Camera],
         far: float,
         opaque: Tensor | None = None,
         settings: MeshSettings | None = None,
+        *,
+        positions: bool = False,
     ) -> RasterBatch:
         """Build the meshes of N frames and render each from its take camera, all on the GPU.
 
@@ -94,12 +96,12 @@ class NvdiffrastRasterizer:
 
         Args:
             depth: (N, H, W) float32 CUDA tensor, z-depth as ``ex4d.mesh.build_mesh`` takes it.
-            color: (N, h, w, 3) uint8 or uint16 CUDA tensor, the plate's frames, RGB code values; None = plate positions
-                are wanted.
+            color: (N, h, w, C) CUDA tensor, the plate's frames, see ``raster.base.Texture``.
             sources, takes: N cameras each, those of a kind of one size; takes at the size to render.
             far: z-depth of the far plane (``ex4d.mesh.far_plane``).
             opaque: (N, H, W) bool, False where the plate is transparent; None = opaque everywhere.
             settings: thresholds of the mesh; None = the defaults.
+            positions: whether plate positions are wanted.
 
         Returns:
             A ``RasterBatch`` of tensors on the GPU.
@@ -117,11 +119,8 @@ class NvdiffrastRasterizer:
             part = slice(first, first + step)
             hidden = None if opaque is None else opaque[part]
             drawn = self._draw(depth[part], sources[part], far, hidden, settings)
-            parts.append(self.render_drawn(drawn, None if color is None else color[part], takes[part]))
-        if len(parts) == 1:
-            return parts[0]
-        cat = self.torch.cat
-        return RasterBatch(*(cat([getattr(part, name) for part in parts]) for name in ("color", "mask", "z")))
+            parts.append(self.render_drawn(drawn, color[part], takes[part], positions=positions))
+        return parts[0] if len(parts) == 1 else RasterBatch.joined(parts)
 
     def _draw(
         self,
@@ -136,15 +135,20 @@ class NvdiffrastRasterizer:
 
         return draw_surfaces(build_surfaces(depth, sources, far, opaque, settings))
 
-    def render_drawn(self, drawn: SplitMeshBatch, color: Tensor | None, takes: Sequence[Camera]) -> RasterBatch:
+    def render_drawn(
+        self, drawn: SplitMeshBatch, color: Tensor, takes: Sequence[Camera], *, positions: bool = False
+    ) -> RasterBatch:
         """Render what is drawn of N frames; arguments as ``render_batch``."""
         from ex4d.raster.cuda.shading import in_take_cameras, shade
 
         seen = in_take_cameras(drawn, takes)
-        return shade(drawn, color, seen, self._visible_faces(drawn, seen, takes), takes)
+        faces = self._visible_faces(drawn, seen, takes)
+        return shade(drawn, color, seen, faces, takes, positions=positions)
 
     def _visible_faces(self, drawn: SplitMeshBatch, seen: Tensor, takes: Sequence[Camera]) -> Tensor:
         """(N, H, W) int32, the visible face of each pixel as an index into all faces, −1 = none."""
+        from ex4d.raster.cuda.lens import bend
+
         torch, per_frame = self.torch, drawn.faces_per_frame
         if per_frame >= FACE_LIMIT:
             raise ResourceError(
@@ -159,6 +163,7 @@ class NvdiffrastRasterizer:
         torch.add(clip[:, 1, 1, None] * y, clip[:, 1, 2, None] * z, out=positions[..., 1])
         torch.sub(z, 2 * near[:, None], out=positions[..., 2])
         positions[..., 3] = z
+        bend(positions, takes)
         found, depth = self._rasterize(drawn, positions, takes[0])
         second = NEAREST_SHARE * seen[2].amax(dim=1)
         if bool((second > near).any()):
@@ -187,44 +192,40 @@ class NvdiffrastRasterizer:
             depth.append(rast[..., 2])
         return torch.cat(found), torch.cat(depth)
 
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> NvdiffrastScene:
+    def upload(self, mesh: DWMesh, texture: Texture) -> NvdiffrastScene:
         """See ``Rasterizer.upload``."""
         return NvdiffrastScene(self, mesh, texture)
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         for _, group in groupby(views, _kind):
             batch: list[View] = []
             for view in group:
                 batch.append(view)
                 if len(batch) == _batch_size(view[0].topology.grid_vertices, view[2]):
-                    yield from self._render_views(batch)
+                    yield from self._render_views(batch, positions)
                     batch = []
             if batch:
-                yield from self._render_views(batch)
+                yield from self._render_views(batch, positions)
 
-    def _render_views(self, views: Sequence[View]) -> Iterator[RasterFrame]:
+    def _render_views(self, views: Sequence[View], positions: bool) -> Iterator[RasterFrame]:
         mesh, _, _ = views[0]
         if mesh.vertex_alpha is not None:
             for mesh, texture, camera in views:
                 with self.upload(mesh, texture) as scene:
-                    yield scene.render(camera)
+                    yield scene.render(camera, positions=positions)
             return
         batch = self.render_batch(
             self.to_device(np.stack([mesh.grid_z for mesh, _, _ in views])),
-            self._textures([texture for _, texture, _ in views]),
+            self.to_device(np.stack([texture for _, texture, _ in views])),
             [mesh.source for mesh, _, _ in views],
             [camera for _, _, camera in views],
             float(mesh.z[-1]),
             self.to_device(np.stack([mesh.pixel_valid for mesh, _, _ in views])),
             mesh.settings,
+            positions=positions,
         )
         yield from self.read_back(batch)
-
-    def _textures(self, textures: Sequence[Texture | None]) -> Tensor | None:
-        """Those of a batch, which has them all or none."""
-        found = [texture for texture in textures if texture is not None]
-        return self.to_device(np.stack(found)) if found else None
 
     def draw(self, mesh: DWMesh) -> SplitMeshBatch:
         """What is drawn of one mesh, on the GPU."""
@@ -241,15 +242,16 @@ class NvdiffrastRasterizer:
 
     def read_back(self, batch: RasterBatch) -> list[RasterFrame]:
         """The pictures in main memory; pinned memory, which torch uses again once the frames are gone."""
-        host = []
-        for values in (batch.color, batch.mask, batch.z):
+
+        def started(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
             pinned = self.torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-            host.append(pinned.copy_(values, non_blocking=True))
+            return pinned.copy_(values, non_blocking=True)
+
+        host = [started(values) for values in (batch.color, batch.mask, batch.z, batch.alpha, batch.plate)]
         self.torch.cuda.current_stream().synchronize()
-        frames = zip(*(values.numpy() for values in host), strict=True)
-        if batch.color.shape[-1] == 3:
-            return [RasterFrame(*frame) for frame in frames]
-        return [RasterFrame(np.empty((0, 0, 3), np.uint8), mask, z, plate=positions) for positions, mask, z in frames]
+        return frames_of(host)
 
     def trim(self) -> None:
         """See ``Rasterizer.trim``: torch keeps what was freed, and uses it again."""
@@ -262,20 +264,29 @@ class NvdiffrastRasterizer:
 class NvdiffrastScene(SceneBase):
     """See ``RasterScene``."""
 
-    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture | None) -> None:
+    def __init__(self, rasterizer: NvdiffrastRasterizer, mesh: DWMesh, texture: Texture) -> None:
         self._rasterizer = rasterizer
         self._drawn: SplitMeshBatch | None = rasterizer.draw(mesh)
-        self._color: Tensor | None = None if texture is None else rasterizer.to_device(texture[None])
+        self._color: Tensor | None = rasterizer.to_device(texture[None])
 
-    def render(self, camera: Camera) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
         """See ``RasterScene.render``."""
-        if self._drawn is None:
+        if self._drawn is None or self._color is None:
             raise ValueError("the scene was released")
-        return self._rasterizer.read_back(self._rasterizer.render_drawn(self._drawn, self._color, [camera]))[0]
+        batch = self._rasterizer.render_drawn(self._drawn, self._color, [camera], positions=positions)
+        return self._rasterizer.read_back(batch)[0]
 
     def release(self) -> None:
         """See ``RasterScene.release``."""
         self._drawn, self._color = None, None
+
+
+def frames_of(tensors: Sequence[Tensor | None]) -> list[RasterFrame]:
+    """The frames of tensors in main memory: a ``RasterBatch``'s colour, mask, z, alpha and plate positions."""
+    arrays: list[Any] = [None if tensor is None else tensor.numpy() for tensor in tensors]
+    count = next(len(array) for array in arrays if array is not None)
+    frames: list[list[Any]] = [[None if array is None else array[i] for array in arrays] for i in range(count)]
+    return [RasterFrame(*frame) for frame in frames]
 
 
 def _batch_size(vertices: int, take: Camera) -> int:
@@ -287,5 +298,4 @@ def _kind(view: View) -> tuple[object, ...]:
     mesh, texture, take = view
     plain = mesh.vertex_alpha is None
     size = (take.width, take.height)
-    colors = None if texture is None else (texture.shape, texture.dtype)
-    return mesh.topology, mesh.settings, float(mesh.z[-1]), plain, colors, size
+    return mesh.topology, mesh.settings, float(mesh.z[-1]), plain, texture.shape, texture.dtype, size

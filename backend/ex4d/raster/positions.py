@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import frame_file, frame_name, frame_names
-from ex4d.raster.base import SNAP_PX, RasterFrame, Rasterizer, View
+from ex4d.raster.base import RasterFrame, Rasterizer, View
 from ex4d.raster.stage import trajectory_hash
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.stages.stage_files import StageFiles
@@ -99,7 +99,7 @@ class PositionStage(PartedStage):
         with BoundedPool() as pool:
             for part in parts:
                 views = prefetched(self._load, range(part.start, part.stop))
-                rendered = self._made.render_sequence(views)
+                rendered = self._made.render_sequence(views, positions=True)
                 for index, frame in zip(range(part.start, part.stop), rendered, strict=True):
                     path = frame_file(out / _FOLDER, self._numbers[index], ".npy")
                     pool.submit(np.save, path, self._positions(index, frame))
@@ -125,7 +125,10 @@ class PositionStage(PartedStage):
         return self.create()
 
     def _load(self, index: int) -> View:
-        return self.mesh.read(index), None, self.trajectory[index]
+        mesh = self.mesh.read(index)
+        width, height = mesh.topology.plate
+        # 16 bits: positions in them snap to pixels, as those of film plates do.
+        return mesh, np.zeros((height, width, 3), np.uint16), self.trajectory[index]
 
     def _positions(self, index: int, frame: RasterFrame) -> NDArray[np.float32]:
         height, width = frame.mask.shape
@@ -135,8 +138,4 @@ class PositionStage(PartedStage):
                 # The released code puts the source frame itself in place of the first one.
                 return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32) + 0.5
         assert frame.plate is not None
-        centres = np.floor(frame.plate) + np.float32(0.5)
-        whole = (np.abs(frame.plate - centres) <= SNAP_PX).all(axis=2)
-        found = np.where(whole[..., None], centres, frame.plate)
-        found[frame.mask == 0] = np.nan
-        return np.asarray(found, np.float32)
+        return frame.plate

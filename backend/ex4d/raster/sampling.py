@@ -1,112 +1,124 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plate's truth at plate positions: halves and floats, alpha, codes of more than eight bits.
+"""Values of the plate between its pixels, in numpy: the rules of ``shaders/plate.glsl``.
 
-Graphics cards need not keep a NaN, an infinity or the last bit of a half. So rasterizers of such plates draw where on
-the plate each pixel lies, and the values are taken from there here, the same for all of them.
+A value is mixed of up to three pixels. A pixel of weight 0 is not looked at, so that an inf or NaN stays where it
+really belongs. A position within ``SNAP_PX`` of a pixel's centre takes that pixel as it is, to the last bit:
+round-off moves positions by up to 1e-3 px (4096 pixels wide, float32), and from the source camera the plate must come
+back as it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.raster.base import SNAP_PX, RasterFrame, Texture
+from ex4d.raster.base import SNAP_PX, Texture, snaps
 
-Float = NDArray[np.float32]
-
-#: Rows that are taken at a time: few enough to stay in the processor's cache, and to keep memory flat.
-BAND = 128
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 
-def is_drawn_directly(texture: Texture) -> bool:
-    """Whether rasterizers draw its colours themselves: display codes without alpha."""
-    return texture.dtype in (np.uint8, np.uint16) and texture.shape[2] == 3
+def mix(texels: Texture, weights: Float) -> Texture:
+    """Weighted means (N, C) of pixels, in their dtype.
 
-
-def colored(frame: RasterFrame, texture: Texture) -> RasterFrame:
-    """A frame of positions with the colours of a texture (H, W, 3 or 4) at them: ``color`` (h, w, 3) and ``alpha``
-    (h, w), or None, in the texture's dtype; both 0 where the mask is 0.
-
-    Positions within ``SNAP_PX`` of a pixel's centre have its values as they are, to the bit. Others are linear over the
-    half of the pixel quad that they fall into. Whole numbers have straight alpha, which weighs their colours; floats
-    have associated alpha, which is a channel like the others.
+    Args:
+        texels: (N, 3, C), C = 3 or 4. Alpha of code values is straight, that of floats associated.
+        weights: (N, 3), of sum 1; of sum 0 where all pixels are to be left out.
     """
-    assert frame.plate is not None
-    height, width = frame.mask.shape
-    out = np.zeros((height, width, texture.shape[2]), texture.dtype)
-    # cv2 gathers halves as what they are in memory, and knows no other numbers of two bytes.
-    source = np.ascontiguousarray(texture)
-    for top in range(0, height, BAND):
-        rows = np.s_[top : top + BAND]
-        if frame.mask[rows].any():
-            out[rows] = _sampled(source, frame.plate[rows], frame.mask[rows] > 0)
-    if texture.shape[2] == 3:
-        return replace(frame, color=out)
-    return replace(frame, color=np.ascontiguousarray(out[..., :3]), alpha=np.ascontiguousarray(out[..., 3]))
+    weights = np.maximum(weights, 0)
+    if texels.dtype.kind == "f":
+        return _weighted(texels, weights).astype(texels.dtype)
+    if texels.shape[2] == 3:
+        return np.asarray(_weighted(texels, weights) + 0.5).astype(texels.dtype)
+    alpha = weights * texels[..., 3]
+    total = alpha.sum(axis=1)
+    # Where all is transparent the colours count as they stand.
+    color = _weighted(texels[..., :3], np.where(total[:, None] > 0, alpha, weights))
+    color /= np.where(total > 0, total, 1)[:, None]
+    return np.asarray(np.concatenate([color, total[:, None]], axis=1) + 0.5).astype(texels.dtype)
 
 
-def _gather(texture: Texture, columns: NDArray[np.int16], rows: NDArray[np.int16]) -> Texture:
-    """Pixels (h, w, C) at whole positions."""
-    bits = texture.view(np.uint16) if texture.dtype == np.float16 else texture
-    places = np.dstack([columns, rows])
-    found = cv2.remap(bits, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-    found = np.asarray(found).reshape(*columns.shape, texture.shape[2])
-    return found.view(np.float16) if texture.dtype == np.float16 else found
+def _weighted(texels: Texture, weights: Float) -> Float:
+    shares = weights[..., None]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(shares > 0, shares * texels.astype(np.float64), 0).sum(axis=1))
 
 
-def _sampled(texture: Texture, at: Float, seen: NDArray[np.bool_]) -> Texture:
+def sample_plate(texture: Texture, at: Float) -> tuple[Texture, Float]:
+    """The plate at positions, linear over the half of the pixel quad they fall into.
+
+    Args:
+        texture: (H, W, C), see ``Texture``.
+        at: (N, 2) plate pixel positions; beyond the outermost centres those count.
+
+    Returns:
+        (N, C) values in the texture's dtype, and the positions (N, 2) that were looked at.
+    """
     height, width = texture.shape[:2]
-    p = np.where(seen[..., None], at - np.float32(0.5), np.float32(0))
-    np.clip(p, 0, (width - 1, height - 1), out=p)
-    nearest = np.rint(p)
-    whole = (np.abs(p - nearest) <= SNAP_PX).all(axis=2)
-    near = nearest.astype(np.int16)
-    out = _gather(texture, near[..., 0], near[..., 1])
-    if not (whole | ~seen).all():
-        between = _between(texture, p)
-        out = np.where(whole[..., None], out, between)
-    out[~seen] = 0
-    return out
-
-
-def _between(texture: Texture, p: Float) -> Texture:
-    """Values at pixel positions (h, w, 2), counted from the first pixel's centre, inside the picture."""
-    height, width = texture.shape[:2]
-    base = np.floor(p)
+    p = np.clip(at - 0.5, 0, (width - 1, height - 1))
+    base = np.floor(p).astype(np.intp)
     f = p - base
-    second = f.sum(axis=2) > 1
-    x0, y0 = base[..., 0].astype(np.int16), base[..., 1].astype(np.int16)
-    x1, y1 = np.minimum(x0 + 1, width - 1).astype(np.int16), np.minimum(y0 + 1, height - 1).astype(np.int16)
-    near_x, far_x = np.where(second, x1, x0), np.where(second, x0, x1)
-    near_y, far_y = np.where(second, y1, y0), np.where(second, y0, y1)
-    g = np.where(second[..., None], 1 - f, f)
-    across, down = g[..., :1], g[..., 1:]
-    weights = (1 - across - down, across, down)
-    corners = ((near_x, near_y), (far_x, near_y), (near_x, far_y))
-    values = [_gather(texture, *corner).astype(np.float32) for corner in corners]
-    if texture.dtype.kind == "f":
-        return _weighted(weights, values).astype(texture.dtype)
-    white = np.float32(np.iinfo(texture.dtype).max)
-    if texture.shape[2] == 4:
-        shares = [value[..., 3:] / white for value in values]
-        alpha = _weighted(weights, shares)
-        plain = _weighted(weights, [value[..., :3] for value in values])
-        color = _weighted(weights, [value[..., :3] * share for value, share in zip(values, shares, strict=True)])
-        color = np.where(alpha > 0, color / np.maximum(alpha, 1e-12), plain)
-        mixed = np.concatenate([color, alpha * white], axis=2)
+    second = f.sum(axis=1) > 1
+    x0, y0 = base[:, 0], base[:, 1]
+    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
+    corner = texture[np.where(second, y1, y0), np.where(second, x1, x0)]
+    across = texture[np.where(second, y1, y0), np.where(second, x0, x1)]
+    down = texture[np.where(second, y0, y1), np.where(second, x1, x0)]
+    g = np.where(second[:, None], 1 - f, f)
+    if texture.shape[2] == 3 and texture.dtype.kind == "u":
+        first = corner.astype(np.float64)
+        values = np.asarray(first + g[:, :1] * (across - first) + g[:, 1:] * (down - first) + 0.5).astype(texture.dtype)
     else:
-        mixed = _weighted(weights, values)
-    return np.clip(mixed + np.float32(0.5), 0, white).astype(texture.dtype)
+        weights = np.stack([1 - g[:, 0] - g[:, 1], g[:, 0], g[:, 1]], axis=1)
+        values = mix(np.stack([corner, across, down], axis=1), weights)
+    if not snaps(texture):
+        return values, p + 0.5
+    nearest = np.rint(p)
+    snapped = (np.abs(p - nearest) <= SNAP_PX).all(axis=1)
+    x, y = nearest[snapped].astype(np.intp).T
+    values[snapped] = texture[y, x]
+    p[snapped] = nearest[snapped]
+    return values, p + 0.5
 
 
-def _weighted(weights: tuple[Float, Float, Float], values: list[Any]) -> Float:
-    """Their sum; a pixel that has no weight has no say, even where it is infinite."""
-    total = np.zeros_like(values[0])
-    with np.errstate(invalid="ignore", over="ignore"):
-        for weight, value in zip(weights, values, strict=True):
-            total += np.where(weight == 0, np.float32(0), weight * value)
-    return total
+def sample_vertices(
+    texture: Texture, corners: Index, weights: Float, visible: NDArray[np.bool_]
+) -> tuple[Texture, Float]:
+    """Values of visible vertices mixed, one vertex a plate pixel (the released construction).
+
+    Args:
+        texture: (H, W, C).
+        corners: (N, 3) indices of vertices.
+        weights: (N, 3) of theirs.
+        visible: (N, 3) bool; those that are not are left out, and the rest is weighted anew.
+
+    Returns:
+        As ``sample_plate``.
+    """
+    shares = np.where(visible, weights, 0)
+    total = shares.sum(axis=1)
+    # Un-premultiplied: the released code leaves dark outlines where alpha is between 0 and 1.
+    texels = texture.reshape(-1, texture.shape[2])[corners]
+    places = np.stack([corners % texture.shape[1] + 0.5, corners // texture.shape[1] + 0.5], axis=-1)
+    if texture.shape[2] == 3 and texture.dtype.kind == "u":
+        color = np.asarray(np.einsum("nk,nkc->nc", shares, texels) / total[:, None] + 0.5).astype(texture.dtype)
+    else:
+        color = mix(texels, shares / total[:, None])
+    at = np.einsum("nk,nkd->nd", shares / total[:, None], places)
+    if snaps(texture):
+        heaviest = weights.argmax(axis=1)[:, None]
+        taken = (np.take_along_axis(weights, heaviest, 1) >= 1 - SNAP_PX) & np.take_along_axis(visible, heaviest, 1)
+        snapped = np.flatnonzero(taken[:, 0])
+        vertex = corners[snapped, heaviest[snapped, 0]]
+        color[snapped] = texture.reshape(-1, texture.shape[2])[vertex]
+        at[snapped] = places[snapped, heaviest[snapped, 0]]
+    return color, at
+
+
+def split_alpha(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Values (..., C) as colour (..., 3) and alpha (...), None where there is none."""
+    if values.shape[-1] == 3:
+        return values, None
+    return np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3])

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Camera
+from ex4d.camera import Camera, pixel_rays
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
-    SNAP_PX,
     RasterFrame,
     Texture,
     grid_bounds,
     largest_closed_gap,
     view_from_source,
 )
+from ex4d.raster.lens_table import pixel_centre_rays
 from ex4d.raster.render_mesh import SplitMesh
+from ex4d.raster.sampling import sample_plate, sample_vertices, split_alpha
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -57,13 +58,11 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     view = view_from_source(drawn.mesh, camera)
     points = drawn.points @ view[:3, :3].T + view[:3, 3]
     corners = drawn.faces[face].astype(np.intp)
-    direction = np.stack(
-        [
-            (pixel % camera.width + 0.5 - camera.K[0, 2]) / camera.K[0, 0],
-            (pixel // camera.width + 0.5 - camera.K[1, 2]) / camera.K[1, 1],
-        ],
-        axis=-1,
-    )
+    if camera.lens is None:
+        place: Float = np.stack([pixel % camera.width, pixel // camera.width], axis=-1) + np.float64(0.5)
+        direction = pixel_rays(place, camera.K)
+    else:
+        direction = pixel_centre_rays(camera).reshape(-1, 2)[pixel]
     xyz = points[corners]
     q = xyz[..., :2] - direction[:, None] * xyz[..., 2:]
     weights = np.stack([_cross(q[:, 1], q[:, 2]), _cross(q[:, 2], q[:, 0]), _cross(q[:, 0], q[:, 1])], axis=-1)
@@ -75,85 +74,61 @@ def _intersect(drawn: SplitMesh, pixel: Index, face: Index, camera: Camera) -> _
     return _Hits(corners, weights, np.einsum("nk,nk->n", weights, xyz[..., 2]), area < 0)
 
 
-def sample_plate(texture: Texture, at: Float) -> Float:
-    """Colours (N, 3) at plate positions (N, 2), linear over the half of the pixel quad they fall into."""
-    height, width = texture.shape[:2]
-    p = np.clip(at - 0.5, 0, (width - 1, height - 1))
-    base = np.floor(p).astype(np.intp)
-    f = p - base
-    if texture.dtype != np.uint8:
-        nearest = np.rint(p)
-        snapped = (np.abs(p - nearest) <= SNAP_PX).all(axis=1)
-        base[snapped], f[snapped] = nearest[snapped].astype(np.intp), 0
-    second = f.sum(axis=1) > 1
-    x0, y0 = base[:, 0], base[:, 1]
-    x1, y1 = np.minimum(x0 + 1, width - 1), np.minimum(y0 + 1, height - 1)
-    corner = texture[np.where(second, y1, y0), np.where(second, x1, x0)].astype(np.float64)
-    across = texture[np.where(second, y1, y0), np.where(second, x0, x1)].astype(np.float64)
-    down = texture[np.where(second, y0, y1), np.where(second, x1, x0)].astype(np.float64)
-    g = np.where(second[:, None], 1 - f, f)
-    return np.asarray(corner + g[:, :1] * (across - corner) + g[:, 1:] * (down - corner))
-
-
-def _surface(drawn: SplitMesh, hits: _Hits, closed: Bool) -> tuple[Float, Bool]:
-    """Plate positions (N, 2), and whether the surface is seen there."""
+def _surface(drawn: SplitMesh, texture: Texture, hits: _Hits, closed: Bool) -> tuple[NDArray[np.intp], Texture, Float]:
     mesh = drawn.mesh
     # The plate is projected onto the surface from the source camera.
     surface = np.einsum("nk,nkd->nd", hits.weights, drawn.points[hits.corners].astype(np.float64))
-    at = surface[:, :2] / surface[:, 2:] * np.diag(mesh.source.K)[:2] + mesh.source.K[:2, 2]
+    ideal = surface[:, :2] / surface[:, 2:]
+    lens, K = mesh.source.lens, mesh.source.K
+    at = (ideal if lens is None else lens.distort(ideal)) * np.diag(K)[:2] + K[:2, 2]
     # A piece at a depth jump has the colours of its own side of it.
     own = hits.corners[:, 0] >= len(mesh.points)
     at[own] = np.einsum("nk,nkd->nd", hits.weights[own], drawn.plate[hits.corners[own] - len(mesh.points)])
     low, high = grid_bounds(mesh.topology)
-    return at, closed & hits.front & ((at >= low) & (at <= high)).all(axis=1)
+    valid = np.flatnonzero(closed & hits.front & ((at >= low) & (at <= high)).all(axis=1))
+    return valid, *sample_plate(texture, at[valid])
 
 
-def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[Float, Bool]:
-    alpha = vertex_alpha[hits.corners] * hits.weights
-    total = alpha.sum(axis=1)
-    valid = total > ALPHA_THRESHOLD
-    color = np.zeros((len(total), 3))
-    vertex_colors = texture.reshape(-1, 3)[hits.corners[valid]]
-    # Un-premultiplied: the released code leaves dark outlines where alpha is between 0 and 1.
-    color[valid] = np.einsum("nk,nkc->nc", alpha[valid], vertex_colors) / total[valid, None]
-    return color, valid
+def _vertex_colors(texture: Texture, hits: _Hits, vertex_alpha: Bool) -> tuple[NDArray[np.intp], Texture, Float]:
+    visible = vertex_alpha[hits.corners]
+    valid = np.flatnonzero((visible * hits.weights).sum(axis=1) > ALPHA_THRESHOLD)
+    return valid, *sample_vertices(texture, hits.corners[valid], hits.weights[valid], visible[valid])
 
 
-def shade(drawn: SplitMesh, texture: Texture | None, faces: NDArray[np.integer], camera: Camera) -> RasterFrame:
+def shade(
+    drawn: SplitMesh, texture: Texture, faces: NDArray[np.integer], camera: Camera, *, positions: bool = False
+) -> RasterFrame:
     """The rendered frame.
 
     Args:
         drawn: what was drawn.
-        texture: the plate's frame; None = plate positions are wanted.
+        texture: see ``Texture``.
         faces: (H, W) int, the visible face per pixel, −1 = none.
+        positions: whether ``RasterFrame.plate`` is wanted.
     """
-    size = (camera.height, camera.width)
+    size, count = (camera.height, camera.width), camera.height * camera.width
     pixel = np.flatnonzero(faces >= 0)
     face = faces.reshape(-1)[pixel].astype(np.intp)
     mesh = drawn.mesh
     hits = _intersect(drawn, pixel, face, camera)
-    within = hits.z <= camera.far
     if mesh.vertex_alpha is None:
         closed = drawn.gaps[face] <= largest_closed_gap(view_from_source(mesh, camera), camera)
-        at, valid = _surface(drawn, hits, closed)
-        valid &= within
-        values = at if texture is None else np.zeros((len(at), 3))
-        if texture is not None:
-            values[valid] = sample_plate(texture, at[valid])
+        valid, values, at = _surface(drawn, texture, hits, closed)
     else:
-        if texture is None:
-            raise ValueError("the released construction has colours at its vertices, and no plate positions")
-        values, valid = _vertex_colors(texture, hits, mesh.vertex_alpha)
-        valid &= within
-    pixels = camera.height * camera.width
-    dtype, channels = (np.dtype(np.float32), 2) if texture is None else (texture.dtype, 3)
-    drawn_values = np.zeros((pixels, channels), dtype=dtype)
-    drawn_values[pixel[valid]] = values[valid] if texture is None else (values[valid] + 0.5).astype(dtype)
-    mask = np.zeros(camera.height * camera.width, dtype=np.uint8)
-    mask[pixel[valid]] = 255
-    z = np.full(camera.height * camera.width, np.nan, dtype=np.float32)
+        valid, values, at = _vertex_colors(texture, hits, mesh.vertex_alpha)
+    within = hits.z <= camera.far
+    near = within[valid]
+    seen = pixel[valid[near]]
+    picture = np.zeros((count, texture.shape[2]), dtype=texture.dtype)
+    picture[seen] = values[near]
+    mask = np.zeros(count, dtype=np.uint8)
+    mask[seen] = 255
+    z = np.full(count, np.nan, dtype=np.float32)
     z[pixel[within]] = hits.z[within]
-    shaped = drawn_values.reshape(*size, channels)
-    if texture is None:
-        return RasterFrame(np.empty((0, 0, 3), np.uint8), mask.reshape(size), z.reshape(size), plate=shaped)
-    return RasterFrame(shaped, mask.reshape(size), z.reshape(size))
+    plate = None
+    if positions:
+        plate = np.full((count, 2), np.nan, dtype=np.float32)
+        plate[seen] = at[near]
+    color, alpha = split_alpha(picture.reshape(*size, -1))
+    places = None if plate is None else plate.reshape(*size, 2)
+    return RasterFrame(color, mask.reshape(size), z.reshape(size), alpha, places)

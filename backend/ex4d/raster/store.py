@@ -34,7 +34,6 @@ class RasterStore:
         notes: sentences for the report.
         encoding: of the truth; None = it is the working picture.
         has_alpha: whether alpha was rendered.
-        has_positions: whether plate positions were rendered.
     """
 
     files: StageFiles
@@ -46,7 +45,6 @@ class RasterStore:
     notes: tuple[str, ...]
     encoding: TruthEncoding | None = None
     has_alpha: bool = False
-    has_positions: bool = False
 
     @classmethod
     def open(cls, folder: Path) -> RasterStore:
@@ -85,13 +83,6 @@ class RasterStore:
         data = self.files.bytes(name)
         with self.files.decoding(name):
             return without_alpha(read_exr_values(data))
-
-    def plate_position(self, number: int) -> NDArray[np.float32] | None:
-        """(H, W, 2) float32 plate pixel positions (x, y), pixel centres at i + 0.5, NaN where the mask is 0; None where
-        they were not asked for."""
-        if not self.has_positions:
-            return None
-        return np.asarray(self.files.npy(f"plate/{frame_name(number, '.npy')}"), dtype=np.float32)
 
     def mask(self, number: int) -> NDArray[np.uint8]:
         """(H, W) uint8, 255 = real source surface, 0 = to be filled."""

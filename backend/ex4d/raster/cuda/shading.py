@@ -18,8 +18,10 @@ from torch import Tensor
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.torch.surface import lens
-from ex4d.raster.base import ALPHA_THRESHOLD, SNAP_PX, grid_bounds, largest_closed_gap
+from ex4d.raster.base import ALPHA_THRESHOLD, grid_bounds, largest_closed_gap
+from ex4d.raster.cuda.lens import displacement, take_rays
 from ex4d.raster.cuda.render_mesh import SplitMeshBatch
+from ex4d.raster.cuda.sampling import Plates, sample_plates, sample_vertices
 
 Triple = tuple[Tensor, Tensor, Tensor]
 
@@ -29,15 +31,34 @@ class RasterBatch:
     """N rendered frames, see ``RasterFrame``, on the device that made them.
 
     Attributes:
-        color: (N, H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0. Without a texture (N, H, W, 2) float32
-            plate pixel positions.
+        color: (N, H, W, 3) in the texture's dtype, RGB; 0 where ``mask`` is 0.
         mask: (N, H, W) uint8, 255 = real source surface seen from its front, 0 = to be filled.
         z: (N, H, W) float32 z-depth along the take camera's axis; NaN where there is no surface.
+        alpha: (N, H, W) in the texture's dtype, or None for textures without.
+        plate: (N, H, W, 2) float32 plate pixel positions, NaN where ``mask`` is 0; None unless asked for.
     """
 
     color: Tensor
     mask: Tensor
     z: Tensor
+    alpha: Tensor | None = None
+    plate: Tensor | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[RasterBatch]) -> RasterBatch:
+        """The frames of several batches of one kind."""
+
+        def whole(tensors: Sequence[Tensor | None]) -> Tensor | None:
+            there = [tensor for tensor in tensors if tensor is not None]
+            return torch.cat(there) if there else None
+
+        return cls(
+            torch.cat([part.color for part in parts]),
+            torch.cat([part.mask for part in parts]),
+            torch.cat([part.z for part in parts]),
+            whole([part.alpha for part in parts]),
+            whole([part.plate for part in parts]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +111,7 @@ def _intersect(drawn: SplitMeshBatch, seen: Tensor, faces: Tensor, takes: Sequen
     count, height, width = faces.shape
     face = faces.clamp(min=0).flatten().long()
     corners = tuple(drawn.faces[:, k].contiguous()[face].long() for k in range(3))
-    lenses = torch.tensor([lens(camera) for camera in takes], dtype=torch.float64, device=seen.device)
-    fx, fy, cx, cy = lenses.T[..., None]
-    column, row = (torch.arange(n, dtype=torch.float64, device=seen.device) for n in (width, height))
-    across, down = ((column + 0.5 - cx) / fx).float()[:, None], ((row + 0.5 - cy) / fy).float()[:, :, None]
+    across, down = take_rays(takes, seen.device)
     x, y, z = seen.flatten(1)
     depths, q = [], []
     for corner in corners:
@@ -110,39 +128,24 @@ def _intersect(drawn: SplitMeshBatch, seen: Tensor, faces: Tensor, takes: Sequen
     return _Hits(face, (corners[0], corners[1], corners[2]), whole, _weighted(whole, depths), area < 0)
 
 
-def sample_plates(texture: Tensor, frame: Tensor, x: Tensor, y: Tensor, snap: float) -> Tensor:
-    """Colours (P, 3) float32 at plate positions, linear over the half of the pixel quad they fall into.
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the plate shows at P pixels.
 
-    Args:
-        texture: (N, H, W, 3) float32 code values.
-        frame: (P,) int64.
-        x, y: (P,) float32 plate pixel positions, finite.
-        snap: positions this near to a pixel's centre are that pixel; below 0 none is.
+    Attributes:
+        bits: (P, C) of its values.
+        x, y: (P,) float32 plate pixel positions.
+        valid: (P,) bool, whether it shows anything there.
     """
-    _, height, width, _ = texture.shape
-    px, py = (x - 0.5).clamp(0, width - 1), (y - 0.5).clamp(0, height - 1)
-    near_px, near_py = px.round(), py.round()
-    snapped = ((px - near_px).abs() <= snap) & ((py - near_py).abs() <= snap)
-    px, py = torch.where(snapped, near_px, px), torch.where(snapped, near_py, py)
-    x0, y0 = px.floor(), py.floor()
-    fx, fy = px - x0, py - y0
-    second = fx + fy > 1
-    left, top = x0.long(), y0.long()
-    right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
-    flat, start = texture.view(-1, 3), frame * height
-    near_x, other_x = torch.where(second, right, left), torch.where(second, left, right)
-    near_row = (start + torch.where(second, bottom, top)) * width
-    other_row = (start + torch.where(second, top, bottom)) * width
-    corner = flat.index_select(0, near_row + near_x)
-    across, down = flat.index_select(0, near_row + other_x), flat.index_select(0, other_row + near_x)
-    gx, gy = torch.where(second, 1 - fx, fx)[:, None], torch.where(second, 1 - fy, fy)[:, None]
-    return corner + gx * (across - corner) + gy * (down - corner)
+
+    bits: Tensor
+    x: Tensor
+    y: Tensor
+    valid: Tensor
 
 
-def _surface(
-    drawn: SplitMeshBatch, texture: Tensor | None, hits: _Hits, shape: tuple[int, int, int], snap: float
-) -> tuple[Tensor, Tensor]:
-    """Colours (P, 3), without a texture positions (P, 2), and whether the position lies on the grid (P,)."""
+def _surface(drawn: SplitMeshBatch, plates: Plates, hits: _Hits, shape: tuple[int, int, int]) -> _Seen:
+    """Valid is what lies on the grid."""
     # The plate is projected onto the surface from the source camera.
     sx, sy, sz = (_weighted(hits.weights, [axis[k] for k in hits.corners]) for axis in drawn.points.flatten(1))
     count, own_points = len(drawn.sources), len(drawn.topology.pixels)
@@ -151,6 +154,12 @@ def _surface(
     ]
     x = (sx / sz).view(shape) * fx + cx
     y = (sy / sz).view(shape) * fy + cy
+    known = torch.ones_like(x, dtype=torch.bool)
+    for frame, camera in enumerate(drawn.sources):
+        if camera.lens is not None:
+            dx, dy, known[frame] = displacement(camera, x[frame], y[frame])
+            x[frame] += dx
+            y[frame] += dy
     if drawn.plate.shape[2]:
         # A piece at a depth jump has the colours of its own side of it.
         total = drawn.points.shape[2]
@@ -158,67 +167,70 @@ def _surface(
         local = [k.view(shape) - first * total - own_points for k in hits.corners]
         piece = local[0] >= 0
         places = [(k.clamp(min=0) + first * drawn.plate.shape[2]).flatten() for k in local]
+        known = known | piece
         x, y = (
             torch.where(piece, _weighted(hits.weights, [axis[k] for k in places]).view(shape), own)
             for axis, own in zip(drawn.plate.flatten(1), (x, y), strict=True)
         )
     low, high = grid_bounds(drawn.topology)
-    inside = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
-    x, y = torch.where(inside, x, 0.5), torch.where(inside, y, 0.5)
-    if texture is None:
-        return torch.stack([x.flatten(), y.flatten()], dim=1), inside.flatten()
+    # Beyond a lens' table lies nothing of the plate.
+    inside = known & (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
     frame = torch.arange(count, device=sz.device).view(count, 1, 1).expand(shape).flatten()
-    return sample_plates(texture, frame, x.flatten(), y.flatten(), snap), inside.flatten()
+    x, y = torch.where(inside, x, 0.5), torch.where(inside, y, 0.5)
+    return _Seen(*sample_plates(plates, frame, x.flatten(), y.flatten()), inside.flatten())
 
 
-def _vertex_colors(alpha: Tensor, texture: Tensor, hits: _Hits) -> tuple[Tensor, Tensor]:
-    """Colours (P, 3) and validity (P,) of the released construction; one frame, one vertex per plate pixel."""
-    shares = [weight * alpha[corner] for weight, corner in zip(hits.weights, hits.corners, strict=True)]
-    total = shares[0] + shares[1] + shares[2]
-    flat = texture.view(-1, 3)
-    mixed = sum(share[:, None] * flat[corner] for share, corner in zip(shares, hits.corners, strict=True))
-    valid = total > ALPHA_THRESHOLD
-    # Un-premultiplied: the released code leaves dark outlines where alpha is between 0 and 1.
-    return torch.where(valid[:, None], mixed / total[:, None], 0.0), valid
+def _vertex_colors(alpha: Tensor, plates: Plates, hits: _Hits) -> _Seen:
+    """Of the released construction; one frame, one vertex per plate pixel."""
+    a, b, c = hits.corners
+    bits, x, y, total = sample_vertices(plates, hits.corners, hits.weights, (alpha[a], alpha[b], alpha[c]))
+    return _Seen(bits, x, y, total > ALPHA_THRESHOLD)
 
 
 def shade(
-    drawn: SplitMeshBatch, texture: Tensor | None, seen: Tensor, faces: Tensor, takes: Sequence[Camera]
+    drawn: SplitMeshBatch,
+    texture: Tensor,
+    seen: Tensor,
+    faces: Tensor,
+    takes: Sequence[Camera],
+    *,
+    positions: bool = False,
 ) -> RasterBatch:
     """The rendered frames.
 
     Args:
         drawn: what was drawn.
-        texture: (N, H, W, 3) uint8 or uint16 code values of the plate; None = plate positions are wanted.
+        texture: (N, H, W, C) values of the plate, see ``raster.base.Texture``.
         seen: (3, N, D) float32 its points as the take cameras see them (``in_take_cameras``).
         faces: (N, h, w) int, the visible face per pixel as an index into all N·E, −1 = none.
         takes: N cameras of one size.
+        positions: whether ``RasterBatch.plate`` is wanted.
     """
     count, height, width = faces.shape
     shape = (count, height, width)
     hits = _intersect(drawn, seen, faces, takes)
-    values = None if texture is None else texture.float()
+    plates = Plates.of(texture)
     if drawn.vertex_alpha is None:
-        # Codes of eight bits are right without, and stay what they were.
-        snap = -1.0 if texture is None or texture.dtype == torch.uint8 else SNAP_PX
-        color, valid = _surface(drawn, values, hits, shape, snap)
+        found = _surface(drawn, plates, hits, shape)
         views = views_from_sources(drawn.sources, takes)
         limits = [largest_closed_gap(view, take) for view, take in zip(views, takes, strict=True)]
         closed = drawn.gaps[hits.face].view(shape) <= _per_pixel(limits, shape, seen)
-        valid = valid & hits.front & closed.flatten()
+        valid = found.valid & hits.front & closed.flatten()
     else:
-        if values is None:
-            raise ValueError("the released construction has colours at its vertices, and no plate positions")
-        color, valid = _vertex_colors(drawn.vertex_alpha, values, hits)
+        found = _vertex_colors(drawn.vertex_alpha, plates, hits)
+        valid = found.valid
     far = _per_pixel([take.far for take in takes], shape, seen)
     within = ((faces >= 0) & (hits.z.view(shape) <= far)).flatten()
     valid = valid & within
-    drawn_values = torch.where(valid[:, None], color if texture is None else color + 0.5, 0.0)
-    if texture is not None:
-        # By way of int32, because torch computes little in uint16.
-        drawn_values = drawn_values.to(torch.int32).to(texture.dtype)
+    picture = torch.where(valid[:, None], found.bits, 0).view(texture.dtype).view(*shape, plates.channels)
+    plate = None
+    if positions:
+        places = torch.stack([found.x, found.y], dim=-1)
+        plate = torch.where(valid[:, None], places, torch.nan).view(*shape, 2)
     return RasterBatch(
-        drawn_values.view(*shape, -1),
+        picture[..., :3].contiguous(),
         torch.where(valid, 255, 0).to(torch.uint8).view(shape),
         torch.where(within, hits.z, torch.nan).view(shape),
+        picture[..., 3].contiguous() if plates.channels == 4 else None,
+        plate,
     )

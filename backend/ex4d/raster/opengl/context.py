@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes.util
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,26 +63,46 @@ def _egl_index(gpu: int) -> int:
 
 
 def create_program(
-    context: moderngl.Context, vertex: str, fragment: str
+    context: moderngl.Context,
+    vertex: str,
+    fragment: str,
+    *,
+    before_vertex: tuple[str, ...] = (),
+    before_fragment: tuple[str, ...] = (),
+    defines: Mapping[str, float] | None = None,
 ) -> Any:  # its items are uniforms of many types
-    """A program from two files of the shaders' folder."""
+    """A program from files of the shaders' folder.
+
+    Args:
+        context: where.
+        vertex, fragment: names.
+        before_vertex, before_fragment: names of files that stand before the shaders.
+        defines: what the preprocessor knows.
+    """
+
+    def source(name: str, before: tuple[str, ...]) -> str:
+        version, rest = (SHADERS / name).read_text(encoding="utf-8").split("\n", 1)
+        known = (f"#define {word} {value}" for word, value in (defines or {}).items())
+        return "\n".join([version, *known, *((SHADERS / part).read_text(encoding="utf-8") for part in before), rest])
+
     return context.program(
-        vertex_shader=(SHADERS / vertex).read_text(encoding="utf-8"),
-        fragment_shader=(SHADERS / fragment).read_text(encoding="utf-8"),
+        vertex_shader=source(vertex, before_vertex), fragment_shader=source(fragment, before_fragment)
     )
 
 
 class Uniforms:
-    """A program's uniforms. Most stay what they are from frame to frame, and each one set is a call of the driver."""
+    """A program's uniforms. Most stay what they are from frame to frame, and each one set is a call of the driver.
+    Those that a variant of a shader has no use for are passed over."""
 
     def __init__(self, program: Any) -> None:  # its items are uniforms of many types
         self._program = program
+        self._known = frozenset(program)
         self._set: dict[str, Any] = {}
 
     def set(self, values: dict[str, Any]) -> None:
         """Set those that have changed: numbers, tuples, or bytes of matrices."""
         for name, value in values.items():
-            if self._set.get(name) == value:
+            if name not in self._known or self._set.get(name) == value:
                 continue
             if isinstance(value, bytes):
                 self._program[name].write(value)
@@ -93,3 +114,9 @@ class Uniforms:
 def column_major(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     """A matrix as OpenGL wants it."""
     return np.ascontiguousarray(matrix.T, dtype=np.float32)
+
+
+def float_texture(context: moderngl.Context, values: NDArray[np.floating]) -> moderngl.Texture:
+    """A texture of pairs of floats (H, W, 2)."""
+    size = (values.shape[1], values.shape[0])
+    return context.texture(size, 2, np.ascontiguousarray(values, np.float32), dtype="f4", alignment=1)

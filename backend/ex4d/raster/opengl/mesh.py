@@ -16,10 +16,12 @@ import moderngl
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera import Camera, Lens
 from ex4d.mesh import DWMesh, Topology
 from ex4d.mesh.dwmesh import viewing_rays
-from ex4d.raster.base import Texture, grid_bounds
-from ex4d.raster.opengl.context import TEXTURE_ROW
+from ex4d.raster.base import SNAP_PX, Texture, grid_bounds, snaps
+from ex4d.raster.lens_table import distortion_table
+from ex4d.raster.opengl.context import TEXTURE_ROW, float_texture
 from ex4d.raster.opengl.strips import grid_strips, vertex_places
 
 #: What the shader is told about a face of the grid that is drawn in pieces; about others it is told ``DWMesh.surface``.
@@ -53,6 +55,37 @@ class Scratch:
         self._free[name].append(np.asarray(whole).reshape(-1))
 
 
+@dataclass(frozen=True)
+class TextureKind:
+    """Of which values the plate's pixels are.
+
+    Attributes:
+        dtype: of a value.
+        channels: 3, or 4 with alpha.
+        snaps: see ``raster.base.snaps``.
+    """
+
+    dtype: np.dtype[Any]
+    channels: int
+    snaps: bool
+
+    @classmethod
+    def of(cls, texture: Texture) -> TextureKind:
+        """Of a picture's."""
+        return cls(texture.dtype, texture.shape[2], snaps(texture))
+
+    @property
+    def bits(self) -> np.dtype[np.unsignedinteger]:
+        """Of the whole numbers that carry a value's bits."""
+        return np.dtype(f"u{self.dtype.itemsize}")
+
+    @property
+    def defines(self) -> dict[str, float]:
+        """For ``plate.glsl``."""
+        values = 0 if self.dtype.kind == "u" else self.dtype.itemsize // 2
+        return {"VALUES": values, "CHANNELS": self.channels, "SNAP": int(self.snaps), "SNAP_PX": SNAP_PX}
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedMesh:
     """A mesh and its picture in the device's layout.
@@ -67,9 +100,10 @@ class PreparedMesh:
             positions whose colours corners have; then anything.
         outer_corners: how many corners.
         first_plate: index of the corner that the first plate pixel position belongs to.
-        plate: (H, W, 4) code values; (1, 1, 4) where plate positions are drawn.
+        plate: (H, W, 4) uint8, uint16 or uint32, the bits of the plate's values; the last of four is anything where
+            there is no alpha.
+        texture: what values they are.
         alpha: (h, w) uint8 of the released construction: 1 = visible vertex; (1, 1) for others.
-        positions: plate positions are drawn instead of colours.
     """
 
     mesh: DWMesh
@@ -78,14 +112,9 @@ class PreparedMesh:
     outer: NDArray[np.float32]
     outer_corners: int
     first_plate: int
-    plate: Texture
+    plate: NDArray[Any]
+    texture: TextureKind
     alpha: NDArray[np.uint8]
-    positions: bool
-
-    @property
-    def drawn_type(self) -> np.dtype[Any]:
-        """Of what is drawn: codes of the plate, or the bits of floats."""
-        return np.dtype(np.uint32) if self.positions else self.plate.dtype
 
     def give_back(self, scratch: Scratch) -> None:
         """Let the arrays be used again; they are on the device now."""
@@ -111,31 +140,24 @@ class PreparedMesh:
     def kind(self) -> tuple[object, ...]:
         """What meshes have in common that can take each other's place on the device."""
         K = self.mesh.source.K
-        lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        return self.mesh.topology, lens, self.plate.shape, self.plate.dtype, self.alpha.shape
+        lens = (K[0, 0], K[1, 1], K[0, 2], K[1, 2], self.mesh.source.lens)
+        return self.mesh.topology, lens, self.plate.shape, self.texture, self.alpha.shape
 
 
 @lru_cache(maxsize=2)
 def _outer_corners(
-    topology: Topology, fx: float, fy: float, cx: float, cy: float
+    topology: Topology, fx: float, fy: float, cx: float, cy: float, lens: Lens | None
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Vertices of the skirt's and the cap's corners, and the rays (2, C) on which they lie."""
     corners = topology.faces[topology.grid_faces :].reshape(-1).astype(np.intp)
-    return corners, np.ascontiguousarray(viewing_rays(topology, fx, fy, cx, cy).take(corners, axis=0).T)
+    return corners, np.ascontiguousarray(viewing_rays(topology, fx, fy, cx, cy, lens).take(corners, axis=0).T)
 
 
-def prepare(mesh: DWMesh, texture: Texture | None, scratch: Scratch | None = None) -> PreparedMesh:
-    """Bring a mesh and the plate's frame (H, W, 3) into the device's layout, in arrays of ``scratch``; without a frame
-    plate positions will be drawn.
-
-    Raises:
-        ValueError: the released construction has colours at its vertices, and no plate positions.
-    """
-    if texture is None and mesh.vertex_alpha is not None:
-        raise ValueError("the released construction has colours at its vertices, and no plate positions")
+def prepare(mesh: DWMesh, texture: Texture, scratch: Scratch | None = None) -> PreparedMesh:
+    """Bring a mesh and the plate's frame into the device's layout, in arrays of ``scratch``."""
     scratch = scratch or Scratch()
     topology, K = mesh.topology, mesh.source.K
-    corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+    corners, rays = _outer_corners(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2], mesh.source.lens)
     width, height = topology.grid
     states = scratch.take("states", 2 * width * (height + 1), np.uint8).reshape(height + 1, width, 2)
     quads = states[1:height, 1:]
@@ -171,11 +193,7 @@ def prepare(mesh: DWMesh, texture: Texture | None, scratch: Scratch | None = Non
         points[own:] = pieces.points.reshape(-1, 3)
         flat[gaps + own // 3 : places] = pieces.gap
         plate[:] = pieces.plate.reshape(-1, 2)
-    positions = texture is None
-    if texture is None:
-        texture = np.zeros((1, 1, 3), np.uint8)
-    rgba = scratch.take("plate", texture.size // 3 * 4, texture.dtype).reshape(*texture.shape[:2], 4)
-    cv2.cvtColor(np.ascontiguousarray(texture), cv2.COLOR_RGB2RGBA, dst=rgba)
+    kind = TextureKind.of(texture)
     return PreparedMesh(
         mesh,
         mesh.z[: topology.grid_vertices],
@@ -183,18 +201,47 @@ def prepare(mesh: DWMesh, texture: Texture | None, scratch: Scratch | None = Non
         outer,
         count,
         first_plate,
-        rgba,
+        _four_channels(texture, kind, scratch),
+        kind,
         alpha,
-        positions,
     )
 
 
-class SharedBuffers:
-    """What all meshes of one topology and lens share on the device."""
+def _four_channels(texture: Texture, kind: TextureKind, scratch: Scratch) -> NDArray[Any]:
+    """(H, W, 4), the bits of a picture's values."""
+    height, width = texture.shape[:2]
+    out = scratch.take("plate", width * height * 4, kind.bits).reshape(height, width, 4)
+    bits = np.ascontiguousarray(texture).view(kind.bits)
+    if kind.channels == 4:
+        np.copyto(out, bits)
+    elif kind.bits == np.uint32:
+        # OpenCV moves no 32-bit whole numbers; floats it moves as they are.
+        cv2.cvtColor(bits.view(np.float32), cv2.COLOR_RGB2RGBA, dst=out.view(np.float32))
+    else:
+        cv2.cvtColor(bits, cv2.COLOR_RGB2RGBA, dst=out)
+    return out
 
-    def __init__(self, context: moderngl.Context, topology: Topology, K: NDArray[np.float64]) -> None:
-        rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
-        self.rays = context.buffer(np.ascontiguousarray(rays[: topology.grid_vertices]))
+
+class SharedBuffers:
+    """What all meshes of one topology and lens share on the device.
+
+    Attributes:
+        tables: by their names in the second pass' shader, what it looks up of a source camera with a lens.
+        uniforms: by their names there.
+    """
+
+    def __init__(self, context: moderngl.Context, topology: Topology, source: Camera) -> None:
+        K = source.K
+        rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2], source.lens)[: topology.grid_vertices]
+        self.rays = context.buffer(np.ascontiguousarray(rays))
+        self.uniforms = _grid_uniforms(topology, K)
+        self.tables: dict[str, moderngl.Texture] = {}
+        if source.lens is not None:
+            table = distortion_table(source)
+            width, height = topology.grid
+            self.tables["source_rays"] = float_texture(context, rays.reshape(height, width, 2))
+            self.tables["source_table"] = float_texture(context, table.displacement)
+            self.uniforms["source_grid"] = table.grid
         # A grid of two rows has no odd row of quads.
         self.strips = [
             (context.buffer(strip), context.buffer(vertex_places(*topology.grid, parity)))
@@ -202,10 +249,22 @@ class SharedBuffers:
             if (strip := grid_strips(*topology.grid, parity)).size
         ]
 
+        # Of whoever made them.
+        self._users = 1
+
+    def keep(self) -> None:
+        """One more wants them; each has to release them once."""
+        self._users += 1
+
     def release(self) -> None:
-        """Free them; no mesh may use them any more."""
-        for buffer in (self.rays, *(buffer for strip in self.strips for buffer in strip)):
-            buffer.release()
+        """Free them, once nobody wants them any more."""
+        self._users -= 1
+        if self._users:
+            return
+        strips = (buffer for strip in self.strips for buffer in strip)
+        held: list[Any] = [self.rays, *strips, *self.tables.values()]
+        for item in held:
+            item.release()
 
 
 class MeshBuffers:
@@ -214,19 +273,22 @@ class MeshBuffers:
     Attributes:
         kind: see ``PreparedMesh``.
         uniforms: by their names in the shader of the second pass, what meshes of that kind have in common.
+        has_lens: whether the source camera has one.
         prepared: what the buffers hold.
     """
 
-    def __init__(
-        self, context: moderngl.Context, shared: SharedBuffers, programs: tuple[Any, Any], prepared: PreparedMesh
-    ) -> None:
+    def __init__(self, context: moderngl.Context, shared: SharedBuffers, prepared: PreparedMesh) -> None:
         self.kind = prepared.kind
-        self._context, self._outer_program = context, programs[1]
+        self._context, self._shared = context, shared
+        shared.keep()
         height, width = prepared.mesh.topology.grid[::-1]
         self._z = context.buffer(reserve=prepared.z.nbytes)
         self._states = context.buffer(reserve=prepared.states.nbytes)
-        self._strips = [self._strip(programs[0], shared.rays, *strip, width) for strip in shared.strips]
-        self.uniforms = _grid_uniforms(prepared.mesh.topology, prepared.mesh.source.K)
+        self.uniforms = shared.uniforms
+        self.has_lens = bool(shared.tables)
+        # By the programs that draw from them, which with a take's lens are others.
+        self._strips: dict[int, list[moderngl.VertexArray]] = {}
+        self._outer_arrays: dict[int, moderngl.VertexArray] = {}
         self._outer: moderngl.Buffer | None = None
         plate, alpha = prepared.plate, prepared.alpha
         self._pictures = {
@@ -235,11 +297,9 @@ class MeshBuffers:
             "alpha": context.texture(alpha.shape[::-1], 1, np.ascontiguousarray(alpha), dtype="u1", alignment=1),
         }
 
-    def _strip(
-        self, program: Any, rays: moderngl.Buffer, strip: moderngl.Buffer, places: moderngl.Buffer, width: int
-    ) -> moderngl.VertexArray:
+    def _strip(self, program: Any, strip: moderngl.Buffer, places: moderngl.Buffer, width: int) -> moderngl.VertexArray:
         """The vertex array of one strip of a grid of that width."""
-        content = [(rays, "2f", "ray"), (places, "1u1", "place"), (self._z, "1f", "z")]
+        content = [(self._shared.rays, "2f", "ray"), (places, "1u1", "place"), (self._z, "1f", "z")]
         array = self._context.vertex_array(program, content, strip)
         # Each vertex sees the state of the first face of the quad below and of the second one of that above, both to
         # the left of it; quads stand one row further down in the array.
@@ -268,30 +328,38 @@ class MeshBuffers:
         self._release_outer()
         size = (TEXTURE_ROW, rows)
         self._outer = self._context.buffer(reserve=4 * 4 * TEXTURE_ROW * rows)
-        self._outer_array = self._context.vertex_array(self._outer_program, [(self._outer, "3f", "position")])
         self._pictures["outer"] = self._context.texture(size, 4, dtype="f4", alignment=1)
 
     @property
     def textures(self) -> dict[str, moderngl.Texture]:
         """By their names in the shader."""
-        return self._pictures
+        return {**self._pictures, **self._shared.tables}
 
-    def draw(self) -> None:
-        """Draw the grid's even and odd rows of quads, then the other faces."""
-        for strip in self._strips:
+    def draw(self, programs: tuple[Any, Any]) -> None:
+        """Draw the grid's even and odd rows of quads by the first program, then the other faces by the second."""
+        grid, outer = programs
+        if grid.glo not in self._strips:
+            width = self.prepared.mesh.topology.grid[0]
+            self._strips[grid.glo] = [self._strip(grid, *strip, width) for strip in self._shared.strips]
+        if outer.glo not in self._outer_arrays:
+            assert self._outer is not None
+            self._outer_arrays[outer.glo] = self._context.vertex_array(outer, [(self._outer, "3f", "position")])
+        for strip in self._strips[grid.glo]:
             strip.render(moderngl.TRIANGLE_STRIP)
-        self._outer_array.render(moderngl.TRIANGLES, vertices=self.prepared.outer_corners)
+        self._outer_arrays[outer.glo].render(moderngl.TRIANGLES, vertices=self.prepared.outer_corners)
 
     def _release_outer(self) -> None:
         if self._outer is not None:
-            for item in (self._outer_array, self._outer, self._pictures.pop("outer")):
+            held: list[Any] = [*self._outer_arrays.values(), self._outer, self._pictures.pop("outer")]
+            for item in held:
                 item.release()
-        self._outer = None
+        self._outer, self._outer_arrays = None, {}
 
     def release(self) -> None:
         """Free everything."""
         self._release_outer()
-        held: list[Any] = [*self._strips, self._z, self._states, *self._pictures.values()]
+        strips = [strip for strips in self._strips.values() for strip in strips]
+        held: list[Any] = [*strips, self._z, self._states, *self._pictures.values(), self._shared]
         for item in held:
             item.release()
 

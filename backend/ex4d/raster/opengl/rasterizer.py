@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import moderngl
@@ -16,7 +17,6 @@ from ex4d.mesh import DWMesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.base import (
     ALPHA_THRESHOLD,
-    SNAP_PX,
     RasterFrame,
     SceneBase,
     Texture,
@@ -27,13 +27,28 @@ from ex4d.raster.base import (
 )
 from ex4d.raster.opengl.context import Uniforms, column_major, create_context, create_program
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
-from ex4d.raster.opengl.target import Reading, Target
+from ex4d.raster.opengl.take_lens import TakeLens, lens_key
+from ex4d.raster.opengl.target import Reading, Target, TargetKind
 from ex4d.system.threads import prefetched
 
 #: Largest z-depth that a float32 uniform holds.
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: Frames whose pictures the device still works on while the next ones are sent: with fewer, one waits for the other.
 UNDER_WAY = 2
+
+
+@dataclass(frozen=True)
+class _VisiblePass:
+    """The first pass.
+
+    Attributes:
+        programs: for the grid's and the other faces.
+        grid_uniforms, outer_uniforms: theirs.
+    """
+
+    programs: tuple[Any, Any]
+    grid_uniforms: Uniforms
+    outer_uniforms: Uniforms
 
 
 class OpenGLRasterizer:
@@ -46,31 +61,29 @@ class OpenGLRasterizer:
     def __init__(self) -> None:
         self.context = create_context()
         self.device = str(self.context.info["GL_RENDERER"])
-        self._visible = tuple(
-            create_program(self.context, f"{kind}.vert", "visible.frag") for kind in ("grid", "outer")
-        )
-        shade, pack = (create_program(self.context, "frame.vert", f"{kind}.frag") for kind in ("shade", "pack"))
-        self._shade, self._pack = (self.context.vertex_array(program, []) for program in (shade, pack))
-        self._grid_uniforms, self._outer_uniforms, self._shade_uniforms = map(Uniforms, (*self._visible, shade))
+        self._visible: dict[bool, _VisiblePass] = {}
+        self._shading: dict[tuple[tuple[str, float], ...], tuple[moderngl.VertexArray, Uniforms]] = {}
+        self._pack = self.context.vertex_array(create_program(self.context, "frame.vert", "pack.frag"), [])
         self.context.depth_func = ">"
         self._shared: SharedBuffers | None = None
         self._shared_kind: tuple[object, ...] = ()
         self._target: Target | None = None
+        self._take_lens: TakeLens | None = None
         self._free: deque[MeshBuffers] = deque()
         self.scratch = Scratch()
 
-    def upload(self, mesh: DWMesh, texture: Texture | None) -> OpenGLScene:
+    def upload(self, mesh: DWMesh, texture: Texture) -> OpenGLScene:
         """See ``Rasterizer.upload``."""
         return OpenGLScene(self, prepare(mesh, texture, self.scratch))
 
-    def render_sequence(self, views: Iterable[View]) -> Iterator[RasterFrame]:
+    def render_sequence(self, views: Iterable[View], *, positions: bool = False) -> Iterator[RasterFrame]:
         """See ``Rasterizer.render_sequence``."""
         readings: deque[Reading] = deque()
         for prepared, camera in prefetched(self._prepare_view, views, ahead=UNDER_WAY):
             frame = None
             with self.context:
                 buffers = self.take_buffers(prepared)
-                readings.append(self.draw(buffers, camera))
+                readings.append(self.draw(buffers, camera, positions))
                 self.give_back(buffers)
                 if len(readings) > UNDER_WAY:
                     frame = readings.popleft().finish()
@@ -94,7 +107,7 @@ class OpenGLRasterizer:
             buffers = self._free.popleft()
         else:
             shared = self._shared_buffers(prepared)
-            buffers = MeshBuffers(self.context, shared, (self._visible[0], self._visible[1]), prepared)
+            buffers = MeshBuffers(self.context, shared, prepared)
         buffers.fill(prepared)
         prepared.give_back(self.scratch)
         return buffers
@@ -107,49 +120,100 @@ class OpenGLRasterizer:
             self._free.append(buffers)
 
     def _shared_buffers(self, prepared: PreparedMesh) -> SharedBuffers:
-        """The last topology's and lens' are kept, vertex arrays of former ones keep theirs alive."""
+        """The last topology's and lens' are kept; meshes keep former ones."""
         kind = prepared.kind[:2]
         if self._shared is None or self._shared_kind != kind:
-            self._shared = SharedBuffers(self.context, prepared.mesh.topology, prepared.mesh.source.K)
+            if self._shared is not None:
+                self._shared.release()
+            self._shared = SharedBuffers(self.context, prepared.mesh.topology, prepared.mesh.source)
             self._shared_kind = kind
         return self._shared
 
-    def _target_for(self, size: tuple[int, int], dtype: np.dtype[np.unsignedinteger]) -> Target:
+    def _target_for(self, kind: TargetKind) -> Target:
         """The framebuffers of that kind; the last ones are kept."""
-        if self._target is None or self._target.key != (size, dtype):
+        if self._target is None or self._target.kind != kind:
             limit = int(self.context.info["GL_MAX_TEXTURE_SIZE"])
-            if max(size) > limit:
+            if max(kind.size) > limit:
                 raise ResourceError(
-                    f"A frame of {size[0]}x{size[1]} is larger than this OpenGL driver draws ({limit}).",
+                    f"A frame of {kind.size[0]}x{kind.size[1]} is larger than this OpenGL driver draws ({limit}).",
                     "Use --raster embree, or render a smaller size.",
                 )
             if self._target is not None:
                 self._target.release()
-            self._target = Target(self.context, size, dtype)
+            self._target = Target(self.context, kind)
         return self._target
 
-    def draw(self, buffers: MeshBuffers, camera: Camera) -> Reading:
+    def _lens_of(self, camera: Camera) -> TakeLens | None:
+        """The take's lens on the device; the last one is kept."""
+        if camera.lens is None:
+            return None
+        if self._take_lens is None or self._take_lens.key != lens_key(camera):
+            if self._take_lens is not None:
+                self._take_lens.release()
+            self._take_lens = TakeLens(self.context, camera)
+        return self._take_lens
+
+    def _visible_pass(self, take_lens: bool) -> _VisiblePass:
+        """The first pass for takes with or without a lens; made when first asked for."""
+        if take_lens not in self._visible:
+            before, defines = ("lens.glsl", "take_lens.glsl") if take_lens else (), {"TAKE_LENS": int(take_lens)}
+            grid, outer = (
+                create_program(self.context, f"{kind}.vert", "visible.frag", before_vertex=before, defines=defines)
+                for kind in ("grid", "outer")
+            )
+            self._visible[take_lens] = _VisiblePass((grid, outer), Uniforms(grid), Uniforms(outer))
+        return self._visible[take_lens]
+
+    def _shading_of(
+        self, kind: TargetKind, source_lens: bool, take_lens: bool
+    ) -> tuple[moderngl.VertexArray, Uniforms]:
+        """The second pass for frames of that kind, and its uniforms; made when first asked for."""
+        defines = {
+            **kind.texture.defines,
+            "POSITIONS": int(kind.positions),
+            "SOURCE_LENS": int(source_lens),
+            "TAKE_LENS": int(take_lens),
+        }
+        key = tuple(defines.items())
+        if key not in self._shading:
+            before = ("plate.glsl", "lens.glsl") if source_lens else ("plate.glsl",)
+            program = create_program(self.context, "frame.vert", "shade.frag", before_fragment=before, defines=defines)
+            self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
+        return self._shading[key]
+
+    def draw(self, buffers: MeshBuffers, camera: Camera, positions: bool = False) -> Reading:
         """Start to draw a frame and to read it back."""
         context, mesh = self.context, buffers.prepared.mesh
-        target = self._target_for((camera.width, camera.height), buffers.prepared.drawn_type)
+        target = self._target_for(TargetKind((camera.width, camera.height), buffers.prepared.texture, positions))
         view = view_from_source(mesh, camera)
         matrix, vertices = column_major(clip_from_camera(camera) @ view).tobytes(), mesh.topology.grid_vertices
-        self._grid_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "vertices": vertices})
-        self._outer_uniforms.set({"clip_from_mesh": matrix, "near": camera.near, "first_id": 1 + 2 * vertices})
+        lens = self._lens_of(camera)
+        visible = self._visible_pass(lens is not None)
+        common = {"clip_from_mesh": matrix, "near": camera.near, **(lens.uniforms if lens else {})}
+        visible.grid_uniforms.set({**common, "vertices": vertices})
+        visible.outer_uniforms.set({**common, "first_id": 1 + 2 * vertices})
+        if lens is not None:
+            lens.table.use(0)
         target.visible_pass.use()
         context.enable_only(moderngl.DEPTH_TEST)
         target.visible_pass.clear(depth=0.0)
-        buffers.draw()
+        buffers.draw(visible.programs)
         target.shade_pass.use()
         context.enable_only(moderngl.NOTHING)
-        self._prepare_shading(buffers, target, camera, view)
-        self._shade.render(moderngl.TRIANGLES, vertices=3)
-        target.pack_pass.use()
-        target.color.use(0)
-        self._pack.render(moderngl.TRIANGLES, vertices=3)
+        shading, uniforms = self._shading_of(target.kind, buffers.has_lens, lens is not None)
+        tables = {"take_rays": lens.rays} if lens is not None else {}
+        uniforms.set(self._shading_values(buffers, {"visible": target.visible, **tables}, camera, view))
+        shading.render(moderngl.TRIANGLES, vertices=3)
+        if target.pack_pass is not None:
+            target.pack_pass.use()
+            target.color.use(0)
+            self._pack.render(moderngl.TRIANGLES, vertices=3)
         return target.start_reading()
 
-    def _prepare_shading(self, buffers: MeshBuffers, target: Target, camera: Camera, view: NDArray[np.float64]) -> None:
+    def _shading_values(
+        self, buffers: MeshBuffers, textures: dict[str, moderngl.Texture], camera: Camera, view: NDArray[np.float64]
+    ) -> dict[str, Any]:
+        """The second pass's uniforms; its textures are bound, those of the mesh and some by their names."""
         prepared, K = buffers.prepared, camera.K
         values: dict[str, Any] = {
             "ray": (1 / K[0, 0], 1 / K[1, 1], -K[0, 2] / K[0, 0], -K[1, 2] / K[1, 1]),
@@ -159,26 +223,23 @@ class OpenGLRasterizer:
             "far": min(camera.far, FLOAT_MAX),
             "largest_closed_gap": largest_closed_gap(view, camera),
             "vertex_alpha": prepared.mesh.vertex_alpha is not None,
-            "positions": prepared.positions,
-            # Codes of eight bits are right without, and stay what they were.
-            "snap": -1.0 if prepared.plate.dtype == np.uint8 else SNAP_PX,
             "alpha_threshold": ALPHA_THRESHOLD,
             "camera_from_mesh": column_major(view).tobytes(),
         }
-        for unit, (name, texture) in enumerate({"visible": target.visible, **buffers.textures}.items()):
+        for unit, (name, texture) in enumerate({**textures, **buffers.textures}.items()):
             texture.use(unit)
             values[name] = unit
-        self._shade_uniforms.set(values | buffers.uniforms)
+        return values | buffers.uniforms
 
     def trim(self) -> None:
         """See ``Rasterizer.trim``."""
         with self.context:
             while self._free:
                 self._free.popleft().release()
-            for held in (self._target, self._shared):
+            for held in (self._target, self._take_lens, self._shared):
                 if held is not None:
                     held.release()
-        self._target, self._shared = None, None
+        self._target, self._take_lens, self._shared = None, None, None
         self.scratch = Scratch()
 
     def close(self) -> None:
@@ -195,12 +256,12 @@ class OpenGLScene(SceneBase):
         with rasterizer.context:
             self._buffers: MeshBuffers | None = rasterizer.take_buffers(prepared)
 
-    def render(self, camera: Camera) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
         """See ``RasterScene.render``."""
         if self._buffers is None:
             raise ValueError("the scene was released")
         with self._rasterizer.context:
-            return self._rasterizer.draw(self._buffers, camera).finish()
+            return self._rasterizer.draw(self._buffers, camera, positions).finish()
 
     def release(self) -> None:
         """See ``RasterScene.release``."""

@@ -3,20 +3,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import moderngl
 import numpy as np
 
 from ex4d.raster.base import RasterFrame
+from ex4d.raster.opengl.mesh import TextureKind
+from ex4d.raster.sampling import split_alpha
+
+
+@dataclass(frozen=True)
+class TargetKind:
+    """What a frame is like.
+
+    Attributes:
+        size: (width, height) in pixels.
+        texture: the values of its pixels.
+        positions: whether plate positions are wanted.
+    """
+
+    size: tuple[int, int]
+    texture: TextureKind
+    positions: bool
 
 
 class Target:
-    """Framebuffers of one size and colour depth, for the three passes."""
+    """Framebuffers for frames of one kind, for the three passes."""
 
-    def __init__(self, context: moderngl.Context, size: tuple[int, int], dtype: np.dtype[np.unsignedinteger]) -> None:
-        self.key = (size, dtype)
+    def __init__(self, context: moderngl.Context, kind: TargetKind) -> None:
+        self.kind = kind
         self._context = context
+        size, dtype = kind.size, kind.texture.bits
         width, height = size
         code_value = f"u{dtype.itemsize}"
         self.visible = context.texture(size, 1, dtype="u4")
@@ -25,22 +44,32 @@ class Target:
         self.color = context.texture(size, 4, dtype=code_value, alignment=1)
         self._mask = context.texture(size, 1, dtype="u1", alignment=1)
         self._z = context.texture(size, 1, dtype="u4", alignment=1)
-        self.shade_pass = context.framebuffer([self.color, self._mask, self._z])
-        # Three values a pixel, four a texel.
-        self._packed = context.texture((width, -(-3 * height // 4)), 4, dtype=code_value, alignment=1)
-        self.pack_pass = context.framebuffer([self._packed])
+        self._positions = context.texture(size, 2, dtype="u4", alignment=1) if kind.positions else None
+        drawn = [self.color, self._mask, self._z]
+        self.shade_pass = context.framebuffer(drawn if self._positions is None else [*drawn, self._positions])
+        self._packed: moderngl.Texture | None = None
+        self.pack_pass: moderngl.Framebuffer | None = None
+        packed_height = height
+        if kind.texture.channels == 3:
+            # Three values a pixel, four a texel.
+            packed_height = -(-3 * height // 4)
+            self._packed = context.texture((width, packed_height), 4, dtype=code_value, alignment=1)
+            self.pack_pass = context.framebuffer([self._packed])
         # In a buffer each of them starts at a multiple of its values' size.
-        self.color_offset = 4 * width * height
-        self.mask_offset = self.color_offset + 4 * dtype.itemsize * width * self._packed.height
+        self.positions_offset = 4 * width * height
+        self.color_offset = self.positions_offset + (8 * width * height if kind.positions else 0)
+        self.mask_offset = self.color_offset + 4 * dtype.itemsize * width * packed_height
         self._free: list[moderngl.Buffer] = []
 
     def start_reading(self) -> Reading:
         """Let the device copy the pictures to a buffer, in turn with what else it has to do."""
-        width, height = self.key[0]
+        width, height = self.kind.size
         size = self.mask_offset + width * height
         buffer = self._free.pop() if self._free else self._context.buffer(reserve=size, dynamic=True)
         self._z.read_into(buffer, alignment=1)
-        self._packed.read_into(buffer, alignment=1, write_offset=self.color_offset)
+        if self._positions is not None:
+            self._positions.read_into(buffer, alignment=1, write_offset=self.positions_offset)
+        (self._packed or self.color).read_into(buffer, alignment=1, write_offset=self.color_offset)
         self._mask.read_into(buffer, alignment=1, write_offset=self.mask_offset)
         return Reading(self, buffer)
 
@@ -51,11 +80,12 @@ class Target:
     def release(self) -> None:
         """Free everything but buffers that are still being read."""
         framebuffers = [self.visible_pass, self.shade_pass, self.pack_pass]
-        textures = [self.visible, self._depth, self.color, self._mask, self._z, self._packed]
+        textures = [self.visible, self._depth, self.color, self._mask, self._z, self._positions, self._packed]
         held: list[Any] = [*framebuffers, *textures, *self._free]
         self._free = []
         for item in held:
-            item.release()
+            if item is not None:
+                item.release()
 
 
 class Reading:
@@ -66,14 +96,17 @@ class Reading:
 
     def finish(self) -> RasterFrame:
         """The frame; waits for the device, which has made it as arrays hold it."""
-        (width, height), dtype = self._target.key
-        color = np.empty((height, width, 3), dtype)
+        target = self._target
+        (width, height), texture = target.kind.size, target.kind.texture
+        picture = np.empty((height, width, texture.channels), texture.dtype)
         mask, z = np.empty((height, width), np.uint8), np.empty((height, width), np.float32)
         self._buffer.read_into(z, size=z.nbytes)
-        self._buffer.read_into(color, size=color.nbytes, offset=self._target.color_offset)
-        self._buffer.read_into(mask, size=mask.nbytes, offset=self._target.mask_offset)
-        self._target.give_back(self._buffer)
-        if dtype == np.uint32:
-            positions = np.ascontiguousarray(color[..., :2]).view(np.float32)
-            return RasterFrame(np.empty((0, 0, 3), np.uint8), mask, z, plate=positions)
-        return RasterFrame(color, mask, z)
+        self._buffer.read_into(picture, size=picture.nbytes, offset=target.color_offset)
+        self._buffer.read_into(mask, size=mask.nbytes, offset=target.mask_offset)
+        plate = None
+        if target.kind.positions:
+            plate = np.empty((height, width, 2), np.float32)
+            self._buffer.read_into(plate, size=plate.nbytes, offset=target.positions_offset)
+        target.give_back(self._buffer)
+        color, alpha = split_alpha(picture)
+        return RasterFrame(color, mask, z, alpha, plate)

@@ -1,5 +1,6 @@
 #version 330
 // SPDX-License-Identifier: Apache-2.0
+//   TAKE_LENS  1 = the take's camera has a lens; take_lens.glsl stands before this
 uniform mat4 clip_from_mesh;
 uniform uint vertices;      // of the grid
 in vec2 ray;                // of the source camera at z = 1
@@ -11,6 +12,9 @@ flat out uint id;           // a triangle takes its last vertex's; 0 = left out;
 
 void main() {
     gl_Position = clip_from_mesh * vec4(ray * z, z, 1.0);
+#if TAKE_LENS
+    gl_Position = through_lens(gl_Position);
+#endif
     uint state = (place & 1u) != 0u ? first : second;
     uint known = 1u + (place >> 1) * vertices + uint(gl_VertexID);
     id = state == 2u ? 0u : state == 1u ? known : known | 0x80000000u;

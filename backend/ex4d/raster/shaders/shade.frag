@@ -1,17 +1,29 @@
 #version 330
 // SPDX-License-Identifier: Apache-2.0
 // Second pass: colour, validity and z from the visible face. The same rules stand in raster/shading.py, with the
-// derivation, for the rasterizers that have no shaders.
+// derivation, for the rasterizers that have no shaders. plate.glsl stands before it.
+//   POSITIONS    1 = the plate positions are wanted
+//   SOURCE_LENS  1 = the plate has a lens: rays of vertices, and places on the plate, come from tables (lens.glsl)
+//   TAKE_LENS    1 = the take has one: its pixels' rays come from a table
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
 uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
                                  // their corners; their disparity jumps; plate pixel positions whose colours corners have
-uniform usampler2D plate;        // RGB code values
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
+#if TAKE_LENS
+uniform sampler2D take_rays;     // of the take's pixels at z = 1
+#else
 uniform vec4 ray;                // take pixel -> ray at z = 1: scale across and down, offset across and down
+#endif
 uniform vec4 plate_lens;         // source camera coordinates -> plate pixel: fx, fy, cx, cy
+#if SOURCE_LENS
+uniform sampler2D source_rays;   // of the grid's vertices at z = 1
+uniform sampler2D source_table;
+uniform vec4 source_grid;
+#else
 uniform vec4 source_ray;         // grid position -> ray at z = 1: scale across and down, offset across and down
+#endif
 uniform int first_gap;           // the first disparity jump among the values of outer
 uniform int first_place;         // the first plate pixel position there
 uniform int first_plate;         // outer corner that it belongs to
@@ -22,12 +34,13 @@ uniform vec2 grid_high;
 uniform float far;
 uniform float largest_closed_gap;
 uniform bool vertex_alpha;
-uniform bool positions;          // the bits of plate positions instead of colours
-uniform float snap;              // a position so near to a pixel's centre is that pixel
 uniform float alpha_threshold;
 layout(location = 0) out uvec4 color;
 layout(location = 1) out uint mask;
 layout(location = 2) out uint z_bits;     // of a float; shaders need not keep NaN, which stands for nothing
+#if POSITIONS
+layout(location = 3) out uvec2 position_bits;
+#endif
 
 const uint NOTHING = 0x7fc00000u;         // numpy's NaN
 
@@ -56,7 +69,11 @@ int find_face(int id, out ivec2 corners[3]) {
 
 vec3 point(ivec2 at) {
     float depth = texelFetch(z, at, 0).r;
+#if SOURCE_LENS
+    return vec3(texelFetch(source_rays, at, 0).rg * depth, depth);
+#else
     return vec3((vec2(at) * source_ray.xy + source_ray.zw) * depth, depth);
+#endif
 }
 
 vec3 outer_point(int corner) {
@@ -76,34 +93,25 @@ float cross2(vec2 a, vec2 b) {
     return a.x * b.y - a.y * b.x;
 }
 
-vec3 texel(ivec2 at) {
-    return vec3(texelFetch(plate, clamp(at, ivec2(0), textureSize(plate, 0) - 1), 0).rgb);
+bool visible_vertex(ivec2 at) {
+    return texelFetch(alpha, at, 0).r > 0u;
 }
 
-// Linear over the half of the pixel quad that the position falls into: with one vertex per pixel these are the three
-// corners of the very triangle, so that no colour leaks in from across a depth jump.
-vec3 plate_color(vec2 at) {
-    vec2 p = clamp(at - 0.5, vec2(0.0), vec2(textureSize(plate, 0) - 1));
-    ivec2 base = ivec2(floor(p));
-    vec2 f = p - vec2(base);
-    vec2 nearest = floor(p + 0.5);
-    if (all(lessThanEqual(abs(p - nearest), vec2(snap)))) return texel(ivec2(nearest));
-    bool second = f.x + f.y > 1.0;
-    vec3 corner = second ? texel(base + 1) : texel(base);
-    vec2 g = second ? 1.0 - f : f;
-    vec3 across = second ? texel(base + ivec2(0, 1)) : texel(base + ivec2(1, 0));
-    vec3 down = second ? texel(base + ivec2(1, 0)) : texel(base + ivec2(0, 1));
-    return corner + g.x * (across - corner) + g.y * (down - corner);
-}
-
-vec4 vertex_color(ivec2 at) {
-    return texelFetch(alpha, at, 0).r > 0u ? vec4(vec3(texelFetch(plate, at, 0).rgb), 1.0) : vec4(0.0);
+void surface_at(uvec4 pixel, vec2 at) {
+    color = pixel;
+    mask = 255u;
+#if POSITIONS
+    position_bits = floatBitsToUint(at);
+#endif
 }
 
 void main() {
     color = uvec4(0u);
     mask = 0u;
     z_bits = NOTHING;
+#if POSITIONS
+    position_bits = uvec2(NOTHING);
+#endif
     uint known = texelFetch(visible, ivec2(gl_FragCoord.xy), 0).r;
     int id = int(known & 0x7fffffffu) - 1;
     if (id < 0) return;
@@ -112,7 +120,11 @@ void main() {
     mat3 triangle = first_outer < 0 ? mat3(point(corners[0]), point(corners[1]), point(corners[2]))
                               : mat3(outer_point(first_outer), outer_point(first_outer + 1), outer_point(first_outer + 2));
     vec3 a = in_camera(triangle[0]), b = in_camera(triangle[1]), c = in_camera(triangle[2]);
+#if TAKE_LENS
+    vec2 direction = texelFetch(take_rays, ivec2(gl_FragCoord.xy), 0).rg;
+#else
     vec2 direction = gl_FragCoord.xy * ray.xy + ray.zw;
+#endif
     vec2 qa = a.xy - direction * a.z, qb = b.xy - direction * b.z, qc = c.xy - direction * c.z;
     vec3 weights = vec3(cross2(qb, qc), cross2(qc, qa), cross2(qa, qb));
     float area = weights.x + weights.y + weights.z;
@@ -124,11 +136,13 @@ void main() {
         if (first_outer >= 0) {
             for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(first_outer + k));
         }
-        vec4 rgba = weights.x * vertex_color(corners[0]) + weights.y * vertex_color(corners[1])
-                  + weights.z * vertex_color(corners[2]);
-        if (rgba.a > alpha_threshold) {
-            color = uvec4(uvec3(rgba.rgb / rgba.a + 0.5), 0u);
-            mask = 255u;
+        vec3 shares = weights * vec3(bvec3(
+            visible_vertex(corners[0]), visible_vertex(corners[1]), visible_vertex(corners[2])));
+        float total = shares.x + shares.y + shares.z;
+        if (total > alpha_threshold) {
+            vec2 at;
+            uvec4 pixel = vertex_pixel(corners, weights, shares, total, at);
+            surface_at(pixel, at);
         }
         return;
     }
@@ -138,12 +152,19 @@ void main() {
     // The plate is projected onto the surface from the source camera.
     vec3 surface = triangle * weights;
     vec2 at = plate_lens.xy * surface.xy / surface.z + plate_lens.zw;
+#if SOURCE_LENS
+    bool piece = first_outer >= first_plate;
+    vec2 reach = vec2(textureSize(source_table, 0) - 1) / source_grid.zw;
+    // Beyond the table lies nothing of the plate.
+    if (!piece && any(greaterThan(abs(at - source_grid.xy - 0.5 * reach), 0.5 * reach))) return;
+    at += displacement(source_table, source_grid, at);
+#endif
     if (first_outer >= first_plate) {
         // A piece at a depth jump has the colours of its own side of it.
         at = weights.x * outer_place(first_outer) + weights.y * outer_place(first_outer + 1)
            + weights.z * outer_place(first_outer + 2);
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
-    color = positions ? uvec4(floatBitsToUint(at), 0u, 0u) : uvec4(uvec3(plate_color(at) + 0.5), 0u);
-    mask = 255u;
+    uvec4 pixel = plate_pixel(at);
+    surface_at(pixel, at);
 }

@@ -89,6 +89,7 @@ __all__ = [
     "generate",
     "preview",
     "read_camera",
+    "read_lens",
     "reconstruct",
     "render",
     "viewport",
@@ -139,6 +140,14 @@ def viewport(shot: PathName, side: int = VIEWPORT_SIDE, *, context: JobContext |
 def read_camera(path: PathName) -> TrajectoryCamera:
     """The camera of a trajectory file: our JSON, nerfstudio's transforms.json, EX-4D's npz; raises BadInputError."""
     return camera_from_file(Path(path))
+
+
+def read_lens(path: PathName) -> str:
+    """The lens of a file, for ``PlateRequest.lens``: our JSON, or a calibration that OpenCV saved; raises
+    BadInputError."""
+    from ex4d.jobs import lens_files
+
+    return lens_files.read_lens(Path(path)).text()
 
 
 def render(

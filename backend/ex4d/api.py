@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from ex4d.jobs.cameras import camera_from_file
 from ex4d.jobs.context import JobContext
@@ -89,6 +89,7 @@ __all__ = [
     "generate",
     "preview",
     "read_camera",
+    "read_lens",
     "reconstruct",
     "render",
     "viewport",
@@ -141,6 +142,14 @@ def read_camera(path: PathName) -> TrajectoryCamera:
     return camera_from_file(Path(path))
 
 
+def read_lens(path: PathName) -> str:
+    """The lens of a file, for ``PlateRequest.lens``: our JSON, or a calibration that OpenCV saved; raises
+    BadInputError."""
+    from ex4d.jobs import lens_files
+
+    return lens_files.read_lens(Path(path)).text()
+
+
 def render(
     shot: PathName,
     camera: Camera,
@@ -148,6 +157,7 @@ def render(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
+    lens: Literal["plate", "none"] = "plate",
     context: JobContext | None = None,
 ) -> RenderResult:
     """Colour, mask and coverage of a reconstructed shot from a camera.
@@ -158,6 +168,7 @@ def render(
         size: (width, height) in pixels; None = the trajectory's, or the plate's.
         frames: such as "1001-1020", by the plate's own numbers; None = all.
         raster: name of a rasterizer, or "auto".
+        lens: "plate" = as the plate's own lens draws, "none" = as a pinhole does.
         context: see the module.
 
     Raises:
@@ -166,7 +177,7 @@ def render(
     """
     from ex4d.jobs import render as job
 
-    return job.run(RenderRequest(fspath(shot), camera, size, frames, raster), context or JobContext())
+    return job.run(RenderRequest(fspath(shot), camera, size, frames, raster, lens=lens), context or JobContext())
 
 
 def preview(
@@ -176,12 +187,13 @@ def preview(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
+    lens: Literal["plate", "none"] = "plate",
     context: JobContext | None = None,
 ) -> RenderResult:
     """As ``render``, a quarter of the size, drawn from a coarse copy: fast, approximate at edges of holes."""
     from ex4d.jobs import preview as job
 
-    return job.run(PreviewRequest(fspath(shot), camera, size, frames, raster), context or JobContext())
+    return job.run(PreviewRequest(fspath(shot), camera, size, frames, raster, lens=lens), context or JobContext())
 
 
 def fill(generator: str = DEFAULT_GENERATOR, models: Iterable[PathName] = (), **options: OptionValue) -> FillRequest:
@@ -197,13 +209,14 @@ def generate(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
+    lens: Literal["plate", "none"] = "plate",
     title: str = "",
     context: JobContext | None = None,
 ) -> GenerateResult:
     """A take of a reconstructed shot: rendered, filled, composited, delivered under its next number.
 
     Args:
-        shot, camera, size, frames, raster, context: see ``render``.
+        shot, camera, size, frames, raster, lens, context: see ``render``.
         fill: what fills its holes; None = the preview fill.
         title: stands in the take's record.
 
@@ -213,7 +226,7 @@ def generate(
     """
     from ex4d.jobs import generate as job
 
-    request = GenerateRequest(fspath(shot), camera, size, frames, raster, fill or FillRequest(), title)
+    request = GenerateRequest(fspath(shot), camera, size, frames, raster, fill or FillRequest(), title, lens=lens)
     return job.run(request, context or JobContext())
 
 
@@ -225,10 +238,12 @@ def export(
     cameras: tuple[Camera, ...] = (),
     size: tuple[int, int] | None = None,
     raster: str = AUTOMATIC,
+    lens: Literal["plate", "none"] = "plate",
+    stmaps: bool = False,
     context: JobContext | None = None,
 ) -> ExportResult:
     """Files for other programs: DW-Meshes as "ply", "pc2", "npz", and of each camera a colour and a mask movie with
-    the camera beside them.
+    the camera beside them; and the maps that take the plate's lens off pictures and put it on again.
 
     Raises:
         UsageError, BadInputError: there is no such camera, the shot is none, they do not fit, or files would be written
@@ -237,7 +252,7 @@ def export(
     """
     from ex4d.jobs import export as job
 
-    request = ExportRequest(fspath(shot), fspath(out), meshes, cameras, size, raster)
+    request = ExportRequest(fspath(shot), fspath(out), meshes, cameras, size, raster, lens, stmaps)
     return job.run(request, context or JobContext())
 
 

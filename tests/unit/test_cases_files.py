@@ -56,7 +56,7 @@ def test_lenses_that_are_no_models_here(case: Path, name: str, words: str) -> No
 def test_opencvs_full_model_is_a_lens(case: Path) -> None:
     lens = read_trajectory(case / "full_opencv_k5.json").lens
     assert lens is not None
-    assert lens.record()["coefficients"].keys() == {"k5"}
+    assert lens.record()["coefficients"].keys() == {"k5", "k6"}
 
 
 @pytest.mark.case("transforms_camera_model")

@@ -32,7 +32,7 @@ from ex4d.camera import (
     write_transforms_json,
 )
 from ex4d.camera.lens import COEFFICIENTS
-from ex4d.camera.opencv_calibration import read_lens
+from ex4d.jobs.lens_files import read_lens
 from ex4d.protocol.errors import BadInputError
 
 FULL_OPENCV = (-0.28, 0.07, 0.001, -0.002, 0.01, 0.1, 0.02, 0.001, 0.001, 0.0003, -0.0004, 0.0002)

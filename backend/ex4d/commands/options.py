@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ex4d.camera import names_file, parse_preset
-from ex4d.camera.opencv_calibration import read_lens
 from ex4d.depth import BUILT_IN, depth_names
 from ex4d.depth.learned.estimator_spec import DEFAULT
 from ex4d.fill.arguments import add_generator_options, generator_options, model_options
 from ex4d.fill.registry import generator_names
 from ex4d.jobs.cameras import camera_from_file
+from ex4d.jobs.lens_files import read_lens
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import (
     Camera,

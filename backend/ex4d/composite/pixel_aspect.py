@@ -24,4 +24,4 @@ def take_pixel_aspect(frames: FrameSource, trajectory: Trajectory) -> Fraction:
     for aspect in (same_view.limit_denominator(10_000), Fraction(1)):
         if abs(said / float(aspect) - 1) <= TOLERANCE:
             return aspect
-    return Fraction(said).limit_denominator(1000)
+    return Fraction.from_float(said).limit_denominator(1000)

@@ -82,14 +82,15 @@ def starts_at_source(take: TakeView) -> bool | None:
     if scene is None:
         return None
     first = scene.trajectory.frame_numbers[0] if scene.trajectory.frame_numbers else None
-    source = scene.mesh.source
+    source = scene.mesh.view
     index = source.frame_numbers.index(first) if first in source.frame_numbers else 0
     ours, theirs = scene.trajectory[0], source[index]
     relative = ours.E @ np.linalg.inv(theirs.E)
     angle = np.arccos(np.clip((np.trace(relative[:3, :3]) - 1) / 2, -1, 1))
     lens = ours.resized(theirs.width, theirs.height).K - theirs.K
     return bool(
-        np.linalg.norm(relative[:3, 3]) < _SAME_POSITION * scene.mesh.pivot
+        ours.lens == theirs.lens
+        and np.linalg.norm(relative[:3, 3]) < _SAME_POSITION * scene.mesh.pivot
         and angle < _SAME_ANGLE
         and np.abs(lens).max() < _SAME_ANGLE * theirs.K[0, 0]
     )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera.lens import CalibratedCamera, Lens, LensCalibration, parse_lens
+from ex4d.camera import CalibratedCamera, Lens, LensCalibration, parse_lens
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import read_bytes

@@ -283,11 +283,26 @@ def test_a_lone_image_that_once_had_another_number_has_another_key(tmp_path: Pat
 
 def test_notes_on_any_file_are_in_the_record(tmp_path: Path) -> None:
     write_sequence(tmp_path / "p", range(1, 4))
-    tagged = bytearray((tmp_path / "p/plate.0003.png").read_bytes())
-    gamma = struct.pack(">I4sI", 4, b"gAMA", 100000)
-    tagged[33:33] = gamma + struct.pack(">I", zlib.crc32(gamma[4:]))
-    (tmp_path / "p/plate.0003.png").write_bytes(tagged)
+    add_chunk(
+        tmp_path / "p/plate.0003.png", b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    )
     stage = PlateStage("hash", {}, open_plate(tmp_path / "p", fps=Fraction(25)))
     (tmp_path / "out").mkdir()
     seal(tmp_path / "out", {}, stage.run(tmp_path / "out", Silent()))
-    assert any("gamma of 1," in note for note in FrameStore.open(tmp_path / "out").notes)
+    assert any("turned upright" in note for note in FrameStore.open(tmp_path / "out").notes)
+
+
+def add_chunk(path: Path, kind: bytes, data: bytes) -> None:
+    """Behind the header of a PNG."""
+    png = path.read_bytes()
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(png[:33] + chunk + png[33:])
+
+
+def test_tags_that_mean_another_space_within_a_sequence_are_refused(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "p", range(1, 4))
+    add_chunk(tmp_path / "p/plate.0002.png", b"sRGB", b"\0")
+    assert len(list(open_plate(tmp_path / "p").frames())) == 3
+    add_chunk(tmp_path / "p/plate.0003.png", b"gAMA", struct.pack(">I", 100000))
+    with pytest.raises(BadInputError, match=r"plate\.0003\.png has another colour space"):
+        list(open_plate(tmp_path / "p").frames())

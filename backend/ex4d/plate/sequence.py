@@ -65,7 +65,7 @@ class SequencePlate:
         if not found.is_numbered:
             found = ImageSequence(found.pattern, (first_frame,), found.paths)
         self._sequence, kept = _select(path, found, frames, handles)
-        picture = read_still(self._sequence.paths[0], self._options.layer)
+        picture = read_still(self._sequence.paths[0], self._options.layer).in_frame()
         first, facts = picture.pixels, picture.facts
         self._shape, self._facts = first.shape, facts
         colour = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
@@ -90,6 +90,7 @@ class SequencePlate:
                 *assumed,
                 *found.notes,
                 *picture.notes,
+                *_aspect_notes(facts),
                 *colour.notes,
                 *(handle_notes(handles, kept) if frames else ()),
             ),
@@ -116,7 +117,7 @@ class SequencePlate:
         for index, (number, path) in enumerate(zip(self._sequence.numbers, self._sequence.paths, strict=True)):
             if wanted is not None and not wanted(index):
                 continue
-            picture = read_still(path, self._options.layer)
+            picture = read_still(path, self._options.layer).in_frame()
             image = picture.pixels
             self._check(path, image, picture.facts)
             if new := [note for note in picture.notes if note not in self._info.notes]:
@@ -132,7 +133,7 @@ class SequencePlate:
                 "Export the whole sequence with one size and bit depth.",
             )
         for name, mine, first in (
-            ("another colour space in its header", facts.colour, self._facts.colour),
+            ("another colour space in its header", *self._spaces(facts)),
             ("another pixel aspect ratio", facts.pixel_aspect, self._facts.pixel_aspect),
             ("its picture in another window", facts.frame, self._facts.frame),
         ):
@@ -141,6 +142,20 @@ class SequencePlate:
                     f"{path} has {name} than the frames before it.",
                     "Export the whole sequence in one way, or choose other frames with --frames.",
                 )
+
+    def _spaces(self, facts: PictureFacts) -> tuple[object, object]:
+        """The colour space of a later picture, and that of the first: their tags may differ and mean the same."""
+        first = self._info.colour
+        if facts.colour == self._facts.colour:
+            return first, first
+        mine = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
+        return (mine.kind, mine.space, mine.chromaticities), (first.kind, first.space, first.chromaticities)
+
+
+def _aspect_notes(facts: PictureFacts) -> tuple[str, ...]:
+    if facts.pixel_aspect == 1:
+        return ()
+    return (f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were.",)
 
 
 def _bits(encoding: TruthEncoding) -> int:

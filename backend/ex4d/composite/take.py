@@ -45,6 +45,7 @@ from ex4d.protocol.seal import (
     read_ours,
     read_seal,
 )
+from ex4d.protocol.values import padded_number
 from ex4d.raster import Texture
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore, stacked
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
@@ -69,7 +70,7 @@ _PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "to
 
 def sequence_file(folder: Path, number: int, suffix: str = ".png") -> Path:
     """Path of a delivered picture: ``result/result.1001.png``."""
-    return folder / f"{folder.name}.{number:04d}{suffix}"
+    return folder / f"{folder.name}.{padded_number(number, 4)}{suffix}"
 
 
 def take_folders(root: Path) -> list[Path]:

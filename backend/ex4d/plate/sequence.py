@@ -169,15 +169,6 @@ def _select(
     path: Path, found: ImageSequence, wanted: FrameRange | None, handles: int
 ) -> tuple[ImageSequence, tuple[int, int]]:
     """The frames that are wanted with their handles, and how many of these there are before and after."""
-    # Folders, ranges and names of results know no numbers below 0 yet.
-    if found.numbers[0] < 0 and (wanted is None or found.numbers[-1] < 0):
-        raise BadInputError(
-            f"{path} has frames with negative numbers, {found.numbers[0]} to {min(found.numbers[-1], -1)}.",
-            "Number the files from 0 on, or take only the other frames with --frames."
-            if found.numbers[-1] >= 0
-            else "Number the files from 0 on.",
-        )
-    found = found.select(range(max(found.numbers[0], 0), found.numbers[-1] + 1))
     has = FrameRange(found.numbers[0], found.numbers[-1] + 1)
     wanted = wanted or has
     stop = has.stop if wanted.stop is None else wanted.stop

@@ -41,26 +41,29 @@ from .ui.coverage import parse as parse_coverage
 def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
     """Put the shot into the scene."""
     assert isinstance(result, ReconstructResult)
+    before, after = result.plate.handles
+    # The scene's frame shows the first frame that is no handle.
     start = data.get("scene_start")
+    start = start - before if start is not None else None
     # What was said when the job was asked for belongs to what is assumed of the shot.
     notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes]))
     record = result_record(replace(result, notes=notes))
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
     if data.get("match_scene"):
-        shots.match_scene(scene, record, first_frame=start)
+        shots.match_scene(scene, record, first_frame=shot.first_frame)
     state = scene_state(scene)
     update_holes(scene)
     numbers = result.plate.numbers
-    first = start if start is not None else numbers[0]
-    state.frame_start, state.frame_end = first, first + len(numbers) - 1
+    first = shot.first_frame + before
+    state.frame_start, state.frame_end = first, shot.first_frame + len(numbers) - 1 - after
     # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
-    inside = first <= scene.frame_current < first + len(numbers)
+    inside = scene.frame_current in shot.frames
     scene.frame_set(scene.frame_current if inside else first)
     obstacles.remember(scene, shot)
     propose_folder(scene)
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
-        _ask_to_match(scene, record, start)
+        _ask_to_match(scene, record, shot.first_frame)
 
 
 def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | None) -> None:

@@ -23,14 +23,14 @@ from bpy.props import (
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.requests import MeshRequest, PlateRequest
+from ex4d.protocol.requests import GenerateRequest, MeshRequest, OutputRequest, PlateRequest
 from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SIDE
 
 from . import capabilities, menus, take_options
 from .core import property_ranges as ranges
 from .core import records
 from .core.records import move_number
-from .scene import scan
+from .scene import colour_tables, scan
 from .scene.data import scene_state
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
@@ -71,6 +71,12 @@ DEPTH_KINDS = [
     ("depth", "Depth", "Distance along the camera's axis", 1),
     ("disparity", "Disparity", "One over the distance", 2),
 ]
+
+
+def _space_search(_state: Any, _context: bpy.types.Context, text: str) -> list[str]:
+    """Names of the plates' configuration, as the backend has told them; any other name may be typed."""
+    names = [space.name for space in colour_tables.known_spaces(colour_tables.environment_config())]
+    return [name for name in names if text.casefold() in name.casefold()]
 
 
 def _take_camera_changed(take: Any, _context: bpy.types.Context) -> None:
@@ -228,6 +234,12 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         plate_clip: bpy.types.MovieClip | None
         use_solved_camera: bool
         plate_info: str
+        plate_colour_space: str
+        plate_layer: str
+        plate_handles: int
+        take_handles: int
+        result_grain: bool
+        result_colour_match: bool
         shot_folder: str
         proposed_folder: str
         depth_source: str
@@ -289,6 +301,37 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
         )
         plate_info: StringProperty(options={"HIDDEN"})
+        plate_colour_space: StringProperty(
+            name="Colour Space",
+            search=_space_search,
+            search_options={"SUGGESTION"},
+            description="Of the plate: a name or alias in its OpenColorIO configuration; empty for what the file says",
+        )
+        plate_layer: StringProperty(
+            name="Layer", description="Layer of EXR files with several; empty for the picture without a layer's name"
+        )
+        plate_handles: IntProperty(
+            name="Handles",
+            default=PlateRequest.handles,
+            min=ranges.HANDLES[0],
+            max=ranges.HANDLES[1],
+            description="So many frames before and after Frames are reconstructed too, where the plate has them",
+        )
+        take_handles: IntProperty(
+            name="Handles",
+            default=GenerateRequest.handles,
+            min=ranges.HANDLES[0],
+            max=ranges.HANDLES[1],
+            description="So many frames before and after the take are delivered too; the strip is trimmed by them",
+        )
+        result_grain: BoolProperty(
+            name="Grain", default=OutputRequest.grain, description="Give the plate's noise to what a model drew"
+        )
+        result_colour_match: BoolProperty(
+            name="Match Colours",
+            default=OutputRequest.colour_match,
+            description="Take a model's shift of colours off its fill",
+        )
 
         shot_folder: StringProperty(
             name="Shot Folder",

@@ -4,7 +4,14 @@ where a slider, or Blender's 32 bits, need an end. No Blender in here."""
 
 from __future__ import annotations
 
-from ex4d.protocol.values import ANGLE_LIMIT_DEG, MAX_FOV_DEG, MAX_VIEWPORT_SIDE, MIN_FOV_DEG, MIN_VIEWPORT_SIDE
+from ex4d.protocol.values import (
+    ANGLE_LIMIT_DEG,
+    MAX_FOV_DEG,
+    MAX_HANDLES,
+    MAX_VIEWPORT_SIDE,
+    MIN_FOV_DEG,
+    MIN_VIEWPORT_SIDE,
+)
 
 #: Field of view over the longer side, degrees.
 FOV_DEG = (MIN_FOV_DEG, MAX_FOV_DEG)
@@ -20,3 +27,5 @@ VIEWPORT_SIDE = (MIN_VIEWPORT_SIDE, MAX_VIEWPORT_SIDE)
 DEPTH_SCALE = (1e-9, 1e30)
 #: Seeds that a property holds.
 SEED = (0, 2**31 - 1)
+#: Frames before and after a range.
+HANDLES = (0, MAX_HANDLES)

@@ -107,14 +107,18 @@ def is_whole_record(text: str) -> bool:
     return True
 
 
-def first_frame_of(wanted: int | None, former: int | None, numbers: list[int]) -> int:
-    """The scene frame of a plate's first picture: as wanted, else as before, else the plate's own number.
+def first_frame_of(
+    wanted: int | None, former: int | None, numbers: list[int], handles: tuple[int, int] = (0, 0)
+) -> int:
+    """The scene frame of a plate's first picture: as wanted, else as before, else the plate's own number, or 1 where
+    that is negative: scenes begin at 0. Handles may lie before.
 
     Raises:
         BadInputError: no scene has frames there.
     """
-    start = wanted if wanted is not None else former if former is not None else numbers[0]
-    if not 0 <= start <= LAST_FRAME - len(numbers):
+    own = numbers[0] if numbers[0] + handles[0] >= 0 else 1 - handles[0]
+    start = wanted if wanted is not None else former if former is not None else own
+    if not -handles[0] <= start <= LAST_FRAME - len(numbers):
         raise BadInputError(
             f"The plate's frame {start} lies beyond what a Blender scene can show, {LAST_FRAME}.",
             "Choose another first frame for the shot in the scene.",

@@ -10,7 +10,7 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.requests import FillRequest, GenerateRequest, TrajectoryCamera
+from ex4d.protocol.requests import FillRequest, GenerateRequest, OutputRequest, TrajectoryCamera
 
 from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
@@ -99,6 +99,8 @@ def submit_take(
         raster=raster or state.rasterizer,
         fill=FillRequest(generator, options),
         title=take.name,
+        handles=state.take_handles,
+        output=OutputRequest(grain=state.result_grain, colour_match=state.result_colour_match),
     )
     data = {
         "take": take.uid,

@@ -15,8 +15,8 @@ from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, Reco
 from .. import capabilities, colour_spaces, job_list
 from ..menus import AUTOMATIC, FILES
 from ..props import state_of
+from ..scene import colour_tables, obstacles
 from ..scene import mesh as meshes
-from ..scene import obstacles
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.files import MAX_FOLDER_BYTES
@@ -55,9 +55,7 @@ def reconstruct_request(
     former = shots.find_shot(scene, str(folder))
     if former is not None:
         shots.check_local(former)
-    plate = PlateRequest(
-        str(plate_path(scene)), state.plate_frames or None, state.plate_fps or None, state.plate_first_frame
-    )
+    plate = _plate_request(scene)
     depth = _depth_request(scene, block=block)
     blobs, notes = solved_blobs(scene)
     request = ReconstructRequest(
@@ -69,6 +67,20 @@ def reconstruct_request(
         viewport_side=state.viewport_side,
     )
     return request, notes
+
+
+def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
+    state = state_of(scene)
+    return PlateRequest(
+        str(plate_path(scene)),
+        state.plate_frames or None,
+        state.plate_fps or None,
+        state.plate_first_frame,
+        handles=state.plate_handles,
+        colour_space=state.plate_colour_space.strip() or PlateRequest.colour_space,
+        ocio=colour_tables.environment_config(),
+        layer=state.plate_layer.strip() or None,
+    )
 
 
 def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:

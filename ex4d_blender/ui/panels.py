@@ -101,6 +101,9 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "plate_frames")
     form.prop(state, "plate_fps")
     form.prop(state, "plate_first_frame")
+    form.prop(state, "plate_colour_space")
+    form.prop(state, "plate_handles")
+    form.prop(state, "plate_layer")
     if state.plate_clip is not None and plates.is_solved(state.plate_clip):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
@@ -187,6 +190,11 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
     depth = shot.record["depth"]
     _text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")
     _text(layout, f"Depth: {depth['label']}", "INFO")
+    plate = shot.record["plate"]
+    if colour := plate.get("colour"):
+        _text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({colour['said_by']})", "COLOR")
+    if timecode := plate.get("timecode"):
+        _text(layout, f"Timecode: {timecode}", "TIME")
     if shot.first_frame != shot.numbers[0]:
         frames, numbers = shot.frames, shot.numbers
         _text(layout, f"Scene frames {frames[0]}-{frames[-1]} show the plate's {numbers[0]}-{numbers[-1]}.", "TIME")
@@ -315,6 +323,18 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
+def _draw_output(layout: Any, state: Any) -> None:
+    """What is delivered besides the pictures that always are."""
+    header, body = layout.panel("ex4d_output", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
+    header.label(text="Output")
+    if body is None:
+        return
+    form = _form(body.column())
+    form.prop(state, "take_handles")
+    form.prop(state, "result_grain")
+    form.prop(state, "result_colour_match")
+
+
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
@@ -332,6 +352,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         row.prop(state, "frame_end")
     form.prop(state, "with_mask")
     form.prop(state, "with_color")
+    _draw_output(layout, state)
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")

@@ -16,14 +16,14 @@ WIDTH, HEIGHT = 48, 32
 
 _WRITE = """
 import sys, numpy as np, OpenEXR
-folder, name, interop, first, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+folder, name, interop, first, count, aspect = *sys.argv[1:4], int(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6])
 pixels = np.full((32, 48, 4), 0.18, np.float16)
 pixels[4:16, 4:16, :3] = 40.0
 pixels[4:16, 28:40, :3] = (0.5, 0.2, 0.1)
 pixels[..., 3] = 1
 ap1 = (0.713, 0.293, 0.165, 0.83, 0.128, 0.044, 0.32168, 0.33767)
 for number in range(first, first + count):
-    header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION}
+    header = {"type": OpenEXR.scanlineimage, "compression": OpenEXR.ZIP_COMPRESSION, "pixelAspectRatio": aspect}
     if interop:
         header |= {"colorInteropID": interop, "chromaticities": ap1}
     digits = f"{number:04d}" if number >= 0 else f"-{-number:04d}"
@@ -32,12 +32,19 @@ for number in range(first, first + count):
 
 
 def write_pictures(
-    python: str, folder: Path, numbers: Sequence[int], *, name: str = "result", interop: str = "lin_ap1_scene"
+    python: str,
+    folder: Path,
+    numbers: Sequence[int],
+    *,
+    name: str = "result",
+    interop: str = "lin_ap1_scene",
+    aspect: float = 1.0,
 ) -> None:
     """Half EXR files of ``numbers``, which rise by one, in ACEScg or, without ``interop``, with no word on colour."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        [python, "-I", "-c", _WRITE, str(folder), name, interop, str(numbers[0]), str(len(numbers))], check=True
+        [python, "-I", "-c", _WRITE, str(folder), name, interop, str(numbers[0]), str(len(numbers)), str(aspect)],
+        check=True,
     )
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from ex4d_blender import colour_spaces
 from ex4d_blender.scene import colour, colour_tables, files, sequencer
+from ex4d_blender.scene import shot as shots
+from ex4d_blender.scene.data import node_tree
 from film_factory import HEIGHT, LAMP, PATCH, WIDTH, lamp_and_patch, rendered, write_pictures
 from results_factory import delivered, generate_result
 from viewport_factory import write_png
@@ -93,7 +95,8 @@ def test_cycles_reads_light(tables: None, scene: bpy.types.Scene, take: Callable
     uv = mesh.uv_layers.new(name="UVMap")
     uv.data.foreach_set("uv", [0, 0, 1, 0, 1, 1, 0, 1])
     material = bpy.data.materials.new("light")
-    material.use_nodes = True
+    if material.node_tree is None:
+        material.use_nodes = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     nodes.clear()
     texture, emission, output = (
@@ -113,6 +116,48 @@ def test_cycles_reads_light(tables: None, scene: bpy.types.Scene, take: Callable
     scene.cycles.samples, scene.cycles.use_denoising, scene.render.filter_size = 4, False, 0.01
     scene.frame_set(1003)
     lamp, patch = lamp_and_patch(rendered(scene, tmp_path / "cycles.exr"))
+    assert lamp == pytest.approx([LAMP] * 3, rel=1e-3)
+    assert patch == pytest.approx(expected_patch(), rel=2e-3)
+
+
+def test_an_exr_plate_from_file_to_strip(
+    reconstruct: Callable[[Path], None], scene: bpy.types.Scene, tmp_path: Path, backend_python: str
+) -> None:
+    write_pictures(backend_python, tmp_path, NUMBERS, name="plate", interop="", aspect=2.0)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "film.blend"))
+    scene = bpy.context.scene
+    look = next(
+        view
+        for view in ("Filmic", "ACES 1.0 - SDR Video")
+        if bpy.types.UILayout.enum_item_name(scene.view_settings, "view_transform", view)
+    )
+    scene.view_settings.view_transform = look
+    state = scene.ex4d
+    with pytest.raises(RuntimeError, match="--colour-space"):
+        reconstruct(tmp_path / "plate.1001.exr")
+    state.plate_colour_space, state.plate_frames, state.plate_handles = "ACEScg", "1002-1005", 1
+    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
+    shot = shots.find_shot(scene)
+    plate = shot.record["plate"]
+    assert (plate["colour"]["space"], plate["pixel_aspect"], plate["handles"]) == ("ACEScg", "2", [1, 1])
+    assert shot.numbers == list(NUMBERS)
+    # Seen is the range without its handles; light is looked at as the artist looks at light.
+    assert (scene.frame_start, scene.frame_end) == (1002, 1005)
+    assert scene.view_settings.view_transform == look
+    assert (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y) == (2.0, 1.0)
+    image = node_tree(shot.mesh.data.materials[0]).nodes["EX-4D Plate"].image
+    assert image.colorspace_settings.name == colour.picture_space()
+    bpy.ops.ex4d.add_take_camera(move="hold")
+    assert bpy.ops.ex4d.generate() == {"FINISHED"}
+    edit = sequencer.edit_scenes(scene)[0]
+    strip = sequencer.strips_of(edit.sequence_editor)[0]
+    assert strip.elements[0].filename.endswith(".exr")
+    assert strip.colorspace_settings.name == "ACEScg"
+    assert (edit.frame_start, edit.frame_end, edit.view_settings.view_transform) == (1002, 1005, look)
+    assert (strip.frame_final_start, strip.frame_final_end) == (1002, 1006)
+    edit.render.dither_intensity = 0
+    edit.frame_set(1003)
+    lamp, patch = lamp_and_patch(rendered(edit, tmp_path / "strip.exr"))
     assert lamp == pytest.approx([LAMP] * 3, rel=1e-3)
     assert patch == pytest.approx(expected_patch(), rel=2e-3)
 

@@ -136,3 +136,25 @@ def test_a_move_of_the_menu_as_text(move: str, amount: float | None, ease: str |
     text = shot_rules.move_text(move, amount=amount, ease=ease)
     assert text == expected
     parse_preset(text)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "handles", "wanted", "start"),
+    [
+        (range(1001, 1010), (0, 0), None, 1001),
+        # Scenes begin at 0: the first frame that is no handle lies at 1.
+        (range(-4, 5), (0, 0), None, 1),
+        (range(-4, 5), (2, 2), None, -1),
+        (range(-2, 5), (2, 2), None, -2),
+        (range(1001, 1010), (3, 3), -3, -3),
+    ],
+)
+def test_scene_frame_of_plates_that_begin_early(
+    numbers: range, handles: tuple[int, int], wanted: int | None, start: int
+) -> None:
+    assert shot_rules.first_frame_of(wanted, None, list(numbers), handles) == start
+
+
+def test_handles_alone_may_lie_before_a_scene() -> None:
+    with pytest.raises(BadInputError):
+        shot_rules.first_frame_of(-4, None, list(range(1001, 1010)), (3, 3))

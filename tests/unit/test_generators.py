@@ -15,8 +15,10 @@ import pytest
 from command import Run, make_plate, runner
 from toy_generator import spec as toy
 
+from ex4d.colour.difference import delta_e_2000, lab_from_srgb
 from ex4d.fill import create_generator, generator_infos, registry
 from ex4d.fill.arguments import add_generator_options, generator_options
+from ex4d.fill.base import FillSink, PixelOrigin, TakeView
 from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.profiles import Plan
@@ -27,6 +29,7 @@ from ex4d.models.locations import models_fingerprint
 from ex4d.protocol.capabilities import OptionInfo
 from ex4d.protocol.errors import UsageError
 from ex4d.stages.stage import content_key
+from ex4d.system.progress import Progress, steps
 
 
 @pytest.fixture
@@ -93,6 +96,58 @@ def test_a_toy_generator_fills_from_the_command_line(ex4d_command: Run, tmp_path
     assert (record["fill"]["name"], record["fill"]["label"], record["fill"]["licence"]) == ("toy", "one colour", "MIT")
     assert "Painted." in record["notes"]
     assert ex4d_command("run", plate, *common, "--paint-share", 2).refused(2)
+
+
+def drifting(self: toy.ToyFill, take: TakeView, sink: FillSink, progress: Progress) -> tuple[str, ...]:
+    """As a model does: all of the picture anew, darker, less saturated and noisy; holes are a skin's colour."""
+    rng = np.random.default_rng(3)
+    for frame in steps(progress, take.frames()):
+        white = np.iinfo(frame.color.dtype).max
+        picture = np.where((frame.mask > 0)[..., None], frame.color / white, (0.6, 0.45, 0.35))
+        grey = picture @ (0.2126, 0.7152, 0.0722)
+        drawn = 0.85 * (0.8 * picture + 0.2 * grey[..., None]) + 0.04 + rng.normal(0, 2 / 255, picture.shape)
+        origin = np.where(frame.mask > 0, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+        sink.write(frame.number, np.rint(np.clip(drawn, 0, 1) * white).astype(frame.color.dtype), origin)
+    return ()
+
+
+@pytest.mark.usefixtures("with_toy")
+def test_a_models_shift_of_colours_is_taken_off(
+    ex4d_command: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.ToyFill, "generative", True)
+    monkeypatch.setattr(toy.ToyFill, "generate", drifting)
+    plate, shot = make_plate(tmp_path / "plate.mp4", 4, width=192, height=128), tmp_path / "shot"
+    common = ["--out", shot, "--cam", "orbit:30", "--raster", "embree", "--json", "--fill", "toy"]
+    wanted = lab_from_srgb(np.array([0.6, 0.45, 0.35]))
+    left, records = [], []
+    for options in ([], ["--no-colour-match"], ["--grain"]):
+        take = Path(ex4d_command("run", plate, *common, *options).result["takes"][0]["folder"])
+        hole = cv2.imread(str(take / "mask" / "mask.1004.png"), 0) == 0
+        inside = cv2.erode(hole.astype(np.uint8), np.ones((9, 9))) > 0
+        assert inside.sum() > 50
+        mean = read_image(take / "result" / "result.1004.png")[inside].mean(axis=0) / 255
+        left.append(float(delta_e_2000(lab_from_srgb(mean), wanted)))
+        records.append(json.loads((take / "take.json").read_text(encoding="utf-8")))
+    assert [record["fill"].get("colour_match") is not None for record in records] == [True, False, True]
+    assert (
+        records[0]["fill"]["colour_match"]["delta_e_before"] > 3 * records[0]["fill"]["colour_match"]["delta_e_after"]
+    )
+    assert left[0] <= 1.0
+    assert left[1] > 4
+    # Each is a take of its own; the fill is the same.
+    assert len({record["key"] for record in records}) == 3
+    assert len(list((shot / "cache").glob("fill-*"))) == 1
+
+
+@pytest.mark.usefixtures("with_toy")
+def test_what_no_model_drew_is_not_adjusted(ex4d_command: Run, tmp_path: Path) -> None:
+    plate, shot = make_plate(tmp_path / "plate.mp4", 2), tmp_path / "shot"
+    common = ["--out", shot, "--cam", "orbit:30", "--raster", "embree", "--json"]
+    done = [ex4d_command("run", plate, *common, *more).result["takes"][0] for more in ([], ["--grain"])]
+    assert [Path(take["folder"]).name for take in done] == ["v001", "v001"]
+    record = json.loads((shot / "takes" / "v001" / "take.json").read_text(encoding="utf-8"))
+    assert "colour_match" not in record["fill"]
 
 
 # Options

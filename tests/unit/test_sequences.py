@@ -110,7 +110,7 @@ def test_suffixes_restrict(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match=r"not a \.exr or \.png or \.npy or \.npz file"):
         find_sequence(tmp_path / "z.01.jpg", DEPTH_SUFFIXES)
     with pytest.raises(BadInputError, match=r"not a \.png or \.jpg"):
-        find_sequence(tmp_path / "z.##.npy", PLATE_SUFFIXES)
+        find_sequence(tmp_path / "z.##.psd", PLATE_SUFFIXES)
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_a_folder_of_several_formats_is_refused_with_the_choice(tmp_path: Path) 
     assert len(names(tmp_path, "p.####.exr")) == 9
 
 
-@pytest.mark.parametrize("target", ["", "a.1001.dng"])
+@pytest.mark.parametrize("target", ["", "a.1001.dng", "a.####.dng"])
 def test_camera_raw_is_refused_by_name(tmp_path: Path, target: str) -> None:
     touch(tmp_path, "a.1001.dng", "a.1002.dng")
-    with pytest.raises(BadInputError, match="is camera raw"):
+    with pytest.raises(BadInputError, match="camera raw, which is not read"):
         find_sequence(tmp_path / target, PLATE_SUFFIXES)

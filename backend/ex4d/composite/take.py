@@ -29,7 +29,7 @@ from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
 from ex4d.media.exr_values import read_exr_values
-from ex4d.media.exr_writer import rate, time_code, write_exr
+from ex4d.media.exr_writer import time_code, write_exr
 from ex4d.media.images import read_image, write_png
 from ex4d.media.movie import MovieWriter
 from ex4d.media.timecode import Timecode
@@ -348,7 +348,7 @@ class TakeJob(PartedWork):
         colour, fill = self.frames.colour, self._filled
         return {
             **exr_attributes(colour),
-            "framesPerSecond": rate(self.frames.fps),
+            "framesPerSecond": self.frames.fps,  # the binding writes fractions, and not its own type
             "pixelAspectRatio": float(self.frames.pixel_aspect),
             "ex4d/version": __version__,
             "ex4d/plate": str(self.record["plate"]["sha256"]),

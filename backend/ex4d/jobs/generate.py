@@ -122,5 +122,6 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
-        handles=frames.frames.handles,
+        str(frames.frames.pixel_aspect),
+        frames.frames.handles,
     )

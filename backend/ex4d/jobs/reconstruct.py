@@ -25,6 +25,9 @@ from ex4d.protocol.values import AUTOMATIC
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 
+#: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
+REC709_PRIMARIES = 1
+
 
 def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
     """Reconstruct a plate; what is already there is not done again.
@@ -90,9 +93,10 @@ def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -
 
 
 def colour_info(frames: FrameStore) -> ColourInfo | None:
-    """The colour space of a plate, as results tell it; None for an ordinary display picture."""
+    """The colour space of a plate, as results tell it; None for an ordinary display picture, of sRGB's primaries or
+    with no word on them: programs show those as sRGB, and so they look as the plate does there."""
     colour = frames.colour
-    if not colour.space:
+    if colour.kind == "display" and (not colour.space or colour.primaries in (None, REC709_PRIMARIES)):
         return None
     return ColourInfo(
         colour.kind,
@@ -121,8 +125,9 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.has_alpha,
             frames.variable_rate,
             colour_info(frames),
-            timecode=frames.timecode,
-            handles=frames.handles,
+            str(frames.pixel_aspect),
+            frames.timecode if frames.timecode_number == frames.numbers[0] else None,
+            frames.handles,
         ),
         DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
         mesh.pivot,

@@ -118,9 +118,9 @@ class _Header:
 
 def _rate(rate: float) -> Fraction:
     """The exact one that a float of four bytes stands for."""
-    ntsc = Fraction(round(rate * 1.001) * 1000, 1001)
-    near = (exact for exact in (Fraction(round(rate)), ntsc) if abs(rate - float(exact)) < 1e-3)
-    return next(near, Fraction(rate).limit_denominator(1001))
+    ntsc, whole = Fraction(round(rate * 1.001) * 1000, 1001), Fraction(round(rate), 1)
+    near = next((exact for exact in (whole, ntsc) if abs(rate - float(exact)) < 1e-3), None)
+    return near or Fraction.from_float(rate).limit_denominator(1001)
 
 
 def _timecode(packed: int | None) -> str | None:

@@ -301,7 +301,7 @@ def _facts(
 def _positive(value: Any) -> Fraction | None:
     """A number of the header, simple; None where it is none that can be."""
     try:
-        found = Fraction(value)
+        found = value if isinstance(value, Fraction) else Fraction.from_float(float(value))
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     simple = found if isinstance(value, Fraction) else found.limit_denominator(_SIMPLE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,8 +60,3 @@ def time_code(text: str) -> Any:
     hours, minutes, seconds, frames = map(int, text.replace(";", ":").split(":"))
     # Hours, minutes, seconds, frame, drop frame, color frame, field/phase, three flags of binary groups, these groups.
     return OpenEXR.TimeCode(hours, minutes, seconds, frames, int(drop), *[0] * 13)
-
-
-def rate(fps: Fraction) -> Fraction:
-    """OpenEXR's attribute ``framesPerSecond``; the binding writes ``fractions.Fraction`` and not its own type."""
-    return Fraction(fps)

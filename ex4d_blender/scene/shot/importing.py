@@ -61,7 +61,12 @@ def import_shot(
     if list(viewport.numbers) != numbers:
         raise BadInputError("The shot's mesh and its plate have other frame numbers.", "Reconstruct the shot again.")
     source = source_trajectory(record)
-    start = first_frame_of(first_frame, former.first_frame if former else None, numbers)
+    start = first_frame_of(
+        first_frame,
+        former.first_frame if former else None,
+        numbers,
+        tuple(record["plate"].get("handles", (0, 0))),
+    )
     title = name or (former.root.name if former else Path(folder).name)
     # First all that can fail.
     mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")

@@ -3,6 +3,7 @@
 
 import json
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class _Frames:
     numbers = NUMBERS
     size = SIZE
     fps = None
+    frame, pixel_aspect = None, Fraction(1)
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -439,7 +439,8 @@ def test_keys_are_what_they_were() -> None:
     plate, depth, mesh, raster, fill = (letter * 16 for letter in "pdmrf")
 
     def reader(version: int) -> Any:
-        return SimpleNamespace(info=SimpleNamespace(reader_version=version, truth=truth_of(DISPLAY_8)))
+        square = SimpleNamespace(pixel_aspect=1)
+        return SimpleNamespace(info=SimpleNamespace(reader_version=version, truth=truth_of(DISPLAY_8), facts=square))
 
     nothing: Any = None
     plain: Any = SimpleNamespace(has_alpha=False)

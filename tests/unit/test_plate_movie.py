@@ -26,7 +26,7 @@ from media_factory import (
 )
 
 from ex4d.media import movie_reader
-from ex4d.plate import FrameRange, PlateFrame, open_plate, plate_hash
+from ex4d.plate import FrameRange, PlateFrame, PlateOptions, open_plate, plate_hash
 from ex4d.protocol.errors import BadInputError, UsageError
 
 FLOWER = Path(__file__).parents[3] / "shared" / "data" / "flower" / "input.mp4"
@@ -327,12 +327,14 @@ def test_odd_and_tiny_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
         assert np.abs(frame.pixels / scale - smooth).max() <= 3
 
 
-def test_pixel_aspect_is_noted_and_not_resampled(tmp_path: Path) -> None:
+def test_pixel_aspect_is_told_and_not_resampled(tmp_path: Path) -> None:
     path = numbered_movie(tmp_path / "a.mp4", 2, pixel_aspect=Fraction(4, 3))
-    assert "not square, width to height 4/3" in notes_of(path)
-    assert open_plate(path).info.width == 96
+    info = open_plate(path).info
+    assert (info.width, info.facts.pixel_aspect) == (96, Fraction(4, 3))
     path = numbered_movie(tmp_path / "b.mp4", 2, pixel_aspect=Fraction(4, 3), rotation=(90, False, False))
-    assert "not square, width to height 3/4" in notes_of(path)
+    assert open_plate(path).info.facts.pixel_aspect == Fraction(3, 4)
+    options = PlateOptions(pixel_aspect=Fraction(2))
+    assert open_plate(path, options=options).info.facts.pixel_aspect == 2
 
 
 def test_interlaced_is_noted(tmp_path: Path) -> None:

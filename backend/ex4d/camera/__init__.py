@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cameras, trajectories, presets and trajectory files; numpy only."""
+"""Cameras, lenses, trajectories, presets and trajectory files; numpy only."""
 
 from ex4d.camera.camera import (
     Camera,
     Trajectory,
     intrinsics,
     intrinsics_from_fov,
+    pixel_rays,
     resize_intrinsics,
     static_trajectory,
 )
@@ -18,21 +19,36 @@ from ex4d.camera.formats import (
     write_released_npz,
     write_transforms_json,
 )
+from ex4d.camera.lens import (
+    CalibratedCamera,
+    Lens,
+    LensCalibration,
+    camera_from_blender,
+    lens_from_blender,
+    parse_lens,
+)
 from ex4d.camera.pivot import subject_distance
 from ex4d.camera.presets import PRESETS, PresetSpec, build_take, parse_preset, preset_help
 
 __all__ = [
     "PRESETS",
+    "CalibratedCamera",
     "Camera",
+    "Lens",
+    "LensCalibration",
     "PresetSpec",
     "Trajectory",
     "build_take",
+    "camera_from_blender",
     "intrinsics",
     "intrinsics_from_fov",
     "json_bytes",
+    "lens_from_blender",
     "names_file",
+    "parse_lens",
     "parse_preset",
     "parse_trajectory",
+    "pixel_rays",
     "preset_help",
     "read_trajectory",
     "resize_intrinsics",

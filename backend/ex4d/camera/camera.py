@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinhole cameras and trajectories.
+"""Cameras and trajectories: pinholes, with a lens where there is one.
 
 Conventions (DESIGN §3): OpenCV axes; ``E`` is world->camera 4x4; ``K`` is 3x3 in pixels with pixel *centres*
 at i+0.5, so the image spans [0, width] x [0, height] and a centred principal point is (width/2, height/2).
@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera.lens import Lens
 from ex4d.camera.transforms import invert_rigid, rigid_error
 from ex4d.protocol.errors import BadInputError
 
@@ -35,9 +36,18 @@ def intrinsics(focal_px: float, width: int, height: int) -> Array:
     return np.array([[focal_px, 0, width / 2], [0, focal_px, height / 2], [0, 0, 1]], dtype=np.float64)
 
 
-def intrinsics_from_fov(fov_deg: float, width: int, height: int) -> Array:
-    """3x3 K from the field of view over the *longer* side, in degrees."""
-    return intrinsics(max(width, height) / 2 / math.tan(math.radians(fov_deg) / 2), width, height)
+def intrinsics_from_fov(fov_deg: float, width: int, height: int, pixel_aspect: float = 1.0) -> Array:
+    """3x3 K from the field of view over the *longer* side, in degrees: of the pinhole, whatever a lens does besides.
+
+    Args:
+        fov_deg: degrees.
+        width, height: pixels.
+        pixel_aspect: width of a pixel by its height. Sides are compared as they look, and fy/fx is this.
+    """
+    focal = max(width * pixel_aspect, height) / 2 / math.tan(math.radians(fov_deg) / 2)
+    K = intrinsics(focal, width, height)
+    K[0, 0] = focal / pixel_aspect
+    return K
 
 
 def resize_intrinsics(K: Array, from_size: tuple[int, int], to_size: tuple[int, int]) -> Array:
@@ -46,15 +56,30 @@ def resize_intrinsics(K: Array, from_size: tuple[int, int], to_size: tuple[int, 
     return np.asarray(K * scale[:, None], dtype=np.float64)
 
 
+def _shifted(K: Array, left: float, top: float) -> Array:
+    """K (..., 3, 3) of a picture that begins at this pixel."""
+    out = np.array(K, dtype=np.float64)
+    out[..., 0, 2] -= left
+    out[..., 1, 2] -= top
+    return out
+
+
+def pixel_rays(pixels: Array, K: Array, lens: Lens | None = None) -> Array:
+    """Pixel positions (..., 2) -> x and y (..., 2) of their rays at z = 1, in camera coordinates."""
+    xy = (pixels - K[:2, 2]) / K[(0, 1), (0, 1)]
+    return xy if lens is None else lens.undistort(xy)
+
+
 @dataclass(frozen=True)
 class Camera:
-    """One pinhole camera.
+    """One camera.
 
     Attributes:
         K: (3, 3) float64, pixels.
         E: (4, 4) float64, world->camera, OpenCV axes.
         width, height: image size in pixels.
         near, far: z-depths in world units outside which nothing is drawn.
+        lens: what bends its rays; None = a pinhole.
     """
 
     K: Array
@@ -63,13 +88,21 @@ class Camera:
     height: int
     near: float = 1e-3
     far: float = math.inf
+    lens: Lens | None = None
 
     def project(self, points: Array) -> tuple[Array, Array]:
-        """World points (..., 3) -> (pixel positions (..., 2), z-depth (...))."""
+        """World points (..., 3) -> (pixel positions (..., 2), z-depth (...)), through the lens."""
         cam = points @ self.E[:3, :3].T + self.E[:3, 3]
         z = cam[..., 2]
+        if self.lens is not None:
+            bent = self.lens.distort(cam[..., :2] / cam[..., 2:3])
+            return bent * self.K[(0, 1), (0, 1)] + self.K[:2, 2], z
         uvw = cam @ self.K.T
         return uvw[..., :2] / uvw[..., 2:3], z
+
+    def rays(self, pixels: Array) -> Array:
+        """Pixel positions (..., 2) -> x and y (..., 2) of their rays at z = 1 in camera coordinates."""
+        return pixel_rays(pixels, self.K, self.lens)
 
     def center(self) -> Array:
         """Camera position in world units, (3,)."""
@@ -79,6 +112,11 @@ class Camera:
         """The same view at another pixel size."""
         K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
         return replace(self, K=K, width=width, height=height)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The same rays in another window of the picture plane: its first pixel is this picture's (left, top), which
+        may be negative, and it may be larger."""
+        return replace(self, K=_shifted(self.K, left, top), width=width, height=height)
 
 
 def _per_frame(values: Array | float, count: int, name: str) -> Array:
@@ -100,6 +138,7 @@ class Trajectory:
         frame_numbers: the plate's frame number of each camera, or empty when the source had none.
         fps: frames per second, or None when the source had none.
         notes: sentences for the report, on what was assumed where it was read or matched.
+        lens: what bends the rays of all of them; None = pinholes.
 
     Raises:
         BadInputError: on empty or non-finite data, matrices that are not rigid, focal lengths that are not
@@ -115,6 +154,7 @@ class Trajectory:
     frame_numbers: tuple[int, ...] = ()
     fps: Fraction | None = None
     notes: tuple[str, ...] = ()
+    lens: Lens | None = None
 
     def __post_init__(self) -> None:
         E = np.asarray(self.E, dtype=np.float64)
@@ -187,6 +227,7 @@ class Trajectory:
             self.height,
             float(self.near[index]),
             float(self.far[index]),
+            self.lens,
         )
 
     def __iter__(self) -> Iterator[Camera]:
@@ -200,6 +241,10 @@ class Trajectory:
         """The same views at another pixel size."""
         K = resize_intrinsics(self.K, (self.width, self.height), (width, height))
         return replace(self, K=K, width=width, height=height)
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Trajectory:
+        """See ``Camera.cropped``."""
+        return replace(self, K=_shifted(self.K, left, top), width=width, height=height)
 
     def numbered(self, frame_numbers: Sequence[int], fps: Fraction | None) -> Trajectory:
         """The same cameras with the plate's frame numbers and rate."""

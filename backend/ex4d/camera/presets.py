@@ -238,4 +238,5 @@ def build_take(spec: PresetSpec, source: Trajectory, pivot: Array, *, follow: bo
         near=near,
         frame_numbers=source.frame_numbers,
         fps=source.fps,
+        lens=source.lens,
     )

@@ -90,6 +90,7 @@ def _of_shot(args: argparse.Namespace, fill: FillRequest, console: Console) -> N
             camera,
             size,
             raster=args.raster,
+            lens=args.take_lens,
             fill=fill,
             handles=args.handles,
             output=output,

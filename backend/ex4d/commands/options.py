@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ex4d.camera import names_file, parse_preset
+from ex4d.camera.opencv_calibration import read_lens
 from ex4d.depth import BUILT_IN, depth_names
 from ex4d.depth.learned.estimator_spec import DEFAULT
 from ex4d.fill.arguments import add_generator_options, generator_options, model_options
@@ -53,6 +54,14 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument(
         "--ocio", metavar="FILE", help="OpenColorIO configuration (default: $OCIO, or the built-in ACES studio one)"
     )
+    plate.add_argument(
+        "--pixel-aspect",
+        metavar="N",
+        help="width of a pixel by its height, such as 2 or 4/3 (default: the file's)",
+    )
+    plate.add_argument(
+        "--lens", type=Path, metavar="FILE", help="lens of the plate: JSON (docs/film.md), or OpenCV's calibration file"
+    )
     plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
     plate.add_argument(
         "--handles",
@@ -74,7 +83,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--fov",
         type=float,
-        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file",
+        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file; of the "
+        "frame in square pixels, without what a lens bends",
     )
     mesh = parser.add_argument_group("mesh")
     defaults = MeshRequest()
@@ -123,6 +133,8 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         colour_space=args.colour_space,
         ocio=args.ocio,
         layer=args.layer,
+        pixel_aspect=args.pixel_aspect,
+        lens=read_lens(args.lens).text() if args.lens is not None else None,
         handles=args.handles,
     )
 
@@ -154,6 +166,12 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
         "--no-follow", action="store_true", help="start from the first frame's source camera instead of riding on it"
     )
     camera.add_argument("--size", help="size to render, such as 1280x720 (default: the plate's)")
+    camera.add_argument(
+        "--take-lens",
+        choices=["plate", "none"],
+        default="plate",
+        help="draw as the plate's lens does (default), or as a pinhole",
+    )
     camera.add_argument(
         "--raster",
         choices=[AUTOMATIC, *RASTERIZERS],

@@ -42,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMATS",
         help="write DW-Mesh in ply (default), pc2, npz, or several: ply,pc2",
     )
+    parser.add_argument(
+        "--save-stmap",
+        action="store_true",
+        help="write stmap_undistort.exr and stmap_redistort.exr, which take the lens off pictures and put it on",
+    )
     add_recon_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
 
@@ -57,7 +62,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         )
     released_thickness(args)
     out, size, chosen = str(args.out), take_size(args), tuple(cameras(args))
-    files = ExportRequest(out, out, tuple(formats), chosen, size, args.raster)
+    files = ExportRequest(out, out, tuple(formats), chosen, size, args.raster, args.take_lens, stmaps=args.save_stmap)
     export.check(files)
     plate, notes = first_frames(plate_request(args), args.num_frames)
     request, context = reconstruct_request(args, plate), JobContext(console)
@@ -67,7 +72,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         console.note(note)
     with console.whole((*RECONSTRUCT, *export.plan(files))):
         result = reconstruct.run(request, context)
-        paths = _paths(files, export.run(files, context)) if formats or chosen else {}
+        paths = _paths(files, export.run(files, context)) if formats or chosen or args.save_stmap else {}
     numbers = result.plate.numbers
     record = {
         "shot": out,
@@ -82,6 +87,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
 def _paths(request: ExportRequest, result: ExportResult) -> dict[str, str]:
     """All files, by what they are."""
     paths = {f"mesh_{name}": path for name, path in result.meshes.items()}
+    paths |= {f"stmap_{name}": path for name, path in result.stmaps.items()}
     for camera, render in zip(request.cameras, result.renders, strict=True):
         for kind in ("color", "mask", "camera", "trajectory"):
             paths[f"{kind}_{export.file_name(camera)}"] = getattr(render, kind)

@@ -35,9 +35,10 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         return
     size, chosen = take_size(args), tuple(cameras(args))
     out = args.out or args.shot / "renders"
-    result = export.run(
-        ExportRequest(str(args.shot), str(out), cameras=chosen, size=size, raster=args.raster), JobContext(console)
+    request = ExportRequest(
+        str(args.shot), str(out), cameras=chosen, size=size, raster=args.raster, lens=args.take_lens
     )
+    result = export.run(request, JobContext(console))
     renders, lines = [], []
     for camera, render in zip(chosen, result.renders, strict=True):
         name = camera_name(camera)
@@ -56,7 +57,9 @@ def _preview(args: argparse.Namespace, console: Console) -> None:
     previews, lines = [], []
     for camera in cameras(args):
         name = camera_name(camera)
-        result = preview.run(PreviewRequest(str(args.shot), camera, size, raster=args.raster), context)
+        result = preview.run(
+            PreviewRequest(str(args.shot), camera, size, raster=args.raster, lens=args.take_lens), context
+        )
         coverage = dict(zip(result.numbers, result.coverage, strict=True))
         previews.append({"camera": name, "color": result.color, "mask": result.mask, "coverage": coverage})
         lines.append(f"{result.color}  {name}: {min(result.coverage):.0%} seen at least")

@@ -46,7 +46,9 @@ def execute(args: argparse.Namespace, console: Console) -> None:
     plate, fill = reconstruct_request(args, plate_request(args)), fill_request(args)
     output, handles = output_request(args), args.handles
     takes = tuple(
-        GenerateRequest(plate.shot, camera, size, raster=args.raster, fill=fill, handles=handles, output=output)
+        GenerateRequest(
+            plate.shot, camera, size, raster=args.raster, lens=args.take_lens, fill=fill, handles=handles, output=output
+        )
         for camera in chosen
     )
     report_takes(takes, run.run(RunRequest(plate, takes), JobContext(console)).takes, console)

@@ -25,6 +25,7 @@ from ex4d import __version__
 from ex4d.camera import write_json
 from ex4d.colour.tags import exr_attributes, png_chunks
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
 from ex4d.fill.stage import FillStore
@@ -349,7 +350,7 @@ class TakeJob(PartedWork):
         return {
             **exr_attributes(colour),
             "framesPerSecond": self.frames.fps,  # the binding writes fractions, and not its own type
-            "pixelAspectRatio": float(self.frames.pixel_aspect),
+            "pixelAspectRatio": float(take_pixel_aspect(self.frames, self._rendered.trajectory)),
             "ex4d/version": __version__,
             "ex4d/plate": str(self.record["plate"]["sha256"]),
             "ex4d/take": self.key(),

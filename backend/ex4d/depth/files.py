@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Trajectory, intrinsics_from_fov, read_trajectory, resize_intrinsics
+from ex4d.camera import Trajectory, read_trajectory, resize_intrinsics
 from ex4d.depth.affine import AffineDepth, relative_depth
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
@@ -30,9 +30,11 @@ from ex4d.depth.maps import (
     open_maps,
     unread_note,
 )
+from ex4d.depth.plate_pixels import on_plate, plate_intrinsics, square_size
 from ex4d.depth.resample import resample_depth
 from ex4d.media.exr import depth_reader_version
-from ex4d.media.frames import FrameSource
+from ex4d.media.frames import FrameSource, frame_window
+from ex4d.media.picture_facts import PixelWindow
 from ex4d.media.sequences import format_ranges
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
@@ -154,7 +156,7 @@ class FileDepth:
         notes += order_note
         map_size = _map_size(maps.read(order[0]), self.path)
         if map_size != frames.size:
-            _check_aspect(map_size, frames.size, self.path)
+            _check_aspect(map_size, frames, self.path)
             notes.append(
                 f"The depth maps have {map_size[0]}x{map_size[1]} pixels and were resampled to the plate's size."
             )
@@ -173,7 +175,7 @@ class FileDepth:
                 depth = relative(raw)
             else:
                 depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
-            sink.write(number, depth if map_size == frames.size else resample_depth(depth, *frames.size))
+            sink.write(number, depth if map_size == frames.size else _on_plate(depth, frames))
             progress.advance()
         # What was read must be what was hashed: under that name it stays.
         for hashed in (self._hashed, self._hashed_camera):
@@ -223,15 +225,17 @@ class FileDepth:
         """The source camera, and whether its poses and its K are known."""
         if self.camera:
             given = read_trajectory(self.camera)
-            _check_aspect((given.width, given.height), frames.size, self.camera)
+            _check_aspect((given.width, given.height), frames, self.camera)
             given = given.for_frames(frames.numbers, frames.fps, self.camera.name)
             notes += given.notes
-            return given.resized(*frames.size), (True, True)
+            return on_plate(given, frames), (True, True)
         K, E = maps.camera.K, maps.camera.E
         if K is not None and self.fov_deg is None:
             K = _of_frames(K, order, maps.count, 2, self.path)
             normalised = bool(np.all(np.abs(K[..., :2, 2]) < NORMALISED_K))
-            K = resize_intrinsics(K, (1, 1) if normalised else map_size, frames.size)
+            window = PixelWindow(0, 0, *frames.size) if map_size == frames.size else frame_window(frames)
+            K = resize_intrinsics(K, (1, 1) if normalised else map_size, (window.width, window.height))
+            K[..., :2, 2] += window.left, window.top
             if not np.all((K[..., :2, 2] > 0) & (K[..., :2, 2] < frames.size)):
                 raise BadInputError(
                     f"{self.path} has intrinsics whose principal point lies outside its depth maps.",
@@ -242,7 +246,7 @@ class FileDepth:
                 notes.append(
                     f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
                 )
-            K = intrinsics_from_fov(self.fov_deg or DEFAULT_FOV_DEG, *frames.size)
+            K = plate_intrinsics(self.fov_deg or DEFAULT_FOV_DEG, frames)
         known = (E is not None, self.fov_deg is not None or maps.camera.K is not None)
         if E is None:
             notes.append(f"{STATIC_NOTE} If it moves, give its poses with --depth-camera.")
@@ -322,10 +326,25 @@ def _map_size(values: NDArray[Any], path: Path) -> tuple[int, int]:
     return values.shape[1], values.shape[0]
 
 
-def _check_aspect(size: tuple[int, int], plate: tuple[int, int], path: Path) -> None:
-    """A map may be rounded by half a pixel on its own grid besides the tolerance."""
+def _on_plate(depth: NDArray[np.float32], frames: FrameSource) -> NDArray[np.float32]:
+    """A map of the frame, of any size, at the plate's pixels; overscan is not measured there."""
+    window = frame_window(frames)
+    resampled = resample_depth(depth, window.width, window.height)
+    if frames.frame is None:
+        return resampled
+    out = np.full((frames.height, frames.width), np.nan, np.float32)
+    out[window.top : window.top + window.height, window.left : window.left + window.width] = resampled
+    return out
+
+
+def _check_aspect(size: tuple[int, int], frames: FrameSource, path: Path) -> None:
+    """A map is of all pixels of the plate or of the frame, in its pixels or in square ones. It may be rounded by half a
+    pixel on its own grid besides the tolerance."""
+    window = frame_window(frames)
+    plate = (window.width, window.height)
+    shapes = (frames.size, plate, square_size(plate, frames.pixel_aspect))
     tolerance = ASPECT_TOLERANCE + 0.5 / min(size)
-    if abs(size[0] * plate[1] / (size[1] * plate[0]) - 1) > tolerance:
+    if all(abs(size[0] * shape[1] / (size[1] * shape[0]) - 1) > tolerance for shape in shapes):
         raise BadInputError(
             f"{path.name} is for {size[0]}x{size[1]} pixels, another shape than the plate's {plate[0]}x{plate[1]}.",
             "Export it at the plate's size, or at another size of the same aspect.",

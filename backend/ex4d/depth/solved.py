@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
+from ex4d.depth.plate_pixels import estimate_in_square_pixels, on_plate
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file
 from ex4d.protocol.errors import BadInputError
@@ -119,6 +120,8 @@ class SolvedDepth:
         digest = hashlib.sha256()
         for values in (self.camera.K, self.camera.E, self.points):
             digest.update(np.ascontiguousarray(values).tobytes())
+        if self.camera.lens is not None:
+            digest.update(repr(self.camera.lens).encode())
         return {**self.estimator.inputs(), "camera": digest.hexdigest(), "numbers": list(self.camera.frame_numbers)}
 
     def steps(self, frames: FrameSource) -> int:
@@ -127,9 +130,10 @@ class SolvedDepth:
 
     def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
         """See ``DepthSource``."""
-        camera = self.camera.for_frames(frames.numbers, frames.fps, "The solved camera").resized(*frames.size)
+        camera = on_plate(self.camera.for_frames(frames.numbers, frames.fps, "The solved camera"), frames)
         kept = _Scratch(make_folder(scratch / "estimate"))
-        inner = self.estimator.estimate(frames, kept, make_folder(scratch / "estimator"), progress)
+        room = make_folder(scratch / "estimator")
+        inner = estimate_in_square_pixels(self.estimator, frames, kept, room, progress)
         estimated, solved = self._sightings(camera, kept)
         notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
         if len(estimated) < LEAST_SIGHTINGS:
@@ -139,7 +143,8 @@ class SolvedDepth:
                 f"its lens is used, its motion is not. {STATIC_NOTE}"
             )
             E = np.broadcast_to(np.eye(4), camera.E.shape)
-            still = Trajectory(camera.K, E, camera.width, camera.height).numbered(frames.numbers, frames.fps)
+            still = Trajectory(camera.K, E, camera.width, camera.height, lens=camera.lens)
+            still = still.numbered(frames.numbers, frames.fps)
             for number in frames.numbers:
                 sink.write(number, kept.read(number))
             return DepthResult(still, poses_known=False, intrinsics_known=True, notes=tuple(notes))

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import subject_distance, write_json
-from ex4d.depth.base import DepthSource
+from ex4d.camera import LensCalibration, subject_distance, write_json
+from ex4d.depth.base import DepthResult, DepthSource
+from ex4d.depth.files import FileDepth
+from ex4d.depth.plate_camera import PlateCamera
+from ex4d.depth.plate_pixels import estimate_in_square_pixels
+from ex4d.depth.solved import SolvedDepth
 from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file, frame_names
@@ -59,6 +63,7 @@ class DepthStage(Stage):
         plate_key: key of the plate stage.
         frames: its output.
         source: what makes the depth.
+        lens: of the plate; None = a pinhole, or that of a camera that was given.
     """
 
     name = "depth"
@@ -68,10 +73,12 @@ class DepthStage(Stage):
     plate_key: str
     frames: FrameSource
     source: DepthSource
+    lens: LensCalibration | None = None
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"plate": self.plate_key, "source": self.source.name, "options": self.source.inputs()}
+        inputs = {"plate": self.plate_key, "source": self.source.name, "options": self.source.inputs()}
+        return inputs if self.lens is None else {**inputs, "lens": self.lens.text()}
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -82,7 +89,7 @@ class DepthStage(Stage):
         folder, scratch = make_folder(out / "z"), make_folder(out / "scratch")
         with BoundedPool() as pool:
             sink = _Sink(folder, pool)
-            result = self.source.estimate(self.frames, sink, scratch, progress)
+            result = PlateCamera(self.frames, self.source, self.lens).of(self._estimate(sink, scratch, progress))
         remove_tree(scratch)
         if not sink.medians:
             raise BadInputError(
@@ -105,3 +112,9 @@ class DepthStage(Stage):
         write_json(out / SOURCE_CAMERA_FILE, result.source)
         (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         return [*frame_names("z", self.frames.numbers, ".npy"), SOURCE_CAMERA_FILE, DEPTH_FILE]
+
+    def _estimate(self, sink: _Sink, scratch: Path, progress: Progress) -> DepthResult:
+        """What the source says. Estimators look at square pixels; files and solved cameras are of the plate's own."""
+        if isinstance(self.source, FileDepth | SolvedDepth):
+            return self.source.estimate(self.frames, sink, scratch, progress)
+        return estimate_in_square_pixels(self.source, self.frames, sink, scratch, progress)

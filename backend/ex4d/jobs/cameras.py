@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,19 +56,28 @@ def camera_from_file(path: Path) -> TrajectoryCamera:
     return TrajectoryCamera(json_bytes(trajectory), str(path), trajectory.notes)
 
 
-def take_camera(camera: Camera, size: tuple[int, int] | None, shot: Shot, reconstruction: Reconstruction) -> TakeCamera:
+def take_camera(
+    camera: Camera,
+    size: tuple[int, int] | None,
+    shot: Shot,
+    reconstruction: Reconstruction,
+    lens: Literal["plate", "none"] = "plate",
+) -> TakeCamera:
     """The camera per frame of the plate.
 
     Args:
         camera: what was asked for. A trajectory without a file is kept in the shot.
-        size: (width, height) to render, None = the plate's, or the trajectory's.
+        size: (width, height) to render, None = the frame's, with the plate's pixel aspect, or the trajectory's. Another
+            size shows the same view, so that its pixels may have another aspect.
         shot: whose take it is.
         reconstruction: of the frames that are wanted.
+        lens: "plate" = the take is drawn as the plate's own lens draws, or that of the trajectory file; "none" = as a
+            pinhole does.
 
     Raises:
         UsageError, BadInputError: no such move, or a trajectory that does not fit the plate.
     """
-    source = reconstruction.mesh.source
+    source = reconstruction.mesh.view
     if isinstance(camera, MoveCamera):
         pivot = np.array(parse_pivot(camera.pivot) or (0.0, 0.0, reconstruction.mesh.pivot))
         trajectory = build_take(parse_preset(camera.move), source, pivot, follow=camera.follow)
@@ -78,6 +87,9 @@ def take_camera(camera: Camera, size: tuple[int, int] | None, shot: Shot, recons
         read = replace(parse_trajectory(camera.trajectory, path), notes=camera.notes)
         trajectory = read.for_frames(source.frame_numbers, source.fps, path.name)
         record = {"file": str(path.absolute())}
+    trajectory = replace(trajectory, lens=(trajectory.lens or source.lens) if lens == "plate" else None)
+    if trajectory.lens is not None:
+        record["lens"] = trajectory.lens.record()
     if size:
         trajectory = trajectory.resized(*size)
     return TakeCamera(trajectory, record)

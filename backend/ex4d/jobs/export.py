@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files for other programs, as EX-4D's recon.py leaves them: meshes, and renders as movies with their cameras."""
+"""Files for other programs, as EX-4D's recon.py leaves them: meshes, and renders as movies with their cameras; and the
+maps that take the plate's lens off pictures and put it on again."""
 
 from __future__ import annotations
 
@@ -7,12 +8,18 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from ex4d.camera import Camera as SourceCamera
 from ex4d.camera import write_json, write_released_npz
+from ex4d.camera.stmap import STMap, redistort_map, undistort_map
 from ex4d.jobs.cameras import camera_name, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import EXPORT, RENDER
 from ex4d.jobs.takes import RenderedShot, TakePipeline
+from ex4d.media.exr_writer import write_exr
 from ex4d.media.movie import MovieWriter
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.protocol.errors import BadInputError, UsageError
@@ -55,7 +62,7 @@ def check(request: ExportRequest) -> None:
     for camera in request.cameras:
         check_camera(camera)
     _check_names(request.cameras)
-    _check_outputs(Path(request.out), request.cameras, request.meshes)
+    _check_outputs(Path(request.out), request)
 
 
 _WORKING = (
@@ -66,7 +73,7 @@ _WORKING = (
 
 def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportResult:
     reconstruction, out = open_reconstruction(shot, progress), Path(request.out)
-    cameras = [take_camera(camera, request.size, shot, reconstruction) for camera in request.cameras]
+    cameras = [take_camera(camera, request.size, shot, reconstruction, request.lens) for camera in request.cameras]
     meshes = _export_meshes(reconstruction, out, request.meshes, progress) if request.meshes else {}
     if cameras and not reconstruction.frames.truth.is_display:
         progress.note(_WORKING)
@@ -75,7 +82,8 @@ def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportRes
         _export_render(pipeline.render(taken), reconstruction, out, file_name(camera), progress)
         for camera, taken in zip(request.cameras, cameras, strict=True)
     ]
-    return ExportResult(meshes, tuple(renders))
+    stmaps = _export_stmaps(reconstruction, out) if request.stmaps else {}
+    return ExportResult(meshes, tuple(renders), stmaps)
 
 
 def file_name(camera: Camera) -> str:
@@ -113,19 +121,57 @@ def _mesh_files(out: Path, formats: Sequence[MeshFormat]) -> dict[str, Path]:
     return {name: out / f"DW-Mesh.{name}" for name in formats}
 
 
-def _check_outputs(out: Path, cameras: Sequence[Camera], formats: Sequence[MeshFormat]) -> None:
+def _check_outputs(out: Path, request: ExportRequest) -> None:
     """Raise BadInputError where files would be written over that are no earlier export: EX-4D's own recon.py gives its
     results the same names."""
     with writing(out):
         if (out / SHOT_FILE).exists():
             return
-        for path in _mesh_files(out, formats).values():
+        single = (_mesh_files(out, request.meshes), _stmap_files(out, None) if request.stmaps else {})
+        for path in (path for files in single for path in files.values()):
             _check_free(path)
-        for camera in cameras:
+        for camera in request.cameras:
             files = _render_files(out, file_name(camera))
             if not files["trajectory"].exists():
                 for path in files.values():
                     _check_free(path)
+
+
+def _stmap_files(out: Path, number: int | None) -> dict[str, Path]:
+    """Of one frame of a plate that zooms, or of all."""
+    suffix = "exr" if number is None else f"{number:04d}.exr"
+    return {name: out / f"stmap_{name}.{suffix}" for name in ("undistort", "redistort")}
+
+
+def _export_stmaps(reconstruction: Reconstruction, out: Path) -> dict[str, str]:
+    """Write ``stmap_undistort.exr`` and ``stmap_redistort.exr``, float32, red = u and green = v; one of each frame
+    where the plate zooms. Returns the first of each."""
+    view = reconstruction.mesh.view
+    if view.lens is None:
+        raise BadInputError("The plate has no lens, so there is no map of one.", "Give it with --lens to `ex4d recon`.")
+    make_folder(out)
+    zooms = bool(np.any(view.K[0] != view.K))
+    first: dict[str, str] = {}
+    for number, camera in zip(view.frame_numbers, view, strict=True):
+        for name, path in _stmap_files(out, number if zooms else None).items():
+            _write_stmap(path, undistort_map(camera) if name == "undistort" else redistort_map(camera), camera)
+            first.setdefault(name, str(path))
+        if not zooms:
+            break
+    return first
+
+
+def _write_stmap(path: Path, stmap: STMap, camera: SourceCamera) -> None:
+    height, width = stmap.uv.shape[:2]
+    windows = {
+        "dataWindow": (stmap.left, stmap.top, stmap.left + width - 1, stmap.top + height - 1),
+        "displayWindow": (0, 0, camera.width - 1, camera.height - 1),
+    }
+    attributes: dict[str, Any] = {
+        name: (np.array(box[:2], np.int32), np.array(box[2:], np.int32)) for name, box in windows.items()
+    }
+    pixels = np.concatenate([stmap.uv, np.zeros_like(stmap.uv[..., :1])], axis=-1)
+    write_exr(path, pixels, None, {**attributes, "colorInteropID": "data"})
 
 
 def _check_free(path: Path) -> None:
@@ -157,6 +203,11 @@ def _export_render(
             color.write(picture, time)
             mask.write(seen, time)
     write_released_npz(paths["camera"], raster.trajectory)
+    if raster.trajectory.lens is not None:
+        progress.note(
+            f"{paths['camera'].name} knows pinholes alone: the lens that the movies are drawn with is in "
+            f"{paths['trajectory'].name}. --take-lens none draws them without it."
+        )
     progress.end()
     return ExportedRender(
         **{name: str(path) for name, path in paths.items()},

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -78,7 +79,7 @@ def deliver(
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
         frames = reconstruction.selected(request.range, request.handles)
-        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames)))
+        chosen.append((request, frames, take_camera(request.camera, request.size, shot, frames, request.lens)))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
     results = []
     pipelines: dict[tuple[str, str], TakePipeline] = {}
@@ -122,6 +123,6 @@ def _result(
         tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
         reused,
         colour_info(frames.frames),
-        str(frames.frames.pixel_aspect),
+        str(take_pixel_aspect(frames.frames, render.trajectory)),
         frames.frames.handles,
     )

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ex4d.camera import read_trajectory
+from ex4d.camera import LensCalibration, parse_lens, read_trajectory
 from ex4d.depth import create_depth_source, default_estimator, depth_names
 from ex4d.depth.base import DepthSource
+from ex4d.depth.plate_camera import with_lens
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
+from ex4d.media.frames import frame_window
 from ex4d.mesh import MeshSettings
-from ex4d.mesh.store import MESH_CAMERA_FILE
 from ex4d.plate.store import FrameStore
-from ex4d.protocol.requests import DepthRequest, MeshRequest, ReconstructRequest, SolvedCamera
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.requests import MeshRequest, ReconstructRequest
 from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.shot.folder import Shot
@@ -39,7 +41,7 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
     """
     context.progress.expect(RECONSTRUCT if request.viewport_side is None else (*RECONSTRUCT, *VIEWPORT))
     shot = Shot(Path(request.shot))
-    source = depth_source(request.depth, request.solved, shot)
+    source = depth_source(request, shot)
     return shot.heal(lambda: reconstruct(shot, request, source, context)[1], context.progress)
 
 
@@ -61,18 +63,21 @@ def mesh_settings(mesh: MeshRequest) -> MeshSettings:
     return MeshSettings(mesh.min_angle, mesh.max_depth_ratio, mesh.thickness, mesh.max_grid_side, mesh.compat)
 
 
-def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -> DepthSource:
+def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
     """A source of depth that can run here.
 
     Args:
-        depth: what was asked for.
-        solved: a solved source camera. It is kept in the shot: the depth stage reads it, and people may want it.
+        request: what was asked for. A solved camera is kept in the shot: the depth stage reads it, and people may want
+            it.
         shot: whose depth it is.
 
     Raises:
         UsageError: options that do not go together.
-        ResourceError, BadInputError: as ``DepthSource.prepare``, before any long work.
+        ResourceError, BadInputError: as ``DepthSource.prepare``, before any long work; or the lens is none.
     """
+    depth, solved = request.depth, request.solved
+    lens = parse_lens(request.plate.lens) if request.plate.lens is not None else None
+    _check_lens(request, lens)
     name = default_estimator() if depth.source == AUTOMATIC else depth.source
     camera = Path(depth.camera) if depth.camera is not None else None
     is_estimator = name in depth_names()
@@ -83,13 +88,26 @@ def depth_source(depth: DepthRequest, solved: SolvedCamera | None, shot: Shot) -
         kind=depth.kind,
         scale=depth.scale,
         camera=None if solved is not None and is_estimator else camera,
-        fov_deg=depth.fov,
+        fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
     if solved is None or not is_estimator or camera is None:
         return source
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
-    return SolvedDepth(source, read_trajectory(camera), points)
+    return SolvedDepth(source, with_lens(read_trajectory(camera), lens), points)
+
+
+def _check_lens(request: ReconstructRequest, lens: LensCalibration | None) -> None:
+    """Raise UsageError where a lens goes with nothing else that was asked for."""
+    if lens is None:
+        return
+    if request.mesh.compat == "ex4d":
+        raise UsageError("The released construction knows no lens.", "Leave out --compat ex4d, or --lens.")
+    if lens.camera is not None and request.depth.fov is not None:
+        raise UsageError(
+            "Two focal lengths are given: that of the lens and a field of view.",
+            "Leave out --fov, or the camera in the lens file.",
+        )
 
 
 def colour_info(frames: FrameStore) -> ColourInfo | None:
@@ -112,13 +130,14 @@ def colour_info(frames: FrameStore) -> ColourInfo | None:
 def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
     """What is told of a reconstruction."""
     frames, depth, mesh = reconstruction.frames, reconstruction.depth, reconstruction.mesh
+    window = frame_window(frames)
     return ReconstructResult(
         str(shot.root),
         PlateInfo(
             reconstruction.plate["path"],
             reconstruction.plate["sha256"],
-            frames.width,
-            frames.height,
+            window.width,
+            window.height,
             str(frames.fps),
             frames.numbers,
             frames.bit_depth,
@@ -132,6 +151,6 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
         DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
         mesh.pivot,
         mesh.far,
-        str(mesh.folder / MESH_CAMERA_FILE),
+        str(mesh.view_file),
         reconstruction.notes(),
     )

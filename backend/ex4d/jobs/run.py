@@ -28,7 +28,7 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
     for take in takes:
         check_camera(take.camera)
     shot = Shot(Path(plate.shot))
-    source, generator = depth_source(plate.depth, plate.solved, shot), create_generator(takes[0].fill)
+    source, generator = depth_source(plate, shot), create_generator(takes[0].fill)
     for name in dict.fromkeys(take.raster for take in takes):
         check_rasterizer(name)
     reconstruction = RECONSTRUCT if plate.viewport_side is None else (*RECONSTRUCT, *VIEWPORT)

@@ -83,7 +83,7 @@ def draw_take(
 
     def work() -> RenderResult:
         reconstruction = open_reconstruction(shot, context.progress).selected(request.range)
-        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction))
+        return draw(shot, reconstruction, take_camera(request.camera, request.size, shot, reconstruction, request.lens))
 
     result = shot.heal(work, context.progress)
     return replace(result, seconds=round(time.monotonic() - started, 3))

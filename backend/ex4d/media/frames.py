@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.media.encoding import Encoding, TruthEncoding, display_encoding, truth_of
+from ex4d.media.picture_facts import PixelWindow
 
 #: Values as an ``Encoding`` or a ``TruthEncoding`` has them.
 Pixels: TypeAlias = NDArray[Any]
@@ -29,6 +30,8 @@ class FrameSource(Protocol):
         encoding: what the values of the working picture stand for.
         has_alpha: whether the frames carry alpha.
         truth: what the values of the truth stand for.
+        pixel_aspect: width of a pixel by its height.
+        frame: where the frame lies in the pixels, which are more where there is overscan; None = they are the frame.
     """
 
     @property
@@ -47,6 +50,10 @@ class FrameSource(Protocol):
     def has_alpha(self) -> bool: ...  # noqa: D102
     @property
     def truth(self) -> TruthEncoding: ...  # noqa: D102
+    @property
+    def pixel_aspect(self) -> Fraction: ...  # noqa: D102
+    @property
+    def frame(self) -> PixelWindow | None: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -106,6 +113,16 @@ class FrameSourceBase(ABC):
         """See ``FrameSource``: the working picture, where nothing else is said."""
         return truth_of(self.encoding)
 
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """See ``FrameSource``: square, where nothing else is said."""
+        return Fraction(1)
+
+    @property
+    def frame(self) -> PixelWindow | None:
+        """See ``FrameSource``: all pixels, where nothing else is said."""
+        return None
+
     def read_truth(self, number: int) -> tuple[Pixels, Pixels | None]:
         """See ``FrameSource``."""
         return self.read(number)
@@ -147,6 +164,11 @@ class ArrayFrames(FrameSourceBase):
     def read(self, number: int) -> tuple[Pixels, Pixels | None]:
         """See ``FrameSource``."""
         return without_alpha(self.pictures[number])
+
+
+def frame_window(frames: FrameSource) -> PixelWindow:
+    """Where the frame lies in the plate's pixels; all of them where there is no overscan."""
+    return frames.frame or PixelWindow(0, 0, *frames.size)
 
 
 def without_alpha(pixels: Pixels) -> tuple[Pixels, Pixels | None]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import read_bytes
 
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
-_OVERSCAN_NOTE = "The files have pixels beyond the frame (overscan), which are left out."
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,6 @@ class Still:
     facts: PictureFacts
     notes: tuple[str, ...] = ()
     reader_version: int = 0
-
-    def in_frame(self) -> Still:
-        """Without what lies beyond the frame."""
-        frame = self.facts.frame
-        if frame is None:
-            return self
-        rows = slice(frame.top, frame.top + frame.height)
-        columns = slice(frame.left, frame.left + frame.width)
-        pixels = np.ascontiguousarray(self.pixels[rows, columns])
-        return replace(self, pixels=pixels, facts=replace(self.facts, frame=None), notes=(*self.notes, _OVERSCAN_NOTE))
 
 
 def read_still(path: Path, layer: str | None = None) -> Still:

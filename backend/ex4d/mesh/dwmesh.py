@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Camera
+from ex4d.camera import Camera, Lens, pixel_rays
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.occlusion_edges import OcclusionEdges, edge_pieces
 from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
@@ -61,7 +61,8 @@ class DWMesh:
 
     Attributes:
         topology: faces and texture coordinates, shared by all frames of the shot.
-        z: (V,) float32 z-depth of each vertex. Vertices lie on the source camera's rays through ``topology.pixels``.
+        z: (V,) float32 z-depth of each vertex. Vertices lie on the source camera's rays through ``topology.pixels``,
+            which its lens bends where it has one.
         surface: (2·(w−1)·(h−1),) bool, which of the grid's faces are real source surface; of the released
             construction (F,), of all faces.
         pixel_valid: (h, w) bool, whether the grid's pixel has a measured depth and is opaque.
@@ -91,7 +92,7 @@ class DWMesh:
 
         Camera space keeps float32 exact however far the world's origin is.
         """
-        return unproject(self.z, self.topology, self.source.K)
+        return unproject(self.z, self.topology, self.source)
 
     @cached_property
     def face_gap(self) -> Float:
@@ -134,7 +135,7 @@ class DWMesh:
             return None
         settings = self.settings
         return edge_pieces(
-            self.topology, self.points, self.face_gap, self.source.K, settings.thickness, settings.max_depth_ratio
+            self.topology, self.points, self.face_gap, self.source, settings.thickness, settings.max_depth_ratio
         )
 
     def world_points(self) -> NDArray[np.float64]:
@@ -165,14 +166,16 @@ def grid_size(plate: tuple[int, int], max_side: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=2)
-def viewing_rays(topology: Topology, fx: float, fy: float, cx: float, cy: float) -> Float:
+def viewing_rays(topology: Topology, fx: float, fy: float, cx: float, cy: float, lens: Lens | None = None) -> Float:
     """(V, 2) x and y of the viewing rays at z = 1; the same for all frames unless the plate zooms."""
-    return ((topology.pixels - np.array([cx, cy])) / np.array([fx, fy])).astype(np.float32)
+    K = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    return pixel_rays(topology.pixels, K, lens).astype(np.float32)
 
 
-def unproject(z: Float, topology: Topology, K: NDArray[np.float64]) -> Float:
-    """The first N vertices (N, 3) float32 in camera coordinates at z-depths (N,)."""
-    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2])[: len(z)]
+def unproject(z: Float, topology: Topology, source: Camera) -> Float:
+    """The first N vertices (N, 3) float32 in the source camera's coordinates at z-depths (N,)."""
+    K = source.K
+    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2], source.lens)[: len(z)]
     out = np.empty((len(z), 3), dtype=np.float32)
     np.multiply(rays, z[:, None], out=out[:, :2])
     out[:, 2] = z
@@ -255,7 +258,7 @@ def build_mesh(
     z = np.where(pixel_valid, np.minimum(z, limit), limit)
     if opaque is not None:
         pixel_valid &= sample_grid(opaque, topology)
-    points = unproject(z.ravel(), topology, source.K)
+    points = unproject(z.ravel(), topology, source)
     face_valid = valid_grid_faces(
         points.reshape(*z.shape, 3),
         pixel_valid,

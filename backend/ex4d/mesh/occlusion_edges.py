@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera import Camera
 from ex4d.mesh.topology import Topology
 
 Float = NDArray[np.float32]
@@ -77,7 +78,7 @@ def edge_pieces(
     topology: Topology,
     points: Float,
     face_gap: Float,
-    K: NDArray[np.float64],
+    source: Camera,
     thickness: float,
     max_depth_ratio: float,
 ) -> OcclusionEdges:
@@ -85,7 +86,7 @@ def edge_pieces(
 
     Args:
         topology, points, face_gap: of a ``DWMesh``.
-        K: (3, 3) of its source camera.
+        source: its source camera.
         thickness: see the module; inf lets walls go all the way.
         max_depth_ratio: largest ratio of z-depths inside a piece of surface.
     """
@@ -103,20 +104,21 @@ def edge_pieces(
     pa, pb, pc = (topology.pixels[i] for i in (a, b, c))
     half_b, half_c = (pa + pb) / 2, (pa + pc) / 2
     nearest = z.min(axis=1)
-    back = _backs(topology, corners, z, nearest, K, thickness)
+    back = _backs(topology, corners, z, nearest, source.K, thickness)
+    ray_a, ray_b, ray_c, ray_half_b, ray_half_c = (source.rays(pixel) for pixel in (pa, pb, pc, half_b, half_c))
 
-    def at(pixel: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
-        ray = (pixel - K[:2, 2]) / np.diag(K)[:2]
+    def at(ray: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.concatenate([ray * depth[:, None], depth[:, None]], axis=1)
 
-    lone_b, lone_c, other_b, other_c = at(half_b, za), at(half_c, za), at(half_b, zb), at(half_c, zc)
-    wall = [at(p, np.minimum(d, back)) for p, d in ((half_c, za), (half_b, za), (half_b, zb), (half_c, zc))]
+    ends = ((ray_half_c, za), (ray_half_b, za), (ray_half_b, zb), (ray_half_c, zc))
+    lone_c, lone_b, other_b, other_c = (at(ray, depth) for ray, depth in ends)
+    wall = [at(ray, np.minimum(depth, back)) for ray, depth in ends]
     # Walls that are too narrow to see show what is behind them.
     far = np.where((za > np.maximum(zb, zc))[:, None], pa, pb)
     triangles = (
-        ((at(pa, za), lone_b, lone_c), (pa, pa, pa)),
-        ((other_b, at(pb, zb), at(pc, zc)), (pb, pb, pc)),
-        ((other_b, at(pc, zc), other_c), (pb, pc, pc)),
+        ((at(ray_a, za), lone_b, lone_c), (pa, pa, pa)),
+        ((other_b, at(ray_b, zb), at(ray_c, zc)), (pb, pb, pc)),
+        ((other_b, at(ray_c, zc), other_c), (pb, pc, pc)),
         ((wall[0], wall[1], wall[2]), (far, far, far)),
         ((wall[0], wall[2], wall[3]), (far, far, far)),
     )

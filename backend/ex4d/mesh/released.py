@@ -43,7 +43,7 @@ def build_released_mesh(depth: Float, source: Camera) -> DWMesh:
     z = depth.astype(np.float32, copy=True)
     z[[0, -1], :] = RELEASED_BORDER_DEPTH
     z[:, [0, -1]] = RELEASED_BORDER_DEPTH
-    points = unproject(z.ravel(), topology, source.K)
+    points = unproject(z.ravel(), topology, source)
     face_valid: Bool = minimum_angle_faces(points[topology.faces], MIN_ANGLE_DEG)
     vertex_alpha = np.ones(len(points), dtype=np.bool_)
     vertex_alpha[topology.faces[~face_valid]] = False

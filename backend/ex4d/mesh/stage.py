@@ -18,7 +18,7 @@ from ex4d.depth.store import DepthStore
 from ex4d.media.frames import FrameSource
 from ex4d.mesh.dwmesh import MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
-from ex4d.mesh.store import MESH_CAMERA_FILE, MESH_FILE
+from ex4d.mesh.store import FRAME_CAMERA_FILE, MESH_CAMERA_FILE, MESH_FILE, frame_camera
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
@@ -94,8 +94,13 @@ class MeshStage(PartedStage):
         pivot = released_radius(self.depth.read(self.frames.numbers[0])) if self._is_released else self.depth.subject
         write_json(out / MESH_CAMERA_FILE, self._source())
         record = {"settings": asdict(self.settings), "far": far, "shown_far": shown_far, "pivot": pivot}
+        names = [MESH_CAMERA_FILE, MESH_FILE]
+        if self.frames.frame is not None:
+            record["frame"] = asdict(self.frames.frame)
+            write_json(out / FRAME_CAMERA_FILE, frame_camera(self._source(), self.frames.frame))
+            names.append(FRAME_CAMERA_FILE)
         (out / MESH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        return [MESH_CAMERA_FILE, MESH_FILE]
+        return names
 
     @property
     def _is_released(self) -> bool:

@@ -30,11 +30,13 @@ class PlateOptions:
         colour_space: a name of the colour configuration, or "auto" for what the files say.
         ocio: an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
+        pixel_aspect: width of a pixel by its height; None = what the file says.
     """
 
     colour_space: str = AUTO
     ocio: Path | None = None
     layer: str | None = None
+    pixel_aspect: Fraction | None = None
 
     @classmethod
     def of(cls, request: PlateRequest) -> Self:
@@ -43,6 +45,7 @@ class PlateOptions:
             request.colour_space,
             Path(request.ocio) if request.ocio else None,
             request.layer,
+            pixel_aspect=request.aspect,
         )
 
 

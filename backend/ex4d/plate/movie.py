@@ -61,7 +61,7 @@ class MoviePlate:
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
         facts = self._reader.facts
-        picture = _picture_facts(facts)
+        picture = _picture_facts(facts, options.pixel_aspect)
         self._colour = resolve(picture, wanted=options.colour_space, ocio=options.ocio)
         count = facts.frame_count
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
@@ -219,11 +219,12 @@ class _Clock:
         return time > self._last or self.count == 0
 
 
-def _picture_facts(facts: MovieFacts) -> PictureFacts:
+def _picture_facts(facts: MovieFacts, pixel_aspect: Fraction | None) -> PictureFacts:
     return PictureFacts(
         truth_of(DISPLAY_8 if facts.bit_depth == DISPLAY_8.bits else DISPLAY_16),
         ColourTags("movie"),
         alpha="straight" if facts.has_alpha else "none",
+        pixel_aspect=pixel_aspect or facts.pixel_aspect,
         fps=facts.fps,
     )
 
@@ -236,8 +237,6 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The transfer curve is tagged {facts.transfer}: values are used as they are, without tone mapping."
     if facts.interlaced:
         yield "The clip is interlaced: the two fields of a frame are used as one picture."
-    if facts.pixel_aspect != 1:
-        yield f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were."
     if facts.orientation is None:
         yield "The clip is tagged with a rotation that is no multiple of 90 degrees: it is left out."
     if facts.alpha_left_out:

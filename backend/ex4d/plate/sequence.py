@@ -65,7 +65,7 @@ class SequencePlate:
         if not found.is_numbered:
             found = ImageSequence(found.pattern, (first_frame,), found.paths)
         self._sequence, kept = _select(path, found, frames, handles)
-        picture = read_still(self._sequence.paths[0], self._options.layer).in_frame()
+        picture = read_still(self._sequence.paths[0], self._options.layer)
         first, facts = picture.pixels, picture.facts
         self._shape, self._facts = first.shape, facts
         colour = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
@@ -90,11 +90,10 @@ class SequencePlate:
                 *assumed,
                 *found.notes,
                 *picture.notes,
-                *_aspect_notes(facts),
                 *colour.notes,
                 *(handle_notes(handles, kept) if frames else ()),
             ),
-            facts=facts,
+            facts=replace(facts, pixel_aspect=self._options.pixel_aspect or facts.pixel_aspect),
             colour=colour,
             source_bits=_bits(facts.encoding),
             handles=kept,
@@ -117,7 +116,7 @@ class SequencePlate:
         for index, (number, path) in enumerate(zip(self._sequence.numbers, self._sequence.paths, strict=True)):
             if wanted is not None and not wanted(index):
                 continue
-            picture = read_still(path, self._options.layer).in_frame()
+            picture = read_still(path, self._options.layer)
             image = picture.pixels
             self._check(path, image, picture.facts)
             if new := [note for note in picture.notes if note not in self._info.notes]:
@@ -150,12 +149,6 @@ class SequencePlate:
             return first, first
         mine = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
         return (mine.kind, mine.space, mine.chromaticities), (first.kind, first.space, first.chromaticities)
-
-
-def _aspect_notes(facts: PictureFacts) -> tuple[str, ...]:
-    if facts.pixel_aspect == 1:
-        return ()
-    return (f"The pixels are not square, width to height {facts.pixel_aspect}: they are used as if they were.",)
 
 
 def _bits(encoding: TruthEncoding) -> int:

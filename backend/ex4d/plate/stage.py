@@ -63,6 +63,9 @@ class PlateStage(PartedStage):
         if self.reader is not None and not self.reader.info.truth.is_display:
             colour = self.reader.info.colour
             inputs["colour"] = {name: getattr(colour, name) for name in _IN_KEY}
+        if self.reader is not None and self.reader.info.facts.pixel_aspect != 1:
+            # Shots of earlier versions took such pixels for square ones.
+            inputs["pixel_aspect"] = str(self.reader.info.facts.pixel_aspect)
         return inputs
 
     def steps(self) -> int | None:

@@ -186,7 +186,7 @@ class PlateSource:
             )
         stamps = FileStamps.of((path,))
         _check_content(path, file.sha256, stamps)
-        picture = read_still(path, layer).in_frame()
+        picture = read_still(path, layer)
         stamps.check()
         return without_alpha(picture.pixels)
 

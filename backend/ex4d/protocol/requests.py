@@ -27,6 +27,7 @@ from ex4d.protocol.values import (
     THICKNESS,
     VIEWPORT_SIDE,
     FrameRange,
+    check_choice,
     check_fov,
     check_handles,
     check_mask_erosion,
@@ -36,6 +37,7 @@ from ex4d.protocol.values import (
     check_size,
     check_viewport_side,
     parse_pivot,
+    parse_pixel_aspect,
     parse_rate,
 )
 
@@ -59,6 +61,8 @@ class PlateRequest:
         colour_space: a name of the configuration, or "auto" for what the file says.
         ocio: path of an OpenColorIO configuration; None = $OCIO, or the built-in one.
         layer: of EXR files with several; None = the picture without a layer's name.
+        pixel_aspect: such as "2" or "4/3"; None = what the file says.
+        lens: the lens as JSON of ``ex4d.camera.lens``; None = a pinhole.
     """
 
     path: str
@@ -69,12 +73,21 @@ class PlateRequest:
     colour_space: str = AUTOMATIC
     ocio: str | None = None
     layer: str | None = None
+    pixel_aspect: str | None = None
+    lens: str | None = None
 
     def __post_init__(self) -> None:
         _range(self.frames)
         check_handles(self.handles)
         if self.fps is not None:
             parse_rate(self.fps)
+        if self.pixel_aspect is not None:
+            parse_pixel_aspect(self.pixel_aspect)
+
+    @property
+    def aspect(self) -> Fraction | None:
+        """``pixel_aspect``, read."""
+        return parse_pixel_aspect(self.pixel_aspect) if self.pixel_aspect is not None else None
 
     @property
     def range(self) -> FrameRange | None:
@@ -257,6 +270,8 @@ class _OfTake:
         size: (width, height) in pixels; None = the trajectory's, or the plate's.
         frames: such as "1001-1020", by the plate's own numbers; None = all.
         raster: name of a rasterizer, or "auto".
+        lens: "plate" = pictures as the plate's own lens draws them, "none" = as a pinhole does; without effect where
+            the plate has no lens.
     """
 
     shot: str
@@ -264,9 +279,11 @@ class _OfTake:
     size: tuple[int, int] | None = None
     frames: str | None = None
     raster: str = AUTOMATIC
+    lens: Literal["plate", "none"] = field(default="plate", kw_only=True)
 
     def __post_init__(self) -> None:
         _range(self.frames)
+        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 
@@ -356,7 +373,8 @@ class ExportRequest:
         out: the folder that gets them.
         meshes: formats of ``DW-Mesh``.
         cameras: each is rendered, and gives four files, called by its move or by the file it was read from.
-        size, raster: see ``RenderRequest``.
+        size, raster, lens: see ``RenderRequest``.
+        stmaps: maps that take the plate's lens off pictures and put it on again.
     """
 
     shot: str
@@ -365,8 +383,11 @@ class ExportRequest:
     cameras: tuple[Camera, ...] = ()
     size: tuple[int, int] | None = None
     raster: str = AUTOMATIC
+    lens: Literal["plate", "none"] = "plate"
+    stmaps: bool = False
 
     def __post_init__(self) -> None:
+        check_choice(self.lens, ("plate", "none"), "lens")
         if self.size is not None:
             check_size(self.size)
 

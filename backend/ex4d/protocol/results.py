@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ex4d.protocol.parse_dataclass import from_record, to_record
@@ -233,10 +233,12 @@ class ExportResult:
     Attributes:
         meshes: path of each mesh, by its format.
         renders: as many as there were cameras.
+        stmaps: path of the map (of the first frame) that takes the lens off, "undistort", and puts it on, "redistort".
     """
 
     meshes: dict[str, str]
     renders: tuple[ExportedRender, ...] = ()
+    stmaps: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,6 +17,8 @@ from ex4d.protocol.parsing import fraction_from
 FIRST_FRAME = 1001
 #: Frames per second, both included.
 MIN_RATE, MAX_RATE = Fraction(1, 100), 1000
+#: Width of a pixel divided by its height, both included.
+MIN_PIXEL_ASPECT, MAX_PIXEL_ASPECT = Fraction(1, 8), 8
 #: Handle frames on each side.
 MAX_HANDLES = 10_000
 #: Sides of pictures, pixels, from 1.
@@ -124,6 +127,17 @@ def parse_rate(text: str) -> Fraction:
     return ntsc if rate.denominator != 1 and abs(rate - ntsc) < Fraction(1, 1000) else rate
 
 
+def parse_pixel_aspect(text: str) -> Fraction:
+    """Width of a pixel divided by its height from ``2``, ``1.8`` or ``4/3``; raises UsageError."""
+    try:
+        aspect = fraction_from(text)
+    except ValueError:
+        aspect = Fraction(0)
+    if not MIN_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT:
+        raise UsageError(f"The pixel aspect «{text[:40]}» is not understood.", "Give a number such as 2, 1.8 or 4/3.")
+    return aspect
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """(width, height) from ``1280x720``; raises UsageError."""
     parts = text.lower().split("x")
@@ -205,6 +219,13 @@ def check_handles(count: int) -> None:
     """Raise UsageError for a number of handle frames that is out of range."""
     if not 0 <= count <= MAX_HANDLES:
         raise UsageError(f"{count} handle frames are not possible.", f"Give 0 to {MAX_HANDLES}.")
+
+
+def check_choice(value: str | None, choices: Sequence[str | None], what: str) -> None:
+    """Raise UsageError for a value that is none of the choices."""
+    if value not in choices:
+        named = ", ".join(choice for choice in choices if choice is not None)
+        raise UsageError(f"«{value}» is no choice for {what}.", f"Use one of {named}.")
 
 
 def check_name(name: str, what: str) -> None:

@@ -52,6 +52,8 @@ def trajectory_hash(trajectory: Trajectory) -> str:
     digest = hashlib.sha256(f"{trajectory.width}x{trajectory.height}".encode())
     for array in (trajectory.K, trajectory.E, trajectory.near, trajectory.far):
         digest.update(np.ascontiguousarray(array).tobytes())
+    if trajectory.lens is not None:
+        digest.update(repr(trajectory.lens).encode())
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ex4d.camera import LensCalibration
 from ex4d.depth.base import DepthSource
 from ex4d.depth.estimators import create_estimator, estimator_names
 from ex4d.depth.files import FileDepth
@@ -28,14 +29,22 @@ class Recipe:
         depth: ``{"files": fields of FileDepth}`` or ``{"estimator": name, "fov_deg": …}``, JSON-able; None where the
             source cannot be made again from words.
         mesh: ``settings_record``.
+        lens: that was given, as ``ex4d.camera.parse_lens`` reads it; None = none.
     """
 
     selection: dict[str, Any]
     depth: dict[str, Any] | None
     mesh: dict[str, Any]
+    lens: str | None = None
 
     @classmethod
-    def of(cls, selection: dict[str, Any], source: DepthSource, settings: MeshSettings) -> Recipe:
+    def of(
+        cls,
+        selection: dict[str, Any],
+        source: DepthSource,
+        settings: MeshSettings,
+        lens: LensCalibration | None = None,
+    ) -> Recipe:
         """That of a reconstruction."""
         depth: dict[str, Any] | None = None
         if isinstance(source, FileDepth):
@@ -45,7 +54,7 @@ class Recipe:
             depth = {"files": values | paths}
         elif source.name in estimator_names() and not isinstance(source, SolvedDepth):
             depth = {"estimator": source.name, "fov_deg": getattr(source, "fov_deg", None)}
-        return cls(selection, depth, settings_record(settings))
+        return cls(selection, depth, settings_record(settings), None if lens is None else lens.text())
 
     @classmethod
     def from_seals(cls, plate: Mapping[str, Any], depth: Mapping[str, Any], mesh: Mapping[str, Any]) -> Recipe:
@@ -59,12 +68,12 @@ class Recipe:
         """What ``record`` gave; None where it is none."""
         match record:
             case {"selection": dict(), "depth": dict() | None, "mesh": dict()}:
-                return cls(record["selection"], record["depth"], record["mesh"])
+                return cls(record["selection"], record["depth"], record["mesh"], record.get("lens"))
         return None
 
     def record(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
+        """JSON-able; the lens only where there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "lens" or value is not None}
 
     def source(self) -> DepthSource | None:
         """The source of depth, None where it cannot be made again; raises Ex4dError as its maker does."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ex4d.camera import parse_lens
 from ex4d.depth.base import DepthSource
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
@@ -161,7 +162,8 @@ def make_reconstruction(
     plate_stage = PlateStage(hashed.hash, selection, reader, hashed)
     source_files = PlateSource.of(reader.info)
     frames = FrameStore.open(shot.cache.ensure(plate_stage, progress), source_files)
-    depth_stage = DepthStage(plate_stage.key(), frames, source)
+    lens = parse_lens(request.lens) if request.lens is not None else None
+    depth_stage = DepthStage(plate_stage.key(), frames, source, lens)
     depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
@@ -170,7 +172,7 @@ def make_reconstruction(
         {
             "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
             "stages": {stage.name: stage.key() for stage in (plate_stage, depth_stage, mesh_stage)},
-            "recipe": Recipe.of(selection, source, settings).record(),
+            "recipe": Recipe.of(selection, source, settings, lens).record(),
         }
     )
     reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate)
@@ -189,6 +191,7 @@ def _selection(request: PlateRequest) -> dict[str, Any]:
     }
     plain = PlateRequest(request.path)
     more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer")}
+    more["pixel_aspect"] = str(request.aspect) if request.aspect else None
     return selection | {name: value for name, value in more.items() if value != getattr(plain, name)}
 
 
@@ -314,7 +317,9 @@ def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> Depth
     source = recipe.source() if recipe else None
     if source is None:
         return None
-    return DepthStage(shot.record["stages"]["plate"], frames, source)
+    assert recipe is not None
+    lens = parse_lens(recipe.lens) if recipe.lens is not None else None
+    return DepthStage(shot.record["stages"]["plate"], frames, source, lens)
 
 
 def _mesh_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore, depth: DepthStore) -> MeshStage | None:

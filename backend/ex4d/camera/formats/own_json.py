@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our plain trajectory JSON: K and E per frame, with the conventions spelt out in the file."""
+"""Our plain trajectory JSON: K and E per frame, and the lens where there is one, with the conventions spelt out in the
+file."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ import numpy as np
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size, whole_number
 from ex4d.camera.formats.base import JsonFormat
+from ex4d.camera.lens import Lens
 from ex4d.protocol.parsing import fraction_from
 from ex4d.system.files import atomic_write
 
@@ -33,6 +35,7 @@ def json_bytes(trajectory: Trajectory) -> bytes:
         "height": trajectory.height,
         "fps": str(trajectory.fps) if trajectory.fps is not None else None,
         "numbered": bool(trajectory.frame_numbers),
+        **({"lens": trajectory.lens.record()} if trajectory.lens is not None else {}),
         "frames": [
             {
                 "frame": number,
@@ -79,7 +82,8 @@ def parse_own_json(path: Path, document: dict[str, Any]) -> Trajectory:
         raise bad_file(
             path, "lacks a number that a trajectory needs, or has a text in its place", "Export it again."
         ) from None
-    return Trajectory(K, E, width, height, near, far, numbers, fps)
+    lens = Lens.from_record(document["lens"]) if document.get("lens") is not None else None
+    return Trajectory(K, E, width, height, near, far, numbers, fps, lens=lens)
 
 
 def _rate(value: object) -> Fraction | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """nerfstudio's ``transforms.json``: camera->world with OpenGL axes, intrinsics in pixels.
 
-Read are order and frame numbers from ``file_path``, the lens model, one size, and intrinsics for all or per frame. The
-world is the file's own; where its exporter has moved it, that is noted.
+Read are order and frame numbers from ``file_path``, the lens (OpenCV's model, the same for all), one size, and
+intrinsics for all or per frame. The world is the file's own; where its exporter has moved it, that is noted.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from numpy.typing import NDArray
 from ex4d.camera.camera import Trajectory, intrinsics
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size
 from ex4d.camera.formats.base import JsonFormat
+from ex4d.camera.lens import COEFFICIENTS, Lens
 from ex4d.camera.transforms import CV_GL, invert_rigid
+from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import padded_number
 from ex4d.system.files import atomic_write
 
 Array = NDArray[np.float64]
 
-#: Lens models that are a pinhole where their distortion is zero; COLMAP's and nerfstudio's names.
-PINHOLE_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
-#: Coefficients of lens distortion, which a pinhole raster cannot reproduce: radial, tangential, thin prism.
-DISTORTION_KEYS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2", "s1", "s2", "s3", "s4", "distortion_params")
+#: Lens models that are OpenCV's, or parts of it; COLMAP's and nerfstudio's names.
+OPENCV_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
+#: Its coefficients, of which FULL_OPENCV alone has those from k4 on.
+DISTORTION_KEYS = COEFFICIENTS["opencv"]
 #: Two statements of one focal length may differ by this share.
 _FOCAL_TOLERANCE = 0.01
 # A minus at the beginning or after another separator is a sign.
@@ -40,11 +42,23 @@ _WAY_OUT = "Undistort the footage first and export the pinhole camera."
 
 
 def write_transforms_json(path: Path, trajectory: Trajectory) -> None:
-    """Write nerfstudio's format: camera->world with OpenGL axes, intrinsics per frame."""
+    """Write nerfstudio's format: camera->world with OpenGL axes, intrinsics per frame.
+
+    Raises:
+        BadInputError: the cameras have a lens that is not OpenCV's.
+    """
+    lens = trajectory.lens
+    if lens is not None and lens.model != "opencv":
+        raise BadInputError(
+            f"A lens of the model {lens.model} has no place in transforms.json.", "Write our own JSON, or a pinhole."
+        )
+    named = {} if lens is None else lens.record()["coefficients"]
+    full = any(name in named for name in DISTORTION_KEYS[DISTORTION_KEYS.index("k4") :])
     c2w = invert_rigid(trajectory.E) @ CV_GL
     numbers = trajectory.frame_numbers or tuple(range(len(trajectory)))
     document = {
-        "camera_model": "OPENCV",
+        "camera_model": "FULL_OPENCV" if full else "OPENCV",
+        **named,
         "w": trajectory.width,
         "h": trajectory.height,
         "frames": [
@@ -101,18 +115,30 @@ def _intrinsics(path: Path, entry: dict[str, Any], width: int, height: int) -> t
     return K, differ_x or differ_y
 
 
-def _check_lens(path: Path, entries: Sequence[dict[str, Any]]) -> None:
-    """Raise BadInputError where a camera is no pinhole."""
-    for entry in entries:
-        model = entry.get("camera_model")
-        if model is not None and str(model).upper() not in PINHOLE_MODELS:
-            raise bad_file(path, f"describes a lens of the model {str(model)[:40]}, which is no pinhole", _WAY_OUT)
-        if entry.get("is_fisheye"):
-            raise bad_file(path, "describes a fisheye lens (is_fisheye)", _WAY_OUT)
-        for key in DISTORTION_KEYS:
-            value = entry.get(key)
-            if any(part not in (None, 0, 0.0) for part in (value if isinstance(value, list) else [value])):
-                raise bad_file(path, f"describes a distorted lens ({key} is not zero)", _WAY_OUT)
+def _lens(path: Path, document: dict[str, Any], frames: Sequence[dict[str, Any]]) -> Lens | None:
+    """The lens of all cameras, None for pinholes; raises BadInputError where there are several, or one that is not
+    OpenCV's."""
+    lenses = {_lens_of(path, {**document, **frame}) for frame in frames}
+    if len(lenses) > 1:
+        raise bad_file(path, "describes several distorted lenses", _WAY_OUT)
+    (lens,) = lenses
+    return None if lens.is_identity else lens
+
+
+def _lens_of(path: Path, entry: dict[str, Any]) -> Lens:
+    model = entry.get("camera_model")
+    if model is not None and str(model).upper() not in OPENCV_MODELS:
+        raise bad_file(path, f"describes a lens of the model {str(model)[:40]}, which is not OpenCV's", _WAY_OUT)
+    if entry.get("is_fisheye"):
+        raise bad_file(path, "describes a fisheye lens (is_fisheye)", _WAY_OUT)
+    parameters = entry.get("distortion_params")
+    if any(value not in (None, 0, 0.0) for value in (parameters if isinstance(parameters, list) else [parameters])):
+        # Nerfstudio's own order, k1 k2 k3 k4 p1 p2, of which k4 is another than OpenCV's.
+        raise bad_file(path, "describes a distorted lens (distortion_params is not zero)", _WAY_OUT)
+    values = [entry.get(key) or 0.0 for key in DISTORTION_KEYS]
+    if str(model).upper() != "FULL_OPENCV" and any(values[DISTORTION_KEYS.index("k4") :]):
+        raise bad_file(path, "describes a distorted lens (k4 or more is not zero)", _WAY_OUT)
+    return Lens.from_record({"model": "opencv", "coefficients": values})
 
 
 def _natural_key(stem: str) -> tuple[tuple[int, int | str], ...]:
@@ -200,7 +226,7 @@ def parse_transforms_json(path: Path, document: dict[str, Any]) -> Trajectory:
     frames = document["frames"]
     if not isinstance(frames, list) or not all(isinstance(f, dict) for f in frames) or not frames:
         raise bad_file(path, "holds no frames", "Export it again.")
-    _check_lens(path, (document, *frames))
+    lens = _lens(path, document, frames)
     frames, numbers, notes = _in_order(path, frames)
     sizes = [(entry.get("w", document.get("w")), entry.get("h", document.get("h"))) for entry in frames]
     if any(size != sizes[0] for size in sizes):
@@ -212,7 +238,8 @@ def parse_transforms_json(path: Path, document: dict[str, Any]) -> Trajectory:
     c2w = np.stack([_pose(path, f.get("transform_matrix")) for f in frames])
     notes += _moved_note(path, document)
     E = CV_GL @ _invert(path, c2w)
-    return Trajectory(np.stack([K for K, _ in lenses]), E, width, height, frame_numbers=numbers, notes=tuple(notes))
+    K = np.stack([K for K, _ in lenses])
+    return Trajectory(K, E, width, height, frame_numbers=numbers, notes=tuple(notes), lens=lens)
 
 
 def _pose(path: Path, value: object) -> Array:

@@ -5,7 +5,7 @@ time is real background for all times."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -61,7 +61,7 @@ def moving_pixels(anchor: DWMesh, witnesses: list[DWMesh], tolerance: float) -> 
     for witness in witnesses:
         view = witness.source.E @ invert_rigid(anchor.source.E)
         seen = points @ view[:3, :3].T + view[:3, 3]
-        pixels, expected = Camera(witness.source.K, np.eye(4), *witness.topology.plate).project(seen)
+        pixels, expected = replace(witness.source, E=np.eye(4)).project(seen)
         column, row = (
             np.floor((pixels - witness.topology.pixels[0]) / witness.topology.step + 0.5).reshape(*shape, 2)
         ).transpose(2, 0, 1)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ex4d.mesh.occlusion_edges import PIECES_PER_FACE
-from ex4d.mesh.torch.surface import TINY, SurfaceBatch, constant, lens
+from ex4d.mesh.torch.surface import TINY, SurfaceBatch, constant, lens, source_rays
 from ex4d.mesh.torch.widths import widths_at
 
 
@@ -102,21 +102,21 @@ def edge_pieces(surfaces: SurfaceBatch) -> PiecesBatch:
     half_b, half_c = (pa + pb) / 2, (pa + pc) / 2
     nearest = ordered[:, 0]
     back = _backs(surfaces, jumps, nearest)
-    lenses = z.new_tensor([lens(camera) for camera in surfaces.sources])[jumps.frame]
-    focal, center = lenses[:, :2], lenses[:, 2:]
+    rays = _rays(surfaces, jumps, corners.gather(1, turn), (pa, pb, pc, half_b, half_c))
+    ray_a, ray_b, ray_c, ray_half_b, ray_half_c = rays
 
-    def at(pixel: Tensor, depth: Tensor) -> Tensor:
-        return torch.cat([(pixel - center) / focal * depth[:, None], depth[:, None]], dim=1)
+    def at(ray: Tensor, depth: Tensor) -> Tensor:
+        return torch.cat([ray * depth[:, None], depth[:, None]], dim=1)
 
-    lone_b, lone_c, other_b, other_c = at(half_b, za), at(half_c, za), at(half_b, zb), at(half_c, zc)
-    ends = ((half_c, za), (half_b, za), (half_b, zb), (half_c, zc))
-    wall = [at(pixel, torch.minimum(depth, back)) for pixel, depth in ends]
+    ends = ((ray_half_c, za), (ray_half_b, za), (ray_half_b, zb), (ray_half_c, zc))
+    lone_c, lone_b, other_b, other_c = (at(ray, depth) for ray, depth in ends)
+    wall = [at(ray, torch.minimum(depth, back)) for ray, depth in ends]
     # Walls that are too narrow to see show what is behind them.
     far = torch.where((za > torch.maximum(zb, zc))[:, None], pa, pb)
     triangles = (
-        ((at(pa, za), lone_b, lone_c), (pa, pa, pa)),
-        ((other_b, at(pb, zb), at(pc, zc)), (pb, pb, pc)),
-        ((other_b, at(pc, zc), other_c), (pb, pc, pc)),
+        ((at(ray_a, za), lone_b, lone_c), (pa, pa, pa)),
+        ((other_b, at(ray_b, zb), at(ray_c, zc)), (pb, pb, pc)),
+        ((other_b, at(ray_c, zc), other_c), (pb, pc, pc)),
         ((wall[0], wall[1], wall[2]), (far, far, far)),
         ((wall[0], wall[2], wall[3]), (far, far, far)),
     )
@@ -135,6 +135,25 @@ def edge_pieces(surfaces: SurfaceBatch) -> PiecesBatch:
         put(plate.float()).flatten(1, 2).permute(2, 0, 1).contiguous(),
         put(gaps.float()),
     )
+
+
+def _rays(
+    surfaces: SurfaceBatch, jumps: _Jumps, corners: Tensor, pixels: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+) -> tuple[Tensor, ...]:
+    """x and y (R, 2) float64 at z = 1 of the rays through ``pixels``: the corners a, b and c (R, 3), and half way from
+    a to b and to c.
+
+    Through a lens the rays of the vertices are known, and half way between two of them is the half of a pixel's ray, to
+    within the lens's curvature over one pixel (10⁻⁴ pixels).
+    """
+    if any(camera.lens is not None for camera in surfaces.sources):
+        known = source_rays(surfaces.topology, surfaces.sources, corners.device).double()
+        frame = jumps.frame if len(known) > 1 else torch.zeros_like(jumps.frame)
+        a, b, c = (known[frame, :, corner] for corner in corners.unbind(1))
+        return a, b, c, (a + b) / 2, (a + c) / 2
+    lenses = pixels[0].new_tensor([lens(camera) for camera in surfaces.sources])[jumps.frame]
+    focal, center = lenses[:, :2], lenses[:, 2:]
+    return tuple((pixel - center) / focal for pixel in pixels)
 
 
 def _placer(jumps: _Jumps, count: int) -> Callable[[Tensor], Tensor]:

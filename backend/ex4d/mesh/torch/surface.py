@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ex4d.camera import Camera
+from ex4d.camera import Camera, Lens
 from ex4d.mesh import MeshSettings, Topology, closed_topology, grid_size
 from ex4d.mesh.dwmesh import FAR_MARGIN, viewing_rays
 
@@ -44,8 +44,10 @@ class SurfaceBatch:
 
 
 @lru_cache(maxsize=4)
-def _rays_of(topology: Topology, lens: tuple[float, float, float, float], device: torch.device) -> Tensor:
-    rays = torch.from_numpy(np.ascontiguousarray(viewing_rays(topology, *lens).T))
+def _rays_of(
+    topology: Topology, pinhole: tuple[float, float, float, float], distortion: Lens | None, device: torch.device
+) -> Tensor:
+    rays = torch.from_numpy(np.ascontiguousarray(viewing_rays(topology, *pinhole, distortion).T))
     return rays.to(device)
 
 
@@ -57,10 +59,10 @@ def lens(camera: Camera) -> tuple[float, float, float, float]:
 
 def source_rays(topology: Topology, sources: Sequence[Camera], device: torch.device) -> Tensor:
     """(N, 2, V) float32 x and y of the viewing rays at z = 1; (1, 2, V) where all frames have one lens."""
-    lenses = [lens(camera) for camera in sources]
+    lenses = [(lens(camera), camera.lens) for camera in sources]
     if len(set(lenses)) == 1:
         lenses = lenses[:1]
-    return torch.stack([_rays_of(topology, each, device) for each in lenses])
+    return torch.stack([_rays_of(topology, *each, device) for each in lenses])
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between the plate's pixels and the pictures that estimators look at.
+
+The plate's pixels may be wider than they are high, and may be more than the frame (overscan). Estimators see all of
+them as square pixels; their depth and cameras are brought back to the plate's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory, intrinsics_from_fov
+from ex4d.depth.base import DepthResult, DepthSink, DepthSource
+from ex4d.depth.resample import resample_depth
+from ex4d.media.frames import FrameSource, FrameSourceBase, Pixels, frame_window
+from ex4d.system.progress import Progress
+
+
+def plate_intrinsics(fov_deg: float, frames: FrameSource) -> NDArray[np.float64]:
+    """3x3 K of the plate's pixels.
+
+    Args:
+        fov_deg: over the longer side of the frame as it looks, degrees; of the pinhole, whatever a lens does besides.
+        frames: of the plate.
+    """
+    window = frame_window(frames)
+    K = intrinsics_from_fov(fov_deg, window.width, window.height, float(frames.pixel_aspect))
+    K[:2, 2] += window.left, window.top
+    return K
+
+
+def on_plate(camera: Trajectory, frames: FrameSource) -> Trajectory:
+    """A camera of the frame, of any pixel size, as one of the plate's pixels; one of their number is taken for it."""
+    if frames.frame is None or (camera.width, camera.height) == frames.size:
+        return camera.resized(*frames.size)
+    window = frames.frame
+    return camera.resized(window.width, window.height).cropped(-window.left, -window.top, *frames.size)
+
+
+def square_size(size: tuple[int, int], pixel_aspect: Fraction) -> tuple[int, int]:
+    """(width, height) of a picture in square pixels, none of which is lost."""
+    width, height = size
+    return (round(width * pixel_aspect), height) if pixel_aspect > 1 else (width, round(height / pixel_aspect))
+
+
+@dataclass(frozen=True)
+class SquareFrames(FrameSourceBase):
+    """``FrameSource`` of a plate's working pictures in square pixels.
+
+    Attributes:
+        plate: the frames in the plate's pixels.
+    """
+
+    plate: FrameSource
+
+    @classmethod
+    def of(cls, plate: FrameSource) -> SquareFrames:
+        """Those of a plate."""
+        size = square_size(plate.size, plate.pixel_aspect)
+        return cls(*size, plate.fps, plate.numbers, plate.times, plate.encoding, plate.has_alpha, plate)
+
+    def read(self, number: int) -> tuple[Pixels, Pixels | None]:
+        """See ``FrameSource``."""
+        pixels, alpha = self.plate.read(number)
+        return self._resized(pixels), None if alpha is None else self._resized(alpha)
+
+    def picked(self, indices: Any) -> SquareFrames:
+        """See ``FrameSource``."""
+        return replace(super().picked(indices), plate=self.plate.picked(indices))
+
+    def _resized(self, values: Pixels) -> Pixels:
+        return np.asarray(cv2.resize(values, self.size, interpolation=cv2.INTER_LINEAR), values.dtype)
+
+
+@dataclass(frozen=True)
+class PlateSink:
+    """A ``DepthSink`` for maps in square pixels, which passes them on in the plate's.
+
+    Attributes:
+        sink: takes them.
+        size: (width, height) of the plate.
+    """
+
+    sink: DepthSink
+    size: tuple[int, int]
+
+    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+        """See ``DepthSink``."""
+        self.sink.write(number, resample_depth(depth, *self.size))
+
+
+def estimate_in_square_pixels(
+    estimator: DepthSource, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress
+) -> DepthResult:
+    """See ``DepthSource.estimate``: the estimator sees square pixels, the maps are the plate's; the camera of the
+    result is at the size that the estimator saw."""
+    if frames.pixel_aspect == 1:
+        return estimator.estimate(frames, sink, scratch, progress)
+    return estimator.estimate(SquareFrames.of(frames), PlateSink(sink, frames.size), scratch, progress)

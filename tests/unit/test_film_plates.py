@@ -41,7 +41,7 @@ from ex4d.system.progress import Silent
 
 SIZE = (96, 64)
 ACES = {"colorInteropID": "lin_ap1_scene"}
-RASTERIZERS = ["embree"]
+RASTERIZERS = ["embree", "opengl"]
 #: Keys of the records of 8- and 16-bit display plates.
 PLAIN_PLATE = {
     *("width", "height", "fps", "numbers", "times", "variable_rate", "bit_depth", "has_alpha", "notes"),
@@ -100,9 +100,11 @@ class Work:
         plate = PlateRequest(str(path or self.plate), **request)
         return make_reconstruction(Shot(self.root / "shot"), plate, source, MeshSettings(), Silent())
 
-    def render(self, reconstruction: Reconstruction, move: str = "orbit:0", rasterizer: str = "embree") -> RenderedShot:
+    def render(
+        self, reconstruction: Reconstruction, move: str = "orbit:0", rasterizer: str = "embree", **options: Any
+    ) -> RenderedShot:
         pipeline = TakePipeline(Shot(self.root / "shot"), reconstruction, rasterizer, Silent())
-        return pipeline.render(pipeline.camera(MoveCamera(move)))
+        return pipeline.render(pipeline.camera(MoveCamera(move)), **options)
 
     def results(self, reconstruction: Reconstruction, rendered: RenderedShot, **options: Any) -> ResultPictures:
         shot, frames = Shot(self.root / "shot"), reconstruction.frames
@@ -378,6 +380,51 @@ def test_a_shot_whose_transparent_pixels_were_holes_says_so(work: Work, monkeypa
     work.reconstruct()
     open_reconstruction(Shot(work.root / "shot"), progress)
     assert not any("transparent pixels" in note for note in notes)
+
+
+@pytest.mark.parametrize("rasterizer", RASTERIZERS)
+@pytest.mark.parametrize("suffix", [".exr", ".png"])
+def test_plate_positions_are_kept_on_request(work: Work, suffix: str, rasterizer: str) -> None:
+    pictures = [scene_linear(i) if suffix == ".exr" else textured(i, *SIZE) for i in range(2)]
+    work.write(pictures, suffix, **(ACES if suffix == ".exr" else {}))
+    reconstruction = work.reconstruct()
+    plain = work.render(reconstruction, "truck:0.3", rasterizer)
+    assert plain.raster.plate_position(1002) is None
+    rendered = work.render(reconstruction, "truck:0.3", rasterizer, positions=True)
+    assert rendered.key != plain.key
+    assert np.array_equal(rendered.raster.color(1002), plain.raster.color(1002))
+    seen = rendered.raster.mask(1002) > 0
+    at = rendered.raster.plate_position(1002)
+    assert at is not None
+    assert np.array_equal(np.isfinite(at).all(axis=2), seen)
+    # At the source view each pixel is its own position.
+    first = rendered.raster.plate_position(1001)
+    assert first is not None
+    own = np.dstack(np.meshgrid(np.arange(SIZE[0]) + 0.5, np.arange(SIZE[1]) + 0.5))
+    assert np.abs(first - own).max() < 1e-3
+
+
+@pytest.mark.parametrize("matrix", ["bt709", None])
+def test_a_shot_that_is_opened_again_knows_the_same_of_its_plate(work: Work, matrix: str | None) -> None:
+    plate = make_plate(work.root / "plate.mp4", 2, width=SIZE[0], height=SIZE[1], matrix=matrix)
+    make_depth(work.root / "depth.npz", 2, *SIZE)
+    made = work.reconstruct(plate)
+    again = open_reconstruction(Shot(work.root / "shot"))
+    assert again.frames.source == made.frames.source
+    assert again.record() == made.record()
+
+
+def test_a_jump_of_the_time_code_is_said_once(work: Work) -> None:
+    codes = [OpenEXR.TimeCode(1, 0, 59, frame, *[False] * 6, *[0] * 8) for frame in (20, 21, 5, 6)]
+    work.plate.mkdir()
+    for number, code in enumerate(codes, start=1001):
+        write_exr(work.plate / f"p.{number}.exr", scene_linear(0), timeCode=code, **ACES)
+    make_depth(work.root / "depth.npz", 4, *SIZE)
+    reconstruction = work.reconstruct()
+    assert (reconstruction.frames.timecode, reconstruction.frames.timecode_number) == ("01:00:59:20", 1001)
+    notes = [note for note in reconstruction.notes() if "time code" in note]
+    assert len(notes) == 1
+    assert "does not run on" in notes[0]
 
 
 def test_handles_are_read_and_left_out_of_takes(work: Work) -> None:

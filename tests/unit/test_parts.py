@@ -48,7 +48,7 @@ SEAMS = {
     "mesh": "ex4d.mesh.stage:build_mesh",
     "raster": "ex4d.raster.stage:RasterStage._load",
     "fill": "ex4d.fill.preview.generator:PreviewFrames.fill",
-    "composite": "ex4d.composite.take:composite",
+    "composite": "ex4d.composite.pixels:ResultPictures.read",
 }
 
 #: Runs ``ex4d`` with each call of a seam written to a file, and ends without a word at a given call.

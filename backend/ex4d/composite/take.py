@@ -341,7 +341,8 @@ class TakeJob(PartedWork):
 
     @cached_property
     def _chunks(self) -> list[tuple[bytes, bytes]]:
-        return png_chunks(self.frames.colour)
+        # Files of plates that say nothing say nothing either.
+        return png_chunks(self.frames.colour) if self.frames.colour.space else []
 
     @cached_property
     def _attributes(self) -> dict[str, Any]:

@@ -129,8 +129,8 @@ class TakePipeline:
         """See ``take_camera``."""
         return take_camera(camera, size, self.shot, self.reconstruction)
 
-    def render(self, camera: TakeCamera) -> RenderedShot:
-        """Colour, mask and z of a take."""
+    def render(self, camera: TakeCamera, *, positions: bool = False) -> RenderedShot:
+        """Colour, mask and z of a take; with plate positions where they are asked for."""
         trajectory = camera.trajectory
         stage = RasterStage(
             self.reconstruction.plate_key,
@@ -141,6 +141,7 @@ class TakePipeline:
             self._chosen[0],
             lambda: (self._borrow(), self._chosen[1]),
             self.reconstruction.frames.colour,
+            positions,
         )
         raster = RasterStore.open(self.shot.cache.ensure(stage, self.progress))
         seen = sight_notes(raster.trajectory, self.reconstruction.mesh.source, raster.coverage)

@@ -17,6 +17,7 @@ from ex4d.media.frames import without_alpha
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.media.sequences import PLATE_SUFFIXES, ImageSequence, find_sequence, format_ranges, last_number
 from ex4d.media.stills import read_still
+from ex4d.media.timecode import Timecode
 from ex4d.plate.base import (
     FALLBACK_FPS,
     PlateFrame,
@@ -30,6 +31,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import FrameRange
 
 _FORMATS = {".jpg": "jpeg", ".tif": "tiff"}
+_JUMP = "The files' time code does not run on from frame to frame: results count on from that of the first frame."
 # Added to the pictures' reader version where the number of a frame was once taken from another place of the name.
 _RENUMBERED = 2
 
@@ -119,9 +121,22 @@ class SequencePlate:
             picture = read_still(path, self._options.layer)
             image = picture.pixels
             self._check(path, image, picture.facts)
-            if new := [note for note in picture.notes if note not in self._info.notes]:
+            jump = self._timecode_jump(number, picture.facts)
+            if new := [note for note in (*picture.notes, *jump) if note not in self._info.notes]:
                 self._info = replace(self._info, notes=(*self._info.notes, *new))
             yield PlateFrame(number, index / self._info.fps, *without_alpha(image))
+
+    def _timecode_jump(self, number: int, facts: PictureFacts) -> tuple[str, ...]:
+        """Says that a frame's time code does not go on from the first frame's: in the same words of whichever frame, as
+        a plate that is read in parts is told of as if it were read at once."""
+        first = self._facts.timecode
+        if first is None:
+            return ()
+        try:
+            expected = str(Timecode.parse(first, self._info.fps).later(number - self._sequence.numbers[0]))
+        except ValueError:
+            return ()
+        return () if facts.timecode == expected else (_JUMP,)
 
     def _check(self, path: Path, image: np.ndarray[Any, Any], facts: PictureFacts) -> None:
         """Raise BadInputError where a later picture is of another kind than the first."""

@@ -89,8 +89,8 @@ class PlateStage(PartedStage):
         from_pictures = info.kind == "sequence"
         keeps_truth = not info.truth.is_display and not from_pictures
         hashes: dict[int, str] = {}
-        paths = dict(enumerate(self.reader.paths, start=info.first_frame))
         transform = None if info.truth.is_display else transform_of(info.colour)
+        paths = {} if transform is None else dict(enumerate(self.reader.paths, start=info.first_frame))
         if keeps_truth:
             make_folder(out / "truth")
         waiting = iter(parts)

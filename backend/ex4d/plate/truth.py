@@ -27,7 +27,7 @@ from ex4d.protocol.parsing import fraction_from
 from ex4d.system.inputs import FileStamps, open_input
 
 #: The colour space of display pictures whose files say nothing of it.
-UNTAGGED = PlateColour("display", "", "", "")
+UNTAGGED = PlateColour("display", "", "", "", said_by="assumed")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,10 @@ class PlateSource:
     @classmethod
     def of(cls, info: PlateInfo) -> Self:
         """That of an opened plate."""
-        return cls(info.path.absolute(), info.colour, info.facts.timecode, info.clip_start)
+        says_nothing = info.colour.kind == "display" and not info.colour.space and info.colour.said_by == "assumed"
+        colour = UNTAGGED if says_nothing else info.colour
+        timecode = info.facts.timecode
+        return cls(info.path.absolute(), colour, timecode, 0 if timecode is None else info.clip_start)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
@@ -160,7 +163,7 @@ class PlateSource:
     def record(self) -> dict[str, Any]:
         """For shot.json, besides the path; empty for a plate whose files say nothing of these."""
         record: dict[str, Any] = {}
-        if self.colour.kind == "display" and self.colour.space:
+        if self.colour.kind == "display" and self.colour != UNTAGGED:
             record["colour"] = self.colour.record()
         if self.timecode is not None:
             record |= {"timecode": self.timecode, "clip_start": self.clip_start}

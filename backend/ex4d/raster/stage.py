@@ -8,6 +8,7 @@ mask/001001.png      255 = real source surface, 0 = to be filled
 z/001001.npy         z-depth
 truth/001001.exr     the truth with its alpha, 0 in the holes; .png where it is codes; not of display pictures
 alpha/001001.png     of display pictures with alpha
+plate/001001.npy     plate positions, where they were asked for
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class RasterStage(PartedStage):
         create: gives it, with sentences about those that did not work; called only when there is something to do, and
             closed then.
         colour: the colour space of a truth that is not the working picture.
+        positions: whether plate positions are kept as well.
     """
 
     name = "raster"
@@ -82,15 +84,18 @@ class RasterStage(PartedStage):
     rasterizer_name: str
     create: Callable[[], tuple[Rasterizer, tuple[str, ...]]]
     colour: PlateColour | None = None
+    positions: bool = False
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        inputs = {
+        inputs: dict[str, Any] = {
             "plate": self.plate_key,
             "mesh": self.mesh_key,
             "trajectory": trajectory_hash(self.trajectory),
             "rasterizer": self.rasterizer_name,
         }
+        if self.positions:
+            inputs["positions"] = True
         # Alpha once was not rendered.
         return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
@@ -119,14 +124,26 @@ class RasterStage(PartedStage):
                 self._waiting.clear()
                 views = prefetched(self._load, range(part.start, part.stop))
                 rendered = rasterizer.render_sequence(views)
+                unplaced: list[int] = []
                 for index, number, drawn in zip(range(part.start, part.stop), numbers, rendered, strict=True):
                     frame = self._first_as_released(drawn) if index == 0 else drawn
                     texture = self._waiting.pop(index, None)
+                    if frame is not drawn:
+                        texture = None
+                    if self.positions and drawn.plate is not None:
+                        pool.submit(_write_positions, frame_file(out / "plate", number, ".npy"), drawn)
+                    elif self.positions:
+                        unplaced.append(index)
                     coverage.append(float(frame.mask.mean() / 255))
                     pool.submit(self._write_picture, out, number, frame, texture, brightest)
                     pool.submit(write_png, frame_file(out / "mask", number, ".png"), frame.mask)
                     pool.submit(np.save, frame_file(out / "z", number, ".npy"), frame.z)
                     progress.advance()
+                # Rasterizers draw either colours or positions.
+                views = prefetched(self._without_texture, unplaced)
+                for index, drawn in zip(unplaced, rasterizer.render_sequence(views), strict=True):
+                    path = frame_file(out / "plate", self.frames.numbers[index], ".npy")
+                    pool.submit(_write_positions, path, drawn)
                 pool.wait()
                 done = {"coverage": coverage, **({"brighter": max(brightest) > BRIGHTEST_FILL} if brightest else {})}
                 yield PartOutput(part, tuple(self._names(numbers)), done)
@@ -143,6 +160,7 @@ class RasterStage(PartedStage):
             "notes": [*notes, *((_BRIGHTER,) if any(output.record.get("brighter") for output in done) else ())],
             **({} if self.frames.truth.is_display else {"encoding": asdict(self.frames.truth)}),
             **({"has_alpha": True} if self.frames.has_alpha else {}),
+            **({"has_positions": True} if self.positions else {}),
         }
         (out / RASTER_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         return [TRAJECTORY_FILE, RASTER_FILE]
@@ -169,6 +187,8 @@ class RasterStage(PartedStage):
             folders.append(("truth", truth_suffix(self.frames.truth)))
         elif self.frames.has_alpha:
             folders.append(("alpha", ".png"))
+        if self.positions:
+            folders.append(("plate", ".npy"))
         return tuple(folders)
 
     def _names(self, numbers: Sequence[int]) -> Iterator[str]:
@@ -206,6 +226,9 @@ class RasterStage(PartedStage):
         if is_drawn_directly(texture):
             return self.mesh.read(index), texture, self.trajectory[index]
         self._waiting[index] = texture
+        return self._without_texture(index)
+
+    def _without_texture(self, index: int) -> View:
         return self.mesh.read(index), None, self.trajectory[index]
 
     @cached_property
@@ -221,3 +244,8 @@ class RasterStage(PartedStage):
         if texture.shape[:2] != frame.mask.shape:
             return frame
         return replace(frame, color=texture, mask=np.full_like(frame.mask, 255), alpha=alpha)
+
+
+def _write_positions(path: Path, frame: RasterFrame) -> None:
+    assert frame.plate is not None
+    np.save(path, np.where(frame.mask[..., None] > 0, frame.plate, np.float32(np.nan)).astype(np.float32))

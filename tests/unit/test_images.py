@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ex4d.media.colour_tags import ColourTags
 from ex4d.media.images import read_grey, read_image, read_picture, write_png
 from ex4d.protocol.errors import BadInputError, TransientError
 
@@ -203,28 +204,47 @@ def profile(name: str) -> bytes:
     return bytes(128) + struct.pack(">I4sII", 1, b"desc", 144, len(described)) + described
 
 
+SRGB_POINTS = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.3127, 0.329)
+
+
 @pytest.mark.parametrize(
-    ("chunks", "words"),
+    ("chunks", "tags"),
     [
-        (chunk(b"gAMA", struct.pack(">I", 45455)), []),
-        (chunk(b"gAMA", struct.pack(">I", 100000)), ["gamma of 1,"]),
-        (chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"sRGB", b"\0"), []),
-        (chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)), []),
-        (chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)), ["primaries"]),
-        (chunk(b"cICP", bytes([1, 13, 0, 1])), []),
-        (chunk(b"cICP", bytes([9, 16, 0, 1])), ["tagged PQ", "number 9"]),
-        (chunk(b"cICP", bytes([1, 1, 0, 0])), ["limited range"]),
-        (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("sRGB IEC61966-2.1"))), []),
-        (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("Adobe RGB (1998)"))), ["«Adobe RGB (1998)»"]),
-        (chunk(b"iCCP", b"x\0\0broken"), ["profile of the files is not applied"]),
+        (chunk(b"gAMA", struct.pack(">I", 45455)), ColourTags("PNG", gamma=100000 / 45455)),
+        (chunk(b"gAMA", struct.pack(">I", 100000)), ColourTags("PNG", gamma=1.0)),
+        (
+            chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"sRGB", b"\0"),
+            ColourTags("PNG", gamma=1.0, is_srgb=True),
+        ),
+        (
+            chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
+            ColourTags("PNG", chromaticities=SRGB_POINTS),
+        ),
+        (chunk(b"cICP", bytes([9, 16, 0, 1])), ColourTags("PNG", primaries=9, transfer=16, matrix=0)),
+        (chunk(b"cICP", bytes([2, 18, 2, 1])), ColourTags("PNG", transfer=18)),
+        (chunk(b"iCCP", b"x\0\0" + zlib.compress(profile("P3"))), ColourTags("PNG", icc=profile("P3"))),
+        (chunk(b"iCCP", b"x\0\0broken"), ColourTags("PNG", icc=b"")),
+        (b"", ColourTags("PNG")),
     ],
 )
-def test_colour_tags_of_a_png_are_noted(tmp_path: Path, chunks: bytes, words: list[str]) -> None:
+def test_colour_tags_of_a_png(tmp_path: Path, chunks: bytes, tags: ColourTags) -> None:
     (tmp_path / "a.png").write_bytes(png(2, 8, bytes([10, 20, 30]), 1, chunks))
     picture = read_picture(tmp_path / "a.png")
     assert picture.pixels.tolist() == [[[10, 20, 30]]]
-    assert len(picture.notes) == len(words)
-    assert all(word in note for word, note in zip(words, picture.notes, strict=True))
+    assert picture.colour == tags
+    assert picture.notes == ()
+
+
+def test_limited_range_of_a_png_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(2, 8, bytes([10, 20, 30]), 1, chunk(b"cICP", bytes([1, 1, 0, 0]))))
+    assert "limited range" in read_picture(tmp_path / "a.png").notes[0]
+
+
+@pytest.mark.parametrize(("density", "aspect"), [((1000, 2000), 2), ((2834, 2835), 1), ((4000, 3000), 0.75)])
+def test_pixel_aspect_of_a_png(tmp_path: Path, density: tuple[int, int], aspect: float) -> None:
+    physical = chunk(b"pHYs", struct.pack(">IIB", *density, 0))
+    (tmp_path / "a.png").write_bytes(png(2, 8, bytes([10, 20, 30]), 1, physical))
+    assert read_picture(tmp_path / "a.png").pixel_aspect == aspect
 
 
 EXIF = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
@@ -276,12 +296,12 @@ def test_what_is_refused_by_its_header(tmp_path: Path, data: bytes, message: str
     assert caught.value.hint
 
 
-def test_colour_tags_of_a_jpeg_are_noted(tmp_path: Path) -> None:
+def test_colour_tags_of_a_jpeg(tmp_path: Path) -> None:
     plain = jpeg()
     content = b"ICC_PROFILE\0\1\1" + profile("Display P3")
     segment = b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
     (tmp_path / "a.jpg").write_bytes(plain[:2] + segment + plain[2:])
-    assert "«Display P3»" in read_picture(tmp_path / "a.jpg").notes[0]
+    assert read_picture(tmp_path / "a.jpg").colour == ColourTags("JPEG", icc=profile("Display P3"))
     # Three directories, each with one entry: to the EXIF one, from there to the interoperability one, its rule R03.
     exif = b"MM\0*\0\0\0\x08"
     for tag, kind, count, value in ((34665, 4, 1, 26), (40965, 4, 1, 44)):
@@ -290,6 +310,14 @@ def test_colour_tags_of_a_jpeg_are_noted(tmp_path: Path) -> None:
     content = b"Exif\0\0" + exif
     segment = b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
     (tmp_path / "a.jpg").write_bytes(plain[:2] + segment + plain[2:])
-    assert "Adobe RGB" in read_picture(tmp_path / "a.jpg").notes[0]
+    assert read_picture(tmp_path / "a.jpg").colour == ColourTags("JPEG", name="Adobe RGB (1998)")
     (tmp_path / "a.jpg").write_bytes(plain)
-    assert read_picture(tmp_path / "a.jpg").notes == ()
+    assert read_picture(tmp_path / "a.jpg").colour == ColourTags("JPEG")
+
+
+def test_a_profile_in_pieces_is_put_together_by_their_numbers(tmp_path: Path) -> None:
+    plain, whole = jpeg(), profile("Display P3")
+    pieces = [b"ICC_PROFILE\0" + bytes([n, 2]) + part for n, part in ((2, whole[60:]), (1, whole[:60]))]
+    segments = b"".join(b"\xff\xe2" + struct.pack(">H", len(piece) + 2) + piece for piece in pieces)
+    (tmp_path / "a.jpg").write_bytes(plain[:2] + segments + plain[2:])
+    assert read_picture(tmp_path / "a.jpg").colour.icc == whole

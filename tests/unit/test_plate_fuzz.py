@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,10 @@ from media_factory import numbered_movie, numbered_picture
 
 from ex4d.media.exr import read_exr_channel, write_exr_channel
 from ex4d.media.images import read_grey, read_image, write_png
+from ex4d.media.stills import read_still
 from ex4d.plate import open_plate, plate_hash
 from ex4d.protocol.errors import Ex4dError
+from tools.plates.stills import write_dpx, write_exr, write_tiff
 
 SECONDS = 60.0
 
@@ -100,15 +103,57 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+FILM = {
+    "scanline.exr": {"compression": OpenEXR.ZIP_COMPRESSION},
+    "tiled.exr": {"kind": "tiled", "compression": OpenEXR.PIZ_COMPRESSION},
+    "lossy.exr": {"compression": OpenEXR.DWAA_COMPRESSION},
+    "plain.exr": {"compression": OpenEXR.NO_COMPRESSION, "window": (-2, -1), "display": (30, 20)},
+    "parts.exr": {"multipart": True},
+}
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("film")
+    picture = numbered_picture(77)
+    for name, options in FILM.items():
+        layers = {"": (picture / 255).astype(np.float16), "diffuse": (picture / 99).astype(np.float32)}
+        write_exr(folder / name, layers, colorInteropID="lin_ap1_scene", **options)
+    write_dpx(folder / "big.dpx", picture.astype(np.uint16) * 4)
+    write_dpx(folder / "little.dpx", picture.astype(np.uint16) * 257, bits=16, order="<")
+    write_tiff(folder / "float.tif", (picture / 255).astype(np.float32))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", [*FILM, "big.dpx", "little.dpx", "float.tif"])
 @FUZZ
-@given(data=st.binary(max_size=4096), name=st.sampled_from(("a.mp4", "a.mkv", "a.png", "a.tif", "a.jpg", "a", "a.exr")))
+@given(first=mutations(), second=mutations())
+def test_mutated_film_pictures(
+    tmp_path: Path,
+    film: dict[str, bytes],
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    first: Callable[[bytes], bytes],
+    second: Callable[[bytes], bytes],
+) -> None:
+    (tmp_path / name).write_bytes(second(first(film[name]) or b"\0"))
+    read_or_refuse(read_still, tmp_path / name)
+    assert capfd.readouterr().out == ""
+
+
+@FUZZ
+@given(
+    data=st.binary(max_size=4096),
+    name=st.sampled_from(("a.mp4", "a.mkv", "a.png", "a.tif", "a.jpg", "a", "a.exr", "a.dpx")),
+)
 def test_random_bytes(tmp_path: Path, data: bytes, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(data)
     read_or_refuse(read_plate, path)
     read_or_refuse(read_exr_channel, path)
     read_or_refuse(read_grey, path)
-    assert len(plate_hash(path)) == 64 if name != "a.exr" else True
+    read_or_refuse(read_still, path)
+    assert len(plate_hash(path)) == 64
 
 
 @pytest.mark.parametrize("name", MOVIES)

@@ -830,7 +830,7 @@ print(len(peaks), (peaks[299] - peaks[60]) * unit)
     assert growth < 6e6
 
 
-@pytest.mark.parametrize("options", [{"fps": Fraction(0)}, {"fps": Fraction(-1)}, {"first_frame": -1}])
+@pytest.mark.parametrize("options", [{"fps": Fraction(0)}, {"fps": Fraction(-1)}])
 def test_wrong_options(tmp_path: Path, options: dict) -> None:
     with pytest.raises(UsageError):
         open_plate(numbered_movie(tmp_path / "a.mp4", 1), **options)

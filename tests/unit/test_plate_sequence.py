@@ -20,6 +20,7 @@ from ex4d.plate import FrameRange, open_plate, plate_hash
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import padded_number
 from ex4d.stages.cache import seal
 from ex4d.system.progress import Silent
 
@@ -259,18 +260,20 @@ print(len(peaks), (peaks[-1] - peaks[20]) * unit)
     assert growth < 4e6
 
 
-def test_frames_below_zero_are_never_renumbered(tmp_path: Path) -> None:
-    for index, number in enumerate((-2, -1, 0, 1, 2)):
-        write_png(tmp_path / f"p.{number:05d}.png" if number < 0 else tmp_path / f"p.{number:04d}.png",
-                  numbered_picture(index))  # fmt: skip
-    with pytest.raises(BadInputError, match="negative numbers, -2 to -1") as caught:
-        open_plate(tmp_path)
-    assert "--frames" in caught.value.hint
-    frames = list(open_plate(tmp_path, frames=FrameRange.parse("0-2")).frames())
-    assert [(frame.number, number_in(frame.pixels)) for frame in frames] == [(0, 2), (1, 3), (2, 4)]
-    assert open_plate(tmp_path, frames=FrameRange.parse("1-")).info.frame_count == 2
-    with pytest.raises(BadInputError, match="which has frames 0-2"):
-        open_plate(tmp_path, frames=FrameRange.parse("0-3"))
+@pytest.mark.parametrize("padding", [4, 1])
+def test_frames_below_zero_are_frames(tmp_path: Path, padding: int) -> None:
+    for index, number in enumerate(range(-4, 5)):
+        write_png(tmp_path / f"p.{padded_number(number, padding)}.png", numbered_picture(index))
+    for path in (tmp_path, tmp_path / f"p.{'#' * padding}.png"):
+        reader = open_plate(path)
+        assert (reader.info.first_frame, reader.info.frame_count) == (-4, 9)
+        assert [(frame.number, number_in(frame.pixels)) for frame in reader.frames()] == [
+            (number, number + 4) for number in range(-4, 5)
+        ]
+    frames = list(open_plate(tmp_path, frames=FrameRange.parse("-2--1")).frames())
+    assert [(frame.number, number_in(frame.pixels)) for frame in frames] == [(-2, 2), (-1, 3)]
+    with pytest.raises(BadInputError, match="which has frames -4-4"):
+        open_plate(tmp_path, frames=FrameRange.parse("-5-3"))
 
 
 def test_a_lone_image_that_once_had_another_number_has_another_key(tmp_path: Path) -> None:
@@ -283,11 +286,26 @@ def test_a_lone_image_that_once_had_another_number_has_another_key(tmp_path: Pat
 
 def test_notes_on_any_file_are_in_the_record(tmp_path: Path) -> None:
     write_sequence(tmp_path / "p", range(1, 4))
-    tagged = bytearray((tmp_path / "p/plate.0003.png").read_bytes())
-    gamma = struct.pack(">I4sI", 4, b"gAMA", 100000)
-    tagged[33:33] = gamma + struct.pack(">I", zlib.crc32(gamma[4:]))
-    (tmp_path / "p/plate.0003.png").write_bytes(tagged)
+    add_chunk(
+        tmp_path / "p/plate.0003.png", b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x03\0\0\0\0\0\0"
+    )
     stage = PlateStage("hash", {}, open_plate(tmp_path / "p", fps=Fraction(25)))
     (tmp_path / "out").mkdir()
     seal(tmp_path / "out", {}, stage.run(tmp_path / "out", Silent()))
-    assert any("gamma of 1," in note for note in FrameStore.open(tmp_path / "out").notes)
+    assert any("turned upright" in note for note in FrameStore.open(tmp_path / "out").notes)
+
+
+def add_chunk(path: Path, kind: bytes, data: bytes) -> None:
+    """Behind the header of a PNG."""
+    png = path.read_bytes()
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    path.write_bytes(png[:33] + chunk + png[33:])
+
+
+def test_tags_that_mean_another_space_within_a_sequence_are_refused(tmp_path: Path) -> None:
+    write_sequence(tmp_path / "p", range(1, 4))
+    add_chunk(tmp_path / "p/plate.0002.png", b"sRGB", b"\0")
+    assert len(list(open_plate(tmp_path / "p").frames())) == 3
+    add_chunk(tmp_path / "p/plate.0003.png", b"gAMA", struct.pack(">I", 100000))
+    with pytest.raises(BadInputError, match=r"plate\.0003\.png has another colour space"):
+        list(open_plate(tmp_path / "p").frames())

@@ -21,6 +21,7 @@ from tiff_factory import page, tiff
 
 from ex4d.camera import read_trajectory
 from ex4d.composite import take as take_module
+from ex4d.media.colour_tags import ColourTags
 from ex4d.media.images import read_picture
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence
 from ex4d.plate import open_plate
@@ -247,23 +248,34 @@ def _tagged(tags: dict[int, tuple[str, Any]]) -> bytes:
     return tiff(page(PICTURE, tags=tags))
 
 
-TWICE = "The pixels are not square, width to height 2: they are used as if they were."
 R03 = b"MM\0*\0\0\0\x08" + bytes.fromhex("0001 8769 0004 00000001 0000001a 00000000".replace(" ", ""))
 R03 += bytes.fromhex("0001 a005 0004 00000001 0000002c 00000000".replace(" ", ""))
 R03 += bytes.fromhex("0001 0001 0002 00000004 52303300 00000000".replace(" ", ""))
 
 
 @pytest.mark.parametrize(
+    ("data", "aspect", "colour"),
+    [
+        (_png(_chunk(b"pHYs", struct.pack(">IIB", 1000, 2000, 0))), 2, ColourTags("PNG")),
+        (_png(_chunk(b"pHYs", struct.pack(">IIB", 2835, 2834, 1))), 1, ColourTags("PNG")),
+        (_png(_chunk(b"pHYs", struct.pack(">IIB", 0, 0, 0))), 1, ColourTags("PNG")),
+        (_tagged({282: ("R", _rationals(150)), 283: ("R", _rationals(300))}), 2, ColourTags("TIFF")),
+        (_tagged({282: ("R", _rationals(72)), 283: ("R", _rationals(72.1))}), 1, ColourTags("TIFF")),
+        (_tagged({282: ("R", _rationals(0)), 283: ("R", _rationals(0))}), 1, ColourTags("TIFF")),
+        (_png(_chunk(b"eXIf", R03)), 1, ColourTags("PNG", name="Adobe RGB (1998)")),
+        (_png(_chunk(b"sRGB", b"\0"), _chunk(b"eXIf", R03)), 1, ColourTags("PNG", is_srgb=True)),
+    ],
+)
+def test_what_stills_say_of_their_pixels_is_told(tmp_path: Path, data: bytes, aspect: int, colour: ColourTags) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(data)
+    picture = read_picture(path)
+    assert (picture.pixel_aspect, picture.colour, picture.notes) == (aspect, colour, ())
+
+
+@pytest.mark.parametrize(
     ("data", "note"),
     [
-        (_png(_chunk(b"pHYs", struct.pack(">IIB", 1000, 2000, 0))), TWICE),
-        (_png(_chunk(b"pHYs", struct.pack(">IIB", 2835, 2834, 1))), None),
-        (_png(_chunk(b"pHYs", struct.pack(">IIB", 0, 0, 0))), None),
-        (_tagged({282: ("R", _rationals(150)), 283: ("R", _rationals(300))}), TWICE),
-        (_tagged({282: ("R", _rationals(72)), 283: ("R", _rationals(72.1))}), None),
-        (_tagged({282: ("R", _rationals(0)), 283: ("R", _rationals(0))}), None),
-        (_png(_chunk(b"eXIf", R03)), "The files are tagged as Adobe RGB: values are used as they are."),
-        (_png(_chunk(b"sRGB", b"\0"), _chunk(b"eXIf", R03)), None),
         (
             _tagged({301: ("H", list(range(0, 65536, 256)))}),
             "The transfer curve of the files is tagged (TransferFunction): values are used as they are.",
@@ -290,7 +302,7 @@ def test_a_jpeg_with_pixels_that_are_not_square(tmp_path: Path) -> None:
     assert data[6:11] == b"JFIF\0"
     struct.pack_into(">HH", data, 14, 1, 2)
     (tmp_path / "a.jpg").write_bytes(data)
-    assert read_picture(tmp_path / "a.jpg").notes == (TWICE,)
+    assert read_picture(tmp_path / "a.jpg").pixel_aspect == 2
 
 
 def test_the_orientation_stands_behind_other_metadata(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ex4d.media.sequences import DEPTH_SUFFIXES, PLATE_SUFFIXES, find_sequence, format_ranges
+from ex4d.media.sequences import DEPTH_SUFFIXES, PLATE_SUFFIXES, find_sequence, format_ranges, is_pattern
 from ex4d.protocol.errors import BadInputError
 
 
@@ -221,3 +221,75 @@ def test_a_minus_is_a_sign(tmp_path: Path, target: str) -> None:
 def test_a_minus_in_a_pattern_is_a_sign(tmp_path: Path) -> None:
     touch(tmp_path, "p.-0002.png", "p.-0001.png", "p.0000.png")
     assert find_sequence(tmp_path / "p.-####.png", PLATE_SUFFIXES).numbers == (-2, -1)
+
+
+NUMBERS = [f"p.{number:04d}.png" for number in range(1001, 1010)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "first", "last"),
+    [
+        ("p.$F4.png", 1001, 1009),
+        ("p.$F.png", 1001, 1009),
+        ("p.@@@@.png", 1001, 1009),
+        ("p.@.png", 1001, 1009),
+        ("p.[1001-1009].png", 1001, 1009),
+        ("p.[1003-1005].png", 1003, 1005),
+        ("p.####.png 1001-1009", 1001, 1009),
+        ("p.%04d.png 1002-1003", 1002, 1003),
+        ("p.1004.png 1002-1003", 1002, 1003),
+    ],
+)
+def test_habits_of_other_programs(tmp_path: Path, pattern: str, first: int, last: int) -> None:
+    touch(tmp_path, *NUMBERS, "q.1001.png")
+    assert names(tmp_path, pattern) == [f"p.{number}.png" for number in range(first, last + 1)]
+    assert is_pattern(tmp_path / pattern) or pattern.startswith("p.1004.png")
+
+
+@pytest.mark.parametrize("pattern", ["p.[-0002-0001].png", "p.[-2-1].png", "p.####.png -2-1"])
+def test_ranges_may_be_negative(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "p.-0003.png", "p.-0002.png", "p.-0001.png", "p.0000.png", "p.0001.png", "p.0002.png")
+    assert find_sequence(tmp_path / pattern, PLATE_SUFFIXES).numbers == (-2, -1, 0, 1)
+
+
+def test_negative_numbers_without_padding(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"p.{number}.png" for number in range(-4, 5)))
+    found = find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert found.numbers == tuple(range(-4, 5))
+    assert found.pattern == "p.#.png"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("p.[1001-1020].png", "asks for the frames 1001 to 1020; the files have 1001 to 1009"),
+        ("p.####.png 900-1002", "asks for the frames 900 to 1002"),
+        ("p.####.png 1005-1002", "runs backwards"),
+        ("p.[1005-1002].png", "runs backwards"),
+    ],
+)
+def test_ranges_that_are_not_there(tmp_path: Path, pattern: str, message: str) -> None:
+    touch(tmp_path, *NUMBERS)
+    with pytest.raises(BadInputError, match=message):
+        find_sequence(tmp_path / pattern, PLATE_SUFFIXES)
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_itself(tmp_path: Path) -> None:
+    touch(tmp_path, "poster [1-2].png", "poster@2x.png")
+    assert names(tmp_path, "poster [1-2].png") == ["poster [1-2].png"]
+    assert not is_pattern(tmp_path / "poster@2x.png")
+
+
+def test_a_folder_of_several_formats_is_refused_with_the_choice(tmp_path: Path) -> None:
+    touch(tmp_path, *NUMBERS, *(name.replace(".png", ".exr") for name in NUMBERS), ".DS_Store", "._p.1001.exr")
+    with pytest.raises(BadInputError, match=r"2 sequences: p\.####\.exr, p\.####\.png") as caught:
+        find_sequence(tmp_path, PLATE_SUFFIXES)
+    assert "p.####.exr" in caught.value.hint
+    assert len(names(tmp_path, "p.####.exr")) == 9
+
+
+@pytest.mark.parametrize("target", ["", "a.1001.dng", "a.####.dng"])
+def test_camera_raw_is_refused_by_name(tmp_path: Path, target: str) -> None:
+    touch(tmp_path, "a.1001.dng", "a.1002.dng")
+    with pytest.raises(BadInputError, match="camera raw, which is not read"):
+        find_sequence(tmp_path / target, PLATE_SUFFIXES)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,10 @@ from tiff_factory import (
     tiff,
 )
 
+from ex4d.media.colour_tags import ColourTags
+from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF
 from ex4d.media.images import StillPicture, read_picture
+from ex4d.media.stills import read_still
 from ex4d.plate import open_plate
 from ex4d.plate.stage import PlateStage
 from ex4d.protocol.errors import BadInputError
@@ -194,14 +199,12 @@ def test_jpeg_in_tiff(tmp_path: Path, tile: tuple[int, int] | None, orientation:
     assert np.abs(pixels.astype(int) - expected).mean() < 1.5
 
 
-def test_colour_profiles_are_noted(tmp_path: Path) -> None:
-    for name, noted in (("Display P3", True), ("sRGB IEC61966-2.1", False)):
-        text = name.encode() + b"\0"
-        described = b"desc" + bytes(4) + len(text).to_bytes(4, "big") + text
-        table = (1).to_bytes(4, "big") + b"desc" + (144).to_bytes(4, "big") + len(described).to_bytes(4, "big")
-        picture = read(tmp_path, page(noise(3), tags={ICC: ("B", bytes(128) + table + described)}))
-        assert picture.notes == ((f"The colour profile «{name}» of the files is not applied: "
-                                  "values are used as they are.",) if noted else ())  # fmt: skip
+def test_colour_profiles_are_told(tmp_path: Path) -> None:
+    described = b"desc" + bytes(4) + (11).to_bytes(4, "big") + b"Display P3\0"
+    picture = read(tmp_path, page(noise(3), tags={ICC: ("B", described)}))
+    assert picture.colour == ColourTags("TIFF", icc=described)
+    assert picture.notes == ()
+    assert read(tmp_path, page(noise(3))).colour == ColourTags("TIFF")
 
 
 def test_channels_that_are_no_alpha_are_left_out_with_a_note(tmp_path: Path) -> None:
@@ -252,6 +255,106 @@ def test_tiles_much_larger_than_the_picture_are_not_unpacked(tmp_path: Path) -> 
 def test_several_pages_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="holds 2 pages"):
         read(tmp_path, page(noise(3)), page(noise(3)))
+
+
+def values(channels: int, dtype: type) -> np.ndarray:
+    """All kinds of floats: negative, above 1, 65504, denormal, -0, infinite and NaN."""
+    made = np.random.default_rng(channels).normal(0.5, 2, (*SHAPE, channels)).astype(dtype)
+    tiny = np.finfo(dtype).smallest_subnormal
+    made[0, :8, 0] = [65504, -0.0, np.inf, -np.inf, np.nan, tiny, -0.05, 60]
+    return made
+
+
+def floats_predicted(samples: np.ndarray) -> bytes:
+    """Technical note 3: bytes of each row, the most significant ones first, as differences."""
+    rows = []
+    for row in samples:
+        planes = row.astype(row.dtype.newbyteorder(">")).reshape(-1).view(np.uint8).reshape(-1, row.dtype.itemsize).T
+        pixels = planes.reshape(-1, row.shape[1])
+        rows.append(np.diff(pixels, axis=0, prepend=np.zeros_like(pixels[:1])).tobytes())
+    return b"".join(rows)
+
+
+def same_bits(read: np.ndarray, written: np.ndarray) -> None:
+    assert read.dtype == written.dtype
+    assert read.tobytes() == np.ascontiguousarray(written).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if not layout.get("predictor")], ids=str)
+def test_floats_are_read_to_the_bit(tmp_path: Path, layout: dict[str, Any], dtype: type) -> None:
+    samples, options = values(3, dtype), dict(layout)
+    big = options.pop("big", False)
+    made = page(samples, tags={FORMAT: ("H", [3] * 3)}, **options)
+    (tmp_path / "a.tif").write_bytes(tiff(made, order=layout.get("order", "<"), big=big))
+    still = read_still(tmp_path / "a.tif")
+    same_bits(still.pixels, samples)
+    assert still.facts.encoding == (LINEAR_HALF if dtype == np.float16 else LINEAR_FLOAT)
+    assert (still.facts.alpha, still.notes) == ("none", ())
+    with pytest.raises(BadInputError, match="holds float"):
+        read_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_predicted_floats_are_read_to_the_bit(tmp_path: Path, channels: int, dtype: type) -> None:
+    samples = values(channels, dtype)
+    tags: dict[int, Any] = {FORMAT: ("H", [3] * channels), PREDICTOR: ("H", [3])}
+    made = page(samples, compression=8, rows=7, extra=(1,) * (channels == 4), tags=tags)
+    made.blocks = [zlib.compress(floats_predicted(samples[y : y + 7])) for y in range(0, SHAPE[0], 7)]
+    (tmp_path / "a.tif").write_bytes(tiff(made))
+    still = read_still(tmp_path / "a.tif")
+    same_bits(still.pixels, np.repeat(samples, 3, axis=2) if channels == 1 else samples)
+    assert still.facts.alpha == ("associated" if channels == 4 else "none")
+
+
+def test_the_alpha_of_floats_is_associated(tmp_path: Path) -> None:
+    samples = np.abs(values(4, np.float32))
+    samples[0, :8, 0] = 1
+    for kind, words in ((1, []), (0, ["associated"]), (2, ["multiplied by their alpha"])):
+        made = page(samples, extra=(kind,), tags={FORMAT: ("H", [3] * 4)})
+        (tmp_path / "a.tif").write_bytes(tiff(made))
+        still = read_still(tmp_path / "a.tif")
+        expected = samples.copy()
+        if kind == 2:
+            expected[..., :3] *= expected[..., 3:]
+        same_bits(still.pixels, expected)
+        assert len(still.notes) == len(words)
+        assert all(word in note for word, note in zip(words, still.notes, strict=True))
+
+
+def test_floats_of_other_sizes_are_refused(tmp_path: Path) -> None:
+    made = page(noise(3, np.uint64), tags={FORMAT: ("H", [3] * 3)})
+    (tmp_path / "a.tif").write_bytes(tiff(made))
+    with pytest.raises(BadInputError, match="float64"):
+        read_still(tmp_path / "a.tif")
+
+
+def test_of_a_plates_pages_the_first_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(page(noise(3)), page(noise(3)[::-1])))
+    still = read_still(tmp_path / "a.tif")
+    np.testing.assert_array_equal(still.pixels, noise(3))
+    assert still.notes == ("The files have several pages: the first is taken.",)
+
+
+def test_premultiplied_codes_come_back_within_two(tmp_path: Path) -> None:
+    """Where alpha is above 0.02."""
+    rng = np.random.default_rng(5)
+    straight, alpha = rng.random((*SHAPE, 3)), rng.random((*SHAPE, 1))
+    stored = np.rint(np.concatenate([straight * alpha, alpha], 2) * 65535).astype(np.uint16)
+    (tmp_path / "a.tif").write_bytes(tiff(page(stored, extra=(1,))))
+    still = read_still(tmp_path / "a.tif")
+    exact = stored[..., :3] / np.maximum(stored[..., 3:], 1).astype(float) * 65535
+    seen = alpha[..., 0] > 0.02
+    assert np.abs(still.pixels[..., :3] - np.minimum(exact, 65535))[seen].max() <= 2
+    assert still.facts.alpha == "straight"
+
+
+@pytest.mark.parametrize(("orientation", "aspect"), [(1, 2), (6, 0.5)])
+def test_pixel_aspect_of_a_tiff(tmp_path: Path, orientation: int, aspect: float) -> None:
+    tags: dict[int, Any] = {282: ("R", struct.pack("<II", 100, 1)), 283: ("R", struct.pack("<II", 200, 1))}
+    made = page(noise(3), tags=tags | {ORIENTATION: ("H", [orientation])})
+    assert read(tmp_path, made).pixel_aspect == aspect
 
 
 @pytest.mark.parametrize("big", [False, True])

@@ -32,11 +32,14 @@ from ex4d.raster import RASTERIZERS
 def add_plate_options(parser: argparse.ArgumentParser) -> None:
     """The plate, its depth and its mesh."""
     parser.add_argument(
-        "input", nargs="?", type=Path, help="the plate: a movie, a folder, a pattern plate.####.png, an image"
+        "input",
+        nargs="?",
+        type=Path,
+        help="the plate: a movie, a folder, a pattern plate.####.exr (%%04d, $F4, @@@@, [1001-1049]), an image",
     )
     plate = parser.add_argument_group("plate")
     plate.add_argument("--input_video", dest="input_option", type=Path, help="the plate, as EX-4D's recon.py names it")
-    plate.add_argument("--frames", help="frames to use by the plate's own numbers, such as 1001-1049")
+    plate.add_argument("--frames", help="frames to use by the plate's own numbers, such as 1001-1049, or --frames=-4-4")
     plate.add_argument("--fps", help="frame rate: of an image sequence (default 24), or instead of a movie's own")
     plate.add_argument(
         "--first-frame", type=int, default=FIRST_FRAME, help="number of a movie's first frame (default %(default)s)"

@@ -21,6 +21,7 @@ from ex4d.media.exr_values import read_exr_values
 from ex4d.media.exr_writer import write_exr
 from ex4d.media.images import read_image, write_png
 from ex4d.protocol.requests import OutputRequest
+from ex4d.protocol.values import padded_number
 from ex4d.raster.store import stacked
 
 RESULT, MASK, CONFIDENCE, AOV = "result", "mask", "confidence", "aov"
@@ -30,7 +31,7 @@ DELIVERED_CODES = TruthEncoding("codes", "uint16", 0, 65535)
 
 def sequence_file(folder: Path, number: int, suffix: str = ".png") -> Path:
     """Path of a delivered picture: ``result/result.1001.png``."""
-    return folder / f"{folder.name}.{number:04d}{suffix}"
+    return folder / f"{folder.name}.{padded_number(number, 4)}{suffix}"
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import Camera, ExportRequest, MeshFormat
 from ex4d.protocol.results import ExportedRender, ExportResult
+from ex4d.protocol.values import padded_number
 from ex4d.shot.folder import SHOT_FILE, Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.stages.work_folder import remove_leftovers
@@ -139,7 +140,7 @@ def _check_outputs(out: Path, request: ExportRequest) -> None:
 
 def _stmap_files(out: Path, number: int | None) -> dict[str, Path]:
     """Of one frame of a plate that zooms, or of all."""
-    suffix = "exr" if number is None else f"{number:04d}.exr"
+    suffix = "exr" if number is None else f"{padded_number(number, 4)}.exr"
     return {name: out / f"stmap_{name}.{suffix}" for name in ("undistort", "redistort")}
 
 

@@ -8,9 +8,11 @@ and Writing OpenEXR Image Files". Values are kept to the bit.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from ex4d.media.colour_tags import ColourTags
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF
 from ex4d.media.exr import BINDING_ERRORS, MAX_BYTES, MAX_PIXELS, unprinted
-from ex4d.media.picture_facts import PictureFacts
+from ex4d.media.picture_facts import PictureFacts, PixelWindow
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.memory import memory_error
 
@@ -29,6 +31,8 @@ from ex4d.system.memory import memory_error
 _LISTED = 8
 #: Rates and pixel aspects of files are floats or odd fractions; these are meant.
 _SIMPLE = 10_000
+# More do not make one frame faster.
+_MOST_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,24 @@ class _Layer:
 
     Attributes:
         part: index.
-        name: as ``--layer`` has it; "" for the channels of no layer.
+        part_name: in a file of several parts, else "".
+        view: of stereo pictures, else "".
+        name: as ``--layer`` has it; "" for the channels of no layer in a file of one part.
+        is_plain: its channels have no layer's name within the part.
         channels: names of R, G, B and A, or of Y and A, in the part.
     """
 
     part: int
+    part_name: str
+    view: str
     name: str
+    is_plain: bool
     channels: Mapping[str, str]
+
+    @property
+    def is_main(self) -> bool:
+        """Whether its name is one of those that the picture itself has, by the habit of renderers and compositors."""
+        return self.name.lower().rpartition(".")[2] in ("", "rgba", "rgb", "beauty", "combined", "main")
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,8 @@ class ExrPicture:
     """A picture and what its file says.
 
     Attributes:
-        pixels: (H, W, 3) or (H, W, 4) float16 or float32 of the display window; colours are multiplied by alpha.
+        pixels: (H, W, 3) or (H, W, 4) float16 or float32 of the data and the display window together, of which
+            ``facts.frame`` is the latter; colours are multiplied by alpha; what the file lacks is transparent black.
         facts: of the file.
         notes: sentences for the report.
     """
@@ -67,7 +83,8 @@ def read_exr_picture(data: bytes, path: Path, layer: str | None = None) -> ExrPi
     Args:
         data: the file's content.
         path: for sentences.
-        layer: name of a layer or part, without regard to case; None = the picture of no layer, or the only one.
+        layer: name of a layer, part or view, without regard to case, or the end of a layer's name; None or "" = the
+            picture of no layer, or the only one; of stereo pictures the left one.
 
     Raises:
         BadInputError: the file is damaged or too large, has no such layer or several that could be meant, or holds
@@ -81,21 +98,27 @@ def read_exr_picture(data: bytes, path: Path, layer: str | None = None) -> ExrPi
         boxes = [(_box(header, "dataWindow"), _box(header, "displayWindow")) for header in headers]
     except BINDING_ERRORS as error:
         raise memory_error(error) or _damaged(path) from error
-    unpacked = _check_size(path, headers, boxes)
     chosen, notes = _chosen(path, layers, layer)
+    unpacked = _check_size(path, headers, boxes, chosen)
     header = headers[chosen.part]
     _check_kind(path, header, chosen)
     try:
+        _use_threads()
         with unprinted(), OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
             # The binding drops a part it could not decode.
             parts = file.parts if len(file.parts) == len(headers) else []
             found = {name: np.array(parts[chosen.part].channels[full].pixels) for name, full in chosen.channels.items()}
     except BINDING_ERRORS as error:
         raise memory_error(error, needs=unpacked) or _damaged(path) from error
-    pixels = _stacked(found)
-    pixels, more = _in_frame(pixels, *boxes[chosen.part])
-    facts = _facts(header, pixels)
-    return ExrPicture(pixels, facts, (*notes, *more))
+    pixels, frame, more = _united(_stacked(path, found), *boxes[chosen.part])
+    facts, unusable = _facts(header, pixels, frame)
+    return ExrPicture(pixels, facts, (*notes, *more, *unusable))
+
+
+@cache
+def _use_threads() -> None:
+    """OpenEXR has one by itself."""
+    OpenEXR.set_global_thread_count(min(os.cpu_count() or 1, _MOST_THREADS))
 
 
 def _layers(headers: Sequence[Mapping[str, Any]]) -> Iterator[_Layer]:
@@ -110,38 +133,69 @@ def _layers(headers: Sequence[Mapping[str, Any]]) -> Iterator[_Layer]:
             if not letters or {"RY", "BY"} & set(names):
                 continue
             channels = {letter: names[letter] for letter in (*letters, "A") if letter in names}
-            own = group if not part or group.lower().startswith(part.lower()) else ".".join(filter(None, (part, group)))
-            yield _Layer(index, own, channels)
+            repeated = not part or f"{group}.".lower().startswith(f"{part}.".lower())
+            name = group if repeated else ".".join(filter(None, (part, group)))
+            is_plain = group.lower() in ("", part.lower())
+            yield _Layer(index, part, str(header.get("view", "")), name, is_plain, channels)
 
 
 def _chosen(path: Path, layers: Sequence[_Layer], wanted: str | None) -> tuple[_Layer, tuple[str, ...]]:
-    names = list(dict.fromkeys(layer.name for layer in layers if layer.name))
-    listed = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     if not layers:
         raise BadInputError(
             f"{path} holds no picture: no channels R, G, B or Y.", "Render the file with a colour pass."
         )
     if wanted:
-        found = [layer for layer in layers if layer.name.lower() == wanted.lower()]
-        if not found:
-            has = f"its layers are {listed}" if names else "it has none"
-            raise BadInputError(
-                f"{path} has no layer «{wanted}»; {has}.", "Name one of these with --layer, or leave it out."
-            )
-        return found[0], ()
-    main = [layer for layer in layers if not layer.name or _is_main_part(layer, layers)]
-    if main:
-        others = [name for name in names if name != main[0].name]
-        rest = ", ".join(others[:_LISTED]) + (" …" if len(others) > _LISTED else "")
-        return main[0], (f"The files hold other layers too ({rest}); --layer takes one of them.",) if others else ()
-    if len(layers) == 1:
-        return layers[0], (f"The layer «{layers[0].name}» is the only picture in the files, and used.",)
-    raise BadInputError(f"{path} has several layers that could be meant: {listed}.", "Name one of them with --layer.")
+        return _named(path, layers, wanted), ()
+    views = list(dict.fromkeys(layer.view for layer in layers))
+    view = next((view for view in views if view.lower() == "left"), views[0])
+    seen = [layer for layer in layers if layer.view == view]
+    colored = [layer for layer in seen if "R" in layer.channels] or seen
+    plain = [layer for layer in colored if layer.is_plain]
+    main = [layer for layer in plain or colored if layer.is_main]
+    found = next((group for group in (plain, main, colored) if len(group) == 1), None)
+    if found is None:
+        raise BadInputError(
+            f"{path} has several layers that could be meant: {_listed(plain or colored)}.",
+            "Name one of them with --layer.",
+        )
+    chosen = found[0]
+    notes = []
+    others = [layer for layer in layers if layer is not chosen]
+    if len(views) > 1:
+        notes.append(f"The files hold the views {', '.join(views)}: {view} is used, --layer takes another.")
+    elif chosen.name and not others:
+        notes.append(f"The layer «{chosen.name}» is the only picture in the files, and used.")
+    elif others:
+        used = f" «{chosen.name}» is used," if chosen.name else ""
+        notes.append(f"The files hold other layers too ({_listed(others)}):{used} --layer takes one of them.")
+    return chosen, tuple(notes)
 
 
-def _is_main_part(layer: _Layer, layers: Sequence[_Layer]) -> bool:
-    """Whether it is the picture of no layer in a file of several parts: the first one, by the habit of compositors."""
-    return layer.part == min(each.part for each in layers) and layer.name.lower() in ("rgba", "rgb", "beauty", "main")
+def _named(path: Path, layers: Sequence[_Layer], wanted: str) -> _Layer:
+    """By the name of a layer, else of a part, of a view, or the end of a layer's name."""
+    lower = wanted.lower()
+    rules = (
+        [layer for layer in layers if layer.name == wanted],
+        [layer for layer in layers if layer.name.lower() == lower],
+        [layer for layer in layers if layer.part_name.lower() == lower and layer.is_plain],
+        [layer for layer in layers if layer.part_name.lower() == lower],
+        [layer for layer in layers if layer.view.lower() == lower and layer.is_plain],
+        [layer for layer in layers if layer.name.lower().endswith(f".{lower}")],
+    )
+    found = next((group for group in rules if group), [])
+    if not found:
+        has = f"its layers are {_listed(layers)}" if any(layer.name for layer in layers) else "it has none"
+        raise BadInputError(
+            f"{path} has no layer «{wanted}»; {has}.", "Name one of these with --layer, or leave it out."
+        )
+    if len(found) > 1:
+        raise BadInputError(f"{path} has several layers «{wanted}»: {_listed(found)}.", "Write the whole name.")
+    return found[0]
+
+
+def _listed(layers: Sequence[_Layer]) -> str:
+    names = list(dict.fromkeys(layer.name or "the one without a name" for layer in layers))
+    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
 
 
 def _box(header: Mapping[str, Any], name: str) -> tuple[int, int, int, int]:
@@ -150,7 +204,9 @@ def _box(header: Mapping[str, Any], name: str) -> tuple[int, int, int, int]:
     return x0, y0, x1 + 1, y1 + 1
 
 
-def _check_size(path: Path, headers: Sequence[Mapping[str, Any]], boxes: Sequence[tuple[Any, Any]]) -> int:
+def _check_size(
+    path: Path, headers: Sequence[Mapping[str, Any]], boxes: Sequence[tuple[Any, Any]], chosen: _Layer
+) -> int:
     """Bytes that the binding unpacks; raises BadInputError where it should not try."""
     total = 0
     for header, windows in zip(headers, boxes, strict=True):
@@ -161,6 +217,11 @@ def _check_size(path: Path, headers: Sequence[Mapping[str, Any]], boxes: Sequenc
                 )
         x0, y0, x1, y1 = windows[0]
         total += 4 * (x1 - x0) * (y1 - y0) * len(header["channels"])
+    (dx0, dy0, dx1, dy1), (x0, y0, x1, y1) = boxes[chosen.part]
+    if (max(dx1, x1) - min(dx0, x0)) * (max(dy1, y1) - min(dy0, y0)) > MAX_PIXELS:
+        raise BadInputError(
+            f"{path} has pixels far away from its frame.", "Crop it to the frame, or export the file again."
+        )
     if total > MAX_BYTES:
         raise BadInputError(f"{path} unpacks to more than 2 GiB.", "Write the picture into files of its own.")
     return total
@@ -176,69 +237,75 @@ def _check_kind(path: Path, header: Mapping[str, Any], chosen: _Layer) -> None:
             raise BadInputError(f"{path} holds subsampled channels, which are not read.", "Write it as RGB.")
 
 
-def _stacked(found: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+def _stacked(path: Path, found: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
     if any(channel.dtype.kind != "f" for channel in found.values()):
-        raise BadInputError(
-            "The EXR files hold whole numbers where a picture is needed.", "Write half or float pixels."
-        )
+        raise BadInputError(f"{path} holds whole numbers where a picture is needed.", "Write half or float pixels.")
     dtype = np.result_type(*found.values())
     color = [found["Y"]] * 3 if "Y" in found else [found[letter] for letter in "RGB"]
     planes = [*color, *([found["A"]] if "A" in found else [])]
     return np.ascontiguousarray(np.stack(planes, axis=-1).astype(dtype, copy=False))
 
 
-def _in_frame(
+def _united(
     pixels: NDArray[Any], data: tuple[int, int, int, int], display: tuple[int, int, int, int]
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """The pixels of the display window; what the file lacks of it is transparent black."""
+) -> tuple[NDArray[Any], PixelWindow | None, tuple[str, ...]]:
+    """The pixels of both windows, where in them the display window is (None = they are it), and notes."""
     if data == display:
-        return pixels, ()
-    x0, y0 = max(data[0], display[0]), max(data[1], display[1])
-    x1, y1 = min(data[2], display[2]), min(data[3], display[3])
-    inside = x1 > x0 and y1 > y0
-    notes: tuple[str, ...] = ()
-    if data[0] < x0 or data[1] < y0 or data[2] > x1 or data[3] > y1:
-        notes = ("The files have overscan beyond the frame, which is left out.",)
-    whole = inside and (x0, y0, x1, y1) == display
-    channels = pixels.shape[2] if whole else 4
-    out = np.zeros((display[3] - display[1], display[2] - display[0], channels), pixels.dtype)
-    if inside:
-        part = pixels[y0 - data[1] : y1 - data[1], x0 - data[0] : x1 - data[0]]
-        target = out[y0 - display[1] : y1 - display[1], x0 - display[0] : x1 - display[0]]
-        target[..., : part.shape[2]] = part
-        if part.shape[2] < channels:
-            target[..., 3] = 1
-    if not whole:
-        notes += ("The files do not cover the whole frame: what they lack is transparent.",)
-    return out, notes
+        return pixels, None, ()
+    left, top = min(data[0], display[0]), min(data[1], display[1])
+    right, bottom = max(data[2], display[2]), max(data[3], display[3])
+    frame = PixelWindow(display[0] - left, display[1] - top, display[2] - display[0], display[3] - display[1])
+    inner = None if (left, top, right, bottom) == display else frame
+    if (left, top, right, bottom) == data:
+        return pixels, inner, ()
+    out = np.zeros((bottom - top, right - left, 4), pixels.dtype)
+    target = out[data[1] - top : data[3] - top, data[0] - left : data[2] - left]
+    target[..., 3] = 1
+    target[..., : pixels.shape[2]] = pixels
+    return out, inner, ("The files do not cover the whole frame: what they lack is transparent black.",)
 
 
-def _facts(header: Mapping[str, Any], pixels: NDArray[Any]) -> PictureFacts:
+def _facts(
+    header: Mapping[str, Any], pixels: NDArray[Any], frame: PixelWindow | None
+) -> tuple[PictureFacts, tuple[str, ...]]:
+    """What the header says, and notes on what of it is left out."""
     chromaticities = header.get("chromaticities")
     tags = ColourTags(
         "EXR",
         interop_id=str(header.get("colorInteropID", "")),
-        aces_container=bool(header.get("acesImageContainerFlag", 0)),
+        aces_container=header.get("acesImageContainerFlag", 0) == 1,
         chromaticities=tuple(map(float, chromaticities)) if chromaticities is not None else None,  # type: ignore[arg-type]
     )
-    return PictureFacts(
+    aspect = _positive(header.get("pixelAspectRatio", 1.0))
+    rate = header.get("framesPerSecond")
+    fps = None if rate is None else _positive(rate)
+    notes = []
+    if aspect is None:
+        notes.append("The pixel aspect ratio of the files cannot be: square pixels are assumed.")
+    if rate is not None and fps is None:
+        notes.append("The frame rate of the files cannot be: it is left out.")
+    if (luminance := header.get("whiteLuminance")) is not None:
+        notes.append(f"The files' white is {float(luminance):g} cd/m² (whiteLuminance): values are used as they are.")
+    facts = PictureFacts(
         LINEAR_HALF if pixels.dtype == np.float16 else LINEAR_FLOAT,
         tags,
         "associated" if pixels.shape[2] == 4 else "none",
-        _positive(header.get("pixelAspectRatio"), Fraction(1)) or Fraction(1),
+        aspect or Fraction(1),
         _timecode(header.get("timeCode")),
-        _positive(header.get("framesPerSecond"), None),
+        fps,
+        frame,
     )
+    return facts, tuple(notes)
 
 
-def _positive(value: Any, default: Fraction | None) -> Fraction | None:
-    """A number of the header, simple; the default where it is none that can be."""
+def _positive(value: Any) -> Fraction | None:
+    """A number of the header, simple; None where it is none that can be."""
     try:
         found = value if isinstance(value, Fraction) else Fraction.from_float(float(value))
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        return default
+        return None
     simple = found if isinstance(value, Fraction) else found.limit_denominator(_SIMPLE)
-    return simple if Fraction(1, 100) <= simple <= 1000 else default
+    return simple if Fraction(1, 100) <= simple <= 1000 else None
 
 
 def _timecode(value: Any) -> str | None:

@@ -9,31 +9,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
+from ex4d.media.colour_tags import Chromaticities, ColourTags
 from ex4d.media.decoding import check_size
-from ex4d.media.icc import profile_note
-from ex4d.media.tiff import aspect_note, directories, orientation_in
+from ex4d.media.tiff import directories, orientation_in, upright_aspect
 from ex4d.protocol.errors import BadInputError
 
 PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 
 # A colour profile has some kilobytes; one unpacks to any size.
 _MOST_PROFILE = 4 << 20
-# PNG's gAMA for sRGB, and how far off it may be: files round differently.
-_SRGB_GAMMA, _GAMMA_TOLERANCE = 45455, 500
-# PNG's cHRM for sRGB: x and y of white, red, green and blue.
-_SRGB_PRIMARIES = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-_PRIMARIES_TOLERANCE = 500
-# ITU-T H.273: BT.709 primaries; transfers that displays have (BT.709, BT.601, sRGB, BT.2020).
-_BT709, _DISPLAY_TRANSFERS = 1, (1, 6, 13, 14, 15)
-_TRANSFERS = {8: "linear", 16: "PQ", 18: "HLG"}
+# Units of PNG's gAMA and cHRM.
+_PNG_UNIT = 100_000
+# ITU-T H.273: code points that say nothing.
+_UNSPECIFIED = (0, 2)
 # JPEG: every start of a frame but the tables and extensions between them (ITU-T T.81, table B.1).
 _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _APP0, _APP1, _APP2 = 0xDA, 0xE0, 0xE1, 0xE2
 _JFIF_MARK, _ICC_MARK, _EXIF_MARK = b"JFIF\0", b"ICC_PROFILE\0", b"Exif\0\0"
-# EXIF 3.0: where the EXIF and the interoperability directories are, and how Adobe RGB is told («R03»).
-_EXIF_IFD, _INTEROPERABILITY_IFD, _INTEROPERABILITY_INDEX = 34665, 40965, 1
-_USED_AS_IT_IS = "values are used as they are."
+# EXIF 3.0: where the EXIF and the interoperability directories are, the tag ColorSpace and its sRGB, and how Adobe RGB
+# is told («R03»): cameras that are set to it embed no profile.
+_EXIF_IFD, _INTEROPERABILITY_IFD, _INTEROPERABILITY_INDEX, _COLOR_SPACE, _EXIF_SRGB = 34665, 40965, 1, 40961, 1
+_ADOBE_RULE, _ADOBE_RGB = b"R03", "Adobe RGB (1998)"
 
 
 @dataclass(frozen=True)
@@ -44,13 +42,17 @@ class StillHeader:
         orientation: 1 to 8, as in EXIF; for a JPEG always 1, as OpenCV turns those.
         transparent_grey: the grey code that a PNG without alpha takes for transparent, or None.
         bits: of a sample.
-        notes: sentences on colour tags that are not applied.
+        colour: what the file says of its colours.
+        pixel_aspect: width of a pixel of the upright picture by its height; 1 where that is not said.
+        notes: sentences on what is said and left out.
     """
 
     orientation: int
     transparent_grey: int | None
     bits: int
-    notes: tuple[str, ...]
+    colour: ColourTags
+    pixel_aspect: Fraction
+    notes: tuple[str, ...] = ()
 
 
 def png_header(data: bytes, path: Path) -> StillHeader:
@@ -74,15 +76,17 @@ def png_header(data: bytes, path: Path) -> StillHeader:
         raise BadInputError(
             f"{path} is an animation of {frames} frames.", f"Name it {path.stem}.apng to read it as a movie."
         )
-    exif = chunks.get(b"eXIf", b"")
-    notes = [*_png_colour_notes(chunks)]
-    if not any(name in chunks for name in (b"cICP", b"iCCP", b"sRGB")) and (note := _adobe_rgb_note(exif)):
-        notes.append(note)
+    orientation = orientation_in(chunks.get(b"eXIf", b""))
     across, down = struct.unpack_from(">II", chunks[b"pHYs"]) if len(chunks.get(b"pHYs", b"")) >= 8 else (1, 1)
-    if note := aspect_note(Fraction(down, across) if across and down else Fraction(1)):
-        notes.append(note)
+    aspect = upright_aspect(Fraction(down, across) if across and down else Fraction(1), orientation)
     masked = None if grey is None else grey & ((1 << bits) - 1)
-    return StillHeader(orientation_in(exif), masked, bits, tuple(notes))
+    cicp = chunks.get(b"cICP", b"")
+    notes = (
+        ("The files are tagged as limited range, which PNG has not: their values are used as full range.",)
+        if len(cicp) == 4 and cicp[3] != 1
+        else ()
+    )
+    return StillHeader(orientation, masked, bits, _png_colour(chunks), aspect, notes)
 
 
 def jpeg_header(data: bytes, path: Path) -> StillHeader:
@@ -92,7 +96,7 @@ def jpeg_header(data: bytes, path: Path) -> StillHeader:
         BadInputError: it is too large, of other than 8 bits, or CMYK.
         ValueError: damaged.
     """
-    profile: list[bytes] = []
+    profile: dict[int, bytes] = {}
     exif = b""
     frame: bytes | None = None
     aspect = Fraction(1)
@@ -103,7 +107,10 @@ def jpeg_header(data: bytes, path: Path) -> StillHeader:
             across, down = struct.unpack_from(">HH", content, 8)
             aspect = Fraction(down, across) if across and down else aspect
         elif marker == _APP2 and content.startswith(_ICC_MARK):
-            profile.append(content[len(_ICC_MARK) + 2 :])
+            # Pieces of a profile say which they are.
+            profile.setdefault(
+                content[len(_ICC_MARK)] if len(content) > len(_ICC_MARK) else 0, content[len(_ICC_MARK) + 2 :]
+            )
         elif marker == _APP1 and content.startswith(_EXIF_MARK) and not exif:
             exif = content[len(_EXIF_MARK) :]
     if frame is None or len(frame) < 6:
@@ -115,8 +122,9 @@ def jpeg_header(data: bytes, path: Path) -> StillHeader:
     if components not in (1, 3):
         kind = "CMYK" if components == 4 else f"of {components} channels"
         raise BadInputError(f"{path} is a JPEG that is {kind}, not RGB.", "Export it as RGB.")
-    colour = profile_note(b"".join(profile)) if profile else _adobe_rgb_note(exif)
-    return StillHeader(1, None, bits, tuple(note for note in (colour, aspect_note(aspect)) if note))
+    icc = b"".join(content for _, content in sorted(profile.items()))
+    colour = ColourTags("JPEG", icc=icc) if icc else exif_colour(exif, "JPEG")
+    return StillHeader(1, None, bits, colour, upright_aspect(aspect, orientation_in(exif)))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -130,29 +138,25 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
-def _png_colour_notes(chunks: dict[bytes, bytes]) -> Iterator[str]:
-    """By the order in which PNG's third edition lets one tag win over the others."""
-    if len(chunks.get(b"cICP", b"")) == 4:
-        primaries, transfer, _, full_range = chunks[b"cICP"]
-        if transfer not in _DISPLAY_TRANSFERS:
-            name = _TRANSFERS.get(transfer, f"number {transfer} of H.273")
-            yield f"The transfer curve of the files is tagged {name}: {_USED_AS_IT_IS}"
-        if primaries != _BT709:
-            yield f"The primaries of the files are tagged number {primaries} of H.273, not BT.709: {_USED_AS_IT_IS}"
-        if full_range != 1:
-            yield f"The files are tagged as limited range: {_USED_AS_IT_IS}"
-    elif b"iCCP" in chunks:
-        if note := profile_note(_unpacked_profile(chunks[b"iCCP"])):
-            yield note
-    elif b"sRGB" not in chunks:
-        gamma = chunks.get(b"gAMA", b"")
-        if len(gamma) == 4 and abs((value := int.from_bytes(gamma, "big")) - _SRGB_GAMMA) > _GAMMA_TOLERANCE:
-            yield f"The files are tagged with a gamma of {value / 100000:.4g}, not sRGB's: {_USED_AS_IT_IS}"
-        points = chunks.get(b"cHRM", b"")
-        if len(points) == 32:
-            pairs = zip(struct.unpack(">8I", points), _SRGB_PRIMARIES, strict=True)
-            if any(abs(value - srgb) > _PRIMARIES_TOLERANCE for value, srgb in pairs):
-                yield f"The primaries of the files are tagged as others than sRGB's: {_USED_AS_IT_IS}"
+def _png_colour(chunks: dict[bytes, bytes]) -> ColourTags:
+    """All that is said: which tag wins over the others is decided where colours are understood."""
+    cicp, gamma, points = (chunks.get(name, b"") for name in (b"cICP", b"gAMA", b"cHRM"))
+    primaries, transfer, matrix = cicp[:3] if len(cicp) == 4 else (2, 2, 2)
+    exponent = int.from_bytes(gamma, "big") if len(gamma) == 4 else 0
+    white_first = [value / _PNG_UNIT for value in struct.unpack(">8I", points)] if len(points) == 32 else []
+    exif = exif_colour(chunks.get(b"eXIf", b""), "PNG")
+    tagged = any(name in chunks for name in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"))
+    return ColourTags(
+        "PNG",
+        chromaticities=cast(Chromaticities, (*white_first[2:], *white_first[:2])) if white_first else None,
+        primaries=primaries if primaries not in _UNSPECIFIED else None,
+        transfer=transfer if transfer not in _UNSPECIFIED else None,
+        matrix=matrix if matrix != _UNSPECIFIED[1] else None,  # 0 is RGB
+        gamma=_PNG_UNIT / exponent if exponent else None,
+        is_srgb=b"sRGB" in chunks or (exif.is_srgb and not tagged),
+        icc=_unpacked_profile(chunks[b"iCCP"]) if b"iCCP" in chunks else None,
+        name="" if tagged else exif.name,
+    )
 
 
 def _unpacked_profile(chunk: bytes) -> bytes:
@@ -181,13 +185,15 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + max(length, 2)
 
 
-def _adobe_rgb_note(exif: bytes) -> str | None:
-    """Cameras that are set to Adobe RGB embed no profile: they name the interoperability rule R03."""
+def exif_colour(exif: bytes, container: str) -> ColourTags:
+    """What an EXIF block says of colours; nothing where it is none or damaged."""
     try:
         first = next(directories(exif), None)
-        for tag in (_EXIF_IFD, _INTEROPERABILITY_IFD):
-            first = first and first.follow(tag)
-        rule = bytes(first.values(_INTEROPERABILITY_INDEX)) if first else b""
+        directory = first and first.follow(_EXIF_IFD)
+        space = directory.value(_COLOR_SPACE, 0) if directory else 0
+        rules = directory and directory.follow(_INTEROPERABILITY_IFD)
+        rule = bytes(rules.values(_INTEROPERABILITY_INDEX)) if rules else b""
     except ValueError:
-        return None
-    return f"The files are tagged as Adobe RGB: {_USED_AS_IT_IS}" if rule[:3] == b"R03" else None
+        return ColourTags(container)
+    is_adobe = rule[: len(_ADOBE_RULE)] == _ADOBE_RULE
+    return ColourTags(container, is_srgb=space == _EXIF_SRGB and not is_adobe, name=_ADOBE_RGB if is_adobe else "")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -18,11 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.media.colour_tags import ColourTags
 from ex4d.media.decoding import decode
 from ex4d.media.encoding import display_encoding
 from ex4d.media.headers import JPEG_MAGIC, PNG_MAGIC, jpeg_header, png_header
 from ex4d.media.tiff import MAGICS as TIFF_MAGICS
-from ex4d.media.tiff import read_tiff, upright
+from ex4d.media.tiff import TiffPicture, read_tiff, upright
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.files import atomic_path
 from ex4d.system.inputs import read_bytes
@@ -46,13 +48,32 @@ class StillPicture:
 
     Attributes:
         pixels: (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, upright; uint8 or uint16.
+        colour: what the file says of its colours.
+        pixel_aspect: width of a pixel by its height; 1 where that is not said.
         notes: sentences for the report, on all that was assumed, converted or left out.
         reader_version: 0 where every version of this reader gave these pixels; another number where they changed.
     """
 
     pixels: Pixels
+    colour: ColourTags
+    pixel_aspect: Fraction = Fraction(1)
     notes: tuple[str, ...] = ()
     reader_version: int = 0
+
+
+@dataclass(frozen=True)
+class FloatPicture:
+    """A scene-linear picture of a TIFF and what its file says of it.
+
+    Attributes:
+        pixels: (H, W, 3) RGB or (H, W, 4) RGBA with associated alpha, upright; float16 or float32, all bits kept.
+        colour, pixel_aspect, notes: as ``StillPicture``.
+    """
+
+    pixels: NDArray[np.float16] | NDArray[np.float32]
+    colour: ColourTags
+    pixel_aspect: Fraction
+    notes: tuple[str, ...]
 
 
 def read_picture(path: Path) -> StillPicture:
@@ -67,12 +88,28 @@ def read_picture(path: Path) -> StillPicture:
             referred grey or RGB of whole numbers up to 16 bits.
         ResourceError: there is too little memory.
     """
-    picture = _decode(path)
-    if picture.pixels.ndim == 2:
-        return StillPicture(
-            cast(Pixels, np.repeat(picture.pixels[..., None], 3, axis=2)), picture.notes, picture.reader_version
-        )
-    return picture
+    picture = _decode(read_bytes(path), path)
+    return replace(picture, pixels=cast(Pixels, _as_rgb(picture.pixels)))
+
+
+def decode_plate_picture(data: bytes, path: Path) -> StillPicture | FloatPicture:
+    """As `read_picture`, of a file's content; of TIFF halves and floats too, and the first of several pages.
+
+    Args:
+        data: the file.
+        path: what messages name.
+    """
+    if data[:4] in TIFF_MAGICS:
+        try:
+            tiff = read_tiff(data, path, as_plate=True)
+        except ValueError as error:
+            raise _not_an_image(path) from error
+        if tiff.samples.dtype.kind == "f":
+            return FloatPicture(_as_rgb(tiff.samples), tiff.colour, tiff.pixel_aspect, tiff.notes)
+        picture = _of_tiff(tiff)
+    else:
+        picture = _decode(data, path)
+    return replace(picture, pixels=cast(Pixels, _as_rgb(picture.pixels)))
 
 
 def read_image(path: Path) -> Pixels:
@@ -89,7 +126,7 @@ def read_grey(path: Path) -> Pixels:
     Raises:
         BadInputError: as `read_image`, and for a file with real colour.
     """
-    pixels = _decode(path).pixels
+    pixels = _decode(read_bytes(path), path).pixels
     if pixels.ndim == 2:
         return pixels
     grey = pixels[..., 0]
@@ -129,22 +166,29 @@ def _with_chunks(png: bytes, chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
     return png[:33] + b"".join(packed) + png[33:]
 
 
-def _decode(path: Path) -> StillPicture:
+def _as_rgb(pixels: NDArray[Any]) -> NDArray[Any]:
+    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+
+
+def _decode(data: bytes, path: Path) -> StillPicture:
     """As `read_picture`, but (H, W) for grey without alpha."""
-    data = read_bytes(path)
     try:
         if data.startswith(PNG_MAGIC):
             return _read_png(data, path)
         if data.startswith(JPEG_MAGIC):
+            header = jpeg_header(data, path)
             # Only the colour mode applies the EXIF orientation. A JPEG has no alpha.
-            notes = jpeg_header(data, path).notes
-            return StillPicture(_swap_red_and_blue(_integers(decode(data, cv2.IMREAD_COLOR))), notes)
+            pixels = _swap_red_and_blue(_integers(decode(data, cv2.IMREAD_COLOR)))
+            return StillPicture(pixels, header.colour, header.pixel_aspect, header.notes)
         if data[:4] in TIFF_MAGICS:
-            tiff = read_tiff(data, path)
-            return StillPicture(_integers(tiff.samples), tiff.notes, int(tiff.differs))
+            return _of_tiff(read_tiff(data, path))
     except ValueError as error:
         raise _not_an_image(path) from error
     raise _not_an_image(path)
+
+
+def _of_tiff(tiff: TiffPicture) -> StillPicture:
+    return StillPicture(_integers(tiff.samples), tiff.colour, tiff.pixel_aspect, tiff.notes, int(tiff.differs))
 
 
 def _read_png(data: bytes, path: Path) -> StillPicture:
@@ -160,7 +204,7 @@ def _read_png(data: bytes, path: Path) -> StillPicture:
     if header.orientation != 1:
         pixels, changed = cast(Pixels, upright(pixels, header.orientation)), True
         notes = (*notes, "The files are turned upright, as their orientation says.")
-    return StillPicture(pixels, notes, int(changed))
+    return StillPicture(pixels, header.colour, header.pixel_aspect, notes, int(changed))
 
 
 def _integers(decoded: NDArray[Any]) -> Pixels:

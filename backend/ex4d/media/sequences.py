@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePath
 
+from ex4d.media.camera_raw import refuse_camera_raw
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input, reading
 
@@ -30,7 +31,13 @@ _DIGITS = re.compile(r"[0-9]+")
 _RESOLUTION = re.compile(r"(?<![0-9A-Za-z])[0-9]+[xX][0-9]+(?![0-9A-Za-z])")
 _VERSION_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])[vV]$")
 _MINUS_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])-$")
-_PLACEHOLDER = re.compile(r"#+|%(?:0(?P<width>[1-9][0-9]?))?d")
+# The places for a number of #, C and Nuke, Houdini, OpenCue and RV; and OpenCue's with the range in it.
+_PLACEHOLDER = re.compile(
+    r"(?P<signs>#+|@{2,}|(?<![A-Za-z0-9])@(?![A-Za-z0-9]))|%(?:0(?P<width>[1-9][0-9]?))?d|\$F(?P<houdini>[1-9]?)"
+    r"|\[(?P<first>-?[0-9]{1,9})-(?P<last>-?[0-9]{1,9})\]"
+)
+# Nuke and RV put the range behind the name.
+_WITH_RANGE = re.compile(r"(?P<name>.+\.[A-Za-z0-9]+) +(?P<first>-?[0-9]{1,9})-(?P<last>-?[0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -84,16 +91,17 @@ def last_number(path: Path) -> int | None:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a file name has a place for the frame number, ``####`` or ``%04d``."""
-    return _PLACEHOLDER.search(path.name) is not None
+    """Whether a name means several files: it has a place for the frame number, ``####`` or ``%04d``, or a range."""
+    return _PLACEHOLDER.search(path.name) is not None or _WITH_RANGE.fullmatch(path.name) is not None
 
 
 def find_sequence(path: Path, suffixes: Sequence[str]) -> ImageSequence:
     """Find the files of an image sequence.
 
     Args:
-        path: a folder with one numbered sequence; a pattern, ``plate.####.png`` or ``plate.%04d.png``, where the
-            width is the padding and longer numbers match too; one file of a sequence; or a lone image.
+        path: a folder with one numbered sequence; a pattern, ``plate.####.png``, ``plate.%04d.png``, ``plate.$F4.png``
+            or ``plate.@@@@.png``, where the width is the padding and longer numbers match too; the same with a range,
+            ``plate.[1001-1009].png`` or ``plate.####.png 1001-1009``; one file of a sequence; or a lone image.
         suffixes: the formats to take, lower case with the dot.
 
     Raises:
@@ -104,6 +112,9 @@ def find_sequence(path: Path, suffixes: Sequence[str]) -> ImageSequence:
             return _in_folder(path, suffixes)
         if path.exists():
             return _with_siblings(path, suffixes)
+        if ranged := _WITH_RANGE.fullmatch(path.name):
+            found = find_sequence(path.with_name(ranged["name"]), suffixes)
+            return _within(path, found, int(ranged["first"]), int(ranged["last"]))
         placeholders = list(_PLACEHOLDER.finditer(path.name))
         if placeholders:
             return _of_pattern(path, placeholders, suffixes)
@@ -133,6 +144,8 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> ImageSequence:
             f"{folder} holds {len(files)} images whose names have no frame number.",
             "Name one of the images, or number the files like plate.1001.png.",
         )
+    for file in sorted(folder.iterdir()):
+        refuse_camera_raw(file)
     raise BadInputError(f"{folder} holds no {_kinds(suffixes)} files.", "Choose the folder that holds the images.")
 
 
@@ -257,12 +270,31 @@ def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Seq
             f"{path} has more than one place for the frame number.", "Use one run of #, like plate.####.png."
         )
     place = placeholders[0]
-    width = len(place[0]) if place[0].startswith("#") else int(place["width"] or 1)
     head, tail = path.name[: place.start()], path.name[place.end() :]
-    members = _matching(path.parent, head, tail, width) if path.parent.is_dir() else []
+    members = _matching(path.parent, head, tail, _width(place)) if path.parent.is_dir() else []
     if not members:
-        raise BadInputError(f"No file matches {path}.", "Check the folder, the name and the number of # signs.")
-    return _sequence(path.parent, head, tail, members)
+        raise BadInputError(f"No file matches {path}.", "Check the folder, the name and the number of digits.")
+    found = _sequence(path.parent, head, tail, members)
+    return _within(path, found, int(place["first"]), int(place["last"])) if place["first"] else found
+
+
+def _width(place: re.Match[str]) -> int:
+    """Digits that a number has at least."""
+    if place["signs"]:
+        return len(place["signs"])
+    return len(place["first"].lstrip("-")) if place["first"] else int(place["width"] or place["houdini"] or 1)
+
+
+def _within(path: Path, found: ImageSequence, first: int, last: int) -> ImageSequence:
+    """The files of a range that stands in the name, which must be there at its ends; gaps are found elsewhere."""
+    if last < first:
+        raise BadInputError(f"The range in {path} runs backwards.", f"Write it as {last}-{first}.")
+    if not found.is_numbered or found.numbers[0] > first or found.numbers[-1] < last:
+        has = f"{found.numbers[0]} to {found.numbers[-1]}" if found.is_numbered else "no numbers"
+        raise BadInputError(
+            f"{path} asks for the frames {first} to {last}; the files have {has}.", "Name frames that are there."
+        )
+    return found.select(range(first, last + 1))
 
 
 def _matching(folder: Path, head: str, tail: str, width: int) -> list[Path]:
@@ -303,6 +335,7 @@ def _sequence(
 
 
 def _check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    refuse_camera_raw(path)
     if path.suffix.lower() not in suffixes:
         raise BadInputError(f"{path} is not a {_kinds(suffixes)} file.", "Choose a file of one of these formats.")
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.media.colour_tags import ColourTags
+from ex4d.media.camera_raw import refuse_camera_raw
 from ex4d.media.dpx import MAGICS as DPX_MAGICS
 from ex4d.media.dpx import read_dpx
-from ex4d.media.encoding import display_encoding, truth_of
+from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, display_encoding, truth_of
 from ex4d.media.exr_picture import read_exr_picture
-from ex4d.media.images import read_picture
-from ex4d.media.picture_facts import PictureFacts
+from ex4d.media.images import FloatPicture, decode_plate_picture
+from ex4d.media.picture_facts import AlphaKind, PictureFacts
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import read_bytes
 
@@ -40,7 +41,7 @@ class Still:
 
 
 def read_still(path: Path, layer: str | None = None) -> Still:
-    """Read a still: OpenEXR, DPX, PNG, JPEG or TIFF.
+    """Read a still: OpenEXR, DPX, PNG, JPEG or TIFF; a name's suffix does not matter.
 
     Args:
         path: the file.
@@ -50,29 +51,27 @@ def read_still(path: Path, layer: str | None = None) -> Still:
         BadInputError: the file is missing, damaged, of another format, or has no such layer.
         ResourceError: there is too little memory.
     """
-    suffix = path.suffix.lower()
-    if suffix in (".exr", ".dpx"):
-        data = read_bytes(path)
-        if data[:4] == _EXR_MAGIC:
-            found = read_exr_picture(data, path, layer)
-            return Still(found.pixels, found.facts, found.notes)
-        if data[:4] in DPX_MAGICS:
-            _check_no_layer(path, layer)
-            codes, facts = read_dpx(data, path)
-            return Still(codes, facts, ())
-        kind = "an OpenEXR" if suffix == ".exr" else "a DPX"
-        raise BadInputError(f"{path} is damaged or not {kind} file.", "Render or export the file again.")
-    _check_no_layer(path, layer)
-    picture = read_picture(path)
-    alpha = picture.pixels.shape[2] == 4
-    facts = PictureFacts(
-        truth_of(display_encoding(picture.pixels.dtype)),
-        ColourTags(path.suffix[1:].upper()),
-        alpha="straight" if alpha else "none",
-    )
-    return Still(picture.pixels, facts, picture.notes, picture.reader_version)
-
-
-def _check_no_layer(path: Path, layer: str | None) -> None:
+    refuse_camera_raw(path)
+    data = read_bytes(path)
+    if data[:4] == _EXR_MAGIC:
+        found = read_exr_picture(data, path, layer)
+        return Still(found.pixels, found.facts, found.notes)
     if layer:
         raise BadInputError(f"{path} has no layers: only OpenEXR files do.", "Leave --layer out.")
+    if data[:4] in DPX_MAGICS:
+        return Still(*read_dpx(data, path))
+    if path.suffix.lower() in (".exr", ".dpx"):
+        kind = "an OpenEXR" if path.suffix.lower() == ".exr" else "a DPX"
+        raise BadInputError(f"{path} is damaged or not {kind} file.", "Render or export the file again.")
+    picture = decode_plate_picture(data, path)
+    alpha: AlphaKind
+    if isinstance(picture, FloatPicture):
+        encoding = LINEAR_HALF if picture.pixels.dtype == np.float16 else LINEAR_FLOAT
+        alpha, version = "associated", 0
+    else:
+        encoding = truth_of(display_encoding(picture.pixels.dtype))
+        alpha, version = "straight", picture.reader_version
+    if picture.pixels.shape[2] == 3:
+        alpha = "none"
+    facts = PictureFacts(encoding, picture.colour, alpha, picture.pixel_aspect)
+    return Still(picture.pixels, facts, picture.notes, version)

@@ -20,14 +20,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.media.colour_tags import ColourTags
 from ex4d.media.decoding import check_size, decode
 from ex4d.media.encoding import display_encoding
-from ex4d.media.icc import profile_note
 from ex4d.protocol.errors import BadInputError
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-Samples = NDArray[np.uint8] | NDArray[np.uint16]
+Samples = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float16] | NDArray[np.float32]
 
 # Numbers of tags.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
@@ -57,6 +57,7 @@ _SRGB_POINTS = {_WHITE_POINT: (0.3127, 0.329), _PRIMARIES: (0.64, 0.33, 0.3, 0.6
 _BYTE_CODECS = (1, 5, 8, 32946, 32773)
 _FAX, _JPEG = (2, 3, 4), 7
 _ASSOCIATED, _UNASSOCIATED = 1, 2
+_FLOAT_PREDICTOR = 3
 _NO_COLOUR_HINT = "Export it as RGB, 8 or 16 bits a channel."
 
 # Types of whole numbers; text as bytes, and rationals as pairs of them.
@@ -75,14 +76,19 @@ class TiffPicture:
     """A decoded TIFF.
 
     Attributes:
-        samples: (H, W) grey, (H, W, 3) RGB or (H, W, 4) straight RGBA, upright; uint8 or uint16.
+        samples: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, upright; uint8 or uint16 with straight alpha, or float16
+            or float32 with associated alpha.
         notes: sentences on what was assumed, converted or left out.
         differs: the samples are others than those OpenCV alone would give.
+        colour: what the file says of its colours.
+        pixel_aspect: width of a pixel of the upright picture by its height; 1 where that is not said.
     """
 
     samples: Samples
     notes: tuple[str, ...]
     differs: bool
+    colour: ColourTags
+    pixel_aspect: Fraction = Fraction(1)
 
 
 class Directory:
@@ -192,12 +198,10 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def aspect_note(aspect: Fraction) -> str | None:
-    """What to say of pixels by their width to height; None where they are square, up to a hundredth."""
-    if abs(aspect - 1) < Fraction(1, 100):
-        return None
-    shown = aspect.limit_denominator(1000)
-    return f"The pixels are not square, width to height {shown}: they are used as if they were."
+def upright_aspect(aspect: Fraction, orientation: int) -> Fraction:
+    """Width of a pixel to its height as stored -> as it is to be seen; 1 up to a hundredth, as files round."""
+    turned = 1 / aspect if orientation in (5, 6, 7, 8) else aspect
+    return Fraction(1) if abs(turned - 1) < Fraction(1, 100) else turned.limit_denominator(1000)
 
 
 def _pixel_aspect(tags: Directory) -> Fraction:
@@ -211,8 +215,6 @@ def _pixel_aspect(tags: Directory) -> Fraction:
 def _colour_notes(icc: bytes, tags: Directory) -> Iterator[str]:
     """On colour tags that are not applied; a profile says more than the tags."""
     if icc:
-        if note := profile_note(icc):
-            yield note
         return
     if _TRANSFER in tags:
         yield "The transfer curve of the files is tagged (TransferFunction): values are used as they are."
@@ -228,12 +230,13 @@ def _differ(rationals: Sequence[int], wanted: Sequence[float]) -> bool:
     return any(abs(above / below - value) > 0.005 for (above, below), value in zip(pairs, wanted, strict=True))
 
 
-def read_tiff(data: bytes, path: Path) -> TiffPicture:
+def read_tiff(data: bytes, path: Path, *, as_plate: bool = False) -> TiffPicture:
     """Decode a TIFF of 1 to 16 bits a sample: grey, palette, RGB or YCbCr, with or without alpha.
 
     Args:
         data: the file.
         path: what messages name.
+        as_plate: halves and floats too, and of several pages the first.
 
     Raises:
         BadInputError: it has several pages, or pixels that are no display-referred colour or not whole numbers.
@@ -244,35 +247,44 @@ def read_tiff(data: bytes, path: Path) -> TiffPicture:
     pages = [page for page in found if not page.value(_SUBFILE, 0) & 1] or found[:1]  # the others are thumbnails
     if not pages:
         raise ValueError("no page")
-    if len(pages) > 1:
+    if len(pages) > 1 and not as_plate:
         raise BadInputError(f"{path} holds {len(pages)} pages.", "Export one picture a file.")
-    page = _Page(data, pages[0], path)
+    page = _Page(data, pages[0], path, floats=as_plate)
     notes = [*_colour_notes(page.icc, pages[0])]
-    if note := aspect_note(_pixel_aspect(pages[0])):
-        notes.append(note)
+    if len(pages) > 1:
+        notes.append("The files have several pages: the first is taken.")
     alpha = page.alpha()
-    if alpha is not None and page.extra[alpha - page.colours] not in (_ASSOCIATED, _UNASSOCIATED):
-        notes.append("The files do not say what their last channel is: it is taken for straight alpha.")
+    kind = page.extra[alpha - page.colours] if alpha is not None else None
+    if alpha is not None and kind not in (_ASSOCIATED, _UNASSOCIATED):
+        assumed = "associated" if page.is_float else "straight"
+        notes.append(f"The files do not say what their last channel is: it is taken for {assumed} alpha.")
     left_out = len(page.extra) - (alpha is not None)
     if left_out:
         notes.append(f"{left_out} extra {'channel' if left_out == 1 else 'channels'} of the files, no alpha, left out.")
+    aspect = upright_aspect(_pixel_aspect(pages[0]), page.orientation)
+    colour = ColourTags("TIFF", icc=page.icc or None)
     if page.is_plain and pages[0] is found[0]:
         pixels = decode(data, cv2.IMREAD_UNCHANGED)
-        return TiffPicture(cast(Samples, _rgb(pixels)), tuple(notes), differs=False)
+        return TiffPicture(cast(Samples, _rgb(pixels)), tuple(notes), differs=False, colour=colour, pixel_aspect=aspect)
     pixels = page.by_libtiff() if page.compression in (*_FAX, _JPEG) or page.is_ycbcr else page.by_tags()
-    if alpha is not None and page.extra[alpha - page.colours] == _ASSOCIATED:
+    if kind == _ASSOCIATED and not page.is_float:
         notes.append("The colour of the files is premultiplied (associated alpha): it is divided by their alpha.")
         pixels = _unpremultiplied(pixels)
+    if kind == _UNASSOCIATED and page.is_float:
+        notes.append(
+            "The colour of the files is not premultiplied (unassociated alpha): it is multiplied by their alpha."
+        )
+        pixels[..., :3] *= pixels[..., 3:]
     if page.orientation != 1:
         notes.append("The files are turned upright, as their orientation says.")
     differs = page.differs or (page.photometric == _PALETTE and pixels.dtype == np.uint16)
-    return TiffPicture(cast(Samples, upright(pixels, page.orientation)), tuple(notes), differs)
+    return TiffPicture(cast(Samples, upright(pixels, page.orientation)), tuple(notes), differs, colour, aspect)
 
 
 class _Page:
     """The layout of one picture, checked."""
 
-    def __init__(self, data: bytes, tags: Directory, path: Path) -> None:
+    def __init__(self, data: bytes, tags: Directory, path: Path, *, floats: bool) -> None:
         self._data, self._tags, self._path = data, tags, path
         self._order = "<" if data[:1] == b"I" else ">"
         self.width, self.height = tags.value(_WIDTH, 0), tags.value(_LENGTH, 0)
@@ -285,10 +297,11 @@ class _Page:
         self.is_tiled = _TILE_WIDTH in tags
         self.icc = bytes(tags.values(_ICC))
         self.is_ycbcr = self.photometric == _YCBCR
+        self.is_float = floats and set(tags.values(_FORMAT, (1,))) == {3}
         self._check_samples()
         self.colours = 3 if self.photometric in (_RGB, _YCBCR) else 1
         extra = self.samples - self.colours
-        if extra < 0 or self.samples * self.width > 1 << 20:
+        if extra < 0 or self.samples * self.width * (self.bits // 8 if self.is_float else 1) > 1 << 20:
             raise ValueError(f"{self.samples} samples a pixel")
         self.extra = (*tags.values(_EXTRA), *(0,) * extra)[:extra]
         if self.photometric == _PALETTE and (extra or self.bits > 8):
@@ -301,6 +314,9 @@ class _Page:
         bits = set(self._tags.values(_BITS, (1,)))
         formats = set(self._tags.values(_FORMAT, (1,)))
         self.bits = max(bits)
+        if self.is_float:
+            self._check_floats(bits)
+            return
         if formats - {1, 4} or self.bits > 16:
             kind = "float" if 3 in formats else "int" if 2 in formats else "complex" if formats & {5, 6} else "uint"
             raise BadInputError(
@@ -326,15 +342,35 @@ class _Page:
         if self._tags.value(_PREDICTOR, 1) not in (1, 2) or (self._predicted and self.bits not in (8, 16)):
             raise self._refused("is compressed with a predictor that is not read.")
 
+    def _check_floats(self, bits: set[int]) -> None:
+        """Refuses floats that are no picture, or packed in a way that is not read."""
+        if bits not in ({16}, {32}):
+            raise BadInputError(
+                f"{self._path} holds float{self.bits} pixels, not 16 or 32 bits a channel.",
+                "Export it with 32 bits a channel, or as EXR.",
+            )
+        if self.photometric not in (_MIN_IS_BLACK, _RGB):
+            raise BadInputError(f"{self._path} holds floats that are neither grey nor RGB.", "Export it as RGB or EXR.")
+        if self.compression not in _BYTE_CODECS or self._tags.value(_PREDICTOR, 1) not in (1, 2, _FLOAT_PREDICTOR):
+            raise BadInputError(
+                f"{self._path} is compressed in a way (TIFF's number {self.compression}) that is not read.",
+                "Export it with Deflate, LZW or no compression, or as EXR.",
+            )
+
     @property
     def _predicted(self) -> bool:
         return self._tags.value(_PREDICTOR, 1) == 2 and self.compression in (5, 8, 32946)
+
+    @property
+    def _predicted_floats(self) -> bool:
+        return self._tags.value(_PREDICTOR, 1) == _FLOAT_PREDICTOR and self.compression in (5, 8, 32946)
 
     @property
     def is_plain(self) -> bool:
         """OpenCV reads it rightly by itself."""
         return (
             self.bits in (8, 16)
+            and not self.is_float
             and not self.is_tiled
             and not self.is_planar
             and self.orientation == 1
@@ -394,7 +430,7 @@ class _Page:
             if self.colours == 1:
                 colour = np.repeat(colour, 3, axis=2)
             colour = np.concatenate([colour, samples[..., alpha : alpha + 1]], axis=2)
-        scaled = _full_range(colour, white)
+        scaled = colour if self.is_float else _full_range(colour, white)
         return scaled[..., 0] if scaled.shape[2] == 1 else scaled
 
     def _block_size(self) -> tuple[int, int]:
@@ -431,7 +467,7 @@ class _Page:
         """(H, W, C) codes of the samples of one plane, or of all where they are not apart."""
         rows, columns = self._block_size()
         each = 1 if self.is_planar else self.samples
-        whole = self.bits in (8, 16)
+        whole = self.bits in (8, 16) and not self.is_float
         width = columns * each if whole else -(-columns * each * self.bits // 8)
         at_once = max(1, _MOST_ROWS // rows)
         pieces = []
@@ -442,12 +478,32 @@ class _Page:
             data = _made(self._order, self._tags, part, width, rows, height, self.compression, tags)
             pieces.append(decode(data, cv2.IMREAD_UNCHANGED))
         grey = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
-        if grey.ndim != 2 or grey.dtype != (np.uint16 if self.bits == 16 else np.uint8):
+        if grey.ndim != 2 or grey.dtype != (np.uint16 if self.bits == 16 and whole else np.uint8):
             raise ValueError(f"{grey.dtype} {grey.shape}")
+        if self.is_float:
+            values = self._floats(grey, columns, each)
+            return self._laid_out(values) if self.is_tiled else values
         codes = grey.reshape(len(grey), columns, each) if whole else _bits_apart(grey, self.bits, columns, each)
         if self._predicted:
             codes = np.cumsum(codes, axis=1, dtype=codes.dtype)
         return self._laid_out(codes) if self.is_tiled else codes
+
+    def _floats(self, rows: NDArray[Any], columns: int, each: int) -> NDArray[Any]:
+        """(H, bytes) as unpacked -> (H, columns, each) float16 or float32, all bits kept."""
+        size = self.bits // 8
+        word = np.dtype(f"u{size}")
+        if (
+            self._predicted_floats
+        ):  # technical note 3: differences of bytes, the most significant ones of all words first
+            summed = np.cumsum(rows.reshape(len(rows), -1, each), axis=1, dtype=np.uint8)
+            planes = summed.reshape(len(rows), size, columns * each)
+            words = np.ascontiguousarray(np.swapaxes(planes, 1, 2)).view(f">u{size}")[..., 0]
+        else:
+            words = np.ascontiguousarray(rows).view(f"{self._order}u{size}")
+        words = words.astype(word).reshape(len(rows), columns, each)
+        if self._predicted:
+            words = np.cumsum(words, axis=1, dtype=word)
+        return words.view(f"f{size}")
 
     def _laid_out(self, stacked: NDArray[Any]) -> NDArray[Any]:
         """Tiles below each other -> the picture."""

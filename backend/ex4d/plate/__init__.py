@@ -7,6 +7,7 @@ import hashlib
 from fractions import Fraction
 from pathlib import Path
 
+from ex4d.media.camera_raw import refuse_camera_raw
 from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
 from ex4d.plate.base import PlateFrame, PlateInfo, PlateOptions, PlateReader
 from ex4d.plate.movie import MoviePlate
@@ -49,15 +50,12 @@ def open_plate(
         options: how its pictures are read; None = as its files say.
 
     Raises:
-        UsageError: a rate that is not positive, or frame numbers below 0.
+        UsageError: a rate that is not positive.
         BadInputError: the plate cannot be used or does not have all of ``frames``.
     """
     if fps is not None and fps <= 0:
         raise UsageError(f"{fps} is not a frame rate.", "Give a rate above 0, like 24 or 30000/1001.")
-    if first_frame < 0:
-        raise UsageError(
-            f"The first frame cannot have the number {first_frame}.", "Give a number from 0 on, like 1001."
-        )
+    refuse_camera_raw(path)
     reader = SequencePlate if _is_of_images(path) else MoviePlate
     return reader(path, frames=frames, fps=fps, first_frame=first_frame, handles=handles, options=options)
 

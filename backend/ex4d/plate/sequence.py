@@ -147,7 +147,7 @@ class SequencePlate:
                 "Export the whole sequence with one size and bit depth.",
             )
         for name, mine, first in (
-            ("another colour space in its header", facts.colour, self._facts.colour),
+            ("another colour space in its header", *self._spaces(facts)),
             ("another pixel aspect ratio", facts.pixel_aspect, self._facts.pixel_aspect),
             ("its picture in another window", facts.frame, self._facts.frame),
         ):
@@ -156,6 +156,14 @@ class SequencePlate:
                     f"{path} has {name} than the frames before it.",
                     "Export the whole sequence in one way, or choose other frames with --frames.",
                 )
+
+    def _spaces(self, facts: PictureFacts) -> tuple[object, object]:
+        """The colour space of a later picture, and that of the first: their tags may differ and mean the same."""
+        first = self._info.colour
+        if facts.colour == self._facts.colour:
+            return first, first
+        mine = resolve(facts, wanted=self._options.colour_space, ocio=self._options.ocio)
+        return (mine.kind, mine.space, mine.chromaticities), (first.kind, first.space, first.chromaticities)
 
 
 def _bits(encoding: TruthEncoding) -> int:
@@ -169,15 +177,6 @@ def _select(
     path: Path, found: ImageSequence, wanted: FrameRange | None, handles: int
 ) -> tuple[ImageSequence, tuple[int, int]]:
     """The frames that are wanted with their handles, and how many of these there are before and after."""
-    # Folders, ranges and names of results know no numbers below 0 yet.
-    if found.numbers[0] < 0 and (wanted is None or found.numbers[-1] < 0):
-        raise BadInputError(
-            f"{path} has frames with negative numbers, {found.numbers[0]} to {min(found.numbers[-1], -1)}.",
-            "Number the files from 0 on, or take only the other frames with --frames."
-            if found.numbers[-1] >= 0
-            else "Number the files from 0 on.",
-        )
-    found = found.select(range(max(found.numbers[0], 0), found.numbers[-1] + 1))
     has = FrameRange(found.numbers[0], found.numbers[-1] + 1)
     wanted = wanted or has
     stop = has.stop if wanted.stop is None else wanted.stop

@@ -14,14 +14,15 @@ from ex4d.media.frames import FrameSourceBase, Pixels, without_alpha
 from ex4d.media.picture_facts import AlphaKind, PixelWindow
 from ex4d.plate.truth import PlateSource, PlateTruth
 from ex4d.protocol.parsing import fraction_from
+from ex4d.protocol.values import padded_number
 from ex4d.stages.stage_files import StageFiles
 
 PLATE_FILE = "plate.json"
 
 
 def frame_name(number: int, suffix: str) -> str:
-    """Name of one frame's file: six digits, so that plain sorting keeps the order."""
-    return f"{number:06d}{suffix}"
+    """Name of one frame's file: six digits, so that plain sorting keeps the order of numbers from 0 on."""
+    return f"{padded_number(number, 6)}{suffix}"
 
 
 def frame_file(folder: Path, number: int, suffix: str) -> Path:

@@ -61,27 +61,27 @@ AUTOMATIC = "auto"
 DEFAULT_GENERATOR = "preview"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_RANGE = re.compile(r"\s*(?P<first>[0-9]{1,9})\s*(?P<dash>-\s*(?P<last>[0-9]{1,9})?)?\s*")
+_RANGE = re.compile(r"\s*(?P<first>-?[0-9]{1,9})\s*(?P<dash>-\s*(?P<last>-?[0-9]{1,9})?)?\s*")
 
 
 @dataclass(frozen=True)
 class FrameRange:
-    """Frame numbers ``start`` to ``stop``, half-open; without ``stop`` to the plate's end.
+    """Frame numbers ``start`` to ``stop``, half-open; without ``stop`` to the plate's end. They may be negative.
 
     Raises:
-        ValueError: the range is empty or starts below 0.
+        ValueError: the range is empty.
     """
 
     start: int
     stop: int | None = None
 
     def __post_init__(self) -> None:
-        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
-            raise ValueError(f"the frame range {self.start} to {self.stop}, half-open, is empty or negative")
+        if self.stop is not None and self.stop <= self.start:
+            raise ValueError(f"the frame range {self.start} to {self.stop}, half-open, is empty")
 
     @classmethod
     def parse(cls, text: str) -> FrameRange:
-        """Closed text -> range: ``1001-1049``, ``1001`` for one frame, ``1001-`` to the end.
+        """Closed text -> range: ``1001-1049``, ``1001`` for one frame, ``1001-`` to the end, ``-4--1`` below 0.
 
         Raises:
             UsageError: any other text, or a range that runs backwards.
@@ -107,6 +107,11 @@ class FrameRange:
         if self.stop is None:
             return f"{self.start}-"
         return str(self.start) if self.stop == self.start + 1 else f"{self.start}-{self.stop - 1}"
+
+
+def padded_number(number: int, width: int) -> str:
+    """A frame number with at least so many digits, ``-0004``: the sign counts for none."""
+    return f"{'-' if number < 0 else ''}{abs(number):0{width}d}"
 
 
 def parse_rate(text: str) -> Fraction:

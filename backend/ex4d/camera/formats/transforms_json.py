@@ -25,6 +25,7 @@ from ex4d.camera.formats.base import JsonFormat
 from ex4d.camera.lens import COEFFICIENTS, Lens
 from ex4d.camera.transforms import CV_GL, invert_rigid
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import padded_number
 from ex4d.system.files import atomic_write
 
 Array = NDArray[np.float64]
@@ -35,6 +36,8 @@ OPENCV_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV
 DISTORTION_KEYS = COEFFICIENTS["opencv"]
 #: Two statements of one focal length may differ by this share.
 _FOCAL_TOLERANCE = 0.01
+# A minus at the beginning or after another separator is a sign.
+_NUMBER = r"(?:(?<![A-Za-z0-9])-)?[0-9]+"
 _WAY_OUT = "Undistort the footage first and export the pinhole camera."
 
 
@@ -60,7 +63,7 @@ def write_transforms_json(path: Path, trajectory: Trajectory) -> None:
         "h": trajectory.height,
         "frames": [
             {
-                "file_path": f"images/frame_{number:05d}.png",
+                "file_path": f"images/frame_{padded_number(number, 5)}.png",
                 "fl_x": K[0, 0],
                 "fl_y": K[1, 1],
                 "cx": K[0, 2],
@@ -140,13 +143,13 @@ def _lens_of(path: Path, entry: dict[str, Any]) -> Lens:
 
 def _natural_key(stem: str) -> tuple[tuple[int, int | str], ...]:
     """Sorts text as people do: runs of digits by their value."""
-    parts = re.split("([0-9]+)", stem)
+    parts = re.split(f"({_NUMBER})", stem)
     return tuple((1, int(part)) if index % 2 else (0, part) for index, part in enumerate(parts))
 
 
 def _numbers(path: Path, stems: Sequence[str]) -> tuple[int, ...]:
-    """The frame number in each file's name: its last run of digits, or the only run that differs from file to file;
-    empty where there is none.
+    """The frame number in each file's name, with its sign: its last run of digits, or the only run that differs from
+    file to file; empty where there is none.
 
     Raises:
         BadInputError: two files have the same name.
@@ -154,7 +157,7 @@ def _numbers(path: Path, stems: Sequence[str]) -> tuple[int, ...]:
     if len(set(stems)) < len(stems):
         twin, times = Counter(stems).most_common(1)[0]
         raise bad_file(path, f"has {times} cameras for {twin[:40]}", "Leave one camera per frame.")
-    runs = [re.findall("[0-9]+", stem) for stem in stems]
+    runs = [re.findall(_NUMBER, stem) for stem in stems]
     if min(map(len, runs)) != max(map(len, runs)) or not runs[0]:
         return ()
     columns = [[int(digits) for digits in column] for column in zip(*runs, strict=True)]

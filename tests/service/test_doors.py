@@ -246,7 +246,7 @@ def test_a_backend_that_hangs_is_noticed_ended_and_replaced_and_its_job_done(
     started = time.monotonic()
     with pytest.raises(SilentBackendError):
         caller.wait(job, alive=lambda: backend.find() is not None)
-    # Far less than the job would take, and than a caller who waits for an answer for ever.
+    # A caller who waits for an answer would wait for ever.
     assert time.monotonic() - started < 60
     # It is there, as far as the system knows.
     assert backend.find() == asked

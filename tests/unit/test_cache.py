@@ -24,8 +24,8 @@ from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 from ex4d.stages.cache import DONE_FILE, StageCache, claim, is_complete, seal
-from ex4d.stages.stage import Stage, content_key
-from ex4d.stages.work_folder import remove_leftovers
+from ex4d.stages.stage import Part, PartOutput, Stage, content_key
+from ex4d.stages.work_folder import WorkFolder, remove_leftovers
 from ex4d.system.files import TEMP_PREFIX, host_name, temporary_sibling
 from ex4d.system.processes import process_alive, process_space
 from ex4d.system.progress import Progress, Silent
@@ -370,6 +370,47 @@ def test_an_error_in_a_stage_leaves_nothing(cache: StageCache, error: BaseExcept
     good = Letters("abc")
     cache.ensure(good, Silent())
     assert good.runs == 1
+
+
+def test_a_signal_that_comes_as_the_work_folder_is_made_leaves_none(
+    cache: StageCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def stopped(path: Path, *args: Any, **options: Any) -> None:
+        real(path, *args, **options)
+        if path.name.startswith(TEMP_PREFIX):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "mkdir", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cache.ensure(Letters("abc"), Recorder())
+    assert list(cache.root.iterdir()) == []
+
+
+def test_parts_survive_a_signal_that_comes_as_they_are_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = f"toy-{'0' * 16}"
+    first = WorkFolder(tmp_path, label, {})
+    first.open()
+    (first.path / "a.txt").write_text("abc")
+    first.seal_part(PartOutput(Part(0, 1), ("a.txt",), {}))
+    first.give_up()
+
+    def stopped(_self: WorkFolder) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WorkFolder, "_take_over", stopped)
+        second = WorkFolder(tmp_path, label, {})
+        with pytest.raises(KeyboardInterrupt):
+            second.open()
+        second.give_up()
+    third = WorkFolder(tmp_path, label, {})
+    third.open()
+    assert [output.part for output in third.done.values()] == [Part(0, 1)]
+    assert (third.path / "a.txt").read_text() == "abc"
 
 
 def test_a_system_error_in_a_stage_gets_a_hint(cache: StageCache) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 from command import check_sentence
 
+from ex4d.protocol import runtime as runtime_module
 from ex4d.protocol.errors import TransientError
 from ex4d.protocol.identity import ProcessIdentity, identity_of, is_own_process, process_start
 from ex4d.protocol.runtime import (
@@ -351,6 +353,23 @@ def test_who_takes_the_lock_takes_the_stale_handshake_away(tmp_path: Path) -> No
         assert read_handshake(tmp_path) is None
         # Its sockets go with it.
         assert not left.exists()
+
+
+def test_a_stale_handshake_is_not_taken_for_that_of_a_backend_that_starts_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the lock at the very moment in which a client looks at it."""
+    tmp_path.chmod(0o700)
+    write_handshake(tmp_path, HANDSHAKE)
+
+    with ExitStack() as stack:
+
+        def look(folder: Path) -> bool:
+            stack.enter_context(RuntimeLock(folder))
+            return is_held(folder)
+
+        monkeypatch.setattr(runtime_module, "is_held", look)
+        assert running_backend(tmp_path) is None
 
 
 def test_clients_that_look_do_not_keep_a_backend_from_starting(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ex4d.jobs.cameras import TakeCamera
 from ex4d.jobs.context import JobContext
-from ex4d.jobs.takes import SHOWN, draw_take
+from ex4d.jobs.takes import draw_take, drawn_result
 from ex4d.protocol.requests import PreviewRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.raster import borrow_rasterizer
@@ -31,17 +31,15 @@ def run(request: PreviewRequest, context: JobContext) -> RenderResult:
         folder = shot.cache.ensure(stage, context.progress)
         prune_previews(shot.cache.root, folder)
         record = StageFiles.open(folder).json(PREVIEW_FILE)
-        shot.cache.check(folder, SHOWN)
-        return RenderResult(
-            str(folder),
-            str(folder / "color"),
-            str(folder / "mask"),
+        return drawn_result(
+            shot,
+            folder,
             reconstruction.frames.numbers,
-            tuple(record["coverage"]),
-            (record["size"][0], record["size"][1]),
-            record["rasterizer"],
-            record["device"],
-            tuple(record["notes"]),
+            coverage=tuple(record["coverage"]),
+            size=(record["size"][0], record["size"][1]),
+            rasterizer=record["rasterizer"],
+            device=record["device"],
+            notes=tuple(record["notes"]),
         )
 
     return draw_take(request, context, planned(PreviewStage), draw)

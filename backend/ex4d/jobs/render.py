@@ -6,7 +6,7 @@ from __future__ import annotations
 from ex4d.jobs.cameras import TakeCamera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import RENDER
-from ex4d.jobs.takes import SHOWN, TakePipeline, draw_take
+from ex4d.jobs.takes import TakePipeline, draw_take, drawn_result
 from ex4d.protocol.requests import RenderRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.shot.folder import Shot
@@ -23,18 +23,15 @@ def run(request: RenderRequest, context: JobContext) -> RenderResult:
 
     def draw(shot: Shot, reconstruction: Reconstruction, camera: TakeCamera) -> RenderResult:
         rendered = TakePipeline(shot, reconstruction, request.raster, context.progress).render(camera)
-        folder = rendered.raster.folder
-        shot.cache.check(folder, SHOWN)
-        return RenderResult(
-            str(folder),
-            str(folder / "color"),
-            str(folder / "mask"),
+        return drawn_result(
+            shot,
+            rendered.raster.folder,
             reconstruction.frames.numbers,
-            rendered.coverage,
-            rendered.size,
-            rendered.raster.rasterizer,
-            rendered.raster.device,
-            rendered.notes,
+            coverage=rendered.coverage,
+            size=rendered.size,
+            rasterizer=rendered.raster.rasterizer,
+            device=rendered.raster.device,
+            notes=rendered.notes,
         )
 
     return draw_take(request, context, RENDER, draw)

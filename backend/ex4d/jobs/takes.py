@@ -93,6 +93,27 @@ def draw_take(
     return replace(result, seconds=round(time.monotonic() - started, 3))
 
 
+def drawn_result(
+    shot: Shot,
+    folder: Path,
+    numbers: tuple[int, ...],
+    *,
+    coverage: tuple[float, ...],
+    size: tuple[int, int],
+    rasterizer: str,
+    device: str,
+    notes: tuple[str, ...],
+) -> RenderResult:
+    """What is told of a finished folder of drawn pictures, which clients show themselves.
+
+    Raises:
+        DamagedCacheError: they are not what was written; see ``Shot.heal``.
+    """
+    shot.cache.check(folder, SHOWN)
+    color, mask = str(folder / "color"), str(folder / "mask")
+    return RenderResult(str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes)
+
+
 def check_output(output: OutputRequest, shot: Shot, reconstruction: Reconstruction, size: tuple[int, int]) -> None:
     """Find what cannot be delivered before any long work.
 

@@ -328,5 +328,5 @@ def is_held(folder: Path) -> bool:
 
 def running_backend(folder: Path) -> Handshake | None:
     """The handshake of the backend that serves in a runtime folder; None where none does."""
-    handshake = read_handshake(folder)
-    return handshake if handshake is not None and is_held(folder) else None
+    # The lock is asked first: who takes it takes a stale handshake away, which read before would seem to be theirs.
+    return read_handshake(folder) if is_held(folder) else None

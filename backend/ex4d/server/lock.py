@@ -55,11 +55,12 @@ class RuntimeLock:
             self._wait()
             # From here on we say who serves: a handshake that lies there is that of a backend which was killed.
             former = read_handshake(self._folder)
-            if former is not None:
-                remove_left_sockets(former.endpoint)
             with writing(self._folder / HANDSHAKE_FILE):
+                # At once: until then it seems to be ours.
                 (self._folder / HANDSHAKE_FILE).unlink(missing_ok=True)
                 write_lock_holder(self._file)
+            if former is not None:
+                remove_left_sockets(former.endpoint)
         except BaseException:
             os.close(self._file)
             raise

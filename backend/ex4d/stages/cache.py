@@ -220,9 +220,10 @@ def work_folder(root: Path, label: str, work: Stage | PartedWork) -> Iterator[Wo
     """A work folder below ``root`` for work that will be ``label``. Whatever ends the block in an error leaves finished
     parts there for the next time, and nothing else."""
     try:
-        with writing(root / label):
-            folder = WorkFolder.open(root, label, work.means() if isinstance(work, PartedWork) else {})
+        folder = WorkFolder(root, label, work.means() if isinstance(work, PartedWork) else {})
         try:
+            with writing(root / label):
+                folder.open()
             yield folder
         except BaseException:
             folder.give_up()

@@ -57,49 +57,51 @@ def hash_files(folder: Path, names: Iterable[str]) -> Seal:
 
 
 class WorkFolder:
-    """A work folder of this process.
+    """A work folder of this process, which ``open`` makes: a signal may come at any time, and what is there must have
+    a name by which ``give_up`` finds it.
+
+    Args:
+        root: below which it will be.
+        label: what it will be, ``<stage>-<key>``.
+        means: parts that were made by other ones, or by another version, are dropped.
 
     Attributes:
         path: where it is.
         done: its parts that are sealed, by name, in order.
     """
 
-    def __init__(self, path: Path, means: Mapping[str, Any]) -> None:
-        self.path = path
+    def __init__(self, root: Path, label: str, means: Mapping[str, Any]) -> None:
+        self.path = temporary_sibling(root / label)
         self.done: dict[str, PartOutput] = {}
+        self._root, self._label = root, label
         self._means = {"ex4d": __version__, **means}
         self._seals: dict[str, Seal] = {}
+        self._is_read = True
 
-    @classmethod
-    def open(cls, root: Path, label: str, means: Mapping[str, Any]) -> WorkFolder:
-        """A new one below ``root``, or one that was left there with finished parts. Others of the same stage that no
-        process owns any more are removed.
-
-        Args:
-            label: what it will be, ``<stage>-<key>``.
-            means: parts that were made by other ones, or by another version, are dropped.
-        """
+    def open(self) -> None:
+        """Make it, or take over one that was left there with finished parts. Others of the same stage that no process
+        owns any more are removed."""
+        root, label = self._root, self._label
         what = label.rpartition("-")[0]
-        found: WorkFolder | None = None
+        found = False
         for path in leftovers(root):
             match = _LABEL.search(path.name)
             if match is None or match["what"] != what or not is_left_over(path):
                 continue
-            if found is None and path.name.endswith(f"-{label}") and has_parts(path):
-                own = temporary_sibling(root / label)
+            if not found and path.name.endswith(f"-{label}") and has_parts(path):
+                self._is_read = False
                 try:
-                    path.rename(own)
+                    path.rename(self.path)
                 except OSError:
                     # Another process was faster.
+                    self._is_read = True
                     continue
-                found = cls(own, means)
-                found._take_over()
+                found = True
+                self._take_over()
             else:
                 _remove(path)
-        if found is None:
-            found = cls(temporary_sibling(root / label), means)
-            found.path.mkdir()
-        return found
+        if not found:
+            self.path.mkdir()
 
     def seal_part(self, output: PartOutput) -> None:
         """Keep a finished part."""
@@ -134,10 +136,11 @@ class WorkFolder:
 
     def give_up(self) -> None:
         """The work has stopped: keep its finished parts for whoever does it again, and nothing else."""
-        if not self.done:
+        if self._is_read and not self.done:
             remove_tree(self.path)
             return
-        self._keep_only_parts()
+        if self._is_read:
+            self._keep_only_parts()
         with suppress(OSError):
             self.path.rename(abandoned_sibling(self.path, temporary_label(self.path)))
 
@@ -150,6 +153,7 @@ class WorkFolder:
                 if seal.record["means"] == self._means and not seal.damaged():
                     output = PartOutput(Part(start, stop), tuple(seal.sizes), seal.record["record"])
                     self.done[output.part.name], self._seals[output.part.name] = output, replace(seal, record={})
+        self._is_read = True
         self._keep_only_parts()
 
     def _keep_only_parts(self) -> None:

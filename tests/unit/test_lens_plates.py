@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import OpenEXR
@@ -33,7 +33,7 @@ from ex4d.depth.plate_camera import PlateCamera
 from ex4d.depth.plate_pixels import SquareFrames, on_plate, plate_intrinsics, square_size
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
-from ex4d.jobs import export, reconstruct
+from ex4d.jobs import export, generate, preview, reconstruct, render
 from ex4d.jobs.cameras import take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.media.frames import ArrayFrames
@@ -45,9 +45,11 @@ from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     DepthRequest,
     ExportRequest,
+    GenerateRequest,
     MeshRequest,
     MoveCamera,
     PlateRequest,
+    PreviewRequest,
     ReconstructRequest,
     RenderRequest,
     TrajectoryCamera,
@@ -332,18 +334,34 @@ def test_takes_have_the_plates_lens_unless_told_otherwise(bench: Bench, tmp_path
     made = bench.open()
     assert made.mesh.source.lens == MILD.lens
     assert "lens" in bench.shot.record["recipe"]
-    taken = take_camera(MoveCamera("orbit:5"), None, bench.shot, made)
+    taken = take_camera(MoveCamera("orbit:5"), None, bench.shot, made, "plate")
     assert taken.trajectory.lens == MILD.lens
     assert taken.record["lens"] == MILD.lens.record()
-    assert take_camera(MoveCamera("orbit:5"), (128, 96), bench.shot, made).trajectory.lens == MILD.lens
+    assert take_camera(MoveCamera("orbit:5"), (128, 96), bench.shot, made, "plate").trajectory.lens == MILD.lens
     assert take_camera(MoveCamera("orbit:5"), None, bench.shot, made, "none").trajectory.lens is None
     write_json(tmp_path / "own.json", replace(static_trajectory(intrinsics(55, *SIZE), *SIZE, 2), lens=LENS))
     own = TrajectoryCamera((tmp_path / "own.json").read_bytes(), str(tmp_path / "own.json"))
-    assert take_camera(own, None, bench.shot, made).trajectory.lens == LENS
+    assert take_camera(own, None, bench.shot, made, "plate").trajectory.lens == LENS
     # Stages that are gone are made anew from the record, with the lens.
     for folder in ("depth", "mesh"):
         shutil.rmtree(bench.shot.cache.root / f"{folder}-{bench.shot.record['stages'][folder]}")
     assert bench.open().mesh.source.lens == MILD.lens
+
+
+@pytest.mark.parametrize("lens", ["plate", "none"])
+def test_all_jobs_draw_takes_through_the_lens_that_is_asked_for(bench: Bench, lens: Literal["plate", "none"]) -> None:
+    bench.reconstruct(lens=MILD.text())
+    shot, context, expected = str(bench.shot.root), JobContext(Silent()), MILD.lens if lens == "plate" else None
+    camera = MoveCamera("orbit:5")
+    render.run(RenderRequest(shot, camera, lens=lens), context)
+    preview.run(PreviewRequest(shot, camera, lens=lens), context)
+    generate.run(GenerateRequest(shot, camera, lens=lens), context)
+    export.run(ExportRequest(shot, str(bench.root / "out"), cameras=(camera,), lens=lens), context)
+    files = [path for folder in ("shot", "out") for path in (bench.root / folder).rglob("*.json")]
+    cameras = [path for path in files if path.name.startswith(("trajectory", "camera_"))]
+    assert {path.parent.name.split("-")[0] for path in cameras} >= {"raster", "v001", "out"}
+    for path in cameras:
+        assert read_trajectory(path).lens == expected, path
 
 
 def test_lens_and_field_of_view_must_not_contradict(bench: Bench) -> None:
@@ -364,8 +382,8 @@ def test_pixel_aspect_reaches_cameras_and_results(bench: Bench) -> None:
     K = made.mesh.source.K[0]
     assert K[1, 1] / K[0, 0] == pytest.approx(2, rel=1e-12)
     frames = made.frames
-    same = take_camera(MoveCamera("orbit:5"), None, bench.shot, made).trajectory
-    wide = take_camera(MoveCamera("orbit:5"), (128, 48), bench.shot, made).trajectory
+    same = take_camera(MoveCamera("orbit:5"), None, bench.shot, made, "plate").trajectory
+    wide = take_camera(MoveCamera("orbit:5"), (128, 48), bench.shot, made, "plate").trajectory
     assert (take_pixel_aspect(frames, same), take_pixel_aspect(frames, wide)) == (2, 1)
     np.testing.assert_allclose(wide.K[:, 0, 0], wide.K[:, 1, 1])
     square = replace(same, K=np.broadcast_to(intrinsics(55, *SIZE), same.K.shape))

@@ -127,7 +127,7 @@ def test_a_coarser_mesh_lies_on_the_fine_one(made: Made) -> None:
 def test_the_small_copy_shows_the_same_scene(made: Made, tmp_path: Path) -> None:
     reconstruction = made.reconstruction
     rasterizer, _ = create_rasterizer("embree")
-    trajectory = take_camera(MoveCamera("orbit:10"), None, made.shot, reconstruction).trajectory
+    trajectory = take_camera(MoveCamera("orbit:10"), None, made.shot, reconstruction, "plate").trajectory
     proxy = ProxyShot(reconstruction.frames, reconstruction.mesh, 96)
     stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
     folder = made.shot.cache.ensure(stage, Silent())
@@ -152,7 +152,7 @@ def test_old_previews_go_and_the_shown_one_stays(made: Made) -> None:
     proxy = ProxyShot(reconstruction.frames, reconstruction.mesh, 24)
     folders = []
     for angle in range(KEPT_PREVIEWS + 2):
-        trajectory = take_camera(MoveCamera(f"orbit:{angle}"), None, made.shot, reconstruction).trajectory
+        trajectory = take_camera(MoveCamera(f"orbit:{angle}"), None, made.shot, reconstruction, "plate").trajectory
         stage = PreviewStage(reconstruction.mesh_key, proxy, trajectory, rasterizer)
         folders.append(made.shot.cache.ensure(stage, Silent()))
         prune_previews(made.shot.cache.root, folders[0])

@@ -61,7 +61,18 @@ _TAKE_NAME = re.compile("v([0-9]{3,})")
 _SEAL_HEAD = 512
 _SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
 #: Packages whose versions change pixels.
-_PACKAGES = ("numpy", "opencv-python-headless", "av", "moderngl", "embreex", "torch", "diffusers", "transformers")
+_PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "av",
+    "openexr",
+    "opencolorio",
+    "moderngl",
+    "embreex",
+    "torch",
+    "diffusers",
+    "transformers",
+)
 
 
 def take_folders(root: Path) -> list[Path]:

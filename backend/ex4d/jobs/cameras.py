@@ -61,7 +61,7 @@ def take_camera(
     size: tuple[int, int] | None,
     shot: Shot,
     reconstruction: Reconstruction,
-    lens: Literal["plate", "none"] = "plate",
+    lens: Literal["plate", "none"],
 ) -> TakeCamera:
     """The camera per frame of the plate.
 

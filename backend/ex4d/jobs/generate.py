@@ -79,7 +79,7 @@ def deliver(
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
         frames = reconstruction.selected(request.range, request.handles)
-        camera = take_camera(request.camera, request.size, shot, frames)
+        camera = take_camera(request.camera, request.size, shot, frames, request.lens)
         check_output(request.output, shot, frames, (camera.trajectory.width, camera.trajectory.height))
         chosen.append((request, frames, camera))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))
@@ -106,27 +106,27 @@ def _result(
     take = json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))
     render = rendered.raster
     return GenerateResult(
-        folder.name,
-        str(folder),
-        frames.frames.numbers,
-        str(frames.frames.fps),
-        str(folder / "result"),
-        str(folder / "result.mp4"),
-        request.fill.generator,
-        take["fill"]["label"],
-        take["generated_mean"],
-        take["generated_max"],
-        str(render.folder / "color"),
-        str(render.folder / "mask"),
-        rendered.coverage,
-        rendered.size,
-        render.rasterizer,
-        render.device,
-        tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
-        reused,
-        colour_info(frames.frames),
-        str(take_pixel_aspect(frames.frames, render.trajectory)),
-        frames.frames.handles,
-        str(folder / "aov") if "aov" in take else "",
-        str(folder / take["edit_movie"]) if "edit_movie" in take else "",
+        take=folder.name,
+        folder=str(folder),
+        numbers=frames.frames.numbers,
+        fps=str(frames.frames.fps),
+        result=str(folder / "result"),
+        movie=str(folder / "result.mp4"),
+        profile=request.fill.generator,
+        label=take["fill"]["label"],
+        generated_mean=take["generated_mean"],
+        generated_max=take["generated_max"],
+        color=str(render.folder / "color"),
+        mask=str(render.folder / "mask"),
+        coverage=rendered.coverage,
+        size=rendered.size,
+        rasterizer=render.rasterizer,
+        device=render.device,
+        notes=tuple(dict.fromkeys((*take["notes"], *rendered.notes))),
+        reused=reused,
+        colour=colour_info(frames.frames),
+        pixel_aspect=str(take_pixel_aspect(frames.frames, render.trajectory)),
+        handles=frames.frames.handles,
+        aov=str(folder / "aov") if "aov" in take else "",
+        edit_movie=str(folder / take["edit_movie"]) if "edit_movie" in take else "",
     )

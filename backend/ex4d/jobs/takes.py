@@ -179,8 +179,8 @@ class TakePipeline:
         return borrow_rasterizer(self._chosen[0])[0]
 
     def camera(self, camera: Camera, size: tuple[int, int] | None = None) -> TakeCamera:
-        """See ``take_camera``."""
-        return take_camera(camera, size, self.shot, self.reconstruction)
+        """See ``take_camera``; with the plate's lens."""
+        return take_camera(camera, size, self.shot, self.reconstruction, "plate")
 
     def render(self, camera: TakeCamera) -> RenderedShot:
         """Colour, mask and z of a take."""

@@ -12,10 +12,11 @@ from ex4d.composite.take import TAKE_FILE, take_folders
 from ex4d.fill import Generator
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.deliveries import check_output
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.plans import take_plan
 from ex4d.jobs.reconstruct import colour_info
-from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline, check_output
+from ex4d.jobs.takes import SHOWN, RenderedShot, TakePipeline
 from ex4d.protocol.requests import GenerateRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult
 from ex4d.raster.sight import check_sight

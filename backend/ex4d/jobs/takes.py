@@ -16,12 +16,10 @@ from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
-from ex4d.media.audio import check_sound
-from ex4d.media.edit_movie import check_edit_movie
-from ex4d.media.movie import MovieSound
+from ex4d.jobs.deliveries import take_sound
 from ex4d.protocol.requests import Camera, OutputRequest, PreviewRequest, RenderRequest
 from ex4d.protocol.results import RenderResult
-from ex4d.protocol.values import AUTOMATIC, FIRST_FRAME
+from ex4d.protocol.values import AUTOMATIC
 from ex4d.raster import Rasterizer, borrow_rasterizer
 from ex4d.raster.positions import PositionStage, PositionStore
 from ex4d.raster.sight import sight_notes
@@ -112,34 +110,6 @@ def drawn_result(
     shot.cache.check(folder, SHOWN)
     color, mask = str(folder / "color"), str(folder / "mask")
     return RenderResult(str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes)
-
-
-def check_output(output: OutputRequest, shot: Shot, reconstruction: Reconstruction, size: tuple[int, int]) -> None:
-    """Find what cannot be delivered before any long work.
-
-    Args:
-        output: what was asked for.
-        shot, reconstruction: of the frames that are wanted.
-        size: (width, height) of the take.
-
-    Raises:
-        UsageError: no movie of that kind has this size.
-        BadInputError: the plate has no sound.
-    """
-    if output.movie:
-        check_edit_movie(output.movie, *size)
-    if output.audio:
-        take_sound(shot, reconstruction)
-
-
-def take_sound(shot: Shot, reconstruction: Reconstruction) -> MovieSound:
-    """The part of the plate's sound that goes with the frames; raises BadInputError where there is none."""
-    frames, selection = reconstruction.frames, shot.record.get("recipe", {}).get("selection", {})
-    path = frames.source.path or Path(reconstruction.plate["path"])
-    check_sound(path)
-    start = (frames.numbers[0] - selection.get("first_frame", FIRST_FRAME)) / frames.fps
-    last = frames.times[-1] if frames.variable_rate else (len(frames.numbers) - 1) / frames.fps
-    return MovieSound(path, start, last + 1 / frames.fps)
 
 
 def check_rasterizer(name: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +30,9 @@ from ex4d.colour.gamuts import (
     between,
     chromaticities_of,
     gamut_of_chromaticities,
-    gamut_of_h273,
     gamut_of_names,
     rgb_to_xyz,
 )
-from ex4d.colour.icc_profile import CodePoints, profile_space
 from ex4d.colour.known_spaces import (
     ADOBE_RGB_1998,
     DISPLAY_P3,
@@ -48,10 +46,10 @@ from ex4d.colour.known_spaces import (
     known_space,
 )
 from ex4d.colour.plate_colour import AUTO, PlateColour
-from ex4d.colour.transfer import GAMMA_22, GAMMA_28, HLG, LINEAR, PQ, SRGB, Transfer, gamma
+from ex4d.colour.said import READERS, Said
+from ex4d.colour.transfer import GAMMA_22, GAMMA_28, HLG, LINEAR, PQ, SRGB, Transfer
 from ex4d.colour.transforms import DISPLAY_WORKING, file_primaries_space, is_per_channel
-from ex4d.media.colour_tags import Chromaticities, ColourTags
-from ex4d.media.icc import profile_note
+from ex4d.media.colour_tags import Chromaticities
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
 
@@ -59,36 +57,9 @@ from ex4d.protocol.errors import BadInputError
 _OFFERED = (AP1, AP0, REC709, REC2020, P3_D65)
 _OFFERED_LOGS = ("adx10_apd", "ADX10", "arri_logc3_ei800", "arri_logc4", "slog3_sgamut3cine", "vlog_vgamut")
 # Transfer characteristics of H.273, table 3.
-_H273_VIDEO = {1, 6, 7, 11, 12, 13, 14, 15}
-_H273_TRANSFERS = {4: GAMMA_22, 5: GAMMA_28, 8: LINEAR, 16: PQ, 18: HLG}
 _TRANSFER_CODES = {GAMMA_22.name: 4, GAMMA_28.name: 5, LINEAR.name: 8, SRGB.name: 13, PQ.name: 16, HLG.name: 18}
-# Of SMPTE 268M, table 5A.
-_DPX_DENSITY, _DPX_LINEAR, _DPX_LOG, _DPX_VIDEO, _DPX_DEPTH = 1, 2, 3, range(4, 11), (11, 12)
-# sRGB's writers say 1/2.2 as gAMA.
-_SRGB_GAMMA = (2.1, 2.3)
 _PQ_NOTE = "PQ: 203 cd/m² is linear 1.0 (ITU-R BT.2408)."
 _HLG_NOTE = "HLG: scene light, of which the signal 75 % is linear 1.0 (ITU-R BT.2408)."
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What a file says, read: a space of the configuration, or primaries and a curve.
-
-    Attributes:
-        by: what says it, in words.
-        name: of a space; "" = primaries and curve.
-        chromaticities, transfer: of it where no name is given.
-        primaries, transfer_code: of H.273, where they are what said it.
-        notes: on what was assumed.
-    """
-
-    by: str
-    name: str = ""
-    chromaticities: Chromaticities | None = None
-    transfer: Transfer | None = None
-    primaries: int | None = None
-    transfer_code: int | None = None
-    notes: tuple[str, ...] = ()
 
 
 def resolve(
@@ -121,16 +92,7 @@ class _Resolver:
     def automatic(self) -> PlateColour:
         """By what the file says."""
         lost: list[str] = []
-        for read in (
-            _by_interop_id,
-            _by_aces_container,
-            _by_chromaticities,
-            _by_name,
-            _by_h273,
-            _by_icc,
-            _by_png,
-            _by_dpx,
-        ):
+        for read in READERS:
             said = read(self.tags)
             if said is None:
                 continue
@@ -253,7 +215,7 @@ class _Resolver:
             notes=notes,
         )
 
-    def _of_curve(self, said: _Said) -> PlateColour:
+    def _of_curve(self, said: Said) -> PlateColour:
         """By chromaticities and a curve."""
         if said.transfer is None:
             raise AssertionError("Only what has a curve comes here")
@@ -275,10 +237,7 @@ class _Resolver:
             if configuration is not None:
                 colour = self._of_linear(
                     configuration,
-                    configuration.find_first(
-                        *gamut.all_names,
-                    )
-                    or gamut.names[0],
+                    configuration.find_first(*gamut.all_names) or gamut.names[0],
                     said.by,
                 )
                 if configuration != self._open():
@@ -286,7 +245,7 @@ class _Resolver:
                 return colour
         return self._of_file_primaries(said, gamut)
 
-    def _of_file_primaries(self, said: _Said, gamut: Gamut | None) -> PlateColour:
+    def _of_file_primaries(self, said: Said, gamut: Gamut | None) -> PlateColour:
         """Of primaries that no configuration has a name for: their own matrix is used."""
         transfer, chromaticities = said.transfer or LINEAR, said.chromaticities or REC709.chromaticities
         try:
@@ -419,12 +378,7 @@ class _Resolver:
 
     @staticmethod
     def _offer(configuration: Configuration) -> str:
-        found = [
-            configuration.find_first(
-                *gamut.all_names,
-            )
-            for gamut in _OFFERED
-        ]
+        found = [configuration.find_first(*gamut.all_names) for gamut in _OFFERED]
         names = list(dict.fromkeys([name for name in found if name] + configuration.linear_names()))[:5]
         names += [name for name in configuration.names() if name not in names][: max(0, 3 - len(names))]
         return _choose(names)
@@ -436,7 +390,7 @@ class _Resolver:
         names += [name for name in configuration.names() if name not in names][: max(0, 3 - len(names))]
         return _choose(names)
 
-    def _conflicts(self, said: _Said, colour: PlateColour) -> Iterator[str]:
+    def _conflicts(self, said: Said, colour: PlateColour) -> Iterator[str]:
         """What the file says besides, and otherwise."""
         tagged = self.tags.chromaticities
         if tagged is None or colour.chromaticities is None or said.chromaticities is not None:
@@ -497,99 +451,3 @@ def _known_of(gamut: Gamut, transfer: Transfer) -> KnownSpace | None:
         return SRGB_REC709
     spaces = (SRGB_REC709, DISPLAY_P3, REC2020_SDR, ADOBE_RGB_1998, PROPHOTO_RGB, PQ_REC2020, PQ_P3, HLG_REC2020)
     return next((known for known in spaces if known.gamut == gamut and known.transfer.is_near(transfer)), None)
-
-
-def _by_interop_id(tags: ColourTags) -> _Said | None:
-    if tags.interop_id in ("", "unknown"):
-        return None
-    return _Said("colorInteropID", tags.interop_id)
-
-
-def _by_aces_container(tags: ColourTags) -> _Said | None:
-    return _Said("the ACES container", AP0.interop_id) if tags.aces_container else None
-
-
-def _by_chromaticities(tags: ColourTags) -> _Said | None:
-    if tags.chromaticities is None or "EXR" not in tags.container:
-        return None
-    return _Said("chromaticities", "", tags.chromaticities, LINEAR)
-
-
-def _by_name(tags: ColourTags) -> _Said | None:
-    return _Said("the camera's own data", tags.name) if tags.name else None
-
-
-def _by_h273(tags: ColourTags) -> _Said | None:
-    if tags.primaries in (None, 2) and tags.transfer in (None, 2):
-        return None
-    by = "cICP" if tags.container == "PNG" else "the movie's tags" if tags.icc is None else "tags"
-    notes: list[str] = []
-    primaries = tags.primaries if tags.primaries not in (None, 2) else None
-    transfer_code = tags.transfer if tags.transfer not in (None, 2) else None
-    hdr = transfer_code in (16, 18)
-    if primaries is None:
-        primaries = 9 if hdr else 1
-        if hdr:
-            notes.append("The curve is tagged, the primaries are not: Rec.2020 is assumed.")
-    gamut = gamut_of_h273(primaries)
-    if gamut is None:
-        notes.append(f"The tagged primaries (H.273 number {primaries}) are not known: Rec.709 is assumed.")
-        gamut = REC709
-    if primaries in (5, 6, 7) and not hdr:
-        notes.append(f"The primaries of {gamut.title} are used as Rec.709's.")
-        gamut, primaries = REC709, 1
-    if transfer_code is None or transfer_code in _H273_VIDEO:
-        transfer: Transfer = SRGB
-        if gamut == REC2020 and transfer_code != 13:
-            transfer = REC2020_SDR.transfer
-    elif (found := _H273_TRANSFERS.get(transfer_code)) is not None:
-        transfer = found
-    else:
-        notes.append(f"The tagged curve (H.273 number {transfer_code}) is not known: values are used as they are.")
-        transfer = SRGB
-    return _Said(by, "", gamut.chromaticities, transfer, primaries, transfer_code, tuple(notes))
-
-
-def _by_icc(tags: ColourTags) -> _Said | None:
-    if tags.icc is None:
-        return None
-    space = profile_space(tags.icc)
-    if space is None:
-        note = profile_note(tags.icc)
-        return _Said("the ICC profile", notes=(note,)) if note is not None else None
-    if isinstance(space, CodePoints):
-        said = _by_h273(ColourTags(tags.container, primaries=space.primaries, transfer=space.transfer))
-        return replace(said, by="the ICC profile") if said is not None else None
-    gamut, transfer = space
-    return _Said("the ICC profile", "", gamut.chromaticities, transfer)
-
-
-def _by_png(tags: ColourTags) -> _Said | None:
-    if tags.is_srgb:
-        return _Said("sRGB", "", REC709.chromaticities, SRGB)
-    if tags.gamma is None:
-        if tags.chromaticities is None or tags.container != "PNG":
-            return None
-        return _Said("cHRM", "", tags.chromaticities, SRGB)
-    by = "gAMA" if tags.chromaticities is None else "gAMA and cHRM"
-    if abs(tags.gamma - 1) < 0.01:
-        transfer = LINEAR
-    elif _SRGB_GAMMA[0] <= tags.gamma <= _SRGB_GAMMA[1]:
-        transfer = GAMMA_22
-    else:
-        transfer = gamma(round(tags.gamma, 4))
-    notes = ("The file does not say which primaries it has: Rec.709 is assumed.",)
-    assumed = tags.chromaticities is None and transfer is LINEAR
-    return _Said(by, "", tags.chromaticities or REC709.chromaticities, transfer, notes=notes if assumed else ())
-
-
-def _by_dpx(tags: ColourTags) -> _Said | None:
-    code = tags.dpx_transfer
-    if code == _DPX_LINEAR:
-        note = "The DPX header says linear and no primaries: Rec.709 is assumed."
-        return _Said("the DPX header", "", REC709.chromaticities, LINEAR, notes=(note,))
-    if code in _DPX_VIDEO:
-        return _Said("the DPX header", "", REC709.chromaticities, SRGB)
-    if code in _DPX_DEPTH:
-        raise BadInputError("The DPX file holds depth, by its header.", "Give it as --depth, and a picture as plate.")
-    return None

@@ -32,8 +32,8 @@ Array = NDArray[np.float64]
 
 #: Lens models that are OpenCV's, or parts of it; COLMAP's and nerfstudio's names.
 OPENCV_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV", "PERSPECTIVE")
-#: Its coefficients, of which FULL_OPENCV alone has those from k4 on.
-DISTORTION_KEYS = COEFFICIENTS["opencv"]
+#: Its coefficients that all programs with this file mean alike, and the others: nerfstudio's k4 is a fisheye's.
+DISTORTION_KEYS, OTHER_KEYS = COEFFICIENTS["opencv"][:5], COEFFICIENTS["opencv"][5:]
 #: Two statements of one focal length may differ by this share.
 _FOCAL_TOLERANCE = 0.01
 # A minus at the beginning or after another separator is a sign.
@@ -45,19 +45,19 @@ def write_transforms_json(path: Path, trajectory: Trajectory) -> None:
     """Write nerfstudio's format: camera->world with OpenGL axes, intrinsics per frame.
 
     Raises:
-        BadInputError: the cameras have a lens that is not OpenCV's.
+        BadInputError: the cameras have a lens that is not OpenCV's, or has rational or thin-prism terms.
     """
     lens = trajectory.lens
-    if lens is not None and lens.model != "opencv":
-        raise BadInputError(
-            f"A lens of the model {lens.model} has no place in transforms.json.", "Write our own JSON, or a pinhole."
-        )
     named = {} if lens is None else lens.record()["coefficients"]
-    full = any(name in named for name in DISTORTION_KEYS[DISTORTION_KEYS.index("k4") :])
+    if lens is not None and (lens.model != "opencv" or not set(named) <= set(DISTORTION_KEYS)):
+        raise BadInputError(
+            f"A lens of the model {lens.model} with {', '.join(named)} has no place in transforms.json.",
+            "Write our own JSON, or a pinhole.",
+        )
     c2w = invert_rigid(trajectory.E) @ CV_GL
     numbers = trajectory.frame_numbers or tuple(range(len(trajectory)))
     document = {
-        "camera_model": "FULL_OPENCV" if full else "OPENCV",
+        "camera_model": "OPENCV",
         **named,
         "w": trajectory.width,
         "h": trajectory.height,
@@ -136,8 +136,8 @@ def _lens_of(path: Path, entry: dict[str, Any]) -> Lens:
         # Nerfstudio's own order, k1 k2 k3 k4 p1 p2, of which k4 is another than OpenCV's.
         raise bad_file(path, "describes a distorted lens (distortion_params is not zero)", _WAY_OUT)
     values = [entry.get(key) or 0.0 for key in DISTORTION_KEYS]
-    if str(model).upper() != "FULL_OPENCV" and any(values[DISTORTION_KEYS.index("k4") :]):
-        raise bad_file(path, "describes a distorted lens (k4 or more is not zero)", _WAY_OUT)
+    if others := [key for key in OTHER_KEYS if entry.get(key)]:
+        raise bad_file(path, f"describes a lens with {', '.join(others)}, which programs mean differently", _WAY_OUT)
     return Lens.from_record({"model": "opencv", "coefficients": values})
 
 

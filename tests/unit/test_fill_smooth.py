@@ -109,3 +109,18 @@ def test_deterministic():
     known = rng.random((120, 160)) < 0.5
     color, z = rng.uniform(0, 255, (120, 160, 3)), rng.uniform(1, 9, (120, 160)).astype(np.float32)
     assert np.array_equal(filled(color, known, z), filled(color, known, z))
+
+
+def test_what_is_wanted_is_the_same_without_the_rest() -> None:
+    """More than a tile wide and high, with odd sides; holes at a corner, across tiles, and in the middle of one."""
+    rng = np.random.default_rng(3)
+    shape = (301, 455)
+    color = rng.random((*shape, 3), dtype=np.float32)
+    weight = (rng.random(shape) < 0.5).astype(np.float32)
+    weight[:40, :30], weight[100:180, 90:300], weight[200:210, 300:310] = 0, 0, 0
+    say = rng.random(shape, dtype=np.float32)
+    wanted = np.zeros(shape, np.bool_)
+    wanted[:5, :5] = wanted[150:160, 120:132] = wanted[205, 305] = wanted[-1, -1] = True
+    whole = pull_push(color, weight, say)
+    np.testing.assert_array_equal(pull_push(color, weight, say, wanted)[wanted], whole[wanted])
+    assert np.isfinite(whole).all()

@@ -150,13 +150,18 @@ class PlateTransform:
         """
         if self._is_display:
             return _to_8bit(self.unit_from_linear(linear))
-        finite = np.nan_to_num(linear, nan=0.0, posinf=_CUBE_BRIGHTEST, neginf=0.0)
         with self._lock:
             cube = self._display_cube
-        if cube is None:
-            codes = self.working(self.unit_from_linear(finite))
-            return (codes >> 8).astype(np.uint8)
-        return _to_8bit(apply(cube, finite))
+        pixels = np.asarray(linear).reshape(-1, 3)
+        codes = np.empty(pixels.shape, np.uint8)
+        for first in range(0, len(pixels), _BLOCK):
+            part = slice(first, first + _BLOCK)
+            finite = np.nan_to_num(pixels[part].astype(np.float32), nan=0.0, posinf=_CUBE_BRIGHTEST, neginf=0.0)
+            if cube is None:
+                codes[part] = self.working(self.unit_from_linear(finite)) >> 8
+            else:
+                codes[part] = _to_8bit(apply(cube, finite))
+        return codes.reshape(np.shape(linear))
 
     @property
     def display_view(self) -> tuple[str, str] | None:

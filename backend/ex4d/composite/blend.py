@@ -54,7 +54,7 @@ def blend(
         difference = np.where(known[..., None], color.astype(np.float32) - picture, 0)
         fade = np.clip(1 - distance / np.float32(reach), 0, 1)
         fade = fade * fade * (3 - 2 * fade)
-        picture[band] += (fade[..., None] * pull_push(difference, weight, say))[band]
+        picture[band] += fade[band, None] * pull_push(difference, weight, say, band)[band]
     return picture
 
 

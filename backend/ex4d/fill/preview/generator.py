@@ -162,6 +162,6 @@ class PreviewFrames:
         # With depth the far side is known, and colours only have a say in how far it spreads.
         weight, say = (weight * missed, missed) if z is None else (weight, say * missed)
         weight = np.where(inner, weight, weight * np.float32(0.02))
-        filled = pull_push(color, weight, say)
+        filled = pull_push(color, weight, say, ~known)
         filled[known] = color[known]
         return filled, origin

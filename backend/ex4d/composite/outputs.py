@@ -31,6 +31,25 @@ def output_inputs(output: OutputRequest, truth: TruthEncoding) -> dict[str, Any]
     return {"output": inputs} if inputs else {}
 
 
+def unused_notes(output: OutputRequest, truth: TruthEncoding, *, by_model: bool) -> tuple[str, ...]:
+    """Says which of what was asked for has no effect.
+
+    Args:
+        output: what was asked for.
+        truth: of the plate.
+        by_model: whether a generative model fills.
+    """
+    notes = []
+    if output.pictures != "linear" and truth.kind != "codes":
+        what = "scene-linear, and so are its results" if truth.kind == "linear" else "a display picture as it is"
+        notes.append(f"--pictures {output.pictures} has no effect: the plate is {what}.")
+    if output.compression != "zip" and not (output.aov or writes_exr(output, truth)):
+        notes.append("--exr-compression has no effect: no OpenEXR files are delivered.")
+    if output.grain and not by_model:
+        notes.append("--grain has no effect: it is for what a generative model draws.")
+    return tuple(notes)
+
+
 def writes_exr(output: OutputRequest, truth: TruthEncoding) -> bool:
     """Whether the result's pictures are OpenEXR files."""
     return truth.kind == "linear" or (truth.kind == "codes" and output.pictures == "linear")

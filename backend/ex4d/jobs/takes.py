@@ -12,6 +12,7 @@ from typing import Any
 
 from ex4d.composite import TakeJob
 from ex4d.composite.adjust import FillAdjustments
+from ex4d.composite.outputs import unused_notes
 from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -19,7 +20,8 @@ from ex4d.jobs.context import JobContext
 from ex4d.media.audio import check_sound
 from ex4d.media.edit_movie import check_edit_movie
 from ex4d.media.movie import MovieSound
-from ex4d.protocol.requests import Camera, OutputRequest, PreviewRequest, RenderRequest
+from ex4d.plate import PlateInfo
+from ex4d.protocol.requests import Camera, GenerateRequest, MoveCamera, OutputRequest, PreviewRequest, RenderRequest
 from ex4d.protocol.results import RenderResult
 from ex4d.protocol.values import AUTOMATIC, FIRST_FRAME
 from ex4d.raster import Rasterizer, borrow_rasterizer
@@ -132,6 +134,23 @@ def check_output(output: OutputRequest, shot: Shot, reconstruction: Reconstructi
         take_sound(shot, reconstruction)
 
 
+def check_plate_output(take: GenerateRequest, plate: PlateInfo) -> None:
+    """What ``check_output`` can find before there is a reconstruction: the size of a trajectory is not known yet.
+
+    Args:
+        take: that is asked for.
+        plate: opened.
+
+    Raises:
+        UsageError, BadInputError: as there.
+    """
+    output, frame = take.output, plate.facts.frame or plate
+    if output.movie and (take.size or isinstance(take.camera, MoveCamera)):
+        check_edit_movie(output.movie, *(take.size or (frame.width, frame.height)))
+    if output.audio:
+        check_sound(plate.path)
+
+
 def take_sound(shot: Shot, reconstruction: Reconstruction) -> MovieSound:
     """The part of the plate's sound that goes with the frames; raises BadInputError where there is none."""
     frames, selection = reconstruction.frames, shot.record.get("recipe", {}).get("selection", {})
@@ -218,9 +237,12 @@ class TakePipeline:
         stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, scene), generator)
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
         record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
-        record["notes"] = [*record["notes"], *rendered.notes]
         output = output or OutputRequest()
         by_model = generator.generative
+        unused = unused_notes(output, reconstruction.frames.truth, by_model=by_model)
+        for note in unused:
+            self.progress.note(note)
+        record["notes"] = [*record["notes"], *rendered.notes, *unused]
         take = TakeJob(
             self.shot.takes,
             reconstruction.frames,

@@ -127,6 +127,15 @@ def test_handles_that_the_shot_was_not_read_with(ex4d_command: Run, exr: Path, t
     assert "Handles of 2 frames were asked for; the shot was read with 1" in notes(ex4d_command(*generate, 2))
 
 
+@pytest.mark.parametrize("kind", ["exr", "movie"])
+def test_ranges_without_an_end_have_handles_before_them(
+    ex4d_command: Run, exr: Path, movie: Path, tmp_path: Path, kind: str
+) -> None:
+    plate = exr if kind == "exr" else movie
+    said = notes(ex4d_command("recon", plate, "--frames", "1003-", "--handles", 2, *given(tmp_path)))
+    assert "the plate has 2 before the range and 0 after" in said
+
+
 def test_run_delivers_the_handles_that_it_reads(ex4d_command: Run, exr: Path, tmp_path: Path) -> None:
     run = ["run", exr, "--frames", "1002", "--cam", "hold", *given(tmp_path)]
     ex4d_command(*run, "--handles", 1)

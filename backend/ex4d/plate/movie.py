@@ -69,9 +69,11 @@ class MoviePlate:
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
             raise self._outside(count)
         found = (0, 0)
-        if handles and self._wanted.stop is not None:
+        if handles and frames is not None:
             count = sum(1 for _ in self._reader.frames(wanted=lambda _: False)) if count is None else count
-            self._wanted, found = with_handles(self._wanted, FrameRange(first_frame, first_frame + count), handles)
+            has = FrameRange(first_frame, first_frame + count)
+            wanted = FrameRange(frames.start, has.stop if frames.stop is None else frames.stop)
+            self._wanted, found = with_handles(wanted, has, handles)
         self._clips = False
         picture = self._decide(options)
         self._codes = self._colour.kind == "codes"

@@ -120,6 +120,17 @@ def test_options_without_effect_on_movies(ex4d_command: Run, movie: Path, tmp_pa
     assert "--exr-compression" not in notes(ex4d_command(*run, "--exr-compression", "piz", "--aov"))
 
 
+def test_movies_without_alpha_say_so(ex4d_command: Run, tmp_path: Path) -> None:
+    plate = tmp_path / "plate"
+    plate.mkdir()
+    planes = {name: np.full(SIZE[::-1], 0.5, np.float16) for name in "RGBA"}
+    with OpenEXR.File({"colorInteropID": "lin_ap1_scene"}, dict(planes)) as file:
+        file.write(str(plate / "p.1001.exr"))
+    run = ["run", plate, "--cam", "hold", *given(tmp_path, 1), "--movie"]
+    assert "without the plate's alpha" in notes(ex4d_command(*run, "prores422hq"))
+    assert "without the plate's alpha" not in notes(ex4d_command(*run, "prores4444"))
+
+
 def test_handles_that_the_shot_was_not_read_with(ex4d_command: Run, exr: Path, tmp_path: Path) -> None:
     assert ex4d_command("recon", exr, "--frames", "1002", "--handles", 1, *given(tmp_path, 3)).code == 0
     generate = ["generate", tmp_path / "shot", "--cam", "hold", "--json", "--handles"]

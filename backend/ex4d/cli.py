@@ -9,6 +9,7 @@ Exit codes: 0 done, 2 wrong usage, 10 bad input (do not retry), 20 this machine 
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sys
 import traceback
@@ -45,7 +46,10 @@ class _Parser(argparse.ArgumentParser):
     """Reports wrong usage like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"`{self.prog} --help` shows what it takes.")
+        hint = f"`{self.prog} --help` shows what it takes."
+        if missing := re.fullmatch(r"argument (?:.*/)?(--[\w-]+): expected one argument", message):
+            hint = f"Give a value; one that begins with a minus is written {missing[1]}=-…; {hint}"
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint)
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:

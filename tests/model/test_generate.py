@@ -91,6 +91,9 @@ def test_a_plate_is_reshot_by_the_model(plate: Path, tmp_path: Path, capsys: pyt
     assert steps[-1]["step"] == steps[-1]["of"] == 25
     take = Path(told[-1]["result"]["takes"][0]["folder"])
     record = json.loads((take / "take.json").read_text(encoding="utf-8"))
+    match = record["fill"].pop("colour_match")
+    assert len(match["curves"]) == 3
+    assert match["pairs"] > 0
     assert record["fill"] == {
         "name": "exact",
         "label": PROFILES["exact"].label,

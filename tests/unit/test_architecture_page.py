@@ -11,10 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
 STOPS = re.findall(r"^\| \d+ \| `([\w/]+\.py):\d+` `(\w+)`", PAGE, re.M)
+#: All functions that the page names with their lines.
+NAMED = re.findall(r"`([\w/]+\.py):\d+` `(\w+)`", PAGE)
 
 
-@pytest.mark.parametrize(("file", "function"), STOPS)
-def test_each_stop_of_the_way_is_a_function(file: str, function: str) -> None:
+@pytest.mark.parametrize(("file", "function"), NAMED)
+def test_each_stop_of_a_way_is_a_function(file: str, function: str) -> None:
     source = (ROOT / "backend" / "ex4d" / file).read_text(encoding="utf-8")
     assert re.search(rf"^ *def {function}\(", source, re.M)
 

@@ -14,7 +14,7 @@ import pytest
 from media_factory import numbered_movie, yuv_codes, yuv_frame
 
 from ex4d.colour.transforms import transform_of
-from ex4d.media.audio import CarriedSound
+from ex4d.media.audio import CarriedSound, check_sound
 from ex4d.media.encoding import HEADROOM_16
 from ex4d.media.movie_tags import log_name
 from ex4d.media.mp4_tables import clean_aperture
@@ -257,7 +257,7 @@ def test_xdcam(tmp_path: Path) -> None:
     reader, frames = units(tmp_path / "a.mxf")
     assert len(frames) == 5
     assert reader.info.facts.timecode == "10:00:00:00"
-    assert any("has sound" in note for note in reader.info.notes)
+    assert any("has sound: it goes into a take's movies with --audio" in note for note in reader.info.notes)
 
 
 def test_pixel_aspect_is_told(tmp_path: Path) -> None:
@@ -359,6 +359,57 @@ def test_packets_of_aac_are_copied(
 def test_pcm_becomes_aac_in_mp4(tmp_path: Path, sounding: dict[str, Path]) -> None:
     assert not with_sound(sounding["mov"], tmp_path / "b.mp4", 7, 13, Fraction(30000, 1001))
     assert abs(len(samples_of(tmp_path / "b.mp4")) - 13 * 1001 / 30000 * 48000) <= 1024
+
+
+def sound_movie(path: Path, channels: int, rate: int = 48000, layout: str = "", codec: str = "pcm_s16le") -> Path:
+    """A movie with 1 s of sound; without a layout's name its channels are only counted, as in MXF."""
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("mpeg4", rate=24)
+        video.width, video.height, video.pix_fmt = 64, 36, "yuv420p"
+        sound: Any = container.add_stream(codec, rate=rate)
+        sound.layout = layout = layout or f"{channels} channels"
+        for index in range(24):
+            frame = av.VideoFrame.from_ndarray(np.zeros((36, 64, 3), np.uint8))
+            frame.pts, frame.time_base = index, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        ramp = np.repeat(np.arange(rate) % 1000, channels).astype(np.int16)[None]
+        samples = av.AudioFrame.from_ndarray(ramp, format="s16", layout=layout)
+        samples.sample_rate, samples.pts = rate, 0
+        container.mux(sound.encode(samples))
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 6, 8])
+def test_channels_that_are_only_counted(tmp_path: Path, channels: int) -> None:
+    path = sound_movie(tmp_path / "a.mkv", channels)
+    with av.open(str(path)) as container:
+        assert container.streams.audio[0].codec_context.layout.name == f"{channels} channels" or channels < 3
+    check_sound(path)
+    for suffix in ("mov", "mp4"):
+        with_sound(path, tmp_path / f"b.{suffix}", 0, 12, Fraction(24))
+        with av.open(str(tmp_path / f"b.{suffix}")) as container:
+            stream = container.streams.audio[0]
+            assert stream.codec_context.channels == channels
+            assert stream.duration is not None
+            assert abs(stream.duration * stream.time_base - Fraction(1, 2)) <= Fraction(1024, 48000)
+
+
+def test_eight_planes_of_sound(tmp_path: Path) -> None:
+    """FLAC is decoded to a plane for each channel."""
+    path = sound_movie(tmp_path / "a.mkv", 8, layout="7.1", codec="flac")
+    with_sound(path, tmp_path / "b.mov", 0, 12, Fraction(24))
+    with av.open(str(tmp_path / "b.mov")) as container:
+        samples = np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+    assert (samples[::8] == samples.reshape(-1, 8).T).all()
+    np.testing.assert_array_equal(samples[::8] // (samples.max() // 999), np.arange(24000) % 1000)
+
+
+@pytest.mark.parametrize(("channels", "rate"), [(2, 192000), (10, 48000)])
+def test_sound_that_no_mp4_holds_is_refused(tmp_path: Path, channels: int, rate: int) -> None:
+    with pytest.raises(BadInputError, match="AAC"):
+        check_sound(sound_movie(tmp_path / "a.mkv", channels, rate))
 
 
 def test_a_movie_without_sound(tmp_path: Path) -> None:

@@ -208,9 +208,13 @@ def open_configuration(path: Path | str | None, environ: Mapping[str, str]) -> C
     except OSError as error:
         raise BadInputError(
             f"The colour configuration {file} cannot be read: {error.strerror}.",
-            f"Correct {said_by}, or leave it out for the built-in configuration.",
+            f"Correct {said_by}, or {_without(said_by)} for the built-in configuration.",
         ) from error
     return _from_file(str(file), stat.st_mtime_ns, stat.st_size, said_by)
+
+
+def _without(said_by: str) -> str:
+    return f"unset {said_by}" if said_by.startswith("$") else f"leave {said_by} out"
 
 
 @lru_cache(maxsize=4)
@@ -229,7 +233,7 @@ def _from_file(file: str, _modified: int, _size: int, said_by: str) -> Configura
         reason = " ".join(str(error).split()).removesuffix(".")
         raise BadInputError(
             f"The colour configuration {file} is broken: {reason}.",
-            f"Repair it, or leave {said_by} out for the built-in configuration.",
+            f"Repair it, or {_without(said_by)} for the built-in configuration.",
         ) from error
     return Configuration(Path(file).name, file, content_hash, config)
 

@@ -60,6 +60,10 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             f"There is no mesh format «{unknown[0]}».",
             f"Use {', '.join(export.WRITERS)}, and name the plate before --save_mesh.",
         )
+    if args.save_stmap and args.lens is None:
+        raise UsageError(
+            "There is no lens, so there is no map of one.", "Name its file with --lens, or leave --save-stmap out."
+        )
     released_thickness(args)
     out, size, chosen = str(args.out), take_size(args), tuple(cameras(args))
     files = ExportRequest(out, out, tuple(formats), chosen, size, args.raster, args.take_lens, stmaps=args.save_stmap)

@@ -31,6 +31,28 @@ def output_inputs(output: OutputRequest, truth: TruthEncoding) -> dict[str, Any]
     return {"output": inputs} if inputs else {}
 
 
+def delivery_notes(output: OutputRequest, truth: TruthEncoding, *, has_alpha: bool, by_model: bool) -> tuple[str, ...]:
+    """Says which of what was asked for has no effect, and what is not in it.
+
+    Args:
+        output: what was asked for.
+        truth: of the plate.
+        has_alpha: whether the plate has alpha.
+        by_model: whether a generative model fills.
+    """
+    notes = []
+    if has_alpha and output.movie and output.movie != "prores4444":
+        notes.append("The movie for editing is without the plate's alpha: --movie prores4444 has it.")
+    if output.pictures != "linear" and truth.kind != "codes":
+        what = "scene-linear, and so are its results" if truth.kind == "linear" else "a display picture as it is"
+        notes.append(f"--pictures {output.pictures} has no effect: the plate is {what}.")
+    if output.compression != "zip" and not (output.aov or writes_exr(output, truth)):
+        notes.append("--exr-compression has no effect: no OpenEXR files are delivered.")
+    if output.grain and not by_model:
+        notes.append("--grain has no effect: it is for what a generative model draws.")
+    return tuple(notes)
+
+
 def writes_exr(output: OutputRequest, truth: TruthEncoding) -> bool:
     """Whether the result's pictures are OpenEXR files."""
     return truth.kind == "linear" or (truth.kind == "codes" and output.pictures == "linear")

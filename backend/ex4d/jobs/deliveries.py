@@ -8,7 +8,8 @@ from pathlib import Path
 from ex4d.media.audio import check_sound
 from ex4d.media.edit_movie import check_edit_movie
 from ex4d.media.movie import MovieSound
-from ex4d.protocol.requests import OutputRequest
+from ex4d.plate import PlateInfo
+from ex4d.protocol.requests import GenerateRequest, MoveCamera, OutputRequest
 from ex4d.protocol.values import FIRST_FRAME
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction
@@ -30,6 +31,23 @@ def check_output(output: OutputRequest, shot: Shot, reconstruction: Reconstructi
         check_edit_movie(output.movie, *size)
     if output.audio:
         take_sound(shot, reconstruction)
+
+
+def check_plate_output(take: GenerateRequest, plate: PlateInfo) -> None:
+    """What ``check_output`` can find before there is a reconstruction: the size of a trajectory is not known yet.
+
+    Args:
+        take: that is asked for.
+        plate: opened.
+
+    Raises:
+        UsageError, BadInputError: as there.
+    """
+    output, frame = take.output, plate.facts.frame or plate
+    if output.movie and (take.size or isinstance(take.camera, MoveCamera)):
+        check_edit_movie(output.movie, *(take.size or (frame.width, frame.height)))
+    if output.audio:
+        check_sound(plate.path)
 
 
 def take_sound(shot: Shot, reconstruction: Reconstruction) -> MovieSound:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -155,14 +156,19 @@ def _export_stmaps(reconstruction: Reconstruction, out: Path) -> dict[str, str]:
     first: dict[str, str] = {}
     for number, camera in zip(view.frame_numbers, view, strict=True):
         for name, path in _stmap_files(out, number if zooms else None).items():
-            _write_stmap(path, undistort_map(camera) if name == "undistort" else redistort_map(camera), camera)
+            _write_stmap(
+                path,
+                undistort_map(camera) if name == "undistort" else redistort_map(camera),
+                camera,
+                reconstruction.frames.pixel_aspect,
+            )
             first.setdefault(name, str(path))
         if not zooms:
             break
     return first
 
 
-def _write_stmap(path: Path, stmap: STMap, camera: SourceCamera) -> None:
+def _write_stmap(path: Path, stmap: STMap, camera: SourceCamera, aspect: Fraction) -> None:
     height, width = stmap.uv.shape[:2]
     windows = {
         "dataWindow": (stmap.left, stmap.top, stmap.left + width - 1, stmap.top + height - 1),
@@ -172,7 +178,7 @@ def _write_stmap(path: Path, stmap: STMap, camera: SourceCamera) -> None:
         name: (np.array(box[:2], np.int32), np.array(box[2:], np.int32)) for name, box in windows.items()
     }
     pixels = np.concatenate([stmap.uv, np.zeros_like(stmap.uv[..., :1])], axis=-1)
-    write_exr(path, pixels, None, {**attributes, "colorInteropID": "data"})
+    write_exr(path, pixels, None, {**attributes, "colorInteropID": "data", "pixelAspectRatio": float(aspect)})
 
 
 def _check_free(path: Path) -> None:

@@ -49,11 +49,22 @@ def _run(requests: Sequence[GenerateRequest], context: JobContext, *, shown: boo
     before = set(take_folders(shot.takes))
     with generator.read_ahead():
         return shot.heal(
-            lambda: deliver(
-                shot, open_reconstruction(shot, context.progress), requests, generator, context, before, shown=shown
-            ),
+            lambda: deliver(shot, _opened(shot, requests, context), requests, generator, context, before, shown=shown),
             context.progress,
         )
+
+
+def _opened(shot: Shot, requests: Sequence[GenerateRequest], context: JobContext) -> Reconstruction:
+    """The reconstruction, and a word on handles that it was not read with."""
+    reconstruction = open_reconstruction(shot, context.progress)
+    for request in requests:
+        before, after = reconstruction.selected(request.range, request.handles).frames.handles
+        if min(before, after) < request.handles:
+            context.progress.note(
+                f"Handles of {request.handles} frames were asked for; the shot was read with {before} before these "
+                f"frames and {after} after. `ex4d recon` with --frames and --handles reads more."
+            )
+    return reconstruction
 
 
 def deliver(

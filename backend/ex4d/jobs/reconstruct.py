@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
 from ex4d.mesh import MeshSettings
+from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import MeshRequest, ReconstructRequest
@@ -46,11 +48,16 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
 
 
 def reconstruct(
-    shot: Shot, request: ReconstructRequest, source: DepthSource, context: JobContext
+    shot: Shot,
+    request: ReconstructRequest,
+    source: DepthSource,
+    context: JobContext,
+    accept: Callable[[OpenedPlate], None] = lambda _: None,
 ) -> tuple[Reconstruction, ReconstructResult]:
-    """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides."""
+    """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides, and
+    ``make_reconstruction`` for ``accept``."""
     progress = context.progress
-    reconstruction = make_reconstruction(shot, request.plate, source, mesh_settings(request.mesh), progress)
+    reconstruction = make_reconstruction(shot, request.plate, source, mesh_settings(request.mesh), progress, accept)
     result = _result(shot, reconstruction)
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)

@@ -8,11 +8,13 @@ from pathlib import Path
 from ex4d.composite.take import take_folders
 from ex4d.jobs.cameras import check_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.deliveries import check_plate_output
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.generate import deliver
 from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT, take_plan
 from ex4d.jobs.reconstruct import depth_source, reconstruct
 from ex4d.jobs.takes import check_rasterizer
+from ex4d.plate import PlateInfo
 from ex4d.protocol.requests import RunRequest
 from ex4d.protocol.results import RunResult
 from ex4d.shot.folder import Shot
@@ -35,8 +37,12 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
     context.progress.expect((*reconstruction, *(len(takes) * take_plan(generator))))
     before = set(take_folders(shot.takes))
 
+    def accept(opened: PlateInfo) -> None:
+        for take in takes:
+            check_plate_output(take, opened)
+
     def work() -> RunResult:
-        reconstruction, result = reconstruct(shot, plate, source, context)
+        reconstruction, result = reconstruct(shot, plate, source, context, accept)
         return RunResult(result, deliver(shot, reconstruction, takes, generator, context, before, shown=False))
 
     with generator.read_ahead():

@@ -12,6 +12,7 @@ from typing import Any
 
 from ex4d.composite import TakeJob
 from ex4d.composite.adjust import FillAdjustments
+from ex4d.composite.outputs import delivery_notes
 from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -188,9 +189,14 @@ class TakePipeline:
         stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, scene), generator)
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
         record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
-        record["notes"] = [*record["notes"], *rendered.notes]
         output = output or OutputRequest()
         by_model = generator.generative
+        said = delivery_notes(
+            output, reconstruction.frames.truth, has_alpha=reconstruction.frames.has_alpha, by_model=by_model
+        )
+        for note in said:
+            self.progress.note(note)
+        record["notes"] = [*record["notes"], *rendered.notes, *said]
         take = TakeJob(
             self.shot.takes,
             reconstruction.frames,

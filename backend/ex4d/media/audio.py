@@ -21,6 +21,17 @@ from ex4d.protocol.errors import BadInputError
 
 #: Codecs whose packets mov and mp4 hold as they are; cut between packets.
 COPIED = frozenset({"aac", "ac3", "eac3", "alac", "mp3"})
+_USUAL_LAYOUTS = {
+    1: "mono",
+    2: "stereo",
+    3: "3.0",
+    4: "4.0",
+    5: "5.0",
+    6: "5.1",
+    7: "6.1",
+    8: "7.1",
+    16: "hexadecagonal",
+}
 
 
 @dataclass(frozen=True)
@@ -31,12 +42,14 @@ class SoundFacts:
         codec: FFmpeg's name of the best stream's.
         sample_rate: hertz.
         channels: of that stream.
+        layout: FFmpeg's name of what these are.
         streams: how many there are; the best one is carried.
     """
 
     codec: str
     sample_rate: int
     channels: int
+    layout: str
     streams: int
 
 
@@ -47,11 +60,23 @@ def sound_of(container: InputContainer) -> SoundFacts | None:
         return None
     context = stream.codec_context
     name = context.codec.canonical_name
-    return SoundFacts(name, context.sample_rate or 0, context.channels or 0, len(container.streams.audio))
+    channels = context.channels or 0
+    return SoundFacts(
+        name,
+        context.sample_rate or 0,
+        channels,
+        _layout_name(context.layout.name, channels),
+        len(container.streams.audio),
+    )
+
+
+def _layout_name(name: str, channels: int) -> str:
+    """That of the file; where it says only how many there are, as MXF does, the usual one of so many."""
+    return _USUAL_LAYOUTS.get(channels, name) if name == f"{channels} channels" else name
 
 
 def check_sound(path: Path) -> None:
-    """Raise BadInputError unless a path is a movie with sound."""
+    """Raise BadInputError unless a path is a movie with sound that both kinds of movies can hold."""
     found = None
     # A folder or a pattern of pictures is no movie.
     if path.is_file():
@@ -59,6 +84,22 @@ def check_sound(path: Path) -> None:
             found = sound_of(file)
     if found is None:
         raise BadInputError(f"{path} has no sound.", "Leave --audio out.")
+    if found.codec not in COPIED and not _fits_aac(found):
+        raise BadInputError(
+            f"The sound of {path} has {found.channels} channels at {found.sample_rate} Hz, which AAC cannot hold.",
+            "Leave --audio out, or give the plate sound of at most 8 channels and 96 kHz.",
+        )
+
+
+def _fits_aac(sound: SoundFacts) -> bool:
+    encoder: Any = av.CodecContext.create("aac", "w")
+    try:
+        encoder.sample_rate, encoder.layout, encoder.format = sound.sample_rate, sound.layout, "fltp"
+        encoder.time_base = Fraction(1, max(sound.sample_rate, 1))
+        encoder.open()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
 
 
 class CarriedSound:
@@ -97,7 +138,8 @@ class CarriedSound:
             in_mov = container.format.name == "mov"
             codec = "aac" if not in_mov else facts.codec if facts.codec.startswith("pcm_") else "pcm_s24le"
             self._track = container.add_stream(codec, rate=facts.sample_rate)
-            self._track.layout = stream.codec_context.layout.name
+            self._track.layout = facts.layout
+        self._layout = facts.layout
         self._packets = self._copied() if self.is_copied else self._encoded(facts.sample_rate)
         self._waiting: Any = None
 
@@ -152,7 +194,7 @@ class CarriedSound:
             if frame.pts is not None and frame.time_base is not None:
                 first = round((frame.pts * frame.time_base - self._start) * rate)
             samples = frame.to_ndarray()
-            width = len(frame.layout.channels) if not frame.format.is_planar else 1
+            width = frame.layout.nb_channels
             skipped = max(written - first, 0)
             samples = samples[:, skipped * width :]
             if first > written:
@@ -169,15 +211,21 @@ class CarriedSound:
         yield from self._track.encode(None)
 
     def _frames(self) -> Iterator[av.AudioFrame]:
+        packer: av.AudioResampler | None = None
         try:
-            yield from self._source.decode(self._stream)
+            for frame in self._source.decode(self._stream):
+                if not frame.format.is_planar:
+                    yield frame
+                    continue
+                # PyAV counts the planes of eight channels and more wrongly, and reads beyond them.
+                if packer is None:
+                    packer = av.AudioResampler(frame.format.packed, frame.layout, frame.sample_rate)
+                yield from packer.resample(frame)
         except av.error.EOFError:
             return
 
     def _encode(self, samples: np.ndarray[Any, Any], like: av.AudioFrame, at: int) -> Iterator[Any]:
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(samples), format=like.format.name, layout=like.layout.name
-        )
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=like.format.name, layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = like.sample_rate, at, Fraction(1, like.sample_rate)
         yield from self._track.encode(frame)
 

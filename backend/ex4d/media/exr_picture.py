@@ -184,9 +184,11 @@ def _named(path: Path, layers: Sequence[_Layer], wanted: str) -> _Layer:
     )
     found = next((group for group in rules if group), [])
     if not found:
-        has = f"its layers are {_listed(layers)}" if any(layer.name for layer in layers) else "it has none"
+        if not any(layer.name for layer in layers):
+            raise BadInputError(f"{path} has no layer «{wanted}»; it has none.", "Leave --layer out.")
         raise BadInputError(
-            f"{path} has no layer «{wanted}»; {has}.", "Name one of these with --layer, or leave it out."
+            f"{path} has no layer «{wanted}»; its layers are {_listed(layers)}.",
+            "Name one of these with --layer, or leave it out.",
         )
     if len(found) > 1:
         raise BadInputError(f"{path} has several layers «{wanted}»: {_listed(found)}.", "Write the whole name.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The name of an ICC profile (ICC.1:2022), for a note: colour is used as it is, profiles are not applied."""
+"""The name of an ICC profile (ICC.1:2022), for a note on those that are none of the spaces known by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TABLE, _MOST_TAGS = 128, 200
 
 
 def profile_note(profile: bytes) -> str | None:
-    """What to say of a profile; None for sRGB, which display-referred pictures are taken for."""
+    """What to say of a profile that is not applied; None for sRGB, which display-referred pictures are taken for."""
     name = profile_name(profile)
     if name and "srgb" in name.lower():
         return None

@@ -168,6 +168,21 @@ def handle_notes(handles: int, found: tuple[int, int]) -> tuple[str, ...]:
     )
 
 
+def unused_notes(options: PlateOptions, suffix: str | None = None) -> tuple[str, ...]:
+    """Says which options have no effect on such a plate.
+
+    Args:
+        options: that were asked for.
+        suffix: of an image sequence's files, lower case with the dot; None = a movie.
+    """
+    notes = []
+    if options.layer is not None and suffix != ".exr":
+        notes.append("--layer has no effect: only OpenEXR files have layers.")
+    if options.over_range is not None and suffix is not None:
+        notes.append("--over-range has no effect: it is for movies.")
+    return tuple(notes)
+
+
 def outside_error(path: Path, wanted: FrameRange, has: FrameRange) -> BadInputError:
     """The error for a range that the plate, which has the frames ``has``, does not cover."""
     return BadInputError(

@@ -23,6 +23,7 @@ from ex4d.plate.base import (
     PlateOptions,
     handle_notes,
     outside_error,
+    unused_notes,
     with_handles,
 )
 from ex4d.protocol.errors import BadInputError
@@ -68,13 +69,15 @@ class MoviePlate:
         if self._wanted.start < first_frame or (count is not None and not self._ends_within(count)):
             raise self._outside(count)
         found = (0, 0)
-        if handles and self._wanted.stop is not None:
+        if handles and frames is not None:
             count = sum(1 for _ in self._reader.frames(wanted=lambda _: False)) if count is None else count
-            self._wanted, found = with_handles(self._wanted, FrameRange(first_frame, first_frame + count), handles)
+            has = FrameRange(first_frame, first_frame + count)
+            wanted = FrameRange(frames.start, has.stop if frames.stop is None else frames.stop)
+            self._wanted, found = with_handles(wanted, has, handles)
         self._clips = False
         picture = self._decide(options)
         self._codes = self._colour.kind == "codes"
-        self._own_notes = (*self._colour.notes, *(handle_notes(handles, found) if frames else ()))
+        self._own_notes = (*self._colour.notes, *handle_notes(handles, found), *unused_notes(options))
         timing = _Timing(None if self._fixed_rate else facts.intervals)
         self._info = PlateInfo(
             path=path,
@@ -323,7 +326,7 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
     if facts.timecode is not None and _valid_timecode(facts) is None:
         yield f"The file's time code «{facts.timecode}» is none at its rate: it is left out."
     if facts.sound is not None:
-        yield "The plate has sound: it is not carried over."
+        yield "The plate has sound: it goes into a take's movies with --audio."
 
 
 def _short(size: Fraction) -> str:

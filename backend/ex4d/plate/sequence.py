@@ -25,6 +25,7 @@ from ex4d.plate.base import (
     PlateOptions,
     handle_notes,
     outside_error,
+    unused_notes,
     with_handles,
 )
 from ex4d.protocol.errors import BadInputError
@@ -93,7 +94,8 @@ class SequencePlate:
                 *found.notes,
                 *picture.notes,
                 *colour.notes,
-                *(handle_notes(handles, kept) if frames else ()),
+                *handle_notes(handles, kept),
+                *unused_notes(self._options, suffix),
             ),
             facts=replace(facts, pixel_aspect=self._options.pixel_aspect or facts.pixel_aspect),
             colour=colour,

@@ -20,6 +20,7 @@ from ex4d.colour.plate_colour import PlateColour
 from ex4d.media.encoding import Encoding, TruthEncoding, truth_of
 from ex4d.media.frames import Pixels, without_alpha
 from ex4d.media.picture_facts import AlphaKind, PixelWindow
+from ex4d.media.sequences import PLATE_SUFFIXES, is_pattern
 from ex4d.media.stills import read_still
 from ex4d.plate.base import PlateInfo
 from ex4d.protocol.errors import BadInputError
@@ -176,12 +177,12 @@ class PlateSource:
             BadInputError: the file is not there any more, or another one.
             TransientError: it is written to meanwhile.
         """
-        folder = self.path if self.path is not None and self.path.is_dir() else self.path.parent if self.path else None
-        if folder is None:
+        if self.path is None:
             raise BadInputError(
                 f"It is not known where the plate's file {file.name} is.", "Run `ex4d recon PLATE --out FOLDER` again."
             )
-        path = folder / file.name
+        names_files = self.path.suffix.lower() in PLATE_SUFFIXES or is_pattern(self.path)
+        path = (self.path.parent if names_files and not self.path.is_dir() else self.path) / file.name
         if not path.exists():
             raise BadInputError(
                 f"{path}, a frame of the plate, is not there any more.",

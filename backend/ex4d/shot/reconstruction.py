@@ -17,7 +17,7 @@ from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import ALPHA_CARRIED, MeshStage
 from ex4d.mesh.store import MeshStore
-from ex4d.plate import PlateOptions, open_plate, plate_hash
+from ex4d.plate import PlateInfo, PlateOptions, open_plate, plate_hash
 from ex4d.plate.base import PlateReader, with_handles
 from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
@@ -139,9 +139,22 @@ class Reconstruction:
 
 
 def make_reconstruction(
-    shot: Shot, request: PlateRequest, source: DepthSource, settings: MeshSettings, progress: Progress
+    shot: Shot,
+    request: PlateRequest,
+    source: DepthSource,
+    settings: MeshSettings,
+    progress: Progress,
+    accept: Callable[[PlateInfo], None] = lambda _: None,
 ) -> Reconstruction:
     """Read the plate, get its depth, build its meshes; what is already there is not done again.
+
+    Args:
+        shot: where they go.
+        request: which plate, and how it is read.
+        source: of its depth.
+        settings: of its meshes.
+        progress: who listens.
+        accept: is shown the opened plate before any work, and raises what speaks against it.
 
     Raises:
         BadInputError: the plate cannot be used, or the folder is the shot of another one.
@@ -149,6 +162,7 @@ def make_reconstruction(
         DamagedCacheError: see ``StageCache.heal``.
     """
     reader, hashed = _open_plate(request, shot.record)
+    accept(reader.info)
     path = str(Path(request.path).absolute())
     known = shot.record.get("plate", {"path": path})
     # Other frames of the same sequence, or a new version of the same file, have another hash.

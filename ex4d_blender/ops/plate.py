@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +65,7 @@ def media_info(path: Path) -> str:
         BadInputError: it shows no picture.
     """
     # «shot #2.mp4» is a file like any other.
-    if ("#" in path.name and not path.exists()) or path.is_dir():
+    if frame_mapping.is_pattern(path) or path.is_dir():
         return _sequence_info(path)
     # Blender would wait for a pipe's other end.
     check_input(path)
@@ -96,9 +95,11 @@ def _no_media(path: Path) -> BadInputError:
 def _sequence_info(path: Path) -> str:
     """Size and number of the pictures that a pattern or a folder stands for."""
     folder = path if path.is_dir() else path.parent
-    pattern = re.compile(r".*\d\.\w+") if path.is_dir() else frame_mapping.pattern_expression(path.name)
-    files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
-    if not (files := [file for file in files if file.suffix.lower() in PICTURES]):
+    names = [file.name for file in folder.iterdir() if file.suffix.lower() in PICTURES] if folder.is_dir() else []
+    numbered = [name for name in names if frame_mapping.split_number(name) is not None]
+    found = numbered if path.is_dir() else frame_mapping.pattern_members(path.name, names).values()
+    files = [folder / name for name in sorted(found)]
+    if not files:
         raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
     check_input(files[0])
     width, height = _picture_size(files[0])
@@ -167,9 +168,9 @@ class EX4D_OT_load_plate(bpy.types.Operator):
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         path = Path(bpy.path.abspath(self.filepath))
-        if not self.filepath or (not path.exists() and "#" not in path.name):
+        if not self.filepath or not (path.exists() or frame_mapping.is_pattern(path)):
             raise BadInputError(f"There is no plate {path}.", "Choose a movie, a picture of a sequence, or its folder.")
-        picture = "#" not in path.name and path.is_file() and path.suffix.lower() in PICTURES
+        picture = path.is_file() and path.suffix.lower() in PICTURES
         choice = plates.PlateChoice(frame_mapping.sequence_pattern(path)[0] if picture else path, None, None, None, ())
         _choose(working_scene(context), choice)
         return {"FINISHED"}

@@ -14,7 +14,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from ..core.frame_mapping import split_number
+from ..core.frame_mapping import numbered_name, split_number
 from .data import node_tree
 from .files import absolute_path, load_sequence, numbered_files, show_sequence
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
@@ -155,7 +155,7 @@ def picture_paths(material: bpy.types.Material) -> list[Path]:
         head, _, digits, tail = parts
         start = node.image_user.frame_offset + 1
         numbers = range(start, start + node.image_user.frame_duration)
-        paths += [first.with_name(f"{head}{number:0{digits}d}{tail}") for number in numbers]
+        paths += [first.with_name(numbered_name(head, number, digits, tail)) for number in numbers]
     return paths
 
 

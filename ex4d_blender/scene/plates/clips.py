@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+
 from ...core.frame_mapping import (
     ClipNumbers,
     clip_numbers,
@@ -26,7 +28,7 @@ def plate_from_clip(
         first_number: the number that a movie's first frame gets.
 
     Raises:
-        BadInputError: its file is missing, or its offset lies beyond the file's frames.
+        BadInputError: its file is missing, its offset lies beyond the file's frames, or its numbers are below 0.
     """
     path = absolute_path(clip.filepath)
     check_exists(path, "clip")
@@ -50,7 +52,7 @@ def numbers_of_clip(clip: bpy.types.MovieClip, first_number: int) -> ClipNumbers
         first_number: the number that a movie's first frame gets.
 
     Raises:
-        BadInputError: its offset lies beyond the file's frames.
+        BadInputError: its offset lies beyond the file's frames, or its numbers are below 0.
     """
     path, offset = absolute_path(clip.filepath), int(clip.frame_offset)
     if clip.source == "MOVIE":
@@ -59,6 +61,12 @@ def numbers_of_clip(clip: bpy.types.MovieClip, first_number: int) -> ClipNumbers
         pattern, found = sequence_pattern(path)
         if found is None:
             return None
+        if found < 0:
+            raise BadInputError(
+                f"The clip «{clip.name}» shows other pictures than its files' numbers say: Blender reads them without "
+                "their minus.",
+                "Take the plate with Open Plate, or number its files from 0 on.",
+            )
         # Blender counts a sequence's pictures when the clip is loaded, from its offset at that time.
         number, whole = found, unbroken_around(found, sequence_numbers(pattern))
     return clip_numbers(clip.name, number, whole, offset)

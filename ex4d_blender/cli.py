@@ -39,7 +39,7 @@ from .core.texts import job_state
 from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import reconstruct_request
-from .ops.takes import new_take, require_shot, sample_take
+from .ops.takes import new_take, require_shot, sample_take, take_lens
 from .props import state_of
 from .scene import takes as take_cameras
 from .scene.sequencer import working_scene
@@ -277,6 +277,8 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     check_scene(scene)
     if args.plate is not None:
         state.plate_path, state.plate_scene_start, state.plate_clip = str(args.plate.absolute()), -1, None
+        if state.plate_lens == "CLIP":
+            state.plate_lens = "NONE"
     for name, value in (("plate_frames", args.frames), ("plate_fps", args.fps)):
         if value is not None or args.plate is not None:
             setattr(state, name, value or "")
@@ -397,7 +399,11 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     frames, chosen = _frames(args, shot)
     trajectory, notes = sample_take(scene, shot, take, frames)
     request = (PreviewRequest if args.preview else RenderRequest)(
-        shot.folder, TrajectoryCamera(trajectory), frames=chosen, raster=args.raster or state_of(scene).rasterizer
+        shot.folder,
+        TrajectoryCamera(trajectory),
+        frames=chosen,
+        raster=args.raster or state_of(scene).rasterizer,
+        lens=take_lens(state_of(scene)),
     )
     job = job_list.current().submit(
         scene,

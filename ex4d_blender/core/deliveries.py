@@ -44,6 +44,8 @@ class DeliveredTake:
         colour: of its pictures; None = ordinary display pictures.
         pixel_aspect: width of a pixel divided by its height.
         handles: how many of ``numbers`` are handles, at their begin and at their end.
+        aov: folder of what compositors want besides; "" where there is none.
+        edit_movie: file of the movie for editing; "" where there is none.
     """
 
     take: str
@@ -66,6 +68,8 @@ class DeliveredTake:
     colour: ColourInfo | None = None
     pixel_aspect: Fraction = Fraction(1)
     handles: tuple[int, int] = (0, 0)
+    aov: str = ""
+    edit_movie: str = ""
 
     @property
     def shot(self) -> Path:
@@ -97,6 +101,8 @@ def delivered_take(
         colour=result.colour,
         pixel_aspect=fraction_from(result.pixel_aspect),
         handles=result.handles,
+        aov=result.aov,
+        edit_movie=result.edit_movie,
     )
 
 
@@ -130,6 +136,8 @@ def read_take(folder: Path) -> DeliveredTake:
             colour=colour_of(record),
             pixel_aspect=fraction_from(record.get("pixel_aspect", 1)),
             handles=_handles(record["frames"]),
+            aov=str((folder / record["aov"]).parent) if record.get("aov") else "",
+            edit_movie=str(folder / record["edit_movie"]) if record.get("edit_movie") else "",
         )
     except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error

@@ -13,6 +13,7 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input
+from ex4d.system.sequence_names import is_pattern
 
 from ..core import frame_mapping
 from ..props import state_of
@@ -53,6 +54,11 @@ def _choose(
     state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
     state.plate_scene_start = -1 if start is None else start
     state.plate_clip = clip
+    if clip is None and state.plate_lens == "CLIP":
+        state.plate_lens = "NONE"
+    elif clip is not None and plates.is_distorted(clip) and state.plate_lens == "NONE":
+        state.plate_lens = "CLIP"
+        notes.append("The plate's lens is that of the clip's camera; Lens changes that.")
     if clip is not None and (problem := _left_out(scene)):
         notes.append(problem)
     state.plate_info = "\n".join([info, *notes])
@@ -83,6 +89,11 @@ def media_info(path: Path) -> str:
         return f"{clip.size[0]}x{clip.size[1]}{rate}, {clip.frame_duration} frames"
     finally:
         bpy.data.movieclips.remove(clip)
+
+
+def may_be_movie(path: Path) -> bool:
+    """Whether a plate is no picture, pattern or folder by its name; nothing is looked for on disk."""
+    return path.suffix != "" and path.suffix.lower() not in PICTURES and not is_pattern(path.name)
 
 
 def _no_media(path: Path) -> BadInputError:
@@ -295,7 +306,10 @@ def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, 
         return (), (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
-    return (json_bytes(solved.trajectory), points), solved.notes
+    notes = solved.notes
+    if state.plate_lens == "NONE" and plates.is_distorted(clip):
+        notes += ("The clip's lens distortion is ignored: set Lens to Movie Clip, or undistort the plate.",)
+    return (json_bytes(solved.trajectory), points), notes
 
 
 CLASSES = (

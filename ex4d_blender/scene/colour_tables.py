@@ -14,7 +14,7 @@ import bpy
 
 from ex4d.protocol.results import ColourInfo, ColourSpaceInfo, ColourSpacesResult
 
-from ..core.colour_names import space_of_files, translated
+from ..core.colour_names import find_space, space_of_files, translated
 from .data import enum_items
 
 _known: dict[str | None, ColourSpacesResult] = {}
@@ -49,6 +49,25 @@ def known_spaces(config: str | None) -> tuple[ColourSpaceInfo, ...]:
     """The spaces of a configuration, none before the backend has told them; costs nothing."""
     found = _known.get(config)
     return found.spaces if found is not None else ()
+
+
+def plate_space_names() -> list[str]:
+    """Names that a plate's colour space can be chosen by: its configuration's, then those of Blender's own that mean
+    one of them."""
+    own = known_spaces(environment_config())
+    names = [space.name for space in own]
+    listed = {name.casefold() for name in names}
+    others = (space.name for space in known_spaces(blender_config()) if space.name.casefold() not in listed)
+    return [*names, *(name for name in others if plate_space(name) != name)]
+
+
+def plate_space(name: str) -> str:
+    """A space by its name in the plates' configuration, where it is given by its name in Blender's; as it is where it
+    is known to neither."""
+    own, blenders = known_spaces(environment_config()), known_spaces(blender_config())
+    if not name or find_space(own, name) is not None or find_space(blenders, name) is None:
+        return name
+    return translated(name, blenders, own) or name
 
 
 def unknown_configs() -> list[str | None]:

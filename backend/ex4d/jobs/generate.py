@@ -79,7 +79,7 @@ def deliver(
     chosen: list[tuple[GenerateRequest, Reconstruction, TakeCamera]] = []
     for request in requests:
         frames = reconstruction.selected(request.range, request.handles)
-        camera = take_camera(request.camera, request.size, shot, frames)
+        camera = take_camera(request.camera, request.size, shot, frames, request.lens)
         check_output(request.output, shot, frames, (camera.trajectory.width, camera.trajectory.height))
         chosen.append((request, frames, camera))
     generator.prepare(max(len(frames.frames) for _, frames, _ in chosen))

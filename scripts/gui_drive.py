@@ -107,9 +107,11 @@ def request(out: Path, line: str) -> Wait:
 
 def shot(out: Path, name: str) -> Iterator[Wait]:
     """A screenshot ``name.png``, once everything is drawn."""
-    for area in window().screen.areas:
-        area.tag_redraw()
-    yield after(1.0)
+    # A panel whose content has grown grows in several drawings.
+    for _ in range(3):
+        for area in window().screen.areas:
+            area.tag_redraw()
+        yield after(0.5)
     yield request(out, f"shot {name}")
 
 

@@ -19,6 +19,8 @@ from ex4d.system.inputs import read_bytes
 TAKE_FILE = "take.json"
 #: Some hundred bytes a frame.
 MAX_BYTES = 64 << 20
+#: Those of sRGB too, in ITU-T H.273.
+REC709_PRIMARIES = 1
 #: Blender's timeline ends there.
 LAST_FRAME = 1048574
 
@@ -134,7 +136,7 @@ def read_take(folder: Path) -> DeliveredTake:
             trajectory=str(folder / record["trajectory"]),
             fps=fraction_from(record["fps"]) if "fps" in record else None,
             colour=colour_of(record),
-            pixel_aspect=fraction_from(record.get("pixel_aspect", 1)),
+            pixel_aspect=fraction_from(record.get("plate", {}).get("pixel_aspect", 1)),
             handles=_handles(record["frames"]),
             aov=str((folder / record["aov"]).parent) if record.get("aov") else "",
             edit_movie=str(folder / record["edit_movie"]) if record.get("edit_movie") else "",
@@ -144,9 +146,15 @@ def read_take(folder: Path) -> DeliveredTake:
 
 
 def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:
-    """The colour space that a record of a take or of its plate names; raises UsageError where it is none."""
+    """The colour space that a record of a take or of its plate names, None of ordinary display pictures; raises
+    UsageError where it is none."""
     found = record.get("colour")
-    return None if found is None else from_record(ColourInfo, found, "colour", lenient=True)
+    if found is None:
+        return None
+    colour = from_record(ColourInfo, found, "colour", lenient=True)
+    # Takes' own records name the space of sRGB's primaries too; results of jobs leave it out.
+    ordinary = colour.kind == "display" and found.get("primaries", 0) in (None, REC709_PRIMARIES)
+    return None if ordinary else colour
 
 
 def _handles(frames: list[dict[str, Any]]) -> tuple[int, int]:

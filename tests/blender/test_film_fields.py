@@ -13,7 +13,7 @@ import bpy
 import numpy as np
 import pytest
 from ex4d_blender import colour_spaces, take_versions
-from ex4d_blender.core.deliveries import read_take
+from ex4d_blender.core.deliveries import colour_of, read_take
 from ex4d_blender.ops.generate import _output_request
 from ex4d_blender.ops.reconstruct import reconstruct_request
 from ex4d_blender.scene import colour_tables, plates, sequencer
@@ -235,21 +235,6 @@ def test_patterns_of_other_programs_open(scene: bpy.types.Scene, addon: Any, tmp
     assert plate_request(scene).path == str(tmp_path / name)
 
 
-def test_the_plates_clip_is_read_in_the_plates_space(
-    addon: Any, scene: bpy.types.Scene, tmp_path: Path, backend_python: str
-) -> None:
-    write_pictures(backend_python, tmp_path, range(1001, 1004), name="plate", interop="")
-    clip = bpy.data.movieclips.load(str(tmp_path / "plate.1001.exr"))
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
-    scene = bpy.context.scene
-    assert clip.colorspace_settings.name != "ACEScg"
-    bpy.ops.ex4d.plate_from_clip(clip=clip.name)
-    scene.ex4d.viewport_side, scene.ex4d.plate_colour_space = 32, "ACEScg"
-    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
-    assert clip.colorspace_settings.name == "ACEScg"
-    assert any("is read as «ACEScg» now" in note for note in shots.find_shot(scene).record["notes"])
-
-
 def test_a_name_of_blenders_own_spaces_is_translated(addon: Any, scene: bpy.types.Scene, tmp_path: Path) -> None:
     colour_spaces.ask(scene, block=True)
     scene.ex4d.plate_path, scene.ex4d.plate_colour_space = str(tmp_path / "p.mp4"), "Linear Rec.709"
@@ -287,6 +272,8 @@ def test_what_is_asked_of_a_take_is_delivered_and_said(
     assert "AOV files: aov" in lines
     assert "Movie: result.mov" in lines
     made = read_take(folder)
+    assert made.pixel_aspect == 2
+    assert (made.colour.kind, made.colour.linear_space) == ("linear", "ACEScg")
     assert (Path(made.aov), Path(made.edit_movie)) == (folder / "aov", folder / "result.mov")
     found = take_versions.add_version(state.takes[0], made)
     assert (found.passes, found.movie) == ("aov", "result.mov")
@@ -294,6 +281,12 @@ def test_what_is_asked_of_a_take_is_delivered_and_said(
     state.result_audio = True
     with pytest.raises(RuntimeError, match=r"(?i)sound|audio"):
         bpy.ops.ex4d.generate()
+
+
+@pytest.mark.parametrize(("primaries", "named"), [(1, False), (None, False), (12, True)])
+def test_takes_that_are_shown_as_srgb_have_no_space_of_their_own(primaries: int | None, *, named: bool) -> None:
+    record = {"kind": "display", "space": "a display", "linear_space": "", "primaries": primaries, "notes": []}
+    assert (colour_of({"colour": record}) is not None) == named
 
 
 def test_log_pictures_are_delivered_in_their_own_curve_where_that_is_chosen(

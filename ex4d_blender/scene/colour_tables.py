@@ -15,24 +15,35 @@ import bpy
 from ex4d.protocol.results import ColourInfo, ColourSpaceInfo, ColourSpacesResult
 
 from ..core.colour_names import find_space, space_of_files, translated
+from ..core.shot_folders import same_path
 from .data import enum_items
 
 _known: dict[str | None, ColourSpacesResult] = {}
 
 
 def environment_config() -> str | None:
-    """The configuration that $OCIO names, which Blender and plates have; None where it names none."""
+    """The configuration that $OCIO names, which Blender and plates have; None where it names none, or Blender's own."""
     named = os.environ.get("OCIO", "")
     if not named or named.startswith("ocio://"):
         return named or None
-    return str(Path(named).absolute())
+    # Since 5.2 Blender itself writes its own there: nobody has chosen that for plates.
+    return str(Path(named).absolute()) if not same_path(named, Path(_own_config())) else None
+
+
+def backend_variables() -> dict[str, str]:
+    """Variables of a backend that is to have the configuration of plates: not Blender's own from $OCIO."""
+    return {} if environment_config() or not os.environ.get("OCIO") else {"OCIO": ""}
+
+
+def _own_config() -> str:
+    # The stubs lack it.
+    utilities: Any = bpy.utils
+    return str(Path(utilities.system_resource("DATAFILES"), "colormanagement", "config.ocio"))
 
 
 def blender_config() -> str:
     """The configuration that this Blender has."""
-    # The stubs lack it.
-    utilities: Any = bpy.utils
-    return environment_config() or str(Path(utilities.system_resource("DATAFILES"), "colormanagement", "config.ocio"))
+    return environment_config() or _own_config()
 
 
 def remember(config: str | None, spaces: ColourSpacesResult) -> None:

@@ -235,6 +235,18 @@ def test_patterns_of_other_programs_open(scene: bpy.types.Scene, addon: Any, tmp
     assert plate_request(scene).path == str(tmp_path / name)
 
 
+def test_blenders_own_configuration_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Since 5.2 Blender writes it into $OCIO itself."""
+    monkeypatch.delenv("OCIO", raising=False)
+    own = colour_tables.blender_config()
+    assert Path(own).is_file()
+    for named, wanted in ((own, None), (str(tmp_path / "a.ocio"), str(tmp_path / "a.ocio")), ("ocio://x", "ocio://x")):
+        monkeypatch.setenv("OCIO", named)
+        assert colour_tables.environment_config() == wanted
+        assert colour_tables.blender_config() == (wanted or own)
+        assert colour_tables.backend_variables() == ({} if wanted else {"OCIO": ""})
+
+
 def test_a_name_of_blenders_own_spaces_is_translated(addon: Any, scene: bpy.types.Scene, tmp_path: Path) -> None:
     colour_spaces.ask(scene, block=True)
     scene.ex4d.plate_path, scene.ex4d.plate_colour_space = str(tmp_path / "p.mp4"), "Linear Rec.709"

@@ -30,7 +30,8 @@ from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
-from . import backend_link, capabilities, job_list, menus, props, saved
+from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
+from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
 from .core import property_ranges as ranges
 from .core import records
 from .core.generator_options import PROMPT, SEED, parse_options, takes
@@ -121,6 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
     found.add_argument("--plate", type=_path, help="movie or image sequence (default: the one in the .blend)")
     found.add_argument("--frames", help="by the plate's own numbers, such as 1001-1049")
     found.add_argument("--fps", help="of an image sequence")
+    add_plate_options(found)
     depth = found.add_mutually_exclusive_group()
     depth.add_argument("--depth", type=_path, help="depth files (default: as in the .blend)")
     depth.add_argument(
@@ -166,6 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
             choices=menus.rasterizer_names(),
             help="what renders (default: as in the .blend)",
         )
+        add_take_options(found)
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
@@ -179,6 +182,7 @@ def build_parser() -> argparse.ArgumentParser:
                 metavar="NAME=VALUE",
                 help="an option of the profile (default: as the take has it)",
             )
+            add_output_options(found)
         saves(found)
     add("status", "The backend and its jobs")
     return parser
@@ -282,6 +286,7 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     for name, value in (("plate_frames", args.frames), ("plate_fps", args.fps)):
         if value is not None or args.plate is not None:
             setattr(state, name, value or "")
+    set_plate(state, args)
     _set_depth(state, args)
     for name, value in (
         ("fov", None if args.fov is None else math.radians(args.fov)),
@@ -296,6 +301,7 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
+    colour_spaces.ask(scene, block=True)
     request, notes = reconstruct_request(scene, block=True, blend=_target(args))
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
@@ -403,7 +409,7 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
         TrajectoryCamera(trajectory),
         frames=chosen,
         raster=args.raster or state_of(scene).rasterizer,
-        lens=take_lens(state_of(scene)),
+        lens=args.take_lens or take_lens(state_of(scene)),
     )
     job = job_list.current().submit(
         scene,
@@ -427,17 +433,18 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
     generator = capabilities.resolve_generator(args.profile or state_of(scene).profile, block=True)
     options = _options(args, scene, take, generator)
     trajectory, notes = sample_take(scene, shot, take, frames)
-    job = submit_take(
-        context,
-        shot,
-        take,
-        trajectory,
-        generator=generator.name,
-        options=options,
-        frames=chosen,
-        raster=args.raster,
-        block=True,
-    )
+    with take_settings(state_of(scene), args):
+        job = submit_take(
+            context,
+            shot,
+            take,
+            trajectory,
+            generator=generator.name,
+            options=options,
+            frames=chosen,
+            raster=args.raster,
+            block=True,
+        )
     result = _finish(output, job, notes, GenerateResult)
     _save(args, output, before, result.folder)
     text = f"{result.movie}: {result.generated_mean:.0%} filled ({result.label})"

@@ -10,6 +10,7 @@ part; each is asked for with a file in ``DIR/requests`` and answered by renaming
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 import traceback
@@ -313,12 +314,13 @@ def film_plate(folder: Path) -> Path:
     pixels[height // 3 : -height // 3, width // 3 : -width // 3, :3] = LAMP
     image = bpy.data.images.new("film", width, height, float_buffer=True)
     image.pixels.foreach_set(pixels.ravel())
-    image.file_format = "OPEN_EXR"
-    for number in range(1001, 1004):
-        image.filepath_raw = str(folder / f"film.{number}.exr")
-        image.save()
+    first = folder / "film.1001.exr"
+    image.file_format, image.filepath_raw = "OPEN_EXR", str(first)
+    image.save()
     bpy.data.images.remove(image)
-    return folder / "film.1001.exr"
+    for number in (1002, 1003):
+        shutil.copy(first, folder / f"film.{number}.exr")
+    return first
 
 
 def film(out: Path, view: bpy.types.Area) -> Iterator[Wait]:

@@ -87,7 +87,8 @@ def _names_beside(file: Path) -> list[str]:
 
 
 def sequence_pattern(file: Path, *, names: Iterable[str] | None = None) -> tuple[Path, int | None]:
-    """One file of a sequence -> its pattern ``plate.####.png`` and its number; a lone image has none.
+    """One file of a sequence -> its pattern ``plate.####.png`` and its number; a lone image has none. A file whose name
+    leaves no clear pattern stands for its sequence itself.
 
     Which number counts is seen from the other files: of those that may be one (``sequence_names``) that in which most
     of them differ, else the last.
@@ -111,7 +112,10 @@ def sequence_pattern(file: Path, *, names: Iterable[str] | None = None) -> tuple
     width = min(len(text.lstrip("-")) for text in members(chosen))
     head = without_sign(file.name[: chosen.start])[0]
     number = int(file.name[chosen.start : chosen.end])
-    return file.with_name(f"{head}{'#' * width}{file.name[chosen.end :]}"), number
+    pattern = f"{head}{'#' * width}{file.name[chosen.end :]}"
+    # «shot #2.png»: what is in its name already would be taken for the place, or for another one.
+    is_clear = len(sequence_names.placeholders(pattern)) == 1 and head[-1:] != "#"
+    return (file.with_name(pattern) if is_clear else file), number
 
 
 def closed_range(text: str) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from clip_factory import solved_clip
 from ex4d_blender import colour_spaces, take_versions
 from ex4d_blender.core.deliveries import colour_of, read_take
 from ex4d_blender.ops.generate import _output_request
@@ -128,6 +129,22 @@ def test_a_clips_lens_goes_along(
     # Another plate has not that lens.
     bpy.ops.ex4d.load_plate(filepath=str(tmp_path / "plate.1001.png"))
     assert (state.plate_lens, plate_request(scene).lens) == ("NONE", None)
+
+
+def test_a_solved_clips_distortion_is_used_or_said_to_be_left_out(
+    scene: bpy.types.Scene, addon: Any, tmp_path: Path
+) -> None:
+    clip = solved_clip(tmp_path, 12).clip
+    clip.tracking.camera.k1 = 0.01
+    bpy.ops.ex4d.plate_from_clip(clip=clip.name)
+    request, notes = reconstruct_request(scene, block=False)
+    assert request.solved is not None
+    assert request.plate.lens is not None
+    assert not any("distortion" in note for note in notes)
+    scene.ex4d.plate_lens = "NONE"
+    request, notes = reconstruct_request(scene, block=False)
+    assert request.plate.lens is None
+    assert any("lens distortion is ignored" in note for note in notes)
 
 
 def cycles(scene: bpy.types.Scene, path: Path) -> np.ndarray:

@@ -101,6 +101,9 @@ def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path: Path) -> No
     (tmp_path / "shot #2.mp4").touch()
     assert not frame_mapping.is_pattern(tmp_path / "shot #2.mp4")
     assert frame_mapping.pattern_stem("shot #2.mp4") == "shot #2"
+    for name in ("shot #2.png", "shot#0001.png", "a#b.0001.png"):
+        (tmp_path / name).touch()
+        assert frame_mapping.sequence_pattern(tmp_path / name)[0] == tmp_path / name
 
 
 @pytest.mark.parametrize(

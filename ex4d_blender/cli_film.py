@@ -6,9 +6,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from .cli_values import file_path, filled_text, whole_in
 from .core import property_ranges as ranges
 
 #: By the option: the scene's property.
@@ -32,21 +32,16 @@ _OUTPUT = {
 }
 
 
-def _handles(text: str) -> int:
-    low, high = ranges.HANDLES
-    if not text.isdecimal() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"«{text}» is no whole number from {low} to {high}")
-    return int(text)
-
-
 def add_plate_options(parser: argparse.ArgumentParser) -> None:
     """Options of a plate."""
-    parser.add_argument("--colour-space", help="of the plate; auto for what the file says")
+    parser.add_argument("--colour-space", type=filled_text, help="of the plate; auto for what the file says")
     parser.add_argument("--layer", help="of EXR files with several; empty for the picture without a layer's name")
-    parser.add_argument("--handles", type=_handles, help="frames before and after --frames that are reconstructed too")
+    parser.add_argument(
+        "--handles", type=whole_in(*ranges.HANDLES), help="frames before and after --frames that are reconstructed too"
+    )
     parser.add_argument("--over-range", choices=("clip", "keep"), help="values beyond black and white of a movie")
-    parser.add_argument("--pixel-aspect", help="width of a pixel by its height, such as 2 or 4/3")
-    parser.add_argument("--lens", type=Path, help="lens file: JSON, or a calibration that OpenCV saved")
+    parser.add_argument("--pixel-aspect", type=filled_text, help="width of a pixel by its height, such as 2 or 4/3")
+    parser.add_argument("--lens", type=file_path, help="lens file: JSON, or a calibration that OpenCV saved")
 
 
 def add_take_options(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +52,9 @@ def add_take_options(parser: argparse.ArgumentParser) -> None:
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """Options of what is delivered of a take."""
     switch = argparse.BooleanOptionalAction
-    parser.add_argument("--handles", type=_handles, help="frames before and after the take that are delivered too")
+    parser.add_argument(
+        "--handles", type=whole_in(*ranges.HANDLES), help="frames before and after the take that are delivered too"
+    )
     parser.add_argument("--pictures", choices=("linear", "codes"), help="what the files of log and HDR plates hold")
     parser.add_argument("--exr-compression", choices=("zip", "piz"), help="of EXR files")
     parser.add_argument("--aov", action=switch, help="a second EXR sequence for compositing")

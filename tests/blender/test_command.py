@@ -86,6 +86,9 @@ def test_what_is_said_of_a_film_plate_and_asked_of_its_take(runtime: Path, plate
     lens.write_text('{"model": "brown", "coefficients": {"k1": -0.05}}')
     folder, saved = tmp_path / "shot", tmp_path / "film.blend"
     arguments = ("reconstruct", "--plate", plate, "--shot", folder, "--viewport", 32, "--json", "--output", saved)
+    for option in ("--lens", "--colour-space", "--pixel-aspect"):
+        code, out, err = run(runtime, None, *arguments, option, "")
+        assert (code, "it is empty" in out) == (2, True), err
     code, out, err = run(runtime, None, *arguments, "--lens", tmp_path / "none.json")
     assert (code, "none.json" in out) == (10, True), err
     code, out, err = run(

@@ -178,6 +178,8 @@ def test_released_construction(rasterizer, dtype):  # noqa: F811
         frame = scene.render(dataclasses.replace(SOURCE, K=K), positions=True)
     seen = frame.mask > 0
     assert seen.mean() > 0.95
+    # The centres of the outermost pixels lie on the rim, where a face of the frame around may be drawn as well.
+    seen[[0, -1]], seen[:, [0, -1]] = False, False
     y, x = np.nonzero(seen)
     np.testing.assert_array_equal(frame.plate[seen], np.stack([x, y], axis=-1) + 0.5)
     assert_same_bits(values_of(frame)[seen], picture[seen])

@@ -169,6 +169,8 @@ def camera_motion(
         seen = rays @ between[:3, :2].T + between[:3, 2] + near[..., None] * between[:3, 3]
         known = np.isfinite(near) & (seen[..., 2] > 0)
         seen[~known] = (0, 0, 1)
-        moved, _ = replace(other, E=np.eye(4)).project(seen)
-        right, down = moved[..., 0] - x, moved[..., 1] - y
+        # Both are projected, so that what has not moved at all is 0 and no round-off.
+        before, _ = replace(camera, E=np.eye(4)).project(np.dstack([rays, np.ones_like(near)]))
+        after, _ = replace(other, E=np.eye(4)).project(seen)
+        right, down = np.moveaxis(after - before, -1, 0)
     return np.where(known, right, 0).astype(np.float32), np.where(known, -down, 0).astype(np.float32)

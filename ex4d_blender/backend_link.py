@@ -25,6 +25,7 @@ from .core.backend_process import BackendProcess
 from .core.client import JobClient
 from .core.environment_state import find_backend
 from .core.versions import protocol_difference, version_difference
+from .scene import colour_tables
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class BackendLink:
         if self.backend is None or self.backend.runtime != runtime:
             self.backend = BackendProcess(runtime, python, paths.blender_folder())
         self.backend.python, self.backend.problem = python, problem
-        self.backend.variables = paths.model_variables()
+        self.backend.variables = {**paths.model_variables(), **colour_tables.backend_variables()}
         return self.backend
 
     def connect(self, *, block: bool) -> None:

@@ -17,7 +17,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
@@ -30,7 +30,9 @@ from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
-from . import backend_link, capabilities, job_list, menus, props, saved
+from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
+from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
+from .cli_values import file_path, filled_text, number_in, whole_in
 from .core import property_ranges as ranges
 from .core import records
 from .core.generator_options import PROMPT, SEED, parse_options, takes
@@ -39,7 +41,7 @@ from .core.texts import job_state
 from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import reconstruct_request
-from .ops.takes import new_take, require_shot, sample_take
+from .ops.takes import new_take, require_shot, sample_take, take_lens
 from .props import state_of
 from .scene import takes as take_cameras
 from .scene.sequencer import working_scene
@@ -57,44 +59,6 @@ ResultT = TypeVar("ResultT", bound=Result)
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", f"`{self.prog} --help` shows what it takes.")
-
-
-def _number(low: float, high: float) -> Callable[[str], float]:
-    """A number of the command line, from ``low`` to ``high``: what the .blend's property takes."""
-
-    def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"«{text}» is no number from {low:g} to {high:g}")
-        return value
-
-    return parse
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    """A whole number of the command line, as ``_number``."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]{1,12}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"«{text}» is no whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _text(text: str) -> str:
-    """A name that is given: an empty one is a script's variable that was never set, not the choice of the .blend."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("it is empty")
-    return text
-
-
-def _path(text: str) -> Path:
-    """A path that is given: an empty one would mean the current folder."""
-    return Path(_text(text))
 
 
 class _StoppedError(KeyboardInterrupt):
@@ -115,39 +79,40 @@ def build_parser() -> argparse.ArgumentParser:
 
     def saves(found: argparse.ArgumentParser) -> None:
         found.add_argument("--save", action="store_true", help="save the .blend under its own name")
-        found.add_argument("--output", type=_path, help="save the .blend under this name")
+        found.add_argument("--output", type=file_path, help="save the .blend under this name")
 
     found = add("reconstruct", "Depth and mesh of a plate, into the scene")
-    found.add_argument("--plate", type=_path, help="movie or image sequence (default: the one in the .blend)")
+    found.add_argument("--plate", type=file_path, help="movie or image sequence (default: the one in the .blend)")
     found.add_argument("--frames", help="by the plate's own numbers, such as 1001-1049")
     found.add_argument("--fps", help="of an image sequence")
+    add_plate_options(found)
     depth = found.add_mutually_exclusive_group()
-    depth.add_argument("--depth", type=_path, help="depth files (default: as in the .blend)")
+    depth.add_argument("--depth", type=file_path, help="depth files (default: as in the .blend)")
     depth.add_argument(
-        "--estimator", type=_text, help="what estimates depth, such as auto or small (default: as in the .blend)"
+        "--estimator", type=filled_text, help="what estimates depth, such as auto or small (default: as in the .blend)"
     )
     found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
-    found.add_argument("--depth-scale", type=_number(*ranges.DEPTH_SCALE), help="depth of one code value")
+    found.add_argument("--depth-scale", type=number_in(*ranges.DEPTH_SCALE), help="depth of one code value")
     found.add_argument(
-        "--camera-file", "--depth-camera", type=_path, help="lens and poses of the source camera, for depth files"
+        "--camera-file", "--depth-camera", type=file_path, help="lens and poses of the source camera, for depth files"
     )
-    found.add_argument("--fov", type=_number(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
+    found.add_argument("--fov", type=number_in(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
     found.add_argument(
-        "--thickness", type=_number(*ranges.THICKNESS), help="how deep things are, as a share of their width"
+        "--thickness", type=number_in(*ranges.THICKNESS), help="how deep things are, as a share of their width"
     )
     found.add_argument(
-        "--min-angle", type=_number(*ranges.ANGLE_DEG), help="faces with a smaller angle, degrees, are holes"
+        "--min-angle", type=number_in(*ranges.ANGLE_DEG), help="faces with a smaller angle, degrees, are holes"
     )
     found.add_argument(
         "--depth-ratio",
         "--max-depth-ratio",
-        type=_number(*ranges.DEPTH_RATIO),
+        type=number_in(*ranges.DEPTH_RATIO),
         help="faces whose corners' distances have a larger ratio are holes",
     )
-    found.add_argument("--shot", type=_path, help="the shot's folder")
+    found.add_argument("--shot", type=file_path, help="the shot's folder")
     found.add_argument(
         "--viewport",
-        type=_whole(*ranges.VIEWPORT_SIDE),
+        type=whole_in(*ranges.VIEWPORT_SIDE),
         help="vertices along the longer side of the viewport's mesh",
     )
     found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
@@ -156,21 +121,24 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text in (("render", "Colour, mask and coverage of a take"), ("generate", "A delivered take")):
         found = add(name, text)
         camera = found.add_mutually_exclusive_group()
-        camera.add_argument("--take", type=_text, help="name of a take in the .blend")
-        camera.add_argument("--camera", type=_text, help="name of a camera object")
-        camera.add_argument("--move", type=_text, help="a new take camera with a move such as orbit:30")
+        camera.add_argument("--take", type=filled_text, help="name of a take in the .blend")
+        camera.add_argument("--camera", type=filled_text, help="name of a camera object")
+        camera.add_argument("--move", type=filled_text, help="a new take camera with a move such as orbit:30")
         camera.add_argument("--scene-camera", action="store_true", help="the scene's camera, as markers switch it")
-        found.add_argument("--frames", type=_text, help="scene frames such as 1001-1020 (default: as in the .blend)")
+        found.add_argument(
+            "--frames", type=filled_text, help="scene frames such as 1001-1020 (default: as in the .blend)"
+        )
         found.add_argument(
             "--raster",
             choices=menus.rasterizer_names(),
             help="what renders (default: as in the .blend)",
         )
+        add_take_options(found)
         if name == "render":
             found.add_argument("--preview", action="store_true", help="quickly, at a quarter of the size")
         else:
-            found.add_argument("--profile", type=_text, help="how holes are filled (default: as in the .blend)")
-            found.add_argument("--seed", type=_whole(*ranges.SEED))
+            found.add_argument("--profile", type=filled_text, help="how holes are filled (default: as in the .blend)")
+            found.add_argument("--seed", type=whole_in(*ranges.SEED))
             found.add_argument("--prompt", help="what the picture shows; empty for none (default: as in the .blend)")
             found.add_argument(
                 "--option",
@@ -179,6 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
                 metavar="NAME=VALUE",
                 help="an option of the profile (default: as the take has it)",
             )
+            add_output_options(found)
         saves(found)
     add("status", "The backend and its jobs")
     return parser
@@ -277,9 +246,12 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     check_scene(scene)
     if args.plate is not None:
         state.plate_path, state.plate_scene_start, state.plate_clip = str(args.plate.absolute()), -1, None
+        if state.plate_lens == "CLIP":
+            state.plate_lens = "NONE"
     for name, value in (("plate_frames", args.frames), ("plate_fps", args.fps)):
         if value is not None or args.plate is not None:
             setattr(state, name, value or "")
+    set_plate(state, args)
     _set_depth(state, args)
     for name, value in (
         ("fov", None if args.fov is None else math.radians(args.fov)),
@@ -294,6 +266,7 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
+    colour_spaces.ask(scene, block=True)
     request, notes = reconstruct_request(scene, block=True, blend=_target(args))
     start = state.plate_scene_start if state.plate_scene_start >= 0 else None
     name = plate_name(state.plate_path)
@@ -397,7 +370,11 @@ def _render(args: argparse.Namespace, output: _Output) -> None:
     frames, chosen = _frames(args, shot)
     trajectory, notes = sample_take(scene, shot, take, frames)
     request = (PreviewRequest if args.preview else RenderRequest)(
-        shot.folder, TrajectoryCamera(trajectory), frames=chosen, raster=args.raster or state_of(scene).rasterizer
+        shot.folder,
+        TrajectoryCamera(trajectory),
+        frames=chosen,
+        raster=args.raster or state_of(scene).rasterizer,
+        lens=args.take_lens or take_lens(state_of(scene)),
     )
     job = job_list.current().submit(
         scene,
@@ -421,17 +398,18 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
     generator = capabilities.resolve_generator(args.profile or state_of(scene).profile, block=True)
     options = _options(args, scene, take, generator)
     trajectory, notes = sample_take(scene, shot, take, frames)
-    job = submit_take(
-        context,
-        shot,
-        take,
-        trajectory,
-        generator=generator.name,
-        options=options,
-        frames=chosen,
-        raster=args.raster,
-        block=True,
-    )
+    with take_settings(state_of(scene), args):
+        job = submit_take(
+            context,
+            shot,
+            take,
+            trajectory,
+            generator=generator.name,
+            options=options,
+            frames=chosen,
+            raster=args.raster,
+            block=True,
+        )
     result = _finish(output, job, notes, GenerateResult)
     _save(args, output, before, result.folder)
     text = f"{result.movie}: {result.generated_mean:.0%} filled ({result.label})"

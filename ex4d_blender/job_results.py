@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -28,12 +29,12 @@ from . import backend_link, props
 from .core.deliveries import delivered_take
 from .job_list import ResultHandler
 from .ops.takes import preview_cameras
-from .scene import background, colour_tables, obstacles, sequencer
+from .scene import background, colour_tables, obstacles, plates, sequencer
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
 from .scene.results_scene import results_scene
-from .scene.shot_place import propose_folder
+from .scene.shot_place import plate_path, propose_folder
 from .take_versions import add_version
 from .ui.coverage import parse as parse_coverage
 
@@ -46,7 +47,7 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     start = data.get("scene_start")
     start = start - before if start is not None else None
     # What was said when the job was asked for belongs to what is assumed of the shot.
-    notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes]))
+    notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes, *_clip_notes(scene, result)]))
     record = result_record(replace(result, notes=notes))
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
     if data.get("match_scene"):
@@ -64,6 +65,15 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
         _ask_to_match(scene, record, shot.first_frame)
+
+
+def _clip_notes(scene: bpy.types.Scene, result: ReconstructResult) -> tuple[str, ...]:
+    """Show the plate's clip in the plate's colour space; returns what should be known of that."""
+    clip = scene_state(scene).plate_clip
+    # Another plate may have been chosen meanwhile.
+    if clip is None or clip.library is not None or plate_path(scene) != Path(result.plate.path):
+        return ()
+    return plates.show_in_space(clip, result.plate.colour)
 
 
 def _ask_to_match(scene: bpy.types.Scene, record: dict[str, Any], start: int | None) -> None:

@@ -73,9 +73,40 @@ DEPTH_KINDS = [
 ]
 
 
+#: Of these and the others the numbers are what .blend files keep, see ``MOVES``.
+OVER_RANGE = [
+    ("AUTO", "As Usual", "Clipped in 8-bit movies, kept in others", 0),
+    ("clip", "Clip", "Values beyond black and white are clipped", 1),
+    ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
+]
+LENSES = [
+    ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
+    ("CLIP", "Movie Clip", "Distortion, focal length and principal point of the plate's Movie Clip", 1),
+    ("FILE", "File", "A lens file: this program's JSON, or a calibration that OpenCV saved", 2),
+]
+TAKE_LENSES = [
+    ("plate", "The Plate's", "Takes are drawn through the plate's lens, as the plate is", 0),
+    ("none", "None", "Takes are drawn as a pinhole camera sees", 1),
+]
+RESULT_PICTURES = [
+    ("linear", "Scene-Linear", "EXR files in the plate's primaries", 0),
+    ("codes", "Plate's Curve", "The plate's own log or HDR codes in files of 16 bits", 1),
+]
+COMPRESSIONS = [
+    ("zip", "ZIP", "Lossless; every program reads it", 0),
+    ("piz", "PIZ", "Lossless; smaller for grainy pictures", 1),
+]
+RESULT_MOVIES = [
+    ("NONE", "Preview Only", "The small preview movie alone", 0),
+    ("prores422hq", "ProRes 422 HQ", "A movie for editing", 1),
+    ("prores4444", "ProRes 4444", "A movie for editing, with alpha", 2),
+    ("h265", "H.265, 10 Bits", "A small movie of ten bits", 3),
+]
+
+
 def _space_search(_state: Any, _context: bpy.types.Context, text: str) -> list[str]:
-    """Names of the plates' configuration, as the backend has told them; any other name may be typed."""
-    names = [space.name for space in colour_tables.known_spaces(colour_tables.environment_config())]
+    """Names of the plates' configuration and of Blender's, as the backend has told them; any other may be typed."""
+    names = colour_tables.plate_space_names()
     return [name for name in names if text.casefold() in name.casefold()]
 
 
@@ -129,6 +160,8 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         generated_mean: float
         strip: str
         note: str
+        passes: str
+        movie: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -141,6 +174,8 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
         strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
+        passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")
+        movie: StringProperty(name="Movie", description="File within the version's folder: its movie for editing")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):
@@ -237,7 +272,17 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         plate_colour_space: str
         plate_layer: str
         plate_handles: int
+        plate_pixel_aspect: str
+        plate_over_range: str
+        plate_lens: str
+        plate_lens_file: str
         take_handles: int
+        take_lens: str
+        result_pictures: str
+        result_compression: str
+        result_aov: bool
+        result_movie: str
+        result_audio: bool
         result_grain: bool
         result_colour_match: bool
         shot_folder: str
@@ -291,7 +336,11 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
         )
         plate_first_frame: IntProperty(
-            name="First Frame", default=PlateRequest.first_frame, min=0, description="Number of a movie's first frame"
+            name="First Frame",
+            default=PlateRequest.first_frame,
+            min=ranges.FIRST_FRAME[0],
+            max=ranges.FIRST_FRAME[1],
+            description="Number of a movie's first frame",
         )
         plate_scene_start: IntProperty(default=-1, options={"HIDDEN"})
         plate_clip: PointerProperty(
@@ -305,7 +354,8 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             name="Colour Space",
             search=_space_search,
             search_options={"SUGGESTION"},
-            description="Of the plate: a name or alias in its OpenColorIO configuration; empty for what the file says",
+            description="Of the plate: a name or alias in its OpenColorIO configuration, or a name of Blender's own; "
+            "empty for what the file says",
         )
         plate_layer: StringProperty(
             name="Layer", description="Layer of EXR files with several; empty for the picture without a layer's name"
@@ -317,12 +367,39 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             max=ranges.HANDLES[1],
             description="So many frames before and after Frames are reconstructed too, where the plate has them",
         )
+        plate_pixel_aspect: StringProperty(
+            name="Pixel Aspect",
+            description="Width of a pixel divided by its height, such as 2 or 4/3; empty for what the file says",
+        )
+        plate_over_range: EnumProperty(
+            name="Over-Range",
+            items=OVER_RANGE,
+            description="What becomes of a movie's values beyond black and white",
+        )
+        plate_lens: EnumProperty(name="Lens", items=LENSES, description="The lens that the plate was taken through")
+        plate_lens_file: StringProperty(name="Lens File", subtype="FILE_PATH", description="JSON, YAML or XML")
         take_handles: IntProperty(
             name="Handles",
             default=GenerateRequest.handles,
             min=ranges.HANDLES[0],
             max=ranges.HANDLES[1],
             description="So many frames before and after the take are delivered too; the strip is trimmed by them",
+        )
+        take_lens: EnumProperty(
+            name="Lens", items=TAKE_LENSES, description="What takes of a plate with a lens are drawn through"
+        )
+        result_pictures: EnumProperty(
+            name="Pictures", items=RESULT_PICTURES, description="What the result's files of log and HDR plates hold"
+        )
+        result_compression: EnumProperty(name="EXR Compression", items=COMPRESSIONS, description="Of EXR files")
+        result_aov: BoolProperty(
+            name="AOV Files",
+            default=OutputRequest.aov,
+            description="A second EXR sequence with fill, matte, origin, depth, plate positions and motion",
+        )
+        result_movie: EnumProperty(name="Movie", items=RESULT_MOVIES, description="Movie of the result for editing")
+        result_audio: BoolProperty(
+            name="Sound", default=OutputRequest.audio, description="The plate's sound goes into the movies"
         )
         result_grain: BoolProperty(
             name="Grain", default=OutputRequest.grain, description="Give the plate's noise to what a model drew"

@@ -27,6 +27,7 @@ def add_version(take: props.EX4D_PG_take, made: DeliveredTake) -> props.EX4D_PG_
     version.seed = made.seed if made.seed is not None and 0 <= made.seed < 2**31 else -1
     version.prompt = made.prompt or ""
     version.options = json.dumps(dict(made.options)) if made.options else ""
+    version.passes, version.movie = Path(made.aov).name, Path(made.edit_movie).name
     version.generated_mean = 100 * float(made.generated_mean)
     return version
 

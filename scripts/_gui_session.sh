@@ -23,6 +23,8 @@ share "$root"
 case "$out" in "$root"/*) ;; *) share "$out" ;; esac
 
 mkdir -p "$out/home" "$out/user" "$out/tmp" "$out/requests"
+# The backend reads Blender's own colour configuration, which must have the same path on both sides.
+cp -r "$folder/usr/share/blender/datafiles" "$out/datafiles"
 cat >"$out/backend-python" <<WRAPPER
 #!/bin/sh
 # Steps back into the root that the backend's environment was made for; the process keeps its id.
@@ -35,7 +37,7 @@ chmod +x "$out/backend-python"
 inside() {
     env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 HOME="$out/home" TMPDIR="$out/tmp" \
         PYTHONPATH="$python_folder" PYTHONUNBUFFERED=1 BLENDER_USER_RESOURCES="$out/user" LIBGL_ALWAYS_SOFTWARE=1 \
-        EX4D_BACKEND_PYTHON="$out/backend-python" DISPLAY="${display:-}" chroot "$folder" "$@"
+        BLENDER_SYSTEM_DATAFILES="$out/datafiles" EX4D_BACKEND_PYTHON="$out/backend-python" DISPLAY="${display:-}" chroot "$folder" "$@"
 }
 
 if ! inside blender --python-use-system-env --command extension install-file -r user_default --enable \

@@ -19,6 +19,8 @@ from ex4d.system.inputs import read_bytes
 TAKE_FILE = "take.json"
 #: Some hundred bytes a frame.
 MAX_BYTES = 64 << 20
+#: Those of sRGB too, in ITU-T H.273.
+REC709_PRIMARIES = 1
 #: Blender's timeline ends there.
 LAST_FRAME = 1048574
 
@@ -44,6 +46,8 @@ class DeliveredTake:
         colour: of its pictures; None = ordinary display pictures.
         pixel_aspect: width of a pixel divided by its height.
         handles: how many of ``numbers`` are handles, at their begin and at their end.
+        aov: folder of what compositors want besides; "" where there is none.
+        edit_movie: file of the movie for editing; "" where there is none.
     """
 
     take: str
@@ -66,6 +70,8 @@ class DeliveredTake:
     colour: ColourInfo | None = None
     pixel_aspect: Fraction = Fraction(1)
     handles: tuple[int, int] = (0, 0)
+    aov: str = ""
+    edit_movie: str = ""
 
     @property
     def shot(self) -> Path:
@@ -97,6 +103,8 @@ def delivered_take(
         colour=result.colour,
         pixel_aspect=fraction_from(result.pixel_aspect),
         handles=result.handles,
+        aov=result.aov,
+        edit_movie=result.edit_movie,
     )
 
 
@@ -128,17 +136,25 @@ def read_take(folder: Path) -> DeliveredTake:
             trajectory=str(folder / record["trajectory"]),
             fps=fraction_from(record["fps"]) if "fps" in record else None,
             colour=colour_of(record),
-            pixel_aspect=fraction_from(record.get("pixel_aspect", 1)),
+            pixel_aspect=fraction_from(record.get("plate", {}).get("pixel_aspect", 1)),
             handles=_handles(record["frames"]),
+            aov=str((folder / record["aov"]).parent) if record.get("aov") else "",
+            edit_movie=str(folder / record["edit_movie"]) if record.get("edit_movie") else "",
         )
     except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
 
 
 def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:
-    """The colour space that a record of a take or of its plate names; raises UsageError where it is none."""
+    """The colour space that a record of a take or of its plate names, None of ordinary display pictures; raises
+    UsageError where it is none."""
     found = record.get("colour")
-    return None if found is None else from_record(ColourInfo, found, "colour", lenient=True)
+    if found is None:
+        return None
+    colour = from_record(ColourInfo, found, "colour", lenient=True)
+    # Takes' own records name the space of sRGB's primaries too; results of jobs leave it out.
+    ordinary = colour.kind == "display" and found.get("primaries", 0) in (None, REC709_PRIMARIES)
+    return None if ordinary else colour
 
 
 def _handles(frames: list[dict[str, Any]]) -> tuple[int, int]:

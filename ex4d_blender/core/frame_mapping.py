@@ -15,20 +15,26 @@ from fractions import Fraction
 from pathlib import Path
 
 from ex4d.protocol.errors import BadInputError
-
-_LAST_NUMBER = re.compile(r"(?P<head>.*?)(?P<number>[0-9]+)(?P<tail>[^0-9]*)", re.DOTALL)
-
+from ex4d.protocol.values import padded_number
+from ex4d.system import sequence_names
+from ex4d.system.sequence_names import Place, likely_places, member_expression, places, without_sign
 
 # Files of a sequence
 
 
 def split_number(name: str) -> tuple[str, int, int, str] | None:
-    """A file's name -> (before the frame number, number, its digits, after it): the last run of digits of the stem."""
-    path = Path(name)
-    found = _LAST_NUMBER.fullmatch(path.stem)
-    if found is None:
+    """A file's name -> (before the frame number, number, its digits, after it): the last number of the stem, with the
+    minus before it where that is a sign."""
+    found = places(name)
+    if not found:
         return None
-    return found["head"], int(found["number"]), len(found["number"]), found["tail"] + path.suffix
+    text = name[found[-1].start : found[-1].end]
+    return name[: found[-1].start], int(text), len(text.lstrip("-")), name[found[-1].end :]
+
+
+def numbered_name(head: str, number: int, digits: int, tail: str) -> str:
+    """The name that ``split_number`` has split, with another number."""
+    return f"{head}{padded_number(number, digits)}{tail}"
 
 
 def check_consecutive(numbers: Sequence[int], what: str) -> None:
@@ -37,43 +43,79 @@ def check_consecutive(numbers: Sequence[int], what: str) -> None:
         raise BadInputError(f"{what} has gaps in its frame numbers.", "Choose a range of frames without gaps.")
 
 
-def pattern_expression(name: str) -> re.Pattern[str]:
-    """What the names of a pattern ``plate.####.png`` match; group 1 is the frame number."""
-    head, _, tail = name.partition("#")
-    return re.compile(re.escape(head) + r"(\d+)" + re.escape(tail.lstrip("#")))
+def is_pattern(path: Path) -> bool:
+    """Whether a path means several files by its name, ``plate.####.png`` or as other programs write that; a file that
+    is called so is that file."""
+    return sequence_names.is_pattern(path.name) and not path.exists()
+
+
+def pattern_stem(name: str) -> str:
+    """What a plate is called without its frame number and suffix, by the name of its file or pattern."""
+    ranged = sequence_names.split_range(name)
+    name = ranged[0] if ranged is not None else name
+    found = sequence_names.placeholders(name)
+    # «shot #2.mp4» is called so.
+    ends = found and found[-1].tail == Path(name).suffix
+    return found[-1].head if ends else Path(name).stem
+
+
+def pattern_members(pattern: str, names: Iterable[str]) -> dict[int, str]:
+    """The names that the name of a pattern means, by their frame numbers."""
+    known = list(names)
+    ranged = sequence_names.split_range(pattern)
+    name = ranged[0] if ranged is not None else pattern
+    found = sequence_names.placeholders(name)
+    if not found and ranged is not None:
+        # One file of a sequence with a range behind it.
+        found = sequence_names.placeholders(sequence_pattern(Path(name), names=known)[0].name)
+    if not found:
+        return {}
+    place = found[-1]
+    limits = ranged[1] if ranged is not None else place.range
+    expression = member_expression(place.head, place.tail, place.width)
+    members = {int(match[1]): name for name in known if (match := expression.fullmatch(name)) is not None}
+    return {number: name for number, name in members.items() if limits is None or limits[0] <= number <= limits[1]}
 
 
 def sequence_numbers(pattern: Path) -> set[int]:
     """The frame numbers of the files that a pattern means."""
-    expression = pattern_expression(pattern.name)
-    found = (expression.fullmatch(file.name) for file in pattern.parent.iterdir()) if pattern.parent.is_dir() else ()
-    return {int(match[1]) for match in found if match is not None}
+    return set(pattern_members(pattern.name, _names_beside(pattern)))
+
+
+def _names_beside(file: Path) -> list[str]:
+    return [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
 
 
 def sequence_pattern(file: Path, *, names: Iterable[str] | None = None) -> tuple[Path, int | None]:
-    """One file of a sequence -> its pattern ``plate.####.png`` and its number; a lone image has none.
+    """One file of a sequence -> its pattern ``plate.####.png`` and its number; a lone image has none. A file whose name
+    leaves no clear pattern stands for its sequence itself.
 
-    Which run of digits counts is seen from the other files: the one in which most of them differ, else the last.
+    Which number counts is seen from the other files: of those that may be one (``sequence_names``) that in which most
+    of them differ, else the last.
 
     Args:
+        file: one of the files.
         names: of the other files; None: those in its folder.
     """
-    runs = list(re.finditer(r"\d+", file.stem))
-    if not runs:
+    found = places(file.name)
+    if not found:
         return file, None
-    if names is None:
-        names = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-    known = set(names)
+    known = {*(_names_beside(file) if names is None else names), file.name}
 
-    def pattern(run: re.Match[str]) -> str:
-        return file.name[: run.start()] + "#" * len(run[0]) + file.name[run.end() :]
+    def members(place: Place) -> list[str]:
+        expression = member_expression(file.name[: place.start], file.name[place.end :], 1)
+        return [match[1] for name in known if (match := expression.fullmatch(name)) is not None]
 
-    def members(run: re.Match[str]) -> int:
-        expression = pattern_expression(pattern(run))
-        return sum(expression.fullmatch(name) is not None for name in known)
-
-    chosen = max(reversed(runs), key=members) if len(runs) > 1 else runs[0]
-    return file.with_name(pattern(chosen)), int(chosen[0])
+    likely = [found[index] for index in likely_places(file.name, found)]
+    chosen = max(likely, key=lambda place: len(members(place))) if len(likely) > 1 else likely[0]
+    # Numbers with fewer digits than others have no zeros before them.
+    width = min(len(text.lstrip("-")) for text in members(chosen))
+    head = without_sign(file.name[: chosen.start])[0]
+    number = int(file.name[chosen.start : chosen.end])
+    pattern = f"{head}{'#' * width}{file.name[chosen.end :]}"
+    # «shot #2.png»: what is in its name already would be taken for the place, or for another one.
+    is_clear = len(sequence_names.placeholders(pattern)) == 1 and head[-1:] != "#"
+    return (file.with_name(pattern) if is_clear else file), number
 
 
 def closed_range(text: str) -> tuple[int, int] | None:

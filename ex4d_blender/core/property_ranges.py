@@ -13,6 +13,8 @@ from ex4d.protocol.values import (
     MIN_VIEWPORT_SIDE,
 )
 
+from .deliveries import LAST_FRAME
+
 #: Field of view over the longer side, degrees.
 FOV_DEG = (MIN_FOV_DEG, MAX_FOV_DEG)
 #: Smallest angle of a face that is no hole, degrees; at the limit itself every face would be one.
@@ -29,3 +31,5 @@ DEPTH_SCALE = (1e-9, 1e30)
 SEED = (0, 2**31 - 1)
 #: Frames before and after a range.
 HANDLES = (0, MAX_HANDLES)
+#: Number of a movie's first frame: what Blender's timeline can show.
+FIRST_FRAME = (-LAST_FRAME, LAST_FRAME)

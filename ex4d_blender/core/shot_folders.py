@@ -17,6 +17,7 @@ from pathlib import Path
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import open_input, read_bytes
+from ex4d.system.sequence_names import is_pattern
 
 SHOT_FILE = "shot.json"
 #: Folder beside a .blend or a plate that holds shots.
@@ -74,7 +75,8 @@ def is_plate_of(known: KnownPlate, plate: Path) -> bool:
         return True
     folder = plate if plate.is_dir() else plate.parent
     paths = [folder / name for name, _ in known.files]
-    if not known.files or (len(paths) == 1 and "#" not in plate.name and not plate.is_dir() and paths[0] != plate):
+    is_one = not is_pattern(plate.name) and not plate.is_dir()
+    if not known.files or (len(paths) == 1 and is_one and paths[0] != plate):
         return False
     try:
         stats = [path.stat() for path in paths]

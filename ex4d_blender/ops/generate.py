@@ -2,7 +2,7 @@
 """Delivering takes and getting them back into the sequencer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import bpy
 from bpy.props import StringProperty
@@ -22,7 +22,7 @@ from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..take_versions import version_options
 from .common import JobOperator, OperatorResult, report_errors
-from .takes import TakeJobOperator, new_take, require_take
+from .takes import TakeJobOperator, new_take, require_take, take_lens
 
 
 def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list[int], str | None]:
@@ -65,6 +65,19 @@ def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: G
     return request_options(generator, given, seed=state_of(scene).seed, prompt=state_of(scene).prompt)
 
 
+def _output_request(state: props.EX4D_PG_scene) -> OutputRequest:
+    movie = cast(Literal["prores422hq", "prores4444", "h265"], state.result_movie)
+    return OutputRequest(
+        pictures=cast(Literal["linear", "codes"], state.result_pictures),
+        compression=cast(Literal["zip", "piz"], state.result_compression),
+        aov=state.result_aov,
+        movie=movie if state.result_movie != "NONE" else None,
+        audio=state.result_audio,
+        grain=state.result_grain,
+        colour_match=state.result_colour_match,
+    )
+
+
 def submit_take(
     context: bpy.types.Context,
     shot: shots.ShotObjects,
@@ -100,7 +113,8 @@ def submit_take(
         fill=FillRequest(generator, options),
         title=take.name,
         handles=state.take_handles,
-        output=OutputRequest(grain=state.result_grain, colour_match=state.result_colour_match),
+        lens=take_lens(state),
+        output=_output_request(state),
     )
     data = {
         "take": take.uid,

@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from bpy.props import StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input
+from ex4d.system.sequence_names import is_pattern
 
 from ..core import frame_mapping
 from ..props import state_of
@@ -54,6 +54,11 @@ def _choose(
     state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
     state.plate_scene_start = -1 if start is None else start
     state.plate_clip = clip
+    if clip is None and state.plate_lens == "CLIP":
+        state.plate_lens = "NONE"
+    elif clip is not None and plates.is_distorted(clip) and state.plate_lens == "NONE":
+        state.plate_lens = "CLIP"
+        notes.append("The plate's lens is that of the clip's camera; Lens changes that.")
     if clip is not None and (problem := _left_out(scene)):
         notes.append(problem)
     state.plate_info = "\n".join([info, *notes])
@@ -66,7 +71,7 @@ def media_info(path: Path) -> str:
         BadInputError: it shows no picture.
     """
     # «shot #2.mp4» is a file like any other.
-    if ("#" in path.name and not path.exists()) or path.is_dir():
+    if frame_mapping.is_pattern(path) or path.is_dir():
         return _sequence_info(path)
     # Blender would wait for a pipe's other end.
     check_input(path)
@@ -86,6 +91,11 @@ def media_info(path: Path) -> str:
         bpy.data.movieclips.remove(clip)
 
 
+def may_be_movie(path: Path) -> bool:
+    """Whether a plate is no picture, pattern or folder by its name; nothing is looked for on disk."""
+    return path.suffix != "" and path.suffix.lower() not in PICTURES and not is_pattern(path.name)
+
+
 def _no_media(path: Path) -> BadInputError:
     return BadInputError(
         f"{path.name} is neither a movie nor a picture that Blender can read.",
@@ -96,9 +106,11 @@ def _no_media(path: Path) -> BadInputError:
 def _sequence_info(path: Path) -> str:
     """Size and number of the pictures that a pattern or a folder stands for."""
     folder = path if path.is_dir() else path.parent
-    pattern = re.compile(r".*\d\.\w+") if path.is_dir() else frame_mapping.pattern_expression(path.name)
-    files = sorted(file for file in folder.iterdir() if pattern.fullmatch(file.name)) if folder.is_dir() else []
-    if not (files := [file for file in files if file.suffix.lower() in PICTURES]):
+    names = [file.name for file in folder.iterdir() if file.suffix.lower() in PICTURES] if folder.is_dir() else []
+    numbered = [name for name in names if frame_mapping.split_number(name) is not None]
+    found = numbered if path.is_dir() else frame_mapping.pattern_members(path.name, names).values()
+    files = [folder / name for name in sorted(found)]
+    if not files:
         raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
     check_input(files[0])
     width, height = _picture_size(files[0])
@@ -167,9 +179,9 @@ class EX4D_OT_load_plate(bpy.types.Operator):
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         path = Path(bpy.path.abspath(self.filepath))
-        if not self.filepath or (not path.exists() and "#" not in path.name):
+        if not self.filepath or not (path.exists() or frame_mapping.is_pattern(path)):
             raise BadInputError(f"There is no plate {path}.", "Choose a movie, a picture of a sequence, or its folder.")
-        picture = "#" not in path.name and path.is_file() and path.suffix.lower() in PICTURES
+        picture = path.is_file() and path.suffix.lower() in PICTURES
         choice = plates.PlateChoice(frame_mapping.sequence_pattern(path)[0] if picture else path, None, None, None, ())
         _choose(working_scene(context), choice)
         return {"FINISHED"}
@@ -294,7 +306,10 @@ def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, 
         return (), (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
-    return (json_bytes(solved.trajectory), points), solved.notes
+    notes = solved.notes
+    if state.plate_lens == "NONE" and plates.is_distorted(clip):
+        notes += ("The clip's lens distortion is ignored: set Lens to Movie Clip, or undistort the plate.",)
+    return (json_bytes(solved.trajectory), points), notes
 
 
 CLASSES = (

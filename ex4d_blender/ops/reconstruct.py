@@ -11,11 +11,12 @@ from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
+from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
 from ..menus import AUTOMATIC, FILES
-from ..props import state_of
-from ..scene import colour_tables, obstacles
+from ..props import EX4D_PG_scene, state_of
+from ..scene import colour_tables, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
@@ -25,6 +26,8 @@ from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_fold
 from .common import JobOperator, OperatorResult, has_shot, report_errors
 from .plate import solved_blobs
 
+#: Of a lens file; calibrations hold all points that they were made of.
+MAX_LENS_BYTES = 4 << 20
 #: What is left for folders of takes and stages within a shot.
 MAX_SHOT_BYTES = MAX_FOLDER_BYTES - 67
 
@@ -71,16 +74,55 @@ def reconstruct_request(
 
 def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
     state = state_of(scene)
+    over_range = cast(Literal["clip", "keep"], state.plate_over_range) if state.plate_over_range != "AUTO" else None
     return PlateRequest(
         str(plate_path(scene)),
         state.plate_frames or None,
         state.plate_fps or None,
         state.plate_first_frame,
         handles=state.plate_handles,
-        colour_space=state.plate_colour_space.strip() or PlateRequest.colour_space,
+        colour_space=colour_tables.plate_space(state.plate_colour_space.strip()) or PlateRequest.colour_space,
         ocio=colour_tables.environment_config(),
         layer=state.plate_layer.strip() or None,
+        over_range=over_range,
+        pixel_aspect=_pixel_aspect(state),
+        lens=_lens(state),
     )
+
+
+def _pixel_aspect(state: EX4D_PG_scene) -> str | None:
+    """As the panel has it; else that of the clip whose lens is the plate's: its focal length counts on it."""
+    if state.plate_pixel_aspect.strip():
+        return state.plate_pixel_aspect.strip()
+    if state.plate_lens == "CLIP" and state.plate_clip is not None:
+        aspect = plates.clip_aspect(state.plate_clip)
+        return str(aspect) if aspect != 1 else None
+    return None
+
+
+def _lens(state: EX4D_PG_scene) -> str | None:
+    """What the backend is told of the plate's lens; raises BadInputError where there is none of the chosen kind."""
+    if state.plate_lens == "FILE":
+        if not state.plate_lens_file:
+            raise BadInputError("No lens file is chosen.", "Choose it, or set Lens to None, in the panel Plate.")
+        path = Path(bpy.path.abspath(state.plate_lens_file)).absolute()
+        try:
+            return read_bytes(path, MAX_LENS_BYTES).decode()
+        except UnicodeDecodeError:
+            raise BadInputError(f"{path} is no lens file.", "Choose a JSON, YAML or XML file.") from None
+    if state.plate_lens == "CLIP":
+        if state.plate_clip is None:
+            raise BadInputError(
+                "The plate is no Movie Clip, so that it has no clip's lens.",
+                "Take the clip as the plate, or set Lens to None or File, in the panel Plate.",
+            )
+        if state.use_fov:
+            raise BadInputError(
+                "Two focal lengths are given: the Movie Clip's and a field of view.",
+                "Untick Known Field of View, or set the clip's focal length and Lens to None.",
+            )
+        return plates.clip_lens(state.plate_clip).text()
+    return None
 
 
 def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
@@ -135,12 +177,13 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         scene = scene_of(context)
+        # A name of Blender's own spaces is translated by what the backend knows of them.
+        colour_spaces.ask(scene, block=block)
         request, notes = reconstruct_request(scene, block=block)
         state = state_of(scene)
         self.report_notes(notes)
         start = state.plate_scene_start if state.plate_scene_start >= 0 else None
         name = plate_name(state.plate_path)
-        colour_spaces.ask(scene, block=block)
         return job_list.current().submit(
             scene,
             request,

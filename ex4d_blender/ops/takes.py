@@ -3,7 +3,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
@@ -31,6 +31,11 @@ def move_text(state: "props.EX4D_PG_scene") -> str:
         amount=None if state.move_default_amount else state.move_amount,
         ease=None if state.move_ease == "DEFAULT" else state.move_ease,
     )
+
+
+def take_lens(state: "props.EX4D_PG_scene") -> Literal["plate", "none"]:
+    """What takes are drawn through, as requests have it."""
+    return cast(Literal["plate", "none"], state.take_lens)
 
 
 def new_take(
@@ -365,7 +370,14 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         trajectory = self.sample(scene, shot, take, list(shot.frames))
         return jobs.submit(
             scene,
-            PreviewRequest(shot.folder, TrajectoryCamera(trajectory), raster=state_of(scene).rasterizer, take=take.uid),
+            PreviewRequest(
+                shot.folder,
+                TrajectoryCamera(trajectory),
+                raster=state_of(scene).rasterizer,
+                # It lies over the viewport, which draws everything as a pinhole sees it.
+                lens="none",
+                take=take.uid,
+            ),
             action="preview",
             data={"take": take.uid, "offset": shot.timing.offset},
             title=f"Preview {take.name}",

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 
 from ex4d.protocol.results import RenderResult
+from ex4d.protocol.values import picture_numbers
 
 from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
@@ -25,7 +26,7 @@ def show_preview(
     in_front: bool = True,
     kind: str = "color",
 ) -> None:
-    """Show the pictures of a ``render`` job through a camera; a former preview goes.
+    """Show the pictures of a ``preview`` job through a camera; a former preview goes.
 
     Args:
         camera_obj: that shows them.
@@ -40,7 +41,8 @@ def show_preview(
     """
     numbers = list(render.numbers)
     check_consecutive(numbers, "The preview")
-    files = numbered_files(Path(render.mask if kind == "mask" else render.color), numbers, f"The preview's {kind}")
+    pictures = picture_numbers(numbers)
+    files = numbered_files(Path(render.mask if kind == "mask" else render.color), pictures, f"The preview's {kind}")
     # A linked duplicate would show it, too.
     own_animation(camera_obj)
     hide_preview(camera_obj)
@@ -52,7 +54,7 @@ def show_preview(
     background.source = "IMAGE"
     background.image = image
     show_sequence(
-        background.image_user, first_number=numbers[0], count=len(numbers), first_frame=numbers[0] + frame_offset
+        background.image_user, first_number=pictures[0], count=len(numbers), first_frame=numbers[0] + frame_offset
     )
     background.frame_method = "FIT"
     data.show_background_images = True

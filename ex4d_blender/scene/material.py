@@ -14,7 +14,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from ..core.frame_mapping import split_number
+from ..core.frame_mapping import numbered_name, split_number
 from .data import node_tree
 from .files import absolute_path, load_sequence, numbered_files, show_sequence
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
@@ -49,8 +49,8 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     Raises:
         BadInputError: pictures are missing.
     """
-    colors = numbered_files(viewport.color, viewport.numbers, "The plate")
-    valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
+    colors = numbered_files(viewport.color, viewport.pictures, "The plate")
+    valid = numbered_files(viewport.valid, viewport.pictures, "The mesh's validity")
     plate_image = load_sequence(colors[0], f"{name} Plate", is_data=False)
     try:
         valid_image = load_sequence(valid[0], f"{name} Validity", is_data=True)
@@ -85,13 +85,13 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     links.new(mask.outputs["Color"], mix.inputs["Fac"])
     links.new(emission.outputs["Emission"], mix.inputs[2])
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
-    retime(material, viewport.numbers, first_frame)
+    retime(material, viewport.pictures, first_frame)
     set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
     return material
 
 
 def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: int) -> None:
-    """Show the plate's picture number ``numbers[0]`` at scene frame ``first_frame``."""
+    """Show the picture of number ``numbers[0]``, of ``ViewportFolder.pictures``, at scene frame ``first_frame``."""
     for name in (COLOR_NODE, VALID_NODE):
         user = node_tree(material).nodes[name].image_user
         show_sequence(user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
@@ -127,8 +127,8 @@ def point_to(material: bpy.types.Material, viewport: ViewportFolder) -> None:
     Raises:
         BadInputError: pictures are missing.
     """
-    colors = numbered_files(viewport.color, viewport.numbers, "The plate")
-    valid = numbered_files(viewport.valid, viewport.numbers, "The mesh's validity")
+    colors = numbered_files(viewport.color, viewport.pictures, "The plate")
+    valid = numbered_files(viewport.valid, viewport.pictures, "The mesh's validity")
     for name, first in ((COLOR_NODE, colors[0]), (VALID_NODE, valid[0])):
         node = node_tree(material).nodes[name]
         old = node.image
@@ -155,7 +155,7 @@ def picture_paths(material: bpy.types.Material) -> list[Path]:
         head, _, digits, tail = parts
         start = node.image_user.frame_offset + 1
         numbers = range(start, start + node.image_user.frame_duration)
-        paths += [first.with_name(f"{head}{number:0{digits}d}{tail}") for number in numbers]
+        paths += [first.with_name(numbered_name(head, number, digits, tail)) for number in numbers]
     return paths
 
 

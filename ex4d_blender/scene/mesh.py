@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
 from ex4d.protocol.seal import DamagedCacheError, read_seal
+from ex4d.protocol.values import picture_numbers
 
 from ..core.frame_mapping import check_consecutive
 from .files import absolute_path, stored_path
@@ -59,6 +60,11 @@ class ViewportFolder:
     fps: Fraction
     color: Path
     valid: Path
+
+    @property
+    def pictures(self) -> tuple[int, ...]:
+        """The numbers in the names of the pictures, one a frame."""
+        return picture_numbers(self.numbers)
 
     @property
     def pc2(self) -> Path:

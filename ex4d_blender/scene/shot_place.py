@@ -10,15 +10,14 @@ import bpy
 
 from ex4d.protocol.errors import Ex4dError
 
-from ..core import records, shot_folders
+from ..core import frame_mapping, records, shot_folders
 from . import shot as shots
 from .data import scene_state
 
 
 def plate_name(path: str) -> str:
     """What a shot of this plate is called."""
-    stem = Path(path).stem.rstrip("#").rstrip("._- ")
-    return stem or "shot"
+    return frame_mapping.pattern_stem(Path(path).name).rstrip("._- ") or "shot"
 
 
 def shot_folder(scene: bpy.types.Scene, *, blend: Path | None = None) -> Path:

@@ -15,7 +15,7 @@ from ..core.generator_options import PROMPT, SEED, takes
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
 from ..ops.move_shot import is_in_old_place, stray_shots
-from ..ops.plate import lacks_solved_frames
+from ..ops.plate import lacks_solved_frames, may_be_movie
 from ..ops.reconstruct import expected_memory
 from ..ops.sequencer import EX4D_OT_show_result, is_shown, stray_strips
 from ..ops.takes import has_preview
@@ -103,7 +103,8 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "plate_first_frame")
     form.prop(state, "plate_colour_space")
     form.prop(state, "plate_handles")
-    form.prop(state, "plate_layer")
+    _draw_film(layout, state)
+    form = _form(layout.column())
     if state.plate_clip is not None and plates.is_solved(state.plate_clip):
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
@@ -112,6 +113,29 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     made_from = shot.record["plate"].get("path", "") if shot is not None else ""
     if made_from and differs(state.plate_path, made_from):
         _text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
+
+
+def _section(layout: Any, name: str, title: str) -> Any:
+    """A part of a panel that is closed at first; None while it is."""
+    header, body = layout.panel(name, default_closed=True) if hasattr(layout, "panel") else (layout, layout)
+    header.label(text=title)
+    return _form(body.column()) if body is not None else None
+
+
+def _draw_film(layout: Any, state: Any) -> None:
+    """What is to be said of a plate where its files do not say it."""
+    form = _section(layout, "ex4d_film", "Film")
+    if form is None:
+        return
+    form.prop(state, "plate_layer")
+    form.prop(state, "plate_pixel_aspect")
+    if may_be_movie(Path(state.plate_path)):
+        form.prop(state, "plate_over_range")
+    form.prop(state, "plate_lens")
+    if state.plate_lens == "FILE":
+        form.prop(state, "plate_lens_file")
+    if state.plate_lens == "CLIP" and state.plate_clip is None:
+        _text(form, "The plate is no Movie Clip.", "ERROR")
 
 
 def _draw_depth(layout: Any, state: Any) -> None:
@@ -149,10 +173,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     if state.proposed_folder and not state.shot_folder:
         _text(layout, f"Goes to {state.proposed_folder}", "FILE_FOLDER")
     form.prop(state, "match_without_asking")
-    header, body = layout.panel("ex4d_mesh", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
-    header.label(text="Mesh")
-    if body is not None:
-        form = _form(body.column())
+    if (form := _section(layout, "ex4d_mesh", "Mesh")) is not None:
         form.prop(state, "min_angle")
         form.prop(state, "max_depth_ratio")
         form.prop(state, "thickness")
@@ -323,16 +344,35 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
-def _draw_output(layout: Any, state: Any) -> None:
-    """What is delivered besides the pictures that always are."""
-    header, body = layout.panel("ex4d_output", default_closed=True) if hasattr(layout, "panel") else (layout, layout)
-    header.label(text="Output")
-    if body is None:
+def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> None:
+    """What is delivered; choices without effect for the shot's plate are left out."""
+    form = _section(layout, "ex4d_output", "Output")
+    if form is None:
         return
-    form = _form(body.column())
+    colour = shot.record["plate"].get("colour") if shot is not None else None
+    kind = colour["kind"] if colour else "display"
     form.prop(state, "take_handles")
+    form.prop(state, "take_lens")
+    if kind == "codes":
+        form.prop(state, "result_pictures")
+    form.prop(state, "result_aov")
+    if state.result_aov or kind == "linear" or (kind == "codes" and state.result_pictures == "linear"):
+        form.prop(state, "result_compression")
+    form.prop(state, "result_movie")
+    form.prop(state, "result_audio")
     form.prop(state, "result_grain")
     form.prop(state, "result_colour_match")
+
+
+def _draw_extras(layout: Any, version: Any) -> None:
+    """Where the files of a version are that Blender does not show by itself."""
+    if version.passes:
+        row = layout.row(align=True)
+        row.label(text=f"AOV files: {version.passes}", icon="RENDERLAYERS")
+        folder = str(Path(version.folder) / version.passes)
+        row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = folder
+    if version.movie:
+        layout.label(text=f"Movie: {version.movie}", icon="FILE_MOVIE")
 
 
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
@@ -352,7 +392,8 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         row.prop(state, "frame_end")
     form.prop(state, "with_mask")
     form.prop(state, "with_color")
-    _draw_output(layout, state)
+    known = shots.known(scene_of(context))
+    _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
@@ -373,6 +414,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+            _draw_extras(column, version)
             if version.note:
                 _text(column, version.note, "ERROR")
     if take is not None:

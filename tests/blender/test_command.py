@@ -77,6 +77,46 @@ def blend(runtime: Path, plate: Path, tmp_path_factory: pytest.TempPathFactory) 
     return folder / "shot.blend"
 
 
+def result_of(out: str) -> dict[str, Any]:
+    return next(event["result"] for event in events(out) if event["event"] == "done")
+
+
+def test_what_is_said_of_a_film_plate_and_asked_of_its_take(runtime: Path, plate: Path, tmp_path: Path) -> None:
+    lens = tmp_path / "lens.json"
+    lens.write_text('{"model": "brown", "coefficients": {"k1": -0.05}}')
+    folder, saved = tmp_path / "shot", tmp_path / "film.blend"
+    arguments = ("reconstruct", "--plate", plate, "--shot", folder, "--viewport", 32, "--json", "--output", saved)
+    for option in ("--lens", "--colour-space", "--pixel-aspect"):
+        code, out, err = run(runtime, None, *arguments, option, "")
+        assert (code, "it is empty" in out) == (2, True), err
+    code, out, err = run(runtime, None, *arguments, "--lens", tmp_path / "none.json")
+    assert (code, "none.json" in out) == (10, True), err
+    code, out, err = run(
+        runtime, None, *arguments, "--lens", lens, "--pixel-aspect", "2", "--colour-space", "ACEScct", "--frames",
+        "1002-1003", "--handles", "1",
+    )  # fmt: skip
+    assert code == 0, out + err
+    told = result_of(out)["plate"]
+    assert (told["pixel_aspect"], told["colour"]["space"], told["handles"]) == ("2", "ACEScct", [1, 1])
+    asked = ("--aov", "--movie", "prores4444", "--pictures", "codes", "--handles", "1", "--take-lens", "none")
+    code, out, err = run(runtime, saved, "generate", "--move", "hold", "--json", "--output", saved, *asked)
+    assert code == 0, out + err
+    result = result_of(out)
+    take = json.loads((Path(result["folder"]) / "take.json").read_text())
+    assert Path(result["aov"]).is_dir()
+    assert Path(result["edit_movie"]).name == "result.mov"
+    assert (result["handles"], take["pictures"]["result"]) == ([1, 1], "result/result.####.png")
+    assert "lens" not in take["camera"]
+    # The file keeps its own settings.
+    code, out, err = run(runtime, saved, "generate", "--json")
+    assert code == 0, out + err
+    result = result_of(out)
+    take = json.loads((Path(result["folder"]) / "take.json").read_text())
+    assert (result["aov"], result["edit_movie"], result["handles"]) == ("", "", [0, 0])
+    assert take["pictures"]["result"] == "result/result.####.exr"
+    assert take["camera"]["lens"]["model"] == "brown"
+
+
 def test_render_and_generate(runtime: Path, blend: Path) -> None:
     code, out, err = run(runtime, blend, "render", "--move", "orbit:20", "--preview", "--json")
     assert code == 0, err

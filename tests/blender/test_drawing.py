@@ -129,13 +129,14 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
     state = scene.ex4d
     state.plate_path = str(tmp_path / "other.mp4")
     state.profile, state.depth_source, state.shot_folder = "exact", "small", ""
+    state.plate_lens, state.plate_lens_file, state.result_aov = "FILE", str(tmp_path / "lens.json"), True
     for number in range(3):
         take = state.takes.add()
         take.uid = take.name = f"Take {number}"
         take.shot, take.camera = placed.root, takes.add_take_camera(scene, placed)
         take.coverage = json.dumps({"numbers": [1001, 1002], "coverage": [0.0, number / 10]})
         version = take.versions.add()
-        version.name = "v001"
+        version.name, version.passes, version.movie = "v001", "aov", "result.mov"
     state.takes[1].use_scene_camera = True
     sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=False, with_color=False, name="T")
     sequencer.ensure_edit_scene(scene, record["plate"], 1)
@@ -169,6 +170,8 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path, addon: 
         "Shot: shot",
         "New takes are of the shot shot.",
         "Generate Take 0",
+        "AOV files: aov",
+        "Movie: result.mov",
         "ex4d.move_strips",
         "ex4d.show_result",
     ):

@@ -162,6 +162,21 @@ def test_an_exr_plate_from_file_to_strip(
     assert patch == pytest.approx(expected_patch(), rel=2e-3)
 
 
+def test_the_plates_clip_is_read_in_the_plates_space(
+    addon: Any, scene: bpy.types.Scene, tmp_path: Path, backend_python: str
+) -> None:
+    write_pictures(backend_python, tmp_path, range(1001, 1004), name="plate", interop="")
+    clip = bpy.data.movieclips.load(str(tmp_path / "plate.1001.exr"))
+    clip.colorspace_settings.name = colour.picture_space()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "clip.blend"))
+    scene = bpy.context.scene
+    bpy.ops.ex4d.plate_from_clip(clip=clip.name)
+    scene.ex4d.viewport_side, scene.ex4d.plate_colour_space = 32, "ACEScg"
+    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
+    assert clip.colorspace_settings.name == "ACEScg"
+    assert any("is read as «ACEScg» now" in note for note in shots.find_shot(scene).record["notes"])
+
+
 @pytest.mark.skipif(UNDER_ACES, reason="runs the others under an ACES configuration")
 def test_all_under_an_aces_configuration(backend_python: str, tmp_path: Path) -> None:
     config = tmp_path / "aces.ocio"

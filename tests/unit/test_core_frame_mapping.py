@@ -10,6 +10,7 @@ import pytest
 from ex4d_blender.core import frame_mapping
 from ex4d_blender.core.frame_mapping import StripTiming
 
+from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence
 from ex4d.protocol.errors import BadInputError
 
 
@@ -19,11 +20,17 @@ from ex4d.protocol.errors import BadInputError
         ("plate.1001.png", ("plate.", 1001, 4, ".png")),
         ("000007.png", ("", 7, 6, ".png")),
         ("shot2_v003_b.exr", ("shot2_v", 3, 3, "_b.exr")),
+        ("plate.-0004.png", ("plate.", -4, 4, ".png")),
+        ("-000004.png", ("", -4, 6, ".png")),
+        ("plate-0004.png", ("plate-", 4, 4, ".png")),
         ("plate.png", None),
     ],
 )
 def test_a_name_is_split_at_its_last_number(name: str, expected: tuple[str, int, int, str] | None) -> None:
     assert frame_mapping.split_number(name) == expected
+    if expected is not None:
+        head, number, digits, tail = expected
+        assert frame_mapping.numbered_name(head, number, digits, tail) == name
 
 
 def test_gaps_are_refused() -> None:
@@ -38,13 +45,65 @@ def test_the_number_is_what_the_files_differ_in(tmp_path: Path) -> None:
     found = frame_mapping.sequence_pattern(tmp_path / names[0], names=names)
     assert found == (tmp_path / "v2.####.b7.png", 1)
     # A lone one counts by its last.
-    assert frame_mapping.sequence_pattern(tmp_path / "a1.b2.png") == (tmp_path / "a1.b#.png", 2)
+    assert frame_mapping.sequence_pattern(tmp_path / "a.1.b2.png") == (tmp_path / "a.1.b#.png", 2)
     assert frame_mapping.sequence_pattern(tmp_path / "still.png") == (tmp_path / "still.png", None)
     for name in names:
         (tmp_path / name).touch()
     (tmp_path / "v2.0009.b7.jpg").touch()
     assert frame_mapping.sequence_numbers(tmp_path / "v2.####.b7.png") == {1, 2, 3}
     assert frame_mapping.sequence_numbers(tmp_path / "gone" / "a.####.png") == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "pattern", "number"),
+    [
+        ("p.-0004.png", ["p.-0003.png", "p.0001.png"], "p.####.png", -4),
+        ("p.10.png", ["p.9.png", "p.-9.png"], "p.#.png", 10),
+        ("p-0004.png", ["p-0005.png"], "p-####.png", 4),
+        ("sh010_1001_v02.png", [], "sh010_####_v02.png", 1001),
+        ("sh010.1001.1920x1080.png", [], "sh010.####.1920x1080.png", 1001),
+    ],
+)
+def test_numbers_are_found_as_the_backend_finds_them(
+    tmp_path: Path, name: str, others: list[str], pattern: str, number: int
+) -> None:
+    for file in (name, *others):
+        (tmp_path / file).touch()
+    assert frame_mapping.sequence_pattern(tmp_path / name) == (tmp_path / pattern, number)
+    found = find_sequence(tmp_path / name, PLATE_SUFFIXES)
+    assert (found.pattern, frame_mapping.sequence_numbers(tmp_path / pattern)) == (pattern, set(found.numbers))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "numbers"),
+    [
+        ("p.####.png", range(-2, 10)),
+        ("p.%04d.png", range(-2, 10)),
+        ("p.$F4.png", range(-2, 10)),
+        ("p.@@@@.png", range(-2, 10)),
+        ("p.-####.png", range(-2, 0)),
+        ("p.[0003-0005].png", range(3, 6)),
+        ("p.####.png -2-1", range(-2, 2)),
+        ("p.0004.png 2-3", range(2, 4)),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_the_backend(tmp_path: Path, pattern: str, numbers: range) -> None:
+    for number in range(-2, 10):
+        (tmp_path / frame_mapping.numbered_name("p.", number, 4, ".png")).touch()
+    assert frame_mapping.is_pattern(tmp_path / pattern)
+    assert frame_mapping.sequence_numbers(tmp_path / pattern) == set(numbers)
+    assert set(find_sequence(tmp_path / pattern, PLATE_SUFFIXES).numbers) == set(numbers)
+    stem = frame_mapping.pattern_stem(pattern).rstrip(".-")
+    assert stem == ("p.0004" if pattern.startswith("p.0004") else "p")
+
+
+def test_a_file_that_is_called_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "shot #2.mp4").touch()
+    assert not frame_mapping.is_pattern(tmp_path / "shot #2.mp4")
+    assert frame_mapping.pattern_stem("shot #2.mp4") == "shot #2"
+    for name in ("shot #2.png", "shot#0001.png", "a#b.0001.png"):
+        (tmp_path / name).touch()
+        assert frame_mapping.sequence_pattern(tmp_path / name)[0] == tmp_path / name
 
 
 @pytest.mark.parametrize(

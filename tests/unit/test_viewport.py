@@ -76,6 +76,34 @@ def test_edges_are_those_of_the_polygons(grid: tuple[int, int]) -> None:
     np.testing.assert_array_equal(top_left, topology.faces[: topology.grid_faces : 2])
 
 
+def test_pictures_of_frames_below_0_are_counted_from_1(tmp_path: Path) -> None:
+    for number in (-2, -1, 0):
+        name = f"p.{'-' if number < 0 else ''}{abs(number):04d}.png"
+        cv2.imwrite(str(tmp_path / name), np.full((32, 48, 3), 100 + 10 * number, np.uint8))
+    depth = make_depth(tmp_path / "depth.npz", 3, 48, 32)
+    source, shot = create_depth_source(str(depth), fov_deg=50), Shot(tmp_path / "shot")
+    plate = PlateRequest(str(tmp_path / "p.####.png"))
+    below = Made(shot, make_reconstruction(shot, plate, source, MeshSettings(), Silent()))
+    folder = below.viewport(16)
+    assert json.loads((folder / "viewport.json").read_text())["numbers"] == [-2, -1, 0]
+    for kind in ("color", "valid"):
+        assert sorted(path.name for path in (folder / kind).iterdir()) == ["000001.png", "000002.png", "000003.png"]
+    greys = [int(cv2.imread(str(folder / "color" / f"{picture:06d}.png"))[0, 0, 0]) for picture in (1, 2, 3)]
+    assert greys == [80, 90, 100]
+
+
+def test_pictures_of_other_frames_have_their_numbers(made: Made) -> None:
+    """Stages that were made before are found."""
+    reconstruction = made.reconstruction
+    frames, mesh = reconstruction.frames, reconstruction.mesh
+    stage = ViewportStage(reconstruction.plate_key, reconstruction.mesh_key, frames, mesh, frames.folder / "frames", 64)
+    assert stage.inputs().keys() == {"plate", "mesh", "side"}
+    preview = PreviewStage(
+        reconstruction.mesh_key, ProxyShot(frames, mesh, 64), mesh.source, create_rasterizer("embree")[0]
+    )
+    assert preview.inputs().keys() == {"mesh", "side", "frames", "trajectory", "rasterizer"}
+
+
 def test_the_folder_holds_the_mesh(made: Made) -> None:
     folder = made.viewport(512)
     record = json.loads((folder / "viewport.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ex4d.camera.transforms import invert_rigid
 from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
-from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence, is_pattern
+from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.files import writing
 from ex4d.system.inputs import check_input, reading
@@ -31,6 +31,7 @@ from ex4d.system.npz import (
     read_npz,
     shown_names,
 )
+from ex4d.system.sequence_names import is_pattern
 
 #: Names of arrays in npz files, the first that is there counts. ``arr_0`` is numpy's own name for an unnamed array.
 DEPTH_NAMES = ("depth", "depths", "arr_0")
@@ -152,7 +153,7 @@ def open_maps(path: Path, scratch: Path, count: int, size: tuple[int, int]) -> D
 
 def _is_array_file(path: Path) -> bool:
     with reading(path):
-        return path.suffix.lower() in (".npy", ".npz") and not is_pattern(path) and not path.is_dir()
+        return path.suffix.lower() in (".npy", ".npz") and not is_pattern(path.name) and not path.is_dir()
 
 
 def _find(path: Path) -> ImageSequence:

@@ -30,7 +30,19 @@ def read_lens(path: Path) -> LensCalibration:
     Raises:
         BadInputError: it is missing, or no lens.
     """
-    data = read_bytes(path, MAX_LENS_FILE)
+    return parse_lens_file(read_bytes(path, MAX_LENS_FILE), path.name)
+
+
+def parse_lens_file(data: bytes, name: str) -> LensCalibration:
+    """What a lens file says.
+
+    Args:
+        data: its content.
+        name: what it is called in an error.
+
+    Raises:
+        BadInputError: it is no lens.
+    """
     try:
         document = parse_json(data)
     except ValueError:
@@ -40,23 +52,23 @@ def read_lens(path: Path) -> LensCalibration:
     try:
         storage = cv2.FileStorage(data.decode(), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
     except (UnicodeDecodeError, cv2.error, SystemError):
-        raise _no_lens(path) from None
+        raise _no_lens(name) from None
     try:
-        return _calibration(path, storage)
+        return _calibration(name, storage)
     except cv2.error:
-        raise _no_lens(path) from None
+        raise _no_lens(name) from None
     finally:
         storage.release()
 
 
-def _calibration(path: Path, storage: cv2.FileStorage) -> LensCalibration:
+def _calibration(name: str, storage: cv2.FileStorage) -> LensCalibration:
     matrix, distortion = _array(storage, _MATRIX), _array(storage, _DISTORTION)
     if distortion is None:
-        raise _no_lens(path)
+        raise _no_lens(name)
     values = distortion.ravel()
     if len(values) > 12 and np.any(values[12:]):
         raise BadInputError(
-            f"{path.name} has a tilted sensor, which is not among the lens models.",
+            f"{name} has a tilted sensor, which is not among the lens models.",
             "Calibrate it without CALIB_TILTED_MODEL.",
         )
     lens = Lens("opencv", tuple(map(float, values[:12])))
@@ -84,8 +96,8 @@ def _number(storage: cv2.FileStorage, names: tuple[str, ...]) -> int:
     return 0
 
 
-def _no_lens(path: Path) -> BadInputError:
+def _no_lens(name: str) -> BadInputError:
     return BadInputError(
-        f"{path.name} is no lens file.",
+        f"{name} is no lens file.",
         'Give JSON such as {"model": "brown", "coefficients": {"k1": -0.1}}, or a calibration that OpenCV saved.',
     )

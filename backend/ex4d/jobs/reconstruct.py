@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ex4d.camera import LensCalibration, parse_lens, read_trajectory
+from ex4d.camera import LensCalibration, read_trajectory
 from ex4d.depth import create_depth_source, default_estimator, depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.depth.plate_camera import with_lens
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.lens_files import parse_lens_file
 from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
@@ -23,7 +24,7 @@ from ex4d.mesh import MeshSettings
 from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
-from ex4d.protocol.requests import MeshRequest, ReconstructRequest
+from ex4d.protocol.requests import MeshRequest, PlateRequest, ReconstructRequest
 from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC
 from ex4d.shot.folder import Shot
@@ -57,7 +58,9 @@ def reconstruct(
     """The reconstruction, and what is told of it; see ``Shot.heal`` for what it raises besides, and
     ``make_reconstruction`` for ``accept``."""
     progress = context.progress
-    reconstruction = make_reconstruction(shot, request.plate, source, mesh_settings(request.mesh), progress, accept)
+    lens = _lens(request.plate)
+    plate = replace(request.plate, lens=lens.text() if lens is not None else None)
+    reconstruction = make_reconstruction(shot, plate, source, mesh_settings(request.mesh), progress, accept)
     result = _result(shot, reconstruction)
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)
@@ -83,7 +86,7 @@ def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
         ResourceError, BadInputError: as ``DepthSource.prepare``, before any long work; or the lens is none.
     """
     depth, solved = request.depth, request.solved
-    lens = parse_lens(request.plate.lens) if request.plate.lens is not None else None
+    lens = _lens(request.plate)
     _check_lens(request, lens)
     name = default_estimator() if depth.source == AUTOMATIC else depth.source
     camera = Path(depth.camera) if depth.camera is not None else None
@@ -102,6 +105,10 @@ def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
         return source
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
     return SolvedDepth(source, with_lens(read_trajectory(camera), lens), points)
+
+
+def _lens(plate: PlateRequest) -> LensCalibration | None:
+    return parse_lens_file(plate.lens.encode(), "The lens") if plate.lens is not None else None
 
 
 def _check_lens(request: ReconstructRequest, lens: LensCalibration | None) -> None:

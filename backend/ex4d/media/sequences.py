@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image sequences on disk: from a folder, a pattern or one file to the numbered files.
 
-The frame number is the run of digits of the name in which the files differ; versions and resolutions are none, so that
-``sh010_1001_v02.png`` and ``sh010.1001.1920x1080.png`` are frame 1001. Where that does not tell it is the last. A minus
-before it, at the name's start or after another separator, is its sign: ``plate.-0003.png``; in ``plate-0003.png`` it
-separates.
+The frame number is the run of digits of the name in which the files differ, of those that may be one
+(``system.sequence_names``). Where that does not tell it is the last.
 """
 
 from __future__ import annotations
@@ -13,11 +11,20 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from ex4d.media.camera_raw import refuse_camera_raw
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import check_input, reading
+from ex4d.system.sequence_names import (
+    Placeholder,
+    likely_places,
+    member_expression,
+    placeholders,
+    places,
+    split_range,
+    without_sign,
+)
 
 #: Formats of a plate.
 PLATE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".exr", ".dpx")
@@ -26,18 +33,6 @@ DEPTH_SUFFIXES = (".exr", ".png", ".npy", ".npz")
 
 #: Runs of numbers a message spells out before it only counts the rest.
 _LISTED = 6
-
-_DIGITS = re.compile(r"[0-9]+")
-_RESOLUTION = re.compile(r"(?<![0-9A-Za-z])[0-9]+[xX][0-9]+(?![0-9A-Za-z])")
-_VERSION_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])[vV]$")
-_MINUS_BEFORE = re.compile(r"(?:^|[^A-Za-z0-9])-$")
-# The places for a number of #, C and Nuke, Houdini, OpenCue and RV; and OpenCue's with the range in it.
-_PLACEHOLDER = re.compile(
-    r"(?P<signs>#+|@{2,}|(?<![A-Za-z0-9])@(?![A-Za-z0-9]))|%(?:0(?P<width>[1-9][0-9]?))?d|\$F(?P<houdini>[1-9]?)"
-    r"|\[(?P<first>-?[0-9]{1,9})-(?P<last>-?[0-9]{1,9})\]"
-)
-# Nuke and RV put the range behind the name.
-_WITH_RANGE = re.compile(r"(?P<name>.+\.[A-Za-z0-9]+) +(?P<first>-?[0-9]{1,9})-(?P<last>-?[0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -86,13 +81,8 @@ def format_ranges(ranges: Sequence[range]) -> str:
 
 def last_number(path: Path) -> int | None:
     """The last run of digits of a name before its suffix, without a sign."""
-    runs = _DIGITS.findall(path.stem)
+    runs = re.findall(r"[0-9]+", path.stem)
     return int(runs[-1]) if runs else None
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether a name means several files: it has a place for the frame number, ``####`` or ``%04d``, or a range."""
-    return _PLACEHOLDER.search(path.name) is not None or _WITH_RANGE.fullmatch(path.name) is not None
 
 
 def find_sequence(path: Path, suffixes: Sequence[str]) -> ImageSequence:
@@ -112,12 +102,10 @@ def find_sequence(path: Path, suffixes: Sequence[str]) -> ImageSequence:
             return _in_folder(path, suffixes)
         if path.exists():
             return _with_siblings(path, suffixes)
-        if ranged := _WITH_RANGE.fullmatch(path.name):
-            found = find_sequence(path.with_name(ranged["name"]), suffixes)
-            return _within(path, found, int(ranged["first"]), int(ranged["last"]))
-        placeholders = list(_PLACEHOLDER.finditer(path.name))
-        if placeholders:
-            return _of_pattern(path, placeholders, suffixes)
+        if ranged := split_range(path.name):
+            return _within(path, find_sequence(path.with_name(ranged[0]), suffixes), *ranged[1])
+        if found := placeholders(path.name):
+            return _of_pattern(path, found, suffixes)
     raise BadInputError(f"{path} does not exist.", "Check the path.")
 
 
@@ -153,10 +141,11 @@ def _families(files: Iterable[Path]) -> Iterator[list[Path]]:
     """Numbered files whose names are the same but for the digits and the sign before them."""
     families: dict[tuple[str, ...], list[Path]] = {}
     for file in files:
-        places = _places(file)
-        if places:
-            texts = (place.head_text(file.name, before) for before, place in zip([None, *places], places, strict=False))
-            families.setdefault((*texts, _folded(file.name[places[-1].end :], file)), []).append(file)
+        numbers = places(file.name)
+        if numbers:
+            ends = [0, *(place.end for place in numbers)]
+            texts = (file.name[end : place.start] for end, place in zip(ends, numbers, strict=False))
+            families.setdefault((*texts, _folded(file.name[numbers[-1].end :], file)), []).append(file)
     yield from families.values()
 
 
@@ -172,11 +161,11 @@ def _as_written(tail: str, file: Path) -> str:
 def _sequences_of(folder: Path, family: Sequence[Path]) -> Iterator[ImageSequence]:
     """The sequences in a family: one, where the files differ in one place; else by the last place of a number."""
     groupings: dict[int, dict[tuple[str, str], list[Path]]] = {}
-    places = {file: _places(file) for file in family}
-    for index in _likely(family[0], places[family[0]]):
+    numbers = {file: places(file.name) for file in family}
+    for index in likely_places(family[0].name, numbers[family[0]]):
         groups: dict[tuple[str, str], list[Path]] = {}
         for file in family:
-            place = places[file][index]
+            place = numbers[file][index]
             groups.setdefault((file.name[: place.start], _folded(file.name[place.end :], file)), []).append(file)
         groupings[index] = groups
     by_place = list(groupings.values())
@@ -189,11 +178,12 @@ def _sequences_of(folder: Path, family: Sequence[Path]) -> Iterator[ImageSequenc
 def _with_siblings(file: Path, suffixes: Sequence[str]) -> ImageSequence:
     _check_suffix(file, suffixes)
     check_input(file)
-    places = _places(file)
-    if not places:
+    numbers = places(file.name)
+    if not numbers:
         return ImageSequence(file.name, (0,), (file,))
     ends = {
-        index: (file.name[: places[index].start], file.name[places[index].end :]) for index in _likely(file, places)
+        index: (file.name[: numbers[index].start], file.name[numbers[index].end :])
+        for index in likely_places(file.name, numbers)
     }
     found = {index: _matching(file.parent, *names, width=1) for index, names in ends.items()}
     varying = [index for index, members in found.items() if len(members) > 1]
@@ -208,81 +198,27 @@ def _with_siblings(file: Path, suffixes: Sequence[str]) -> ImageSequence:
     return _sequence(file.parent, *ends[chosen], found[chosen], notes)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a number, its sign included, stands in a name."""
-
-    start: int
-    end: int
-
-    def head_text(self, name: str, before: _Place | None) -> str:
-        """What stands between the number before and this one."""
-        return name[before.end if before else 0 : self.start]
-
-
-def _places(file: Path) -> list[_Place]:
-    """The numbers of a name before its suffix."""
-    name = file.name
-    found = []
-    for run in _DIGITS.finditer(file.stem):
-        signed = _MINUS_BEFORE.search(name[: run.start()]) is not None
-        found.append(_Place(run.start() - signed, run.end()))
-    return found
-
-
-def _likely(file: Path, places: Sequence[_Place]) -> list[int]:
-    """Indices of the places where a frame number may be, from the last to the first.
-
-    Those that stand by themselves, and the last one even in a word (``f0001``), unless it is a version or a resolution;
-    where nothing stands by itself, all but resolutions.
-    """
-    name = file.name
-    resolutions = [found.span() for found in _RESOLUTION.finditer(file.stem)]
-    indices = range(len(places))
-    others = [
-        index
-        for index in indices
-        if not any(start <= places[index].start and places[index].end <= end for start, end in resolutions)
-    ] or list(indices)
-    after_word = {index for index in others if name[places[index].start - 1 : places[index].start].isalpha()}
-    before_word = {index for index in others if name[places[index].end : places[index].end + 1].isalpha()}
-    versions = {index for index in others if _VERSION_BEFORE.search(name[: places[index].start])}
-    alone = [index for index in others if index not in after_word | before_word]
-    if not alone:
-        return others[::-1]
-    last = others[-1:] if others[-1] not in alone and others[-1] not in versions | before_word else []
-    return [*last, *alone[::-1]]
-
-
-def _assumption_note(file: Path, places: Iterable[int], head: str, tail: str) -> tuple[str, ...]:
+def _assumption_note(file: Path, candidates: Iterable[int], head: str, tail: str) -> tuple[str, ...]:
     """For a lone file whose number could be another one."""
-    if len(list(places)) < 2:
+    if len(list(candidates)) < 2:
         return ()
     width = len(file.name) - len(head) - len(tail)
     pattern = f"{head}{'#' * width}{_as_written(tail, file)}"
     return (f"The frame number is taken from the place of # in {pattern}; name the file with # to choose another.",)
 
 
-def _of_pattern(path: Path, placeholders: Sequence[re.Match[str]], suffixes: Sequence[str]) -> ImageSequence:
+def _of_pattern(path: Path, found: Sequence[Placeholder], suffixes: Sequence[str]) -> ImageSequence:
     _check_suffix(path, suffixes)
-    if len(placeholders) > 1:
+    if len(found) > 1:
         raise BadInputError(
             f"{path} has more than one place for the frame number.", "Use one run of #, like plate.####.png."
         )
-    place = placeholders[0]
-    head, tail = path.name[: place.start()], path.name[place.end() :]
-    members = _matching(path.parent, head, tail, _width(place)) if path.parent.is_dir() else []
+    place = found[0]
+    members = _matching(path.parent, place.head, place.tail, place.width) if path.parent.is_dir() else []
     if not members:
         raise BadInputError(f"No file matches {path}.", "Check the folder, the name and the number of digits.")
-    found = _sequence(path.parent, head, tail, members)
-    return _within(path, found, int(place["first"]), int(place["last"])) if place["first"] else found
-
-
-def _width(place: re.Match[str]) -> int:
-    """Digits that a number has at least."""
-    if place["signs"]:
-        return len(place["signs"])
-    return len(place["first"].lstrip("-")) if place["first"] else int(place["width"] or place["houdini"] or 1)
+    sequence = _sequence(path.parent, place.head, place.tail, members)
+    return _within(path, sequence, *place.range) if place.range is not None else sequence
 
 
 def _within(path: Path, found: ImageSequence, first: int, last: int) -> ImageSequence:
@@ -299,24 +235,14 @@ def _within(path: Path, found: ImageSequence, first: int, last: int) -> ImageSeq
 
 def _matching(folder: Path, head: str, tail: str, width: int) -> list[Path]:
     """Files ``head + number + tail`` of a folder with at least ``width`` digits; the suffix in small letters or not."""
-    head, sign = _without_sign(head)
-    suffix = PurePath(f"0{tail}").suffix
-    middle = tail.removesuffix(suffix)
-    name = re.compile(f"{re.escape(head)}{sign}[0-9]{{{width},}}{re.escape(middle)}(?i:{re.escape(suffix)})")
+    name = member_expression(head, tail, width)
     return [file for file in folder.iterdir() if name.fullmatch(file.name) and not file.is_dir()]
-
-
-def _without_sign(head: str) -> tuple[str, str]:
-    """What comes before a number and its sign, and a regular expression for the signs that may be there."""
-    if _MINUS_BEFORE.search(head):
-        return head[:-1], "-"
-    return head, "-?" if _MINUS_BEFORE.search(f"{head}-") else ""
 
 
 def _sequence(
     folder: Path, head: str, tail: str, members: Iterable[Path], notes: tuple[str, ...] = ()
 ) -> ImageSequence:
-    head = _without_sign(head)[0]
+    head = without_sign(head)[0]
     by_number: dict[int, Path] = {}
     width = 0
     for file in members:

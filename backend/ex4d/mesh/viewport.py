@@ -12,6 +12,8 @@
                          for skirt and cap
     color/001001.png     8-bit RGB, only where the plate's own frames do not serve
 
+Pictures of a plate with frame numbers below 0 are counted from 1 (``protocol.values.picture_numbers``).
+
 Validity is a picture of its own and not the plate's alpha: a texel's centre is a vertex, a face lies between texels.
 """
 
@@ -34,6 +36,7 @@ from ex4d.mesh.export import pc2_header
 from ex4d.mesh.store import MeshStore
 from ex4d.mesh.topology import Topology
 from ex4d.plate.store import frame_file, frame_names
+from ex4d.protocol.values import picture_numbers
 from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
@@ -129,7 +132,13 @@ class ViewportStage(Stage):
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
+        inputs = {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
+        # Their names were the frames' own once.
+        return inputs if self._pictures == self.frames.numbers else {**inputs, "pictures": "from 1"}
+
+    @property
+    def _pictures(self) -> tuple[int, ...]:
+        return picture_numbers(self.frames.numbers)
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -137,7 +146,7 @@ class ViewportStage(Stage):
 
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
-        numbers = self.frames.numbers
+        numbers, pictures = self.frames.numbers, self._pictures
         valid_folder = make_folder(out / "valid")
         own_colors = self.needs_own_colors()
         if own_colors:
@@ -145,27 +154,29 @@ class ViewportStage(Stage):
         coarse = CoarseMeshes(self.mesh, self.side, far=self.mesh.shown_far)
         topology: Topology | None = None
         with (out / "mesh.pc2").open("wb") as points, BoundedPool() as pool:
-            for mesh, number in zip(prefetched(coarse.read, range(len(numbers))), numbers, strict=True):
+            meshes = prefetched(coarse.read, range(len(numbers)))
+            for mesh, number, picture in zip(meshes, numbers, pictures, strict=True):
                 if topology is None:
                     topology = mesh.topology
                     points.write(pc2_header(len(mesh.points), numbers[0], len(numbers)))
                 points.write(mesh.world_points().astype("<f4").tobytes())
-                pool.submit(write_png, frame_file(valid_folder, number, ".png"), quad_validity(mesh))
+                pool.submit(write_png, frame_file(valid_folder, picture, ".png"), quad_validity(mesh))
                 if own_colors:
-                    pool.submit(self._write_color, frame_file(out / "color", number, ".png"), number)
+                    pool.submit(self._write_color, frame_file(out / "color", picture, ".png"), number)
                 progress.advance()
         assert topology is not None
         return [
             "mesh.pc2",
-            *frame_names("valid", numbers, ".png"),
-            *(frame_names("color", numbers, ".png") if own_colors else ()),
+            *frame_names("valid", pictures, ".png"),
+            *(frame_names("color", pictures, ".png") if own_colors else ()),
             *self._write_topology(out, topology, own_colors=own_colors),
         ]
 
     def needs_own_colors(self) -> bool:
         """Whether the plate's own frames do not serve as textures."""
         frames = self.frames
-        return frames.encoding.bits != 8 or frames.has_alpha or max(frames.size) > MAX_TEXTURE_SIDE
+        other = frames.encoding.bits != 8 or frames.has_alpha or max(frames.size) > MAX_TEXTURE_SIDE
+        return other or self._pictures != frames.numbers
 
     def _write_color(self, path: Path, number: int) -> None:
         picture = self.frames.read_8bit(number)

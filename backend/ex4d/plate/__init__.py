@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ex4d.media.camera_raw import refuse_camera_raw
-from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence, is_pattern
+from ex4d.media.sequences import PLATE_SUFFIXES, find_sequence
 from ex4d.plate.base import PlateFrame, PlateInfo, PlateOptions, PlateReader
 from ex4d.plate.movie import MoviePlate
 from ex4d.plate.sequence import SequencePlate
@@ -16,6 +16,7 @@ from ex4d.plate.truth import file_sha256
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import FrameRange
 from ex4d.system.inputs import reading
+from ex4d.system.sequence_names import is_pattern
 
 __all__ = [
     "FrameRange",
@@ -101,4 +102,4 @@ def plate_hash(plate: Path | PlateReader) -> str:
 
 def _is_of_images(path: Path) -> bool:
     with reading(path):
-        return path.suffix.lower() in PLATE_SUFFIXES or path.is_dir() or (is_pattern(path) and not path.exists())
+        return path.suffix.lower() in PLATE_SUFFIXES or path.is_dir() or (is_pattern(path.name) and not path.exists())

@@ -20,12 +20,13 @@ from ex4d.colour.plate_colour import PlateColour
 from ex4d.media.encoding import Encoding, TruthEncoding, truth_of
 from ex4d.media.frames import Pixels, without_alpha
 from ex4d.media.picture_facts import AlphaKind, PixelWindow
-from ex4d.media.sequences import PLATE_SUFFIXES, is_pattern
+from ex4d.media.sequences import PLATE_SUFFIXES
 from ex4d.media.stills import read_still
 from ex4d.plate.base import PlateInfo
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from
 from ex4d.system.inputs import FileStamps, open_input
+from ex4d.system.sequence_names import is_pattern
 
 #: The colour space of display pictures whose files say nothing of it.
 UNTAGGED = PlateColour("display", "", "", "", said_by="assumed")
@@ -181,7 +182,7 @@ class PlateSource:
             raise BadInputError(
                 f"It is not known where the plate's file {file.name} is.", "Run `ex4d recon PLATE --out FOLDER` again."
             )
-        names_files = self.path.suffix.lower() in PLATE_SUFFIXES or is_pattern(self.path)
+        names_files = self.path.suffix.lower() in PLATE_SUFFIXES or is_pattern(self.path.name)
         path = (self.path.parent if names_files and not self.path.is_dir() else self.path) / file.name
         if not path.exists():
             raise BadInputError(

@@ -64,7 +64,8 @@ class PlateRequest:
         over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
             clipped in 8-bit movies, else kept.
         pixel_aspect: such as "2" or "4/3"; None = what the file says.
-        lens: the lens as JSON of ``ex4d.camera.lens``; None = a pinhole.
+        lens: what a lens file says: JSON of ``ex4d.camera.lens``, or a calibration as OpenCV writes it; None = a
+            pinhole.
     """
 
     path: str

@@ -114,6 +114,12 @@ def padded_number(number: int, width: int) -> str:
     return f"{'-' if number < 0 else ''}{abs(number):0{width}d}"
 
 
+def picture_numbers(numbers: Sequence[int]) -> tuple[int, ...]:
+    """The numbers in the names of pictures that 3D programs show as textures: the frames' own, or counted from 1 where
+    one is below 0, as Blender shows no such file."""
+    return tuple(numbers) if min(numbers, default=0) >= 0 else tuple(range(1, len(numbers) + 1))
+
+
 def parse_rate(text: str) -> Fraction:
     """Frames per second from ``24``, ``23.976`` or ``24000/1001``; raises UsageError."""
     try:

@@ -14,6 +14,7 @@ from ex4d.camera import Trajectory
 from ex4d.media.images import write_png
 from ex4d.mesh.viewport import ProxyShot
 from ex4d.plate.store import frame_file, frame_names
+from ex4d.protocol.values import picture_numbers
 from ex4d.raster import Rasterizer
 from ex4d.raster.stage import RasterStage, trajectory_hash
 from ex4d.stages.stage import Stage
@@ -30,7 +31,7 @@ KEPT_PREVIEWS = 8
 
 @dataclass
 class PreviewStage(Stage):
-    """Draws a preview.
+    """Draws a preview; its pictures are numbered as ``picture_numbers`` says.
 
     Attributes:
         mesh_key: key of the shot's mesh.
@@ -54,10 +55,16 @@ class PreviewStage(Stage):
         return {
             "mesh": self.mesh_key,
             "side": self.proxy.side,
+            # Of frames below 0 the pictures once had the frames' own numbers.
             "frames": list(self.proxy.frames.numbers),
+            **({} if self._pictures == self.proxy.frames.numbers else {"pictures": "from 1"}),
             "trajectory": trajectory_hash(self.trajectory),
             "rasterizer": self.rasterizer.name,
         }
+
+    @property
+    def _pictures(self) -> tuple[int, ...]:
+        return picture_numbers(self.proxy.frames.numbers)
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -65,7 +72,7 @@ class PreviewStage(Stage):
 
     def run(self, out: Path, progress: Progress) -> list[str]:
         """See ``Stage``."""
-        numbers = self.proxy.frames.numbers
+        numbers = self._pictures
         colors, masks = make_folder(out / "color"), make_folder(out / "mask")
         size = tuple(max(2, side // PREVIEW_SCALE) for side in (self.trajectory.width, self.trajectory.height))
         small = self.trajectory.resized(*size)

@@ -2,7 +2,8 @@
 """Plates that are already in Blender: a MovieClip, with its solved camera if it has one, or a sequencer strip."""
 
 from .choice import MOVIE_FIRST_NUMBER, PlateChoice, movie_length
-from .clips import plate_from_clip, shown_numbers
+from .clips import plate_from_clip, show_in_space, shown_numbers
+from .lenses import clip_aspect, clip_lens, is_distorted
 from .solutions import (
     clip_intrinsics,
     incomplete_solution,
@@ -17,13 +18,17 @@ from .strips import plate_from_strip, selected_plate_strip
 __all__ = [
     "MOVIE_FIRST_NUMBER",
     "PlateChoice",
+    "clip_aspect",
     "clip_intrinsics",
+    "clip_lens",
     "incomplete_solution",
+    "is_distorted",
     "is_solved",
     "movie_length",
     "plate_from_clip",
     "plate_from_strip",
     "selected_plate_strip",
+    "show_in_space",
     "shown_numbers",
     "solved_camera",
     "solved_frames",

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.results import ColourInfo
+
 from ...core.frame_mapping import (
     ClipNumbers,
     clip_numbers,
@@ -13,6 +16,7 @@ from ...core.frame_mapping import (
     sequence_pattern,
     unbroken_around,
 )
+from ..colour import set_picture_space
 from ..files import absolute_path
 from .choice import MOVIE_FIRST_NUMBER, PlateChoice, check_exists, fps_note
 
@@ -26,7 +30,7 @@ def plate_from_clip(
         first_number: the number that a movie's first frame gets.
 
     Raises:
-        BadInputError: its file is missing, or its offset lies beyond the file's frames.
+        BadInputError: its file is missing, its offset lies beyond the file's frames, or its numbers are below 0.
     """
     path = absolute_path(clip.filepath)
     check_exists(path, "clip")
@@ -50,7 +54,7 @@ def numbers_of_clip(clip: bpy.types.MovieClip, first_number: int) -> ClipNumbers
         first_number: the number that a movie's first frame gets.
 
     Raises:
-        BadInputError: its offset lies beyond the file's frames.
+        BadInputError: its offset lies beyond the file's frames, or its numbers are below 0.
     """
     path, offset = absolute_path(clip.filepath), int(clip.frame_offset)
     if clip.source == "MOVIE":
@@ -59,9 +63,37 @@ def numbers_of_clip(clip: bpy.types.MovieClip, first_number: int) -> ClipNumbers
         pattern, found = sequence_pattern(path)
         if found is None:
             return None
+        if found < 0:
+            raise BadInputError(
+                f"The clip «{clip.name}» shows other pictures than its files' numbers say: Blender reads them without "
+                "their minus.",
+                "Take the plate with Open Plate, or number its files from 0 on.",
+            )
         # Blender counts a sequence's pictures when the clip is loaded, from its offset at that time.
         number, whole = found, unbroken_around(found, sequence_numbers(pattern))
     return clip_numbers(clip.name, number, whole, offset)
+
+
+def show_in_space(clip: bpy.types.MovieClip, colour: ColourInfo | None) -> tuple[str, ...]:
+    """Let Blender read a plate's clip in the colour space that the plate has; an ordinary display picture's clip stays
+    as it is.
+
+    Args:
+        clip: of the plate.
+        colour: of the plate.
+
+    Returns:
+        A sentence where that changes the clip, or where this Blender has no such space.
+    """
+    settings = clip.colorspace_settings
+    if colour is None or settings is None:
+        return ()
+    before = settings.name
+    # What the plate's files hold is scene-linear in EXR files and in float TIFF files alike.
+    suffix = ".exr" if colour.kind == "linear" else absolute_path(clip.filepath).suffix
+    if (problem := set_picture_space(settings, colour, suffix)) is not None:
+        return (f"The clip «{clip.name}»: {problem}",)
+    return (f"The clip «{clip.name}» is read as «{settings.name}» now.",) if settings.name != before else ()
 
 
 def shown_numbers(clip: bpy.types.MovieClip, *, first_number: int = MOVIE_FIRST_NUMBER) -> range:

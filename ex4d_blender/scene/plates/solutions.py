@@ -44,7 +44,7 @@ def solved_camera(
     """The camera that Blender's tracker solved for the plate's frames, or None where it did not solve each of them.
 
     The world is that of the first frame's camera: OpenCV axes, the solution's own scale. K is that of the clip's
-    pixels with its principal point. Lens distortion is not part of a pinhole camera; a note says when there is some.
+    pixels with its principal point. Lens distortion is not part of a pinhole camera (``lenses``).
 
     Args:
         scene: for its frame rate, where the clip has none.
@@ -136,15 +136,5 @@ def clip_intrinsics(clip: bpy.types.MovieClip) -> NDArray[np.float64]:
 
 
 def _solution_notes(clip: bpy.types.MovieClip) -> tuple[str, ...]:
-    camera = _tracking(clip).camera
     error = _tracking(clip).reconstruction.average_error
-    coefficients = {
-        "POLYNOMIAL": ("k1", "k2", "k3"),
-        "DIVISION": ("division_k1", "division_k2"),
-        "NUKE": ("nuke_k1", "nuke_k2"),
-        "BROWN": ("brown_k1", "brown_k2", "brown_k3", "brown_k4", "brown_p1", "brown_p2"),
-    }[camera.distortion_model]
-    notes = [f"The solved camera has an average error of {error:.2f} px."]
-    if any(abs(getattr(camera, name)) > 1e-6 for name in coefficients):
-        notes.append("The clip's lens distortion is ignored: undistort the plate for an exact match.")
-    return tuple(notes)
+    return (f"The solved camera has an average error of {error:.2f} px.",)

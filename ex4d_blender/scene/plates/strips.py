@@ -14,7 +14,7 @@ from ...core.frame_mapping import (
     ShownPictures,
     StripTiming,
     exact_fps,
-    pattern_expression,
+    pattern_members,
     playback_speed,
     sequence_pattern,
     shown_pictures,
@@ -86,11 +86,10 @@ def _plate_from_images(strip: Strip, scene: bpy.types.Scene) -> PlateChoice:
 
 
 def _element_numbers(strip: Strip, pattern: Path, names: list[str]) -> list[int]:
-    expression = pattern_expression(pattern.name)
-    found = [expression.fullmatch(name) for name in names]
-    if not all(found):
+    numbers = {name: number for number, name in pattern_members(pattern.name, names).items()}
+    if numbers.keys() != set(names):
         raise _mixed(strip)
-    return [int(match[1]) for match in found if match is not None]
+    return [numbers[name] for name in names]
 
 
 def _mixed(strip: Strip) -> BadInputError:

@@ -40,7 +40,7 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
     for item in mesh_data(mesh_obj).materials:
         if item is not None and material.is_ours(item):
             material.point_to(item, viewport)
-            material.retime(item, viewport.numbers, start)
+            material.retime(item, viewport.pictures, start)
     mesh.attach_cache(mesh_obj, viewport, start)
     if shot is not None:
         move_record(shot, folder)

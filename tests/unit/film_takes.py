@@ -176,7 +176,10 @@ def exr_moment(header: dict[str, Any]) -> str:
     """``timeCode`` of a header as people write it."""
     moment = header["timeCode"]
     mark = ";" if moment.dropFrame else ":"
-    return f"{moment.hours:02d}:{moment.minutes:02d}:{moment.seconds:02d}{mark}{moment.frame:02d}"
+    frame = moment.frame
+    if round(header["framesPerSecond"]) > 30:  # it counts pairs of frames, SMPTE ST 12-1
+        frame = 2 * frame + moment.fieldPhase
+    return f"{moment.hours:02d}:{moment.minutes:02d}:{moment.seconds:02d}{mark}{frame:02d}"
 
 
 def rate_of(movie: Path) -> Fraction:

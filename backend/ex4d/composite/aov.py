@@ -161,7 +161,7 @@ def camera_motion(
     height, width = z.shape
     x = np.arange(width)[None, :] + 0.5
     y = np.arange(height)[:, None] + 0.5
-    rays = camera.rays(np.stack(np.broadcast_arrays(x, y), axis=-1))
+    rays = np.asarray(camera.rays(np.stack(np.broadcast_arrays(x, y), axis=-1)))
     between = other.E @ invert_rigid(camera.E)
     with np.errstate(divide="ignore", invalid="ignore"):
         # A point's ray and its disparity are enough: both sides of the projection are divided by z.
@@ -170,5 +170,7 @@ def camera_motion(
         known = np.isfinite(near) & (seen[..., 2] > 0)
         seen[~known] = (0, 0, 1)
         moved, _ = replace(other, E=np.eye(4)).project(seen)
-        right, down = moved[..., 0] - x, moved[..., 1] - y
+        # From where the same steps lead at rest, which is the pixel but for rounding: what rests moves by nothing.
+        start, _ = replace(camera, E=np.eye(4)).project(np.concatenate([rays, np.ones_like(rays[..., :1])], axis=-1))
+        right, down = np.moveaxis(moved - start, -1, 0)
     return np.where(known, right, 0).astype(np.float32), np.where(known, -down, 0).astype(np.float32)

@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ import OpenEXR
 import pytest
 
 from ex4d.depth.files import FileDepth
-from ex4d.media.exr import read_exr_channel, write_exr_channel
+from ex4d.media.exr import read_exr_channel, unprinted, write_exr_channel
 from ex4d.protocol.errors import BadInputError, TransientError
 
 SHAPE = (5, 7)
@@ -334,3 +337,24 @@ def test_all_channels_of_all_parts_count(tmp_path: Path) -> None:
     (tmp_path / "big.exr").write_bytes(data)
     with pytest.raises(BadInputError, match=r"unpacks to 3\.2 GB"):
         read_exr_channel(tmp_path / "big.exr")
+
+
+def test_readers_do_not_wait_for_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that is printed while any of them reads is seen, and all of it afterwards."""
+    stdout, together = sys.stdout, Barrier(2, timeout=20)
+
+    def read(_: int) -> bool:
+        with unprinted():
+            together.wait()  # both are inside
+            print("a warning")
+            together.wait()
+            return sys.stdout is not stdout
+
+    with ThreadPoolExecutor(2) as threads:
+        assert all(threads.map(read, range(2)))
+    assert sys.stdout is stdout
+    print("an event")
+    assert capsys.readouterr().out == "an event\n"
+    with pytest.raises(ValueError, match="damaged"), unprinted():
+        raise ValueError("damaged")
+    assert sys.stdout is stdout

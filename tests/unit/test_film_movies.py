@@ -257,7 +257,7 @@ def test_xdcam(tmp_path: Path) -> None:
     reader, frames = units(tmp_path / "a.mxf")
     assert len(frames) == 5
     assert reader.info.facts.timecode == "10:00:00:00"
-    assert any("has sound: it goes into a take's movies with --audio" in note for note in reader.info.notes)
+    assert any("has sound: --audio takes it" in note for note in reader.info.notes)
 
 
 def test_pixel_aspect_is_told(tmp_path: Path) -> None:

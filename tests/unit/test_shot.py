@@ -369,8 +369,11 @@ def ready(work: Work, monkeypatch: pytest.MonkeyPatch) -> Ready:
     """A take that has everything but its composite, as a killed process leaves it."""
     jobs = []
     ensure = TakeJob.ensure
+    delivered = work.root.parent / "delivered"
+    delivered.mkdir()
+    (delivered / "take.json").write_text('{"notes": []}')
     with monkeypatch.context() as patch:
-        patch.setattr(TakeJob, "ensure", lambda job, progress: jobs.append(job) or work.root)
+        patch.setattr(TakeJob, "ensure", lambda job, progress: jobs.append(job) or delivered)
         work.take("orbit:10")
     assert TakeJob.ensure is ensure
     return Ready(Shot(work.root), jobs[0])

@@ -113,3 +113,20 @@ def logc3_codes(linear: Float) -> Float:
     linear = np.asarray(linear, np.float64)
     cut, a, b, c, d, e, f = 0.010591, 5.555556, 0.052272, 0.247190, 0.385537, 5.367655, 0.092809
     return np.asarray(np.where(linear > cut, c * np.log10(np.maximum(a * linear + b, 1e-12)) + d, e * linear + f))
+
+
+def logc4_codes(linear: Float) -> Float:
+    """Code values 0..1 of scene-linear light, ARRI LogC4 (Logarithmic Color Space Specification, 2022)."""
+    linear = np.asarray(linear, np.float64)
+    a, b, c = (2**18 - 16) / 117.45, (1023 - 95) / 1023, 95 / 1023
+    s = 7 * np.log(2) * 2 ** (7 - 14 * c / b) / (a * b)
+    t = (2 ** (14 * (-c / b) + 6) - 64) / a
+    high = (np.log2(np.maximum(a * linear + 64, 1e-12)) - 6) / 14 * b + c
+    return np.asarray(np.where(linear >= t, high, (linear - t) / s))
+
+
+def slog3_codes(linear: Float) -> Float:
+    """Code values 0..1 of scene-linear light, Sony S-Log3 (Technical Summary for S-Gamut3.Cine/S-Log3, 2014)."""
+    linear = np.asarray(linear, np.float64)
+    high = (420 + np.log10(np.maximum(linear + 0.01, 1e-12) / 0.19) * 261.5) / 1023
+    return np.asarray(np.where(linear >= 0.01125, high, (linear * (171.2102946929 - 95) / 0.01125 + 95) / 1023))

@@ -165,7 +165,7 @@ def camera_motion(
         return still, still
     x = np.arange(width)[None, :] + 0.5
     y = np.arange(height)[:, None] + 0.5
-    rays = camera.rays(np.stack(np.broadcast_arrays(x, y), axis=-1))
+    rays = np.asarray(camera.rays(np.stack(np.broadcast_arrays(x, y), axis=-1)))
     between = other.E @ invert_rigid(camera.E)
     with np.errstate(divide="ignore", invalid="ignore"):
         # A point's ray and its disparity are enough: both sides of the projection are divided by z.
@@ -173,8 +173,6 @@ def camera_motion(
         seen = rays @ between[:3, :2].T + between[:3, 2] + near[..., None] * between[:3, 3]
         known = np.isfinite(near) & (seen[..., 2] > 0)
         seen[~known] = (0, 0, 1)
-        # Both are projected, so that what has not moved at all is 0 and no round-off.
-        before, _ = replace(camera, E=np.eye(4)).project(np.dstack([rays, np.ones_like(near)]))
-        after, _ = replace(other, E=np.eye(4)).project(seen)
-        right, down = np.moveaxis(after - before, -1, 0)
+        moved, _ = replace(other, E=np.eye(4)).project(seen)
+        right, down = moved[..., 0] - x, moved[..., 1] - y
     return np.where(known, right, 0).astype(np.float32), np.where(known, -down, 0).astype(np.float32)

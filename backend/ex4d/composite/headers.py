@@ -91,7 +91,7 @@ class TakeHeaders:
             "ex4d/generated": generated,
         }
         if (moment := self.timecode(number)) is not None:
-            attributes["timeCode"] = time_code(moment)
+            attributes["timeCode"] = time_code(moment, self.frames.fps)
         return attributes
 
     @cached_property

@@ -33,6 +33,7 @@ class ResultPicture:
         mask: (H, W) uint8, 255 = the plate's own pixel, 0 = filled.
         origin: (h, w) uint8 ``PixelOrigin`` codes, at the generator's size.
         z: (H, W) float32 z-depth in the take camera, world units; NaN = none.
+        clipped: whether values lie beyond what is delivered: codes beyond the curve's black and white.
     """
 
     number: int
@@ -41,6 +42,7 @@ class ResultPicture:
     mask: NDArray[np.uint8]
     origin: NDArray[np.uint8]
     z: NDArray[np.float32]
+    clipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,22 @@ class ResultPictures:
         if self.raster.encoding is not None:
             truth, alpha = self._measured(truth, alpha)
         pixels, holes = truth, mask == 0
+        clipped = self.encoding.kind == "codes" and _is_beyond(self.encoding.unit(truth[~holes]))
         if holes.any():
             color = self.raster.color(number)
             filled = blend(color, mask, self._drawn(number), z)
             filled = self.adjusted.with_grain(filled, number, display(color.dtype).white)[holes]
             pixels = pixels.copy()
-            pixels[holes] = display(color.dtype).codes(filled) if self.raster.encoding is None else self._values(filled)
+            if self.raster.encoding is None:
+                pixels[holes] = display(color.dtype).codes(filled)
+            else:
+                unit = self._unit(filled)
+                pixels[holes] = self.encoding.values(unit)
+                clipped |= self.encoding.kind == "codes" and _is_beyond(unit)
         if alpha is not None:
             opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
             alpha = np.where(mask > 0, alpha, alpha.dtype.type(opaque))
-        return ResultPicture(number, pixels, alpha, mask, self.fill.origin(number), z)
+        return ResultPicture(number, pixels, alpha, mask, self.fill.origin(number), z, clipped)
 
     def drawn(self, number: int) -> NDArray[Any]:
         """(H, W, 3) the whole picture that the generator drew, at the take's size, in ``encoding``; holes are not drawn
@@ -99,7 +107,7 @@ class ResultPictures:
         picture = enlarge(self._drawn(number), size)
         if self.raster.encoding is None:
             return display(self.raster.color(number).dtype).codes(picture)
-        return self._values(picture)
+        return self.encoding.values(self._unit(picture))
 
     def shown(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 of ``pixels`` in ``encoding``, through a display view, for preview movies."""
@@ -126,9 +134,13 @@ class ResultPictures:
         share = np.asarray(alpha, np.float32) / np.float32(np.iinfo(alpha.dtype).max)
         return self.encoding.values(linear * share[..., None]), self.encoding.values(share)
 
-    def _values(self, working: NDArray[np.float32]) -> NDArray[Any]:
-        """Float working codes (..., 3) in ``encoding``."""
+    def _unit(self, working: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Float working codes (..., 3) as floats of ``encoding``: scene-linear, or codes of which 0 is black and 1
+        white."""
         linear = self._transform.from_working(np.clip(working, 0, 65535))
-        if self.encoding.kind == "linear":
-            return self.encoding.values(linear)
-        return self.encoding.values(self._transform.unit_from_linear(linear))
+        return linear if self.encoding.kind == "linear" else self._transform.unit_from_linear(linear)
+
+
+def _is_beyond(unit: NDArray[np.float32]) -> bool:
+    """Whether codes lie beyond black and white by more than half a step of 16 bits."""
+    return bool(unit.size) and bool(unit.min() < -0.5 / 65535 or unit.max() > 1 + 0.5 / 65535)

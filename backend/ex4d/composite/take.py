@@ -300,7 +300,8 @@ class TakeJob(PartedWork):
                     pool.submit(files.write, out, frame, shares["generated"])
                     movies.write(frame.pixels, frame.alpha, moment)
                     handle = {"handle": True} if self._is_handle(frame.number) else {}
-                    frames.append({"frame": frame.number, **handle, **shares})
+                    clipped = {"clipped": True} if frame.clipped else {}
+                    frames.append({"frame": frame.number, **handle, **shares, **clipped})
                     progress.advance()
                 pool.wait()
                 yield PartOutput(part, tuple(files.names(numbers)), {"frames": frames})
@@ -382,6 +383,11 @@ class TakeJob(PartedWork):
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
         notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes, *self._adjusted.notes]
+        if clipped := sum("clipped" in frame for frame in frames):
+            notes.append(
+                f"Codes beyond black and white are clipped in the pictures of {clipped} of {len(frames)} frames: "
+                "--pictures linear keeps them."
+            )
         record = {
             "format": TAKE_FORMAT,
             "version": self.version,

@@ -24,6 +24,7 @@ from ex4d.plate.store import FrameStore
 from ex4d.protocol.requests import OutputRequest
 
 MOVIE_FILE = "result.mp4"
+_PQ = 16  # of H.273's transfer characteristics
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ class MovieMaker:
         colour = self.frames.colour
         tags = movie_tags(colour) if colour.space else DISPLAY_VIEW_TAGS
         comment = f"Colour space: {colour.space}" if colour.kind == "codes" else ""
-        return MovieLabels(tags.primaries, tags.transfer, _matrix(tags), self._pixel_aspect, self.timecode, comment)
+        # What the mastering display could show is said of PQ alone, whose codes are light.
+        hdr = self.frames.hdr if tags.transfer == _PQ else None
+        matrix = _matrix(tags)
+        return MovieLabels(tags.primaries, tags.transfer, matrix, self._pixel_aspect, self.timecode, comment, hdr)
 
     def shown(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """A result's pixels as the preview shows them: display codes of 8 or 16 bits."""

@@ -155,8 +155,10 @@ class FileDepth:
         order, order_note = _order(maps, frames, self.path)
         notes += order_note
         map_size = _map_size(maps.read(order[0]), self.path)
+        window = frame_window(frames)
         if map_size != frames.size:
             _check_aspect(map_size, frames, self.path)
+        if map_size not in (frames.size, (window.width, window.height)):
             notes.append(
                 f"The depth maps have {map_size[0]}x{map_size[1]} pixels and were resampled to the plate's size."
             )
@@ -327,14 +329,18 @@ def _map_size(values: NDArray[Any], path: Path) -> tuple[int, int]:
 
 
 def _on_plate(depth: NDArray[np.float32], frames: FrameSource) -> NDArray[np.float32]:
-    """A map of the frame, of any size, at the plate's pixels; overscan is not measured there."""
+    """A map of the frame, of any size, at the plate's pixels. Overscan is not measured there, but for the pixels next
+    to the frame, which take its depth: a surface reaches to the middle of its outermost pixel, and would show only
+    half of the frame's."""
     window = frame_window(frames)
     resampled = resample_depth(depth, window.width, window.height)
     if frames.frame is None:
         return resampled
-    out = np.full((frames.height, frames.width), np.nan, np.float32)
-    out[window.top : window.top + window.height, window.left : window.left + window.width] = resampled
-    return out
+    out = np.full((frames.height + 2, frames.width + 2), np.nan, np.float32)
+    out[window.top : window.top + window.height + 2, window.left : window.left + window.width + 2] = np.pad(
+        resampled, 1, mode="edge"
+    )
+    return np.ascontiguousarray(out[1:-1, 1:-1])
 
 
 def _check_aspect(size: tuple[int, int], frames: FrameSource, path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any
 from ex4d.composite import TakeJob
 from ex4d.composite.adjust import FillAdjustments
 from ex4d.composite.outputs import delivery_notes
+from ex4d.composite.take import TAKE_FILE
 from ex4d.fill import Generator, TakeScene
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
@@ -210,8 +212,10 @@ class TakePipeline:
             take_sound(self.shot, reconstruction) if output.audio else None,
         )
         folder = take.ensure(self.progress)
-        for note in fill.notes:
-            self.progress.note(note)
+        # What is known since: of the fill, and of the take itself.
+        for note in json.loads((folder / TAKE_FILE).read_text(encoding="utf-8"))["notes"]:
+            if note not in record["notes"]:
+                self.progress.note(note)
         return folder
 
     def positions(self, rendered: RenderedShot) -> PositionStore:

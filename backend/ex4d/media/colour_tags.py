@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 #: CIE 1931 x, y of red, green, blue and white, as the OpenEXR attribute ``chromaticities`` orders them.
 Chromaticities = tuple[float, float, float, float, float, float, float, float]
@@ -23,6 +25,17 @@ class HdrMetadata:
     luminance: tuple[float, float] | None = None
     max_cll: int | None = None
     max_fall: int | None = None
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Self:
+        """Of what ``dataclasses.asdict`` made of it, through JSON; raises KeyError, TypeError."""
+        mastering, luminance = record["mastering"], record["luminance"]
+        return cls(
+            tuple(mastering) if mastering else None,
+            tuple(luminance) if luminance else None,
+            record["max_cll"],
+            record["max_fall"],
+        )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from ex4d.media.colour_tags import HdrMetadata
 from ex4d.media.movie import MovieFile, MovieLabels, MovieSound
 from ex4d.media.yuv import LUMA_WEIGHTS
 from ex4d.protocol.errors import UsageError
@@ -128,7 +129,10 @@ class EditMovieWriter(MovieFile):
         self._write(lambda: self._picture(unit, alpha), time)
 
     def _set_encoder(self, context: av.VideoCodecContext) -> None:
-        context.options = dict(self._form.options)
+        options = dict(self._form.options)
+        if self._form.codec == "libx265" and self._labels.hdr is not None:
+            options["x265-params"] += hdr10_parameters(self._labels.hdr)
+        context.options = options
         if self._form.tag:
             context.codec_tag = self._form.tag
 
@@ -144,6 +148,20 @@ class EditMovieWriter(MovieFile):
         frame.color_primaries, frame.color_trc, frame.colorspace = labels.primaries, labels.transfer, labels.matrix
         frame.color_range = ColorRange.MPEG
         return frame
+
+
+def hdr10_parameters(hdr: HdrMetadata) -> str:
+    """What x265 is told of HDR10's static metadata, behind other parameters."""
+    told = ""
+    if hdr.mastering is not None and hdr.luminance is not None:
+        # Coordinates in steps of 0.00002, light in 0.0001 cd/m² (SMPTE ST 2086, as H.265 codes it).
+        red, green, blue, white = np.rint(np.array(hdr.mastering) * 50_000).astype(int).reshape(4, 2).tolist()
+        low, high = (round(value * 10_000) for value in hdr.luminance)
+        points = zip(("G", "B", "R", "WP"), (green, blue, red, white), strict=True)
+        told += ":master-display=" + "".join(f"{name}({x},{y})" for name, (x, y) in points) + f"L({high},{low})"
+    if hdr.max_cll is not None or hdr.max_fall is not None:
+        told += f":max-cll={hdr.max_cll or 0},{hdr.max_fall or 0}"
+    return f":hdr10=1{told}" if told else ""
 
 
 def yuv_codes(unit: NDArray[Any], matrix: int, across: int = 1, down: int = 1) -> list[NDArray[np.uint16]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -45,7 +45,6 @@ _DEPTH_NAMES = ("depth", "zdepth")
 _IN_DEPTH_LAYER = ("z", "v", "y", "r", "depth")
 # Passes of renderers that are no depth of the scene, though they have one channel Z or V.
 _NO_DEPTH = ("denois", "mist", "fog", "position", "normal", "vector", "uv", "motion", "crypto", "index")
-_PRINTING = Lock()
 # Channels that a message spells out.
 _LISTED = 12
 _DEPTH_HINT = "Export depth as a channel named Z, or alone in a file of its own."
@@ -216,11 +215,35 @@ def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:
             yield _Candidate(index, channel, channel if repeated else f"{part}.{channel}", siblings)
 
 
-@contextmanager
-def unprinted() -> Iterator[None]:
-    """The binding prints warnings to standard output, where with --json only events may be."""
-    with _PRINTING, redirect_stdout(io.StringIO()):
-        yield
+class _Unprinted:
+    """Standard output goes nowhere while threads are inside; they do not wait for each other."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._inside = 0
+        self._redirection = redirect_stdout(io.StringIO())
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._redirection = redirect_stdout(io.StringIO())
+                self._redirection.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._redirection.__exit__(None, None, None)
+
+
+_UNPRINTED = _Unprinted()
+
+
+def unprinted() -> AbstractContextManager[None]:
+    """The binding prints warnings to standard output, where with --json only events may be. What writes those has its
+    own hold of the stream."""
+    return _UNPRINTED
 
 
 def _layout(data: bytes, path: Path) -> tuple[list[dict[str, object]], list[tuple[_Window, _Window]], list[_Candidate]]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ex4d.media.colour_tags import ColourTags
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF
 from ex4d.media.exr import BINDING_ERRORS, MAX_BYTES, MAX_PIXELS, unprinted
+from ex4d.media.exr_writer import MOST_FRAMES
 from ex4d.media.picture_facts import PictureFacts, PixelWindow
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.memory import memory_error
@@ -293,7 +294,7 @@ def _facts(
         tags,
         "associated" if pixels.shape[2] == 4 else "none",
         aspect or Fraction(1),
-        _timecode(header.get("timeCode")),
+        _timecode(header.get("timeCode"), fps),
         fps,
         frame,
     )
@@ -310,11 +311,15 @@ def _positive(value: Any) -> Fraction | None:
     return simple if Fraction(1, 100) <= simple <= 1000 else None
 
 
-def _timecode(value: Any) -> str | None:
+def _timecode(value: Any, fps: Fraction | None) -> str | None:
+    """Of ``ex4d.media.exr_writer.time_code``: above 30 frames a second it counts pairs."""
     if value is None:
         return None
+    frame = value.frame
+    if fps is not None and round(fps) > MOST_FRAMES:
+        frame = 2 * frame + int(value.fieldPhase)
     text = f"{value.hours:02d}:{value.minutes:02d}:{value.seconds:02d}"
-    return f"{text}{';' if value.dropFrame else ':'}{value.frame:02d}"
+    return f"{text}{';' if value.dropFrame else ':'}{frame:02d}"
 
 
 def _damaged(path: Path) -> BadInputError:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from ex4d.system.files import atomic_path
 
 Compression = Literal["zip", "piz"]
+#: Frames a second that OpenEXR's ``timeCode`` has room for.
+MOST_FRAMES = 30
 _DTYPES = {np.dtype(np.float16), np.dtype(np.float32)}
 _COMPRESSIONS = {"zip": OpenEXR.ZIP_COMPRESSION, "piz": OpenEXR.PIZ_COMPRESSION}
 
@@ -103,9 +106,16 @@ def _part(part: ExrPart, compression: Compression, named: bool) -> Any:
     return OpenEXR.Part(header, channels, part.name)
 
 
-def time_code(text: str) -> Any:
-    """OpenEXR's attribute ``timeCode`` of "01:00:59;28", in which a semicolon stands for drop-frame."""
+def time_code(text: str, fps: Fraction) -> Any:
+    """OpenEXR's attribute ``timeCode`` of "01:00:59;28", in which a semicolon stands for drop-frame.
+
+    It has room for 30 frames a second. At higher rates it counts pairs of frames, and the field mark tells the second
+    one of a pair, as SMPTE ST 12-1 has it for 50 and 60 frames.
+    """
     drop = ";" in text
     hours, minutes, seconds, frames = map(int, text.replace(";", ":").split(":"))
+    second = 0
+    if round(fps) > MOST_FRAMES:
+        frames, second = divmod(frames, 2)
     # Hours, minutes, seconds, frame, drop frame, color frame, field/phase, three flags of binary groups, these groups.
-    return OpenEXR.TimeCode(hours, minutes, seconds, frames, int(drop), *[0] * 13)
+    return OpenEXR.TimeCode(hours, minutes, seconds, frames, int(drop), 0, second, *[0] * 11)

@@ -24,6 +24,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from ex4d.media.audio import CarriedSound
+from ex4d.media.colour_tags import HdrMetadata
 from ex4d.media.images import Pixels
 from ex4d.media.movie_pixels import ACCURATE
 from ex4d.protocol.errors import BadInputError, ResourceError
@@ -93,6 +94,7 @@ class MovieLabels:
         pixel_aspect: width of a pixel divided by its height.
         timecode: of the first frame, "01:00:59;28"; None = none.
         comment: in words; "" = none.
+        hdr: static metadata of HDR10, for formats that have a place for it; None = none.
     """
 
     primaries: int = _BT709
@@ -101,6 +103,7 @@ class MovieLabels:
     pixel_aspect: Fraction = Fraction(1)
     timecode: str | None = None
     comment: str = ""
+    hdr: HdrMetadata | None = None
 
 
 @dataclass(frozen=True)

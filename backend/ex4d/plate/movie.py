@@ -320,13 +320,14 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
     if facts.alpha_left_out:
         yield "The clip's alpha is left out: this build of FFmpeg has no decoder for it."
     if facts.video_streams > 1:
-        yield f"The file has {facts.video_streams} video streams: the main one is used."
+        size = f"{facts.width}x{facts.height}"
+        yield f"The file has {facts.video_streams} video streams: the main one, of {size} pixels, is used."
     if facts.movies > 1:
         yield f"The file is {facts.movies} movies joined end to end: what comes after the first can be left out."
     if facts.timecode is not None and _valid_timecode(facts) is None:
         yield f"The file's time code «{facts.timecode}» is none at its rate: it is left out."
     if facts.sound is not None:
-        yield "The plate has sound: it goes into a take's movies with --audio."
+        yield "The plate has sound: --audio takes it into a take's movies, which are silent without."
 
 
 def _short(size: Fraction) -> str:

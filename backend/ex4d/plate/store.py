@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ex4d.colour.plate_colour import PlateColour
+from ex4d.media.colour_tags import HdrMetadata
 from ex4d.media.encoding import DISPLAY_8, DISPLAY_16, TruthEncoding
 from ex4d.media.frames import FrameSourceBase, Pixels, without_alpha
 from ex4d.media.picture_facts import AlphaKind, PixelWindow
@@ -124,6 +125,11 @@ class FrameStore(FrameSourceBase):
     def timecode(self) -> str | None:
         """Of the frame ``timecode_number``, such as "01:00:59;28"; None = the plate has none."""
         return self.source.timecode
+
+    @property
+    def hdr(self) -> HdrMetadata | None:
+        """Static metadata of HDR10 that the plate's movie has; None = none."""
+        return self.source.hdr
 
     @property
     def timecode_number(self) -> int:

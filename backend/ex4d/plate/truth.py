@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any, Self
 
 from ex4d.colour.plate_colour import PlateColour
+from ex4d.media.colour_tags import HdrMetadata
 from ex4d.media.encoding import Encoding, TruthEncoding, truth_of
 from ex4d.media.frames import Pixels, without_alpha
 from ex4d.media.picture_facts import AlphaKind, PixelWindow
@@ -136,12 +137,14 @@ class PlateSource:
         colour: the colour space of a display picture.
         timecode: of the frame ``clip_start``; None = none.
         clip_start: a frame's number.
+        hdr: static metadata of HDR10 that the movie has; None = none.
     """
 
     path: Path | None = None
     colour: PlateColour = UNTAGGED
     timecode: str | None = None
     clip_start: int = 0
+    hdr: HdrMetadata | None = None
 
     @classmethod
     def of(cls, info: PlateInfo) -> Self:
@@ -149,17 +152,19 @@ class PlateSource:
         says_nothing = info.colour.kind == "display" and not info.colour.space and info.colour.said_by == "assumed"
         colour = UNTAGGED if says_nothing else info.colour
         timecode = info.facts.timecode
-        return cls(info.path.absolute(), colour, timecode, 0 if timecode is None else info.clip_start)
+        start = 0 if timecode is None else info.clip_start
+        return cls(info.path.absolute(), colour, timecode, start, info.facts.colour.hdr)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Of shot.json's record of the plate; raises KeyError, TypeError for what is none."""
-        colour = record.get("colour")
+        colour, hdr = record.get("colour"), record.get("hdr")
         return cls(
             Path(record["path"]),
             PlateColour.from_record(colour) if colour else UNTAGGED,
             record.get("timecode"),
             record.get("clip_start", 0),
+            HdrMetadata.from_record(hdr) if hdr else None,
         )
 
     def record(self) -> dict[str, Any]:
@@ -169,6 +174,8 @@ class PlateSource:
             record["colour"] = self.colour.record()
         if self.timecode is not None:
             record |= {"timecode": self.timecode, "clip_start": self.clip_start}
+        if self.hdr is not None:
+            record["hdr"] = asdict(self.hdr)
         return record
 
     def read(self, file: SourceFile, layer: str | None) -> tuple[Pixels, Pixels | None]:

@@ -12,7 +12,9 @@ import os
 import struct
 import zlib
 from collections import Counter
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,20 +98,9 @@ def clean_aperture(path: Path) -> tuple[Fraction, Fraction] | None:
 
 
 def _aperture(file: BinaryIO, start: int, end: int, depth: int) -> tuple[Fraction, Fraction] | None:
-    for _ in range(_MOST_BOXES):
-        if start + 8 > end or depth > _DEEPEST:
-            break
-        file.seek(start)
-        header = file.read(16)
-        if len(header) < 8:
-            break
-        size, name = struct.unpack_from(">I4s", header)
-        content = start + 8
-        if size == 1 and len(header) == 16:
-            size, content = struct.unpack_from(">Q", header, 8)[0], start + 16
-        stop = end if size == 0 else min(start + size, end)
-        if stop < content:
-            break
+    if depth > _DEEPEST:
+        return None
+    for name, content, stop in islice(_boxes(file, start, end), _MOST_BOXES):
         found = None
         if name in _PARENTS:
             found = _aperture(file, content, stop, depth + 1)
@@ -118,8 +109,25 @@ def _aperture(file: BinaryIO, start: int, end: int, depth: int) -> tuple[Fractio
             found = _aperture_of_entry(file.read(min(stop - content, _LONGEST_DESCRIPTION)))
         if found is not None:
             return found
-        start = stop
     return None
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Names of the boxes from byte ``start`` to ``end``, and where the content of each begins and ends."""
+    while start + 8 <= end:
+        file.seek(start)
+        header = file.read(16)
+        if len(header) < 8:
+            return
+        size, name = struct.unpack_from(">I4s", header)
+        content = start + 8
+        if size == 1 and len(header) == 16:
+            size, content = struct.unpack_from(">Q", header, 8)[0], start + 16
+        stop = end if size == 0 else min(start + size, end)
+        if stop < content:
+            return
+        yield name, content, stop
+        start = stop
 
 
 def _aperture_of_entry(description: bytes) -> tuple[Fraction, Fraction] | None:
@@ -160,23 +168,11 @@ class _Tables:
 
     def walk(self, file: BinaryIO, start: int, end: int, depth: int) -> None:
         """Look at the boxes from byte ``start`` to ``end``."""
-        while start + 8 <= end:
-            file.seek(start)
-            header = file.read(16)
-            if len(header) < 8:
-                return
-            size, name = struct.unpack_from(">I4s", header)
-            content = start + 8
-            if size == 1 and len(header) == 16:
-                size, content = struct.unpack_from(">Q", header, 8)[0], start + 16
-            stop = end if size == 0 else min(start + size, end)
-            if stop < content:
-                return
+        for name, content, stop in _boxes(file, start, end):
             self._boxes += 1
             if self._boxes > _MOST_BOXES or depth > _DEEPEST:
                 raise _TooMuchError
             self._look_at(file, name, content, stop, depth)
-            start = stop
 
     def _look_at(self, file: BinaryIO, name: bytes, start: int, stop: int, depth: int) -> None:
         if name == b"trak":

@@ -447,13 +447,13 @@ def test_keys_are_what_they_were() -> None:
         return SimpleNamespace(info=SimpleNamespace(reader_version=version, truth=truth_of(DISPLAY_8), facts=square))
 
     nothing: Any = None
-    plain: Any = SimpleNamespace(has_alpha=False)
+    plain: Any = SimpleNamespace(has_alpha=False, numbers=(1001, 1002))
     keys = {
         PlateStage("ab" * 32, selection, reader(0)).key(): "48a6d575961e799a",
         PlateStage("ab" * 32, selection, reader(2)).key(): "78eae7f2b3f43c64",
         DepthStage(plate, nothing, small).key(): "686ca2495a82b950",  # type: ignore[arg-type]
         MeshStage(plate, depth, plain, nothing, MeshSettings()).key(): "bc01db7a13cdb014",
-        ViewportStage(plate, mesh, nothing, nothing, Path("x"), 512).key(): "ab62700c557809fa",
+        ViewportStage(plate, mesh, plain, nothing, Path("x"), 512).key(): "ab62700c557809fa",
         RasterStage(plate, mesh, plain, nothing, camera, "opengl", nothing).key(): "d5343e680e716782",
         FillStage(raster, nothing, create_generator("preview")).key(): "3c00241bf4e3423c",
         TakeJob(Path("x"), nothing, nothing, nothing, fill, {}).key(): "7e4425cb8a9cce11",

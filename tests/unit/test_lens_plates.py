@@ -30,7 +30,7 @@ from ex4d.camera import (
 from ex4d.composite.pixel_aspect import take_pixel_aspect
 from ex4d.depth.base import DepthResult
 from ex4d.depth.plate_camera import PlateCamera
-from ex4d.depth.plate_pixels import SquareFrames, on_plate, plate_intrinsics, square_size
+from ex4d.depth.plate_pixels import SquareFrames
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.jobs import export, generate, preview, reconstruct, render
@@ -41,6 +41,7 @@ from ex4d.media.picture_facts import PixelWindow
 from ex4d.mesh import MeshSettings, build_mesh
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.store import MeshStore
+from ex4d.plate.pixels import on_plate, plate_intrinsics, square_size
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     DepthRequest,

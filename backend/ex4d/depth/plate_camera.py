@@ -10,9 +10,9 @@ import numpy as np
 from ex4d.camera import LensCalibration, Trajectory
 from ex4d.depth.base import DepthResult, DepthSource
 from ex4d.depth.files import FileDepth
-from ex4d.depth.plate_pixels import plate_intrinsics
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource, frame_window
+from ex4d.plate.pixels import plate_intrinsics
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 

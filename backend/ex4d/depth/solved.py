@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
-from ex4d.depth.plate_pixels import estimate_in_square_pixels, on_plate
+from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
+from ex4d.plate.pixels import on_plate
 from ex4d.plate.store import frame_file
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json

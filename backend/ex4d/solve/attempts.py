@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plate solved as one kind of shot, with its lens, and the numbers that tell whether that is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ex4d.solve.bundle import BundleOptions, Sightings, bundle
+from ex4d.solve.initial import PRIOR_SIGMA, sightings_of, usable
+from ex4d.solve.kind import NEAR, Numbers
+from ex4d.solve.lens_test import (
+    LensState,
+    find_radial,
+    fov_deg,
+    is_believable,
+    lens_test,
+    rescale_focal,
+)
+from ex4d.solve.model import Model
+from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
+from ex4d.solve.repeat import repeat
+from ex4d.solve.tracks import Tracks
+from ex4d.solve.triangulate import angles
+from ex4d.solve.turning import finish_turning, solve_turning
+from ex4d.solve.two_view import PairView
+
+#: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
+LOSS, ITERATIONS = 0.6, 15
+#: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
+LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came out.
+
+    Attributes:
+        model: cameras and points.
+        lens: what is known of the focal length.
+        numbers: those that this attempt tells; the others None.
+        zooms: whether the focal length changes over time.
+        notes: sentences for the report.
+    """
+
+    model: Model
+    lens: LensState | None
+    numbers: Numbers
+    zooms: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is solved.
+
+    Attributes:
+        tracks: of a pinhole with its principal point in the middle; none that stands on the screen.
+        keys: key frames.
+        pairs: of them, the best start first.
+        focal: work pixels: known, or expected.
+        focal_known: whether it is known.
+        tick: called now and then; may raise to stop.
+    """
+
+    tracks: Tracks
+    keys: Sequence[int]
+    pairs: Sequence[PairView]
+    focal: float
+    focal_known: bool
+    tick: Callable[[], None]
+
+
+def attempt_turning(task: Task) -> Attempt | None:
+    """As a camera that turns; None where the frames do not hang together."""
+    tracks, keys, focal, focal_known, tick = task.tracks, task.keys, task.focal, task.focal_known, task.tick
+    prior = BundleOptions(
+        loss=LOSS, prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, turns_only=True, iterations=ITERATIONS
+    )
+    fixed = replace(prior, focal="fixed")
+    options = fixed if focal_known else prior
+    model = solve_turning(tracks, keys, focal, focal_known=focal_known, options=options, tick=tick)
+    if model is None:
+        return None
+    sightings = sightings_of(tracks, keys)
+    notes: list[str] = []
+    zooms = False
+    lens: LensState | None = None
+    rise = None
+    if not focal_known:
+        zooms = find_zoom(model, sightings, prior)
+        side = max(tracks.size)
+        test = lens_test(model, sightings, options, LIMITS[-1])
+        rise, lens = test.rise, test.state
+        found = float(np.median(model.focal[list(keys)]))
+        if lens != "not observable" and not is_believable(found, side):
+            notes.append(
+                f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
+            )
+            lens = "not observable"
+        if zooms:
+            finish_turning(model, tracks, keys, replace(prior, focal="each", prior_sigma=np.inf))
+        elif lens == "not observable":
+            rescale_focal(model, focal / found, turns_only=True)
+            finish_turning(model, tracks, keys, fixed)
+        else:
+            free = replace(prior, prior_sigma=np.inf)
+            finish_turning(model, tracks, keys, free)
+            if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
+                finish_turning(model, tracks, keys, replace(free, radial=2))
+        tick()
+    error, explained = explained_share(model, tracks)
+    return Attempt(
+        model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
+    )
+
+
+def attempt_moving(task: Task) -> Attempt | None:
+    """As a camera that moves; None where no start holds."""
+    tracks, keys, focal, focal_known, tick = task.tracks, task.keys, task.focal, task.focal_known, task.tick
+    prior = BundleOptions(loss=LOSS, prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, iterations=ITERATIONS)
+    fixed = replace(prior, focal="fixed")
+    options = fixed if focal_known else prior
+    moving = solve_moving(tracks, keys, task.pairs, focal, focal_known=focal_known, options=options, tick=tick)
+    if moving is None:
+        return None
+    model = moving.model
+    frames = bundled_frames(tracks, keys)
+    sightings = sightings_of(tracks, frames)
+    notes: list[str] = []
+    zooms = False
+    lens: LensState | None = None
+    rise = None
+    last = options
+    if not focal_known:
+        test = lens_test(model, sightings_of(tracks, keys), options, LIMITS[-1])
+        rise, lens = test.rise, test.state
+        side, found = max(tracks.size), float(np.median(model.focal[model.known]))
+        if lens != "not observable" and not is_believable(found, side):
+            notes.append(
+                f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
+            )
+            lens = "not observable"
+        tick()
+        if lens == "not observable":
+            last = fixed
+            rescale_focal(model, focal / found, turns_only=False)
+            refine_whole(model, tracks, frames, last, LIMITS[1:])
+        else:
+            last = replace(prior, prior_sigma=np.inf)
+            refine_whole(model, tracks, frames, last, LIMITS[-1:])
+            zooms = find_zoom(model, sightings_of(tracks, keys), last)
+            if zooms:
+                last = replace(last, focal="each")
+                refine_whole(model, tracks, frames, last, LIMITS[-1:])
+            elif find_radial(model, sightings, last, tracks.size, LIMITS[-1]):
+                last = replace(last, radial=2)
+                refine_whole(model, tracks, frames, last, LIMITS[-1:])
+        tick()
+    error, explained = explained_share(model, tracks)
+    twice = repeat(model, sightings, last, LIMITS[-1])
+    tick()
+    angle = angles(model, sightings)
+    focals = [start.focal for start in moving.starts]
+    numbers = Numbers(
+        plane=moving.pair.plane_share,
+        plane_error=moving.pair.homography_residual,
+        move_error=error,
+        move_explained=explained,
+        angle_deg=float(np.degrees(np.median(angle[angle > 0]))) if (angle > 0).any() else 0.0,
+        frames=float(model.known.mean()),
+        focal_spread=max(focals) / min(focals),
+        repeat_path=twice.path,
+        repeat_turn_deg=twice.turn_deg,
+        repeat_focal=twice.focal,
+        lens_rise=rise,
+    )
+    return Attempt(model, lens, numbers, zooms, tuple(notes))
+
+
+def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:
+    """Median error, px, of the sightings that a model explains, and the share of all that these are."""
+    can = model.known[tracks.frame] & model.has_point[tracks.track]
+    error = np.full(len(tracks), np.inf)
+    error[can] = model.errors(tracks.frame[can], tracks.track[can], tracks.xy[can])
+    near = error < NEAR
+    return float(np.median(error[near])) if near.any() else np.inf, float(near.mean()) if len(error) else 0.0
+
+
+def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> bool:
+    """Give each frame a focal length of its own where the lens zooms, in place; returns whether it does."""
+    limit = LIMITS[0]
+    s = usable(model, sightings, limit)
+    before = bundle(model, s, replace(options, iterations=4))
+    free = model.copy()
+    after = bundle(free, s, replace(options, focal="each", iterations=20))
+    frames = np.unique(s.frame)
+    span = float(np.ptp(free.log_focal[frames]))
+    if span < LEAST_ZOOM or after > (1 - LEAST_ZOOM_GAIN) * before:
+        return False
+    model.rotation, model.position, model.points, model.log_focal = (
+        free.rotation,
+        free.position,
+        free.points,
+        free.log_focal,
+    )
+    others = np.setdiff1d(np.arange(len(model.known)), frames)
+    model.log_focal[others] = np.interp(others, frames, model.log_focal[frames])
+    return True

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first cameras of a solve: a start pair, and around it the key frames of a window, for several focal lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.solve.bundle import BundleOptions, Sightings, bundle
+from ex4d.solve.model import Model
+from ex4d.solve.resect import LEAST_SHARE, fit_shares, refine_cameras, resect
+from ex4d.solve.tracks import Tracks
+from ex4d.solve.triangulate import triangulate
+from ex4d.solve.two_view import PairView, compare, relative_pose
+
+Array = NDArray[np.float64]
+
+#: Key frames of a start, and start pairs that are tried.
+WINDOW, PAIRS = 9, 2
+#: Focal lengths that are tried besides the expected one, as shares of the longer side: 78, 53 and 32 degrees.
+FOCAL_SHARES = (0.62, 1.0, 1.75)
+#: Error, px, at which a sighting counts as unexplained.
+UNEXPLAINED = 4.0
+#: How sure an expected focal length is while the start is looked for.
+PRIOR_SIGMA = 0.35
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start that was tried.
+
+    Attributes:
+        model: its cameras and points.
+        cost: mean squared error of all sightings, px², none above ``UNEXPLAINED``².
+        pair: that it began with.
+    """
+
+    model: Model
+    cost: float
+    pair: PairView
+
+    @property
+    def focal(self) -> float:
+        """Of its first known camera, work pixels."""
+        return float(self.model.focal[np.flatnonzero(self.model.known)[0]])
+
+
+def pairs(tracks: Tracks, keys: Sequence[int]) -> list[PairView]:
+    """Pairs of key frames no more than a window apart, the best start first."""
+    found = []
+    for i, first in enumerate(keys):
+        for second in keys[i + 1 : i + WINDOW]:
+            view = compare(tracks, first, second)
+            if view is not None:
+                found.append(view)
+    return sorted(found, key=lambda view: -view.score)
+
+
+def window(keys: Sequence[int], pair: PairView) -> list[int]:
+    """The key frames of the start around a pair."""
+    first, last = keys.index(pair.first), keys.index(pair.second)
+    spare = WINDOW - (last - first + 1)
+    start = max(0, min(first - spare // 2, len(keys) - WINDOW))
+    return list(keys[start : start + WINDOW])
+
+
+def starts(
+    tracks: Tracks, keys: Sequence[int], ranked: Sequence[PairView], focals: Sequence[float], options: BundleOptions
+) -> list[Start]:
+    """Starts of the best pairs with all focal lengths, the best one first.
+
+    Args:
+        tracks: of the plate.
+        keys: its key frames.
+        ranked: pairs of them, the best first.
+        focals: work pixels.
+        options: of the bundle that ends each.
+    """
+    found = []
+    for pair in ranked[:PAIRS]:
+        frames = window(keys, pair)
+        sightings = sightings_of(tracks, frames)
+        for focal in focals:
+            model = _start(tracks, sightings, frames, pair, focal)
+            if model is None:
+                continue
+            _improve(model, sightings, options, 1)
+            found.append(Start(model, cost(model, sightings), pair))
+    found.sort(key=lambda start: start.cost)
+    best = []
+    for start in found[: 2 * PAIRS]:
+        sightings = sightings_of(tracks, window(keys, start.pair))
+        _improve(start.model, sightings, options, 2)
+        best.append(Start(start.model, cost(start.model, sightings), start.pair))
+    return sorted(best, key=lambda start: start.cost)
+
+
+def sightings_of(tracks: Tracks, frames: Sequence[int]) -> Sightings:
+    """The sightings in these frames, of tracks that at least two of them have."""
+    is_in = np.zeros(tracks.frames, bool)
+    is_in[list(frames)] = True
+    use = is_in[tracks.frame]
+    use &= np.bincount(tracks.track[use], minlength=tracks.count)[tracks.track] >= 2
+    return Sightings(tracks.frame[use], tracks.track[use], tracks.xy[use])
+
+
+def cost(model: Model, sightings: Sightings) -> float:
+    """See ``Start.cost``."""
+    error = np.where(
+        model.known[sightings.frame] & model.has_point[sightings.track],
+        model.errors(sightings.frame, sightings.track, sightings.xy),
+        np.inf,
+    )
+    return float((np.minimum(error, UNEXPLAINED) ** 2).mean()) if len(error) else np.inf
+
+
+def usable(model: Model, sightings: Sightings, limit: float) -> Sightings:
+    """The sightings that a bundle may see: of known cameras and points, explained up to so many px, of tracks that
+    still have two of them."""
+    good = model.known[sightings.frame] & model.has_point[sightings.track]
+    good[good] = model.errors(sightings.frame[good], sightings.track[good], sightings.xy[good]) < limit
+    count = np.bincount(sightings.track[good], minlength=len(model.points))
+    return sightings.picked(good & (count[sightings.track] >= 2))
+
+
+def _improve(model: Model, sightings: Sightings, options: BundleOptions, rounds: int) -> None:
+    for _ in range(rounds):
+        triangulate(model, sightings)
+        bundle(model, usable(model, sightings, 3 * UNEXPLAINED), options)
+    triangulate(model, sightings)
+
+
+def _start(tracks: Tracks, sightings: Sightings, frames: Sequence[int], pair: PairView, focal: float) -> Model | None:
+    model = Model.empty(tracks.frames, tracks.count, focal, np.array(tracks.size) / 2)
+    common, a, b = tracks.common(pair.first, pair.second)
+    first = np.full(len(common), pair.first, np.int32)
+    pose = relative_pose(model.rays(first, a), model.rays(first, b), focal)
+    if pose is None:
+        return None
+    model.rotation[pair.second], model.position[pair.second] = pose
+    model.known[[pair.first, pair.second]] = True
+    triangulate(model, sightings)
+    # The nearest frames first: what they see is known already.
+    for frame in sorted(frames, key=lambda frame: min(abs(frame - pair.first), abs(frame - pair.second))):
+        if not model.known[frame]:
+            place(model, sightings, frame)
+            triangulate(model, sightings)
+    return model if model.known[list(frames)].sum() >= min(3, len(frames)) else None
+
+
+def place(model: Model, sightings: Sightings, frame: int) -> bool:
+    """Find the camera of one frame, beginning with that of the nearest known one, in place; returns whether that went
+    well."""
+    known = np.flatnonzero(model.known)
+    near = known[np.argmin(np.abs(known - frame))]
+    model.rotation[frame], model.position[frame] = model.rotation[near], model.position[near]
+    model.log_focal[frame] = model.log_focal[near]
+    own = sightings.picked(sightings.frame == frame)
+    refine_cameras(model, own)
+    share = float(fit_shares(model, own, np.array([frame], np.int32))[0])
+    if share < 2 * LEAST_SHARE:
+        kept = model.rotation[frame].copy(), model.position[frame].copy()
+        found = resect(model, own, frame)
+        if not found or float(fit_shares(model, own, np.array([frame], np.int32))[0]) < share:
+            model.rotation[frame], model.position[frame] = kept
+    model.known[frame] = float(fit_shares(model, own, np.array([frame], np.int32))[0]) >= LEAST_SHARE
+    return bool(model.known[frame])

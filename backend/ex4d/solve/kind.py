@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kind of shot a plate is: the camera moves, turns, or stands still; and the numbers that decide.
+
+A solve always comes out, of noise and of things that move by themselves too, and its error alone tells nothing. So each
+kind has to pass gates, and what passes none stands still, with the reason said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["still", "turns", "moves"]
+
+#: Greatest median motion between key frames, as a share of the longer side, below which the camera stands still.
+STILL_MOTION = 0.005
+#: Share of the tracks that stay where they are from which the camera stands still, whatever else moves.
+STILL_STANDING = 0.5
+#: A turn explains the plate up to this median error, px: for sides up to LEAST_SIDE, and beyond by the side.
+TURN_ERROR, TURN_ERROR_SIDE = 0.3, 640
+#: Share of the tracks that a turn explains, within ``NEAR`` px.
+TURN_EXPLAINED = 0.55
+#: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
+TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.9
+#: A turn's error by the error of a camera that moves too, from which there is parallax.
+PARALLAX_GAIN = 1.6
+#: Gates of a camera that moves: share explained within ``NEAR`` px, median error px, median angle degrees, share of the
+#: frames, largest ratio of the focal lengths of all starts, and of the halves' solves the distance of their paths and
+#: the angle between their cameras, degrees.
+MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.7, 0.95
+MOVE_PATH, MOVE_TURN_DEG = 0.05, 0.3
+#: Error, px, up to which a sighting counts as explained.
+NEAR = 2.0
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What decided; None = not looked at.
+
+    Attributes:
+        motion: largest median motion between key frames, share of the longer side.
+        standing: share of the tracks that stay where they are.
+        plane: homography's inliers by the fundamental matrix's, of the start pair.
+        plane_error: median distance, px, of that pair's tracks from where the homography takes them.
+        turn_error: median error, work px, of a camera that only turns.
+        turn_explained: share of the sightings that it explains.
+        move_error: median error, work px, of a camera that moves.
+        move_explained: share of the sightings that it explains.
+        angle_deg: median of the greatest angles at the points.
+        frames: share of the frames that found their camera.
+        focal_spread: largest by smallest focal length of the starts.
+        repeat_path, repeat_turn_deg, repeat_focal: see ``Repeat``.
+        lens_rise: rise of the error with other focal lengths.
+    """
+
+    motion: float | None = None
+    standing: float | None = None
+    plane: float | None = None
+    plane_error: float | None = None
+    turn_error: float | None = None
+    turn_explained: float | None = None
+    move_error: float | None = None
+    move_explained: float | None = None
+    angle_deg: float | None = None
+    frames: float | None = None
+    focal_spread: float | None = None
+    repeat_path: float | None = None
+    repeat_turn_deg: float | None = None
+    repeat_focal: float | None = None
+    lens_rise: float | None = None
+
+
+def still_reason(numbers: Numbers) -> str | None:
+    """Why the camera stands still, as a sentence; None where it does not."""
+    if numbers.motion is not None and numbers.motion < STILL_MOTION:
+        return f"The picture moves by no more than {numbers.motion:.2%} of its width."
+    if numbers.standing is not None and numbers.standing >= STILL_STANDING:
+        return f"{numbers.standing:.0%} of the tracks stay where they are."
+    return None
+
+
+def turn_error_limit(side: float) -> float:
+    """Median error, px, up to which a turn explains a work picture of that longer side."""
+    return TURN_ERROR * max(side / TURN_ERROR_SIDE, 0.85)
+
+
+def turn_refusal(numbers: Numbers, side: float) -> str | None:
+    """Why it is not that the camera only turns, as a sentence; None where it may be."""
+    error, explained = numbers.turn_error, numbers.turn_explained
+    if error is None or explained is None:
+        return "The frames share too few tracks for a turn."
+    if error > turn_error_limit(side):
+        return f"A turn leaves {error:.2f} px, more than {turn_error_limit(side):.2f}."
+    if explained < TURN_EXPLAINED:
+        return f"A turn explains {explained:.0%} of the tracks, less than {TURN_EXPLAINED:.0%}."
+    return None
+
+
+def is_surely_turn(numbers: Numbers, side: float) -> bool:
+    """Whether there is no need to look for parallax."""
+    return turn_refusal(numbers, side) is None and (numbers.plane or 0.0) >= TURN_PLANE_SURE
+
+
+def has_parallax(numbers: Numbers) -> bool:
+    """Whether a camera that moves explains the plate so much better than one that turns that it must have moved."""
+    if numbers.turn_error is None or numbers.move_error is None:
+        return numbers.move_error is not None
+    return numbers.turn_error >= PARALLAX_GAIN * numbers.move_error
+
+
+def move_refusal(numbers: Numbers) -> str | None:
+    """Why the solve of a camera that moves is not believed, as a sentence; None where it is."""
+    n = numbers
+    if n.move_error is None or n.move_explained is None or n.angle_deg is None or n.frames is None:
+        return "No two frames give a first pose of a camera that moves."
+    path, turn = n.repeat_path or 0.0, n.repeat_turn_deg or 0.0
+    gates = (
+        (
+            n.move_explained < MOVE_EXPLAINED,
+            f"A moving camera explains {n.move_explained:.0%} of the tracks, less than {MOVE_EXPLAINED:.0%}: much "
+            "moves by itself.",
+        ),
+        (n.move_error > MOVE_ERROR, f"A moving camera leaves {n.move_error:.2f} px, more than {MOVE_ERROR:.2f}."),
+        (
+            n.angle_deg < MOVE_ANGLE,
+            f"The rays of half the points meet at less than {n.angle_deg:.1f}°: there is too little parallax.",
+        ),
+        (n.frames < MOVE_FRAMES, f"Only {n.frames:.0%} of the frames found their camera."),
+        (path > MOVE_PATH, f"Each half of the tracks tells another path ({path:.0%} apart)."),
+        (turn > MOVE_TURN_DEG, f"Each half of the tracks tells other turns ({turn:.1f}° apart)."),
+    )
+    return next((reason for fails, reason in gates if fails), None)

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a solve tells the focal length, and a radial distortion.
+
+A bundle gives a focal length whether there is one to be seen or not: a slow move along a wall fits any. So the solve is
+made again with other ones, held; where that explains the plate as well, the lens is not observable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.solve.bundle import BundleOptions, Sightings, bundle
+from ex4d.solve.initial import usable
+from ex4d.solve.model import Model, rotation_vectors, rotations
+
+Array = NDArray[np.float64]
+
+LensState = Literal["known", "within 5 %", "not observable"]
+
+#: Other focal lengths that are tried, as multiples: of cameras that move, and of those that only turn.
+MOVING_FACTORS, TURNING_FACTORS = (0.6, 1.6), (0.9, 1.1)
+#: Rise of the error, on the flatter side, below which the lens is not observable, and from which it is known.
+MOVING_RISES, TURNING_RISES = (0.03, 0.15), (0.1, 0.2)
+#: Fields of view over the longer side, degrees, beyond which a lens that came out is not believed.
+LEAST_FOV, MOST_FOV = 18.0, 110.0
+#: A distortion is believed that moves the corners by so many work pixels, lowers the cost by that share, and in both
+#: halves of the tracks differs by no more than that share.
+LEAST_BEND, LEAST_GAIN, MOST_BEND_SPREAD = 0.6, 0.03, 0.4
+
+
+@dataclass(frozen=True)
+class LensTest:
+    """What came out.
+
+    Attributes:
+        state: of the lens.
+        rise: of the median error with other focal lengths, on the flatter side, as a share.
+    """
+
+    state: LensState
+    rise: float
+
+
+def lens_test(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> LensTest:
+    """Try other focal lengths.
+
+    Args:
+        model: solved; stays as it is.
+        sightings: of the frames that are to be bundled.
+        options: of the bundles; ``turns_only`` tells which test it is.
+        limit: error, px, above which sightings are not looked at.
+    """
+    factors, (least, sure) = (TURNING_FACTORS, TURNING_RISES) if options.turns_only else (MOVING_FACTORS, MOVING_RISES)
+    s = usable(model, sightings, limit)
+    held = replace(options, focal="fixed", radial=0, iterations=12)
+    base = model.copy()
+    bundle(base, s, held)
+    error = median_error(base, s)
+    rise = np.inf
+    for factor in factors:
+        other = base.copy()
+        # In two steps, each from where the same picture would be seen with such a lens from far away.
+        for _ in range(2):
+            rescale_focal(other, factor**0.5, turns_only=options.turns_only)
+            bundle(other, s, held)
+        rise = min(rise, median_error(other, s) / max(error, 1e-6) - 1)
+    rise = float(max(rise, 0.0))
+    state: LensState = "not observable" if rise < least else "known" if rise >= sure else "within 5 %"
+    return LensTest(state, rise)
+
+
+def median_error(model: Model, sightings: Sightings) -> float:
+    """Median error, px, of sightings."""
+    return float(np.median(model.errors(sightings.frame, sightings.track, sightings.xy)))
+
+
+def rescale_focal(model: Model, factor: float, *, turns_only: bool) -> None:
+    """Multiply the focal length and change cameras and points so that nearly the same is seen, in place: turns shrink,
+    depths grow."""
+    frame = int(np.flatnonzero(model.known)[0])
+    R, t = model.rotation[frame].copy(), model.position[frame].copy()
+    if turns_only:
+        t[:] = 0
+    stretch = np.array([1.0, 1.0, factor])
+    centres = (model.centres() @ R.T + t) * stretch
+    vectors = rotation_vectors(model.rotation @ R.T) / [factor, factor, 1.0]
+    model.rotation = rotations(vectors) @ R
+    model.points = ((model.points @ R.T + t) * stretch - t) @ R
+    if turns_only:
+        model.points /= np.maximum(np.linalg.norm(model.points, axis=1, keepdims=True), 1e-12)
+    else:
+        world = (centres - t) @ R
+        model.position = -np.einsum("tij,tj->ti", model.rotation, world)
+    model.log_focal += np.log(factor)
+
+
+def fov_deg(focal: float, side: float) -> float:
+    """Field of view, degrees, over a side of so many pixels."""
+    return float(np.degrees(2 * np.arctan(side / 2 / focal)))
+
+
+def is_believable(focal: float, side: float) -> bool:
+    """Whether a lens of that field of view over the longer side, px, is one that films are made with."""
+    return LEAST_FOV <= fov_deg(focal, side) <= MOST_FOV
+
+
+def halves(sightings: Sightings) -> tuple[Sightings, Sightings]:
+    """The sightings of every other track, and the rest."""
+    odd = (sightings.track % 2).astype(bool)
+    return sightings.picked(odd), sightings.picked(~odd)
+
+
+def bend(model: Model, radial: Array, size: tuple[int, int]) -> float:
+    """How far, work pixels, distortion moves a corner of the picture outwards."""
+    focal = float(np.median(model.focal[model.known]))
+    r = float(np.hypot(*size)) / 2 / focal
+    return focal * r**3 * float(radial[0] + radial[1] * r * r)
+
+
+def find_radial(
+    model: Model, sightings: Sightings, options: BundleOptions, size: tuple[int, int], limit: float
+) -> bool:
+    """Give the model a radial distortion where it is observable, in place; returns whether it was."""
+    s = usable(model, sightings, limit)
+    before = bundle(model, s, replace(options, iterations=6))
+    with_radial = replace(options, radial=2, iterations=15)
+    bent = model.copy()
+    after = bundle(bent, s, with_radial)
+    found = bend(bent, bent.radial, size)
+    if abs(found) < LEAST_BEND or after > (1 - LEAST_GAIN) * before:
+        return False
+    each = []
+    for half in halves(s):
+        part = bent.copy()
+        bundle(part, half, with_radial)
+        each.append(bend(part, part.radial, size))
+    if abs(each[0] - each[1]) > MOST_BEND_SPREAD * abs(found):
+        return False
+    model.radial, model.log_focal = bent.radial, bent.log_focal
+    model.rotation, model.position, model.points = bent.rotation, bent.position, bent.points
+    return True

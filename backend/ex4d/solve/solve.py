@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The source camera of a plate, from its pictures alone or around cameras that were given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Lens, Trajectory
+from ex4d.media.frames import FrameSource
+from ex4d.plate.pixels import on_plate
+from ex4d.protocol.errors import BadInputError
+from ex4d.solve import kind as gates
+from ex4d.solve import result
+from ex4d.solve.attempts import Attempt, Task, attempt_moving, attempt_turning, explained_share
+from ex4d.solve.classify import angles_deg, contradicting, explain_all, track_errors
+from ex4d.solve.complete_path import copy_repeated, interpolate_unknown
+from ex4d.solve.follow import Followed, follow
+from ex4d.solve.given import MISFIT, GivenCameras, solve_around
+from ex4d.solve.ideal import IdealView, extrinsics
+from ex4d.solve.initial import pairs
+from ex4d.solve.keys import key_frames
+from ex4d.solve.kind import Kind, Numbers
+from ex4d.solve.lens_test import fov_deg
+from ex4d.solve.model import Model
+from ex4d.solve.options import SolveOptions
+from ex4d.solve.plate_facts import notes_of, standing_share, standing_tracks
+from ex4d.solve.result import Solve, SolvedPoints
+from ex4d.solve.shutter import shutter_note
+from ex4d.solve.work_picture import WorkPicture
+from ex4d.system.progress import Progress
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: Percentile of the depths of all sightings that is brought to 1: the near end of the shot.
+NEAR_PERCENTILE = 2
+#: A point is kept whose median error is no more, work pixels, and whose rays meet at so much at least, degrees.
+POINT_ERROR, POINT_ANGLE = 1.5, 0.2
+#: Key frames that are compared for the motion of a shot are no further apart than this.
+COMPARED_KEYS = 8
+
+
+def solve_camera(frames: FrameSource, options: SolveOptions, progress: Progress) -> Solve:
+    """Solve a plate's camera.
+
+    Args:
+        frames: of the plate; each is read once, in order.
+        options: what is known.
+        progress: advances with each frame.
+
+    Raises:
+        BadInputError: a kind of shot was asked for that the plate does not allow at all.
+    """
+    picture = WorkPicture.of(frames)
+    return solve_tracks(picture, follow(picture, progress.advance), options, progress.check)
+
+
+def solve_tracks(picture: WorkPicture, followed: Followed, options: SolveOptions, tick: Callable[[], None]) -> Solve:
+    """As ``solve_camera``, from tracks.
+
+    Args:
+        picture: of the plate.
+        followed: its tracks.
+        options: what is known.
+        tick: called now and then; may raise to stop.
+    """
+    return _Solver(picture, followed, options, tick).solve()
+
+
+@dataclass
+class _Answer:
+    """A kind of shot, with its model."""
+
+    kind: Kind
+    lens: result.Lens
+    model: Model
+    numbers: Numbers
+    refused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    given: Bools | None = None
+
+
+class _Solver:
+    def __init__(
+        self, picture: WorkPicture, followed: Followed, options: SolveOptions, tick: Callable[[], None]
+    ) -> None:
+        self.picture, self.options, self.tick = picture, options, tick
+        self.facts = followed.facts
+        self.raw = followed.tracks
+        centre, focal = picture.centre, picture.focal(options.fov_deg)
+        #: At the plate's pixels.
+        self.given = None if options.given is None else on_plate(options.given, picture.frames)
+        if self.given is not None:
+            K = picture.from_plate(self.given.K)
+            centre, focal = K[0, :2, 2], float(K[0, 0, 0])
+        self.focal = focal
+        lens = options.lens or (self.given.lens if self.given is not None else None)
+        self.view = IdealView(centre, lens, focal)
+        self.tracks = self.view.of(self.raw)
+        self.standing = standing_tracks(self.raw)
+        #: Without what stands on the screen, be it a burn-in or the far background.
+        self.loose = self.tracks.picked(~self.standing[self.raw.track])
+        #: A lens's coefficients count on a focal length, so that is not looked for besides.
+        self.focal_known = options.fov_known or lens is not None
+
+    def solve(self) -> Solve:
+        if self.given is not None:
+            return self._finished(self._around(self.given))
+        return self._finished(self._found())
+
+    def _found(self) -> _Answer:
+        numbers = Numbers(motion=self._motion(), standing=standing_share(self.raw, self.standing))
+        wanted = self.options.source_camera
+        if wanted == "still":
+            return self._still(numbers, [])
+        if self.facts.breaks:
+            if wanted != "auto":
+                raise BadInputError(
+                    f"The plate seems to cut at frame {self._number(self.facts.breaks[0])}, so it has no one camera.",
+                    "Solve one shot at a time with --frames.",
+                )
+            return self._still(numbers, ["The plate cuts, so there is no one camera to solve."])
+        reason = gates.still_reason(numbers)
+        if wanted == "auto" and reason is not None:
+            return self._still(numbers, [], [f"The camera stands still. {reason}"])
+        return self._moved(numbers) if wanted == "auto" else self._forced(numbers)
+
+    def _moved(self, numbers: Numbers) -> _Answer:
+        """What kind of shot it is, by the gates."""
+        side, task = max(self.tracks.size), self._task()
+        turning = attempt_turning(task)
+        if turning is not None:
+            numbers = merged(numbers, turning.numbers)
+        numbers = replace(numbers, plane=task.pairs[0].plane_share if task.pairs else None)
+        no_turn = gates.turn_refusal(numbers, side)
+        if turning is not None and gates.is_surely_turn(numbers, side):
+            return self._as("turns", turning, numbers, [])
+        moving = attempt_moving(task)
+        if moving is not None:
+            numbers = merged(numbers, moving.numbers)
+        no_move = gates.move_refusal(numbers)
+        if no_turn is None and turning is not None and not (no_move is None and gates.has_parallax(numbers)):
+            refused = [no_move] if no_move is not None else ["A turn explains the plate as well as a move."]
+            return self._as("turns", turning, numbers, refused)
+        if no_move is None and moving is not None:
+            return self._as("moves", moving, numbers, [] if no_turn is None else [no_turn])
+        reasons = [reason for reason in (no_turn, no_move) if reason is not None]
+        note = "The camera is taken to stand still, because no solve of it is believed. " + " ".join(reasons)
+        return self._still(numbers, reasons, [note])
+
+    def _forced(self, numbers: Numbers) -> _Answer:
+        """The kind of shot that was asked for, with a note on what speaks against it."""
+        wanted = self.options.source_camera
+        side, task = max(self.tracks.size), self._task()
+        if wanted == "turns":
+            attempt = attempt_turning(task)
+        else:
+            attempt = attempt_moving(task)
+        if attempt is None:
+            raise BadInputError(
+                f"No camera that {wanted} can be solved from this plate: its frames share too few tracks.",
+                "Give the camera as a file, or let it stand still.",
+            )
+        numbers = merged(numbers, attempt.numbers)
+        against = gates.turn_refusal(numbers, side) if wanted == "turns" else gates.move_refusal(numbers)
+        answer = self._as("turns" if wanted == "turns" else "moves", attempt, numbers, [])
+        if against is not None:
+            answer.notes.append(f"The camera was solved as one that {wanted} because that was asked for. {against}")
+        return answer
+
+    def _as(self, kind: Kind, attempt: Attempt, numbers: Numbers, refused: list[str]) -> _Answer:
+        numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise)
+        lens: result.Lens = "given" if attempt.lens is None else attempt.lens
+        notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
+        return _Answer(kind, lens, attempt.model, numbers, refused, notes)
+
+    def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:
+        notes = []
+        if lens == "not observable":
+            notes.append(
+                f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
+                "Give it with --fov if you know it."
+            )
+        if self.view.lens is not None and not self.options.fov_known and self.given is None:
+            notes.append("The lens's distortion counts on the focal length, so that was not solved for.")
+        if attempt.zooms:
+            low, high = (fov_deg(float(f), max(self.tracks.size)) for f in np.sort(attempt.model.focal)[[-1, 0]])
+            notes.append(f"The lens zooms between {low:.1f}° and {high:.1f}°.")
+        return notes
+
+    def _still(self, numbers: Numbers, refused: list[str], notes: list[str] | None = None) -> _Answer:
+        model = Model.empty(self.tracks.frames, self.tracks.count, self.focal, np.array(self.tracks.size) / 2)
+        model.known[:] = True
+        lens: result.Lens = "given" if self.focal_known else "not observable"
+        return _Answer("still", lens, model, numbers, refused, notes or [])
+
+    def _around(self, given: Trajectory) -> _Answer:
+        numbers = self.picture.frames.numbers
+        cameras = GivenCameras.of(given, numbers, self.picture.from_plate(given.K))
+        if not cameras.known.any():
+            raise BadInputError(
+                "None of the given cameras is of a frame of this plate.", "Give them by the plate's frame numbers."
+            )
+        model, kind = solve_around(cameras, self.tracks, self.tick)
+        explain_all(model, self.tracks, moves=kind == "moves")
+        error, explained = explained_share(model, self.tracks)
+        own = self.tracks.picked(cameras.known[self.tracks.frame])
+        can = model.has_point[own.track]
+        fit = float(np.median(model.errors(own.frame[can], own.track[can], own.xy[can]))) if can.any() else np.inf
+        side = "turn" if kind != "moves" else "move"
+        found = Numbers(**{f"{side}_error": error, f"{side}_explained": explained})
+        notes = [f"The given cameras leave a median error of {fit:.2f} work pixels in {int(can.sum())} sightings."]
+        if fit > MISFIT:
+            notes.append("The given cameras do not fit the plate: check frame numbers, lens and picture size.")
+        return _Answer(kind, "given", model, found, [], notes, cameras.known)
+
+    def _finished(self, answer: _Answer) -> Solve:
+        model, frames = answer.model, self.picture.frames
+        given = np.zeros(self.tracks.frames, bool) if answer.given is None else answer.given
+        moves = answer.kind == "moves"
+        explain_all(model, self.tracks, moves=moves)
+        against = contradicting(model, self.tracks)
+        on_screen = against & self.standing if answer.kind != "still" else np.zeros(self.tracks.count, bool)
+        moving = against & ~on_screen
+        errors, angle = track_errors(model, self.tracks), angles_deg(model, self.tracks)
+        notes = [*answer.notes, *notes_of(self.facts, frames.numbers)]
+        if answer.kind != "still" and (note := shutter_note(model, self.tracks)):
+            notes.append(note)
+        interpolated = interpolate_unknown(model)
+        copy_repeated(model, [frame for frame in self.facts.repeats if not given[frame]])
+        if not given.any():
+            self._normalise(model, moves)
+        if interpolated:
+            notes.append(
+                f"{len(interpolated)} frames did not find their camera; it was laid between those around them."
+            )
+        if on_screen.any():
+            notes.append(
+                f"{int(on_screen.sum())} tracks stand on the screen (a burn-in, a logo, dirt) and were left out."
+            )
+        camera = self._trajectory(model, given)
+        lengths = self.tracks.lengths()
+        kept = moves & model.has_point & ~against & (errors <= POINT_ERROR) & (angle >= POINT_ANGLE) & (lengths >= 3)
+        track = np.flatnonzero(kept).astype(np.int32)
+        points = SolvedPoints(model.points[track], errors[track], lengths[track].astype(np.int32), angle[track], track)
+        return Solve(
+            answer.kind,
+            answer.lens,
+            camera,
+            points,
+            self.raw,
+            moving,
+            on_screen,
+            tuple(map(self._number, interpolated)),
+            tuple(map(self._number, np.flatnonzero(given))),
+            tuple(map(self._number, self.facts.breaks)),
+            tuple(map(self._number, self.facts.repeats)),
+            answer.numbers,
+            tuple(answer.refused),
+            tuple(notes),
+        )
+
+    def _normalise(self, model: Model, moves: bool) -> None:
+        """The first camera at the origin, the near end of the shot at 1."""
+        R, t = model.rotation[0].copy(), model.position[0].copy()
+        scale = 1.0
+        if moves:
+            can = model.has_point[self.tracks.track] & model.known[self.tracks.frame]
+            error = model.errors(self.tracks.frame[can], self.tracks.track[can], self.tracks.xy[can])
+            z = model.in_camera(self.tracks.frame[can], self.tracks.track[can])[error < gates.NEAR, 2]
+            scale = 1 / float(np.percentile(z, NEAR_PERCENTILE)) if len(z) else 1.0
+        model.transformed(R, t, scale)
+        model.rotation[0], model.position[0] = np.eye(3), 0.0
+
+    def _trajectory(self, model: Model, given: Bools) -> Trajectory:
+        frames = self.picture.frames
+        K, E = self.picture.to_plate(self.view.intrinsics(model.focal)), extrinsics(model)
+        lens = self.view.lens
+        if lens is None and model.radial.any():
+            lens = Lens("polynomial", (float(model.radial[0]), float(model.radial[1])))
+        if given.any() and self.given is not None:
+            theirs = self.given
+            place = {number: index for index, number in enumerate(theirs.frame_numbers or frames.numbers)}
+            for frame in np.flatnonzero(given):
+                at = place[frames.numbers[frame]]
+                K[frame], E[frame] = theirs.K[at], theirs.E[at]
+        return Trajectory(K, E, *frames.size, frame_numbers=tuple(frames.numbers), fps=frames.fps, lens=lens)
+
+    def _number(self, index: int) -> int:
+        return int(self.picture.frames.numbers[index])
+
+    def _motion(self) -> float:
+        """See ``Numbers.motion``."""
+        keys = key_frames(self.raw, 0, self.raw.frames)
+        found = [
+            self.raw.motion(first, second)
+            for index, first in enumerate(keys)
+            for second in keys[index + 1 : index + 1 + COMPARED_KEYS]
+        ]
+        known = [motion for motion in found if np.isfinite(motion)]
+        return max(known, default=0.0) / max(self.raw.size)
+
+    def _task(self) -> Task:
+        keys = key_frames(self.loose, 0, self.loose.frames)
+        return Task(self.loose, keys, pairs(self.loose, keys), self.focal, self.focal_known, self.tick)
+
+
+def merged(numbers: Numbers, more: Numbers) -> Numbers:
+    """The numbers with those that another one tells."""
+    return replace(numbers, **{name: value for name, value in vars(more).items() if value is not None})

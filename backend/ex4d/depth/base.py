@@ -39,8 +39,15 @@ class DepthResult:
 class DepthSink(Protocol):
     """Takes the depth of one frame after the other, in the plate's order."""
 
-    def write(self, number: int, depth: NDArray[np.float32]) -> None:
-        """Store z-depth (H, W) float32 at the plate's size, world units; NaN = not measured, inf = sky."""
+    def write(
+        self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Store z-depth (H, W) float32 at the plate's size, world units; NaN = there is none, inf = sky.
+
+        Args:
+            measured: (H, W), True = measured, False = guessed; None = the source does not tell them apart. A source
+                tells them apart in all frames or in none.
+        """
         ...
 
 

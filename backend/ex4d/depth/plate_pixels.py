@@ -63,9 +63,14 @@ class PlateSink:
     sink: DepthSink
     size: tuple[int, int]
 
-    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+    def write(
+        self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None
+    ) -> None:
         """See ``DepthSink``."""
-        self.sink.write(number, resample_depth(depth, *self.size))
+        if measured is not None:
+            resized = cv2.resize(measured.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST)
+            measured = np.asarray(resized, np.uint8) > 0
+        self.sink.write(number, resample_depth(depth, *self.size), measured)
 
 
 def estimate_in_square_pixels(

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which frames a frame is compared with, and over which depths.
+
+Neighbours are chosen by the parallax that they show, not by their distance in time: a slow camera needs frames that lie
+far apart, and a fast one frames next to each other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory
+from ex4d.depth.parallax.sightings import Sightings
+from ex4d.depth.parallax.views import Passage
+
+Array = NDArray[np.float64]
+
+#: Median parallax to the neighbours of each side, as shares of the picture's width.
+PARALLAX = (0.02, 0.045, 0.09)
+#: Less median parallax than this many pixels shows nothing.
+LEAST_PARALLAX_PX = 0.5
+#: A side in time is left out whose farthest neighbour shows less than this share of the other side's parallax: on a
+#: short base everything looks alike.
+LEAST_SIDE = 0.5
+#: A neighbour shows at least this share of the points.
+LEAST_OVERLAP = 0.4
+#: Percentiles of the points' disparities that count as far and near, and by what the planes go beyond these.
+FAR_PERCENTILE, NEAR_PERCENTILE, FARTHER, NEARER = 1, 99, 0.6, 1.35
+#: Planes begin infinitely far away where the far end has less than this share of the near end's disparity.
+FROM_INFINITY = 0.25
+#: Pixels of parallax from plane to plane to the farthest neighbour at the 90th percentile, and how many planes.
+STEP_PX, LEAST_PLANES, MOST_PLANES = 0.75, 32, 96
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a frame is compared with.
+
+    Attributes:
+        indices: of the neighbours, ascending; may be empty.
+        disparities: (D,) of the planes, ascending, even.
+        parallax_px: median over the points, to the farthest neighbour.
+    """
+
+    indices: tuple[int, ...]
+    disparities: Array
+    parallax_px: float
+
+
+def choose(cameras: Trajectory, index: int, seen: Sightings, reach: int) -> Choice:
+    """Neighbours and planes of a frame.
+
+    Args:
+        cameras: of all frames.
+        index: of the frame.
+        seen: points in it; at least one.
+        reach: frames before and after it that are looked at.
+    """
+    sides = []
+    for side in (range(index - 1, max(-1, index - 1 - reach), -1), range(index + 1, min(len(cameras), index + 1 + reach))):
+        offered = {other: p for other in side if (p := _median_parallax(cameras, index, other, seen)) > LEAST_PARALLAX_PX}
+        if offered:
+            wanted = [share * cameras.width for share in PARALLAX]
+            nearest = {min(offered, key=lambda other: abs(math.log(offered[other] / px))) for px in wanted}
+            sides.append((max(offered[other] for other in nearest), nearest))
+    parallax = max((shown for shown, _ in sides), default=0.0)
+    chosen = sorted(other for shown, side in sides for other in side if shown >= LEAST_SIDE * parallax)
+    far, near = np.percentile(seen.disparity, [FAR_PERCENTILE, NEAR_PERCENTILE])
+    far, near = far * FARTHER, near * NEARER
+    if far < FROM_INFINITY * near:
+        far = 0.0
+    spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
+    count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
+    return Choice(tuple(chosen), np.linspace(far, near, count), parallax)
+
+
+def _median_parallax(cameras: Trajectory, index: int, other: int, seen: Sightings) -> float:
+    """Pixels; 0 where too little of the picture is seen there."""
+    passage = Passage.between(cameras, index, other)
+    there = np.column_stack([seen.at, np.ones(len(seen.at))]) @ passage.A.T + seen.disparity[:, None] * passage.b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = there[:, :2] / there[:, 2:]
+    inside = (there[:, 2] > 0) & (at >= 0).all(axis=1) & (at < (cameras.width, cameras.height)).all(axis=1)
+    if inside.mean() < LEAST_OVERLAP:
+        return 0.0
+    return float(np.nan_to_num(np.nanmedian(passage.parallax(seen.at, seen.disparity))))
+
+
+def _spread(cameras: Trajectory, index: int, other: int, seen: Sightings, ends: tuple[float, float]) -> float:
+    """Pixels from the farthest to the nearest plane, at most of the points."""
+    passage = Passage.between(cameras, index, other)
+    far, near = (passage.parallax(seen.at, np.full(len(seen.at), end)) for end in ends)
+    spread = np.abs(near - far)
+    return float(np.nanpercentile(spread, 90)) if np.isfinite(spread).any() else 0.0

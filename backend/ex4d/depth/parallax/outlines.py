@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outlines to the pixel.
+
+A window that straddles an outline takes the near surface's depth, so that near things come out fat, by half a window.
+There each pixel chooses between the two surfaces that meet by itself: by its own colour in the neighbours, averaged
+over pixels beside it that look like it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.depth.parallax.agreement import beside_jumps
+from ex4d.depth.parallax.views import Passage
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+#: Surfaces within this many pixels are offered, if their disparities differ by more than this ratio.
+REACH, JUMP = 3, 1.06
+#: Differences of colour (0..255, mean of channels) beyond which a neighbour says no more.
+MOST_DIFFERENCE = 40.0
+#: Side of the window of like pixels, and the difference of colour at which one counts a third.
+LIKE_WINDOW, LIKE_COLOUR = 5, 12.0
+#: The near surface must look better by this much: of equals the farther one is taken.
+NEAR_MARGIN = 1.0
+
+
+def _difference(colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]], disparity: Float) -> Float:
+    """Mean difference of colour (H, W) to what the neighbours show there, that of the better side in time."""
+    best = np.full(disparity.shape, MOST_DIFFERENCE, np.float32)
+    for later in (False, True):
+        side = [(picture, passage) for picture, passage, is_later in neighbours if is_later is later]
+        total, count = np.zeros(disparity.shape, np.float32), np.full(disparity.shape, 1e-6, np.float32)
+        for picture, passage in side:
+            x, y, ratio = passage.positions(disparity)
+            seen = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1e4,) * 4)
+            difference = np.abs(seen - colour)[..., :3].mean(axis=-1)
+            inside = (seen[..., 0] >= 0) & (ratio > 0)
+            total += np.where(inside, np.minimum(difference, MOST_DIFFERENCE), 0)
+            count += inside
+        if side:
+            best = np.minimum(best, np.where(count > 0.5, total / count, MOST_DIFFERENCE))
+    return best
+
+
+def _over_like_pixels(values: Float, colour: Float) -> Float:
+    """Means (H, W) over each pixel's window, weighted by likeness of colour."""
+    reach = LIKE_WINDOW // 2
+    height, width = values.shape
+    padded = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
+    padded_colour = cv2.copyMakeBorder(colour, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
+    total, weights = np.zeros_like(values), np.zeros_like(values)
+    for dy in range(LIKE_WINDOW):
+        for dx in range(LIKE_WINDOW):
+            unlike = np.abs(padded_colour[dy : dy + height, dx : dx + width] - colour)[..., :3].mean(axis=-1)
+            weight = np.exp(-unlike / np.float32(LIKE_COLOUR))
+            total += weight * padded[dy : dy + height, dx : dx + width]
+            weights += weight
+    return total / weights
+
+
+def sharpened(
+    disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]
+) -> tuple[Float, Bool]:
+    """Disparities (H, W) whose outlines lie where the picture's do, and where they were looked at.
+
+    Args:
+        disparity: (H, W) float32.
+        colour: (H, W, 4) float32 in 0..255; the fourth channel is not looked at.
+        neighbours: such pictures, the passage to each, and whether it is later.
+    """
+    kernel = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
+    near, far = cv2.dilate(disparity, kernel), cv2.erode(disparity, kernel)
+    where = beside_jumps(disparity, JUMP, REACH)
+    if not where.any():
+        return disparity, where
+    gain = _difference(colour, neighbours, far) - _difference(colour, neighbours, near)
+    is_near = _over_like_pixels(gain, colour) > NEAR_MARGIN
+    # Values of the own surface, where the own one was chosen: ``near`` and ``far`` are its ends over a window.
+    middle = np.sqrt(np.maximum(near, 1e-12) * np.maximum(far, 1e-12))
+    was_near = disparity > middle
+    chosen = np.where(is_near == was_near, disparity, np.where(is_near, near, far))
+    return np.where(where, chosen, disparity).astype(np.float32), where

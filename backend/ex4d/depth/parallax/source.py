@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parallax as a source of depth; see the package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Trajectory
+from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
+from ex4d.depth.frame_maps import FrameMaps
+from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines
+from ex4d.depth.parallax.neighbours import Choice, choose
+from ex4d.depth.parallax.refine import refine
+from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
+from ex4d.depth.parallax.sightings import find_points, sightings
+from ex4d.depth.parallax.sky import sky
+from ex4d.depth.parallax.sweep import Neighbour, sweep
+from ex4d.depth.parallax.views import Passage
+from ex4d.depth.parallax.working import WorkingFrames
+from ex4d.depth.plate_pixels import estimate_in_square_pixels, on_plate
+from ex4d.media.frames import FrameSource
+from ex4d.system.files import make_folder
+from ex4d.system.progress import Progress
+from ex4d.system.threads import prefetched
+
+Array = NDArray[np.float64]
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+#: Pixels of the longer side that are measured; plates that are larger are measured smaller.
+LONGEST = 1024
+#: Frames before and after one that are its neighbours at most.
+REACH = 60
+#: Fewer points than this in the whole shot, and nothing can be measured.
+LEAST_POINTS = 24
+#: Neighbours that must agree with a measurement, and what the chosen plane may cost.
+LEAST_AGREEING, MOST_SHOWN_COST = 2, 0.35 * MOST_COST
+#: Share of the picture that a measured part has at least.
+LEAST_ISLAND = 5e-4
+#: A measured surface this many times farther than the estimate is a reflection.
+MIRRORED = 3.0
+#: Frames before and after one that make its final map steady, and the share of the disparity that is one surface.
+STEADY, STEADY_SHARE = (1, 2, 3), 0.06
+#: Threads that count.
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Mattes:
+    """Pictures of what moves, drawn by people.
+
+    Attributes:
+        frames: of the plate's numbers, white where something moves.
+        key: tells these from others.
+    """
+
+    frames: FrameSource
+    key: str
+
+
+@dataclass
+class _Shot:
+    """What is known of each frame while a shot is measured.
+
+    Attributes:
+        choices: neighbours and planes.
+        measured: disparities, NaN = not measured.
+        surface: those of all pixels, believed or not.
+        estimate: the estimator's disparity.
+        residual: see ``movers.flow_residual``.
+        final: disparities of all pixels, 0 = sky.
+        flags: bit 0 = measured, bit 1 = moves.
+    """
+
+    frames: WorkingFrames
+    choices: list[Choice]
+    surface: FrameMaps
+    cost: FrameMaps
+    measured: FrameMaps
+    estimate: FrameMaps
+    residual: FrameMaps
+    final: FrameMaps
+    flags: FrameMaps
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    def passage(self, start: int, end: int) -> Passage:
+        return Passage.between(self.frames.cameras, start, end)
+
+    def step(self, index: int) -> float:
+        """Of disparity between two planes."""
+        planes = self.choices[index].disparities
+        return float(planes[1] - planes[0])
+
+
+_MEASURED, _MOVES = np.uint8(1), np.uint8(2)
+
+
+@dataclass(frozen=True)
+class ParallaxDepth:
+    """``DepthSource``: measured from the parallax of a solved camera, with an estimator where that says nothing.
+
+    Attributes:
+        estimator: what estimates.
+        camera: the solved camera, by the plate's frame numbers or one per frame; shot world.
+        points: (N, 3) solved points in the shot's world; empty = they are found here.
+        mattes: of what moves; None = it is found.
+        keeps_world: whether the camera's unit stays; else the near end of the shot is put at depth 1.
+        longest: see ``LONGEST``.
+    """
+
+    estimator: DepthSource
+    camera: Trajectory
+    points: Array = field(default_factory=lambda: np.empty((0, 3)))
+    mattes: Mattes | None = None
+    keeps_world: bool = False
+    longest: int = LONGEST
+
+    name = "parallax"
+    tolerance = 0.03
+
+    @property
+    def label(self) -> str:
+        """See ``DepthSource``."""
+        return f"measured from parallax; gaps: {self.estimator.label}"
+
+    @property
+    def licence(self) -> str:
+        """See ``DepthSource``."""
+        return self.estimator.licence
+
+    def prepare(self) -> str:
+        """See ``DepthSource``."""
+        return self.estimator.prepare()
+
+    def inputs(self) -> dict[str, Any]:
+        """See ``DepthSource``."""
+        digest = hashlib.sha256()
+        for values in (self.camera.K, self.camera.E, self.points):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        if self.camera.lens is not None:
+            digest.update(repr(self.camera.lens).encode())
+        return {
+            "parallax": 1,
+            "estimator": [self.estimator.name, self.estimator.inputs()],
+            "camera": digest.hexdigest(),
+            "numbers": list(self.camera.frame_numbers),
+            "mattes": self.mattes.key if self.mattes else None,
+            "keeps_world": self.keeps_world,
+            "longest": self.longest,
+        }
+
+    def steps(self, frames: FrameSource) -> int:
+        """See ``DepthSource``."""
+        return self.estimator.steps(frames) + 5 * len(frames)
+
+    def estimate(self, frames: FrameSource, sink: DepthSink, scratch: Path, progress: Progress) -> DepthResult:
+        """See ``DepthSource``."""
+        camera = on_plate(self.camera.for_frames(frames.numbers, frames.fps, "The solved camera"), frames)
+        working = WorkingFrames.of(frames, camera, self.longest, scratch / "pictures")
+        working.load(progress.advance)
+        estimates = FrameMaps(scratch / "estimate", working.size[::-1], np.float32)
+        keeper = _Estimates(working, estimates)
+        inner = estimate_in_square_pixels(self.estimator, frames, keeper, make_folder(scratch / "estimator"), progress)
+        notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
+        points = self.points if len(self.points) >= LEAST_POINTS else find_points(working.grey_8bit, working.cameras)
+        shot = self._shot(working, points, estimates, scratch)
+        if shot is None:
+            return self._unmeasured(frames, camera, working, estimates, sink, progress, notes)
+        self._measure(shot, progress)
+        self._agree(shot, progress)
+        found = self._fill(shot, progress)
+        return self._write(shot, frames, camera, sink, progress, [*notes, *found])
+
+    def _shot(self, working: WorkingFrames, points: Array, estimates: FrameMaps, scratch: Path) -> _Shot | None:
+        """What is to be measured; None where no frame shows parallax."""
+        if len(points) < LEAST_POINTS:
+            return None
+        count = len(working.cameras)
+        seen = [sightings(points, working.cameras, index) for index in range(count)]
+        if min(len(there.at) for there in seen) < LEAST_POINTS // 2:
+            # A frame that sees too few of them is compared over the depths of all.
+            pooled = np.concatenate([there.disparity for there in seen])
+            if not len(pooled):
+                return None
+        choices = [choose(working.cameras, index, there, REACH) for index, there in enumerate(seen)]
+        if not any(choice.indices for choice in choices):
+            return None
+        shape = working.size[::-1]
+
+        def maps(name: str, dtype: type = np.float32) -> FrameMaps:
+            return FrameMaps(scratch / name, shape, dtype)
+
+        return _Shot(
+            working,
+            choices,
+            maps("surface"),
+            maps("cost", np.uint8),
+            maps("measured"),
+            estimates,
+            maps("residual"),
+            maps("final"),
+            maps("flags", np.uint8),
+        )
+
+    def _measure(self, shot: _Shot, progress: Progress) -> None:
+        """First pass: each frame by itself."""
+        frames = shot.frames
+        with ThreadPoolExecutor(THREADS) as pool:
+            for index, choice in enumerate(shot.choices):
+                grey = frames.grey(index)
+                near = [Neighbour(frames.grey(k), shot.passage(index, k), k > index) for k in choice.indices]
+                if not near:
+                    shot.surface[index] = np.full(grey.shape, np.nan, np.float32)
+                    shot.cost[index] = np.full(grey.shape, MOST_COST, np.uint8)
+                else:
+                    surface = semi_global(sweep(grey, near, choice.disparities, pool, THREADS), jump_costs(grey))
+                    planes = choice.disparities
+                    w = (planes[0] + surface.plane * shot.step(index)).astype(np.float32)
+                    w = refine(grey, near, w, shot.step(index), pool)
+                    # Nothing is farther than infinitely far away.
+                    shot.surface[index] = np.maximum(w, 0)
+                    shot.cost[index] = surface.cost
+                progress.advance()
+
+    def _agree(self, shot: _Shot, progress: Progress) -> None:
+        """Second pass: what other frames confirm, to the picture's outlines, and what moves."""
+
+        def one(index: int) -> tuple[Float, Float, Float]:
+            return self._agreed(shot, index)
+
+        for index, (surface, measured, residual) in enumerate(_on_threads(one, len(shot))):
+            shot.final[index], shot.measured[index], shot.residual[index] = surface, measured, residual
+            progress.advance()
+
+    def _agreed(self, shot: _Shot, index: int) -> tuple[Float, Float, Float]:
+        frames, own, choice = shot.frames, shot.surface[index], shot.choices[index]
+        empty = np.full(own.shape, np.nan, np.float32)
+        if not choice.indices:
+            return empty, empty, np.full(own.shape, -1, np.float32)
+        others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in choice.indices]
+        mean, count = agreement.agreed(own, others, shot.step(index))
+        believed = (count >= min(LEAST_AGREEING, len(others))) & (shot.cost[index] <= MOST_SHOWN_COST)
+        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
+        surface = np.asarray(cv2.medianBlur(np.where(count > 0, mean, own), 3), np.float32)
+        looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
+        sharp, _ = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
+        flows = [(frames.grey_8bit(k), shot.passage(index, k)) for k in near]
+        residual = movers.flow_residual(frames.grey_8bit(index), flows, sharp)
+        return sharp, np.where(believed, sharp, np.float32(np.nan)), residual
+
+    def _fill(self, shot: _Shot, progress: Progress) -> list[str]:
+        """Third pass: things that move and gaps.
+
+        Returns:
+            sentences for the report.
+        """
+        frames, count = shot.frames, len(shot)
+        line = local_fit.shot_line((shot.estimate[index], shot.measured[index]) for index in range(count))
+        if line is None:
+            line = (1.0, 0.0, 1e-6)
+        standing = cards.Cards()
+
+        def fitted(index: int) -> tuple[Float, Float, Bool]:
+            picture, measured = frames.pictures[index], shot.measured[index]
+            plain = local_fit.on_line(shot.estimate[index], line)
+            with np.errstate(invalid="ignore"):
+                measured = np.where(measured * MIRRORED < plain, np.float32(np.nan), measured)
+            estimate = local_fit.fitted_locally(plain, measured, picture)
+            moves = self._moving(shot, index, picture, measured, estimate)
+            return np.where(moves, np.float32(np.nan), measured), estimate, moves
+
+        for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
+            standing.add(moves, measured)
+            shot.measured[index], shot.estimate[index] = measured, estimate
+            shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
+
+        def whole(index: int) -> Float:
+            picture, measured, estimate = frames.pictures[index], shot.measured[index], shot.estimate[index]
+            moves = (shot.flags[index] & _MOVES) > 0
+            known = np.isfinite(measured)
+            full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
+            full = cards.placed(full, moves, standing.disparities(index), estimate)
+            is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index)) & ~moves
+            return np.where(is_sky, np.float32(0), full)
+
+        for index, values in enumerate(_on_threads(whole, count)):
+            shot.final[index] = values
+            progress.advance()
+        return []
+
+    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
+        """What moves, (H, W): as people drew it, else as it was found."""
+        if self.mattes is None:
+            return movers.moving_parts(shot.residual[index], picture, measured, estimate)
+        drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
+        grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        height, width = shot.frames.plate.size[::-1]
+        if grey.shape != (height, width):
+            grey = np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return shot.frames.from_plate(index, grey) > 127
+
+    def _write(
+        self,
+        shot: _Shot,
+        frames: FrameSource,
+        camera: Trajectory,
+        sink: DepthSink,
+        progress: Progress,
+        notes: list[str],
+    ) -> DepthResult:
+        """Last pass: made steady over time, and written in the plate's pixels."""
+        count = len(shot)
+        picked = np.unique(np.linspace(0, count - 1, min(count, 32)).round().astype(int))
+        sample = np.concatenate([shot.final[int(index)].reshape(-1)[::7] for index in picked])
+        unit = 1.0 if self.keeps_world else float(np.percentile(sample[sample > 0], NEAR_PERCENTILE)) * NEAR_Z
+        shares = []
+
+        def steady(index: int) -> tuple[Float, Bool]:
+            own, moves = shot.final[index], (shot.flags[index] & _MOVES) > 0
+            others = []
+            for k in (index + sign * distance for distance in STEADY for sign in (-1, 1)):
+                if 0 <= k < count:
+                    still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
+                    others.append(agreement.OtherMap(still, shot.passage(index, k)))
+            mean, _ = agreement.agreed(own, others, 0.0, STEADY_SHARE)
+            w = np.where(moves | (own <= 0), own, mean)
+            return shot.frames.to_plate(index, w, (shot.flags[index] & _MEASURED) > 0)
+
+        for number, (w, measured) in zip(frames.numbers, _on_threads(steady, count), strict=True):
+            shares.append(float(measured.mean()))
+            with np.errstate(divide="ignore"):
+                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured)
+            progress.advance()
+        notes.append(f"Depth was measured from parallax in {np.mean(shares):.0%} of the pixels; the rest is estimated.")
+        return DepthResult(_scaled(camera, unit), poses_known=True, intrinsics_known=True, notes=tuple(notes))
+
+    def _unmeasured(
+        self,
+        frames: FrameSource,
+        camera: Trajectory,
+        working: WorkingFrames,
+        estimates: FrameMaps,
+        sink: DepthSink,
+        progress: Progress,
+        notes: list[str],
+    ) -> DepthResult:
+        """The estimator's depth, where no frame shows parallax."""
+        for index, number in enumerate(frames.numbers):
+            w, measured = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], bool))
+            with np.errstate(divide="ignore"):
+                sink.write(number, (1 / w).astype(np.float32), measured)
+            progress.advance()
+        notes.append(
+            "No parallax is seen in these frames, so their depth is only estimated: the solved camera's lens is used, "
+            f"its motion is not. {STATIC_NOTE}"
+        )
+        still = replace(camera, E=np.broadcast_to(np.eye(4), camera.E.shape))
+        return DepthResult(still, poses_known=False, intrinsics_known=True, notes=tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    """A ``DepthSink`` that keeps an estimator's maps as disparities of the working pictures."""
+
+    frames: WorkingFrames
+    maps: FrameMaps
+
+    def write(self, number: int, depth: Float, measured: Bool | None = None) -> None:
+        index = self.frames.plate.numbers.index(number)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            disparity = np.where(depth > 0, 1 / depth, np.float32(np.nan)).astype(np.float32)
+        self.maps[index] = self.frames.from_plate(index, disparity)
+
+
+def _padded(picture: NDArray[np.uint8]) -> Float:
+    """Four channels of float32, of which OpenCV samples faster than of three."""
+    return np.dstack([picture, picture[..., :1]]).astype(np.float32)
+
+
+def _scaled(camera: Trajectory, unit: float) -> Trajectory:
+    """The camera in a world whose lengths are ``unit`` times as long."""
+    E = camera.E.copy()
+    E[:, :3, 3] *= unit
+    return replace(camera, E=E)
+
+
+def _on_threads(call: Any, count: int) -> Iterator[Any]:
+    """``call(index)`` of all frames in order, several at a time."""
+    return prefetched(call, range(count), ahead=THREADS, threads=THREADS)

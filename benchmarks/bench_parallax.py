@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from parallax against the truth: a table of errors and seconds a frame.
+
+    python -m benchmarks.bench_parallax FOLDER [NAME …] [--estimator small] [--pictures FOLDER] [--alone]
+
+FOLDER holds scenes with known truth (``tools.scenes.make_groundtruth``). Depth is measured with the true cameras; one
+scale a clip is fitted, and *static* leaves out what moves. Seconds are of the measuring without the estimator, wall
+clock and processor's. ``--alone`` scores the estimator alone, with scale and shift fitted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ex4d.depth import create_depth_source
+from ex4d.depth.base import DepthSource
+from ex4d.depth.parallax.source import ParallaxDepth
+from ex4d.evaluation.depth import score_depth
+from ex4d.evaluation.truth import TruthScene, find_scenes
+from ex4d.media.frames import ArrayFrames
+from ex4d.system.progress import Silent
+
+
+@dataclass
+class Kept:
+    """A sink that keeps everything, and its clock."""
+
+    depth: dict[int, np.ndarray] = field(default_factory=dict)
+    measured: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+        """See ``DepthSink``."""
+        self.depth[number] = depth
+        if measured is not None:
+            self.measured[number] = measured
+
+
+@dataclass
+class Timed:
+    """A source whose time is not counted."""
+
+    source: Any
+    seconds: float = 0.0
+    processor: float = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def estimate(self, *args: Any) -> Any:
+        """See ``DepthSource``."""
+        began, used = time.perf_counter(), time.process_time()
+        result = self.source.estimate(*args)
+        self.seconds += time.perf_counter() - began
+        self.processor += time.process_time() - used
+        return result
+
+
+def picture(z: np.ndarray, near: float) -> np.ndarray:
+    """Disparity in colours (BGR), ``near`` at the warm end."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.nan_to_num(1 / z) / near
+    return np.asarray(cv2.applyColorMap((255 * np.clip(share, 0, 1)).astype(np.uint8), cv2.COLORMAP_TURBO))
+
+
+def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path | None) -> str:
+    """A row of the table."""
+    numbers = scene.numbers
+    plate = ArrayFrames.of([scene.source.picture(n) for n in numbers], scene.source.camera.fps or 24, numbers)
+    kept = Kept()
+    with tempfile.TemporaryDirectory() as scratch:
+        began, used = time.perf_counter(), time.process_time()
+        source.estimate(plate, kept, Path(scratch), Silent())
+        wall = time.perf_counter() - began - estimator.seconds
+        processor = time.process_time() - used - estimator.processor
+    surfaces = [scene.source.surface(n) for n in numbers]
+    true = [surface.z for surface in surfaces]
+    moving = [np.isin(surface.ids, list(scene.moving)) for surface in surfaces]
+    fit = "affine" if source is estimator else "scale"
+    depth = [kept.depth[n] for n in numbers]
+    whole = score_depth(lambda: zip(depth, true, strict=True), fit)
+    static = [np.where(moves, np.nan, z).astype(np.float32) for moves, z in zip(moving, true, strict=True)]
+    still = score_depth(lambda: zip(depth, static, strict=True), fit)
+    measured = [kept.measured.get(n, np.zeros(z.shape, bool)) for n, z in zip(numbers, depth, strict=True)]
+    sure = [np.where(m, z, np.nan).astype(np.float32) for m, z in zip(measured, true, strict=True)]
+    known = score_depth(lambda: zip(depth, sure, strict=True), fit)
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for index in (0, len(numbers) // 2, len(numbers) - 1):
+            z, t = depth[index], true[index]
+            finite = np.isfinite(z) & np.isfinite(t)
+            scale = np.median(t[finite] / z[finite])
+            near = float(np.percentile(1 / t[finite], 99))
+            error = 255 * np.clip(np.abs(z * scale / t - 1) / 0.25, 0, 1)
+            error = np.dstack([error, error, np.where(measured[index], error, 255)])
+            rows.append(np.hstack([plate.read_8bit(numbers[index])[..., ::-1], picture(z * scale, near), picture(t, near),
+                                   np.nan_to_num(error).astype(np.uint8)]))
+        cv2.imwrite(str(pictures / f"{scene.name}.png"), np.vstack(rows))
+    share, count = np.mean([m.mean() for m in measured]), len(numbers)
+    return (
+        f"| {scene.name} | {whole.abs_rel:.3f} | {still.abs_rel:.3f} | {known.abs_rel:.3f} ({share:.0%}) | "
+        f"{whole.delta1:.3f} | {whole.edge_f1:.2f} | {whole.wobble:.3f} | {wall / count:.2f} | {processor / count:.2f} |"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--estimator", default="small")
+    parser.add_argument("--pictures", type=Path, help="a sheet a scene: plate, depth, truth, error (red = guessed)")
+    parser.add_argument("--alone", action="store_true")
+    args = parser.parse_args()
+    print("| scene | AbsRel | static | measured (share) | delta1 | F1 | wobble | s/frame | processor s/frame |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for scene in find_scenes(args.folder):
+        if args.names and scene.name not in args.names:
+            continue
+        estimator = Timed(create_depth_source(args.estimator))
+        source: Any = estimator if args.alone else ParallaxDepth(estimator, scene.source.camera)  # type: ignore[arg-type]
+        print(run(scene, source, estimator, args.pictures), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ from ex4d.protocol.requests import (
     PlateRequest,
     ReconstructRequest,
 )
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, parse_size
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, SOURCE_CAMERAS, parse_size
 from ex4d.raster import RASTERIZERS
 
 
@@ -84,7 +84,14 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     )
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")
-    depth.add_argument("--depth-camera", type=Path, help="trajectory file with the source camera's K and poses")
+    depth.add_argument(
+        "--source-camera",
+        "--depth-camera",
+        default=AUTOMATIC,
+        metavar="auto|still|turns|moves|FILE",
+        help="how the camera moves, or a trajectory file with its K and poses, for depth files (default: as the plate "
+        "shows it)",
+    )
     depth.add_argument(
         "--fov",
         type=float,
@@ -147,10 +154,13 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:
     """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
-    camera = str(args.depth_camera) if args.depth_camera is not None else None
+    kind = next((known for known in SOURCE_CAMERAS if known == args.source_camera), None)
+    camera = None if kind else args.source_camera
     depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov)
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
-    return ReconstructRequest(str(args.out), plate, depth, mesh, viewport_side=None)
+    return ReconstructRequest(
+        str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind or "auto"
+    )
 
 
 def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -22,7 +22,7 @@ from ex4d.commands.options import (
 from ex4d.commands.released import add_recon_options, first_frames, recon_notes, released_thickness
 from ex4d.jobs import export, reconstruct
 from ex4d.jobs.context import JobContext
-from ex4d.jobs.plans import RECONSTRUCT
+from ex4d.jobs.plans import reconstruct_plan
 from ex4d.jobs.takes import check_rasterizer
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import ExportRequest
@@ -74,7 +74,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         check_rasterizer(args.raster)
     for note in (*notes, *recon_notes(args)):
         console.note(note)
-    with console.whole((*RECONSTRUCT, *export.plan(files))):
+    with console.whole((*reconstruct_plan(request), *export.plan(files))):
         result = reconstruct.run(request, context)
         paths = _paths(files, export.run(files, context)) if formats or chosen or args.save_stmap else {}
     numbers = result.plate.numbers

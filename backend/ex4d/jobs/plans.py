@@ -4,23 +4,42 @@
 from __future__ import annotations
 
 from ex4d.composite import TakeJob
+from ex4d.depth import depth_names
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import Generator
 from ex4d.fill.stage import FillStage
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.viewport import ViewportStage
 from ex4d.plate.stage import PlateStage
+from ex4d.protocol.requests import ReconstructRequest
+from ex4d.protocol.values import AUTOMATIC, PARALLAX
 from ex4d.raster.stage import RasterStage
+from ex4d.solve.stage import SolveStage
 from ex4d.stages.stage import planned
 from ex4d.system.progress import PlannedStage
 
 RECONSTRUCT = planned(PlateStage, DepthStage, MeshStage)
+SOLVED = planned(PlateStage, SolveStage, DepthStage, MeshStage)
 VIEWPORT = planned(ViewportStage)
 RENDER = planned(RasterStage)
 DOCTOR = (PlannedStage("doctor"),)
 EXPORT = (PlannedStage("export", 1.0),)
 BENCH_QUALITY = (PlannedStage("score"),)
 BENCH_DEPTH = planned(PlateStage, DepthStage)
+
+
+def solves(request: ReconstructRequest) -> bool:
+    """Whether the source camera is solved from the plate: where no camera and no files of depth are given. The released
+    construction knows no camera that moves."""
+    given = request.solved is not None or request.depth.camera is not None
+    estimates = request.depth.source in (AUTOMATIC, PARALLAX, *depth_names())
+    return estimates and not given and request.source_camera != "still" and request.mesh.compat != "ex4d"
+
+
+def reconstruct_plan(request: ReconstructRequest) -> tuple[PlannedStage, ...]:
+    """That of a reconstruction."""
+    stages = SOLVED if solves(request) else RECONSTRUCT
+    return stages if request.viewport_side is None else (*stages, *VIEWPORT)
 
 
 def take_plan(generator: Generator) -> tuple[PlannedStage, ...]:

@@ -11,13 +11,12 @@ import numpy as np
 
 from ex4d.camera import LensCalibration, read_trajectory
 from ex4d.depth import create_depth_source, default_estimator, depth_names
-from ex4d.depth.base import DepthSource
 from ex4d.depth.plate_camera import with_lens
 from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.lens_files import parse_lens_file
-from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT
+from ex4d.jobs.plans import reconstruct_plan, solves
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
 from ex4d.mesh import MeshSettings
@@ -26,9 +25,11 @@ from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import MeshRequest, PlateRequest, ReconstructRequest
 from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
-from ex4d.protocol.values import AUTOMATIC
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_FOV_DEG, PARALLAX
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
+from ex4d.solve import SolveOptions
 
 #: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
 REC709_PRIMARIES = 1
@@ -42,16 +43,16 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
         BadInputError: plate, depth or camera cannot be used, or the folder is the shot of another plate.
         ResourceError: the depth estimator does not work here.
     """
-    context.progress.expect(RECONSTRUCT if request.viewport_side is None else (*RECONSTRUCT, *VIEWPORT))
+    context.progress.expect(reconstruct_plan(request))
     shot = Shot(Path(request.shot))
-    source = depth_source(request, shot)
-    return shot.heal(lambda: reconstruct(shot, request, source, context)[1], context.progress)
+    depth = depth_plan(request, shot)
+    return shot.heal(lambda: reconstruct(shot, request, depth, context)[1], context.progress)
 
 
 def reconstruct(
     shot: Shot,
     request: ReconstructRequest,
-    source: DepthSource,
+    depth: DepthPlan,
     context: JobContext,
     accept: Callable[[OpenedPlate], None] = lambda _: None,
 ) -> tuple[Reconstruction, ReconstructResult]:
@@ -60,7 +61,7 @@ def reconstruct(
     progress = context.progress
     lens = _lens(request.plate)
     plate = replace(request.plate, lens=lens.text() if lens is not None else None)
-    reconstruction = make_reconstruction(shot, plate, source, mesh_settings(request.mesh), progress, accept)
+    reconstruction = make_reconstruction(shot, plate, depth, mesh_settings(request.mesh), progress, accept)
     result = _result(shot, reconstruction)
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)
@@ -73,8 +74,8 @@ def mesh_settings(mesh: MeshRequest) -> MeshSettings:
     return MeshSettings(mesh.min_angle, mesh.max_depth_ratio, mesh.thickness, mesh.max_grid_side, mesh.compat)
 
 
-def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
-    """A source of depth that can run here.
+def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
+    """Where depth comes from, by sources that can run here; and what the source camera's solve is told.
 
     Args:
         request: what was asked for. A solved camera is kept in the shot: the depth stage reads it, and people may want
@@ -88,9 +89,15 @@ def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
     depth, solved = request.depth, request.solved
     lens = _lens(request.plate)
     _check_lens(request, lens)
-    name = default_estimator() if depth.source == AUTOMATIC else depth.source
+    name = default_estimator() if depth.source in (AUTOMATIC, PARALLAX) else depth.source
+    measured = depth.source in (AUTOMATIC, PARALLAX)
     camera = Path(depth.camera) if depth.camera is not None else None
     is_estimator = name in depth_names()
+    if request.source_camera in ("turns", "moves") and not is_estimator:
+        raise UsageError(
+            "How the camera moves is solved for estimated depth, and depth files are given.",
+            "Give their cameras with --source-camera FILE.",
+        )
     if solved is not None:
         camera = keep_camera(shot, "source", solved.camera)
     source = create_depth_source(
@@ -101,10 +108,16 @@ def depth_source(request: ReconstructRequest, shot: Shot) -> DepthSource:
         fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
+    if solves(request):
+        known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
+        options = SolveOptions(
+            request.source_camera, known or DEFAULT_FOV_DEG, known is not None, lens.lens if lens is not None else None
+        )
+        return DepthPlan(source, options, measured)
     if solved is None or not is_estimator or camera is None:
-        return source
+        return DepthPlan(source)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
-    return SolvedDepth(source, with_lens(read_trajectory(camera), lens), points)
+    return DepthPlan(SolvedDepth(source, with_lens(read_trajectory(camera), lens), points))
 
 
 def _lens(plate: PlateRequest) -> LensCalibration | None:

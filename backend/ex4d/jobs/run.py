@@ -11,8 +11,8 @@ from ex4d.jobs.context import JobContext
 from ex4d.jobs.deliveries import check_plate_output
 from ex4d.jobs.fills import create_generator
 from ex4d.jobs.generate import deliver
-from ex4d.jobs.plans import RECONSTRUCT, VIEWPORT, take_plan
-from ex4d.jobs.reconstruct import depth_source, reconstruct
+from ex4d.jobs.plans import reconstruct_plan, take_plan
+from ex4d.jobs.reconstruct import depth_plan, reconstruct
 from ex4d.jobs.takes import check_rasterizer
 from ex4d.plate import PlateInfo
 from ex4d.protocol.requests import RunRequest
@@ -30,11 +30,10 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
     for take in takes:
         check_camera(take.camera)
     shot = Shot(Path(plate.shot))
-    source, generator = depth_source(plate, shot), create_generator(takes[0].fill)
+    depth, generator = depth_plan(plate, shot), create_generator(takes[0].fill)
     for name in dict.fromkeys(take.raster for take in takes):
         check_rasterizer(name)
-    reconstruction = RECONSTRUCT if plate.viewport_side is None else (*RECONSTRUCT, *VIEWPORT)
-    context.progress.expect((*reconstruction, *(len(takes) * take_plan(generator))))
+    context.progress.expect((*reconstruct_plan(plate), *(len(takes) * take_plan(generator))))
     before = set(take_folders(shot.takes))
 
     def accept(opened: PlateInfo) -> None:
@@ -42,7 +41,7 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
             check_plate_output(take, opened)
 
     def work() -> RunResult:
-        reconstruction, result = reconstruct(shot, plate, source, context, accept)
+        reconstruction, result = reconstruct(shot, plate, depth, context, accept)
         return RunResult(result, deliver(shot, reconstruction, takes, generator, context, before, shown=False))
 
     with generator.read_ahead():

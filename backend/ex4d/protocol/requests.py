@@ -24,9 +24,11 @@ from ex4d.protocol.values import (
     MAX_DEPTH_RATIO,
     MAX_GRID_SIDE,
     MIN_ANGLE_DEG,
+    SOURCE_CAMERAS,
     THICKNESS,
     VIEWPORT_SIDE,
     FrameRange,
+    SourceCameraKind,
     check_choice,
     check_fov,
     check_handles,
@@ -110,8 +112,8 @@ class DepthRequest:
     """Where depth comes from.
 
     Attributes:
-        source: the name of an estimator, "auto" for the best one that works and is free to use, or the path of depth
-            files.
+        source: the name of an estimator, "auto" for the best one that works and is free to use, measured from parallax
+            where the camera moves, "parallax" for that alone with the best estimator in gaps, or the path of depth files.
         kind: what files hold; None = they say so themselves, or depth.
         scale: per code value, of files.
         camera: path of a trajectory file with the source camera's K and poses, of files.
@@ -173,6 +175,8 @@ class ReconstructRequest:
     Attributes:
         shot: the shot's folder.
         solved: a solved source camera.
+        source_camera: how it moves, where it is solved from the plate: "still", "turns", "moves", or "auto" for what the
+            plate shows. Without effect where a camera or depth files are given.
         viewport_side: vertices along the longer side of the viewport's mesh at most; None = no such mesh is made.
     """
 
@@ -182,8 +186,10 @@ class ReconstructRequest:
     mesh: MeshRequest = field(default_factory=MeshRequest)
     solved: SolvedCamera | None = None
     viewport_side: int | None = VIEWPORT_SIDE
+    source_camera: SourceCameraKind = "auto"
 
     def __post_init__(self) -> None:
+        check_choice(self.source_camera, SOURCE_CAMERAS, "the source camera")
         if self.viewport_side is not None:
             check_viewport_side(self.viewport_side)
         if self.solved is not None and self.depth.camera is not None:

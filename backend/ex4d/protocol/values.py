@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal, get_args
 
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parsing import fraction_from
@@ -57,6 +58,11 @@ MAX_MASK_EROSION = 64
 
 #: Lets the backend choose: a depth estimator, a rasterizer, a pivot.
 AUTOMATIC = "auto"
+#: Measures depth where the source camera moves.
+PARALLAX = "parallax"
+#: How a source camera may be said to move.
+SourceCameraKind = Literal["auto", "still", "turns", "moves"]
+SOURCE_CAMERAS: tuple[SourceCameraKind, ...] = get_args(SourceCameraKind)
 #: What fills where nothing is named: it works everywhere.
 DEFAULT_GENERATOR = "preview"
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.camera import LensCalibration
-from ex4d.depth.base import DepthSource
 from ex4d.depth.estimators import create_estimator, estimator_names
 from ex4d.depth.files import FileDepth
 from ex4d.depth.solved import SolvedDepth
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import settings_record
+from ex4d.shot.depth_plan import DepthPlan
+from ex4d.solve import SolveOptions
 
 #: Fields of ``FileDepth`` that are paths.
 _PATHS = {"path", "camera"}
@@ -27,7 +28,8 @@ class Recipe:
     Attributes:
         selection: see ``PlateStage``.
         depth: ``{"files": fields of FileDepth}`` or ``{"estimator": name, "fov_deg": …}``, JSON-able; None where the
-            source cannot be made again from words.
+            source cannot be made again from words. With ``"solve"``, its options, and ``"measured"`` where the source
+            camera was solved.
         mesh: ``settings_record``.
         lens: that was given, as ``ex4d.camera.parse_lens`` reads it; None = none.
     """
@@ -41,12 +43,13 @@ class Recipe:
     def of(
         cls,
         selection: dict[str, Any],
-        source: DepthSource,
+        plan: DepthPlan,
         settings: MeshSettings,
         lens: LensCalibration | None = None,
     ) -> Recipe:
         """That of a reconstruction."""
         depth: dict[str, Any] | None = None
+        source = plan.source
         if isinstance(source, FileDepth):
             values = {item.name: getattr(source, item.name) for item in fields(source)}
             # Another working folder must find them too.
@@ -54,6 +57,8 @@ class Recipe:
             depth = {"files": values | paths}
         elif source.name in estimator_names() and not isinstance(source, SolvedDepth):
             depth = {"estimator": source.name, "fov_deg": getattr(source, "fov_deg", None)}
+        if depth is not None and plan.solve is not None:
+            depth |= {"solve": plan.solve.record(), "measured": plan.measured}
         return cls(selection, depth, settings_record(settings), None if lens is None else lens.text())
 
     @classmethod
@@ -75,17 +80,22 @@ class Recipe:
         """JSON-able; the lens only where there is one."""
         return {name: value for name, value in asdict(self).items() if name != "lens" or value is not None}
 
-    def source(self) -> DepthSource | None:
-        """The source of depth, None where it cannot be made again; raises Ex4dError as its maker does."""
+    def plan(self) -> DepthPlan | None:
+        """The plan of the depth, None where it cannot be made again; raises Ex4dError as its maker does, and KeyError,
+        TypeError."""
         depth = self.depth or {}
         if (name := depth.get("estimator")) in estimator_names():
-            return create_estimator(name, depth.get("fov_deg"))
+            source = create_estimator(name, depth.get("fov_deg"))
+            if "solve" not in depth:
+                return DepthPlan(source)
+            options = SolveOptions.from_record(depth["solve"])
+            return None if options is None else DepthPlan(source, options, bool(depth["measured"]))
         if not isinstance(files := depth.get("files"), dict):
             return None
         values: dict[str, Any] = {item.name: files[item.name] for item in fields(FileDepth) if item.name in files}
         for name in _PATHS & values.keys():
             values[name] = Path(values[name]) if values[name] else None
-        return FileDepth(**values)
+        return DepthPlan(FileDepth(**values))
 
     def settings(self) -> MeshSettings:
         """The mesh settings; raises TypeError, ValueError, KeyError."""

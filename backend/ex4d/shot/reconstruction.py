@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.camera import parse_lens
-from ex4d.depth.base import DepthSource
+from ex4d.depth.base import STATIC_NOTE
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
@@ -26,8 +26,12 @@ from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
 from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 from ex4d.protocol.values import FrameRange
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.recipe import Recipe
+from ex4d.solve import Solve, read_solve
+from ex4d.solve.lens_test import fov_deg
+from ex4d.solve.stage import SolveStage
 from ex4d.stages.cache import is_complete
 from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder
@@ -41,11 +45,57 @@ _ALPHA_WAS_HOLES = (
 
 
 @dataclass(frozen=True)
+class SolveFacts:
+    """What a shot tells of its solved source camera.
+
+    Attributes:
+        kind: "still", "turns" or "moves".
+        lens: see ``Solve.lens``.
+        fov_deg: field of view over the longer side, degrees, of the first frame.
+        interpolated: numbers of the frames whose camera was laid between others.
+        refused: sentences: which kinds of shot it was found not to be, and why.
+        notes: sentences for the report.
+    """
+
+    kind: str
+    lens: str
+    fov_deg: float
+    interpolated: tuple[int, ...]
+    refused: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, solve: Solve) -> SolveFacts:
+        """Those of a solve."""
+        return cls(
+            solve.kind,
+            solve.lens,
+            round(fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height)), 2),
+            solve.interpolated,
+            solve.refused,
+            solve.notes,
+        )
+
+    @classmethod
+    def from_record(cls, record: Any) -> SolveFacts | None:
+        """What ``record`` gave; None where it is none."""
+        if not isinstance(record, dict):
+            return None
+        lists = {name: tuple(record[name]) for name in ("interpolated", "refused", "notes")}
+        return cls(**{**record, **lists})
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Reconstruction:
     """Plate, depth and mesh of a shot, with the keys of their stages.
 
     Attributes:
         plate: what shot.json says of the plate, JSON-able.
+        solve: what it says of the source camera's solve; None = the camera was not solved.
     """
 
     frames: FrameStore
@@ -54,6 +104,7 @@ class Reconstruction:
     plate_key: str
     mesh_key: str
     plate: dict[str, Any]
+    solve: SolveFacts | None = None
 
     def record(self) -> dict[str, Any]:
         """What a take's sidecar says of all this, JSON-able."""
@@ -135,13 +186,17 @@ class Reconstruction:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences that belong into every report on this shot."""
-        return (*self.frames.notes, *self.depth.notes)
+        if self.solve is None:
+            return (*self.frames.notes, *self.depth.notes)
+        # Whether it stands still was looked at.
+        depth = (note for note in self.depth.notes if note != STATIC_NOTE)
+        return (*self.frames.notes, *self.solve.notes, *depth)
 
 
 def make_reconstruction(
     shot: Shot,
     request: PlateRequest,
-    source: DepthSource,
+    plan: DepthPlan,
     settings: MeshSettings,
     progress: Progress,
     accept: Callable[[PlateInfo], None] = lambda _: None,
@@ -151,7 +206,7 @@ def make_reconstruction(
     Args:
         shot: where they go.
         request: which plate, and how it is read.
-        source: of its depth.
+        plan: of its source camera and its depth.
         settings: of its meshes.
         progress: who listens.
         accept: is shown the opened plate before any work, and raises what speaks against it.
@@ -177,7 +232,12 @@ def make_reconstruction(
     source_files = PlateSource.of(reader.info)
     frames = FrameStore.open(shot.cache.ensure(plate_stage, progress), source_files)
     lens = parse_lens(request.lens) if request.lens is not None else None
-    depth_stage = DepthStage(plate_stage.key(), frames, source, lens)
+    solve_stages: list[Stage] = []
+    solve = None
+    if plan.solve is not None:
+        solve_stages = [solve_stage := SolveStage(plate_stage.key(), frames, plan.solve)]
+        solve = read_solve(shot.cache.ensure(solve_stage, progress))
+    depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve), lens)
     depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
@@ -185,11 +245,13 @@ def make_reconstruction(
     shot.write_record(
         {
             "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
-            "stages": {stage.name: stage.key() for stage in (plate_stage, depth_stage, mesh_stage)},
-            "recipe": Recipe.of(selection, source, settings, lens).record(),
+            "stages": {stage.name: stage.key() for stage in (plate_stage, *solve_stages, depth_stage, mesh_stage)},
+            "recipe": Recipe.of(selection, plan, settings, lens).record(),
+            **({} if solve is None else {"solve": SolveFacts.of(solve).record()}),
         }
     )
-    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate)
+    facts = None if solve is None else SolveFacts.of(solve)
+    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, facts)
     for note in reconstruction.notes():
         progress.note(note)
     return reconstruction
@@ -261,7 +323,8 @@ def open_reconstruction(shot: Shot, progress: Progress | None = None) -> Reconst
     plate = {name: shot.record["plate"][name] for name in ("path", "sha256")}
     if frames.has_alpha and not ALPHA_CARRIED.items() <= read_seal(folders["mesh"]).record.get("inputs", {}).items():
         progress.note(_ALPHA_WAS_HOLES)
-    return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate)
+    facts = SolveFacts.from_record(shot.record.get("solve"))
+    return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate, facts)
 
 
 def _film_record(frames: FrameStore) -> dict[str, Any]:
@@ -328,12 +391,16 @@ def _plate_stage(shot: Shot, recipe: Recipe | None) -> PlateStage | None:
 
 
 def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> DepthStage | None:
-    source = recipe.source() if recipe else None
-    if source is None:
+    plan = recipe.plan() if recipe else None
+    if plan is None:
         return None
     assert recipe is not None
     lens = parse_lens(recipe.lens) if recipe.lens is not None else None
-    return DepthStage(shot.record["stages"]["plate"], frames, source, lens)
+    plate_key = shot.record["stages"]["plate"]
+    solve = None
+    if plan.solve is not None:
+        solve = read_solve(shot.cache.ensure(SolveStage(plate_key, frames, plan.solve), Silent()))
+    return DepthStage(plate_key, frames, plan.chosen(solve), lens)
 
 
 def _mesh_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore, depth: DepthStore) -> MeshStage | None:

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a plate gets its source camera and its depth: what is known before, and what the solve decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ex4d.depth.base import DepthSource
+from ex4d.depth.parallax import ParallaxDepth
+from ex4d.depth.solved import SolvedDepth
+from ex4d.solve import Solve, SolveOptions
+
+
+@dataclass(frozen=True)
+class DepthPlan:
+    """See the module.
+
+    Attributes:
+        source: of the depth: files, an estimator, or one with a camera that was given.
+        solve: what the solve of the source camera is told; None = the camera is not solved.
+        measured: whether depth is measured from parallax where the camera moves.
+    """
+
+    source: DepthSource
+    solve: SolveOptions | None = None
+    measured: bool = True
+
+    def chosen(self, solve: Solve | None) -> DepthSource:
+        """The source of depth for what was found; None = nothing was solved."""
+        if solve is None or solve.kind == "still":
+            return self.source
+        if solve.kind == "moves" and self.measured:
+            return ParallaxDepth(self.source, solve.camera, solve.points.xyz, keeps_world=True)
+        return SolvedDepth(self.source, solve.camera, solve.points.xyz)

@@ -80,6 +80,10 @@ class _Scratch:
         return np.asarray(np.load(frame_file(self.folder, number, ".npy")), dtype=np.float32)
 
 
+def _stands_in_one_place(camera: Trajectory) -> bool:
+    return bool(np.allclose(camera.centers(), camera.centers()[0], atol=1e-9))
+
+
 @dataclass(frozen=True)
 class SolvedDepth:
     """``DepthSource``: an estimator with a camera that was solved elsewhere.
@@ -139,6 +143,11 @@ class SolvedDepth:
         inner = estimate_in_square_pixels(self.estimator, frames, kept, room, progress)
         estimated, solved = self._sightings(camera, kept)
         notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
+        if _stands_in_one_place(camera):
+            # Turning moves nothing against anything, so that any scale will do.
+            for number in frames.numbers:
+                sink.write(number, kept.read(number))
+            return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
             notes.append(

@@ -31,6 +31,7 @@ class DepthStore:
         sky: whether some pixels have none because they show the sky.
         subject: z-depth of the subject (``subject_distance``), world units.
         notes: sentences for the report.
+        measured: share of the pixels whose depth was measured, 0..1; None = the source does not tell.
     """
 
     files: StageFiles
@@ -46,6 +47,7 @@ class DepthStore:
     median: float
     subject: float
     notes: tuple[str, ...]
+    measured: float | None = None
 
     @classmethod
     def open(cls, folder: Path) -> DepthStore:
@@ -64,3 +66,9 @@ class DepthStore:
     def read(self, number: int) -> NDArray[np.float32]:
         """z-depth (H, W) float32 of frame ``number`` at the plate's size; NaN = not measured, inf = sky."""
         return np.asarray(self.files.npy(f"z/{frame_name(number, '.npy')}"), dtype=np.float32)
+
+    def read_measured(self, number: int) -> NDArray[np.bool_] | None:
+        """(H, W) whether the depth of frame ``number`` was measured and not guessed; None where nobody can tell."""
+        if self.measured is None:
+            return None
+        return np.asarray(self.files.png(f"measured/{frame_name(number, '.png')}")) > 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ex4d.depth.base import DepthSource
-from ex4d.depth.parallax import ParallaxDepth
+from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.solved import SolvedDepth
 from ex4d.solve import Solve, SolveOptions
 

@@ -27,8 +27,9 @@ from ex4d.depth.parallax.sky import sky
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
-from ex4d.depth.plate_pixels import estimate_in_square_pixels, on_plate
+from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
+from ex4d.plate.pixels import on_plate
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.media.frames import FrameSource
+from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
 
 #: Said where the source camera's poses are not known.
 STATIC_NOTE = "The source camera is assumed to stand still."
+#: Said where the lens is not known.
+FOV_NOTE = f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,8 @@ def cut_notes(frames: FrameSource, cuts: Iterable[int]) -> list[str]:
     """A sentence for the report where the plate seems to cut: before the frames with these indices."""
     numbers = ", ".join(str(frames.numbers[index]) for index in sorted(cuts))
     return [f"The plate seems to cut at frame {numbers}; re-shoot one shot at a time with --frames."] if numbers else []
+
+
+def camera_apart(notes: Iterable[str]) -> list[str]:
+    """The notes but for those on a camera that is not known, for where it has been solved."""
+    return [note for note in notes if note not in (STATIC_NOTE, FOV_NOTE)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, read_trajectory, resize_intrinsics
 from ex4d.depth.affine import AffineDepth, relative_depth
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
 from ex4d.depth.maps import (
     CAMERA_NAMES,
@@ -246,7 +246,7 @@ class FileDepth:
         else:
             if self.fov_deg is None:
                 notes.append(
-                    f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
+                    FOV_NOTE
                 )
             K = plate_intrinsics(self.fov_deg or DEFAULT_FOV_DEG, frames)
         known = (E is not None, self.fov_deg is not None or maps.camera.K is not None)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
 from ex4d.plate.pixels import on_plate
@@ -142,7 +142,7 @@ class SolvedDepth:
         room = make_folder(scratch / "estimator")
         inner = estimate_in_square_pixels(self.estimator, frames, kept, room, progress)
         estimated, solved = self._sightings(camera, kept)
-        notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
+        notes = [*camera.notes, *camera_apart(inner.notes)]
         if _stands_in_one_place(camera):
             # Turning moves nothing against anything, so that any scale will do.
             for number in frames.numbers:

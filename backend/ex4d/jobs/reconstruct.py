@@ -175,7 +175,7 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.timecode if frames.timecode_number == frames.numbers[0] else None,
             frames.handles,
         ),
-        DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, depth.intrinsics_known),
+        DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, reconstruction.intrinsics_known),
         mesh.pivot,
         mesh.far,
         str(mesh.view_file),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.camera import parse_lens
-from ex4d.depth.base import STATIC_NOTE
+from ex4d.depth.base import camera_apart
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
@@ -73,7 +73,7 @@ class SolveFacts:
             round(fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height)), 2),
             solve.interpolated,
             solve.refused,
-            solve.notes,
+            (_headline(solve), *solve.notes),
         )
 
     @classmethod
@@ -87,6 +87,23 @@ class SolveFacts:
     def record(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
+
+
+def _headline(solve: Solve) -> str:
+    """What was found, with the numbers that decided."""
+    numbers = solve.numbers
+    motion = "" if numbers.motion is None else f" (largest motion of its pictures: {numbers.motion:.1%} of the width)"
+    if solve.kind == "still":
+        why = "".join(f" {sentence}" for sentence in solve.refused)
+        return f"The source camera stands still{motion}; its depth is a guess.{why}"
+    fov = fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height))
+    lens = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %"}.get(solve.lens, "not to be told from it")
+    error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
+    told = [f"median error {error:.2f} px"] if error is not None else []
+    if solve.kind == "moves" and numbers.angle_deg is not None:
+        told.append(f"{numbers.angle_deg:.1f}° of parallax")
+    how = "turns and does not move" if solve.kind == "turns" else "moves"
+    return f"The source camera {how}: solved ({', '.join(told)}); field of view {fov:.1f}°, {lens}."
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,7 @@ class Reconstruction:
                 "label": self.depth.label,
                 "licence": self.depth.licence,
                 "source_poses_known": self.depth.poses_known,
-                "intrinsics_known": self.depth.intrinsics_known,
+                "intrinsics_known": self.intrinsics_known,
             },
             "mesh": {
                 "min_angle_deg": self.mesh.settings.min_angle_deg,
@@ -188,9 +205,13 @@ class Reconstruction:
         """Sentences that belong into every report on this shot."""
         if self.solve is None:
             return (*self.frames.notes, *self.depth.notes)
-        # Whether it stands still was looked at.
-        depth = (note for note in self.depth.notes if note != STATIC_NOTE)
-        return (*self.frames.notes, *self.solve.notes, *depth)
+        # Whether it stands still was looked at, and its lens too.
+        return (*self.frames.notes, *self.solve.notes, *camera_apart(self.depth.notes))
+
+    @property
+    def intrinsics_known(self) -> bool:
+        """False where the field of view was assumed."""
+        return self.depth.intrinsics_known and (self.solve is None or self.solve.lens != "not observable")
 
 
 def make_reconstruction(

@@ -14,7 +14,7 @@ import numpy as np
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import FAR_PERCENTILE, AffineDepth, measured_depth, relative_depth
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.learned.depth_model import DepthModel, DepthModelLoader
 from ex4d.depth.learned.estimator_spec import EstimatorSpec
 from ex4d.depth.learned.files import find_weights, weights_fingerprint
@@ -151,7 +151,7 @@ def result(spec: EstimatorSpec, fov_deg: float | None, frames: FrameSource, note
     """
     said = list(notes)
     if fov_deg is None:
-        said.append(f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov.")
+        said.append(FOV_NOTE)
     said.append(STATIC_NOTE)
     if not spec.commercial:
         said.append(f"The depth's licence forbids commercial use. {spec.licence}.")

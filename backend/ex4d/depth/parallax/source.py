@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines
 from ex4d.depth.parallax.neighbours import Choice, choose
@@ -174,7 +174,7 @@ class ParallaxDepth:
         estimates = FrameMaps(scratch / "estimate", working.size[::-1], np.float32)
         keeper = _Estimates(working, estimates)
         inner = estimate_in_square_pixels(self.estimator, frames, keeper, make_folder(scratch / "estimator"), progress)
-        notes = [*camera.notes, *(note for note in inner.notes if note != STATIC_NOTE)]
+        notes = [*camera.notes, *camera_apart(inner.notes)]
         points = self.points if len(self.points) >= LEAST_POINTS else find_points(working.grey_8bit, working.cameras)
         shot = self._shot(working, points, estimates, scratch)
         if shot is None:

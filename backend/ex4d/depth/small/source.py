@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import relative_depth
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink, cut_notes
 from ex4d.depth.edge_aware import crisp, follow_edges
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import Focus
@@ -84,7 +84,7 @@ class SmallDepth:
         notes = ["Depth is relative and coarse: its shape comes from a small network, learned from rendered scenes."]
         if self.fov_deg is None:
             notes.append(
-                f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
+                FOV_NOTE
             )
         notes.append(STATIC_NOTE)
         notes += cut_notes(frames, smoother.cuts)

@@ -96,6 +96,11 @@ def build_parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--camera-file", "--depth-camera", type=file_path, help="lens and poses of the source camera, for depth files"
     )
+    found.add_argument(
+        "--source-camera",
+        choices=("auto", "still", "turns", "moves"),
+        help="how the plate's camera moved, where depth is estimated (default: as in the .blend)",
+    )
     found.add_argument("--fov", type=number_in(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
     found.add_argument(
         "--thickness", type=number_in(*ranges.THICKNESS), help="how deep things are, as a share of their width"
@@ -298,6 +303,8 @@ def _set_depth(state: Any, args: argparse.Namespace) -> None:
         )
     for name, value in given.items():
         setattr(state, name, str(value.absolute()) if isinstance(value, Path) else value)
+    if args.source_camera is not None:
+        state.source_camera = args.source_camera
 
 
 def _target(args: argparse.Namespace) -> Path | None:

@@ -79,6 +79,12 @@ OVER_RANGE = [
     ("clip", "Clip", "Values beyond black and white are clipped", 1),
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
+SOURCE_CAMERAS = [
+    ("auto", "Automatic", "As the plate shows it: it stands still, turns on its place, or moves", 0),
+    ("still", "Stands Still", "The source camera stands still", 1),
+    ("turns", "Turns", "The source camera turns on its place, as in a pan or tilt", 2),
+    ("moves", "Moves", "The source camera moves", 3),
+]
 LENSES = [
     ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
     ("CLIP", "Movie Clip", "Distortion, focal length and principal point of the plate's Movie Clip", 1),
@@ -293,6 +299,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         depth_kind: str
         depth_scale: float
         depth_camera: str
+        source_camera: str
         use_fov: bool
         fov: float
         min_angle: float
@@ -449,6 +456,12 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             name="Camera File",
             subtype="FILE_PATH",
             description="Trajectory file with the source camera's lens and poses",
+        )
+        source_camera: EnumProperty(
+            name="Source Camera",
+            items=SOURCE_CAMERAS,
+            description="How the plate's camera moved, where no solved camera is given: its path is solved, and depth "
+            "measured where it moved",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
         fov: FloatProperty(

@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
+from ex4d.protocol.values import SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
@@ -68,6 +69,7 @@ def reconstruct_request(
         mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
         solved=SolvedCamera(*blobs) if blobs else None,
         viewport_side=state.viewport_side,
+        source_camera=cast(SourceCameraKind, "auto" if state.depth_source == FILES else state.source_camera),
     )
     return request, notes
 

@@ -147,7 +147,9 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "depth_kind")
         form.prop(state, "depth_scale")
         form.prop(state, "depth_camera")
-    elif used := menus.estimator_used(state.depth_source):
+        return
+    form.prop(state, "source_camera")
+    if used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
     elif state.depth_source != menus.AUTOMATIC:
         _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")

@@ -59,7 +59,7 @@ class Clip:
 def clips(folder: Path, only: Sequence[str]) -> Iterator[Clip]:
     """The clips below a folder, in the order of their names."""
     for record in sorted(folder.rglob("scene.json")):
-        name = record.parent.relative_to(folder).as_posix()
+        name = record.parent.relative_to(folder.parent).as_posix()
         if only and not any(part in name for part in only):
             continue
         scene = json.loads(record.read_text(encoding="utf-8"))

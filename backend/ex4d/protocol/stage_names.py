@@ -6,6 +6,7 @@ from __future__ import annotations
 #: By the name that stands in folders, JSON and messages.
 STAGE_NAMES = {
     "plate": "Reading plate",
+    "solve": "Solving camera",
     "depth": "Depth",
     "mesh": "Mesh",
     "viewport": "Viewport mesh",

@@ -57,7 +57,10 @@ class Recipe:
             depth = {"files": values | paths}
         elif source.name in estimator_names() and not isinstance(source, SolvedDepth):
             depth = {"estimator": source.name, "fov_deg": getattr(source, "fov_deg", None)}
-        if depth is not None and plan.solve is not None:
+        if plan.solve is not None and plan.solve.given is not None:
+            # Cameras that were given are nowhere to be read again.
+            depth = None
+        elif depth is not None and plan.solve is not None:
             depth |= {"solve": plan.solve.record(), "measured": plan.measured}
         return cls(selection, depth, settings_record(settings), None if lens is None else lens.text())
 
@@ -88,8 +91,7 @@ class Recipe:
             source = create_estimator(name, depth.get("fov_deg"))
             if "solve" not in depth:
                 return DepthPlan(source)
-            options = SolveOptions.from_record(depth["solve"])
-            return None if options is None else DepthPlan(source, options, bool(depth["measured"]))
+            return DepthPlan(source, SolveOptions.from_record(depth["solve"]), bool(depth["measured"]))
         if not isinstance(files := depth.get("files"), dict):
             return None
         values: dict[str, Any] = {item.name: files[item.name] for item in fields(FileDepth) if item.name in files}

@@ -10,7 +10,7 @@ import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.initial import PRIOR_SIGMA, sightings_of, usable
-from ex4d.solve.kind import NEAR, Numbers
+from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_test import (
     LensState,
     find_radial,
@@ -29,6 +29,8 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
+NEAR_TURN = 2.0
 #: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
 LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
 
@@ -89,9 +91,10 @@ def attempt_turning(task: Task) -> Attempt | None:
     zooms = False
     lens: LensState | None = None
     rise = None
-    if not focal_known:
-        zooms = find_zoom(model, sightings, prior)
-        side = max(tracks.size)
+    side = max(tracks.size)
+    is_flat = not task.pairs or task.pairs[0].plane_share >= TURN_PLANE
+    zooms = not focal_known and is_flat and find_zoom(model, sightings, prior)
+    if not focal_known and (zooms or explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)):
         test = lens_test(model, sightings, options, LIMITS[-1])
         rise, lens = test.rise, test.state
         found = float(np.median(model.focal[list(keys)]))

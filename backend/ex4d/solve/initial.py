@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from ex4d.solve.two_view import PairView, compare, relative_pose
 
 Array = NDArray[np.float64]
 
-#: Key frames of a start, and start pairs that are tried.
+#: Key frames of a start, and start pairs that are tried; so many starts are followed to their end.
 WINDOW, PAIRS = 9, 2
 #: Focal lengths that are tried besides the expected one, as shares of the longer side: 78, 53 and 32 degrees.
 FOCAL_SHARES = (0.62, 1.0, 1.75)
@@ -87,13 +87,13 @@ def starts(
             model = _start(tracks, sightings, frames, pair, focal)
             if model is None:
                 continue
-            _improve(model, sightings, options, 1)
+            _improve(model, sightings, options)
             found.append(Start(model, cost(model, sightings), pair))
     found.sort(key=lambda start: start.cost)
     best = []
-    for start in found[: 2 * PAIRS]:
+    for start in found[:PAIRS]:
         sightings = sightings_of(tracks, window(keys, start.pair))
-        _improve(start.model, sightings, options, 2)
+        _improve(start.model, sightings, replace(options, iterations=2 * options.iterations))
         best.append(Start(start.model, cost(start.model, sightings), start.pair))
     return sorted(best, key=lambda start: start.cost)
 
@@ -126,10 +126,9 @@ def usable(model: Model, sightings: Sightings, limit: float) -> Sightings:
     return sightings.picked(good & (count[sightings.track] >= 2))
 
 
-def _improve(model: Model, sightings: Sightings, options: BundleOptions, rounds: int) -> None:
-    for _ in range(rounds):
-        triangulate(model, sightings)
-        bundle(model, usable(model, sightings, 3 * UNEXPLAINED), options)
+def _improve(model: Model, sightings: Sightings, options: BundleOptions) -> None:
+    triangulate(model, sightings)
+    bundle(model, usable(model, sightings, 3 * UNEXPLAINED), options)
     triangulate(model, sightings)
 
 

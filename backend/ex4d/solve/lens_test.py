@@ -56,7 +56,7 @@ def lens_test(model: Model, sightings: Sightings, options: BundleOptions, limit:
     """
     factors, (least, sure) = (TURNING_FACTORS, TURNING_RISES) if options.turns_only else (MOVING_FACTORS, MOVING_RISES)
     s = usable(model, sightings, limit)
-    held = replace(options, focal="fixed", radial=0, iterations=12)
+    held = replace(options, focal="fixed", radial=0, iterations=8)
     base = model.copy()
     bundle(base, s, held)
     error = median_error(base, s)
@@ -126,8 +126,8 @@ def find_radial(
 ) -> bool:
     """Give the model a radial distortion where it is observable, in place; returns whether it was."""
     s = usable(model, sightings, limit)
-    before = bundle(model, s, replace(options, iterations=6))
-    with_radial = replace(options, radial=2, iterations=15)
+    before = bundle(model, s, replace(options, iterations=3))
+    with_radial = replace(options, radial=2, iterations=8)
     bent = model.copy()
     after = bundle(bent, s, with_radial)
     found = bend(bent, bent.radial, size)

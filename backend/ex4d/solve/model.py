@@ -123,14 +123,12 @@ def undistorted(seen: Array, radial: Array) -> Array:
 
 def rotations(vectors: Array) -> Array:
     """(..., 3, 3) rotation matrices of rotation vectors (..., 3), radians."""
-    angle = np.linalg.norm(vectors, axis=-1)[..., None, None]
-    safe = np.where(angle > 1e-12, angle, 1.0)
-    axis = skew(vectors) / safe
-    return np.where(
-        angle > 1e-12,
-        np.eye(3) + np.sin(angle) * axis + (1 - np.cos(angle)) * (axis @ axis),
-        np.eye(3) + skew(vectors),
-    )
+    angle = np.sqrt((vectors * vectors).sum(axis=-1))[..., None, None]
+    safe = np.maximum(angle, 1e-12)
+    # sin(a)/a and (1 - cos(a))/a², without loss where the angle is small.
+    first, second = np.sin(safe) / safe, 0.5 * (np.sin(safe / 2) / (safe / 2)) ** 2
+    cross = skew(vectors)
+    return np.eye(3) + first * cross + second * (cross @ cross)
 
 
 def rotation_vectors(matrices: Array) -> Array:
@@ -150,6 +148,8 @@ def rotation_vectors(matrices: Array) -> Array:
 
 def skew(vectors: Array) -> Array:
     """(..., 3, 3) matrices whose product with v is the cross product of the vectors (..., 3) with it."""
-    x, y, z = np.moveaxis(vectors, -1, 0)
-    zero = np.zeros_like(x)
-    return np.stack([np.stack([zero, -z, y], -1), np.stack([z, zero, -x], -1), np.stack([-y, x, zero], -1)], axis=-2)
+    out = np.zeros((*vectors.shape[:-1], 3, 3))
+    out[..., 2, 1] = vectors[..., 0]
+    out[..., 0, 2] = vectors[..., 1]
+    out[..., 1, 0] = vectors[..., 2]
+    return out - np.swapaxes(out, -1, -2)

@@ -83,9 +83,9 @@ def solve_moving(
     side = max(tracks.size)
     focals = [focal] if focal_known else [*(share * side for share in FOCAL_SHARES)]
     if focal_known:
-        first = BundleOptions(focal="fixed", iterations=12)
+        first = BundleOptions(focal="fixed", iterations=8)
     else:
-        first = BundleOptions(prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, iterations=12)
+        first = BundleOptions(prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, iterations=8)
     found = starts(tracks, keys, ranked, focals, first)
     tick()
     if not found:

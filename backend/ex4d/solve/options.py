@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import numpy as np
 
 from ex4d.camera import Lens, Trajectory
 from ex4d.protocol.values import DEFAULT_FOV_DEG
@@ -36,7 +33,7 @@ class SolveOptions:
     given: Trajectory | None = None
 
     def record(self) -> dict[str, Any]:
-        """JSON-able, for keys and records; of given cameras a hash."""
+        """JSON-able, without cameras that were given."""
         record: dict[str, Any] = {
             "source_camera": self.source_camera,
             "fov_deg": self.fov_deg,
@@ -44,17 +41,10 @@ class SolveOptions:
         }
         if self.lens is not None:
             record["lens"] = self.lens.record()
-        if self.given is not None:
-            digest = hashlib.sha256(repr((self.given.frame_numbers, self.given.lens)).encode())
-            for values in (self.given.K, self.given.E):
-                digest.update(np.ascontiguousarray(values).tobytes())
-            record["given"] = digest.hexdigest()
         return record
 
     @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> SolveOptions | None:
-        """What ``record`` gave; None where cameras were given, which it does not hold. Raises KeyError, TypeError."""
-        if "given" in record:
-            return None
+    def from_record(cls, record: Mapping[str, Any]) -> SolveOptions:
+        """What ``record`` gave; raises KeyError, TypeError, ValueError."""
         lens = Lens.from_record(record["lens"]) if "lens" in record else None
         return cls(record["source_camera"], float(record["fov_deg"]), bool(record["fov_known"]), lens)

@@ -51,7 +51,7 @@ def refine_cameras(model: Model, sightings: Sightings, *, turns_only: bool = Fal
         A = np.add.reduceat(products(J, J), starts, axis=-1).transpose(2, 0, 1)
         g = np.add.reduceat(products(J, (r * root)[:, None])[:, 0], starts, axis=-1).T
         A = A * (1 + damping[:, None, None] * np.eye(width)) + 1e-12 * np.eye(width)
-        step = -np.linalg.solve(A, g[:, :, None])[:, :, 0]
+        step = np.asarray(-np.linalg.solve(A, g[:, :, None])[:, :, 0], np.float64)
         old = model.rotation[frames], model.position[frames]
         model.rotation[frames] = rotations(step[:, :3]) @ old[0]
         if not turns_only:

@@ -174,7 +174,7 @@ class _Solver:
 
     def _as(self, kind: Kind, attempt: Attempt, numbers: Numbers, refused: list[str]) -> _Answer:
         numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise)
-        lens: result.Lens = "given" if attempt.lens is None else attempt.lens
+        lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)
 
@@ -256,7 +256,7 @@ class _Solver:
             moving,
             on_screen,
             tuple(map(self._number, interpolated)),
-            tuple(map(self._number, np.flatnonzero(given))),
+            tuple(map(self._number, np.flatnonzero(given).tolist())),
             tuple(map(self._number, self.facts.breaks)),
             tuple(map(self._number, self.facts.repeats)),
             answer.numbers,

@@ -223,7 +223,7 @@ class Tracker:
             criteria=_ITERATIONS,
             flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )
-        return found, status[:, 0].astype(bool)
+        return np.asarray(found, np.float32), status[:, 0].astype(bool)
 
     def _follow(self, index: int, grey: Grey) -> Points:
         """The points that are found in the next picture, with their places there and renewed anchors."""
@@ -259,7 +259,7 @@ class Tracker:
                 cv2.circle(mask, (int(x), int(y)), round(self._distance), 0, -1)
         if missing <= 0:
             return Points()
-        corners = cv2.goodFeaturesToTrack(
+        corners: Any = cv2.goodFeaturesToTrack(
             grey, missing, CORNER_QUALITY, self._distance, mask=mask, blockSize=CORNER_BLOCK
         )
         if corners is None:

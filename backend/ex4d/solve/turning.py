@@ -56,7 +56,7 @@ def solve_turning(
         iterations=10,
     )
     sightings = sightings_of(tracks, keys)
-    tried = []
+    tried: list[tuple[float, int, Model]] = []
     for start in focals:
         model = chained(tracks, keys, start)
         if model is None:

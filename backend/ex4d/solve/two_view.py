@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,7 +58,9 @@ def compare(tracks: Tracks, first: int, second: int) -> PairView | None:
     if len(a) < LEAST_TRACKS:
         return None
     cv2.setRNGSeed(0)
+    fits: Any
     _, fits = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, THRESHOLD, 0.999, 2000)
+    H: Any
     H, plane = cv2.findHomography(a, b, cv2.USAC_MAGSAC, THRESHOLD, maxIters=2000, confidence=0.999)
     if fits is None or H is None:
         return None
@@ -87,4 +90,4 @@ def relative_pose(a: Array, b: Array, focal: float) -> tuple[Array, Array] | Non
     if E is None or E.shape != (3, 3):
         return None
     count, R, t, _ = cv2.recoverPose(E, a, b, np.eye(3), mask=fits.copy())
-    return (R, t[:, 0]) if count >= LEAST_TRACKS // 2 else None
+    return (np.asarray(R, np.float64), np.asarray(t[:, 0], np.float64)) if count >= LEAST_TRACKS // 2 else None

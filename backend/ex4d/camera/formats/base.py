@@ -43,3 +43,19 @@ class BinaryFormat:
     magic: bytes
     read: Callable[[Path], Trajectory]
     suffix: str
+
+
+@dataclass(frozen=True)
+class NamedFormat:
+    """A format that is told by a file's name.
+
+    Attributes:
+        title: as sentences name it.
+        suffix: how its files' names end.
+        read: the trajectory of a file; takes the plate's (width, height), or None, for what the file does not say.
+            Raises BadInputError.
+    """
+
+    title: str
+    suffix: str
+    read: Callable[[Path, tuple[int, int] | None], Trajectory]

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera.camera import Trajectory, intrinsics
 from ex4d.camera.formats._checks import bad_file, matrix, picture_size
+from ex4d.camera.formats._frame_names import order_of_names
 from ex4d.camera.formats.base import JsonFormat
 from ex4d.camera.lens import COEFFICIENTS, Lens
 from ex4d.camera.transforms import CV_GL, invert_rigid
@@ -36,8 +34,6 @@ OPENCV_MODELS = ("PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV
 DISTORTION_KEYS, OTHER_KEYS = COEFFICIENTS["opencv"][:5], COEFFICIENTS["opencv"][5:]
 #: Two statements of one focal length may differ by this share.
 _FOCAL_TOLERANCE = 0.01
-# A minus at the beginning or after another separator is a sign.
-_NUMBER = r"(?:(?<![A-Za-z0-9])-)?[0-9]+"
 _WAY_OUT = "Undistort the footage first and export the pinhole camera."
 
 
@@ -141,39 +137,6 @@ def _lens_of(path: Path, entry: dict[str, Any]) -> Lens:
     return Lens.from_record({"model": "opencv", "coefficients": values})
 
 
-def _natural_key(stem: str) -> tuple[tuple[int, int | str], ...]:
-    """Sorts text as people do: runs of digits by their value."""
-    parts = re.split(f"({_NUMBER})", stem)
-    return tuple((1, int(part)) if index % 2 else (0, part) for index, part in enumerate(parts))
-
-
-def _numbers(path: Path, stems: Sequence[str]) -> tuple[int, ...]:
-    """The frame number in each file's name, with its sign: its last run of digits, or the only run that differs from
-    file to file; empty where there is none.
-
-    Raises:
-        BadInputError: two files have the same name.
-    """
-    if len(set(stems)) < len(stems):
-        twin, times = Counter(stems).most_common(1)[0]
-        raise bad_file(path, f"has {times} cameras for {twin[:40]}", "Leave one camera per frame.")
-    runs = [re.findall(_NUMBER, stem) for stem in stems]
-    if min(map(len, runs)) != max(map(len, runs)) or not runs[0]:
-        return ()
-    columns = [[int(digits) for digits in column] for column in zip(*runs, strict=True)]
-    differing = [column for column in columns if len(set(column)) > 1] or columns[-1:]
-    chosen = columns[-1] if len(set(columns[-1])) == len(stems) else differing[0]
-    if len(set(chosen)) < len(stems) or (len(differing) > 1 and not _rises_as(chosen, stems)):
-        return ()
-    return tuple(chosen)
-
-
-def _rises_as(numbers: Sequence[int], stems: Sequence[str]) -> bool:
-    """Whether the numbers order the files as their whole names do."""
-    order = sorted(range(len(stems)), key=lambda index: _natural_key(stems[index]))
-    return all(numbers[a] < numbers[b] for a, b in pairwise(order))
-
-
 def _in_order(path: Path, frames: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], tuple[int, ...], list[str]]:
     """The frames in the order of their files, the files' numbers (or none), and notes. Exporters list frames in the
     order in which their solver took them in."""
@@ -182,20 +145,8 @@ def _in_order(path: Path, frames: list[dict[str, Any]]) -> tuple[list[dict[str, 
         if any(names):
             raise bad_file(path, "names the file of some frames only", "Give each frame its file_path, or none.")
         return frames, (), []
-    stems = [PurePosixPath(str(name).replace("\\", "/")).with_suffix("").as_posix() for name in names]
-    # Where all lie in one folder its digits are none of a frame.
-    folders = {stem.rpartition("/")[0] for stem in stems}
-    if len(folders) == 1:
-        stems = [stem.rpartition("/")[2] for stem in stems]
-    numbers = _numbers(path, stems)
-    keys: list[Any] = list(numbers) or [_natural_key(stem) for stem in stems]
-    order = sorted(range(len(frames)), key=lambda index: keys[index])
-    notes = []
-    if not numbers and len(frames) > 1:
-        notes.append(
-            f"The files that {path.name} names have no frame numbers; its cameras were taken in the order of the names."
-        )
-    return [frames[index] for index in order], tuple(numbers[index] for index in order) if numbers else (), notes
+    order, numbers, notes = order_of_names(path, [str(name) for name in names])
+    return [frames[index] for index in order], numbers, notes
 
 
 def _moved_note(path: Path, document: dict[str, Any]) -> list[str]:

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How well source cameras are solved: a table of all clips with known truth in a folder.
+
+    python -m benchmarks.bench_solve FOLDER [--fov 54.2 --fov 25 --fov 85] [--only NAME ...] [--out TABLE.md]
+
+A clip is a scene as ``python -m tools.scenes.make_groundtruth`` renders it (its source alone will do), at any depth
+below FOLDER. Errors are those after the solve's world has been laid on the true one by turn, shift and scale: mean
+angle between the cameras, and mean distance of their centres as a share of the path's length. Seconds are of this
+process's CPU time, by frame.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ex4d.camera import Trajectory, read_trajectory
+from ex4d.media.frames import ArrayFrames
+from ex4d.media.images import read_image
+from ex4d.solve import Solve, SolveOptions, solve_camera
+from ex4d.solve.model import rotation_vectors
+from ex4d.solve.repeat import alignment
+from ex4d.system.progress import Silent
+
+#: A true camera moves that leaves its place by more than this share of the distance of what it looks at, and turns by
+#: more than so many degrees.
+MOVES, TURNS = 0.02, 1.0
+COLUMNS = ("clip", "prior", "truth", "found", "lens", "rot °", "path %", "focal %", "s/frame", "numbers", "refused")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A plate with its true camera."""
+
+    name: str
+    frames: ArrayFrames
+    camera: Trajectory
+    pivot: float
+
+    @property
+    def kind(self) -> str:
+        """What kind of shot it is."""
+        centres = self.camera.centers()
+        if np.linalg.norm(centres - centres[0], axis=1).max() > MOVES * self.pivot:
+            return "moves"
+        R = self.camera.E[:, :3, :3]
+        turn = np.degrees(np.linalg.norm(rotation_vectors(R @ R[0].T), axis=1).max())
+        return "turns" if turn > TURNS else "still"
+
+
+def clips(folder: Path, only: Sequence[str]) -> Iterator[Clip]:
+    """The clips below a folder, in the order of their names."""
+    for record in sorted(folder.rglob("scene.json")):
+        name = record.parent.relative_to(folder.parent).as_posix()
+        if only and not any(part in name for part in only):
+            continue
+        scene = json.loads(record.read_text(encoding="utf-8"))
+        camera = read_trajectory(record.parent / "source" / "camera.json")
+        files = sorted((record.parent / "source" / "rgb").glob("*.png"))
+        pictures = [np.asarray(read_image(file), np.uint8) for file in files]
+        frames = ArrayFrames.of(pictures, Fraction(str(scene["fps"])), [int(file.stem) for file in files])
+        yield Clip(name, frames, camera.for_frames(frames.numbers, frames.fps, name), float(scene["pivot"]))
+
+
+def errors(solve: Solve, truth: Trajectory) -> tuple[float, float, float]:
+    """Mean angle in degrees, mean distance in % of the path, error of the focal length in %."""
+    ours, true = solve.camera, truth
+    turn, shift, scale = alignment(ours.centers(), true.centers(), ours.E[:, :3, :3], true.E[:, :3, :3])
+    moved = scale * (ours.centers() @ turn.T + shift)
+    path = float(np.linalg.norm(np.diff(true.centers(), axis=0), axis=1).sum())
+    angles = np.linalg.norm(rotation_vectors(true.E[:, :3, :3] @ turn @ np.swapaxes(ours.E[:, :3, :3], 1, 2)), axis=1)
+    distance = float(np.linalg.norm(moved - true.centers(), axis=1).mean())
+    focal = ours.K[:, 0, 0] / true.K[:, 0, 0] - 1
+    worst = float(focal[np.argmax(np.abs(focal))])
+    return float(np.degrees(angles.mean())), 100 * distance / path if path > 0 else 0.0, 100 * worst
+
+
+def row(clip: Clip, fov: float) -> tuple[str, ...]:
+    """One line of the table."""
+    started = time.process_time()
+    solve = solve_camera(clip.frames, SolveOptions(fov_deg=fov), Silent())
+    seconds = (time.process_time() - started) / len(clip.frames)
+    rotation, path, focal = errors(solve, clip.camera)
+    numbers = ", ".join(f"{name} {value:.3g}" for name, value in vars(solve.numbers).items() if value is not None)
+    return (
+        clip.name,
+        f"{fov:g}",
+        clip.kind,
+        solve.kind if solve.kind == clip.kind else f"**{solve.kind}**",
+        solve.lens,
+        f"{rotation:.3f}",
+        f"{path:.2f}" if clip.kind == "moves" else "",
+        f"{focal:+.1f}",
+        f"{seconds:.2f}",
+        numbers,
+        " ".join(solve.refused),
+    )
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--fov", type=float, action="append", help="expected field of view, degrees")
+    parser.add_argument("--only", action="append", default=[], help="part of a clip's name")
+    parser.add_argument("--out", type=Path, help="append the table to this file as well")
+    arguments = parser.parse_args()
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+    for line in lines:
+        _say(line, arguments.out)
+    for clip in clips(arguments.folder, arguments.only):
+        for fov in arguments.fov or [54.2]:
+            _say("| " + " | ".join(row(clip, fov)) + " |", arguments.out)
+    return 0
+
+
+def _say(line: str, out: Path | None) -> None:
+    print(line, flush=True)
+    if out is not None:
+        with out.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,6 +34,7 @@ from ex4d.plate import open_plate
 from ex4d.protocol.errors import ResourceError
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
@@ -130,7 +131,7 @@ def main() -> None:
         second = timed_run(args.video, scratch / "shot", "zoom_out")
         source = create_depth_source(BUILT_IN)
         shot = make_reconstruction(
-            Shot(scratch / "shot"), PlateRequest(str(args.video)), source, MeshSettings(), Silent()
+            Shot(scratch / "shot"), PlateRequest(str(args.video)), DepthPlan(source), MeshSettings(), Silent()
         )
         count, size = len(shot.frames), shot.frames.size
         print(f"{args.video.name}: {count} frames {size[0]}x{size[1]}, {time.strftime('%Y-%m-%d')}")

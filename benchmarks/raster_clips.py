@@ -21,6 +21,7 @@ from ex4d.depth import AUTOMATIC, create_depth_source
 from ex4d.mesh import MeshSettings, build_mesh, far_plane
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import RasterFrame, View
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import make_reconstruction
 from ex4d.system.progress import Silent
@@ -72,7 +73,7 @@ def flower(video: Path, move: str = "orbit:60") -> Clip:
     with tempfile.TemporaryDirectory() as folder:
         source = create_depth_source(AUTOMATIC)
         shot = make_reconstruction(
-            Shot(Path(folder) / "shot"), PlateRequest(str(video)), source, MeshSettings(), Silent()
+            Shot(Path(folder) / "shot"), PlateRequest(str(video)), DepthPlan(source), MeshSettings(), Silent()
         )
         numbers = shot.frames.numbers
         meshes = [shot.mesh.read(index) for index in range(len(numbers))]

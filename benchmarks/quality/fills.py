@@ -22,6 +22,7 @@ from ex4d.jobs.takes import RenderedShot, TakePipeline
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
@@ -48,7 +49,7 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
         scene.source.geometry, kind=None, scale=None, camera=scene.source.folder / "camera.json", fov_deg=None
     )
     request = PlateRequest(str(scene.source.pictures), None, None, 1)
-    return shot, make_reconstruction(shot, request, depth, MeshSettings(), Silent())
+    return shot, make_reconstruction(shot, request, DepthPlan(depth), MeshSettings(), Silent())
 
 
 def preview_frames(rendered: RenderedShot, take_scene: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -12,6 +12,7 @@ from ex4d.depth import create_depth_source, default_estimator
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.values import FrameRange
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
@@ -26,7 +27,9 @@ def reconstructed(video: Path, folder: Path, frames: FrameRange | None = None) -
     """A video as a shot in ``folder``, with the default depth."""
     shot = Shot(folder)
     request = PlateRequest(str(video), str(frames) if frames else None, None, FIRST)
-    return shot, make_reconstruction(shot, request, create_depth_source(default_estimator()), MeshSettings(), Silent())
+    return shot, make_reconstruction(
+        shot, request, DepthPlan(create_depth_source(default_estimator())), MeshSettings(), Silent()
+    )
 
 
 def cut(video: Path, out: Path, count: int, frames: int, size: int, seed: int = 0) -> int:

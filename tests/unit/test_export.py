@@ -21,6 +21,7 @@ from ex4d.mesh import MeshSettings
 from ex4d.mesh.export import write_npz, write_pc2, write_ply
 from ex4d.protocol.errors import TransientError
 from ex4d.protocol.requests import PlateRequest
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.files import make_folder
@@ -43,7 +44,7 @@ def make(folder: Path, compat: str = "none") -> Reconstruction:
     )
     plate = make_plate(folder / "plate.mp4", COUNT, width=WIDTH, height=HEIGHT)
     settings = MeshSettings(compat=compat)
-    return make_reconstruction(Shot(folder / "shot"), PlateRequest(str(plate)), source, settings, Silent())
+    return make_reconstruction(Shot(folder / "shot"), PlateRequest(str(plate)), DepthPlan(source), settings, Silent())
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ from ex4d.protocol.values import FrameRange
 from ex4d.raster.embree import EmbreeRasterizer
 from ex4d.raster.stage import BRIGHTEST_FILL
 from ex4d.raster.store import RASTER_FILE
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction, open_reconstruction
 from ex4d.system.progress import Silent
@@ -99,7 +100,7 @@ class Work:
     def reconstruct(self, path: Path | None = None, **request: Any) -> Reconstruction:
         source = create_depth_source(str(self.root / "depth.npz"), fov_deg=50)
         plate = PlateRequest(str(path or self.plate), **request)
-        return make_reconstruction(Shot(self.root / "shot"), plate, source, MeshSettings(), Silent())
+        return make_reconstruction(Shot(self.root / "shot"), plate, DepthPlan(source), MeshSettings(), Silent())
 
     def render(
         self, reconstruction: Reconstruction, move: str = "orbit:0", rasterizer: str = "embree", **options: Any

@@ -22,6 +22,7 @@ from ex4d.jobs.takes import TakePipeline
 from ex4d.media.images import read_grey, read_image, write_png
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import PlateRequest
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import make_reconstruction
 from ex4d.system.progress import Silent
@@ -87,7 +88,9 @@ def shoot(root: Path, poses: np.ndarray, *, dtype: type = np.uint8, take_x: floa
     write_json(root / "take.json", moved.numbered(NUMBERS, None))
     shot = Shot(root / "shot")
     depth = create_depth_source(str(root / "depth.npz"), camera=root / "source.json")
-    reconstruction = make_reconstruction(shot, PlateRequest(str(root / "plate")), depth, MeshSettings(), Silent())
+    reconstruction = make_reconstruction(
+        shot, PlateRequest(str(root / "plate")), DepthPlan(depth), MeshSettings(), Silent()
+    )
     pipeline = TakePipeline(shot, reconstruction, "embree", Silent())
     folder = pipeline.deliver(
         pipeline.render(pipeline.camera(camera_from_file(root / "take.json"))), create_generator("preview")

@@ -25,6 +25,7 @@ from ex4d.media.images import write_png
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.errors import BadInputError, TransientError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction, open_reconstruction
 from ex4d.stages.cache import seal
@@ -64,7 +65,11 @@ class Work:
         shot, progress = Shot(self.root), Stages()
         source = create_depth_source(str(depth or self.depth), fov_deg=50)
         plate = PlateRequest(str(request.pop("path", self.plate)), **request)
-        return shot, make_reconstruction(shot, plate, source, settings or MeshSettings(), progress), progress.ran
+        return (
+            shot,
+            make_reconstruction(shot, plate, DepthPlan(source), settings or MeshSettings(), progress),
+            progress.ran,
+        )
 
     def take(self, camera: str, size: tuple[int, int] | None = None, **options: Any) -> tuple[Path, list[str]]:
         shot, reconstruction, ran = self.reconstruct()

@@ -25,6 +25,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import MoveCamera, PlateRequest
 from ex4d.raster import create_rasterizer
 from ex4d.raster.preview import KEPT_PREVIEWS, PreviewStage, prune_previews
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.system.progress import Silent
@@ -55,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     plate, depth = make_plate(root / "plate.mp4", FRAMES), make_depth(root / "depth.npz", FRAMES)
     shot = Shot(root / "shot")
     source = create_depth_source(str(depth), fov_deg=50)
-    return Made(shot, make_reconstruction(shot, PlateRequest(str(plate)), source, MeshSettings(), Silent()))
+    return Made(shot, make_reconstruction(shot, PlateRequest(str(plate)), DepthPlan(source), MeshSettings(), Silent()))
 
 
 @pytest.mark.parametrize("grid", [(2, 2), (5, 3), (17, 9)])
@@ -83,7 +84,7 @@ def test_pictures_of_frames_below_0_are_counted_from_1(tmp_path: Path) -> None:
     depth = make_depth(tmp_path / "depth.npz", 3, 48, 32)
     source, shot = create_depth_source(str(depth), fov_deg=50), Shot(tmp_path / "shot")
     plate = PlateRequest(str(tmp_path / "p.####.png"))
-    below = Made(shot, make_reconstruction(shot, plate, source, MeshSettings(), Silent()))
+    below = Made(shot, make_reconstruction(shot, plate, DepthPlan(source), MeshSettings(), Silent()))
     folder = below.viewport(16)
     assert json.loads((folder / "viewport.json").read_text())["numbers"] == [-2, -1, 0]
     for kind in ("color", "valid"):

@@ -29,11 +29,11 @@ BENCH_DEPTH = planned(PlateStage, DepthStage)
 
 
 def solves(request: ReconstructRequest) -> bool:
-    """Whether the source camera is solved from the plate: where no camera and no files of depth are given. The released
-    construction knows no camera that moves."""
-    given = request.solved is not None or request.depth.camera is not None
+    """Whether the source camera is solved from the plate, or one that was given is checked against it: where depth is
+    estimated. The released construction knows no camera that moves."""
     estimates = request.depth.source in (AUTOMATIC, PARALLAX, *depth_names())
-    return estimates and not given and request.source_camera != "still" and request.mesh.compat != "ex4d"
+    moves = request.source_camera != "still" and request.mesh.compat != "ex4d"
+    return estimates and moves and request.solved is None
 
 
 def reconstruct_plan(request: ReconstructRequest) -> tuple[PlannedStage, ...]:

@@ -104,14 +104,18 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         name,
         kind=depth.kind,
         scale=depth.scale,
-        camera=None if solved is not None and is_estimator else camera,
+        camera=None if is_estimator else camera,
         fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
     if solves(request):
         known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
         options = SolveOptions(
-            request.source_camera, known or DEFAULT_FOV_DEG, known is not None, lens.lens if lens is not None else None
+            request.source_camera,
+            known or DEFAULT_FOV_DEG,
+            known is not None,
+            lens.lens if lens is not None else None,
+            read_trajectory(camera) if camera is not None else None,
         )
         return DepthPlan(source, options, measured)
     if solved is None or not is_estimator or camera is None:

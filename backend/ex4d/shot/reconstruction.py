@@ -97,7 +97,9 @@ def _headline(solve: Solve) -> str:
         why = "".join(f" {sentence}" for sentence in solve.refused)
         return f"The source camera stands still{motion}; its depth is a guess.{why}"
     fov = fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height))
-    lens = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %"}.get(solve.lens, "not to be told from it")
+    lens = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %"}.get(
+        solve.lens, "not to be told from it"
+    )
     error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
     told = [f"median error {error:.2f} px"] if error is not None else []
     if solve.kind == "moves" and numbers.angle_deg is not None:

@@ -80,8 +80,8 @@ OVER_RANGE = [
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
 SOURCE_CAMERAS = [
-    ("auto", "Automatic", "As the plate shows it: it stands still, turns on its place, or moves", 0),
-    ("still", "Stands Still", "The source camera stands still", 1),
+    ("still", "Stands Still", "The source camera stands still", 0),
+    ("auto", "Solve", "As the plate shows it: it stands still, turns on its place, or moves", 1),
     ("turns", "Turns", "The source camera turns on its place, as in a pan or tilt", 2),
     ("moves", "Moves", "The source camera moves", 3),
 ]

@@ -69,7 +69,7 @@ def reconstruct_request(
         mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
         solved=SolvedCamera(*blobs) if blobs else None,
         viewport_side=state.viewport_side,
-        source_camera=cast(SourceCameraKind, "auto" if state.depth_source == FILES else state.source_camera),
+        source_camera=cast(SourceCameraKind, "still" if state.depth_source == FILES or blobs else state.source_camera),
     )
     return request, notes
 

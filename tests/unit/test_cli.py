@@ -41,7 +41,7 @@ from ex4d.protocol.requests import TrajectoryCamera
 from ex4d.protocol.values import parse_rate, parse_size
 
 COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
-STAGES = ["plate", "solve", "depth", "mesh", "raster", "fill", "composite"]
+STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
 QUICK = ["--raster", "embree", "--json"]
 
 

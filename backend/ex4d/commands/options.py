@@ -25,7 +25,7 @@ from ex4d.protocol.requests import (
     PlateRequest,
     ReconstructRequest,
 )
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, SOURCE_CAMERAS, parse_size
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, PARALLAX, SOURCE_CAMERAS, parse_size
 from ex4d.raster import RASTERIZERS
 
 
@@ -79,18 +79,18 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--depth",
         default=AUTOMATIC,
-        help=f"{', '.join(depth_names())}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default: "
-        f"{DEFAULT} where its weights are, else {BUILT_IN})",
+        help=f"{', '.join(depth_names())}, {PARALLAX}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default: "
+        f"{DEFAULT} where its weights are, else {BUILT_IN}; measured from parallax where a solved camera moves)",
     )
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")
     depth.add_argument(
         "--source-camera",
         "--depth-camera",
-        default=AUTOMATIC,
+        default=ReconstructRequest.source_camera,
         metavar="auto|still|turns|moves|FILE",
-        help="how the camera moves, or a trajectory file with its K and poses, for depth files (default: as the plate "
-        "shows it)",
+        help="how the plate's camera moves: auto, turns and moves solve it from the plate; or a trajectory file with its "
+        "K and poses (default: %(default)s)",
     )
     depth.add_argument(
         "--fov",
@@ -159,7 +159,7 @@ def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> Recons
     depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov)
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
     return ReconstructRequest(
-        str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind or "auto"
+        str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind or ReconstructRequest.source_camera
     )
 
 

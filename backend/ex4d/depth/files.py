@@ -251,7 +251,7 @@ class FileDepth:
             K = plate_intrinsics(self.fov_deg or DEFAULT_FOV_DEG, frames)
         known = (E is not None, self.fov_deg is not None or maps.camera.K is not None)
         if E is None:
-            notes.append(f"{STATIC_NOTE} If it moves, give its poses with --depth-camera.")
+            notes.append(f"{STATIC_NOTE} If it moves, give its poses with --source-camera.")
             E = np.broadcast_to(np.eye(4), (len(order), 4, 4))
         else:
             E = _of_frames(E, order, maps.count, 2, self.path)

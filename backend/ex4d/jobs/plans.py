@@ -30,10 +30,10 @@ BENCH_DEPTH = planned(PlateStage, DepthStage)
 
 def solves(request: ReconstructRequest) -> bool:
     """Whether the source camera is solved from the plate, or one that was given is checked against it: where depth is
-    estimated. The released construction knows no camera that moves."""
+    estimated."""
     estimates = request.depth.source in (AUTOMATIC, PARALLAX, *depth_names())
-    moves = request.source_camera != "still" and request.mesh.compat != "ex4d"
-    return estimates and moves and request.solved is None
+    wanted = request.source_camera != "still" or request.depth.camera is not None
+    return estimates and wanted and request.solved is None
 
 
 def reconstruct_plan(request: ReconstructRequest) -> tuple[PlannedStage, ...]:

@@ -93,11 +93,7 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
     measured = depth.source in (AUTOMATIC, PARALLAX)
     camera = Path(depth.camera) if depth.camera is not None else None
     is_estimator = name in depth_names()
-    if request.source_camera in ("turns", "moves") and not is_estimator:
-        raise UsageError(
-            "How the camera moves is solved for estimated depth, and depth files are given.",
-            "Give their cameras with --source-camera FILE.",
-        )
+    _check_source_camera(request, estimated=is_estimator)
     if solved is not None:
         camera = keep_camera(shot, "source", solved.camera)
     source = create_depth_source(
@@ -111,7 +107,7 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
     if solves(request):
         known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
         options = SolveOptions(
-            request.source_camera,
+            "auto" if camera is not None else request.source_camera,
             known or DEFAULT_FOV_DEG,
             known is not None,
             lens.lens if lens is not None else None,
@@ -122,6 +118,23 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         return DepthPlan(source)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
     return DepthPlan(SolvedDepth(source, with_lens(read_trajectory(camera), lens), points))
+
+
+def _check_source_camera(request: ReconstructRequest, *, estimated: bool) -> None:
+    """Raise UsageError where how the source camera moves goes with nothing else that was asked for."""
+    if not estimated and request.source_camera != "still":
+        raise UsageError(
+            "How the camera moves is solved for estimated depth, and depth files are given.",
+            "Give the cameras of these files with --source-camera FILE.",
+        )
+    if request.mesh.compat == "ex4d" and solves(request):
+        raise UsageError(
+            "The released construction knows no camera that moves.", "Leave out --compat ex4d, or --source-camera."
+        )
+    if request.depth.source == PARALLAX and not solves(request):
+        raise UsageError(
+            "Depth from parallax needs a source camera that moves.", "Add --source-camera auto, or its trajectory file."
+        )
 
 
 def _lens(plate: PlateRequest) -> LensCalibration | None:

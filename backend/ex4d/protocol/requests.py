@@ -175,8 +175,8 @@ class ReconstructRequest:
     Attributes:
         shot: the shot's folder.
         solved: a solved source camera.
-        source_camera: how it moves, where it is solved from the plate: "still", "turns", "moves", or "auto" for what the
-            plate shows. Without effect where a camera or depth files are given.
+        source_camera: "still", or how it moves where it is to be solved from the plate: "turns", "moves", or "auto" for
+            what the plate shows. With estimated depth alone: depth files come with their cameras.
         viewport_side: vertices along the longer side of the viewport's mesh at most; None = no such mesh is made.
     """
 
@@ -186,7 +186,7 @@ class ReconstructRequest:
     mesh: MeshRequest = field(default_factory=MeshRequest)
     solved: SolvedCamera | None = None
     viewport_side: int | None = VIEWPORT_SIDE
-    source_camera: SourceCameraKind = "auto"
+    source_camera: SourceCameraKind = "still"
 
     def __post_init__(self) -> None:
         check_choice(self.source_camera, SOURCE_CAMERAS, "the source camera")

@@ -15,7 +15,7 @@ from ex4d.protocol.errors import BadInputError
 NOTHING, LITTLE = 0.001, 0.02
 _WORLD = (
     "Its world must be the shot's: without solved poses the source camera at the origin, x right, y down, z forward. "
-    "Where its file has a world of its own, give the source camera of that world with --depth-camera."
+    "Where its file has a world of its own, give the source camera of that world with --source-camera."
 )
 
 

@@ -79,8 +79,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--depth",
         default=AUTOMATIC,
-        help=f"{', '.join(depth_names())}, {PARALLAX}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy (default: "
-        f"{DEFAULT} where its weights are, else {BUILT_IN}; measured from parallax where a solved camera moves)",
+        help=f"{', '.join(depth_names())}, {PARALLAX}, or files: npz, npy, a sequence of EXR, 16-bit PNG, npy "
+        f"(default: {DEFAULT} where its weights are, else {BUILT_IN}; {PARALLAX} where a solved camera moves)",
     )
     depth.add_argument("--depth-kind", choices=["depth", "disparity"], help="what the files hold (default: depth)")
     depth.add_argument("--depth-scale", type=float, help="depth (or disparity) per code value; needed for PNG")
@@ -89,8 +89,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         "--depth-camera",
         default=ReconstructRequest.source_camera,
         metavar="auto|still|turns|moves|FILE",
-        help="how the plate's camera moves: auto, turns and moves solve it from the plate; or a trajectory file with its "
-        "K and poses (default: %(default)s)",
+        help="how the plate's camera moves: auto, turns and moves solve it from the plate; or a trajectory file with "
+        "its K and poses (default: %(default)s)",
     )
     depth.add_argument(
         "--fov",

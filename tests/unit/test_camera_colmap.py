@@ -95,7 +95,7 @@ def test_a_binary_model_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("cameras", "images", "word"),
     [
-        ("1 PINHOLE 64 48 50 50 32 24", "", "no images"),
+        ("1 PINHOLE 64 48 50 50 32 24", "# nothing\n", "no images"),
         ("1 PINHOLE 64 48 50 50 32 24", "1 1 0 0 0 0 0 0 2 a.png\n\n", "missing"),
         ("1 PINHOLE 64 48 50 50 32 24", "1 2 0 0 0 0 0 0 1 a.png\n\n", "quaternion"),
         ("1 PINHOLE 64 48 50 50 32 24", "1 1 0 0 x 0 0 0 1 a.png\n\n", "list of images"),

@@ -43,7 +43,7 @@ def test_tracks_are_where_the_plane_moves_its_points():
 
 def test_positions_have_pixel_centres_at_a_half():
     # A picture that is its own mirror image has its corners on both sides of the middle, which is at half its width.
-    pictures = np.zeros((2, 100, 120, 3), np.uint8)
+    pictures = np.full((2, 100, 120, 3), 60, np.uint8)
     pictures[:, 40:60, 50:70] = 255
     tracks = followed(pictures).tracks
     assert len(tracks) == 8

@@ -29,6 +29,8 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
+MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.12, 0.03
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 #: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
@@ -137,9 +139,11 @@ def attempt_moving(task: Task) -> Attempt | None:
     lens: LensState | None = None
     rise = None
     last = options
+    twice = repeat(model, sightings, options, LIMITS[-1])
+    tick()
     if not focal_known:
         test = lens_test(model, sightings_of(tracks, keys), options, LIMITS[-1])
-        rise, lens = test.rise, test.state
+        rise, lens = test.rise, repeated_state(test.state, twice.focal)
         side, found = max(tracks.size), float(np.median(model.focal[model.known]))
         if lens != "not observable" and not is_believable(found, side):
             notes.append(
@@ -163,8 +167,6 @@ def attempt_moving(task: Task) -> Attempt | None:
                 refine_whole(model, tracks, frames, last, LIMITS[-1:])
         tick()
     error, explained = explained_share(model, tracks)
-    twice = repeat(model, sightings, last, LIMITS[-1])
-    tick()
     angle = angles(model, sightings)
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
@@ -181,6 +183,13 @@ def attempt_moving(task: Task) -> Attempt | None:
         lens_rise=rise,
     )
     return Attempt(model, lens, numbers, zooms, tuple(notes))
+
+
+def repeated_state(state: LensState, spread: float) -> LensState:
+    """What is known of the lens where each half of the tracks tells one that differs by that share."""
+    if spread > MOST_FOCAL_SPREAD:
+        return "not observable"
+    return "within 5 %" if state == "known" and spread > SURE_FOCAL_SPREAD else state
 
 
 def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:

@@ -11,6 +11,8 @@ Grey = NDArray[np.uint8]
 
 #: 8-bit grey up to which a row or column of a bar goes: codes of limited range and a coder's noise.
 BLACK = 24
+#: Pictures are made softer by so many pixels to each side, so that a single bright one is no picture.
+BAR_SOFT = 2
 #: A picture is not taken for bars where they would be more than this share of a side.
 MOST_BAR = 0.4
 
@@ -31,7 +33,7 @@ class BarFinder:
 
     def add(self, grey: Grey) -> None:
         """One more picture."""
-        soft = cv2.blur(grey, (5, 5))
+        soft = cv2.blur(grey, (2 * BAR_SOFT + 1, 2 * BAR_SOFT + 1))
         self.brightest = np.maximum(self.brightest, np.concatenate([soft.max(axis=1), soft.max(axis=0)]))
 
     def box(self) -> tuple[int, int, int, int]:
@@ -45,13 +47,23 @@ class BarFinder:
         """Whether there are any."""
         return self.box() != (0, 0, *self._size)
 
-    def inside(self, margin: int) -> NDArray[np.uint8]:
-        """(height, width) uint8 mask, 255 where points may be: away from the bars' edges by so many pixels."""
+    def room(self, margin: int) -> tuple[int, int, int, int]:
+        """As ``box``, by so many pixels smaller on the sides that have a bar: a window around a point of it is free of
+        bars."""
         width, height = self._size
         left, top, right, bottom = self.box()
+        return (
+            left + margin * (left > 0),
+            top + margin * (top > 0),
+            right - margin * (right < width),
+            bottom - margin * (bottom < height),
+        )
+
+    def inside(self, margin: int) -> NDArray[np.uint8]:
+        """(height, width) uint8 mask, 255 in the room."""
+        width, height = self._size
+        left, top, right, bottom = self.room(margin)
         mask = np.zeros((height, width), np.uint8)
-        left, top = left + margin * (left > 0), top + margin * (top > 0)
-        right, bottom = right - margin * (right < width), bottom - margin * (bottom < height)
         mask[top:bottom, left:right] = 255
         return mask
 

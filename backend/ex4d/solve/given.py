@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.protocol.errors import BadInputError
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.initial import place, usable
 from ex4d.solve.kind import Kind
@@ -48,11 +49,18 @@ class GivenCameras:
             given: cameras with frame numbers, or one per frame.
             numbers: of the plate's frames.
             K: (len(given), 3, 3) their intrinsics in work pixels.
+
+        Raises:
+            BadInputError: none of them is of one of these frames.
         """
         place_of = {number: index for index, number in enumerate(given.frame_numbers or numbers)}
         at = np.array([place_of.get(number, -1) for number in numbers])
         known = at >= 0
         E = np.where(known[:, None, None], given.E[at], np.eye(4))
+        if not known.any():
+            raise BadInputError(
+                "None of the given cameras is of a frame of this plate.", "Give them by the plate's frame numbers."
+            )
         frames = np.flatnonzero(known)
         focal = np.exp(np.interp(np.arange(len(numbers)), frames, np.log(K[at[known], 0, 0])))
         return cls(known, E, focal)

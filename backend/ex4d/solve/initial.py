@@ -24,6 +24,9 @@ WINDOW, PAIRS = 9, 2
 FOCAL_SHARES = (0.62, 1.0, 1.75)
 #: Error, px, at which a sighting counts as unexplained.
 UNEXPLAINED = 4.0
+#: From this limit on, px, tracks are left out whose mean error is more than so many times the median track's, and more
+#: than so many px.
+STRICT, WORSE, WORSE_LEAST = 3.0, 3.0, 0.3
 #: How sure an expected focal length is while the start is looked for.
 PRIOR_SIGMA = 0.35
 
@@ -119,9 +122,18 @@ def cost(model: Model, sightings: Sightings) -> float:
 
 def usable(model: Model, sightings: Sightings, limit: float) -> Sightings:
     """The sightings that a bundle may see: of known cameras and points, explained up to so many px, of tracks that
-    still have two of them."""
+    still have two of them; where the limit is ``STRICT`` or less, no tracks that are explained much worse than most."""
     good = model.known[sightings.frame] & model.has_point[sightings.track]
-    good[good] = model.errors(sightings.frame[good], sightings.track[good], sightings.xy[good]) < limit
+    error = model.errors(sightings.frame[good], sightings.track[good], sightings.xy[good])
+    if limit <= STRICT and len(error):
+        # What moves by itself along with the camera is explained half: each of its sightings could be a static point's.
+        track = sightings.track[good]
+        seen = np.bincount(track, minlength=len(model.points))
+        squares = np.bincount(track, np.minimum(error, limit) ** 2, minlength=len(model.points))
+        mean = np.sqrt(squares / np.maximum(seen, 1))
+        usual = float(np.median(mean[seen > 0]))
+        error = np.where(mean[track] > max(WORSE * usual, WORSE_LEAST), np.inf, error)
+    good[good] = error < limit
     count = np.bincount(sightings.track[good], minlength=len(model.points))
     return sightings.picked(good & (count[sightings.track] >= 2))
 

@@ -201,10 +201,6 @@ class _Solver:
     def _around(self, given: Trajectory) -> _Answer:
         numbers = self.picture.frames.numbers
         cameras = GivenCameras.of(given, numbers, self.picture.from_plate(given.K))
-        if not cameras.known.any():
-            raise BadInputError(
-                "None of the given cameras is of a frame of this plate.", "Give them by the plate's frame numbers."
-            )
         model, kind = solve_around(cameras, self.tracks, self.tick)
         explain_all(model, self.tracks, moves=kind == "moves")
         error, explained = explained_share(model, self.tracks)

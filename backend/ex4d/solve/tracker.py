@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.solve.bars import BarFinder
+from ex4d.solve.bars import BAR_SOFT, BarFinder
 from ex4d.solve.tracks import Ints
 
 Singles = NDArray[np.float32]
@@ -234,7 +234,8 @@ class Tracker:
         found, ok = self._match(before, grey, points.xy, points.xy, LEVELS)
         back, ok_back = self._match(grey, before, found, points.xy, LEVELS)
         ok &= ok_back & (np.linalg.norm(back - points.xy, axis=1) < BACK_LIMIT)
-        ok &= ((found >= 0) & (found <= np.array(self.size, np.float32) - 1)).all(axis=1)
+        left, top, right, bottom = self._bars.room(self._window[0] // 2 + BAR_SOFT)
+        ok &= ((found >= (left, top)) & (found <= (right - 1, bottom - 1))).all(axis=1)
         points, found = points.picked(ok), found[ok]
         held = np.zeros(len(points), bool)
         for anchor in np.unique(points.anchor):

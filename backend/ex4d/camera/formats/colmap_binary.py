@@ -60,7 +60,8 @@ def read_colmap_binary(path: Path, size: tuple[int, int] | None = None) -> Traje
         for _ in range(reader.take("Q")[0]):
             values = reader.take("I7dI")
             title = reader.text()
-            reader.at += reader.take("Q")[0] * _SIGHTING
+            sightings = reader.take("Q")[0]
+            reader.at += sightings * _SIGHTING
             images.append(ColmapImage(np.array(values[1:5]), np.array(values[5:8]), int(values[8]), title))
         if reader.at > len(reader.data):
             raise bad_file(path, "ends too early", "Export the model again.")

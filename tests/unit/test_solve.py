@@ -1,0 +1,185 @@
+"""The solve from tracks: what kind of shot it is, its camera, its lens, and what it refuses."""
+
+import numpy as np
+import pytest
+from solve_scenes import track_scene
+
+from ex4d.camera import Lens
+from ex4d.evaluation.poses import camera_errors
+from ex4d.protocol.errors import BadInputError
+from ex4d.solve import SolveOptions
+from ex4d.solve.kind import Numbers, has_parallax, move_refusal, still_reason, turn_refusal
+from ex4d.solve.solve import solve_tracks
+
+
+def solve(scene, **options):
+    return solve_tracks(scene.picture, scene.followed, SolveOptions(**options), lambda: None)
+
+
+def focal_error(found, scene):
+    return float(np.abs(found.camera.K[:, 0, 0] / scene.camera.K[:, 0, 0] - 1).max())
+
+
+@pytest.mark.parametrize("prior", [25.0, 85.0])
+def test_a_sliding_camera_is_found_whatever_lens_was_expected(prior):
+    scene = track_scene("slides", movers=0.15)
+    found = solve(scene, fov_deg=prior)
+    assert (found.kind, found.refused[1:]) == ("moves", ())
+    assert found.lens == "known"
+    error = camera_errors(found.camera.E, scene.camera.E)
+    assert error.rotation_deg < 0.1
+    assert error.translation < 0.004
+    assert focal_error(found, scene) < 0.02
+    assert np.array_equal(found.camera.E[0], np.eye(4))
+    # What moves by itself is told from what does not.
+    seen = np.bincount(scene.tracks.track, minlength=scene.tracks.count) >= 6
+    assert found.moving[seen & scene.is_mover].mean() > 0.8
+    assert found.moving[seen & ~scene.is_mover].mean() < 0.02
+
+
+def test_the_points_are_those_of_the_scene_with_the_near_end_at_one():
+    scene = track_scene("slides", noise=0.02)
+    found = solve(scene)
+    near = np.percentile((found.points.xyz @ found.camera.E[6, :3, :3].T + found.camera.E[6, :3, 3])[:, 2], 2)
+    assert 0.8 < near < 1.25
+    assert len(found.points) > 100
+    assert np.median(found.points.error) < 0.05
+    # A point of the world is found where the true camera sees it, scaled.
+    camera = found.camera[3]
+    at, _ = camera.project(found.points.xyz)
+    part = scene.tracks.in_frame(3)
+    track, where = scene.tracks.track[part], scene.tracks.xy[part]
+    both = np.intersect1d(track, found.points.track, return_indices=True)
+    distance = np.linalg.norm(at[both[2]] - where[both[1]], axis=1)
+    assert np.median(distance) < 0.06
+
+
+@pytest.mark.parametrize("prior", [30.0, 85.0])
+def test_a_turning_camera_is_found_with_its_lens(prior):
+    scene = track_scene("turns", movers=0.2)
+    found = solve(scene, fov_deg=prior)
+    assert (found.kind, found.lens) == ("turns", "known")
+    error = camera_errors(found.camera.E, scene.camera.E)
+    assert error.rotation_deg < 0.05
+    assert focal_error(found, scene) < 0.01
+    assert not found.camera.E[:, :3, 3].any()
+    assert len(found.points) == 0
+
+
+def test_a_still_camera_stands_still_whatever_moves():
+    scene = track_scene("stands", movers=0.4)
+    found = solve(scene)
+    assert (found.kind, found.lens) == ("still", "not observable")
+    assert np.array_equal(found.camera.E, np.broadcast_to(np.eye(4), (13, 4, 4)))
+    assert found.moving[scene.is_mover].mean() > 0.8
+    assert found.moving[~scene.is_mover].mean() < 0.02
+
+
+def test_where_all_moves_by_itself_no_camera_is_believed():
+    found = solve(track_scene("stands", movers=1.0))
+    assert found.kind == "still"
+    assert found.refused
+    assert any("not believed" in note or "no solve of it is believed" in note for note in found.notes)
+
+
+def test_a_lens_that_does_not_show_stays_as_expected():
+    # Little parallax and a narrow range of depths: any focal length fits.
+    scene = track_scene("slides", count=9, depth=(80.0, 81.0), noise=0.2)
+    found = solve(scene, fov_deg=40.0)
+    assert found.lens == "not observable"
+    expected = scene.picture.focal(40.0)
+    assert np.allclose(found.camera.K[:, 0, 0], expected, rtol=1e-9)
+    assert any("does not tell its lens" in note for note in found.notes)
+
+
+def test_a_zoom_on_a_tripod_is_found():
+    scene = track_scene("turns", zoom=1.4, noise=0.05)
+    found = solve(scene, fov_deg=54.0)
+    assert found.kind == "turns"
+    assert any("zooms" in note for note in found.notes)
+    ratio = found.camera.K[:, 0, 0] / scene.camera.K[:, 0, 0]
+    assert np.ptp(ratio) / ratio.mean() < 0.02
+
+
+def test_a_distortion_that_shows_is_found():
+    scene = track_scene("walks", k1=-0.2, fov=70.0, noise=0.05, points=400)
+    found = solve(scene, fov_deg=60.0)
+    assert found.kind == "moves"
+    assert found.camera.lens is not None
+    # What counts is where the lens puts a ray near a corner.
+    corner = np.array([[0.6, 0.4]])
+    ours = found.camera.lens.distort(corner) * found.camera.K[0, 0, 0]
+    true = corner * (1 - 0.2 * (corner**2).sum()) * scene.camera.K[0, 0, 0]
+    assert np.linalg.norm(ours - true) < 1.5
+    assert camera_errors(found.camera.E, scene.camera.E).translation < 0.01
+
+
+def test_a_given_lens_is_taken_out_and_kept():
+    scene = track_scene("walks", k1=-0.15, fov=54.0, noise=0.05)
+    lens = Lens("polynomial", (-0.15,))
+    found = solve(scene, fov_deg=54.0, fov_known=True, lens=lens)
+    assert (found.kind, found.lens, found.camera.lens) == ("moves", "given", lens)
+    assert camera_errors(found.camera.E, scene.camera.E).translation < 0.006
+    assert found.numbers.move_error < 0.15
+
+
+def test_letters_on_the_screen_are_told_from_what_moves():
+    scene = track_scene("slides", overlay=25)
+    found = solve(scene)
+    assert found.kind == "moves"
+    assert found.on_screen[-25:].mean() > 0.9
+    assert not found.on_screen[:-25].any()
+    assert camera_errors(found.camera.E, scene.camera.E).translation < 0.005
+
+
+def test_what_was_asked_for_is_done_with_a_note_on_what_speaks_against_it():
+    scene = track_scene("slides")
+    turned = solve(scene, source_camera="turns")
+    assert turned.kind == "turns"
+    assert any("asked for" in note for note in turned.notes)
+    still = solve(scene, source_camera="still")
+    assert still.kind == "still"
+    few = track_scene("slides", points=20)
+    with pytest.raises(BadInputError, match="moves"):
+        solve(few, source_camera="moves")
+
+
+def test_the_same_tracks_give_the_same_camera():
+    first, second = (solve(track_scene("slides", count=9)) for _ in range(2))
+    assert np.array_equal(first.camera.E, second.camera.E)
+    assert np.array_equal(first.points.xyz, second.points.xyz)
+
+
+GOOD = Numbers(
+    motion=0.05, standing=0.0, turn_error=0.8, turn_explained=0.7, move_error=0.15, move_explained=0.93, angle_deg=3.0,
+    frames=1.0, repeat_path=0.01, repeat_turn_deg=0.03,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"move_explained": 0.5}, "explains"),
+        ({"move_error": 0.9}, "px"),
+        ({"angle_deg": 0.2}, "parallax"),
+        ({"frames": 0.8}, "frames"),
+        ({"repeat_path": 0.3}, "path"),
+        ({"repeat_turn_deg": 2.0}, "turns"),
+        ({"move_error": None}, "first pose"),
+    ],
+)
+def test_each_gate_of_a_move_says_why(changes, word):
+    assert move_refusal(GOOD) is None
+    reason = move_refusal(Numbers(**{**vars(GOOD), **changes}))
+    assert reason is not None
+    assert word in reason
+
+
+def test_the_gates_of_turns_and_stills():
+    assert still_reason(GOOD) is None
+    assert "moves by no more" in str(still_reason(Numbers(motion=0.002)))
+    assert "stay where" in str(still_reason(Numbers(motion=0.05, standing=0.7)))
+    assert "px" in str(turn_refusal(GOOD, 256))
+    assert turn_refusal(Numbers(turn_error=0.1, turn_explained=0.9), 256) is None
+    assert has_parallax(GOOD)
+    assert not has_parallax(Numbers(turn_error=0.1, move_error=0.1))

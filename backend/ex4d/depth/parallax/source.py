@@ -43,8 +43,8 @@ LONGEST = 1024
 REACH = 60
 #: Fewer points than this in the whole shot, and nothing can be measured.
 LEAST_POINTS = 24
-#: Neighbours that must agree with a measurement, and what the chosen plane may cost.
-LEAST_AGREEING, MOST_SHOWN_COST = 2, 0.35 * MOST_COST
+#: What the chosen plane of a measurement may cost.
+MOST_SHOWN_COST = 0.35 * MOST_COST
 #: Share of the picture that a measured part has at least.
 LEAST_ISLAND = 5e-4
 #: A measured surface this many times farther than the estimate is a reflection.
@@ -249,17 +249,22 @@ class ParallaxDepth:
         empty = np.full(own.shape, np.nan, np.float32)
         if not choice.indices:
             return empty, empty, np.full(own.shape, -1, np.float32)
-        others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in choice.indices]
-        mean, count = agreement.agreed(own, others, shot.step(index))
-        believed = (count >= min(LEAST_AGREEING, len(others))) & (shot.cost[index] <= MOST_SHOWN_COST)
+        sides = []
+        for is_later in (False, True):
+            asked = [k for k in choice.indices if (k > index) is is_later]
+            others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in asked]
+            if others:
+                sides.append(agreement.ask(own, others, shot.step(index)))
+        answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
+        believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
-        surface = np.asarray(cv2.medianBlur(np.where(count > 0, mean, own), 3), np.float32)
+        surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, _ = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
         near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
         flows = [(frames.grey_8bit(k), shot.passage(index, k)) for k in near]
         residual = movers.flow_residual(frames.grey_8bit(index), flows, sharp)
-        return sharp, np.where(believed, sharp, np.float32(np.nan)), residual
+        return sharp, np.where(believed & ~unclear, sharp, np.float32(np.nan)), residual
 
     def _fill(self, shot: _Shot, progress: Progress) -> list[str]:
         """Third pass: things that move and gaps.
@@ -279,7 +284,7 @@ class ParallaxDepth:
             with np.errstate(invalid="ignore"):
                 measured = np.where(measured * MIRRORED < plain, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
-            moves = self._moving(shot, index, picture, measured, estimate)
+            moves = self._moving(shot, index, picture, measured)
             return np.where(moves, np.float32(np.nan), measured), estimate, moves
 
         for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
@@ -301,10 +306,10 @@ class ParallaxDepth:
             progress.advance()
         return []
 
-    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
+    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float) -> Bool:
         """What moves, (H, W): as people drew it, else as it was found."""
         if self.mattes is None:
-            return movers.moving_parts(shot.residual[index], picture, measured, estimate)
+            return movers.moving_parts(shot.residual[index], picture, measured)
         drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
@@ -335,7 +340,7 @@ class ParallaxDepth:
                 if 0 <= k < count:
                     still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
                     others.append(agreement.OtherMap(still, shot.passage(index, k)))
-            mean, _ = agreement.agreed(own, others, 0.0, STEADY_SHARE)
+            mean = agreement.ask(own, others, 0.0, STEADY_SHARE).mean(own)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, (shot.flags[index] & _MEASURED) > 0)
 

@@ -30,6 +30,8 @@ LEAST_AREA, LEAST_UNCONFIRMED = 6e-4, 0.3
 #: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this many pixels
 #: (share of the width).
 LIKE_COLOUR, GROWTH = 14.0, 0.06
+#: Colours of a thing and of what lies behind it are means over this share of the width.
+COLOUR_REACH = 0.03
 
 
 def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity: Float) -> Float:
@@ -80,8 +82,44 @@ def moving_parts(residual: Float, picture: NDArray[np.uint8], disparity: Float) 
         if (grown == mask).all():
             break
         mask = grown
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    return np.asarray(closed > 0)
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
+    return without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
+
+
+def without(mask: Bool, still: Bool) -> Bool:
+    """The mask without what turned out to stand still, and without the specks that this leaves; holes are closed.
+
+    Args:
+        still: (H, W), where other frames show the same surface.
+    """
+    height, width = mask.shape
+    side = max(3, round(LEAST_SIDE * width))
+    left = cv2.morphologyEx((mask & ~still).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    left = cv2.morphologyEx(left, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return without_islands((left > 0) & mask, round(LEAST_AREA * height * width))
+
+
+def _outlined(mask: Bool, picture: Float, measured: Bool, side: int) -> Bool:
+    """The mask without what was only uncovered beside a thing and is coloured like what lies behind, and without tails.
+
+    Flow is smooth, and carries what lies beside a moving thing along.
+    """
+    core = cv2.erode(mask.astype(np.uint8), np.ones((2 * side + 1, 2 * side + 1), np.uint8)) > 0
+    behind = measured & ~mask
+    sigma = COLOUR_REACH * mask.shape[1]
+    to_thing, to_behind = (_distance(picture, part, sigma) for part in (core, behind))
+    unsure = mask & ~core
+    own = np.where(unsure, to_thing <= to_behind, mask).astype(np.uint8)
+    own = cv2.medianBlur(own, 5)
+    kept = cv2.morphologyEx(own, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    return np.asarray((kept > 0) & mask)
+
+
+def _distance(picture: Float, part: Bool, sigma: float) -> Float:
+    """Difference of colour (H, W) to the mean of a part's pixels nearby; inf where there are none."""
+    weight = cv2.GaussianBlur(part.astype(np.float32), (0, 0), sigma)
+    mean = cv2.GaussianBlur(picture * part[..., None].astype(np.float32), (0, 0), sigma) / np.maximum(weight, 1e-4)[..., None]
+    return np.where(weight > 1e-3, np.abs(mean - picture).mean(axis=-1), np.inf).astype(np.float32)
 
 
 def _unconfirmed(parts: Bool, unmeasured: Bool) -> Bool:

@@ -18,7 +18,7 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines
+from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.refine import refine
 from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
@@ -288,12 +288,16 @@ class ParallaxDepth:
             return np.where(moves, np.float32(np.nan), measured), estimate, moves
 
         for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
-            standing.add(moves, measured)
             shot.measured[index], shot.estimate[index] = measured, estimate
+            shot.flags[index] = np.where(moves, _MOVES, 0)
+
+        for index, (measured, moves) in enumerate(_on_threads(lambda index: self._uncovered(shot, index), count)):
+            standing.add(moves, measured)
+            shot.final[index] = measured
             shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
 
         def whole(index: int) -> Float:
-            picture, measured, estimate = frames.pictures[index], shot.measured[index], shot.estimate[index]
+            picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
             moves = (shot.flags[index] & _MOVES) > 0
             known = np.isfinite(measured)
             full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
@@ -305,6 +309,22 @@ class ParallaxDepth:
             shot.final[index] = values
             progress.advance()
         return []
+
+    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Bool]:
+        """What was measured in a frame or, where nothing was, in others; and what moves."""
+        picture, measured = shot.frames.pictures[index], shot.measured[index]
+        moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
+        guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture)
+        sights = [
+            uncovered.Sight(shot.measured[k], shot.frames.pictures[k], shot.passage(index, k))
+            for k in (index + sign * distance for distance in uncovered.DISTANCES for sign in (-1, 1))
+            if 0 <= k < len(shot)
+        ]
+        elsewhere = uncovered.seen_elsewhere(guess, picture, sights)
+        shown = np.isfinite(elsewhere) & ~known
+        if self.mattes is None:
+            moves = movers.without(moves, shown)
+        return np.where(shown & ~moves, elsewhere, measured), moves
 
     def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float) -> Bool:
         """What moves, (H, W): as people drew it, else as it was found."""

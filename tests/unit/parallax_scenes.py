@@ -105,7 +105,9 @@ def _picture(boards: Sequence[Board], textures: Sequence[np.ndarray], camera: Ca
     return out
 
 
-def slider(count: int, way: float, size: tuple[int, int] = (96, 72), focal: float = 90.0, ahead: float = 0.0) -> Trajectory:
+def slider(
+    count: int, way: float, size: tuple[int, int] = (96, 72), focal: float = 90.0, ahead: float = 0.0
+) -> Trajectory:
     """A camera that slides to the right by ``way`` in all, and forwards by ``ahead``."""
     E = np.broadcast_to(np.eye(4), (count, 4, 4)).copy()
     share = np.linspace(-0.5, 0.5, count)

@@ -134,7 +134,9 @@ def test_a_camera_that_drives_forwards(tmp_path: Path) -> None:
 
 def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
     foot = 4.0
-    walker = Board((-1.6, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.3, 0, 0), detail=30, tint=(200, 60, 160))
+    walker = Board(
+        (-1.6, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.3, 0, 0), detail=30, tint=(200, 60, 160)
+    )
     clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
     _, z, measured = measure(clip, tmp_path)
     on_it = clip.which == 2
@@ -249,7 +251,9 @@ def test_a_side_that_shows_too_little_is_left_out() -> None:
 def test_the_sweep_costs_least_at_the_true_plane() -> None:
     wall = replace(WALL, corner=(-12, -9, 5.0), across=(24, 0, 0))
     clip = draw([wall], slider(5, 0.8))
-    grey = [cv2.cvtColor(clip.plate.read_8bit(n), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255 for n in clip.plate.numbers]
+    grey = [
+        cv2.cvtColor(clip.plate.read_8bit(n), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255 for n in clip.plate.numbers
+    ]
     near = [Neighbour(grey[k], Passage.between(clip.camera, 2, k), k > 2) for k in (0, 1, 3, 4)]
     planes = np.linspace(0.1, 0.4, 31)
     with ThreadPoolExecutor(2) as pool:
@@ -299,7 +303,9 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
     assert set(np.unique(out[:, 16:24].round(3))) == {np.float32(0.25), np.float32(1.0)}
     assert (out[5:15, 16:18] == 1).all()
     assert (out[5:15, 18:24] == 0.25).all()
-    plain = gaps.filled(np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80))
+    plain = gaps.filled(
+        np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
+    )
     np.testing.assert_allclose(plain[5:15, 19:24], 0.25, rtol=1e-4)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ex4d.camera import LensCalibration, Trajectory
 from ex4d.depth.base import DepthResult, DepthSource
 from ex4d.depth.files import FileDepth
+from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.plate_pixels import plate_intrinsics
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource, frame_window
@@ -22,7 +23,9 @@ ASPECT_TOLERANCE = 0.01
 
 def has_own_camera(source: DepthSource) -> bool:
     """Whether people gave a source camera, whose K stands above a lens file's."""
-    return isinstance(source, SolvedDepth) or (isinstance(source, FileDepth) and source.camera is not None)
+    return isinstance(source, SolvedDepth | ParallaxDepth) or (
+        isinstance(source, FileDepth) and source.camera is not None
+    )
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from ex4d.camera import LensCalibration, subject_distance, write_json
 from ex4d.depth.base import DepthResult, DepthSource
 from ex4d.depth.files import FileDepth
+from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.plate_camera import PlateCamera
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.depth.solved import SolvedDepth
-from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
+from ex4d.depth.store import DEPTH_FILE, MEASURED_FOLDER, SOURCE_CAMERA_FILE
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.errors import BadInputError
@@ -40,8 +41,9 @@ class _Sink:
     deepest: float = 0.0
     sky: bool = False
     medians: list[float] = field(default_factory=list)
+    measured: list[float] = field(default_factory=list)
 
-    def write(self, number: int, depth: NDArray[np.float32]) -> None:
+    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
         self.sky |= bool(np.isposinf(depth).any())
         finite = depth[np.isfinite(depth) & (depth > 0)]
         if finite.size:
@@ -53,6 +55,10 @@ class _Sink:
                 "Depth must be above zero and not NaN somewhere in every frame; check the files and --depth-kind.",
             )
         self.pool.submit(np.save, frame_file(self.folder, number, ".npy"), depth)
+        if measured is not None:
+            self.measured.append(float(measured.mean()))
+            folder = make_folder(self.folder.with_name(MEASURED_FOLDER))
+            self.pool.submit(np.save, frame_file(folder, number, ".npy"), np.packbits(measured, axis=-1))
 
 
 @dataclass
@@ -109,12 +115,16 @@ class DepthStage(Stage):
             "subject": subject_distance(np.load(frame_file(folder, number, ".npy")) for number in numbers),
             "notes": list(result.notes),
         }
+        names = frame_names("z", self.frames.numbers, ".npy")
+        if sink.measured:
+            record["measured"] = float(np.mean(sink.measured))
+            names += frame_names(MEASURED_FOLDER, self.frames.numbers, ".npy")
         write_json(out / SOURCE_CAMERA_FILE, result.source)
         (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        return [*frame_names("z", self.frames.numbers, ".npy"), SOURCE_CAMERA_FILE, DEPTH_FILE]
+        return [*names, SOURCE_CAMERA_FILE, DEPTH_FILE]
 
     def _estimate(self, sink: _Sink, scratch: Path, progress: Progress) -> DepthResult:
         """What the source says. Estimators look at square pixels; files and solved cameras are of the plate's own."""
-        if isinstance(self.source, FileDepth | SolvedDepth):
+        if isinstance(self.source, FileDepth | SolvedDepth | ParallaxDepth):
             return self.source.estimate(self.frames, sink, scratch, progress)
         return estimate_in_square_pixels(self.source, self.frames, sink, scratch, progress)

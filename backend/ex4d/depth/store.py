@@ -15,6 +15,8 @@ from ex4d.stages.stage_files import StageFiles
 
 DEPTH_FILE = "depth.json"
 SOURCE_CAMERA_FILE = "source_camera.json"
+#: Which pixels were measured, one bit each, where the source tells.
+MEASURED_FOLDER = "measured"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class DepthStore:
         sky: whether some pixels have none because they show the sky.
         subject: z-depth of the subject (``subject_distance``), world units.
         notes: sentences for the report.
+        measured: share of the pixels that were measured; None = the source does not tell them from guessed ones.
     """
 
     files: StageFiles
@@ -46,6 +49,7 @@ class DepthStore:
     median: float
     subject: float
     notes: tuple[str, ...]
+    measured: float | None = None
 
     @classmethod
     def open(cls, folder: Path) -> DepthStore:
@@ -64,3 +68,11 @@ class DepthStore:
     def read(self, number: int) -> NDArray[np.float32]:
         """z-depth (H, W) float32 of frame ``number`` at the plate's size; NaN = not measured, inf = sky."""
         return np.asarray(self.files.npy(f"z/{frame_name(number, '.npy')}"), dtype=np.float32)
+
+    def read_measured(self, number: int) -> NDArray[np.bool_] | None:
+        """Which pixels (H, W) of frame ``number`` were measured; the others were guessed. None = the source does not
+        tell."""
+        if self.measured is None:
+            return None
+        bits = self.files.npy(f"{MEASURED_FOLDER}/{frame_name(number, '.npy')}")
+        return np.unpackbits(np.asarray(bits, np.uint8), axis=-1, count=self.source.width) > 0

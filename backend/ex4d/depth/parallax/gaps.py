@@ -3,8 +3,8 @@
 
 Looking left, right, up and down from a pixel, the first measured pixels are what it may belong to. It takes the one
 that it resembles, the farther one of equals, because what hides behind a near thing is what other frames do not show.
-Across a small gap that surface goes on as it is; across a wide one it takes the shape that the estimator gives it; and
-where nothing resembles the pixel, the estimate stands alone.
+That surface goes on as it slopes, which for a plane is exact: disparity is linear over its picture. In a wide gap where
+nothing resembles the pixel the estimate knows more.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ EQUAL, SAME_SURFACE = 0.3, 1.1
 #: Beyond this nothing resembles the pixel, and in a wide gap the estimate knows more.
 UNLIKE = 4.0
 #: A surface's colours are those of its pixels so far behind the first one.
-COLOUR_STEPS = (0, 1, 2, 4, 6)
-#: Share of the width up to which a surface goes on as it is, and beyond which it has the estimate's shape.
-SMALL_GAP, WIDE_GAP = 0.015, 0.06
-#: The estimate's shape changes a surface's disparity by no more than this factor.
-MOST_BENT = 1.25
+COLOUR_STEPS = (0, 1, 2, 4, 8)
+#: Share of the width beyond which a gap is wide.
+WIDE_GAP = 0.06
+#: A surface goes on with the slope that it has over its last pixels, for so large a share of the width and while its
+#: disparity changes by no more than this factor.
+FURTHEST, MOST_BENT = 0.15, 1.4
 
 
 def _first_measured(measured: Bool, axis: int, *, backwards: bool) -> NDArray[np.intp]:
@@ -83,8 +84,10 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
             unlike = np.min([np.abs(colour[at] - own).mean(axis=-1) for at in behind], axis=0) / UNLIKE_COLOUR
             unlike += distance / FAR_AWAY
             costs.append(np.where(place >= 0, unlike, np.inf))
-            share = np.clip((distance - SMALL_GAP) / (WIDE_GAP - SMALL_GAP), 0, 1)
-            values.append(disparity[there] * np.clip(estimate[rows, columns] / estimate[there], 1 / MOST_BENT, MOST_BENT) ** share)
+            pixels = np.minimum(np.abs(there[axis] - (rows, columns)[axis]), FURTHEST * width)
+            first, back = disparity[there], disparity[behind[-1]]
+            steps = np.maximum(np.abs(behind[-1][axis] - there[axis]), 1)
+            values.append(np.clip(first + (first - back) / steps * pixels, first / MOST_BENT, first * MOST_BENT))
     cost, value = np.array(costs), np.array(values)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)

@@ -21,14 +21,14 @@ Grey = NDArray[np.uint8]
 FLOW_FRAMES = 2
 #: Pixels beyond which a residual is motion: at least these, this share of the width, and this share of the flow.
 LEAST_PX, LEAST_SHARE, OF_FLOW = 1.5, 0.004, 0.07
-#: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than standing still.
+#: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than rest does.
 BETTER_BY, BETTER_WINDOW = 2.5, 5
 #: Side of the smallest square that fits into a part, as a share of the width.
 LEAST_SIDE = 0.016
 #: Of the picture: smaller parts are noise. Of a part, whose depth nothing confirms.
 LEAST_AREA, LEAST_UNCONFIRMED = 6e-4, 0.3
-#: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this many pixels
-#: (share of the width).
+#: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this share of
+#: the width.
 LIKE_COLOUR, GROWTH = 14.0, 0.06
 #: Colours of a thing and of what lies behind it are means over this share of the width.
 COLOUR_REACH = 0.03
@@ -47,7 +47,9 @@ def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity:
         off = np.hypot(columns + flow[..., 0] - x, rows + flow[..., 1] - y)
         better = _difference(grey, other, x, y) - _difference(grey, other, columns + flow[..., 0], rows + flow[..., 1])
         excess = off - OF_FLOW * np.hypot(flow[..., 0], flow[..., 1]) - np.float32(floor)
-        residual = np.minimum(residual, np.where((ratio > 0) & (better > BETTER_BY), excess, -1))
+        # What leaves the picture has no flow.
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (ratio > 0)
+        residual = np.minimum(residual, np.where(inside & (better > BETTER_BY), excess, -1))
     return np.where(np.isfinite(residual), residual, -1).astype(np.float32)
 
 
@@ -118,7 +120,10 @@ def _outlined(mask: Bool, picture: Float, measured: Bool, side: int) -> Bool:
 def _distance(picture: Float, part: Bool, sigma: float) -> Float:
     """Difference of colour (H, W) to the mean of a part's pixels nearby; inf where there are none."""
     weight = cv2.GaussianBlur(part.astype(np.float32), (0, 0), sigma)
-    mean = cv2.GaussianBlur(picture * part[..., None].astype(np.float32), (0, 0), sigma) / np.maximum(weight, 1e-4)[..., None]
+    mean = (
+        cv2.GaussianBlur(picture * part[..., None].astype(np.float32), (0, 0), sigma)
+        / np.maximum(weight, 1e-4)[..., None]
+    )
     return np.where(weight > 1e-3, np.abs(mean - picture).mean(axis=-1), np.inf).astype(np.float32)
 
 

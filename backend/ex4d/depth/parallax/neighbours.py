@@ -61,8 +61,13 @@ def choose(cameras: Trajectory, index: int, seen: Sightings, reach: int) -> Choi
         reach: frames before and after it that are looked at.
     """
     sides = []
-    for side in (range(index - 1, max(-1, index - 1 - reach), -1), range(index + 1, min(len(cameras), index + 1 + reach))):
-        offered = {other: p for other in side if (p := _median_parallax(cameras, index, other, seen)) > LEAST_PARALLAX_PX}
+    for side in (
+        range(index - 1, max(-1, index - 1 - reach), -1),
+        range(index + 1, min(len(cameras), index + 1 + reach)),
+    ):
+        offered = {
+            other: p for other in side if (p := _median_parallax(cameras, index, other, seen)) > LEAST_PARALLAX_PX
+        }
         if offered:
             wanted = [share * cameras.width for share in PARALLAX]
             nearest = {min(offered, key=lambda other: abs(math.log(offered[other] / px))) for px in wanted}

@@ -64,9 +64,7 @@ def _over_like_pixels(values: Float, colour: Float) -> Float:
     return total / weights
 
 
-def sharpened(
-    disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]
-) -> tuple[Float, Bool]:
+def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]) -> tuple[Float, Bool]:
     """Disparities (H, W) whose outlines lie where the picture's do, and where nothing tells which surface it is.
 
     Args:

@@ -64,7 +64,9 @@ def _shifted(values: Bytes, slant: int, out: Bytes) -> Bytes:
     return out
 
 
-def _sweep_rows(costs: Bytes, total: Sums, small: int, jumps: Bytes, slants: Iterable[int], rows: Iterable[int]) -> None:
+def _sweep_rows(
+    costs: Bytes, total: Sums, small: int, jumps: Bytes, slants: Iterable[int], rows: Iterable[int]
+) -> None:
     """Add the paths that run over the rows in this order to ``total`` (H, D, W)."""
     _, planes, width = costs.shape
     paths = {slant: np.zeros((planes, width), np.uint8) for slant in slants}

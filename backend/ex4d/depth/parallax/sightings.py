@@ -62,7 +62,9 @@ def _tracks(read: Callable[[int], Grey], start: int, step: int, count: int, firs
     index = start + step
     while 0 <= index < count and abs(index - start) <= LONGEST and alive.sum() > len(first) // 5:
         picture = read(index)
-        there, ok, _ = cv2.calcOpticalFlowPyrLK(former, picture, at, None, winSize=size, maxLevel=LEVELS, criteria=criteria)
+        there, ok, _ = cv2.calcOpticalFlowPyrLK(
+            former, picture, at, None, winSize=size, maxLevel=LEVELS, criteria=criteria
+        )
         back, ok2, _ = cv2.calcOpticalFlowPyrLK(
             picture, former, there, None, winSize=size, maxLevel=LEVELS, criteria=criteria
         )

@@ -23,7 +23,7 @@ from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.refine import refine
 from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import sky
+from ex4d.depth.parallax.sky import FAR_STEPS, reaches_top, sky
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
@@ -282,7 +282,8 @@ class ParallaxDepth:
             picture, measured = frames.pictures[index], shot.measured[index]
             plain = local_fit.on_line(shot.estimate[index], line)
             with np.errstate(invalid="ignore"):
-                measured = np.where(measured * MIRRORED < plain, np.float32(np.nan), measured)
+                mirrored = (measured * MIRRORED < plain) & ~reaches_top(measured < FAR_STEPS * shot.step(index))
+            measured = np.where(mirrored, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves = self._moving(shot, index, picture, measured)
             return np.where(moves, np.float32(np.nan), measured), estimate, moves

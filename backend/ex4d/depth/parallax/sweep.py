@@ -122,5 +122,6 @@ def sweep(
             best *= MOST_COST / 2
             best[unseen] = UNSEEN
             costs[:, index] = best
+
     list(pool.map(run, [range(part, len(disparities), parts) for part in range(parts)]))
     return costs

@@ -115,7 +115,8 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
     share, count = np.mean([m.mean() for m in measured]), len(numbers)
     return (
         f"| {scene.name} | {whole.abs_rel:.3f} | {still.abs_rel:.3f} | {known.abs_rel:.3f} ({share:.0%}) | "
-        f"{whole.delta1:.3f} | {whole.edge_f1:.2f} | {whole.wobble:.3f} | {wall / count:.2f} | {processor / count:.2f} |"
+        f"{whole.delta1:.3f} | {whole.edge_f1:.2f} | {whole.wobble:.3f} | "
+        f"{wall / count:.2f} | {processor / count:.2f} |"
     )
 
 

@@ -18,7 +18,7 @@ from ex4d.camera import Trajectory, intrinsics, static_trajectory
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
 from ex4d.depth.parallax import cards, gaps
-from ex4d.depth.parallax.agreement import OtherMap, agreed, without_islands
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, without_islands
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
@@ -279,10 +279,15 @@ def test_a_measurement_needs_others_that_agree() -> None:
     own[2, 3] = 0.9
     here = Passage(np.eye(3), np.zeros(3))
     others = [OtherMap(np.full((8, 10), value, np.float32), here) for value in (0.505, 0.495, 0.8)]
-    mean, count = agreed(own, others, 0.0)
-    assert (count[own == 0.5] == 2).all()
-    assert count[2, 3] == 0
-    np.testing.assert_allclose(mean[own == 0.5], 0.5, rtol=1e-6)
+    answers = ask(own, others, 0.0)
+    assert (answers.agree[own == 0.5] == 2).all()
+    assert answers.agree[2, 3] == 0
+    np.testing.assert_allclose(answers.mean(own)[own == 0.5], 0.5, rtol=1e-6)
+    # One of this side's frames sees something else: it takes two of the other side.
+    assert not is_confirmed([answers]).any()
+    both = is_confirmed([answers, ask(own, others[:2], 0.0)])
+    assert both[own == 0.5].all()
+    assert not both[2, 3]
 
 
 def test_islands_go() -> None:

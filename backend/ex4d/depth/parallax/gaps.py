@@ -45,7 +45,7 @@ def _behind(
     measured: Bool, disparity: Float, first: tuple[NDArray[np.intp], ...], axis: int, *, step: int
 ) -> list[tuple[NDArray[np.intp], ...]]:
     """Pixels of the surfaces whose first pixels these are, one list a step; where the surface ends, its first one."""
-    out = []
+    out: list[tuple[NDArray[np.intp], ...]] = []
     for distance in COLOUR_STEPS:
         moved = np.clip(first[axis] + step * distance, 0, measured.shape[axis] - 1)
         at = (moved, first[1]) if axis == 0 else (first[0], moved)

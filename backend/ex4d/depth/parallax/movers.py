@@ -112,8 +112,7 @@ def _outlined(mask: Bool, picture: Float, measured: Bool, side: int) -> Bool:
     to_thing, to_behind = (_distance(picture, part, sigma) for part in (core, behind))
     unsure = mask & ~core
     own = np.where(unsure, to_thing <= to_behind, mask).astype(np.uint8)
-    own = cv2.medianBlur(own, 5)
-    kept = cv2.morphologyEx(own, cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
+    kept = cv2.morphologyEx(cv2.medianBlur(own, 5), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
     return np.asarray((kept > 0) & mask)
 
 

@@ -73,7 +73,7 @@ def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float,
         neighbours: such pictures, the passage to each, and whether it is later.
     """
     kernel = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
-    near, far = cv2.dilate(disparity, kernel), cv2.erode(disparity, kernel)
+    near, far = (np.asarray(end(disparity, kernel), np.float32) for end in (cv2.dilate, cv2.erode))
     where = beside_jumps(disparity, JUMP, REACH)
     if not where.any():
         return disparity, where

@@ -73,11 +73,10 @@ def _sweep_rows(
     spare, aside = np.empty((planes, width), np.uint8), np.empty((planes, width), np.uint8)
     for row in rows:
         cost, jump = costs[row], jumps[row]
-        for slant in paths:
-            former = _shifted(paths[slant], slant, aside)
-            _step(former, cost, spare, small, jump)
+        for slant, path in list(paths.items()):
+            _step(_shifted(path, slant, aside), cost, spare, small, jump)
             total[row] += spare
-            paths[slant], spare = spare, paths[slant]
+            paths[slant], spare = spare, path
 
 
 def _choose(costs: Bytes, total: Sums) -> Surface:

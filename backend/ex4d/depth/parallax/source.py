@@ -51,6 +51,8 @@ LEAST_ISLAND = 5e-4
 MIRRORED = 3.0
 #: Frames before and after one that make its final map steady, and the share of the disparity that is one surface.
 STEADY, STEADY_SHARE = (1, 2, 3), 0.06
+#: What is not the sky is nowhere farther than this many times the farthest measured surface.
+FARTHER_THAN_MEASURED = 1.5
 #: Threads that count.
 THREADS = 2
 
@@ -102,6 +104,12 @@ class _Shot:
         """Of disparity between two planes."""
         planes = self.choices[index].disparities
         return float(planes[1] - planes[0])
+
+    def near_enough(self, index: int) -> Float:
+        """What was measured and is not as good as infinitely far away."""
+        measured = self.measured[index]
+        with np.errstate(invalid="ignore"):
+            return np.where(measured > FAR_STEPS * self.step(index), measured, np.float32(np.nan))
 
 
 _MEASURED, _MOVES = np.uint8(1), np.uint8(2)
@@ -273,9 +281,9 @@ class ParallaxDepth:
             sentences for the report.
         """
         frames, count = shot.frames, len(shot)
-        line = local_fit.shot_line((shot.estimate[index], shot.measured[index]) for index in range(count))
-        if line is None:
-            line = (1.0, 0.0, 1e-6)
+        pairs = ((shot.estimate[index], shot.near_enough(index)) for index in range(count))
+        line = local_fit.shot_line(pairs) or (1.0, 0.0, 1e-6)
+        farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
         standing = cards.Cards()
 
         def fitted(index: int) -> tuple[Float, Float, Bool]:
@@ -304,7 +312,7 @@ class ParallaxDepth:
             full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
             full = cards.placed(full, moves, standing.disparities(index), estimate)
             is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index)) & ~moves
-            return np.where(is_sky, np.float32(0), full)
+            return np.where(is_sky, np.float32(0), np.maximum(full, np.float32(farthest)))
 
         for index, values in enumerate(_on_threads(whole, count)):
             shot.final[index] = values

@@ -101,13 +101,22 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
             near = float(np.percentile(1 / t[finite], 99))
             error = 255 * np.clip(np.abs(z * scale / t - 1) / 0.25, 0, 1)
             error = np.dstack([error, error, np.where(measured[index], error, 255)])
-            rows.append(np.hstack([plate.read_8bit(numbers[index])[..., ::-1], picture(z * scale, near), picture(t, near),
-                                   np.nan_to_num(error).astype(np.uint8)]))
+            rows.append(
+                np.hstack(
+                    [
+                        plate.read_8bit(numbers[index])[..., ::-1],
+                        picture(z * scale, near),
+                        picture(t, near),
+                        np.nan_to_num(error).astype(np.uint8),
+                    ]
+                )
+            )
         cv2.imwrite(str(pictures / f"{scene.name}.png"), np.vstack(rows))
     share, count = np.mean([m.mean() for m in measured]), len(numbers)
     return (
         f"| {scene.name} | {whole.abs_rel:.3f} | {still.abs_rel:.3f} | {known.abs_rel:.3f} ({share:.0%}) | "
-        f"{whole.delta1:.3f} | {whole.edge_f1:.2f} | {whole.wobble:.3f} | {wall / count:.2f} | {processor / count:.2f} |"
+        f"{whole.delta1:.3f} | {whole.edge_f1:.2f} | {whole.wobble:.3f} | "
+        f"{wall / count:.2f} | {processor / count:.2f} |"
     )
 
 

@@ -818,7 +818,7 @@ def test_a_long_file_is_not_read_whole(tmp_path, suffix):
     np.save(path, values) if suffix == ".npy" else save(path, depth=values)
 
     class Dropped:
-        def write(self, number, depth):
+        def write(self, number, depth, measured=None):
             assert depth.shape == (240, 320)
 
     scratch = tmp_path / "scratch"

@@ -34,7 +34,7 @@ class _Frames:
 
 
 class _Kept(dict):
-    def write(self, number: int, depth: np.ndarray) -> None:
+    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
         self[number] = depth
 
 

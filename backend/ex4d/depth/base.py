@@ -42,9 +42,7 @@ class DepthResult:
 class DepthSink(Protocol):
     """Takes the depth of one frame after the other, in the plate's order."""
 
-    def write(
-        self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None
-    ) -> None:
+    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
         """Store z-depth (H, W) float32 at the plate's size, world units; NaN = there is none, inf = sky.
 
         Args:

@@ -23,7 +23,9 @@ ASPECT_TOLERANCE = 0.01
 
 def has_own_camera(source: DepthSource) -> bool:
     """Whether the source camera was solved, or given by people: its K stands above a lens file's."""
-    return isinstance(source, SolvedDepth | ParallaxDepth) or (isinstance(source, FileDepth) and source.camera is not None)
+    if isinstance(source, FileDepth):
+        return source.camera is not None
+    return isinstance(source, SolvedDepth | ParallaxDepth)
 
 
 @dataclass(frozen=True)

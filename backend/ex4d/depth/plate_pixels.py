@@ -63,9 +63,7 @@ class PlateSink:
     sink: DepthSink
     size: tuple[int, int]
 
-    def write(
-        self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None
-    ) -> None:
+    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
         """See ``DepthSink``."""
         if measured is not None:
             resized = cv2.resize(measured.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST)

@@ -71,9 +71,7 @@ class _Scratch:
 
     folder: Path
 
-    def write(
-        self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None
-    ) -> None:
+    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
         np.save(frame_file(self.folder, number, ".npy"), depth)
 
     def read(self, number: int) -> NDArray[np.float32]:

@@ -19,9 +19,8 @@ from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.plate_camera import PlateCamera
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.depth.solved import SolvedDepth
-from ex4d.depth.store import DEPTH_FILE, SOURCE_CAMERA_FILE
+from ex4d.depth.store import DEPTH_FILE, MEASURED_FOLDER, SOURCE_CAMERA_FILE
 from ex4d.media.frames import FrameSource
-from ex4d.media.images import write_png
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.errors import BadInputError
 from ex4d.stages.stage import Stage
@@ -55,11 +54,11 @@ class _Sink:
                 f"The depth of frame {number} has no valid pixel.",
                 "Depth must be above zero and not NaN somewhere in every frame; check the files and --depth-kind.",
             )
-        self.pool.submit(np.save, frame_file(self.folder / "z", number, ".npy"), depth)
+        self.pool.submit(np.save, frame_file(self.folder, number, ".npy"), depth)
         if measured is not None:
             self.measured.append(float(measured.mean()))
-            path = frame_file(make_folder(self.folder / "measured"), number, ".png")
-            self.pool.submit(write_png, path, np.where(measured, np.uint8(255), np.uint8(0)))
+            folder = make_folder(self.folder.with_name(MEASURED_FOLDER))
+            self.pool.submit(np.save, frame_file(folder, number, ".npy"), np.packbits(measured, axis=-1))
 
 
 @dataclass
@@ -95,7 +94,7 @@ class DepthStage(Stage):
         """See ``Stage``."""
         folder, scratch = make_folder(out / "z"), make_folder(out / "scratch")
         with BoundedPool() as pool:
-            sink = _Sink(out, pool)
+            sink = _Sink(folder, pool)
             result = PlateCamera(self.frames, self.source, self.lens).of(self._estimate(sink, scratch, progress))
         remove_tree(scratch)
         if not sink.medians:
@@ -115,12 +114,14 @@ class DepthStage(Stage):
             "median": float(np.median(sink.medians)),
             "subject": subject_distance(np.load(frame_file(folder, number, ".npy")) for number in numbers),
             "notes": list(result.notes),
-            **({"measured": float(np.mean(sink.measured))} if sink.measured else {}),
         }
+        names = frame_names("z", self.frames.numbers, ".npy")
+        if sink.measured:
+            record["measured"] = float(np.mean(sink.measured))
+            names += frame_names(MEASURED_FOLDER, self.frames.numbers, ".npy")
         write_json(out / SOURCE_CAMERA_FILE, result.source)
         (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-        names = [*frame_names("z", self.frames.numbers, ".npy"), SOURCE_CAMERA_FILE, DEPTH_FILE]
-        return [*names, *frame_names("measured", self.frames.numbers, ".png")] if sink.measured else names
+        return [*names, SOURCE_CAMERA_FILE, DEPTH_FILE]
 
     def _estimate(self, sink: _Sink, scratch: Path, progress: Progress) -> DepthResult:
         """What the source says. Estimators look at square pixels; files and solved cameras are of the plate's own."""

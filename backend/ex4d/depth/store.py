@@ -15,6 +15,8 @@ from ex4d.stages.stage_files import StageFiles
 
 DEPTH_FILE = "depth.json"
 SOURCE_CAMERA_FILE = "source_camera.json"
+#: Which pixels were measured, one bit each, where the source tells.
+MEASURED_FOLDER = "measured"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class DepthStore:
         sky: whether some pixels have none because they show the sky.
         subject: z-depth of the subject (``subject_distance``), world units.
         notes: sentences for the report.
-        measured: share of the pixels whose depth was measured, 0..1; None = the source does not tell.
+        measured: share of the pixels that were measured; None = the source does not tell them from guessed ones.
     """
 
     files: StageFiles
@@ -68,7 +70,9 @@ class DepthStore:
         return np.asarray(self.files.npy(f"z/{frame_name(number, '.npy')}"), dtype=np.float32)
 
     def read_measured(self, number: int) -> NDArray[np.bool_] | None:
-        """(H, W) whether the depth of frame ``number`` was measured and not guessed; None where nobody can tell."""
+        """Which pixels (H, W) of frame ``number`` were measured; the others were guessed. None = the source does not
+        tell."""
         if self.measured is None:
             return None
-        return np.asarray(self.files.png(f"measured/{frame_name(number, '.png')}")) > 0
+        bits = self.files.npy(f"{MEASURED_FOLDER}/{frame_name(number, '.npy')}")
+        return np.unpackbits(np.asarray(bits, np.uint8), axis=-1, count=self.source.width) > 0

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def _write(path: Path, tracker: Tracker, seen: Sequence[Seen]) -> None:
         "skipped": np.array([one.index for one in seen if one.is_skipped], np.int32),
     }
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **cast(Any, arrays))
 
 
 def _seen(arrays: dict[str, NDArray[Any]]) -> Iterator[Seen]:

@@ -18,9 +18,12 @@ from ex4d.depth.parallax.views import Passage
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
+Count = NDArray[np.uint8]
 
 #: Disparities agree within this share, or within this many of the planes' steps.
 SAME_SHARE, SAME_STEPS = 0.03, 0.75
+#: Frames that must agree: at least, of both sides where one of a side does not, and of a side however many see it.
+LEAST_AGREEING, MANY_AGREEING, MOST_ASKED = 2, 4, 3
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,31 @@ def seen_from(disparity: Float, other: OtherMap) -> Float:
     return np.where(ratio > 0, there * ratio, np.float32(np.nan)).astype(np.float32)
 
 
-def agreed(
-    disparity: Float, others: Sequence[OtherMap], step: float, share: float = SAME_SHARE
-) -> tuple[Float, NDArray[np.uint8]]:
-    """The mean of a map and of those that agree with it, and how many those are.
+@dataclass(frozen=True)
+class Answers:
+    """What several frames say of the disparities of one.
+
+    Attributes:
+        total: (H, W) float32, sum of the disparities that agree.
+        agree: (H, W) uint8, how many those are.
+        asked: (H, W) uint8, how many have something to say there.
+    """
+
+    total: Float
+    agree: Count
+    asked: Count
+
+    def and_those(self, more: Answers) -> Answers:
+        """These and those."""
+        return Answers(self.total + more.total, self.agree + more.agree, self.asked + more.asked)
+
+    def mean(self, own: Float) -> Float:
+        """The mean of a map and of all that agree with it."""
+        return np.asarray((own + self.total) / (1 + self.agree), np.float32)
+
+
+def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float = SAME_SHARE) -> Answers:
+    """Ask other frames whether they see these surfaces.
 
     Args:
         disparity: (H, W) float32.
@@ -57,15 +81,31 @@ def agreed(
         step: of disparity between two planes.
         share: of the disparity, by which they may differ.
     """
-    total, count = disparity.copy(), np.ones(disparity.shape, np.uint8)
+    total = np.zeros(disparity.shape, np.float32)
+    agree, asked = np.zeros(disparity.shape, np.uint8), np.zeros(disparity.shape, np.uint8)
     limit = np.maximum(share * disparity, np.float32(SAME_STEPS * step))
     for other in others:
         said = seen_from(disparity, other)
         with np.errstate(invalid="ignore"):
             same = np.abs(said - disparity) <= limit
         total += np.where(same, said, 0)
-        count += same
-    return total / count, count - np.uint8(1)
+        agree += same
+        asked += np.isfinite(said)
+    return Answers(total, agree, asked)
+
+
+def is_confirmed(sides: Sequence[Answers]) -> Bool:
+    """Where a measurement is believed, (H, W): all of one side in time that see the place agree, or most of both.
+
+    One that disagrees among those of a side sees something else there: what hides in that side comes out wrong in the
+    same way in frames that lie close together, but not in those farther off.
+
+    Args:
+        sides: what earlier and what later frames say; one of them at the clip's ends.
+    """
+    every = [(side.agree >= np.minimum(side.asked, MOST_ASKED)) & (side.agree >= LEAST_AGREEING) for side in sides]
+    agree = np.sum([side.agree for side in sides], axis=0)
+    return np.asarray(np.logical_or.reduce(every) | (agree >= MANY_AGREEING))
 
 
 def beside_jumps(disparity: Float, ratio: float, reach: int) -> Bool:

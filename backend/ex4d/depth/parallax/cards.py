@@ -49,8 +49,8 @@ def foot_disparity(thing: Bool, ground: Float) -> float:
     foot = thing[bottom - max(1, round(FOOT * len(rows))) : bottom + 1]
     columns = np.flatnonzero(foot.any(axis=0))
     lowest = height - 1 - np.argmax(thing[::-1, columns], axis=0)
-    below = [ground[lowest + step, columns] for step in range(1, max(3, round(GROUND_ROWS * height))) if bottom + step < height]
-    values = np.concatenate(below)
+    rows_below = [lowest + step for step in range(1, max(3, round(GROUND_ROWS * height))) if bottom + step < height]
+    values = np.concatenate([ground[row, columns] for row in rows_below])
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) >= LEAST_GROUND else float("nan")
 

@@ -3,13 +3,12 @@
 
 Looking left, right, up and down from a pixel, the first measured pixels are what it may belong to. It takes the one
 that it resembles, the farther one of equals, because what hides behind a near thing is what other frames do not show.
-Across a small gap that surface goes on as it is; across a wide one it takes the shape that the estimator gives it; and
-where nothing resembles the pixel, the estimate stands alone.
+That surface goes on as it slopes, which for a plane is exact: disparity is linear over its picture. In a wide gap where
+nothing resembles the pixel the estimate knows more.
 """
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,12 +17,17 @@ Bool = NDArray[np.bool_]
 
 #: Difference of colour (0..255, mean of channels) and distance (share of the width) that count as one.
 UNLIKE_COLOUR, FAR_AWAY = 14.0, 0.06
-#: Candidates within this much of the best are equals.
-EQUAL = 0.5
-#: Beyond this nothing resembles the pixel.
+#: Candidates within this much of the best are equals, and disparities within this ratio are of one surface.
+EQUAL, SAME_SURFACE = 0.3, 1.1
+#: Beyond this nothing resembles the pixel, and in a wide gap the estimate knows more.
 UNLIKE = 4.0
-#: Share of the width up to which a surface goes on as it is, and beyond which it has the estimate's shape.
-SMALL_GAP, WIDE_GAP = 0.015, 0.06
+#: A surface's colours are those of its pixels so far behind the first one.
+COLOUR_STEPS = (0, 1, 2, 4, 8)
+#: Share of the width beyond which a gap is wide.
+WIDE_GAP = 0.06
+#: A surface goes on with the slope that it has over its last pixels, for so large a share of the width and while its
+#: disparity changes by no more than this factor.
+FURTHEST, MOST_BENT = 0.15, 1.4
 
 
 def _first_measured(measured: Bool, axis: int, *, backwards: bool) -> NDArray[np.intp]:
@@ -35,6 +39,20 @@ def _first_measured(measured: Bool, axis: int, *, backwards: bool) -> NDArray[np
     if not backwards:
         return last
     return np.flip(np.where(last >= 0, count - 1 - last, -1), axis)
+
+
+def _behind(
+    measured: Bool, disparity: Float, first: tuple[NDArray[np.intp], ...], axis: int, *, step: int
+) -> list[tuple[NDArray[np.intp], ...]]:
+    """Pixels of the surfaces whose first pixels these are, one list a step; where the surface ends, its first one."""
+    out: list[tuple[NDArray[np.intp], ...]] = []
+    for distance in COLOUR_STEPS:
+        moved = np.clip(first[axis] + step * distance, 0, measured.shape[axis] - 1)
+        at = (moved, first[1]) if axis == 0 else (first[0], moved)
+        value, other = disparity[first], disparity[at]
+        same = measured[at] & (np.maximum(value, other) <= SAME_SURFACE * np.minimum(value, other))
+        out.append((np.where(same, at[0], first[0]), np.where(same, at[1], first[1])))
+    return out
 
 
 def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8]) -> Float:
@@ -51,23 +69,34 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
     rows, columns = np.nonzero(~measured)
     if not measured.any():
         return estimate
-    colour = cv2.blur(picture, (3, 3)).astype(np.float32)
-    own = picture[rows, columns].astype(np.float32)
+    colour = picture.astype(np.float32)
+    own = colour[rows, columns]
     width = disparity.shape[1]
-    costs, values = [], []
+    costs, values, spans = [], [], []
     for axis in (0, 1):
         for backwards in (False, True):
             place = _first_measured(measured, axis, backwards=backwards)[rows, columns]
+            spans.append(np.where(place >= 0, np.abs(place - (rows, columns)[axis]) / width, np.inf))
             at = (place, columns) if axis == 0 else (rows, place)
             there = tuple(np.maximum(index, 0) for index in at)
             distance = np.abs(there[axis] - (rows, columns)[axis]) / width
-            unlike = np.abs(colour[there] - own).mean(axis=-1) / UNLIKE_COLOUR + distance / FAR_AWAY
+            behind = _behind(measured, disparity, there, axis, step=1 if backwards else -1)
+            unlike = np.min([np.abs(colour[at] - own).mean(axis=-1) for at in behind], axis=0) / UNLIKE_COLOUR
+            unlike += distance / FAR_AWAY
             costs.append(np.where(place >= 0, unlike, np.inf))
-            share = np.clip((distance - SMALL_GAP) / (WIDE_GAP - SMALL_GAP), 0, 1)
-            values.append(disparity[there] * (estimate[rows, columns] / estimate[there]) ** share)
+            pixels = np.minimum(np.abs(there[axis] - (rows, columns)[axis]), FURTHEST * width)
+            first, back = disparity[there], disparity[behind[-1]]
+            steps = np.maximum(np.abs(behind[-1][axis] - there[axis]), 1)
+            values.append(np.clip(first + (first - back) / steps * pixels, first / MOST_BENT, first * MOST_BENT))
     cost, value = np.array(costs), np.array(values)
     best = cost.min(axis=0)
+    lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)
+    # What else lies on that surface counts with it, or rows and columns would show.
+    value = np.where(np.isfinite(cost), value, 0)
+    weight = np.exp(best - cost) * (np.maximum(value, chosen) <= SAME_SURFACE * np.minimum(value, chosen))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        chosen = np.where(lost, estimate[rows, columns], (weight * value).sum(axis=0) / weight.sum(axis=0))
     out = disparity.copy()
-    out[rows, columns] = np.where(best < UNLIKE, chosen, estimate[rows, columns])
+    out[rows, columns] = chosen
     return out

@@ -73,6 +73,6 @@ def fitted_locally(estimated: Float, measured: Float, picture: NDArray[np.uint8]
     weighted = np.dstack([factor, known]).astype(np.float32)
     small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
     guide = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    filled = spread(small, guide, sigma_space=SIGMA_SPACE * max(size), sigma_range=SIGMA_RANGE)
+    filled = spread(np.asarray(small, np.float32), guide, sigma_space=SIGMA_SPACE * max(size), sigma_range=SIGMA_RANGE)
     mean = filled[..., 0] / (filled[..., 1] + np.float32(HALF_TRUSTED))
     return np.asarray(estimated * np.exp(cv2.resize(mean, (width, height), interpolation=cv2.INTER_LINEAR)), np.float32)

@@ -8,6 +8,7 @@ far apart, and a fast one frames next to each other.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,14 +62,17 @@ def choose(cameras: Trajectory, index: int, seen: Sightings, reach: int) -> Choi
         reach: frames before and after it that are looked at.
     """
     sides = []
-    for side in (range(index - 1, max(-1, index - 1 - reach), -1), range(index + 1, min(len(cameras), index + 1 + reach))):
-        offered = {other: p for other in side if (p := _median_parallax(cameras, index, other, seen)) > LEAST_PARALLAX_PX}
+    earlier = range(index - 1, max(-1, index - 1 - reach), -1)
+    later = range(index + 1, min(len(cameras), index + 1 + reach))
+    for side in (earlier, later):
+        shown = {other: _median_parallax(cameras, index, other, seen) for other in side}
+        offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
         if offered:
             wanted = [share * cameras.width for share in PARALLAX]
-            nearest = {min(offered, key=lambda other: abs(math.log(offered[other] / px))) for px in wanted}
+            nearest = {_nearest(offered, px) for px in wanted}
             sides.append((max(offered[other] for other in nearest), nearest))
-    parallax = max((shown for shown, _ in sides), default=0.0)
-    chosen = sorted(other for shown, side in sides for other in side if shown >= LEAST_SIDE * parallax)
+    parallax = max((most for most, _ in sides), default=0.0)
+    chosen = sorted(other for most, side in sides for other in side if most >= LEAST_SIDE * parallax)
     far, near = np.percentile(seen.disparity, [FAR_PERCENTILE, NEAR_PERCENTILE])
     far, near = far * FARTHER, near * NEARER
     if far < FROM_INFINITY * near:
@@ -76,6 +80,11 @@ def choose(cameras: Trajectory, index: int, seen: Sightings, reach: int) -> Choi
     spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
     count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
     return Choice(tuple(chosen), np.linspace(far, near, count), parallax)
+
+
+def _nearest(offered: Mapping[int, float], wanted: float) -> int:
+    """The frame whose parallax comes nearest to the wanted one, as a ratio."""
+    return min(offered, key=lambda other: abs(math.log(offered[other] / wanted)))
 
 
 def _median_parallax(cameras: Trajectory, index: int, other: int, seen: Sightings) -> float:

@@ -26,8 +26,8 @@ REACH, JUMP = 3, 1.06
 MOST_DIFFERENCE = 40.0
 #: Side of the window of like pixels, and the difference of colour at which one counts a third.
 LIKE_WINDOW, LIKE_COLOUR = 5, 12.0
-#: The near surface must look better by this much: of equals the farther one is taken.
-NEAR_MARGIN = 1.0
+#: One surface must look better than the other by this much, and differ by no more than this, to be believed.
+MARGIN, MOST_BELIEVED = 1.0, 14.0
 
 
 def _difference(colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]], disparity: Float) -> Float:
@@ -64,10 +64,8 @@ def _over_like_pixels(values: Float, colour: Float) -> Float:
     return total / weights
 
 
-def sharpened(
-    disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]
-) -> tuple[Float, Bool]:
-    """Disparities (H, W) whose outlines lie where the picture's do, and where they were looked at.
+def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]) -> tuple[Float, Bool]:
+    """Disparities (H, W) whose outlines lie where the picture's do, and where nothing tells which surface it is.
 
     Args:
         disparity: (H, W) float32.
@@ -75,14 +73,14 @@ def sharpened(
         neighbours: such pictures, the passage to each, and whether it is later.
     """
     kernel = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
-    near, far = cv2.dilate(disparity, kernel), cv2.erode(disparity, kernel)
+    near, far = (np.asarray(end(disparity, kernel), np.float32) for end in (cv2.dilate, cv2.erode))
     where = beside_jumps(disparity, JUMP, REACH)
     if not where.any():
         return disparity, where
-    gain = _difference(colour, neighbours, far) - _difference(colour, neighbours, near)
-    is_near = _over_like_pixels(gain, colour) > NEAR_MARGIN
+    as_far, as_near = (_over_like_pixels(_difference(colour, neighbours, w), colour) for w in (far, near))
+    is_near = as_far - as_near > MARGIN
+    unclear = where & ((np.abs(as_far - as_near) <= MARGIN) | (np.minimum(as_far, as_near) > MOST_BELIEVED))
     # Values of the own surface, where the own one was chosen: ``near`` and ``far`` are its ends over a window.
-    middle = np.sqrt(np.maximum(near, 1e-12) * np.maximum(far, 1e-12))
-    was_near = disparity > middle
+    was_near = disparity > np.sqrt(np.maximum(near, 1e-12) * np.maximum(far, 1e-12))
     chosen = np.where(is_near == was_near, disparity, np.where(is_near, near, far))
-    return np.where(where, chosen, disparity).astype(np.float32), where
+    return np.where(where, chosen, disparity).astype(np.float32), unclear

@@ -31,10 +31,10 @@ MOST_STEPS = 0.5
 
 
 def _normalised(values: Float, size: tuple[int, int]) -> tuple[Float, Float]:
-    mean = cv2.blur(values, size)
-    variance = cv2.sqrBoxFilter(values, cv2.CV_32F, size) - mean * mean
-    scale = 1 / np.sqrt(np.maximum(variance, 0) + np.float32(NOISE))
-    return (values - mean) * scale, scale
+    mean = np.asarray(cv2.blur(values, size), np.float32)
+    variance = np.asarray(cv2.sqrBoxFilter(values, cv2.CV_32F, size), np.float32) - mean * mean
+    scale = np.asarray(1 / np.sqrt(np.maximum(variance, 0) + np.float32(NOISE)), np.float32)
+    return np.asarray((values - mean) * scale, np.float32), scale
 
 
 def _opposite_means(w: Float, distance: int, same: float) -> tuple[Float, Float]:
@@ -44,7 +44,7 @@ def _opposite_means(w: Float, distance: int, same: float) -> tuple[Float, Float]
     total, count = np.zeros_like(w), np.zeros_like(w)
 
     def at(dy: int, dx: int) -> Float:
-        return padded[distance + dy : distance + dy + height, distance + dx : distance + dx + width]
+        return np.asarray(padded[distance + dy :, distance + dx :][:height, :width], np.float32)
 
     for dy, dx in ((0, distance), (distance, 0), (distance, distance), (distance, -distance)):
         a, b = at(dy, dx) - w, at(-dy, -dx) - w
@@ -73,7 +73,7 @@ def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, 
         passage = neighbours[index].passage
         x, y, ratio = passage.positions(w)
         seen = cv2.remap(packed[index], x, y, cv2.INTER_LINEAR)
-        values, gx, gy = (np.ascontiguousarray(seen[..., k]) for k in range(3))
+        values, gx, gy = (np.ascontiguousarray(seen[..., k], np.float32) for k in range(3))
         inside = (values > 0.99) & (ratio > 0.05)
         other, scale = _normalised(values, size)
         b = passage.b.astype(np.float32)
@@ -88,8 +88,8 @@ def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, 
         for top, bottom in pool.map(normal_equation, range(len(neighbours))):
             numerator += top
             denominator += bottom
-        numerator = cv2.blur(numerator, size) / len(neighbours)
-        denominator = cv2.blur(denominator, size) / len(neighbours)
+        numerator = np.asarray(cv2.blur(numerator, size) / len(neighbours), np.float32)
+        denominator = np.asarray(cv2.blur(denominator, size) / len(neighbours), np.float32)
         # In steps; the data's optimum does not move while the surface is smoothed.
         move = np.zeros_like(w)
         for smoothing in range(SMOOTHING):

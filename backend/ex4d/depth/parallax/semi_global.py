@@ -64,18 +64,19 @@ def _shifted(values: Bytes, slant: int, out: Bytes) -> Bytes:
     return out
 
 
-def _sweep_rows(costs: Bytes, total: Sums, small: int, jumps: Bytes, slants: Iterable[int], rows: Iterable[int]) -> None:
+def _sweep_rows(
+    costs: Bytes, total: Sums, small: int, jumps: Bytes, slants: Iterable[int], rows: Iterable[int]
+) -> None:
     """Add the paths that run over the rows in this order to ``total`` (H, D, W)."""
     _, planes, width = costs.shape
     paths = {slant: np.zeros((planes, width), np.uint8) for slant in slants}
     spare, aside = np.empty((planes, width), np.uint8), np.empty((planes, width), np.uint8)
     for row in rows:
         cost, jump = costs[row], jumps[row]
-        for slant in paths:
-            former = _shifted(paths[slant], slant, aside)
-            _step(former, cost, spare, small, jump)
+        for slant, path in list(paths.items()):
+            _step(_shifted(path, slant, aside), cost, spare, small, jump)
             total[row] += spare
-            paths[slant], spare = spare, paths[slant]
+            paths[slant], spare = spare, path
 
 
 def _choose(costs: Bytes, total: Sums) -> Surface:

@@ -55,22 +55,28 @@ def sightings(points: Array, cameras: Trajectory, index: int) -> Sightings:
 
 def _tracks(read: Callable[[int], Grey], start: int, step: int, count: int, first: Array) -> list[tuple[int, Array]]:
     """Positions (N, 2) of features in the frames from ``start`` on, forwards or backwards; NaN where they are lost."""
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01)
-    size = (TRACK_WINDOW, TRACK_WINDOW)
     at, alive, found = first.astype(np.float32), np.ones(len(first), bool), []
     former = read(start)
     index = start + step
     while 0 <= index < count and abs(index - start) <= LONGEST and alive.sum() > len(first) // 5:
         picture = read(index)
-        there, ok, _ = cv2.calcOpticalFlowPyrLK(former, picture, at, None, winSize=size, maxLevel=LEVELS, criteria=criteria)
-        back, ok2, _ = cv2.calcOpticalFlowPyrLK(
-            picture, former, there, None, winSize=size, maxLevel=LEVELS, criteria=criteria
-        )
-        alive &= (ok[:, 0] > 0) & (ok2[:, 0] > 0) & (np.linalg.norm(back - at, axis=1) < RETURN_PX)
+        there, ok = _followed(former, picture, at)
+        back, returned = _followed(picture, former, there)
+        alive &= ok & returned & (np.linalg.norm(back - at, axis=1) < RETURN_PX)
         at, former = there, picture
         found.append((index, np.where(alive[:, None], at, np.nan).astype(np.float64)))
         index += step
     return found
+
+
+def _followed(start: Grey, end: Grey, at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Where features (N, 2) of one picture are in another, and whether they were found (N,)."""
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.01)
+    size = (TRACK_WINDOW, TRACK_WINDOW)
+    there, ok, _ = cv2.calcOpticalFlowPyrLK(  # type: ignore[call-overload]
+        start, end, at, None, winSize=size, maxLevel=LEVELS, criteria=criteria
+    )
+    return np.asarray(there, np.float32), np.asarray(ok[:, 0] > 0)
 
 
 def _triangulated(cameras: Trajectory, start: int, first: Array, tracks: list[tuple[int, Array]]) -> Array:
@@ -114,9 +120,10 @@ def find_points(read: Callable[[int], Grey], cameras: Trajectory) -> Array:
     found = [np.empty((0, 3))]
     for start in np.unique(np.linspace(0, count - 1, min(count, KEYFRAMES)).round().astype(int)):
         features = cv2.goodFeaturesToTrack(read(start), POINTS, QUALITY, SPACING, blockSize=5)
-        if features is None:
+        # None where there are none.
+        first = np.asarray([] if features is None else features, np.float64).reshape(-1, 2)
+        if not len(first):
             continue
-        first = features[:, 0].astype(np.float64)
         tracks = [track for step in (1, -1) for track in _tracks(read, int(start), step, count, first)]
         if not tracks:
             continue

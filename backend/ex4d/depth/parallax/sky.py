@@ -34,8 +34,13 @@ def sky(disparity: Float, measured: Bool, estimate: Float, grey: NDArray[np.uint
     texture = cv2.morphologyEx(cv2.GaussianBlur(grey, (3, 3), 0), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     nearby = float(np.median(disparity[measured])) if measured.any() else 0.0
     plain = ~measured & (texture <= PLAIN) & (estimate < FAR_SHARE * nearby)
-    candidates = cv2.morphologyEx((far | plain).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(candidates, connectivity=4)
-    is_sky = (stats[:, cv2.CC_STAT_TOP] == 0) & (stats[:, cv2.CC_STAT_AREA] >= LEAST_AREA * grey.size)
-    is_sky[0] = False
-    return np.asarray(is_sky[labels]) if count > 1 else np.zeros(grey.shape, bool)
+    return reaches_top(far | plain)
+
+
+def reaches_top(mask: Bool) -> Bool:
+    """The connected parts of a mask (H, W) that reach the upper edge and are large enough; small holes are closed."""
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=4)
+    large = (stats[:, cv2.CC_STAT_TOP] == 0) & (stats[:, cv2.CC_STAT_AREA] >= LEAST_AREA * mask.size)
+    large[0] = False
+    return np.asarray(large[labels]) if count > 1 else np.zeros(mask.shape, bool)

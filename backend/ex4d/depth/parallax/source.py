@@ -18,12 +18,12 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines
+from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.refine import refine
 from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import sky
+from ex4d.depth.parallax.sky import FAR_STEPS, reaches_top, sky
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
@@ -44,14 +44,16 @@ LONGEST = 1024
 REACH = 60
 #: Fewer points than this in the whole shot, and nothing can be measured.
 LEAST_POINTS = 24
-#: Neighbours that must agree with a measurement, and what the chosen plane may cost.
-LEAST_AGREEING, MOST_SHOWN_COST = 2, 0.35 * MOST_COST
+#: What the chosen plane of a measurement may cost.
+MOST_SHOWN_COST = 0.35 * MOST_COST
 #: Share of the picture that a measured part has at least.
 LEAST_ISLAND = 5e-4
 #: A measured surface this many times farther than the estimate is a reflection.
 MIRRORED = 3.0
 #: Frames before and after one that make its final map steady, and the share of the disparity that is one surface.
 STEADY, STEADY_SHARE = (1, 2, 3), 0.06
+#: What is not the sky is nowhere farther than this many times the farthest measured surface.
+FARTHER_THAN_MEASURED = 1.5
 #: Threads that count.
 THREADS = 2
 
@@ -103,6 +105,12 @@ class _Shot:
         """Of disparity between two planes."""
         planes = self.choices[index].disparities
         return float(planes[1] - planes[0])
+
+    def near_enough(self, index: int) -> Float:
+        """What was measured and is not as good as infinitely far away."""
+        measured = self.measured[index]
+        with np.errstate(invalid="ignore"):
+            return np.where(measured > FAR_STEPS * self.step(index), measured, np.float32(np.nan))
 
 
 _MEASURED, _MOVES = np.uint8(1), np.uint8(2)
@@ -250,17 +258,22 @@ class ParallaxDepth:
         empty = np.full(own.shape, np.nan, np.float32)
         if not choice.indices:
             return empty, empty, np.full(own.shape, -1, np.float32)
-        others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in choice.indices]
-        mean, count = agreement.agreed(own, others, shot.step(index))
-        believed = (count >= min(LEAST_AGREEING, len(others))) & (shot.cost[index] <= MOST_SHOWN_COST)
+        sides = []
+        for is_later in (False, True):
+            asked = [k for k in choice.indices if (k > index) is is_later]
+            others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in asked]
+            if others:
+                sides.append(agreement.ask(own, others, shot.step(index)))
+        answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
+        believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
-        surface = np.asarray(cv2.medianBlur(np.where(count > 0, mean, own), 3), np.float32)
+        surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, _ = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
         near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
         flows = [(frames.grey_8bit(k), shot.passage(index, k)) for k in near]
         residual = movers.flow_residual(frames.grey_8bit(index), flows, sharp)
-        return sharp, np.where(believed, sharp, np.float32(np.nan)), residual
+        return sharp, np.where(believed & ~unclear, sharp, np.float32(np.nan)), residual
 
     def _fill(self, shot: _Shot, progress: Progress) -> list[str]:
         """Third pass: things that move and gaps.
@@ -269,43 +282,64 @@ class ParallaxDepth:
             sentences for the report.
         """
         frames, count = shot.frames, len(shot)
-        line = local_fit.shot_line((shot.estimate[index], shot.measured[index]) for index in range(count))
-        if line is None:
-            line = (1.0, 0.0, 1e-6)
+        pairs = ((shot.estimate[index], shot.near_enough(index)) for index in range(count))
+        line = local_fit.shot_line(pairs) or (1.0, 0.0, 1e-6)
+        farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
         standing = cards.Cards()
 
         def fitted(index: int) -> tuple[Float, Float, Bool]:
             picture, measured = frames.pictures[index], shot.measured[index]
             plain = local_fit.on_line(shot.estimate[index], line)
             with np.errstate(invalid="ignore"):
-                measured = np.where(measured * MIRRORED < plain, np.float32(np.nan), measured)
+                mirrored = (measured * MIRRORED < plain) & ~reaches_top(measured < FAR_STEPS * shot.step(index))
+            measured = np.where(mirrored, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
-            moves = self._moving(shot, index, picture, measured, estimate)
+            moves = self._moving(shot, index, picture, measured)
             return np.where(moves, np.float32(np.nan), measured), estimate, moves
 
         for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
-            standing.add(moves, measured)
             shot.measured[index], shot.estimate[index] = measured, estimate
+            shot.flags[index] = np.where(moves, _MOVES, 0)
+
+        for index, (measured, moves) in enumerate(_on_threads(lambda index: self._uncovered(shot, index), count)):
+            standing.add(moves, measured)
+            shot.final[index] = measured
             shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
 
         def whole(index: int) -> Float:
-            picture, measured, estimate = frames.pictures[index], shot.measured[index], shot.estimate[index]
+            picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
             moves = (shot.flags[index] & _MOVES) > 0
             known = np.isfinite(measured)
             full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
             full = cards.placed(full, moves, standing.disparities(index), estimate)
             is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index)) & ~moves
-            return np.where(is_sky, np.float32(0), full)
+            return np.where(is_sky, np.float32(0), np.maximum(full, np.float32(farthest)))
 
         for index, values in enumerate(_on_threads(whole, count)):
             shot.final[index] = values
             progress.advance()
         return []
 
-    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
+    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Bool]:
+        """What was measured in a frame or, where nothing was, in others; and what moves."""
+        picture, measured = shot.frames.pictures[index], shot.measured[index]
+        moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
+        guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture)
+        sights = [
+            uncovered.Sight(shot.measured[k], shot.frames.pictures[k], shot.passage(index, k))
+            for k in (index + sign * distance for distance in uncovered.DISTANCES for sign in (-1, 1))
+            if 0 <= k < len(shot)
+        ]
+        elsewhere = uncovered.seen_elsewhere(guess, picture, sights)
+        shown = np.isfinite(elsewhere) & ~known
+        if self.mattes is None:
+            moves = movers.without(moves, shown)
+        return np.where(shown & ~moves, elsewhere, measured), moves
+
+    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float) -> Bool:
         """What moves, (H, W): as people drew it, else as it was found."""
         if self.mattes is None:
-            return movers.moving_parts(shot.residual[index], picture, measured, estimate)
+            return movers.moving_parts(shot.residual[index], picture, measured)
         drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
@@ -336,7 +370,7 @@ class ParallaxDepth:
                 if 0 <= k < count:
                     still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
                     others.append(agreement.OtherMap(still, shot.passage(index, k)))
-            mean, _ = agreement.agreed(own, others, 0.0, STEADY_SHARE)
+            mean = agreement.ask(own, others, 0.0, STEADY_SHARE).mean(own)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, (shot.flags[index] & _MEASURED) > 0)
 

@@ -59,8 +59,8 @@ class _Window:
     def correlation(self, other: Float, scratch: Float) -> Float:
         """Normalised cross-correlation (H, W) with another picture that is laid upon it."""
         size = (WINDOW, WINDOW)
-        mean = cv2.blur(other, size)
-        variance = cv2.sqrBoxFilter(other, cv2.CV_32F, size)
+        mean = np.asarray(cv2.blur(other, size), np.float32)
+        variance = np.asarray(cv2.sqrBoxFilter(other, cv2.CV_32F, size), np.float32)
         np.multiply(mean, mean, out=scratch)
         variance -= scratch
         np.maximum(variance, 0, out=variance)
@@ -100,12 +100,13 @@ def sweep(
             for side in sides:
                 total, count = np.zeros_like(grey), np.zeros(grey.shape, np.float32)
                 for neighbour in side:
-                    seen = cv2.warpPerspective(
+                    warped = cv2.warpPerspective(
                         shifted[id(neighbour)],
                         neighbour.passage.homography(float(disparities[index])),
                         (width, height),
                         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                     )
+                    seen = np.asarray(warped, np.float32)
                     inside = (seen > _OFFSET - 1e-3).astype(np.float32)
                     like = window.correlation(seen, scratch)
                     like *= inside
@@ -122,5 +123,6 @@ def sweep(
             best *= MOST_COST / 2
             best[unseen] = UNSEEN
             costs[:, index] = best
+
     list(pool.map(run, [range(part, len(disparities), parts) for part in range(parts)]))
     return costs

@@ -173,5 +173,5 @@ def _window(cameras: Trajectory) -> tuple[int, int, int, int]:
         corners += [at.min(axis=0), at.max(axis=0)]
     margin = MOST_MARGIN * np.array([width, height])
     low = np.floor(np.maximum(np.min(corners, axis=0), -margin)).astype(int)
-    high = np.ceil(np.minimum(np.max(corners, axis=0), margin + (width, height))).astype(int)
+    high = np.ceil(np.minimum(np.max(corners, axis=0), margin + np.array([width, height]))).astype(int)
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth from parallax on scenes of textured planes whose depth is known exactly."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from depth_factory import Collected, peak_memory
+from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
+
+from ex4d.camera import Trajectory, intrinsics, static_trajectory
+from ex4d.camera.lens import Lens
+from ex4d.depth.base import STATIC_NOTE, DepthResult
+from ex4d.depth.parallax import cards, gaps
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, without_islands
+from ex4d.depth.parallax.neighbours import choose
+from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
+from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
+from ex4d.depth.parallax.source import Mattes, ParallaxDepth
+from ex4d.depth.parallax.sweep import Neighbour, sweep
+from ex4d.depth.parallax.views import Passage
+from ex4d.media.frames import ArrayFrames
+from ex4d.system.progress import Silent
+
+
+@dataclass(frozen=True)
+class Flat:
+    """An estimator that knows nothing: everything is equally far away."""
+
+    z: float = 4.0
+
+    name, label, licence, tolerance = "flat", "knows nothing", "none", 0.1
+
+    def prepare(self) -> str:
+        return ""
+
+    def inputs(self) -> dict[str, Any]:
+        return {"z": self.z}
+
+    def steps(self, frames: Any) -> int:
+        return len(frames)
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        for number in frames.numbers:
+            sink.write(number, np.full(frames.size[::-1], self.z, np.float32))
+            progress.advance()
+        camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
+        return DepthResult(camera, False, False, (STATIC_NOTE,))
+
+
+@dataclass
+class Told(Collected):
+    """A sink that also keeps what was measured."""
+
+    def __post_init__(self) -> None:
+        self.measured: dict[int, np.ndarray] = {}
+
+    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+        super().write(number, depth)
+        assert measured is not None
+        assert measured.shape == depth.shape
+        self.measured[number] = measured
+
+
+def measure(clip: Clip, scratch: Path, **options: Any) -> tuple[DepthResult, np.ndarray, np.ndarray]:
+    """Result, depth (T, H, W), measured (T, H, W)."""
+    source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
+    source = replace(source, **options)
+    sink = Told()
+    scratch.mkdir(exist_ok=True)
+    result = source.estimate(clip.plate, sink, scratch, Silent())
+    assert tuple(sink.maps) == clip.plate.numbers
+    return result, np.stack(list(sink.maps.values())), np.stack(list(sink.measured.values()))
+
+
+@pytest.fixture(scope="module")
+def post_clip() -> Clip:
+    return draw([WALL, POST], slider(9, 0.9))
+
+
+@pytest.fixture(scope="module")
+def post(post_clip: Clip, tmp_path_factory: pytest.TempPathFactory) -> tuple[DepthResult, np.ndarray, np.ndarray]:
+    return measure(post_clip, tmp_path_factory.mktemp("post"))
+
+
+def test_a_slanted_wall_and_a_post_are_measured(post_clip: Clip, post: Any) -> None:
+    _, z, measured = post
+    error = np.abs(z / post_clip.z - 1)
+    assert measured.mean() > 0.8
+    assert np.median(error[measured]) < 0.006
+    assert error.mean() < 0.025
+
+
+def test_the_post_has_its_outline_to_the_pixel(post_clip: Clip, post: Any) -> None:
+    _, z, _ = post
+    truth = post_clip.which == 1
+    found = z < 3.6
+    # Frames that have both earlier and later neighbours.
+    for index in range(2, 7):
+        off = (truth[index] ^ found[index]).sum(axis=1)
+        assert off.mean() < 1.2  # both sides of the post together, pixels a row
+
+
+def test_the_report_tells_how_much_was_measured(post: Any) -> None:
+    result, _, measured = post
+    assert result.poses_known
+    assert result.intrinsics_known
+    assert any(f"measured from parallax in {measured.mean():.0%} of the pixels" in note for note in result.notes)
+    assert STATIC_NOTE not in result.notes
+
+
+def test_the_near_end_is_put_at_one_and_the_camera_with_it(post_clip: Clip, post: Any, tmp_path: Path) -> None:
+    _, world, _ = post
+    result, z, _ = measure(post_clip, tmp_path / "unit", keeps_world=False)
+    ratio = np.median(z / world)
+    np.testing.assert_allclose(z, world * ratio, rtol=1e-4)
+    assert np.percentile(z, 2) == pytest.approx(1, rel=0.05)
+    np.testing.assert_allclose(result.source.E[:, :3, 3], post_clip.camera.E[:, :3, 3] * ratio, rtol=1e-5)
+
+
+def test_a_camera_that_drives_forwards(tmp_path: Path) -> None:
+    clip = draw([WALL, FLOOR], slider(9, 0.2, ahead=1.6))
+    _, z, measured = measure(clip, tmp_path)
+    error = np.abs(z / clip.z - 1)
+    assert np.median(error[measured]) < 0.012
+    assert error.mean() < 0.05
+
+
+def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
+    foot = 4.0
+    walker = Board(
+        (-1.6, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.3, 0, 0), detail=30, tint=(200, 60, 160)
+    )
+    clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
+    _, z, measured = measure(clip, tmp_path)
+    on_it = clip.which == 2
+    middle = slice(2, 7)
+    assert np.median(np.abs(z[middle][on_it[middle]] / foot - 1)) < 0.06
+    assert measured[on_it].mean() < 0.2
+    assert np.abs(z / clip.z - 1)[~on_it].mean() < 0.06
+
+
+def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
+    masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
+    mattes = Mattes(ArrayFrames.of(masks, post_clip.plate.fps, post_clip.plate.numbers), "drawn")
+    _, _, measured = measure(post_clip, tmp_path, mattes=mattes)
+    assert not measured[post_clip.which == 1].any()
+    source = ParallaxDepth(Flat(), post_clip.camera)
+    assert source.inputs() != replace(source, mattes=mattes).inputs()
+
+
+def test_without_motion_the_estimate_is_all_there_is(tmp_path: Path) -> None:
+    still = slider(5, 0.0)
+    result, z, measured = measure(draw([WALL, POST], still), tmp_path)
+    assert not result.poses_known
+    assert not measured.any()
+    np.testing.assert_allclose(z, 4.0, rtol=1e-5)
+    assert any("No parallax" in note for note in result.notes)
+
+
+def test_large_plates_are_measured_small_and_come_back_at_their_size(post_clip: Clip, tmp_path: Path) -> None:
+    clip = draw([WALL, POST], slider(7, 0.9, size=(192, 144), focal=180))
+    _, z, measured = measure(clip, tmp_path, longest=96)
+    assert z.shape == clip.z.shape == measured.shape
+    assert np.median(np.abs(z / clip.z - 1)) < 0.01
+    # No depths between the post's and the wall's.
+    between = (z > 3.3) & (z < 4.4)
+    assert between.mean() < 0.01
+
+
+def test_a_lens_is_taken_out_first(tmp_path: Path) -> None:
+    straight = draw([WALL, POST], slider(7, 0.9))
+    lens = Lens("brown", (-0.25,))
+    camera = replace(straight.camera, lens=lens)
+    # The plate as the lens shows it, and its truth.
+    K, size = camera.K[0], straight.plate.size
+    centres = np.stack(np.meshgrid(np.arange(size[0]) + 0.5, np.arange(size[1]) + 0.5), axis=-1)
+    at = (lens.undistort((centres - K[:2, 2]) / K[0, 0]) * K[0, 0] + K[:2, 2] - 0.5).astype(np.float32)
+    pictures = [cv2.remap(straight.plate.read_8bit(n), at, None, cv2.INTER_CUBIC) for n in straight.plate.numbers]
+    truth = np.stack([cv2.remap(z, at, None, cv2.INTER_NEAREST) for z in straight.z])
+    plate = ArrayFrames.of(pictures, straight.plate.fps, straight.plate.numbers)
+    result, z, measured = measure(Clip(plate, camera, truth, straight.which), tmp_path)
+    assert result.source.lens == lens
+    inner = (slice(None), slice(12, -12), slice(12, -12))
+    error = np.abs(z / truth - 1)[inner]
+    assert np.median(error) < 0.01
+    assert measured[inner].mean() > 0.75
+
+
+def test_memory_is_flat_in_the_length(tmp_path: Path) -> None:
+    peaks = []
+    for count in (5, 15):
+        clip = draw([WALL], slider(count, 0.1 * count, size=(64, 48), focal=60))
+        peaks.append(peak_memory(ParallaxDepth(Flat(), clip.camera), clip.plate, tmp_path / str(count)))
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+# Parts ----------------------------------------------------------------------------------------------------------------
+
+
+def test_passages_agree_with_the_cameras() -> None:
+    rng = np.random.default_rng(0)
+    rotation, _ = cv2.Rodrigues(np.array([0.05, -0.1, 0.02]))
+    E = np.stack([np.eye(4), np.eye(4)])
+    E[1, :3, :3], E[1, :3, 3] = rotation, [0.3, -0.1, 0.2]
+    cameras = Trajectory(intrinsics(70, 64, 48), E, 64, 48)
+    at = rng.uniform(0, 40, (50, 2))
+    z = rng.uniform(2, 9, 50)
+    world = np.column_stack([cameras[0].rays(at), np.ones(50)]) * z[:, None]
+    seen, depth = cameras[1].project(world)
+    passage = Passage.between(cameras, 0, 1)
+    there = np.column_stack([at - 0.5, np.ones(50)]) @ passage.A.T + passage.b / z[:, None]
+    np.testing.assert_allclose(there[:, :2] / there[:, 2:] + 0.5, seen, atol=1e-9)
+    np.testing.assert_allclose(there[:, 2], depth / z, atol=1e-9)
+    grid = np.full((48, 64), 0.25, np.float32)
+    column, row, ratio = passage.positions(grid)
+    on_plane = passage.homography(0.25) @ [10, 20, 1]
+    np.testing.assert_allclose([column[20, 10], row[20, 10]], on_plane[:2] / on_plane[2], rtol=1e-5)
+    assert ratio[20, 10] == pytest.approx(on_plane[2], rel=1e-5)
+
+
+def test_points_are_found_where_they_are(post_clip: Clip) -> None:
+    grey = [cv2.cvtColor(post_clip.plate.read_8bit(n), cv2.COLOR_RGB2GRAY) for n in post_clip.plate.numbers]
+    points = find_points(lambda index: grey[index], post_clip.camera)
+    seen = sightings(points, post_clip.camera, 4)
+    rows, columns = seen.at.round().astype(int).T
+    error = np.abs(seen.disparity * post_clip.z[4][rows, columns] - 1)
+    assert len(points) > 100
+    assert np.median(error) < 0.01
+
+
+def test_neighbours_are_chosen_by_parallax_not_by_time() -> None:
+    seen = Sightings(np.random.default_rng(0).uniform(0, 72, (100, 2)), np.full(100, 0.25))
+    fast, slow = (choose(slider(41, way), 20, seen, 60).indices for way in (8.0, 2.0))
+    assert max(abs(index - 20) for index in slow) > 2 * max(abs(index - 20) for index in fast)
+    # Three on each side.
+    assert sum(index < 20 for index in slow) == sum(index > 20 for index in slow) == 3
+
+
+def test_a_side_that_shows_too_little_is_left_out() -> None:
+    seen = Sightings(np.random.default_rng(0).uniform(0, 72, (100, 2)), np.full(100, 0.25))
+    assert all(index > 1 for index in choose(slider(41, 2.0), 1, seen, 60).indices)
+
+
+def test_the_sweep_costs_least_at_the_true_plane() -> None:
+    wall = replace(WALL, corner=(-12, -9, 5.0), across=(24, 0, 0))
+    clip = draw([wall], slider(5, 0.8))
+    grey = [
+        cv2.cvtColor(clip.plate.read_8bit(n), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255 for n in clip.plate.numbers
+    ]
+    near = [Neighbour(grey[k], Passage.between(clip.camera, 2, k), k > 2) for k in (0, 1, 3, 4)]
+    planes = np.linspace(0.1, 0.4, 31)
+    with ThreadPoolExecutor(2) as pool:
+        costs = sweep(grey[2], near, planes, pool, 2)
+    best = planes[costs.argmin(axis=1)]
+    assert (np.abs(best - 0.2) < 0.011).mean() > 0.95
+    assert costs.max() <= MOST_COST
+
+
+def test_semi_global_matching_bridges_what_says_nothing() -> None:
+    costs = np.full((20, 9, 30), 60, np.uint8)
+    costs[:, 2] = 10
+    costs[:, 6, 15:] = 10
+    costs[:, 2, 15:] = 60
+    costs[5:9, :, 4:10] = 40  # nothing to choose there
+    surface = semi_global(costs, np.full((20, 30), 50, np.uint8))
+    assert (surface.plane[:, :14].round() == 2).all()
+    assert (surface.plane[:, 16:].round() == 6).all()
+
+
+def test_a_measurement_needs_others_that_agree() -> None:
+    own = np.full((8, 10), 0.5, np.float32)
+    own[2, 3] = 0.9
+    here = Passage(np.eye(3), np.zeros(3))
+    others = [OtherMap(np.full((8, 10), value, np.float32), here) for value in (0.505, 0.495, 0.8)]
+    answers = ask(own, others, 0.0)
+    assert (answers.agree[own == 0.5] == 2).all()
+    assert answers.agree[2, 3] == 0
+    np.testing.assert_allclose(answers.mean(own)[own == 0.5], 0.5, rtol=1e-6)
+    # One of this side's frames sees something else: it takes two of the other side.
+    assert not is_confirmed([answers]).any()
+    both = is_confirmed([answers, ask(own, others[:2], 0.0)])
+    assert both[own == 0.5].all()
+    assert not both[2, 3]
+
+
+def test_islands_go() -> None:
+    mask = np.zeros((20, 20), bool)
+    mask[2:10, 2:10] = mask[15, 15:18] = True
+    kept = without_islands(mask, 10)
+    assert kept[5, 5]
+    assert not kept[15].any()
+
+
+def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> None:
+    picture = np.full((20, 40, 3), 80, np.uint8)
+    picture[:, 18:] = 200
+    w = np.where(np.arange(40) < 20, 1.0, 0.25).astype(np.float32) * np.ones((20, 1), np.float32)
+    measured = np.ones((20, 40), bool)
+    measured[:, 16:24] = False
+    out = gaps.filled(np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), picture)
+    assert set(np.unique(out[:, 16:24].round(3))) == {np.float32(0.25), np.float32(1.0)}
+    assert (out[5:15, 16:18] == 1).all()
+    assert (out[5:15, 18:24] == 0.25).all()
+    plain = gaps.filled(
+        np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
+    )
+    np.testing.assert_allclose(plain[5:15, 19:24], 0.25, rtol=1e-4)
+
+
+def test_a_card_stands_on_the_ground_below_it() -> None:
+    ground = np.linspace(0.1, 0.8, 40, dtype=np.float32)[:, None] * np.ones((1, 30), np.float32)
+    thing = np.zeros((40, 30), bool)
+    thing[10:25, 12:18] = True
+    assert cards.foot_disparity(thing, ground) == pytest.approx(ground[25, 0], rel=0.06)
+    thing[10:40] = True
+    assert np.isnan(cards.foot_disparity(thing, ground))
+
+
+def test_a_card_is_steady_over_time() -> None:
+    standing = cards.Cards()
+    thing = np.zeros((40, 30), bool)
+    thing[10:25, 12:18] = True
+    for value in (0.5, 0.5, 0.9, 0.5, 0.5):
+        standing.add(thing, np.full((40, 30), value, np.float32))
+    assert [standing.disparities(index) for index in range(5)] == [[0.5]] * 5

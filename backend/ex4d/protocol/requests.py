@@ -112,8 +112,9 @@ class DepthRequest:
     """Where depth comes from.
 
     Attributes:
-        source: the name of an estimator, "auto" for the best one that works and is free to use, measured from parallax
-            where the camera moves, "parallax" for that alone with the best estimator in gaps, or the path of depth files.
+        source: the name of an estimator, "auto" for the best one that works and is free to use, or the path of depth
+            files. Where a solved camera moves "auto" is measured from parallax, with that estimator in gaps, and
+            "parallax" asks for that.
         kind: what files hold; None = they say so themselves, or depth.
         scale: per code value, of files.
         camera: path of a trajectory file with the source camera's K and poses, of files.

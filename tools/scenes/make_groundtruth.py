@@ -77,11 +77,11 @@ FULL = Setting(512, 49, 8)
 SMALL = Setting(128, 9, 4)
 
 
-def use_environment() -> None:
-    """Go on in the project's environment where this Python lacks ex4d."""
+def use_environment(module: str) -> None:
+    """Start this command, of that module, again in the project's environment where this Python lacks ex4d."""
     if importlib.util.find_spec("ex4d"):
         return
-    script = 'source scripts/_environment.sh && exec python -m tools.scenes.make_groundtruth "$@"'
+    script = f'source scripts/_environment.sh && exec python -m {module} "$@"'
     os.execvp("bash", ["bash", "-c", f"cd '{ROOT}' && {script}", "bash", *sys.argv[1:]])
 
 
@@ -250,7 +250,7 @@ def main() -> None:
         "--targets", nargs="*", type=_move, metavar="NAME=MOVE", help="in place of the eight; none: the plate alone"
     )
     args = parser.parse_args()
-    use_environment()
+    use_environment("tools.scenes.make_groundtruth")
     begun = time.monotonic()
     given = {name: getattr(args, name) for name in ("size", "frames", "samples", "fps", "fov")}
     setting = replace(SMALL if args.small else FULL, **{n: value for n, value in given.items() if value is not None})

@@ -54,8 +54,8 @@ def subject_pan(s: Scene) -> None:
 
 def subject_close(s: Scene) -> None:
     """Pans along with the figure, which fills more than 30 % of the picture."""
-    swivel(s, Vector((0, -1.5, 1.2)), lambda t: Vector((s.figure(t).x, 0, s.figure(t).z)))
-    s.pivot = 1.5
+    swivel(s, Vector((0, -1.15, 1.15)), lambda t: Vector((s.figure(t).x, 0, s.figure(t).z)))
+    s.pivot = 1.15
 
 
 def subject_breath(s: Scene) -> None:

@@ -27,13 +27,13 @@ def distorted(clip: Clip, k1: float, k2: float = 0.0) -> Clip:
         raise ValueError("the clip has a lens with distortion already")
     lens = Lens("polynomial", (k1, k2))
 
-    def places(index: int, factor: float) -> Array:
+    def places(index: int, factor: float, pixels: Array) -> Array:
         K = clip.camera.K[index]
-        xy = (_centres(clip) - K[:2, 2]) / (factor * K[(0, 1), (0, 1)])
+        xy = (pixels - K[:2, 2]) / (factor * K[(0, 1), (0, 1)])
         return lens.undistort(xy) * K[(0, 1), (0, 1)] + K[:2, 2]
 
     factor = _least_zoom(clip, places)
-    moved = _resampled(clip, lambda index: places(index, factor))
+    moved = _resampled(clip, lambda index, pixels: places(index, factor, pixels))
     return replace(moved, camera=replace(clip.camera, K=_zoomed(clip.camera.K, factor), lens=lens))
 
 
@@ -44,20 +44,20 @@ def shaken(clip: Clip, degrees: float, seed: int = 1) -> Clip:
         raise ValueError("a clip through a lens with distortion cannot be turned: shake it before it is distorted")
     turns = [_rotation(np.radians(angles)) for angles in degrees * _noise(len(clip), seed)]
 
-    def rays(index: int, factor: float) -> Array:
-        """(H, W, 3) rays of the new pixels in the axes of the old camera."""
+    def rays(index: int, factor: float, pixels: Array) -> Array:
+        """(..., 3) rays of the new pixels in the axes of the old camera."""
         K = clip.camera.K[index]
-        xy = (_centres(clip) - K[:2, 2]) / (factor * K[(0, 1), (0, 1)])
+        xy = (pixels - K[:2, 2]) / (factor * K[(0, 1), (0, 1)])
         return np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1) @ turns[index]
 
-    def places(index: int, factor: float) -> Array:
-        K, ray = clip.camera.K[index], rays(index, factor)
+    def places(index: int, factor: float, pixels: Array) -> Array:
+        K, ray = clip.camera.K[index], rays(index, factor, pixels)
         return ray[..., :2] / ray[..., 2:] * K[(0, 1), (0, 1)] + K[:2, 2]
 
     factor = _least_zoom(clip, places)
-    moved = _resampled(clip, lambda index: places(index, factor))
+    moved = _resampled(clip, lambda index, pixels: places(index, factor, pixels))
     # A ray of length 1 along the new axis is so long along the old one.
-    along = np.stack([rays(index, factor)[..., 2] for index in range(len(clip))])
+    along = np.stack([rays(index, factor, _centres(clip))[..., 2] for index in range(len(clip))])
     E = clip.camera.E.copy()
     E[:, :3] = np.stack(turns) @ E[:, :3]
     return replace(
@@ -93,24 +93,22 @@ def _zoomed(K: Array, factor: float) -> Array:
     return out
 
 
-def _least_zoom(clip: Clip, places: Callable[[int, float], Array]) -> float:
+def _least_zoom(clip: Clip, places: Callable[[int, float, Array], Array]) -> float:
     """The least factor from 1 on at which all pixels of all frames come from inside the picture.
 
     Args:
-        places: of a frame's index and a factor: (H, W, 2) where each pixel comes from.
+        places: of a frame's index, a factor and pixels (..., 2): (..., 2) where each of these comes from.
 
     Raises:
         ValueError: there is none up to ``MOST_ZOOM``.
     """
 
+    all_ = _centres(clip)
+    border = np.concatenate([all_[0], all_[-1], all_[:, 0], all_[:, -1]])
+
     def inside(factor: float) -> bool:
-        # The border tells.
-        for index in range(len(clip)):
-            at = places(index, factor)
-            at = np.concatenate([at[0], at[-1], at[:, 0], at[:, -1]])
-            if (at < 0).any() or (at > (clip.width, clip.height)).any():
-                return False
-        return True
+        found = (places(index, factor, border) for index in range(len(clip)))
+        return all((at >= 0).all() and (at <= (clip.width, clip.height)).all() for at in found)
 
     if inside(1.0):
         return 1.0
@@ -123,12 +121,16 @@ def _least_zoom(clip: Clip, places: Callable[[int, float], Array]) -> float:
     return high
 
 
-def _resampled(clip: Clip, places: Callable[[int], Array]) -> Clip:
-    """Pixels taken from (H, W, 2) places of each frame, all of them inside the picture."""
+def _resampled(clip: Clip, places: Callable[[int, Array], Array]) -> Clip:
+    """Pixels taken from other places of each frame, all of them inside the picture.
+
+    Args:
+        places: of a frame's index and pixels (H, W, 2): (H, W, 2) where each of these comes from.
+    """
     pictures = np.empty_like(clip.pictures)
     z, ids, normals = np.empty_like(clip.z), np.empty_like(clip.ids), np.empty_like(clip.normals)
     for index in range(len(clip)):
-        at = places(index)
+        at = places(index, _centres(clip))
         # OpenCV counts pixels from their centres.
         x, y = (at[..., k].astype(np.float32) - np.float32(0.5) for k in (0, 1))
         smooth = cv2.remap(clip.pictures[index], x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -130,6 +130,35 @@ def test_a_lens_leaves_the_picture_full() -> None:
             parse(text)(edited)
 
 
+def test_a_mirrored_clip_is_of_the_mirrored_scene() -> None:
+    clip = parse("crop:5,9,50,40")(_clip())
+    edited = parse("mirror")(clip)
+    np.testing.assert_array_equal(edited.pictures[:, :, ::-1], clip.pictures)
+    np.testing.assert_allclose(edited.camera.centers(), clip.camera.centers() * [-1, 1, 1], atol=1e-12)
+    mirrored_dots = DOTS * [-1, 1, 1]
+    places = clip.camera[3].project(DOTS)[0]
+    np.testing.assert_allclose(edited.camera[3].project(mirrored_dots)[0], [50, 0] + places * [-1, 1], atol=1e-9)
+    # The normals of a wall that is seen from the side.
+    slanted = replace(clip, normals=np.broadcast_to(np.float32([0.6, 0, -0.8]), clip.normals.shape))
+    np.testing.assert_array_equal(parse("mirror")(slanted).normals[0, 0, 0], np.float32([-0.6, 0, -0.8]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("frames:3,6", [2, 3, 4, 5]),
+        ("frames:1,12,4", [0, 4, 8]),
+        ("frames:12,9", [11, 10, 9, 8]),
+        ("frames:7,2,2", [6, 4, 2]),
+    ],
+)
+def test_a_part_of_the_frames(text: str, expected: list[int]) -> None:
+    clip, edited = _clip(), parse(text)(_clip())
+    np.testing.assert_array_equal(edited.pictures, clip.pictures[expected])
+    np.testing.assert_array_equal(edited.camera.E, clip.camera.E[expected])
+    assert edited.camera.frame_numbers == tuple(range(1, len(expected) + 1))
+
+
 def test_frames_on_twos() -> None:
     clip, edited = _clip(), parse("held:2")(_clip())
     assert edited.record["held"] == [2, 4, 6, 8, 10, 12]
@@ -242,6 +271,9 @@ def test_edited_clips_are_scenes(
     [
         ("", "no edit"),
         ("blur:3", "no edit blur"),
+        ("frames:0,5", "frames 1 to 12"),
+        ("frames:3,13", "frames 1 to 12"),
+        ("frames:1,5,0", "frames 1 to 12"),
         ("held", "takes TIMES"),
         ("held:1", "twice at least"),
         ("held:x", "invalid literal"),

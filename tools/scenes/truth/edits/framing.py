@@ -67,6 +67,23 @@ def shaken(clip: Clip, degrees: float, seed: int = 1) -> Clip:
     )
 
 
+def mirrored(clip: Clip) -> Clip:
+    """Left and right exchanged, of the world too: it is the picture of the scene that is its mirror image."""
+    if clip.camera.lens is not None:
+        raise ValueError("mirror the clip before it is distorted")
+    mirror = np.array([-1, 1, 1, 1])
+    K = clip.camera.K.copy()
+    K[:, 0, 2] = clip.width - K[:, 0, 2]
+    return replace(
+        clip,
+        pictures=clip.pictures[:, :, ::-1],
+        z=clip.z[:, :, ::-1],
+        ids=clip.ids[:, :, ::-1],
+        normals=clip.normals[:, :, ::-1] * mirror[:3].astype(np.float32),
+        camera=replace(clip.camera, K=K, E=clip.camera.E * np.outer(mirror, mirror)),
+    )
+
+
 def cropped(clip: Clip, left: int, top: int, width: int, height: int) -> Clip:
     """A window of the picture: the lens's axis is no longer in its middle."""
     if min(left, top) < 0 or min(width, height) < 1 or left + width > clip.width or top + height > clip.height:

@@ -37,6 +37,7 @@ def _scene(text: str) -> Clip:
 
 
 EDITS = {
+    "frames": Edit(timing.part, {"FIRST": int, "LAST": int, "EVERY": int}, 2),
     "held": Edit(timing.held, {"TIMES": int}, 1),
     "pulldown": Edit(timing.pulldown, {}, 0),
     "cut": Edit(timing.cut, {"SCENE": _scene}, 1),
@@ -44,6 +45,7 @@ EDITS = {
     "rolling": Edit(timing.rolling, {"EACH": int, "ROWS": int}, 2),
     "distort": Edit(framing.distorted, {"K1": float, "K2": float}, 1),
     "shake": Edit(framing.shaken, {"DEGREES": float, "SEED": int}, 1),
+    "mirror": Edit(framing.mirrored, {}, 0),
     "crop": Edit(framing.cropped, {"LEFT": int, "TOP": int, "WIDTH": int, "HEIGHT": int}, 4),
     "letterbox": Edit(marks.letterboxed, {"ASPECT": float}, 1),
     "burn_in": Edit(marks.burnt_in, {}, 0),

@@ -15,6 +15,15 @@ from tools.scenes.truth.edits.clip import Clip
 PULLDOWN = ((0, 0), (1, 1), (1, 2), (2, 3), (3, 3))
 
 
+def part(clip: Clip, first: int, last: int, every: int = 1) -> Clip:
+    """Frames from the first to the last, counted from 1, or every so many of them, which makes all faster; backwards
+    where the last is before the first. The rate stays."""
+    if not (1 <= first <= len(clip) and 1 <= last <= len(clip) and every >= 1):
+        raise ValueError(f"the clip has frames 1 to {len(clip)}")
+    forward = last >= first
+    return clip.chosen(np.arange(first, last + 1 if forward else last - 1, every if forward else -every) - 1)
+
+
 def held(clip: Clip, hold: int) -> Clip:
     """Each frame that stays is shown so many times, as of animation on twos; length and rate stay. ``held``: frames
     that repeat the one before."""

@@ -37,11 +37,12 @@ def _picture(camera: Camera) -> np.ndarray:
     return np.repeat(np.asarray(light, np.float32)[..., None], 3, -1)
 
 
-def _clip(frames: int = FRAMES, fps: int = FPS, speed: float = 0.02) -> Clip:
-    """The camera goes to the right."""
+def _clip(frames: int = FRAMES, fps: int = FPS, speed: float = 0.02, zoom: float = 1.0) -> Clip:
+    """The camera goes to the right, and its focal length grows by so much."""
     E = np.tile(np.eye(4), (frames, 1, 1))
     E[:, 0, 3] = -speed * np.arange(frames)
-    camera = Trajectory(intrinsics(60, SIZE, SIZE), E, SIZE, SIZE).numbered(range(1, frames + 1), Fraction(fps))
+    K = np.stack([intrinsics(60 * zoom**t, SIZE, SIZE) for t in np.linspace(0, 1, frames)])
+    camera = Trajectory(K, E, SIZE, SIZE).numbered(range(1, frames + 1), Fraction(fps))
     shape = (frames, SIZE, SIZE)
     return Clip(
         np.stack([_picture(each) for each in camera]),
@@ -92,10 +93,11 @@ def test_the_wall_is_where_its_cameras_say() -> None:
     "text", ["distort:-0.2", "distort:-0.1,0.05", "distort:0.15", "shake:2", "shake:2,7", "crop:5,9,50,40"]
 )
 def test_rays_go_along(text: str) -> None:
-    edited = parse(text)(_clip())
-    assert _misplaced(edited) < 0.1
-    # The nearest pixel's depth: half a pixel aside at most.
-    assert _wrong_depth(edited) < 0.004
+    for clip in (_clip(), _clip(zoom=0.8)):
+        edited = parse(text)(clip)
+        assert _misplaced(edited) < 0.1
+        # The nearest pixel's depth: half a pixel aside at most.
+        assert _wrong_depth(edited) < 0.004
 
 
 def test_what_the_edited_rays_tell_apart() -> None:

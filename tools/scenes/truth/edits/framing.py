@@ -4,7 +4,7 @@ depth, ids and normals are taken from the nearest pixel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -32,8 +32,11 @@ def distorted(clip: Clip, k1: float, k2: float = 0.0) -> Clip:
         xy = (pixels - K[:2, 2]) / (factor * K[(0, 1), (0, 1)])
         return lens.undistort(xy) * K[(0, 1), (0, 1)] + K[:2, 2]
 
-    factor = _least_zoom(clip, places)
-    moved = _resampled(clip, lambda index, pixels: places(index, factor, pixels))
+    # Frames of one focal length have one lens; to invert it takes long.
+    _, alike, which = np.unique(clip.camera.K, axis=0, return_index=True, return_inverse=True)
+    factor = _least_zoom(clip, places, alike.tolist())
+    found = [places(index, factor, _centres(clip)) for index in alike.tolist()]
+    moved = _resampled(clip, lambda index: found[which.ravel()[index]])
     return replace(moved, camera=replace(clip.camera, K=_zoomed(clip.camera.K, factor), lens=lens))
 
 
@@ -54,8 +57,8 @@ def shaken(clip: Clip, degrees: float, seed: int = 1) -> Clip:
         K, ray = clip.camera.K[index], rays(index, factor, pixels)
         return ray[..., :2] / ray[..., 2:] * K[(0, 1), (0, 1)] + K[:2, 2]
 
-    factor = _least_zoom(clip, places)
-    moved = _resampled(clip, lambda index, pixels: places(index, factor, pixels))
+    factor = _least_zoom(clip, places, range(len(clip)))
+    moved = _resampled(clip, lambda index: places(index, factor, _centres(clip)))
     # A ray of length 1 along the new axis is so long along the old one.
     along = np.stack([rays(index, factor, _centres(clip))[..., 2] for index in range(len(clip))])
     E = clip.camera.E.copy()
@@ -110,8 +113,8 @@ def _zoomed(K: Array, factor: float) -> Array:
     return out
 
 
-def _least_zoom(clip: Clip, places: Callable[[int, float, Array], Array]) -> float:
-    """The least factor from 1 on at which all pixels of all frames come from inside the picture.
+def _least_zoom(clip: Clip, places: Callable[[int, float, Array], Array], indices: Sequence[int]) -> float:
+    """The least factor from 1 on at which all pixels of these frames come from inside the picture.
 
     Args:
         places: of a frame's index, a factor and pixels (..., 2): (..., 2) where each of these comes from.
@@ -124,7 +127,7 @@ def _least_zoom(clip: Clip, places: Callable[[int, float, Array], Array]) -> flo
     border = np.concatenate([all_[0], all_[-1], all_[:, 0], all_[:, -1]])
 
     def inside(factor: float) -> bool:
-        found = (places(index, factor, border) for index in range(len(clip)))
+        found = (places(index, factor, border) for index in indices)
         return all((at >= 0).all() and (at <= (clip.width, clip.height)).all() for at in found)
 
     if inside(1.0):
@@ -138,16 +141,12 @@ def _least_zoom(clip: Clip, places: Callable[[int, float, Array], Array]) -> flo
     return high
 
 
-def _resampled(clip: Clip, places: Callable[[int, Array], Array]) -> Clip:
-    """Pixels taken from other places of each frame, all of them inside the picture.
-
-    Args:
-        places: of a frame's index and pixels (H, W, 2): (H, W, 2) where each of these comes from.
-    """
+def _resampled(clip: Clip, places: Callable[[int], Array]) -> Clip:
+    """Pixels taken from (H, W, 2) places of each frame, all of them inside the picture."""
     pictures = np.empty_like(clip.pictures)
     z, ids, normals = np.empty_like(clip.z), np.empty_like(clip.ids), np.empty_like(clip.normals)
     for index in range(len(clip)):
-        at = places(index, _centres(clip))
+        at = places(index)
         # OpenCV counts pixels from their centres.
         x, y = (at[..., k].astype(np.float32) - np.float32(0.5) for k in (0, 1))
         smooth = cv2.remap(clip.pictures[index], x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -16,7 +16,7 @@ from tools.scenes.truth.kit import Scene, look_at
 from tools.scenes.truth.render import Job, source_trajectory
 from tools.scenes.truth.shots import SHOTS
 
-#: Places and directions of the shots that docs/quality.md has figures of, seed 1, 25 frames: frames 1, 10 and 25.
+#: Places and directions of the first seed's shots of 25 frames: in frames 1, 10 and 25.
 PINNED = {
     "subject_hand": [
         ((-0.2452401, -3.3992548, 1.4663777), (0.0248065, 0.9861083, -0.1642413)),
@@ -104,6 +104,7 @@ def test_a_hand_shakes_in_its_own_time_and_otherwise_with_each_seed() -> None:
     assert 0.3 < np.ptp(values) < 6
     first, second = (_filmed("subject_hand", seed) for seed in (1, 2))
     assert (first.eye(0.4) - second.eye(0.4)).length > 1e-3
+    assert _filmed("subject_hand", 0).eye(0.4) != first.eye(0.4)
     calm, wild = (_filmed(name) for name in ("subject_breath", "street_walk"))
     assert 0.01 > max((calm.eye(t) - calm.eye(0)).length for t in (0.3, 0.6, 1)) > 0
     assert max(abs(wild.eye(t).z - wild.eye(0).z) for t in np.linspace(0, 1, 25)) > 0.04

@@ -59,7 +59,8 @@ def swivel(s: Scene, eye: Vector, target: Callable[[float], Vector]) -> None:
 
 def shake(stream: int, seconds: float) -> Callable[[float], float]:
     """Smooth noise by the time in 0..1 of a clip that lasts so long; about ±1."""
-    rng = np.random.default_rng(stream)
+    # The scenes' seed 0 gives streams below 0, which the generator refuses.
+    rng = np.random.default_rng(stream % 2**32)
     waves = [(rng.uniform(*SHAKE), rng.uniform(0, 2 * np.pi)) for _ in range(WAVES)]
     return lambda t: sum(math.sin(2 * math.pi * f * t * seconds + phase) / (1 + 0.5 * f) for f, phase in waves)
 

@@ -2,7 +2,8 @@
 """Render scenes with known truth: python -m tools.scenes.make_groundtruth --out FOLDER [--small]
 
 Five procedural scenes (still_life, subject, thin, street, glossy), each seen by its source camera and by eight targets:
-30, 60 and 90 degrees to the left and to the right, a dolly and a zoom. Layout of the files: ex4d/evaluation/truth.py.
+30, 60 and 90 degrees to the left and to the right, a dolly and a zoom. On demand also a crowd, and the same scenes
+filmed by cameras that turn, ride, fly, shake or zoom (SHOTS). Layout of the files: ex4d/evaluation/truth.py.
 Needs what scripts/test sets up and sets it up where it is absent. Interrupted, it goes on where it was.
 """
 
@@ -17,13 +18,23 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Of the renders: another version of Blender renders other noise.
 BLENDER = "4.5"
 FAMILIES = ("still_life", "subject", "thin", "street", "glossy")
+#: Not in the set of docs/quality.md: one more family, and the shots of truth/shots.py.
+SHOTS = (
+    "crowd",
+    *(f"still_life_{camera}" for camera in ("tilt", "little", "dolly", "orbit", "zoom")),
+    *(f"subject_{camera}" for camera in ("hand", "pan", "close", "breath", "zoom", "dolly")),
+    *(f"thin_{camera}" for camera in ("slide", "hand", "pan")),
+    *(f"street_{camera}" for camera in ("hand", "walk", "pan", "drone", "truck")),
+    *(f"crowd_{camera}" for camera in ("pan", "hand")),
+    *(f"glossy_{camera}" for camera in ("dolly", "pan")),
+)
 TARGETS = {
     **{
         f"{side}_{angle}": f"orbit:{sign * angle}..{sign * angle}"
@@ -37,22 +48,40 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Setting:
-    """Size of the pictures, length of the clips, rays a pixel."""
+    """What all clips of a set have.
+
+    Attributes:
+        size: side of the pictures, pixels.
+        frames: of a clip.
+        samples: rays a pixel.
+        fps: frames a second.
+        fov: field of view of the source camera, degrees; None = the released model's.
+    """
 
     size: int
     frames: int
     samples: int
+    fps: int = 24
+    fov: float | None = None
+
+    def record(self) -> dict[str, object]:
+        """Of the fields; without those that are as ever, which folders begun earlier do not have."""
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.default is MISSING or getattr(self, each.name) != each.default
+        }
 
 
 FULL = Setting(512, 49, 8)
 SMALL = Setting(128, 9, 4)
 
 
-def use_environment() -> None:
-    """Go on in the project's environment where this Python lacks ex4d."""
+def use_environment(module: str) -> None:
+    """Start this command, of that module, again in the project's environment where this Python lacks ex4d."""
     if importlib.util.find_spec("ex4d"):
         return
-    script = 'source scripts/_environment.sh && exec python -m tools.scenes.make_groundtruth "$@"'
+    script = f'source scripts/_environment.sh && exec python -m {module} "$@"'
     os.execvp("bash", ["bash", "-c", f"cd '{ROOT}' && {script}", "bash", *sys.argv[1:]])
 
 
@@ -97,7 +126,7 @@ def render_scene(
     step: int,
 ) -> None:
     """One scene, in a process of its own; what is there already is kept."""
-    wanted = {"family": family, "seed": seed, **vars(setting), "targets": dict(targets)}
+    wanted = {"family": family, "seed": seed, **setting.record(), "targets": dict(targets)}
     if _check_setting(folder, wanted, step):
         return
     job = {**wanted, "folder": str(folder), "threads": threads, "step": step}
@@ -145,9 +174,9 @@ def make(
 
     Args:
         out: folder of the set.
-        families: of the scenes.
+        families: of the scenes, or shots of them.
         seed: of layout and textures.
-        setting: size and length.
+        setting: size, length, lens.
         workers: scenes rendered at a time.
         targets: camera moves (``ex4d.camera.presets``) by the names of their views.
         step: targets are rendered at every so many frames; the others can be added later.
@@ -172,19 +201,61 @@ def make(
     return folders
 
 
+def _move(text: str) -> tuple[str, str]:
+    """A target as the command line has it: NAME=MOVE."""
+    name, _, move = text.partition("=")
+    if not name.isidentifier() or not move:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=MOVE, such as right_30=orbit:30..30")
+    return name, move
+
+
+def _angle(text: str) -> float:
+    """A field of view."""
+    value = float(text)
+    if not 1 <= value <= 170:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 170 degrees")
+    return value
+
+
+def _count(text: str) -> int:
+    """A whole number from 1 on."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return value
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the set")
     parser.add_argument("--small", action="store_true", help="128x128, 9 frames: two minutes instead of hours")
-    parser.add_argument("--scenes", nargs="+", choices=FAMILIES, default=FAMILIES, metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--scenes",
+        nargs="+",
+        choices=FAMILIES + SHOTS,
+        default=FAMILIES,
+        metavar="NAME",
+        help=f"default: {', '.join(FAMILIES)}; also {', '.join(SHOTS)}",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of layout and textures; default %(default)s")
-    parser.add_argument("--workers", type=int, default=2, help="scenes rendered at a time; default %(default)s")
-    parser.add_argument("--step", type=int, default=1, help="of the targets only every so many frames")
+    parser.add_argument("--workers", type=_count, default=2, help="scenes rendered at a time; default %(default)s")
+    parser.add_argument("--step", type=_count, default=1, help="of the targets only every so many frames")
+    parser.add_argument("--size", type=_count, help="pixels to a side")
+    parser.add_argument("--frames", type=_count, help="of a clip")
+    parser.add_argument("--samples", type=_count, help="rays a pixel")
+    parser.add_argument("--fps", type=_count, help="frames a second; default 24")
+    parser.add_argument("--fov", type=_angle, help="the source camera's field of view, degrees; default 54.2")
+    parser.add_argument(
+        "--targets", nargs="*", type=_move, metavar="NAME=MOVE", help="in place of the eight; none: the plate alone"
+    )
     args = parser.parse_args()
-    use_environment()
+    use_environment("tools.scenes.make_groundtruth")
     begun = time.monotonic()
-    make(args.out, args.scenes, args.seed, SMALL if args.small else FULL, max(1, args.workers), step=max(1, args.step))
+    given = {name: getattr(args, name) for name in ("size", "frames", "samples", "fps", "fov")}
+    setting = replace(SMALL if args.small else FULL, **{n: value for n, value in given.items() if value is not None})
+    targets = TARGETS if args.targets is None else dict(args.targets)
+    make(args.out, args.scenes, args.seed, setting, args.workers, targets, args.step)
     print(f"{args.out}: {len(args.scenes)} scenes, {time.monotonic() - begun:.0f} s")
 
 

@@ -12,16 +12,15 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from tools.scenes.truth.cameras import slide, stand, swivel
 from tools.scenes.truth.kit import ORIGIN, Scene, look_at
+from tools.scenes.truth.places import GARDEN, ROAD, STAGE, TABLE
+from tools.scenes.truth.shots import SHOTS
 
 SOLIDS = ("box", "ball", "cylinder", "cone", "torus", "monkey")
 WALLS = ("plaster", "bricks", "wood", "stripes", "spots", "marble")
 FLOORS = ("tiles", "wood", "gravel", "marble", "bricks")
 CLOTHES = ("stripes", "spots", "marble", "tiles", "wood", "plaster", "gravel")
-
-
-def _eased(t: float) -> float:
-    return t * t * (3 - 2 * t)
 
 
 def _room(s: Scene, half_width: float, back: float, front: float, height: float) -> None:
@@ -50,13 +49,6 @@ def _scatter(
         if len(placed) < count and all(math.hypot(x - a, y - b) > 0.62 * (d + e) for a, b, e in placed):
             placed.append((x, y, d))
     return placed
-
-
-def _slider(s: Scene, eye: Vector, target: Vector, reach: float) -> None:
-    """The source camera glides sideways by ±reach and keeps looking at the target."""
-    s.eye = lambda t: eye + Vector((reach * (2 * _eased(t) - 1), 0.0, 0.0))
-    s.target = lambda t: target
-    s.pivot = (target - eye).length
 
 
 def still_life(s: Scene) -> None:
@@ -88,7 +80,7 @@ def still_life(s: Scene) -> None:
         )
     s.sun(s.uniform(35, 60), s.uniform(-60, 60), s.uniform(1.5, 3), 8)
     s.sky(s.uniform(0.6, 0.9))
-    _slider(s, Vector((0, -2.0, 1.3)), Vector((0, 0, 0.95)), 0.3)
+    slide(s, *TABLE, 0.3)
 
 
 def subject(s: Scene) -> None:
@@ -109,18 +101,21 @@ def subject(s: Scene) -> None:
     twist.deform_method, twist.deform_axis, bend.deform_method, bend.deform_axis = "TWIST", "Z", "BEND", "X"
     side, twisted, bent = float(s.pick("-1", "1")), s.uniform(40, 90), s.uniform(20, 45)
 
+    def path(t: float) -> Vector:
+        return Vector((side * reach * (2 * t - 1), -0.15 + 0.3 * math.sin(math.pi * t), 0))
+
     def pose(t: float) -> None:
-        figure.location = (side * s_walk * (2 * t - 1), -0.15 + 0.3 * math.sin(math.pi * t), 0)
+        figure.location = path(t)
         figure.rotation_euler.z = math.radians(120 * t)
         twist.angle = math.radians(twisted * math.sin(2 * math.pi * t))
         bend.angle = math.radians(bent * math.sin(2 * math.pi * t + 1))
 
-    s_walk = s.uniform(0.6, 1.0)
+    reach = s.uniform(0.6, 1.0)
     s.move(figure, pose)
     s.sun(s.uniform(35, 60), s.uniform(-60, 60), s.uniform(1.5, 3), 6)
     s.sky(s.uniform(0.6, 0.9))
-    eye, target = Vector((0, -3.4, 1.45)), Vector((0, 0, 0.95))
-    s.eye, s.target, s.pivot = (lambda t: eye), (lambda t: target), (target - eye).length
+    s.figure = lambda t: path(t) + Vector((0, 0, tall / 2))
+    stand(s, *STAGE)
 
 
 def _blades(rng: np.random.Generator, count: int, spread: float, tall: float, width: float) -> np.ndarray:
@@ -203,8 +198,7 @@ def thin(s: Scene) -> None:
         s.move(plant, pose)
     s.sun(s.uniform(35, 60), s.uniform(-60, 60), s.uniform(1.5, 3), 6)
     s.sky(s.uniform(0.6, 0.9))
-    eye, target = Vector((0, -2.9, 1.25)), Vector((0, 0, 0.85))
-    s.eye, s.target, s.pivot = (lambda t: eye), (lambda t: target), (target - eye).length
+    stand(s, *GARDEN)
 
 
 def _house(s: Scene, side: int, y: float, length: float, frame: bpy.types.Material, pane: bpy.types.Material) -> None:
@@ -296,20 +290,50 @@ def glossy(s: Scene) -> None:
     s.move(ball, roll)
     s.sun(s.uniform(35, 60), s.uniform(-60, 60), s.uniform(1.5, 3), 8)
     s.sky(s.uniform(0.9, 1.3), s.pick("sunrise", "city", "courtyard"))
-    _slider(s, Vector((0, -2.0, 1.3)), Vector((0, 0, 0.95)), 0.25)
+    slide(s, *TABLE, 0.25)
+
+
+def crowd(s: Scene) -> None:
+    """The street with people who cross it and walk along it; the source camera stands still."""
+    street(s)
+    for i in range(8):
+        tall, wide = s.uniform(1.5, 1.9), s.uniform(0.4, 0.6)
+        size = (wide, 0.8 * wide, tall)
+        walker = s.shape(s.pick("cone", "monkey", "cylinder", "torus"), size, s.matt(s.pick(*CLOTHES), 0.6))
+        side, y, pace, phase = float(s.pick("-1", "1")), s.uniform(0.2, 7), s.uniform(0.8, 1.5), s.uniform(0, 6)
+        begin = Vector((side * s.uniform(0.5, 2.6), y, 0))
+        way = Vector((-side * pace, 0.2, 0)) if i % 2 else Vector((0, side * pace, 0))
+
+        def walk(
+            t: float, walker: bpy.types.Object = walker, begin: Vector = begin, way: Vector = way, phase: float = phase
+        ) -> None:
+            walker.location = begin + way * t
+            walker.location.z = 0.03 * abs(math.sin(2 * math.pi * 1.8 * t + phase))
+
+        s.move(walker, walk)
+    swivel(s, ROAD[0], lambda t: ROAD[1])
 
 
 FAMILIES: dict[str, Callable[[Scene], None]] = {
-    family.__name__: family for family in (still_life, subject, thin, street, glossy)
+    family.__name__: family for family in (still_life, subject, thin, street, glossy, crowd)
 }
 
 
-def build(family: str, seed: int) -> Scene:
-    """The scene in an otherwise empty file."""
+def build(name: str, seed: int, seconds: float = 25 / 24) -> Scene:
+    """The scene of a family, or of a shot of one (``shots``), in an otherwise empty file.
+
+    Args:
+        name: of the family or shot.
+        seed: of layout and textures.
+        seconds: that the clip lasts: a hand that holds the camera shakes at its own pace.
+    """
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    # A family's own stream: scenes of one seed have nothing in common.
-    made = Scene(np.random.default_rng([seed, list(FAMILIES).index(family)]))
+    family, film = SHOTS.get(name, (name, None))
+    # A family's own stream: scenes of one seed have nothing in common, and its shots have the same scene.
+    made = Scene(np.random.default_rng([seed, list(FAMILIES).index(family)]), seed=seed, seconds=seconds)
     FAMILIES[family](made)
+    if film is not None:
+        film(made)
     data = bpy.data.cameras.new("camera")
     data.sensor_width, data.sensor_fit, data.clip_start, data.clip_end = 36.0, "HORIZONTAL", 0.01, 1000.0
     made.scene.camera = bpy.data.objects.new("camera", data)
@@ -324,4 +348,4 @@ def pose(made: Scene, time: float) -> None:
     made.scene.camera.matrix_world = look_at(made.eye(time), made.target(time))
 
 
-__all__ = ["FAMILIES", "ORIGIN", "build", "pose"]
+__all__ = ["FAMILIES", "ORIGIN", "SHOTS", "build", "pose"]

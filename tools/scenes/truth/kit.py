@@ -31,7 +31,11 @@ class Scene:
         poses: called with the time in 0..1 of the clip, they move what moves.
         eye, target: of the source camera, at the time in 0..1.
         pivot: distance from the source camera to what the target cameras turn about, along its axis.
+        zoom: factor on the source camera's focal length, at the time in 0..1.
+        figure: where the middle of the figure is, at the time in 0..1: what a camera may follow.
         matte: whether nothing reflects or refracts.
+        seed: that the scene was asked for with; the source camera's own random numbers come from it.
+        seconds: that the clip lasts.
     """
 
     rng: np.random.Generator
@@ -41,7 +45,11 @@ class Scene:
     eye: Callable[[float], Vector] = lambda t: Vector(ORIGIN)
     target: Callable[[float], Vector] = lambda t: Vector((0, 1, 0))
     pivot: float = 3.0
+    zoom: Callable[[float], float] = lambda t: 1.0
+    figure: Callable[[float], Vector] = lambda t: Vector(ORIGIN)
     matte: bool = True
+    seed: int = 1
+    seconds: float = 25 / 24
 
     @property
     def scene(self) -> bpy.types.Scene:

@@ -8,10 +8,12 @@ is ever half-written under its name.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import bpy
@@ -35,13 +37,15 @@ class Job:
 
     Attributes:
         folder: of the scene; made if absent.
-        family, seed: of the scene.
+        family, seed: of the scene; the family's name, or that of a shot of one.
         size: side of the pictures in pixels.
         frames: number of frames of the clip.
         samples: rays a pixel.
         targets: camera moves (``ex4d.camera.presets``) by the names of their views.
         threads: of the renderer.
         step: targets are rendered at every so many frames only; the source at all.
+        fps: frames a second.
+        fov: horizontal field of view of the source camera before it zooms, degrees; None = the released model's.
     """
 
     folder: str
@@ -53,6 +57,8 @@ class Job:
     targets: dict[str, str]
     threads: int
     step: int = 1
+    fps: int = FPS
+    fov: float | None = None
 
 
 def set_up(made: Scene, job: Job) -> None:
@@ -113,12 +119,15 @@ def render_geometry(scene: bpy.types.Scene, path: Path) -> None:
 
 def source_trajectory(made: Scene, job: Job) -> Trajectory:
     """The source camera per frame."""
-    poses = []
+    share = FOCAL_SHARE if job.fov is None else 0.5 / math.tan(math.radians(job.fov) / 2)
+    poses, lenses = [], []
     for index in range(job.frames):
-        families.pose(made, _time(index, job))
+        time = _time(index, job)
+        families.pose(made, time)
         poses.append(FLIP @ np.linalg.inv(np.array(made.scene.camera.matrix_world, np.float64)))
-    K = np.broadcast_to(intrinsics(FOCAL_SHARE * job.size, job.size, job.size), (job.frames, 3, 3))
-    return Trajectory(K.copy(), np.stack(poses), job.size, job.size).numbered(range(1, job.frames + 1), FPS)
+        lenses.append(intrinsics(share * made.zoom(time) * job.size, job.size, job.size))
+    cameras = Trajectory(np.stack(lenses), np.stack(poses), job.size, job.size)
+    return cameras.numbered(range(1, job.frames + 1), Fraction(job.fps))
 
 
 def _time(index: int, job: Job) -> float:
@@ -133,7 +142,7 @@ def aim(scene: bpy.types.Scene, E: np.ndarray, K: np.ndarray) -> None:
 
 def run(job: Job) -> None:
     """Render what is not there yet; a line ``frame N`` on the standard output after each."""
-    made = families.build(job.family, job.seed)
+    made = families.build(job.family, job.seed, job.frames / job.fps)
     set_up(made, job)
     folder = Path(job.folder)
     source = source_trajectory(made, job)
@@ -167,7 +176,7 @@ def run(job: Job) -> None:
         "frames": job.frames,
         "samples": job.samples,
         "step": job.step,
-        "fps": FPS,
+        "fps": job.fps,
         "matte": made.matte,
         "pivot": made.pivot,
         "targets": job.targets,

@@ -29,6 +29,8 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: Steps where distortion is solved for: it changes places with the focal length slowly.
+BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.12, 0.03
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
@@ -114,7 +116,7 @@ def attempt_turning(task: Task) -> Attempt | None:
             free = replace(prior, prior_sigma=np.inf)
             finish_turning(model, tracks, keys, free)
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
-                finish_turning(model, tracks, keys, replace(free, radial=2))
+                finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
     error, explained = explained_share(model, tracks)
     return Attempt(
@@ -163,8 +165,8 @@ def attempt_moving(task: Task) -> Attempt | None:
                 last = replace(last, focal="each")
                 refine_whole(model, tracks, frames, last, LIMITS[-1:])
             elif find_radial(model, sightings, last, tracks.size, LIMITS[-1]):
-                last = replace(last, radial=2)
-                refine_whole(model, tracks, frames, last, LIMITS[-1:])
+                last = replace(last, radial=2, iterations=BENT_ITERATIONS)
+                refine_whole(model, tracks, frames, last, LIMITS)
         tick()
     error, explained = explained_share(model, tracks)
     angle = angles(model, sightings)

@@ -30,8 +30,8 @@ PARALLAX_GAIN, PARALLAX_MORE = 1.6, 0.15
 #: Gates of a camera that moves: share explained within ``NEAR`` px, median error px, median angle degrees, share of the
 #: frames, largest ratio of the focal lengths of all starts, and of the halves' solves the distance of their paths and
 #: the angle between their cameras, degrees.
-MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.7, 0.95
-MOVE_PATH, MOVE_TURN_DEG = 0.05, 0.3
+MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.4, 0.95
+MOVE_PATH, MOVE_TURN_DEG = 0.1, 0.3
 #: Error, px, up to which a sighting counts as explained.
 NEAR = 2.0
 

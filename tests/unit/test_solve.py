@@ -33,8 +33,8 @@ def test_a_sliding_camera_is_found_whatever_lens_was_expected(prior):
     assert np.array_equal(found.camera.E[0], np.eye(4))
     # What moves by itself is told from what does not.
     seen = np.bincount(scene.tracks.track, minlength=scene.tracks.count) >= 6
-    assert found.moving[seen & scene.is_mover].mean() > 0.8
-    assert found.moving[seen & ~scene.is_mover].mean() < 0.02
+    assert found.moving[seen & scene.is_mover].mean() > 0.7
+    assert found.moving[seen & ~scene.is_mover].mean() < 0.05
 
 
 def test_the_points_are_those_of_the_scene_with_the_near_end_at_one():
@@ -72,7 +72,7 @@ def test_a_still_camera_stands_still_whatever_moves():
     assert (found.kind, found.lens) == ("still", "not observable")
     assert np.array_equal(found.camera.E, np.broadcast_to(np.eye(4), (13, 4, 4)))
     assert found.moving[scene.is_mover].mean() > 0.8
-    assert found.moving[~scene.is_mover].mean() < 0.02
+    assert found.moving[~scene.is_mover].mean() < 0.05
 
 
 def test_where_all_moves_by_itself_no_camera_is_believed():

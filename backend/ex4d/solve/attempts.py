@@ -21,7 +21,7 @@ from ex4d.solve.lens_test import (
 )
 from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
-from ex4d.solve.repeat import repeat
+from ex4d.solve.repeat import Repeat, repeat
 from ex4d.solve.tracks import Tracks
 from ex4d.solve.triangulate import angles
 from ex4d.solve.turning import finish_turning, solve_turning
@@ -29,8 +29,10 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: Steps where distortion is solved for: it changes places with the focal length slowly.
+BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
-MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.12, 0.03
+MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 #: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
@@ -114,7 +116,7 @@ def attempt_turning(task: Task) -> Attempt | None:
             free = replace(prior, prior_sigma=np.inf)
             finish_turning(model, tracks, keys, free)
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
-                finish_turning(model, tracks, keys, replace(free, radial=2))
+                finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
     error, explained = explained_share(model, tracks)
     return Attempt(
@@ -122,52 +124,35 @@ def attempt_turning(task: Task) -> Attempt | None:
     )
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """A camera that moves, with its lens."""
+
+    model: Model
+    lens: LensState | None
+    repeat: Repeat
+    rise: float | None = None
+    zooms: bool = False
+    notes: tuple[str, ...] = ()
+
+
 def attempt_moving(task: Task) -> Attempt | None:
     """As a camera that moves; None where no start holds."""
-    tracks, keys, focal, focal_known, tick = task.tracks, task.keys, task.focal, task.focal_known, task.tick
+    tracks, keys, focal = task.tracks, task.keys, task.focal
     prior = BundleOptions(loss=LOSS, prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, iterations=ITERATIONS)
-    fixed = replace(prior, focal="fixed")
-    options = fixed if focal_known else prior
-    moving = solve_moving(tracks, keys, task.pairs, focal, focal_known=focal_known, options=options, tick=tick)
+    options = replace(prior, focal="fixed") if task.focal_known else prior
+    moving = solve_moving(
+        tracks, keys, task.pairs, focal, focal_known=task.focal_known, options=options, tick=task.tick
+    )
     if moving is None:
         return None
-    model = moving.model
-    frames = bundled_frames(tracks, keys)
-    sightings = sightings_of(tracks, frames)
-    notes: list[str] = []
-    zooms = False
-    lens: LensState | None = None
-    rise = None
-    last = options
-    twice = repeat(model, sightings, options, LIMITS[-1])
-    tick()
-    if not focal_known:
-        test = lens_test(model, sightings_of(tracks, keys), options, LIMITS[-1])
-        rise, lens = test.rise, repeated_state(test.state, twice.focal)
-        side, found = max(tracks.size), float(np.median(model.focal[model.known]))
-        if lens != "not observable" and not is_believable(found, side):
-            notes.append(
-                f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
-            )
-            lens = "not observable"
-        tick()
-        if lens == "not observable":
-            last = fixed
-            rescale_focal(model, focal / found, turns_only=False)
-            refine_whole(model, tracks, frames, last, LIMITS[1:])
-        else:
-            last = replace(prior, prior_sigma=np.inf)
-            refine_whole(model, tracks, frames, last, LIMITS[-1:])
-            zooms = find_zoom(model, sightings_of(tracks, keys), last)
-            if zooms:
-                last = replace(last, focal="each")
-                refine_whole(model, tracks, frames, last, LIMITS[-1:])
-            elif find_radial(model, sightings, last, tracks.size, LIMITS[-1]):
-                last = replace(last, radial=2)
-                refine_whole(model, tracks, frames, last, LIMITS[-1:])
-        tick()
-    error, explained = explained_share(model, tracks)
-    angle = angles(model, sightings)
+    sightings = sightings_of(tracks, bundled_frames(tracks, keys))
+    if task.focal_known:
+        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
+    else:
+        settled = _with_lens(moving.model, task, options, sightings)
+    error, explained = explained_share(settled.model, tracks)
+    angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
         plane=moving.pair.plane_share,
@@ -175,14 +160,57 @@ def attempt_moving(task: Task) -> Attempt | None:
         move_error=error,
         move_explained=explained,
         angle_deg=float(np.degrees(np.median(angle[angle > 0]))) if (angle > 0).any() else 0.0,
-        frames=float(model.known.mean()),
+        frames=float(settled.model.known.mean()),
         focal_spread=max(focals) / min(focals),
-        repeat_path=twice.path,
-        repeat_turn_deg=twice.turn_deg,
-        repeat_focal=twice.focal,
-        lens_rise=rise,
+        repeat_path=settled.repeat.path,
+        repeat_turn_deg=settled.repeat.turn_deg,
+        repeat_focal=settled.repeat.focal,
+        lens_rise=settled.rise,
     )
-    return Attempt(model, lens, numbers, zooms, tuple(notes))
+    return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
+
+
+def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
+    """What the plate tells of the lens, and the camera with it.
+
+    Args:
+        model: solved with the expected focal length as a hint.
+        task: what is solved.
+        options: it was solved with.
+        sightings: of the frames that are bundled.
+    """
+    tracks, keys = task.tracks, task.keys
+    frames, of_keys = bundled_frames(tracks, keys), sightings_of(tracks, keys)
+    if find_radial(model, sightings, options, tracks.size, LIMITS[-1]):
+        options = replace(options, radial=2, iterations=BENT_ITERATIONS)
+        refine_whole(model, tracks, frames, options, LIMITS)
+    task.tick()
+    test = lens_test(model, of_keys, options, LIMITS[-1])
+    if test.better is not None:
+        model = test.better
+        refine_whole(model, tracks, frames, options, LIMITS)
+        test = lens_test(model, of_keys, options, LIMITS[-1])
+    task.tick()
+    twice = repeat(model, sightings, options, LIMITS[-1])
+    lens = repeated_state(test.state, twice.focal)
+    side, found = max(tracks.size), float(np.median(model.focal[model.known]))
+    notes: tuple[str, ...] = ()
+    if lens != "not observable" and not is_believable(found, side):
+        notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
+        lens = "not observable"
+    zooms = False
+    if lens == "not observable":
+        model.radial[:] = 0
+        rescale_focal(model, task.focal / found, turns_only=False)
+        refine_whole(model, tracks, frames, replace(options, focal="fixed", radial=0), LIMITS)
+    else:
+        free = replace(options, prior_sigma=np.inf)
+        refine_whole(model, tracks, frames, free, LIMITS[-1:])
+        zooms = not options.radial and find_zoom(model, of_keys, free)
+        if zooms:
+            refine_whole(model, tracks, frames, replace(free, focal="each"), LIMITS[-1:])
+    task.tick()
+    return _Settled(model, lens, twice, test.rise, zooms, notes)
 
 
 def repeated_state(state: LensState, spread: float) -> LensState:

@@ -19,7 +19,7 @@ from ex4d.solve.two_view import PairView, compare, relative_pose
 Array = NDArray[np.float64]
 
 #: Key frames of a start, and start pairs that are tried; so many starts are followed to their end.
-WINDOW, PAIRS = 9, 2
+WINDOW, PAIRS, FOLLOWED = 9, 2, 3
 #: Focal lengths that are tried besides the expected one, as shares of the longer side: 78, 53 and 32 degrees.
 FOCAL_SHARES = (0.62, 1.0, 1.75)
 #: Error, px, at which a sighting counts as unexplained.
@@ -94,7 +94,7 @@ def starts(
             found.append(Start(model, cost(model, sightings), pair))
     found.sort(key=lambda start: start.cost)
     best = []
-    for start in found[:PAIRS]:
+    for start in found[:FOLLOWED]:
         sightings = sightings_of(tracks, window(keys, start.pair))
         _improve(start.model, sightings, replace(options, iterations=2 * options.iterations))
         best.append(Start(start.model, cost(start.model, sightings), start.pair))

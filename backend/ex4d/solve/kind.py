@@ -19,16 +19,19 @@ STILL_STANDING = 0.5
 #: A turn explains the plate up to this median error, px: for sides up to LEAST_SIDE, and beyond by the side.
 TURN_ERROR, TURN_ERROR_SIDE = 0.3, 640
 #: Share of the tracks that a turn explains, within ``NEAR`` px.
-TURN_EXPLAINED = 0.55
+TURN_EXPLAINED = 0.4
 #: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
-TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.9
-#: A turn's error by the error of a camera that moves too, from which there is parallax.
-PARALLAX_GAIN = 1.6
+TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
+#: Share of the tracks from which a turn needs no further proof.
+TURN_EXPLAINED_SURE = 0.8
+#: There is parallax where a camera that moves leaves an error smaller by this factor, or explains so much more of the
+#: tracks.
+PARALLAX_GAIN, PARALLAX_MORE = 1.6, 0.15
 #: Gates of a camera that moves: share explained within ``NEAR`` px, median error px, median angle degrees, share of the
 #: frames, largest ratio of the focal lengths of all starts, and of the halves' solves the distance of their paths and
 #: the angle between their cameras, degrees.
-MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.7, 0.95
-MOVE_PATH, MOVE_TURN_DEG = 0.05, 0.3
+MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.4, 0.95
+MOVE_PATH, MOVE_TURN_DEG = 0.1, 0.3
 #: Error, px, up to which a sighting counts as explained.
 NEAR = 2.0
 
@@ -98,14 +101,16 @@ def turn_refusal(numbers: Numbers, side: float) -> str | None:
 
 def is_surely_turn(numbers: Numbers, side: float) -> bool:
     """Whether there is no need to look for parallax."""
-    return turn_refusal(numbers, side) is None and (numbers.plane or 0.0) >= TURN_PLANE_SURE
+    explained, plane = numbers.turn_explained or 0.0, numbers.plane or 0.0
+    return turn_refusal(numbers, side) is None and plane >= TURN_PLANE_SURE and explained >= TURN_EXPLAINED_SURE
 
 
 def has_parallax(numbers: Numbers) -> bool:
     """Whether a camera that moves explains the plate so much better than one that turns that it must have moved."""
     if numbers.turn_error is None or numbers.move_error is None:
         return numbers.move_error is not None
-    return numbers.turn_error >= PARALLAX_GAIN * numbers.move_error
+    more = (numbers.move_explained or 0.0) - (numbers.turn_explained or 0.0)
+    return numbers.turn_error >= PARALLAX_GAIN * numbers.move_error or more >= PARALLAX_MORE
 
 
 def move_refusal(numbers: Numbers) -> str | None:

@@ -24,7 +24,10 @@ LensState = Literal["known", "within 5 %", "not observable"]
 #: Other focal lengths that are tried, as multiples: of cameras that move, and of those that only turn.
 MOVING_FACTORS, TURNING_FACTORS = (0.6, 1.6), (0.9, 1.1)
 #: Rise of the error, on the flatter side, below which the lens is not observable, and from which it is known.
-MOVING_RISES, TURNING_RISES = (0.03, 0.15), (0.1, 0.2)
+MOVING_RISES, TURNING_RISES = (0.07, 0.15), (0.1, 0.2)
+#: Share of the cost with the focal length that came out, below which another one's is better: the solve had run into a
+#: side valley.
+LEAST_BETTER = 0.97
 #: Fields of view over the longer side, degrees, beyond which a lens that came out is not believed.
 LEAST_FOV, MOST_FOV = 18.0, 110.0
 #: A distortion is believed that moves the corners by so many work pixels, lowers the cost by that share, and in both
@@ -39,10 +42,12 @@ class LensTest:
     Attributes:
         state: of the lens.
         rise: of the median error with other focal lengths, on the flatter side, as a share.
+        better: a model with another focal length that explains more than the one that was tested; None = there is none.
     """
 
     state: LensState
     rise: float
+    better: Model | None = None
 
 
 def lens_test(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> LensTest:
@@ -54,23 +59,26 @@ def lens_test(model: Model, sightings: Sightings, options: BundleOptions, limit:
         options: of the bundles; ``turns_only`` tells which test it is.
         limit: error, px, above which sightings are not looked at.
     """
-    factors, (least, sure) = (TURNING_FACTORS, TURNING_RISES) if options.turns_only else (MOVING_FACTORS, MOVING_RISES)
+    factors, (lowest, sure) = (TURNING_FACTORS, TURNING_RISES) if options.turns_only else (MOVING_FACTORS, MOVING_RISES)
     s = usable(model, sightings, limit)
-    held = replace(options, focal="fixed", radial=0, iterations=8)
+    held = replace(options, focal="fixed", iterations=8)
     base = model.copy()
-    bundle(base, s, held)
+    least = LEAST_BETTER * bundle(base, s, held)
     error = median_error(base, s)
     rise = np.inf
+    better = None
     for factor in factors:
         other = base.copy()
         # In two steps, each from where the same picture would be seen with such a lens from far away.
         for _ in range(2):
             rescale_focal(other, factor**0.5, turns_only=options.turns_only)
-            bundle(other, s, held)
+            cost = bundle(other, s, held)
+        if cost < least:
+            least, better = cost, other
         rise = min(rise, median_error(other, s) / max(error, 1e-6) - 1)
     rise = float(max(rise, 0.0))
-    state: LensState = "not observable" if rise < least else "known" if rise >= sure else "within 5 %"
-    return LensTest(state, rise)
+    state: LensState = "not observable" if rise < lowest else "known" if rise >= sure else "within 5 %"
+    return LensTest(state, rise, better)
 
 
 def median_error(model: Model, sightings: Sightings) -> float:

@@ -24,7 +24,8 @@ Bools = NDArray[np.bool_]
 
 #: Errors, px, above which sightings are dropped, round by round.
 LIMITS = (8.0, 3.0, 2.0)
-_ROUNDS = 8
+#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving the best.
+_GUESSES, _JUDGES, _ROUNDS = 200, 250, 5
 
 
 def solve_turning(
@@ -102,21 +103,31 @@ def chained(tracks: Tracks, keys: Sequence[int], focal: float) -> Model | None:
 
 
 def relative_rotation(a: Array, b: Array, noise: float) -> Array:
-    """(3, 3) rotation that takes the unit rays a (M, 3) to b, as most of them say.
+    """(3, 3) rotation that takes the unit rays a (M, 3) to b, as the most of them say that say the same.
 
     Args:
         a, b: unit rays of the same points.
         noise: angle, radians, from which a ray counts less.
     """
-    weights = np.ones(len(a))
-    R = np.eye(3)
-    for index in range(_ROUNDS):
+    # Of two rays at a time: what moves by itself may be more than half, but says no one thing.
+    random = np.random.default_rng(0)
+    pairs = random.integers(0, len(a), (_GUESSES, 2))
+    guesses = _frames(b[pairs]) @ np.swapaxes(_frames(a[pairs]), 1, 2)
+    some = random.permutation(len(a))[:_JUDGES]
+    error = np.linalg.norm(b[some] - a[some] @ np.swapaxes(guesses, 1, 2), axis=2)
+    R = guesses[int(np.argmax((1 / (1 + (error / (3 * noise)) ** 2) ** 2).sum(axis=1)))]
+    for _ in range(_ROUNDS):
+        weights = 1 / (1 + (np.linalg.norm(b - a @ R.T, axis=1) / (2 * noise)) ** 2) ** 2
         U, _, Vt = np.linalg.svd((b * weights[:, None]).T @ a)
         R = U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
-        error = np.linalg.norm(b - a @ R.T, axis=1)
-        scale = max(noise, float(np.median(error)) * (1.0 if index < _ROUNDS - 2 else 0.5))
-        weights = 1 / (1 + (error / scale) ** 2) ** 2
     return R
+
+
+def _frames(rays: Array) -> Array:
+    """(G, 3, 3) axes in columns that two rays each (G, 2, 3) make."""
+    across = np.cross(rays[:, 0], rays[:, 1])
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    return np.stack([rays[:, 0], across, np.cross(rays[:, 0], across)], axis=2)
 
 
 def unit_rays(model: Model, frame: NDArray[np.int32], xy: Array) -> Array:

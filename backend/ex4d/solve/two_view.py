@@ -57,11 +57,15 @@ def compare(tracks: Tracks, first: int, second: int) -> PairView | None:
     _, a, b = tracks.common(first, second)
     if len(a) < LEAST_TRACKS:
         return None
-    cv2.setRNGSeed(0)
     fits: Any
-    _, fits = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, THRESHOLD, 0.999, 2000)
     H: Any
-    H, plane = cv2.findHomography(a, b, cv2.USAC_MAGSAC, THRESHOLD, maxIters=2000, confidence=0.999)
+    # USAC throws where the best sample is degenerate.
+    try:
+        cv2.setRNGSeed(0)
+        _, fits = cv2.findFundamentalMat(a, b, cv2.USAC_MAGSAC, THRESHOLD, 0.999, 2000)
+        H, plane = cv2.findHomography(a, b, cv2.USAC_MAGSAC, THRESHOLD, maxIters=2000, confidence=0.999)
+    except cv2.error:
+        return None
     if fits is None or H is None:
         return None
     moved = np.concatenate([a, np.ones((len(a), 1))], axis=1) @ H.T
@@ -85,9 +89,12 @@ def relative_pose(a: Array, b: Array, focal: float) -> tuple[Array, Array] | Non
         a, b: rays.
         focal: length, px, that turns the threshold into rays.
     """
-    cv2.setRNGSeed(0)
-    E, fits = cv2.findEssentialMat(a, b, np.eye(3), cv2.USAC_MAGSAC, 0.999, THRESHOLD / focal, 2000)
-    if E is None or E.shape != (3, 3):
+    try:
+        cv2.setRNGSeed(0)
+        E, fits = cv2.findEssentialMat(a, b, np.eye(3), cv2.USAC_MAGSAC, 0.999, THRESHOLD / focal, 2000)
+        if E is None or E.shape != (3, 3):
+            return None
+        count, R, t, _ = cv2.recoverPose(E, a, b, np.eye(3), mask=fits.copy())
+    except cv2.error:
         return None
-    count, R, t, _ = cv2.recoverPose(E, a, b, np.eye(3), mask=fits.copy())
     return (np.asarray(R, np.float64), np.asarray(t[:, 0], np.float64)) if count >= LEAST_TRACKS // 2 else None

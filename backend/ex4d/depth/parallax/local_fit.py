@@ -21,7 +21,7 @@ Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
 #: Pixels of the whole shot that the line is fitted to.
-FIT_PIXELS = 50_000
+FIT_PIXELS = 20_000
 #: Fewer measured pixels than this in the whole shot give no line.
 LEAST_PIXELS = 200
 #: Longer side of the factor's map, and how far it spreads: as a share of that, and as a difference of colour.

@@ -283,8 +283,9 @@ class ParallaxDepth:
             shot.measured[index], shot.estimate[index] = measured, estimate
             shot.flags[index] = np.where(moves, _MOVES, 0)
 
-        for index, (measured, moves) in enumerate(_on_threads(lambda index: self._uncovered(shot, index), count)):
-            standing.add(moves, measured)
+        uncovered_maps = _on_threads(lambda index: self._uncovered(shot, index), count)
+        for index, (measured, ground, moves) in enumerate(uncovered_maps):
+            standing.add(moves, ground)
             shot.final[index] = measured
             shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
 
@@ -302,8 +303,8 @@ class ParallaxDepth:
             progress.advance()
         return []
 
-    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Bool]:
-        """What was measured in a frame or, where nothing was, in others; and what moves."""
+    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Float, Bool]:
+        """What was measured in a frame or, where nothing was, in others; the same without gaps; and what moves."""
         picture, measured = shot.frames.pictures[index], shot.measured[index]
         moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
         guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture)
@@ -316,7 +317,8 @@ class ParallaxDepth:
         shown = np.isfinite(elsewhere) & ~known
         if self.mattes is None:
             moves = movers.without(moves, shown)
-        return np.where(shown & ~moves, elsewhere, measured), moves
+        measured = np.where(shown & ~moves, elsewhere, measured)
+        return measured, np.where(np.isfinite(measured), measured, guess), moves
 
     def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
         """What moves, (H, W): as people drew it, else as it was found."""

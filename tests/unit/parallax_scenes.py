@@ -116,8 +116,8 @@ def slider(
 
 
 #: A wall that slants away to the right, and fills every picture that these tests take.
-WALL = Board((-12, -9, 5.0), (24, 0, 4.0), (0, 18, 0), seed=1, detail=220, tint=(90, 120, 150))
+WALL = Board((-12, -9, 5.0), (24, 0, 4.0), (0, 18, 0), seed=1, detail=110, tint=(90, 120, 150))
 #: A post before it.
-POST = Board((-0.35, -4, 3.0), (0.5, 0, 0), (0, 8, 0), seed=2, detail=40, tint=(190, 110, 60))
+POST = Board((-0.35, -4, 3.0), (0.5, 0, 0), (0, 8, 0), seed=2, detail=20, tint=(190, 110, 60))
 #: A floor.
-FLOOR = Board((-12, 1.2, 0.5), (24, 0, 0), (0, 0, 9), seed=3, detail=200, tint=(120, 140, 90))
+FLOOR = Board((-6, 1.2, 0.5), (12, 0, 0), (0, 0, 36), seed=3, detail=70, tint=(120, 140, 90))

@@ -39,7 +39,7 @@ def foot_disparity(thing: Bool, ground: Float) -> float:
 
     Args:
         thing: (H, W).
-        ground: (H, W) measured disparity of what stands still, NaN = nothing measured.
+        ground: (H, W) disparity of what stands still; NaN = not known.
     """
     height = len(thing)
     rows = np.flatnonzero(thing.any(axis=1))

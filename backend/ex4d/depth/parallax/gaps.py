@@ -93,8 +93,8 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)
     # What else lies on that surface counts with it, or rows and columns would show.
-    value = np.where(np.isfinite(cost), value, 0)
-    weight = np.exp(best - cost) * (np.maximum(value, chosen) <= SAME_SURFACE * np.minimum(value, chosen))
+    weight = np.exp(-np.where(np.isfinite(cost), cost - np.where(np.isfinite(best), best, 0), np.inf))
+    weight *= np.maximum(value, chosen) <= SAME_SURFACE * np.minimum(value, chosen)
     with np.errstate(invalid="ignore", divide="ignore"):
         chosen = np.where(lost, estimate[rows, columns], (weight * value).sum(axis=0) / weight.sum(axis=0))
     out = disparity.copy()

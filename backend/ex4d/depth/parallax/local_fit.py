@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
-#: Pixels of a frame that the line is fitted to.
-FIT_PIXELS = 2000
+#: Pixels of the whole shot that the line is fitted to.
+FIT_PIXELS = 20_000
 #: Fewer measured pixels than this in the whole shot give no line.
 LEAST_PIXELS = 200
 #: Longer side of the factor's map, and how far it spreads: as a share of that, and as a difference of colour.
@@ -32,16 +32,17 @@ HALF_TRUSTED = 0.01
 FARTHEST = 10.0
 
 
-def shot_line(samples: Iterable[tuple[Float, Float]]) -> tuple[float, float, float] | None:
+def shot_line(samples: Iterable[tuple[Float, Float]], count: int) -> tuple[float, float, float] | None:
     """Slope and offset from estimated to measured disparity, and the least of the result; None = too little measured.
 
     Args:
         samples: of each frame, estimated disparity and measured disparity (H, W), NaN where there is none.
+        count: of the frames.
     """
     pairs = []
     for estimated, measured in samples:
         at = np.flatnonzero((np.isfinite(estimated) & np.isfinite(measured) & (measured > 0)).reshape(-1))
-        at = at[:: max(1, len(at) // FIT_PIXELS)]
+        at = at[:: max(1, len(at) * count // FIT_PIXELS)]
         pairs.append(np.stack([estimated.reshape(-1)[at], measured.reshape(-1)[at]]).astype(np.float64))
     x, y = np.concatenate(pairs, axis=1) if pairs else np.empty((2, 0))
     if len(x) < LEAST_PIXELS:

@@ -19,6 +19,8 @@ Grey = NDArray[np.uint8]
 
 #: Frames before and after that the flow is taken to.
 FLOW_FRAMES = 2
+#: Longer side of the pictures that the flow is found in, about.
+FLOW_SIDE = 512
 #: Pixels beyond which a residual is motion: at least these, this share of the width, and this share of the flow.
 LEAST_PX, LEAST_SHARE, OF_FLOW = 1.5, 0.004, 0.07
 #: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than rest does.
@@ -42,7 +44,7 @@ def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity:
     residual = np.full(disparity.shape, np.inf, np.float32)
     floor = max(LEAST_PX, LEAST_SHARE * width)
     for other, passage in others:
-        flow = flow_between(grey, other)
+        flow = _flow(grey, other)
         x, y, ratio = passage.positions(disparity)
         off = np.hypot(columns + flow[..., 0] - x, rows + flow[..., 1] - y)
         better = _difference(grey, other, x, y) - _difference(grey, other, columns + flow[..., 0], rows + flow[..., 1])
@@ -51,6 +53,18 @@ def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity:
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (ratio > 0)
         residual = np.minimum(residual, np.where(inside & (better > BETTER_BY), excess, -1))
     return np.where(np.isfinite(residual), residual, -1).astype(np.float32)
+
+
+def _flow(start: Grey, end: Grey) -> Float:
+    """Optical flow (h, w, 2) in pixels; of small pictures enlarged, since it looks at blocks of them."""
+    height, width = start.shape
+    factor = max(1, round(FLOW_SIDE / max(height, width)))
+    size = (factor * width, factor * height)
+    large = (
+        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8) for picture in (start, end)
+    )
+    flow = cv2.resize(flow_between(*large), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(flow / np.float32(factor), np.float32)
 
 
 def _difference(grey: Grey, other: Grey, x: Float, y: Float) -> Float:

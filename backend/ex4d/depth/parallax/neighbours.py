@@ -27,6 +27,8 @@ LEAST_PARALLAX_PX = 0.5
 #: A side in time is left out whose farthest neighbour shows less than this share of the other side's parallax: on a
 #: short base everything looks alike.
 LEAST_SIDE = 0.5
+#: Frames before and after one that may be its neighbours, and points in it that tell which.
+REACH, LEAST_POINTS = 60, 12
 #: A neighbour shows at least this share of the points.
 LEAST_OVERLAP = 0.4
 #: Percentiles of the points' disparities that count as far and near, and by what the planes go beyond these.
@@ -52,18 +54,19 @@ class Choice:
     parallax_px: float
 
 
-def choose(cameras: Trajectory, index: int, seen: Sightings, reach: int) -> Choice:
+def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
     """Neighbours and planes of a frame.
 
     Args:
         cameras: of all frames.
         index: of the frame.
-        seen: points in it; at least one.
-        reach: frames before and after it that are looked at.
+        seen: points in it; where there are too few of them it has no neighbours.
     """
+    if len(seen.at) < LEAST_POINTS:
+        return Choice((), np.linspace(0, 1, LEAST_PLANES), 0.0)
     sides = []
-    earlier = range(index - 1, max(-1, index - 1 - reach), -1)
-    later = range(index + 1, min(len(cameras), index + 1 + reach))
+    earlier = range(index - 1, max(-1, index - 1 - REACH), -1)
+    later = range(index + 1, min(len(cameras), index + 1 + REACH))
     for side in (earlier, later):
         shown = {other: _median_parallax(cameras, index, other, seen) for other in side}
         offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}

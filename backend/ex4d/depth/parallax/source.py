@@ -40,8 +40,6 @@ Bool = NDArray[np.bool_]
 
 #: Pixels of the longer side that are measured; plates that are larger are measured smaller.
 LONGEST = 1024
-#: Frames before and after one that are its neighbours at most.
-REACH = 60
 #: Fewer points than this in the whole shot, and nothing can be measured.
 LEAST_POINTS = 24
 #: What the chosen plane of a measurement may cost.
@@ -54,6 +52,8 @@ MIRRORED = 3.0
 STEADY, STEADY_SHARE = (1, 2, 3), 0.06
 #: What is not the sky is nowhere farther than this many times the farthest measured surface.
 FARTHER_THAN_MEASURED = 1.5
+#: Frames, and every so many of their pixels, that tell where the near end of the shot is.
+SAMPLE_FRAMES, SAMPLED = 32, 7
 #: Threads that count.
 THREADS = 2
 
@@ -80,7 +80,6 @@ class _Shot:
         measured: disparities, NaN = not measured.
         surface: those of all pixels, believed or not.
         estimate: the estimator's disparity.
-        residual: see ``movers.flow_residual``.
         final: disparities of all pixels, 0 = sky.
         flags: bit 0 = measured, bit 1 = moves.
     """
@@ -91,7 +90,6 @@ class _Shot:
     cost: FrameMaps
     measured: FrameMaps
     estimate: FrameMaps
-    residual: FrameMaps
     final: FrameMaps
     flags: FrameMaps
 
@@ -197,13 +195,7 @@ class ParallaxDepth:
         if len(points) < LEAST_POINTS:
             return None
         count = len(working.cameras)
-        seen = [sightings(points, working.cameras, index) for index in range(count)]
-        if min(len(there.at) for there in seen) < LEAST_POINTS // 2:
-            # A frame that sees too few of them is compared over the depths of all.
-            pooled = np.concatenate([there.disparity for there in seen])
-            if not len(pooled):
-                return None
-        choices = [choose(working.cameras, index, there, REACH) for index, there in enumerate(seen)]
+        choices = [choose(working.cameras, index, sightings(points, working.cameras, index)) for index in range(count)]
         if not any(choice.indices for choice in choices):
             return None
         shape = working.size[::-1]
@@ -218,7 +210,6 @@ class ParallaxDepth:
             maps("cost", np.uint8),
             maps("measured"),
             estimates,
-            maps("residual"),
             maps("final"),
             maps("flags", np.uint8),
         )
@@ -244,20 +235,15 @@ class ParallaxDepth:
                 progress.advance()
 
     def _agree(self, shot: _Shot, progress: Progress) -> None:
-        """Second pass: what other frames confirm, to the picture's outlines, and what moves."""
-
-        def one(index: int) -> tuple[Float, Float, Float]:
-            return self._agreed(shot, index)
-
-        for index, (surface, measured, residual) in enumerate(_on_threads(one, len(shot))):
-            shot.final[index], shot.measured[index], shot.residual[index] = surface, measured, residual
+        """Second pass: what other frames confirm, to the picture's outlines."""
+        for index, measured in enumerate(_on_threads(lambda index: self._agreed(shot, index), len(shot))):
+            shot.measured[index] = measured
             progress.advance()
 
-    def _agreed(self, shot: _Shot, index: int) -> tuple[Float, Float, Float]:
+    def _agreed(self, shot: _Shot, index: int) -> Float:
         frames, own, choice = shot.frames, shot.surface[index], shot.choices[index]
-        empty = np.full(own.shape, np.nan, np.float32)
         if not choice.indices:
-            return empty, empty, np.full(own.shape, -1, np.float32)
+            return np.full(own.shape, np.nan, np.float32)
         sides = []
         for is_later in (False, True):
             asked = [k for k in choice.indices if (k > index) is is_later]
@@ -270,10 +256,7 @@ class ParallaxDepth:
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
-        near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
-        flows = [(frames.grey_8bit(k), shot.passage(index, k)) for k in near]
-        residual = movers.flow_residual(frames.grey_8bit(index), flows, sharp)
-        return sharp, np.where(believed & ~unclear, sharp, np.float32(np.nan)), residual
+        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     def _fill(self, shot: _Shot, progress: Progress) -> list[str]:
         """Third pass: things that move and gaps.
@@ -283,7 +266,7 @@ class ParallaxDepth:
         """
         frames, count = shot.frames, len(shot)
         pairs = ((shot.estimate[index], shot.near_enough(index)) for index in range(count))
-        line = local_fit.shot_line(pairs) or (1.0, 0.0, 1e-6)
+        line = local_fit.shot_line(pairs, count) or (1.0, 0.0, 1e-6)
         farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
         standing = cards.Cards()
 
@@ -294,15 +277,16 @@ class ParallaxDepth:
                 mirrored = (measured * MIRRORED < plain) & ~reaches_top(measured < FAR_STEPS * shot.step(index))
             measured = np.where(mirrored, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
-            moves = self._moving(shot, index, picture, measured)
+            moves = self._moving(shot, index, picture, measured, estimate)
             return np.where(moves, np.float32(np.nan), measured), estimate, moves
 
         for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
             shot.measured[index], shot.estimate[index] = measured, estimate
             shot.flags[index] = np.where(moves, _MOVES, 0)
 
-        for index, (measured, moves) in enumerate(_on_threads(lambda index: self._uncovered(shot, index), count)):
-            standing.add(moves, measured)
+        uncovered_maps = _on_threads(lambda index: self._uncovered(shot, index), count)
+        for index, (measured, ground, moves) in enumerate(uncovered_maps):
+            standing.add(moves, ground)
             shot.final[index] = measured
             shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
 
@@ -320,8 +304,8 @@ class ParallaxDepth:
             progress.advance()
         return []
 
-    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Bool]:
-        """What was measured in a frame or, where nothing was, in others; and what moves."""
+    def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Float, Bool]:
+        """What was measured in a frame or, where nothing was, in others; the same without gaps; and what moves."""
         picture, measured = shot.frames.pictures[index], shot.measured[index]
         moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
         guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture)
@@ -334,12 +318,18 @@ class ParallaxDepth:
         shown = np.isfinite(elsewhere) & ~known
         if self.mattes is None:
             moves = movers.without(moves, shown)
-        return np.where(shown & ~moves, elsewhere, measured), moves
+        measured = np.where(shown & ~moves, elsewhere, measured)
+        return measured, np.where(np.isfinite(measured), measured, guess), moves
 
-    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float) -> Bool:
+    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
         """What moves, (H, W): as people drew it, else as it was found."""
         if self.mattes is None:
-            return movers.moving_parts(shot.residual[index], picture, measured)
+            known = np.isfinite(measured)
+            guess = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
+            near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
+            flows = [(shot.frames.grey_8bit(k), shot.passage(index, k)) for k in near]
+            residual = movers.flow_residual(shot.frames.grey_8bit(index), flows, guess)
+            return movers.moving_parts(residual, picture, measured)
         drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
@@ -358,8 +348,8 @@ class ParallaxDepth:
     ) -> DepthResult:
         """Last pass: made steady over time, and written in the plate's pixels."""
         count = len(shot)
-        picked = np.unique(np.linspace(0, count - 1, min(count, 32)).round().astype(int))
-        sample = np.concatenate([shot.final[int(index)].reshape(-1)[::7] for index in picked])
+        picked = np.unique(np.linspace(0, count - 1, min(count, SAMPLE_FRAMES)).round().astype(int))
+        sample = np.concatenate([shot.final[int(index)].reshape(-1)[::SAMPLED] for index in picked])
         unit = 1.0 if self.keeps_world else float(np.percentile(sample[sample > 0], NEAR_PERCENTILE)) * NEAR_Z
         shares = []
 

@@ -33,6 +33,8 @@ LOSS, ITERATIONS = 0.6, 15
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
+#: Frames that tests of a long plate look at.
+MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 #: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
@@ -146,7 +148,7 @@ def attempt_moving(task: Task) -> Attempt | None:
     )
     if moving is None:
         return None
-    sightings = sightings_of(tracks, bundled_frames(tracks, keys))
+    sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if task.focal_known:
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
@@ -177,10 +179,11 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         model: solved with the expected focal length as a hint.
         task: what is solved.
         options: it was solved with.
-        sightings: of the frames that are bundled.
+        sightings: of the frames that tests look at.
     """
     tracks, keys = task.tracks, task.keys
-    frames, of_keys = bundled_frames(tracks, keys), sightings_of(tracks, keys)
+    frames = bundled_frames(tracks, keys)
+    of_keys = sightings.picked(np.isin(sightings.frame, keys))
     if find_radial(model, sightings, options, tracks.size, LIMITS[-1]):
         options = replace(options, radial=2, iterations=BENT_ITERATIONS)
         refine_whole(model, tracks, frames, options, LIMITS)
@@ -211,6 +214,15 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
             refine_whole(model, tracks, frames, replace(free, focal="each"), LIMITS[-1:])
     task.tick()
     return _Settled(model, lens, twice, test.rise, zooms, notes)
+
+
+def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[int]:
+    """The frames that tests look at: those that are bundled, of long plates some around the start."""
+    frames = bundled_frames(tracks, keys)
+    if len(frames) <= MOST_TESTED:
+        return frames
+    start = max(0, min(frames.index(pair.first) - MOST_TESTED // 2, len(frames) - MOST_TESTED))
+    return frames[start : start + MOST_TESTED]
 
 
 def repeated_state(state: LensState, spread: float) -> LensState:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import PRIOR_SIGMA, sightings_of, usable
+from ex4d.solve.initial import PRIOR_SIGMA, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_test import (
     LensState,
@@ -189,9 +189,11 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
     test = lens_test(model, of_keys, options, LIMITS[-1])
+    refine_whole(model, tracks, frames, options, LIMITS[-1:])
     if test.better is not None:
+        refine_whole(test.better, tracks, frames, options, LIMITS)
+    if test.better is not None and cost(test.better, sightings) < cost(model, sightings):
         model = test.better
-        refine_whole(model, tracks, frames, options, LIMITS)
         test = lens_test(model, of_keys, options, LIMITS[-1])
     task.tick()
     twice = repeat(model, sightings, options, LIMITS[-1])
@@ -245,8 +247,8 @@ def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> boo
     """Give each frame a focal length of its own where the lens zooms, in place; returns whether it does."""
     limit = LIMITS[0]
     s = usable(model, sightings, limit)
-    before = bundle(model, s, replace(options, iterations=4))
     free = model.copy()
+    before = bundle(free, s, replace(options, iterations=4))
     after = bundle(free, s, replace(options, focal="each", iterations=20))
     frames = np.unique(s.frame)
     span = float(np.ptp(free.log_focal[frames]))

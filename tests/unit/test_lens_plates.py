@@ -41,7 +41,6 @@ from ex4d.media.picture_facts import PixelWindow
 from ex4d.mesh import MeshSettings, build_mesh
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.store import MeshStore
-from ex4d.plate.pixels import on_plate, plate_intrinsics, square_size
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     DepthRequest,
@@ -58,6 +57,7 @@ from ex4d.protocol.requests import (
 from ex4d.raster.stage import trajectory_hash
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
+from ex4d.stages.plate_pixels import on_plate, plate_intrinsics, square_size
 from ex4d.system.progress import Silent
 
 LENS = Lens("brown", (-0.25, 0.06, 0.01, 0.0, 0.004, -0.003))

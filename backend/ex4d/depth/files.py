@@ -35,9 +35,9 @@ from ex4d.media.exr import depth_reader_version
 from ex4d.media.frames import FrameSource, frame_window
 from ex4d.media.picture_facts import PixelWindow
 from ex4d.media.sequences import format_ranges
-from ex4d.plate.pixels import on_plate, plate_intrinsics, square_size
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
+from ex4d.stages.plate_pixels import on_plate, plate_intrinsics, square_size
 from ex4d.system.inputs import HashedFiles, open_input
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched

@@ -13,9 +13,9 @@ from ex4d.depth.files import FileDepth
 from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource, frame_window
-from ex4d.plate.pixels import plate_intrinsics
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import DEFAULT_FOV_DEG
+from ex4d.stages.plate_pixels import plate_intrinsics
 
 #: A lens may be calibrated at another size of the same picture; its sides are rounded to whole pixels.
 ASPECT_TOLERANCE = 0.01

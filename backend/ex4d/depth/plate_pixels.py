@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ex4d.depth.base import DepthResult, DepthSink, DepthSource
 from ex4d.depth.resample import resample_depth
 from ex4d.media.frames import FrameSource, FrameSourceBase, Pixels
-from ex4d.plate.pixels import square_size
+from ex4d.stages.plate_pixels import square_size
 from ex4d.system.progress import Progress
 
 

@@ -19,10 +19,10 @@ from ex4d.camera import Trajectory
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
-from ex4d.plate.pixels import on_plate
 from ex4d.plate.store import frame_file
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
+from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 

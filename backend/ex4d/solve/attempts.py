@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import PRIOR_SIGMA, sightings_of, usable
+from ex4d.solve.initial import PRIOR_SIGMA, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_test import (
     LensState,
@@ -33,6 +33,8 @@ LOSS, ITERATIONS = 0.6, 15
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
+#: Frames that tests of a long plate look at.
+MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 #: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
@@ -146,7 +148,7 @@ def attempt_moving(task: Task) -> Attempt | None:
     )
     if moving is None:
         return None
-    sightings = sightings_of(tracks, bundled_frames(tracks, keys))
+    sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if task.focal_known:
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
@@ -177,18 +179,21 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         model: solved with the expected focal length as a hint.
         task: what is solved.
         options: it was solved with.
-        sightings: of the frames that are bundled.
+        sightings: of the frames that tests look at.
     """
     tracks, keys = task.tracks, task.keys
-    frames, of_keys = bundled_frames(tracks, keys), sightings_of(tracks, keys)
+    frames = bundled_frames(tracks, keys)
+    of_keys = sightings.picked(np.isin(sightings.frame, keys))
     if find_radial(model, sightings, options, tracks.size, LIMITS[-1]):
         options = replace(options, radial=2, iterations=BENT_ITERATIONS)
         refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
     test = lens_test(model, of_keys, options, LIMITS[-1])
+    refine_whole(model, tracks, frames, options, LIMITS[-1:])
     if test.better is not None:
+        refine_whole(test.better, tracks, frames, options, LIMITS)
+    if test.better is not None and cost(test.better, sightings) < cost(model, sightings):
         model = test.better
-        refine_whole(model, tracks, frames, options, LIMITS)
         test = lens_test(model, of_keys, options, LIMITS[-1])
     task.tick()
     twice = repeat(model, sightings, options, LIMITS[-1])
@@ -213,6 +218,15 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     return _Settled(model, lens, twice, test.rise, zooms, notes)
 
 
+def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[int]:
+    """The frames that tests look at: those that are bundled, of long plates some around the start."""
+    frames = bundled_frames(tracks, keys)
+    if len(frames) <= MOST_TESTED:
+        return frames
+    start = max(0, min(frames.index(pair.first) - MOST_TESTED // 2, len(frames) - MOST_TESTED))
+    return frames[start : start + MOST_TESTED]
+
+
 def repeated_state(state: LensState, spread: float) -> LensState:
     """What is known of the lens where each half of the tracks tells one that differs by that share."""
     if spread > MOST_FOCAL_SPREAD:
@@ -233,8 +247,8 @@ def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> boo
     """Give each frame a focal length of its own where the lens zooms, in place; returns whether it does."""
     limit = LIMITS[0]
     s = usable(model, sightings, limit)
-    before = bundle(model, s, replace(options, iterations=4))
     free = model.copy()
+    before = bundle(free, s, replace(options, iterations=4))
     after = bundle(free, s, replace(options, focal="each", iterations=20))
     frames = np.unique(s.frame)
     span = float(np.ptp(free.log_focal[frames]))

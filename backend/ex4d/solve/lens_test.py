@@ -134,9 +134,9 @@ def find_radial(
 ) -> bool:
     """Give the model a radial distortion where it is observable, in place; returns whether it was."""
     s = usable(model, sightings, limit)
-    before = bundle(model, s, replace(options, iterations=3))
-    with_radial = replace(options, radial=2, iterations=8)
     bent = model.copy()
+    before = bundle(bent, s, replace(options, iterations=3))
+    with_radial = replace(options, radial=2, iterations=8)
     after = bundle(bent, s, with_radial)
     found = bend(bent, bent.radial, size)
     if abs(found) < LEAST_BEND or after > (1 - LEAST_GAIN) * before:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Lens, Trajectory
 from ex4d.media.frames import FrameSource
-from ex4d.plate.pixels import on_plate
 from ex4d.protocol.errors import BadInputError
 from ex4d.solve import kind as gates
 from ex4d.solve import result
@@ -31,6 +30,7 @@ from ex4d.solve.plate_facts import notes_of, standing_share, standing_tracks
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
 from ex4d.solve.work_picture import WorkPicture
+from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.progress import Progress
 
 Array = NDArray[np.float64]

@@ -123,7 +123,7 @@ def _restored(path: Path, picture: WorkPicture) -> Tracker:
 
 def _write(path: Path, tracker: Tracker, seen: Sequence[Seen]) -> None:
     frame = [np.full(len(one.name), one.index, np.int32) for one in seen]
-    arrays = {
+    arrays: dict[str, Any] = {
         **tracker.state(),
         "seen_frame": np.concatenate([np.empty(0, np.int32), *frame]),
         "seen_name": np.concatenate([np.empty(0, np.int32), *(one.name for one in seen)]),

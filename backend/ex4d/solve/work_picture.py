@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import resize_intrinsics
 from ex4d.media.frames import FrameSource
-from ex4d.plate.pixels import plate_intrinsics, square_size
+from ex4d.stages.plate_pixels import plate_intrinsics, square_size
 
 Array = NDArray[np.float64]
 Grey = NDArray[np.uint8]

@@ -82,7 +82,5 @@ def create_depth_source(
     if name not in estimator_names():
         return FileDepth(Path(name), kind=kind, scale=scale, camera=camera, fov_deg=fov_deg)
     if any(option is not None for option in (kind, scale, camera)):
-        raise UsageError(
-            "--depth-kind and --depth-scale are for depth files.", "Give the files with --depth PATH."
-        )
+        raise UsageError("--depth-kind and --depth-scale are for depth files.", "Give the files with --depth PATH.")
     return create_estimator(name, fov_deg)

@@ -245,9 +245,7 @@ class FileDepth:
                 )
         else:
             if self.fov_deg is None:
-                notes.append(
-                    FOV_NOTE
-                )
+                notes.append(FOV_NOTE)
             K = plate_intrinsics(self.fov_deg or DEFAULT_FOV_DEG, frames)
         known = (E is not None, self.fov_deg is not None or maps.camera.K is not None)
         if E is None:

@@ -19,6 +19,8 @@ Grey = NDArray[np.uint8]
 
 #: Frames before and after that the flow is taken to.
 FLOW_FRAMES = 2
+#: What comes nearer to the border than this share of the width may leave the picture.
+BORDER = 0.02
 #: Longer side of the pictures that the flow is found in, about.
 FLOW_SIDE = 512
 #: Pixels beyond which a residual is motion: at least these, this share of the width, and this share of the flow.
@@ -42,6 +44,7 @@ def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity:
     height, width = disparity.shape
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     residual = np.full(disparity.shape, np.inf, np.float32)
+    edge = BORDER * width
     floor = max(LEAST_PX, LEAST_SHARE * width)
     for other, passage in others:
         flow = _flow(grey, other)
@@ -50,7 +53,7 @@ def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity:
         better = _difference(grey, other, x, y) - _difference(grey, other, columns + flow[..., 0], rows + flow[..., 1])
         excess = off - OF_FLOW * np.hypot(flow[..., 0], flow[..., 1]) - np.float32(floor)
         # What leaves the picture has no flow.
-        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & (ratio > 0)
+        inside = (x >= edge) & (x <= width - 1 - edge) & (y >= edge) & (y <= height - 1 - edge) & (ratio > 0)
         residual = np.minimum(residual, np.where(inside & (better > BETTER_BY), excess, -1))
     return np.where(np.isfinite(residual), residual, -1).astype(np.float32)
 

@@ -29,7 +29,7 @@ from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
-from ex4d.plate.pixels import on_plate
+from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.files import make_folder
 from ex4d.system.progress import Progress
 from ex4d.system.threads import prefetched
@@ -187,8 +187,8 @@ class ParallaxDepth:
             return self._unmeasured(frames, camera, working, estimates, sink, progress, notes)
         self._measure(shot, progress)
         self._agree(shot, progress)
-        found = self._fill(shot, progress)
-        return self._write(shot, frames, camera, sink, progress, [*notes, *found])
+        self._fill(shot, progress)
+        return self._write(shot, frames, camera, sink, progress, notes)
 
     def _shot(self, working: WorkingFrames, points: Array, estimates: FrameMaps, scratch: Path) -> _Shot | None:
         """What is to be measured; None where no frame shows parallax."""
@@ -258,12 +258,8 @@ class ParallaxDepth:
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
-    def _fill(self, shot: _Shot, progress: Progress) -> list[str]:
-        """Third pass: things that move and gaps.
-
-        Returns:
-            sentences for the report.
-        """
+    def _fill(self, shot: _Shot, progress: Progress) -> None:
+        """Third pass: things that move and gaps."""
         frames, count = shot.frames, len(shot)
         pairs = ((shot.estimate[index], shot.near_enough(index)) for index in range(count))
         line = local_fit.shot_line(pairs, count) or (1.0, 0.0, 1e-6)
@@ -302,7 +298,6 @@ class ParallaxDepth:
         for index, values in enumerate(_on_threads(whole, count)):
             shot.final[index] = values
             progress.advance()
-        return []
 
     def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Float, Bool]:
         """What was measured in a frame or, where nothing was, in others; the same without gaps; and what moves."""

@@ -83,9 +83,7 @@ class SmallDepth:
         K = intrinsics_from_fov(self.fov_deg or DEFAULT_FOV_DEG, *frames.size)
         notes = ["Depth is relative and coarse: its shape comes from a small network, learned from rendered scenes."]
         if self.fov_deg is None:
-            notes.append(
-                FOV_NOTE
-            )
+            notes.append(FOV_NOTE)
         notes.append(STATIC_NOTE)
         notes += cut_notes(frames, smoother.cuts)
         return DepthResult(

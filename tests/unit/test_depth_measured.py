@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pixels of a depth were measured: kept by the stage where the source tells, and nothing where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from depth_factory import grey_plate
+
+from ex4d.camera import intrinsics, static_trajectory
+from ex4d.depth.base import DepthResult
+from ex4d.depth.stage import DepthStage
+from ex4d.depth.store import DepthStore
+from ex4d.stages.cache import StageCache
+from ex4d.system.progress import Silent
+
+
+@dataclass(frozen=True)
+class Source:
+    """Says of each frame what was measured, or nothing."""
+
+    masks: tuple[np.ndarray, ...]
+
+    name, label, licence, tolerance = "fake", "a fake", "none", 0.1
+
+    def prepare(self) -> str:
+        return ""
+
+    def inputs(self) -> dict[str, Any]:
+        return {"told": len(self.masks)}
+
+    def steps(self, frames: Any) -> int:
+        return 1
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        for index, number in enumerate(frames.numbers):
+            depth = np.full(frames.size[::-1], 2, np.float32)
+            sink.write(number, depth, *self.masks[index : index + 1])
+        camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
+        return DepthResult(camera.numbered(frames.numbers, None), False, False)
+
+
+def made(source: Source, frames: Any, tmp_path: Path) -> DepthStore:
+    return DepthStore.open(StageCache(tmp_path / "cache").ensure(DepthStage("plate", frames, source), Silent()))
+
+
+@pytest.mark.parametrize("width", [48, 43])
+def test_the_stage_keeps_which_pixels_were_measured(tmp_path: Path, width: int) -> None:
+    frames = grey_plate(size=(width, 32))
+    masks = np.random.default_rng(0).random((len(frames), 32, width)) < 0.3
+    store = made(Source(tuple(masks)), frames, tmp_path)
+    for number, mask in zip(frames.numbers, masks, strict=True):
+        kept = store.read_measured(number)
+        assert kept is not None
+        np.testing.assert_array_equal(kept, mask)
+    assert store.measured == pytest.approx(masks.mean())
+
+
+def test_where_the_source_does_not_tell_nothing_is_kept(tmp_path: Path) -> None:
+    frames = grey_plate()
+    store = made(Source(()), frames, tmp_path)
+    assert store.measured is None
+    assert store.read_measured(frames.numbers[0]) is None
+    assert not (store.folder / "measured").exists()
+    assert "measured" not in store.files.json("depth.json")

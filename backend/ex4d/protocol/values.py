@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parsing import fraction_from
@@ -54,6 +55,16 @@ MIN_VIEWPORT_SIDE, MAX_VIEWPORT_SIDE = 16, 4096
 #: Compression blurs the edge between a render and its black holes by about this many pixels, which are taken off.
 MASK_EROSION = 2
 MAX_MASK_EROSION = 64
+
+#: What becomes of values beyond black and white of a limited-range movie.
+OverRange = Literal["clip", "keep"]
+#: What takes of a plate with a lens are drawn through.
+TakeLens = Literal["plate", "none"]
+#: What the pictures of plates hold whose values are codes of a curve.
+CodesAs = Literal["linear", "codes"]
+ExrCompression = Literal["zip", "piz"]
+#: Movies for editing.
+EditMovie = Literal["prores422hq", "prores4444", "h265"]
 
 #: Lets the backend choose: a depth estimator, a rasterizer, a pivot.
 AUTOMATIC = "auto"

@@ -6,7 +6,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
+
+from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression, OverRange, TakeLens
 
 from .cli_values import file_path, filled_text, whole_in
 from .core import property_ranges as ranges
@@ -39,14 +41,14 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--handles", type=whole_in(*ranges.HANDLES), help="frames before and after --frames that are reconstructed too"
     )
-    parser.add_argument("--over-range", choices=("clip", "keep"), help="values beyond black and white of a movie")
+    parser.add_argument("--over-range", choices=get_args(OverRange), help="values beyond black and white of a movie")
     parser.add_argument("--pixel-aspect", type=filled_text, help="width of a pixel by its height, such as 2 or 4/3")
     parser.add_argument("--lens", type=file_path, help="lens file: JSON, or a calibration that OpenCV saved")
 
 
 def add_take_options(parser: argparse.ArgumentParser) -> None:
     """Options of every take."""
-    parser.add_argument("--take-lens", choices=("plate", "none"), help="what the take is drawn through")
+    parser.add_argument("--take-lens", choices=get_args(TakeLens), help="what the take is drawn through")
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -55,10 +57,10 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--handles", type=whole_in(*ranges.HANDLES), help="frames before and after the take that are delivered too"
     )
-    parser.add_argument("--pictures", choices=("linear", "codes"), help="what the files of log and HDR plates hold")
-    parser.add_argument("--exr-compression", choices=("zip", "piz"), help="of EXR files")
+    parser.add_argument("--pictures", choices=get_args(CodesAs), help="what the files of log and HDR plates hold")
+    parser.add_argument("--exr-compression", choices=get_args(ExrCompression), help="of EXR files")
     parser.add_argument("--aov", action=switch, help="a second EXR sequence for compositing")
-    parser.add_argument("--movie", choices=("prores422hq", "prores4444", "h265"), help="a movie for editing")
+    parser.add_argument("--movie", choices=get_args(EditMovie), help="a movie for editing")
     parser.add_argument("--audio", action=switch, help="the plate's sound goes into the movies")
     parser.add_argument("--grain", action=switch, help="give the plate's noise to what a model drew")
     parser.add_argument("--colour-match", action=switch, help="take a model's shift of colours off its fill")

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from ex4d.jobs.cameras import camera_from_file
 from ex4d.jobs.context import JobContext
@@ -54,7 +54,7 @@ from ex4d.protocol.results import (
     RenderResult,
     ViewportResult,
 )
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, MASK_EROSION, VIEWPORT_SIDE
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, MASK_EROSION, VIEWPORT_SIDE, TakeLens
 
 PathName: TypeAlias = str | PathLike[str]
 
@@ -157,7 +157,7 @@ def render(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
-    lens: Literal["plate", "none"] = "plate",
+    lens: TakeLens = "plate",
     context: JobContext | None = None,
 ) -> RenderResult:
     """Colour, mask and coverage of a reconstructed shot from a camera.
@@ -187,7 +187,7 @@ def preview(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
-    lens: Literal["plate", "none"] = "plate",
+    lens: TakeLens = "plate",
     context: JobContext | None = None,
 ) -> RenderResult:
     """As ``render``, a quarter of the size, drawn from a coarse copy: fast, approximate at edges of holes."""
@@ -209,7 +209,7 @@ def generate(
     size: tuple[int, int] | None = None,
     frames: str | None = None,
     raster: str = AUTOMATIC,
-    lens: Literal["plate", "none"] = "plate",
+    lens: TakeLens = "plate",
     title: str = "",
     context: JobContext | None = None,
 ) -> GenerateResult:
@@ -238,7 +238,7 @@ def export(
     cameras: tuple[Camera, ...] = (),
     size: tuple[int, int] | None = None,
     raster: str = AUTOMATIC,
-    lens: Literal["plate", "none"] = "plate",
+    lens: TakeLens = "plate",
     stmaps: bool = False,
     context: JobContext | None = None,
 ) -> ExportResult:

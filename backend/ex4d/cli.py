@@ -23,6 +23,7 @@ from typing import NoReturn
 from ex4d import __version__
 from ex4d.commands.console import Console, open_console
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, UsageError
+from ex4d.system.heap import share_heap
 from ex4d.system.memory import check_address_space, memory_error
 
 COMMANDS = (
@@ -133,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with _stoppable():
             named = arguments[0] if arguments and arguments[0] in COMMANDS else None
             if named in _HEAVY_COMMANDS:
+                share_heap()
                 check_address_space()
             args = build_parser(named).parse_args(arguments)
             if not debug:

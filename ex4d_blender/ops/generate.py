@@ -2,7 +2,7 @@
 """Delivering takes and getting them back into the sequencer."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, cast
 
 import bpy
 from bpy.props import StringProperty
@@ -11,6 +11,7 @@ from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import FillRequest, GenerateRequest, OutputRequest, TrajectoryCamera
+from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression
 
 from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
@@ -66,10 +67,10 @@ def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: G
 
 
 def _output_request(state: props.EX4D_PG_scene) -> OutputRequest:
-    movie = cast(Literal["prores422hq", "prores4444", "h265"], state.result_movie)
+    movie = cast(EditMovie, state.result_movie)
     return OutputRequest(
-        pictures=cast(Literal["linear", "codes"], state.result_pictures),
-        compression=cast(Literal["zip", "piz"], state.result_compression),
+        pictures=cast(CodesAs, state.result_pictures),
+        compression=cast(ExrCompression, state.result_compression),
         aov=state.result_aov,
         movie=movie if state.result_movie != "NONE" else None,
         audio=state.result_audio,

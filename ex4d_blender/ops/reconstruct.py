@@ -11,7 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
-from ex4d.protocol.values import SourceCameraKind
+from ex4d.protocol.values import OverRange, SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
@@ -76,7 +76,7 @@ def reconstruct_request(
 
 def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
     state = state_of(scene)
-    over_range = cast(Literal["clip", "keep"], state.plate_over_range) if state.plate_over_range != "AUTO" else None
+    over_range = cast(OverRange, state.plate_over_range) if state.plate_over_range != "AUTO" else None
     return PlateRequest(
         str(plate_path(scene)),
         state.plate_frames or None,

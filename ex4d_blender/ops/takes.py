@@ -3,7 +3,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
+from ex4d.protocol.values import TakeLens
 
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
@@ -33,9 +34,9 @@ def move_text(state: "props.EX4D_PG_scene") -> str:
     )
 
 
-def take_lens(state: "props.EX4D_PG_scene") -> Literal["plate", "none"]:
+def take_lens(state: "props.EX4D_PG_scene") -> TakeLens:
     """What takes are drawn through, as requests have it."""
-    return cast(Literal["plate", "none"], state.take_lens)
+    return cast(TakeLens, state.take_lens)
 
 
 def new_take(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from ex4d.camera import names_file, parse_preset
 from ex4d.depth import BUILT_IN, depth_names
@@ -25,7 +26,19 @@ from ex4d.protocol.requests import (
     PlateRequest,
     ReconstructRequest,
 )
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, FIRST_FRAME, PARALLAX, SOURCE_CAMERAS, parse_size
+from ex4d.protocol.values import (
+    AUTOMATIC,
+    DEFAULT_GENERATOR,
+    FIRST_FRAME,
+    PARALLAX,
+    CodesAs,
+    EditMovie,
+    ExrCompression,
+    OverRange,
+    SourceCameraKind,
+    TakeLens,
+    parse_size,
+)
 from ex4d.raster import RASTERIZERS
 
 
@@ -65,7 +78,7 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     plate.add_argument("--layer", help="of EXR files with several (default: the picture without a layer's name)")
     plate.add_argument(
         "--over-range",
-        choices=("clip", "keep"),
+        choices=get_args(OverRange),
         help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, else keep)",
     )
     plate.add_argument(
@@ -154,7 +167,7 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:
     """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
-    kind = next((known for known in SOURCE_CAMERAS if known == args.source_camera), None)
+    kind = next((known for known in get_args(SourceCameraKind) if known == args.source_camera), None)
     camera = None if kind else args.source_camera
     depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov)
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
@@ -184,7 +197,7 @@ def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> No
     camera.add_argument("--size", help="size to render, such as 1280x720 (default: the plate's)")
     camera.add_argument(
         "--take-lens",
-        choices=["plate", "none"],
+        choices=get_args(TakeLens),
         default="plate",
         help="draw as the plate's lens does (default), or as a pinhole",
     )
@@ -248,18 +261,18 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )
     files.add_argument(
         "--pictures",
-        choices=["linear", "codes"],
+        choices=get_args(CodesAs),
         default="linear",
         help="of log, PQ and HLG plates: scene-linear EXR (default), or codes of the plate's own curve as 16-bit PNG",
     )
     files.add_argument(
         "--movie",
-        choices=["prores422hq", "prores4444", "h265"],
+        choices=get_args(EditMovie),
         help="also a movie of 10 bits for editing: result.mov or result_h265.mp4, in the plate's own curve",
     )
     files.add_argument("--audio", action="store_true", help="the plate's sound goes into the movies")
     files.add_argument(
-        "--exr-compression", choices=["zip", "piz"], default="zip", help="of EXR files (default %(default)s)"
+        "--exr-compression", choices=get_args(ExrCompression), default="zip", help="of EXR files (default %(default)s)"
     )
     group = parser.add_argument_group("a model's fill")
     group.add_argument(

@@ -29,9 +29,10 @@ from ex4d.colour.transforms import transform_of
 from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.fill import PixelOrigin
-from ex4d.media.exr_writer import Compression, ExrPart, rgba_channels, write_exr_parts
+from ex4d.media.exr_writer import ExrPart, rgba_channels, write_exr_parts
 from ex4d.media.frames import frame_window
 from ex4d.media.picture_facts import PixelWindow
+from ex4d.protocol.values import ExrCompression
 from ex4d.raster.positions import PositionStore
 
 #: What ``depth.Z`` says of pixels in which there is no surface, as renderers write it.
@@ -59,7 +60,7 @@ class TakeAovs:
     positions: PositionStore
     headers: TakeHeaders
 
-    def write(self, path: Path, frame: ResultPicture, generated: float, compression: Compression) -> None:
+    def write(self, path: Path, frame: ResultPicture, generated: float, compression: ExrCompression) -> None:
         """Write the file of one frame.
 
         Args:

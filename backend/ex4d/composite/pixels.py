@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from ex4d.composite.blend import blend, enlarge
 from ex4d.fill.stage import FillStore
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, TruthEncoding, truth_of
 from ex4d.media.encoding import display_encoding as display
+from ex4d.protocol.values import CodesAs
 from ex4d.raster import Texture
 from ex4d.raster.store import RasterStore
 
@@ -63,7 +64,7 @@ class ResultPictures:
     fill: FillStore
     colour: PlateColour
     source_bits: int = 8
-    pictures: Literal["linear", "codes"] = "linear"
+    pictures: CodesAs = "linear"
     adjusted: AdjustedFill = field(default_factory=AdjustedFill)
 
     @cached_property

@@ -375,7 +375,7 @@ class TakeJob(PartedWork):
         if self._movies.edit_file:
             record["edit_movie"] = self._movies.edit_file
         if self.sound is not None:
-            record["audio"] = sound_record(self.sound.source, self.sound)
+            record["audio"] = sound_record(self.sound)
         if (moment := self._headers.timecode(self._rendered.numbers[0])) is not None:
             record["timecode"] = moment
         return record

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +59,24 @@ class MovieMaker:
         """Name of the movie for editing; "" = none is wanted."""
         return FORMATS[self.output.movie].file if self.output.movie else ""
 
-    def open(self, out: Path) -> TakeMovies:
-        """Begin the movies in the take's folder."""
-        return TakeMovies(out, self)
+    @contextmanager
+    def open(self, out: Path) -> Iterator[TakeMovies]:
+        """The movies in the take's folder, while they are written: they appear, whole, when the block ends well."""
+        size = self.pictures.raster.trajectory
+        common: dict[str, Any] = {
+            "width": size.width,
+            "height": size.height,
+            "fps": self.frames.fps,
+            "sound": self.sound,
+        }
+        with ExitStack() as stack:
+            preview = stack.enter_context(MovieWriter(out / MOVIE_FILE, **common, labels=self.preview_labels))
+            edit = None
+            if self.output.movie:
+                edit = stack.enter_context(
+                    EditMovieWriter(out / self.edit_file, self.output.movie, **common, labels=self.edit_labels)
+                )
+            yield TakeMovies(self, preview, edit)
 
     @property
     def preview_labels(self) -> MovieLabels:
@@ -103,36 +118,18 @@ class MovieMaker:
         return self.frames.colour.kind == "linear"
 
 
+@dataclass(frozen=True)
 class TakeMovies:
-    """The movies while they are written; a context manager. They appear, whole, when the block ends well."""
+    """The movies while they are written.
 
-    def __init__(self, out: Path, maker: MovieMaker) -> None:
-        self._maker = maker
-        self._stack = ExitStack()
-        size = maker.pictures.raster.trajectory
-        common: dict[str, Any] = {
-            "width": size.width,
-            "height": size.height,
-            "fps": maker.frames.fps,
-            "sound": maker.sound,
-        }
-        self._preview = MovieWriter(out / MOVIE_FILE, **common, labels=maker.preview_labels)
-        self._edit: EditMovieWriter | None = None
-        if maker.output.movie:
-            self._edit = EditMovieWriter(out / maker.edit_file, maker.output.movie, **common, labels=maker.edit_labels)
+    Attributes:
+        maker: what they are made of.
+        preview, edit: where they go; None = none is wanted.
+    """
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.enter_context(self._preview)
-            if self._edit is not None:
-                stack.enter_context(self._edit)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        return bool(self._stack.__exit__(kind, error, trace))
+    maker: MovieMaker
+    preview: MovieWriter
+    edit: EditMovieWriter | None
 
     def write(self, pixels: NDArray[Any], alpha: NDArray[Any] | None, time: Fraction | None) -> None:
         """Add one frame.
@@ -141,12 +138,12 @@ class TakeMovies:
             pixels, alpha: of the result, as ``ResultPicture`` has them.
             time: see ``MovieWriter.write``.
         """
-        shown = self._maker.shown(pixels)
-        self._preview.write(shown, time)
-        if self._edit is not None:
-            linear = self._maker.is_linear
-            codes = shown.astype(np.float32) / np.float32(255) if linear else self._maker.codes(pixels, alpha)
-            self._edit.write(codes, _unit_alpha(alpha), time)
+        shown = self.maker.shown(pixels)
+        self.preview.write(shown, time)
+        if self.edit is not None:
+            linear = self.maker.is_linear
+            codes = shown.astype(np.float32) / np.float32(255) if linear else self.maker.codes(pixels, alpha)
+            self.edit.write(codes, _unit_alpha(alpha), time)
 
 
 def _unit_alpha(alpha: NDArray[Any] | None) -> NDArray[np.float32] | None:
@@ -162,6 +159,6 @@ def _matrix(tags: MovieTags) -> int:
     return 9 if tags.primaries == 9 else 1
 
 
-def sound_record(source: Path, sound: MovieSound) -> dict[str, str]:
+def sound_record(sound: MovieSound) -> dict[str, str]:
     """What a take's record says of its sound."""
-    return {"source": source.name, "start": str(sound.start), "duration": str(sound.duration)}
+    return {"source": sound.source.name, "start": str(sound.start), "duration": str(sound.duration)}

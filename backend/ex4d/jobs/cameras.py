@@ -6,14 +6,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ex4d.camera import Trajectory, build_take, json_bytes, parse_preset, parse_trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import Camera, MoveCamera, TrajectoryCamera
-from ex4d.protocol.values import parse_pivot
+from ex4d.protocol.values import TakeLens, parse_pivot
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction
 from ex4d.system.files import atomic_write, make_folder
@@ -61,7 +61,7 @@ def take_camera(
     size: tuple[int, int] | None,
     shot: Shot,
     reconstruction: Reconstruction,
-    lens: Literal["plate", "none"],
+    lens: TakeLens,
 ) -> TakeCamera:
     """The camera per frame of the plate.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import av
 import cv2
@@ -23,8 +23,7 @@ from ex4d.media.colour_tags import HdrMetadata
 from ex4d.media.movie import MovieFile, MovieLabels, MovieSound
 from ex4d.media.yuv import LUMA_WEIGHTS
 from ex4d.protocol.errors import UsageError
-
-EditMovie = Literal["prores422hq", "prores4444", "h265"]
+from ex4d.protocol.values import EditMovie
 
 # Ten bits, limited range (BT.2100, table 9): black, white, span and middle of chroma, and what is no synchronisation.
 _BLACK, _WHITE, _CHROMA_SPAN, _CHROMA_ZERO = 64, 940, 896, 512
@@ -100,7 +99,11 @@ class EditMovieWriter(MovieFile):
     ) -> None:
         super().__init__(path, width=width, height=height, fps=fps, labels=labels, sound=sound)
         self._form = FORMATS[kind]
-        self.container_format = self._form.container  # type: ignore[misc]
+
+    @property
+    def container_format(self) -> str:
+        """FFmpeg's name of the kind of file."""
+        return self._form.container
 
     @property
     def codec(self) -> str:

@@ -23,8 +23,8 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
+from ex4d.media.exr_writer import ExrPart, write_exr_parts
 from ex4d.protocol.errors import BadInputError
-from ex4d.system.files import atomic_path
 from ex4d.system.inputs import read_bytes
 from ex4d.system.memory import memory_error
 
@@ -191,14 +191,7 @@ def write_exr_channel(path: Path, name: str, values: NDArray[np.float32]) -> Non
     """
     if values.dtype != np.float32 or values.ndim != 2 or values.size == 0:
         raise ValueError(f"values are {values.dtype} {values.shape}, not float32 (H, W)")
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    encoded = io.BytesIO()
-    # The binding takes strides for sizes in arrays that are not contiguous.
-    with OpenEXR.File(header, {name: np.ascontiguousarray(values)}) as file:
-        file.write(encoded)
-    with atomic_path(path) as temporary:
-        # Not getbuffer: where writing fails, Python 3.12.1 crashes when the view is collected.
-        temporary.write_bytes(encoded.getvalue())
+    write_exr_parts(path, [ExrPart("", {name: values}, {})])
 
 
 def _candidates(headers: Sequence[dict[str, object]]) -> Iterator[_Candidate]:

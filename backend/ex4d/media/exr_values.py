@@ -12,7 +12,7 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from ex4d.media.exr import unprinted
-from ex4d.system.files import atomic_path
+from ex4d.media.exr_writer import ExrPart, write_exr_parts
 
 _CHANNELS = "RGBA"
 
@@ -27,14 +27,8 @@ def write_exr_values(path: Path, values: NDArray[Any]) -> None:
     Raises:
         TransientError: the disk is full or the file cannot be written.
     """
-    header = {"compression": OpenEXR.PIZ_COMPRESSION, "type": OpenEXR.scanlineimage}
-    planes = {name: np.ascontiguousarray(values[..., i]) for i, name in enumerate(_CHANNELS[: values.shape[2]])}
-    encoded = io.BytesIO()
-    with OpenEXR.File(header, dict(planes)) as file:
-        file.write(encoded)
-    with atomic_path(path) as temporary:
-        # Not getbuffer: where writing fails, Python 3.12.1 crashes when the view is collected.
-        temporary.write_bytes(encoded.getvalue())
+    planes = {name: values[..., i] for i, name in enumerate(_CHANNELS[: values.shape[2]])}
+    write_exr_parts(path, [ExrPart("", planes, {})], "piz")
 
 
 def read_exr_values(data: bytes) -> NDArray[Any]:

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
+from ex4d.protocol.values import ExrCompression
 from ex4d.system.files import atomic_path
 
-Compression = Literal["zip", "piz"]
 #: Frames a second that OpenEXR's ``timeCode`` has room for.
 MOST_FRAMES = 30
 _DTYPES = {np.dtype(np.float16), np.dtype(np.float32)}
@@ -44,7 +44,7 @@ def write_exr(
     pixels: NDArray[Any],
     alpha: NDArray[Any] | None,
     attributes: Mapping[str, Any],
-    compression: Compression = "zip",
+    compression: ExrCompression = "zip",
 ) -> None:
     """Write a picture of one part, RGBA: complete under its name, or not at all. All bits are kept.
 
@@ -70,7 +70,7 @@ def rgba_channels(pixels: NDArray[Any], alpha: NDArray[Any] | None) -> dict[str,
     return {**{name: pixels[..., k] for k, name in enumerate("RGB")}, "A": opacity}
 
 
-def write_exr_parts(path: Path, parts: Sequence[ExrPart], compression: Compression = "zip") -> None:
+def write_exr_parts(path: Path, parts: Sequence[ExrPart], compression: ExrCompression = "zip") -> None:
     """Write a file of scan lines, of one part or several: complete under its name, or not at all. All bits are kept.
 
     Args:
@@ -95,7 +95,7 @@ def write_exr_parts(path: Path, parts: Sequence[ExrPart], compression: Compressi
         temporary.write_bytes(encoded.getvalue())
 
 
-def _part(part: ExrPart, compression: Compression, named: bool) -> Any:
+def _part(part: ExrPart, compression: ExrCompression, named: bool) -> Any:
     header = {
         **part.attributes,
         "compression": _COMPRESSIONS[compression],

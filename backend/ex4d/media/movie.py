@@ -137,8 +137,7 @@ class MovieFile(ABC):
         TransientError: the disk is full or the file cannot be written.
     """
 
-    #: FFmpeg's name of the kind of file, and what it is told.
-    container_format: ClassVar[str] = "mp4"
+    #: What FFmpeg is told of the file.
     container_options: ClassVar[dict[str, str]] = {"movflags": "+faststart"}
 
     def __init__(
@@ -165,6 +164,11 @@ class MovieFile(ABC):
         self._timed = False
         self._last_pts = -1
         self._count = 0
+
+    @property
+    def container_format(self) -> str:
+        """FFmpeg's name of the kind of file."""
+        return "mp4"
 
     @property
     @abstractmethod

@@ -16,7 +16,7 @@ from ex4d.media.encoding import TruthEncoding
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import PlateRequest
-from ex4d.protocol.values import FrameRange
+from ex4d.protocol.values import FrameRange, OverRange
 
 #: Frames per second of plates that name none.
 FALLBACK_FPS = Fraction(24)
@@ -38,7 +38,7 @@ class PlateOptions:
     colour_space: str = AUTO
     ocio: Path | None = None
     layer: str | None = None
-    over_range: Literal["clip", "keep"] | None = None
+    over_range: OverRange | None = None
     pixel_aspect: Fraction | None = None
 
     @classmethod

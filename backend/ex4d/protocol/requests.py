@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from ex4d.protocol.blobs import attach_blobs, detach_blobs
 from ex4d.protocol.capabilities import OptionValue
@@ -24,11 +24,15 @@ from ex4d.protocol.values import (
     MAX_DEPTH_RATIO,
     MAX_GRID_SIDE,
     MIN_ANGLE_DEG,
-    SOURCE_CAMERAS,
     THICKNESS,
     VIEWPORT_SIDE,
+    CodesAs,
+    EditMovie,
+    ExrCompression,
     FrameRange,
+    OverRange,
     SourceCameraKind,
+    TakeLens,
     check_choice,
     check_fov,
     check_handles,
@@ -78,14 +82,14 @@ class PlateRequest:
     colour_space: str = AUTOMATIC
     ocio: str | None = None
     layer: str | None = None
-    over_range: Literal["clip", "keep"] | None = None
+    over_range: OverRange | None = None
     pixel_aspect: str | None = None
     lens: str | None = None
 
     def __post_init__(self) -> None:
         _range(self.frames)
         check_handles(self.handles)
-        check_choice(self.over_range, (None, "clip", "keep"), "over-range")
+        check_choice(self.over_range, (None, *get_args(OverRange)), "over-range")
         if self.fps is not None:
             parse_rate(self.fps)
         if self.pixel_aspect is not None:
@@ -190,7 +194,7 @@ class ReconstructRequest:
     source_camera: SourceCameraKind = "still"
 
     def __post_init__(self) -> None:
-        check_choice(self.source_camera, SOURCE_CAMERAS, "the source camera")
+        check_choice(self.source_camera, get_args(SourceCameraKind), "the source camera")
         if self.viewport_side is not None:
             check_viewport_side(self.viewport_side)
         if self.solved is not None and self.depth.camera is not None:
@@ -291,11 +295,11 @@ class _OfTake:
     size: tuple[int, int] | None = None
     frames: str | None = None
     raster: str = AUTOMATIC
-    lens: Literal["plate", "none"] = field(default="plate", kw_only=True)
+    lens: TakeLens = field(default="plate", kw_only=True)
 
     def __post_init__(self) -> None:
         _range(self.frames)
-        check_choice(self.lens, ("plate", "none"), "lens")
+        check_choice(self.lens, get_args(TakeLens), "lens")
         if self.size is not None:
             check_size(self.size)
 
@@ -337,18 +341,18 @@ class OutputRequest:
         colour_match: a model's shift of colours is taken off its fill.
     """
 
-    pictures: Literal["linear", "codes"] = "linear"
-    compression: Literal["zip", "piz"] = "zip"
+    pictures: CodesAs = "linear"
+    compression: ExrCompression = "zip"
     aov: bool = False
-    movie: Literal["prores422hq", "prores4444", "h265"] | None = None
+    movie: EditMovie | None = None
     audio: bool = False
     grain: bool = False
     colour_match: bool = True
 
     def __post_init__(self) -> None:
-        check_choice(self.pictures, ("linear", "codes"), "pictures")
-        check_choice(self.compression, ("zip", "piz"), "compression")
-        check_choice(self.movie, (None, "prores422hq", "prores4444", "h265"), "movie")
+        check_choice(self.pictures, get_args(CodesAs), "pictures")
+        check_choice(self.compression, get_args(ExrCompression), "compression")
+        check_choice(self.movie, (None, *get_args(EditMovie)), "movie")
 
 
 @dataclass(frozen=True)
@@ -411,11 +415,11 @@ class ExportRequest:
     cameras: tuple[Camera, ...] = ()
     size: tuple[int, int] | None = None
     raster: str = AUTOMATIC
-    lens: Literal["plate", "none"] = "plate"
+    lens: TakeLens = "plate"
     stmaps: bool = False
 
     def __post_init__(self) -> None:
-        check_choice(self.lens, ("plate", "none"), "lens")
+        check_choice(self.lens, get_args(TakeLens), "lens")
         if self.size is not None:
             check_size(self.size)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, get_args
+from typing import Literal
 
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parsing import fraction_from
@@ -56,13 +56,22 @@ MIN_VIEWPORT_SIDE, MAX_VIEWPORT_SIDE = 16, 4096
 MASK_EROSION = 2
 MAX_MASK_EROSION = 64
 
+#: What becomes of values beyond black and white of a limited-range movie.
+OverRange = Literal["clip", "keep"]
+#: What takes of a plate with a lens are drawn through.
+TakeLens = Literal["plate", "none"]
+#: What the pictures of plates hold whose values are codes of a curve.
+CodesAs = Literal["linear", "codes"]
+ExrCompression = Literal["zip", "piz"]
+#: Movies for editing.
+EditMovie = Literal["prores422hq", "prores4444", "h265"]
+
 #: Lets the backend choose: a depth estimator, a rasterizer, a pivot.
 AUTOMATIC = "auto"
 #: Measures depth where the source camera moves.
 PARALLAX = "parallax"
 #: How a source camera may be said to move.
 SourceCameraKind = Literal["auto", "still", "turns", "moves"]
-SOURCE_CAMERAS: tuple[SourceCameraKind, ...] = get_args(SourceCameraKind)
 #: What fills where nothing is named: it works everywhere.
 DEFAULT_GENERATOR = "preview"
 

@@ -31,6 +31,7 @@ from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
 from ex4d.server.logs import start_log
 from ex4d.server.progress import JobProgress
 from ex4d.server.queue import WORK_LANE
+from ex4d.system.heap import share_heap
 from ex4d.system.memory import memory_error
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class Worker:
 
 def main() -> int:
     """Run a worker; returns the exit code."""
+    share_heap()
     # One that is stopped hears of nothing else. Where the system has no such signal the pipe below does it.
     signal_on_parent_death(_PARENT_DEATH_SIGNAL)
     signal.signal(signal.SIGTERM, _terminate)

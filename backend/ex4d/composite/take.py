@@ -30,6 +30,7 @@ from ex4d.composite.pixels import ResultPictures
 from ex4d.composite.result_files import ResultFiles
 from ex4d.composite.take_movies import MovieMaker, sound_record
 from ex4d.fill import PixelOrigin
+from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.stage import FillStore
 from ex4d.media.movie import MovieSound
 from ex4d.plate.store import FrameStore
@@ -205,6 +206,7 @@ class TakeJob(PartedWork):
         output: what is delivered.
         positions: where on the plate its pixels were taken from; asked for where ``output`` wants AOVs.
         sound: of the plate, that goes into the movies; None = none.
+        background: what other frames show in the holes; None where nobody has looked. ``fill_key`` counts it in.
     """
 
     root: Path
@@ -217,6 +219,7 @@ class TakeJob(PartedWork):
     output: OutputRequest = field(default_factory=OutputRequest)
     positions: Callable[[], PositionStore] | None = None
     sound: MovieSound | None = None
+    background: BackgroundStore | None = None
 
     name = "composite"
     version = 1
@@ -331,6 +334,7 @@ class TakeJob(PartedWork):
             self.frames.source_bits,
             self.output.pictures,
             self._adjusted,
+            self.background,
         )
 
     @cached_property

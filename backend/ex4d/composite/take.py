@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 
 from ex4d import __version__
-from ex4d.camera import write_json
+from ex4d.camera import Camera, Trajectory, write_json
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
 from ex4d.composite.aov import TakeAovs
+from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
 from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
-from ex4d.composite.pixels import ResultPictures
+from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.composite.result_files import ResultFiles
 from ex4d.composite.take_movies import MovieMaker, sound_record
-from ex4d.fill import PixelOrigin
 from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.stage import FillStore
 from ex4d.media.movie import MovieSound
@@ -207,6 +207,7 @@ class TakeJob(PartedWork):
         positions: where on the plate its pixels were taken from; asked for where ``output`` wants AOVs.
         sound: of the plate, that goes into the movies; None = none.
         background: what other frames show in the holes; None where nobody has looked. ``fill_key`` counts it in.
+        source: the plate's cameras, which tell what they never looked at; None = those of the take.
     """
 
     root: Path
@@ -220,6 +221,7 @@ class TakeJob(PartedWork):
     positions: Callable[[], PositionStore] | None = None
     sound: MovieSound | None = None
     background: BackgroundStore | None = None
+    source: Trajectory | None = None
 
     name = "composite"
     version = 1
@@ -299,7 +301,7 @@ class TakeJob(PartedWork):
                     continue
                 frames: list[dict[str, Any]] = []
                 for frame, moment in zip(prefetched(pictures.read, numbers, ahead=2, threads=2), moments, strict=True):
-                    shares = _shares(frame.mask, frame.origin)
+                    shares = self._shares(frame)
                     pool.submit(files.write, out, frame, shares["generated"])
                     movies.write(frame.pixels, frame.alpha, moment)
                     handle = {"handle": True} if self._is_handle(frame.number) else {}
@@ -316,6 +318,15 @@ class TakeJob(PartedWork):
             out, self._rendered, self._filled, [frame for output in done for frame in output.record["frames"]]
         )
         return [*self._movies.names, TRAJECTORY_FILE, TAKE_FILE]
+
+    def _shares(self, frame: ResultPicture) -> dict[str, float]:
+        cameras, index = self._rendered.trajectory, self._rendered.numbers.index(frame.number)
+        source = self.source if self.source is not None else cameras
+        return hole_shares(frame.mask, frame.origin, frame.z, cameras[index], source[index], self._asked)
+
+    @cached_property
+    def _asked(self) -> list[Camera]:
+        return asked_cameras(self.source) if self.source is not None else []
 
     @cached_property
     def _rendered(self) -> RasterStore:
@@ -385,7 +396,9 @@ class TakeJob(PartedWork):
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
+        said = fill_note(frames)
         notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes, *self._adjusted.notes]
+        notes += [said] if said else []
         record = {
             "format": TAKE_FORMAT,
             "version": self.version,
@@ -412,10 +425,3 @@ class TakeJob(PartedWork):
             "notes": list(dict.fromkeys(notes)),
         }
         (out / TAKE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def _shares(mask: np.ndarray[Any, Any], origin: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Share of a frame's pixels that is not its own source, and how much of that other frames showed."""
-    holes = origin < PixelOrigin.MEASURED
-    other = float((origin == PixelOrigin.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
-    return {"generated": round(float((mask == 0).mean()), 6), "of_it_from_other_frames": round(other, 6)}

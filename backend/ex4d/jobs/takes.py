@@ -215,6 +215,7 @@ class TakePipeline:
             lambda: self.positions(rendered),
             take_sound(self.shot, reconstruction) if output.audio else None,
             background,
+            reconstruction.mesh.source,
         )
         folder = take.ensure(self.progress)
         for note in fill.notes:

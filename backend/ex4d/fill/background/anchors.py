@@ -13,8 +13,9 @@ Bool = NDArray[np.bool_]
 
 #: Frames that may be chosen: about so many over the shot, but no farther apart than this.
 CANDIDATES, WIDEST_SPACING = 24, 12
-#: Frames that are looked at for one frame of the take.
-ANCHORS = 10
+#: Frames that are looked at for one frame of the take at most; and so many in any case where they see as much as this
+#: share of the holes.
+ANCHORS, ENOUGH, SOME = 10, 8, 0.02
 #: Each hole is to be seen by so many of them: one may look at it from the wrong side, or something moving.
 WANTED = 2
 #: Cells along the longer side of the take in which holes are counted, and points of a candidate for each cell.
@@ -77,6 +78,11 @@ class AnchorChoice:
                 break
             wanted[seen[others[best]]] -= 1
             chosen.append(others.pop(best))
+        # Cells do not tell what is hidden behind something else: views that differ look behind it.
+        others = [other for other in others if (left & seen[other]).sum() >= SOME * left.sum()]
+        while others and len(chosen) < ENOUGH:
+            apart = [min((abs(other - taken) for taken in chosen), default=0) for other in others]
+            chosen.append(others.pop(int(np.argmax(apart))))
         return sorted(chosen, key=lambda other: (distance[other], abs(other - index), other))
 
     def _seen_cells(self, other: int, camera: Camera, shape: tuple[int, ...]) -> Bool:

@@ -75,22 +75,24 @@ def moving_by_color(
         (h, w) bool on the anchor's grid.
     """
     points = anchor.world_points()
-    own = cv2.GaussianBlur(picture, (0, 0), BLUR)
+    own = _soft(picture)
     differ, agree, past = (np.zeros(anchor.z.shape, np.int16) for _ in range(3))
     for other, other_picture in others:
         row, column, _, inside = other.look_up(points)
-        theirs = cv2.GaussianBlur(other_picture, (0, 0), BLUR)[row, column]
-        difference = np.abs(own - theirs)
-        if inside.any():
-            # Exposure may have changed between the frames.
-            difference = np.abs(own * _gain(own[inside], theirs[inside]) - theirs)
-        unlike = (inside & (difference.max(axis=-1) > SAME_COLOR)).astype(np.uint8)
-        unlike = cv2.morphologyEx(unlike, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        differ += unlike
-        agree += inside & (unlike == 0)
+        theirs = _soft(other_picture)[row, column]
+        # Exposure may have changed between the frames.
+        gain = _gain(own[inside], theirs[inside]) if inside.any() else np.float32(1)
+        codes = (inside & (np.abs(own * gain - theirs).max(axis=-1) > SAME_COLOR)).astype(np.uint8)
+        unlike = cv2.morphologyEx(codes, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
         looked_past, _ = looks_past(other, points, tolerance)
-        past += looked_past & (unlike > 0)
+        differ += unlike
+        agree += inside & ~unlike
+        past += looked_past & unlike
     return np.asarray((differ > agree) | _often_past(past, agree))
+
+
+def _soft(picture: Float) -> Float:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), BLUR), np.float32)
 
 
 def _gain(own: Float, theirs: Float) -> Float:

@@ -199,7 +199,8 @@ class OtherFrames:
         """(h, w, 3) float32 0..1, the working picture on the frame's small grid."""
         frames, topology = self._take.frames, self._grids[index].mesh.topology
         picture = frames.read_8bit(frames.numbers[index])
-        return np.asarray(cv2.resize(picture, topology.grid, interpolation=cv2.INTER_AREA), np.float32) / 255
+        small = np.asarray(cv2.resize(picture, topology.grid, interpolation=cv2.INTER_AREA), np.float32)
+        return small / np.float32(255)
 
 
 class _Textures:
@@ -226,7 +227,7 @@ class _Mosaic:
     def __init__(self, camera: Camera, wanted: Bool) -> None:
         self._camera, self._shape = camera, wanted.shape
         self._row, self._column = np.nonzero(wanted)
-        self._rays = camera.rays(np.stack([self._column, self._row], axis=-1) + 0.5)
+        self._rays = camera.rays(np.stack([self._column, self._row], axis=-1).astype(np.float64) + 0.5)
         self._unit = np.zeros((len(self._row), 3), np.float32)
         self._near = np.zeros(len(self._row), np.float32)
         self._total = np.zeros(len(self._row), np.float32)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,9 +15,8 @@ Bool = NDArray[np.bool_]
 
 #: Frames that may be chosen: about so many over the shot, but no farther apart than this.
 CANDIDATES, WIDEST_SPACING = 24, 12
-#: Frames that are looked at for one frame of the take at most; and so many in any case where they see as much as this
-#: share of the holes.
-ANCHORS, ENOUGH, SOME = 10, 8, 0.02
+#: Frames that are chosen at once at most.
+ANCHORS = 8
 #: Each hole is to be seen by so many of them: one may look at it from the wrong side, or something moving.
 WANTED = 2
 #: Cells along the longer side of the take in which holes are counted, and points of a candidate for each cell.
@@ -54,15 +55,19 @@ class AnchorChoice:
         points = self._points[index][::OVERLAP_STEP].astype(np.float64)
         return [other for other in self.candidates if _inside(self._cameras[other], points)[0].mean() > LEAST_OVERLAP]
 
-    def choose(self, index: int, camera: Camera, holes: Bool) -> list[int]:
+    def choose(self, index: int, camera: Camera, holes: Bool, but: Sequence[int] = ()) -> list[int]:
         """Indices of the frames to look at, the most alike view first.
+
+        What moves in them, and what hides behind something else, is not known here: whoever has looked at them may ask
+        for others for what is left.
 
         Args:
             index: of the take's frame.
             camera: of the take.
             holes: (h, w) bool, what it lacks, at any size.
+            but: frames that have been looked at.
         """
-        others = [other for other in self.candidates if other != index]
+        others = [other for other in self.candidates if other != index and other not in but]
         distance = {other: view_distance(camera, self._cameras[other], self._pivot) for other in others}
         others.sort(key=lambda other: (distance[other], abs(other - index), other))
         left = _cells(holes)
@@ -78,11 +83,6 @@ class AnchorChoice:
                 break
             wanted[seen[others[best]]] -= 1
             chosen.append(others.pop(best))
-        # Cells do not tell what is hidden behind something else: views that differ look behind it.
-        others = [other for other in others if (left & seen[other]).sum() >= SOME * left.sum()]
-        while others and len(chosen) < ENOUGH:
-            apart = [min((abs(other - taken) for taken in chosen), default=0) for other in others]
-            chosen.append(others.pop(int(np.argmax(apart))))
         return sorted(chosen, key=lambda other: (distance[other], abs(other - index), other))
 
     def _seen_cells(self, other: int, camera: Camera, shape: tuple[int, ...]) -> Bool:

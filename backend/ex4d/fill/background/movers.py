@@ -20,6 +20,11 @@ WITNESSES = 12
 LEAST_PAST = 0.15
 #: Colours that differ by more than this share of the range, after a blur, are not those of one surface.
 SAME_COLOR = 0.1
+#: Fewer frames than these are no witnesses of what stands still: what they alone have looked at belongs to what moves
+#: beside it, within this share of the longer side, as long as depth changes by no more than this from one grid point to
+#: the next.
+SURE = 4
+REACH, SAME_DEPTH = 0.15, 0.01
 #: Of that blur, in grid steps; misfits of a pixel at edges are no movement.
 BLUR = 1.5
 
@@ -53,7 +58,7 @@ def moving_by_depth(anchor: DepthGrid, others: Sequence[DepthGrid], tolerance: f
         looked_past, shown = looks_past(other, points, tolerance)
         past += looked_past
         there += shown
-    return _often_past(past, there)
+    return _grown(_often_past(past, there), anchor.z, past + there < SURE)
 
 
 def _often_past(past: NDArray[np.int16], there: NDArray[np.int16]) -> Bool:
@@ -88,7 +93,20 @@ def moving_by_color(
         differ += unlike
         agree += inside & ~unlike
         past += looked_past & unlike
-    return np.asarray((differ > agree) | _often_past(past, agree))
+    return _grown((differ > agree) | _often_past(past, agree), anchor.z, differ + agree < SURE)
+
+
+def _grown(moving: Bool, z: Float, unsure: Bool) -> Bool:
+    """What moves, and what goes on from it at the same depth where too few other frames have looked to be sure: a thing
+    that is half out of their pictures moves as a whole."""
+    square = np.ones((3, 3), np.uint8)
+    for _ in range(round(REACH * max(z.shape))):
+        beside = cv2.dilate(np.where(moving, z, np.float32(0)), square)
+        more = unsure & ~moving & (np.abs(z - beside) <= SAME_DEPTH * z)
+        if not more.any():
+            break
+        moving = moving | more
+    return moving
 
 
 def _soft(picture: Float) -> Float:

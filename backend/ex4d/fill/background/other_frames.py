@@ -37,6 +37,8 @@ Bool = NDArray[np.bool_]
 
 #: Longer side of the maps that tell where surfaces are; colours are looked up at the take's own size.
 WORKING_SIDE = 960
+#: How often frames are chosen for what those before them left.
+ROUNDS = 3
 #: Say of a frame falls with the difference of its view, to this power; what differs less than this is alike.
 VIEW_EXPONENT, ALIKE = 3.0, 0.02
 #: Frames lie apart in time too: light changes. As a difference of view, for each frame.
@@ -122,13 +124,12 @@ class OtherFrames:
         side = 2 * OVERLAP_PX + 1
         around = cv2.dilate(holes.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         truth = self._take.frames.truth
-        chosen = self._choice.choose(index, camera, holes) if holes.any() else []
         scale = min(1.0, WORKING_SIDE / max(holes.shape))
         small = camera.resized(max(2, round(camera.width * scale)), max(2, round(camera.height * scale)))
         # Every hole, however small, is one in the small picture.
         wanted = _resized(around.astype(np.float32), small, cv2.INTER_AREA) > 0
-        sights = [self._look(other, index, small) for other in chosen]
-        weights = [self._weight(other, index, camera) for other in chosen]
+        sights = self._sights(index, small, wanted) if holes.any() else []
+        weights = [self._weight(sight.index, index, camera) for sight in sights]
         says = gather(sights, weights, wanted, self._take.tolerance, by_depth=not self._turns)
         mosaic = _Mosaic(camera, around)
         for sight, say in zip(sights, says, strict=True):
@@ -137,6 +138,20 @@ class OtherFrames:
                 exposure = self._exposure(sight, small, measured)
                 mosaic.add(sight, say, source, self._textures[sight.index], exposure, truth)
         return mosaic.finish(truth, measured, self._take.tolerance)
+
+    def _sights(self, index: int, camera: Camera, wanted: Bool) -> list[Sight]:
+        """What some frames show of what is wanted, the most alike view first, each but the first ones because those
+        before it left something."""
+        sights: list[Sight] = []
+        left = wanted
+        for _ in range(ROUNDS):
+            more = self._choice.choose(index, camera, left, [sight.index for sight in sights])
+            sights += [self._look(other, index, camera) for other in more]
+            for sight in sights[len(sights) - len(more) :]:
+                left = left & ~sight.known
+            if not more or not left.any():
+                break
+        return sorted(sights, key=lambda sight: -self._weight(sight.index, index, camera))
 
     def _look(self, other: int, index: int, camera: Camera) -> Sight:
         apart = np.linalg.norm(camera.center() - self._take.mesh.source[other].center())

@@ -15,6 +15,8 @@ from ex4d.fill import PixelOrigin
 
 #: Shares are counted on pictures with this longer side.
 COUNTED_SIDE = 240
+#: Pixels from a picture's edge to the outermost pixel centres, with some round-off.
+RIM = 0.55
 #: Cameras of other frames that are asked, spread over the shot.
 OTHER_CAMERAS = 24
 
@@ -75,7 +77,8 @@ def _never_covered(
         return 0.0
     row, column = np.nonzero(invented)
     rays = small.rays(np.stack([column, row], axis=-1).astype(np.float64) + 0.5)
-    inside = _inside(source, _world(small, rays, depth[row, column].astype(np.float64)))
+    # Between the rim of pixel centres and the picture's edge the mesh has its skirt, which hides nothing.
+    inside = _inside(source, _world(small, rays, depth[row, column].astype(np.float64)), RIM)
     # Beyond the edges of what is seen, things go on as far away as they are there.
     near = _nearest_depth(depth, seen > 0)[row, column]
     for view in (source, *others):
@@ -101,11 +104,12 @@ def _world(camera: Camera, rays: NDArray[np.float64], z: NDArray[np.float64]) ->
     return np.asarray(local @ pose[:3, :3].T + pose[:3, 3])
 
 
-def _inside(camera: Camera, points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether a camera has points (N, 3) in its picture."""
+def _inside(camera: Camera, points: NDArray[np.float64], rim: float = 0.0) -> NDArray[np.bool_]:
+    """Whether a camera has points (N, 3) in its picture, ``rim`` pixels from its edge."""
     with np.errstate(divide="ignore", invalid="ignore"):
         pixels, z = camera.project(points)
-        return np.asarray((z > 0) & (pixels >= 0).all(-1) & (pixels <= (camera.width, camera.height)).all(-1))
+        within = (pixels >= rim).all(-1) & (pixels <= (camera.width - rim, camera.height - rim)).all(-1)
+        return np.asarray((z > 0) & within)
 
 
 def fill_note(frames: Iterable[Mapping[str, float]]) -> str:

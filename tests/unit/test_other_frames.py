@@ -16,7 +16,7 @@ from scenes import Plane, cast, picture_at, rays
 
 from ex4d.camera import Camera, Trajectory, build_take, intrinsics, parse_preset
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
-from ex4d.fill.background.anchors import ANCHORS, WIDEST_SPACING, AnchorChoice, candidates
+from ex4d.fill.background.anchors import WIDEST_SPACING, AnchorChoice, candidates
 from ex4d.fill.background.depth_grids import DepthGrids
 from ex4d.fill.background.exposure import SAME, match_exposure
 from ex4d.fill.background.movers import WITNESSES, witnesses
@@ -292,8 +292,8 @@ def test_frames_that_cover_the_holes_are_chosen() -> None:
     left = np.zeros((HEIGHT, WIDTH), np.bool_)
     left[:, :20] = True
     for holes, side in ((left, -1), (left[:, ::-1], 1)):
-        chosen = choice.choose(index, take[index], holes)
-        assert 0 < len(chosen) <= ANCHORS
+        chosen = choice.choose(index, take[index], holes, 5)
+        assert 0 < len(chosen) <= 5
         assert index not in chosen
         assert all(side * (other - index) > 0 for other in chosen)
 

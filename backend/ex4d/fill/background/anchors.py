@@ -15,8 +15,6 @@ Bool = NDArray[np.bool_]
 
 #: Frames that may be chosen: about so many over the shot, but no farther apart than this.
 CANDIDATES, WIDEST_SPACING = 24, 12
-#: Frames that are chosen at once at most.
-ANCHORS = 8
 #: Each hole is to be seen by so many of them: one may look at it from the wrong side, or something moving.
 WANTED = 2
 #: Cells along the longer side of the take in which holes are counted, and points of a candidate for each cell.
@@ -55,7 +53,7 @@ class AnchorChoice:
         points = self._points[index][::OVERLAP_STEP].astype(np.float64)
         return [other for other in self.candidates if _inside(self._cameras[other], points)[0].mean() > LEAST_OVERLAP]
 
-    def choose(self, index: int, camera: Camera, holes: Bool, but: Sequence[int] = ()) -> list[int]:
+    def choose(self, index: int, camera: Camera, holes: Bool, most: int, but: Sequence[int] = ()) -> list[int]:
         """Indices of the frames to look at, the most alike view first.
 
         What moves in them, and what hides behind something else, is not known here: whoever has looked at them may ask
@@ -65,6 +63,7 @@ class AnchorChoice:
             index: of the take's frame.
             camera: of the take.
             holes: (h, w) bool, what it lacks, at any size.
+            most: frames that are chosen at most.
             but: frames that have been looked at.
         """
         others = [other for other in self.candidates if other != index and other not in but]
@@ -75,7 +74,7 @@ class AnchorChoice:
         wanted = left.astype(np.int8) * WANTED
         chosen: list[int] = []
         least = max(1.0, LEAST_GAIN * WANTED * float(left.sum()))
-        while others and len(chosen) < ANCHORS:
+        while others and len(chosen) < most:
             # Of equal ones the first, which is nearest in view.
             gains = [int(((wanted > 0) & seen[other]).sum()) for other in others]
             best = int(np.argmax(gains))
@@ -116,5 +115,5 @@ def _sparse_points(grid: DepthGrid) -> NDArray[np.float32]:
     step = max(1, int(max(grid.z.shape) / (CELLS * POINTS_PER_CELL)))
     # The outermost ones count most: they are what only this frame shows.
     rows, columns = (np.unique([*range(0, side, step), side - 1]) for side in grid.z.shape)
-    points = grid.world_points()[np.ix_(rows, columns)]
+    points = grid.world_points[np.ix_(rows, columns)]
     return np.asarray(points[grid.measured[np.ix_(rows, columns)]], np.float32)

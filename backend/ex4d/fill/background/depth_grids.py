@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ Bool = NDArray[np.bool_]
 #: Vertices along the longer side.
 GRID_SIDE = 320
 #: Maps that are kept in memory.
-KEPT = 64
+KEPT = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class DepthGrid:
         """(h, w) bool."""
         return self.mesh.pixel_valid
 
+    @cached_property
     def world_points(self) -> Points:
         """(h, w, 3) in world units."""
         topology, pose = self.mesh.topology, invert_rigid(self.mesh.source.E)

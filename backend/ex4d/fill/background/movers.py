@@ -52,7 +52,7 @@ def moving_by_depth(anchor: DepthGrid, others: Sequence[DepthGrid], tolerance: f
     Returns:
         (h, w) bool on the anchor's grid.
     """
-    points = anchor.world_points()
+    points = anchor.world_points
     past, there = np.zeros(anchor.z.shape, np.int16), np.zeros(anchor.z.shape, np.int16)
     for other in others:
         looked_past, shown = looks_past(other, points, tolerance)
@@ -79,7 +79,7 @@ def moving_by_color(
     Returns:
         (h, w) bool on the anchor's grid.
     """
-    points = anchor.world_points()
+    points = anchor.world_points
     own = _soft(picture)
     differ, agree, past = (np.zeros(anchor.z.shape, np.int16) for _ in range(3))
     for other, other_picture in others:

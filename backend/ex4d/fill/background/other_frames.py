@@ -37,8 +37,8 @@ Bool = NDArray[np.bool_]
 
 #: Longer side of the maps that tell where surfaces are; colours are looked up at the take's own size.
 WORKING_SIDE = 960
-#: How often frames are chosen for what those before them left.
-ROUNDS = 3
+#: Frames that are looked at for one frame of the take at most, and after these for what they left.
+ROUNDS = (8, 4)
 #: Say of a frame falls with the difference of its view, to this power; what differs less than this is alike.
 VIEW_EXPONENT, ALIKE = 3.0, 0.02
 #: Frames lie apart in time too: light changes. As a difference of view, for each frame.
@@ -144,8 +144,8 @@ class OtherFrames:
         before it left something."""
         sights: list[Sight] = []
         left = wanted
-        for _ in range(ROUNDS):
-            more = self._choice.choose(index, camera, left, [sight.index for sight in sights])
+        for most in ROUNDS:
+            more = self._choice.choose(index, camera, left, most, [sight.index for sight in sights])
             sights += [self._look(other, index, camera) for other in more]
             for sight in sights[len(sights) - len(more) :]:
                 left = left & ~sight.known

@@ -130,7 +130,8 @@ class OtherFrames:
         wanted = _resized(around.astype(np.float32), small, cv2.INTER_AREA) > 0
         sights = self._sights(index, small, wanted) if holes.any() else []
         weights = [self._weight(sight.index, index, camera) for sight in sights]
-        says = gather(sights, weights, wanted, self._take.tolerance, by_depth=not self._turns)
+        by_depth = not self._is_at_its_place(camera, index)
+        says = gather(sights, weights, wanted, self._take.tolerance, by_depth=by_depth)
         mosaic = _Mosaic(camera, around)
         for sight, say in zip(sights, says, strict=True):
             if say.any():
@@ -154,8 +155,7 @@ class OtherFrames:
         return sorted(sights, key=lambda sight: -self._weight(sight.index, index, camera))
 
     def _look(self, other: int, index: int, camera: Camera) -> Sight:
-        apart = np.linalg.norm(camera.center() - self._take.mesh.source[other].center())
-        if self._turns and apart < SAME_PLACE * self._pivot:
+        if self._is_at_its_place(camera, other):
             return self._turned.look(other, camera)
         if self._meshes is None:
             self._meshes = MeshSights(self._grids, self._left_out, self._take.create_rasterizer())
@@ -165,6 +165,11 @@ class OtherFrames:
         # What the frame itself has looked past was not there at its time, whatever it did at others.
         past, _ = looks_past(self._grids[index], _world_points(camera, sight.z), self._take.tolerance)
         return Sight(other, np.where(past, np.float32(np.nan), sight.z), sight.sure & ~past)
+
+    def _is_at_its_place(self, camera: Camera, index: int) -> bool:
+        """Whether the source camera only turns, and a camera of the take stands where it does."""
+        apart = np.linalg.norm(camera.center() - self._take.mesh.source[index].center())
+        return self._turns and bool(apart < SAME_PLACE * self._pivot)
 
     def _weight(self, other: int, index: int, camera: Camera) -> float:
         differs = view_distance(camera, self._take.mesh.source[other], self._pivot) + PER_FRAME * abs(other - index)

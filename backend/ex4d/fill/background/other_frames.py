@@ -38,7 +38,7 @@ Bool = NDArray[np.bool_]
 #: Longer side of the maps that tell where surfaces are; colours are looked up at the take's own size.
 WORKING_SIDE = 960
 #: Frames that are looked at for one frame of the take at most, and after these for what they left.
-ROUNDS = (8, 4)
+ROUNDS = (8, 4, 4)
 #: Say of a frame falls with the difference of its view, to this power; what differs less than this is alike.
 VIEW_EXPONENT, ALIKE = 3.0, 0.02
 #: Frames lie apart in time too: light changes. As a difference of view, for each frame.

@@ -22,7 +22,7 @@ Bool = NDArray[np.bool_]
 #: Surface this near to an edge, as a share of the longer side, is not sure: colours and depth are mixed there.
 EDGE = 0.006
 #: Scenes that are kept on the device.
-KEPT_SCENES = 16
+KEPT_SCENES = 20
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ BREAKS = {
     ),
     "background": Break(
         "fill: other frames not looked at",
-        "fill/preview/generator.py",
-        "open_background(take.scene) if take.scene else None",
+        "fill/stage.py",
+        "self.background.working(number) if self.background else None",
         "None",
     ),
     "black": Break(

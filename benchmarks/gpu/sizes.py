@@ -71,7 +71,7 @@ class Sizes:
         for frame in range(frames):
             visible[frame, :, side - side * frame // 100 :] = False
         color[~visible] = 0
-        return Clip(color, visible, visible, tuple(range(frames)), 0, 255, ())
+        return Clip(color, visible, visible, np.zeros_like(visible), tuple(range(frames)), 0, 255, ())
 
 
 RELEASED = Sizes(

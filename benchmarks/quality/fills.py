@@ -18,7 +18,7 @@ from ex4d.fill import TakeScene, create_generator
 from ex4d.fill.base import TakeFrame
 from ex4d.fill.stage import RenderedTake
 from ex4d.jobs.cameras import camera_from_file
-from ex4d.jobs.takes import RenderedShot, TakePipeline
+from ex4d.jobs.takes import TakePipeline
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import PlateRequest
 from ex4d.raster import create_rasterizer
@@ -52,16 +52,17 @@ def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:
     return shot, make_reconstruction(shot, request, DepthPlan(depth), MeshSettings(), Silent())
 
 
-def preview_frames(rendered: RenderedShot, take_scene: TakeScene | None) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Colours of the preview fill and ``PixelOrigin`` codes, by frame; without the scene it knows no other frames."""
+def preview_frames(take: RenderedTake) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Colours of the preview fill and ``PixelOrigin`` codes, by frame; without scene and background it knows no other
+    frames."""
     sink = _Kept()
-    create_generator("preview").generate(RenderedTake(rendered.raster, take_scene), sink, Silent())
+    create_generator("preview").generate(take, sink, Silent())
     return sink.frames
 
 
-def preview_fill(rendered: RenderedShot, take_scene: TakeScene | None) -> Iterator[np.ndarray]:
+def preview_fill(take: RenderedTake) -> Iterator[np.ndarray]:
     """Colours of ``preview_frames``."""
-    for color, _ in preview_frames(rendered, take_scene):
+    for color, _ in preview_frames(take):
         yield color
 
 
@@ -98,12 +99,13 @@ def run(scene: TruthScene, folder: Path, targets: list[str]) -> dict[str, Filled
         take_scene = TakeScene(
             made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
         )
+        background, _ = pipeline.background(rendered, take_scene)
         take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
         fills = {
             "black": map(_black, take.frames()),
             "telea": map(telea, take.frames()),
-            "spatial": preview_fill(rendered, None),
-            "preview": preview_fill(rendered, take_scene),
+            "spatial": preview_fill(take),
+            "preview": preview_fill(RenderedTake(rendered.raster, take_scene, background)),
         }
         scores, kept = {}, _Middle(len(scene.numbers) // 2)
         for name, colors in fills.items():

@@ -20,7 +20,6 @@ from ex4d.evaluation.truth import TruthScene
 from ex4d.fill import PixelOrigin, TakeScene
 from ex4d.fill.stage import RenderedTake
 from ex4d.jobs.cameras import camera_from_file
-from ex4d.jobs.takes import RenderedShot
 from ex4d.raster import create_rasterizer
 from research.fill_proof.takes import Takes, opened, scene_label
 
@@ -32,10 +31,8 @@ REGIONS = ("other frame", "never seen")
 Videos = dict[str, NDArray[np.uint8]]
 
 
-def _fills(
-    take: RenderedTake, rendered: RenderedShot, take_scene: TakeScene, learned: Videos
-) -> dict[str, Iterator[np.ndarray]]:
-    preview = preview_frames(rendered, take_scene)
+def _fills(take: RenderedTake, known: RenderedTake, learned: Videos) -> dict[str, Iterator[np.ndarray]]:
+    preview = preview_frames(known)
     return {
         "preview": (color for color, _ in preview),
         "telea": map(telea, take.frames()),
@@ -77,10 +74,12 @@ def score(takes_folder: Path, results: Path, out: Path) -> None:
             take_scene = TakeScene(
                 made.frames, made.mesh, rendered.raster.trajectory, made.depth.tolerance, lambda: create_rasterizer()[0]
             )
+            background, _ = pipeline.background(rendered, take_scene)
+            known = RenderedTake(rendered.raster, take_scene, background)
             take, paths = RenderedTake(rendered.raster, None), list(static_paths(scene, view))
             scores[label] = {}
             last: list[NDArray[np.uint8]] = []
-            for name, colors in _fills(take, rendered, take_scene, {k: v[at] for k, v in videos.items()}).items():
+            for name, colors in _fills(take, known, {k: v[at] for k, v in videos.items()}).items():
                 frames = list(source_kept(take, colors))
                 found = score_clip(iter(frames), scene, view, paths=paths)
                 scores[label][name] = {region: found.regions[region].psnr for region in REGIONS}

@@ -20,6 +20,7 @@ from ex4d.camera import read_trajectory, write_json
 from ex4d.cli import main
 from ex4d.diffusion import EX4DPipeline
 from ex4d.fill import TakeFrame, create_generator
+from ex4d.fill.base import OtherFrame
 from ex4d.fill.ex4d_wan import host as host_module
 from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
 from ex4d.fill.ex4d_wan.generator import ModelFill
@@ -256,6 +257,26 @@ def test_clips_hold_the_last_frame(frames: int, length: int) -> None:
     assert clip.lead == 0
     assert (clip.color[frames - 1 :] == clip.color[-1]).all()
     assert bool(clip.notes) == (length != frames)
+
+
+def test_what_other_frames_show_is_known_to_the_model_and_keeps_its_origin() -> None:
+    class Widened(Take):
+        def frames(self) -> Any:
+            for frame in super().frames():
+                known = (frame.mask == 0) & (np.arange(self.width) < 36)
+                values = np.where(known[..., None], np.uint8(200), np.uint8(0)).repeat(1, axis=2) * np.ones(3, np.uint8)
+                z = np.full(known.shape, np.nan, np.float32)
+                yield replace(frame, other=OtherFrame(values, known, np.zeros_like(known), z))
+
+    clip = make_clip(Widened(5, holes=10), (64, 48), 0)  # type: ignore[arg-type]
+    bare = make_clip(Take(5, holes=10), (64, 48), 0)  # type: ignore[arg-type]
+    assert clip.known.sum() > bare.known.sum()
+    assert np.array_equal(clip.other, clip.known & ~bare.known)
+    # Seen by the model, but for the erosion.
+    assert (clip.visible & ~bare.known).any()
+    # Pixels at its edges are mixed.
+    assert np.median(clip.color[clip.other & clip.visible]) == pytest.approx(200 / 255, abs=1e-3)
+    assert not bare.other.any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

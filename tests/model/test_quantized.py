@@ -136,7 +136,7 @@ def clip() -> Clip:
     visible = np.ones((5, 48, 64), np.bool_)
     visible[:, :, 50:] = False
     color[~visible] = 0
-    return Clip(color, visible, visible, tuple(range(5)), 0, 255, ())
+    return Clip(color, visible, visible, np.zeros_like(visible), tuple(range(5)), 0, 255, ())
 
 
 def request(folder: Path, profile: str) -> Request:

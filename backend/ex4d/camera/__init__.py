@@ -29,6 +29,7 @@ from ex4d.camera.lens import (
 )
 from ex4d.camera.pivot import subject_distance
 from ex4d.camera.presets import PRESETS, PresetSpec, build_take, parse_preset, preset_help
+from ex4d.camera.source_path import SourcePath, follow_path
 
 __all__ = [
     "PRESETS",
@@ -37,9 +38,11 @@ __all__ = [
     "Lens",
     "LensCalibration",
     "PresetSpec",
+    "SourcePath",
     "Trajectory",
     "build_take",
     "camera_from_blender",
+    "follow_path",
     "intrinsics",
     "intrinsics_from_fov",
     "json_bytes",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.easing import EASINGS, progress
 from ex4d.camera.released import is_released, released_extrinsics
+from ex4d.camera.source_path import SourcePath, follow_path, parse_source_path
 from ex4d.camera.transforms import invert_rigid, rigid, rigid_about, rotation_x, rotation_y
 from ex4d.protocol.errors import UsageError
 
@@ -47,7 +48,7 @@ class PresetSpec:
     """A parsed preset: its name, the amount at the first and last frame, the easing.
 
     ``start``/``end`` are degrees for orbit, pan, tilt and figure_eight, a focal factor for zoom, shares of the pivot
-    distance for dolly, crane and truck.
+    distance for dolly, crane and truck. ``path`` is what is made of the source camera's path first.
     """
 
     name: str
@@ -55,6 +56,7 @@ class PresetSpec:
     end: float
     ease: str
     elevation: float = 0.0
+    path: SourcePath | None = None
 
 
 def _sweep(spec: PresetSpec, share: Array) -> Array:
@@ -152,24 +154,35 @@ _SPEC = re.compile(
 def preset_help() -> str:
     """One line per preset, for ``--help`` and error texts."""
     rows = [(f"{name}:{p.default:g}" if p.default else name, p.help) for name, p in PRESETS.items()]
-    rows.append(("30 60 90 180", "the released EX-4D paths"))
+    rows += [
+        ("30 60 90 180", "the released EX-4D paths"),
+        ("stabilise:0.5", "the source camera's path, smoother: 0..1, or 2s; ,level levels the horizon"),
+        ("lock:FRAME", "stands still where the source camera was in that frame of the plate; also match:FRAME"),
+    ]
     lines = [f"  {move:<17}{text}" for move, text in rows]
     return "\n".join(
         [
             *lines,
             "The numbers shown are what a bare name means. orbit:-30..30 goes from one to the other.",
-            f"Add ,ease={'|'.join(EASINGS)} to any move and ,elevation=DEGREES to orbit.",
+            f"Add ,ease={'|'.join(EASINGS)} to any move and ,elevation=DEGREES to orbit. A move may ride on a path: "
+            "lock+orbit:30.",
         ]
     )
 
 
 def parse_preset(text: str) -> PresetSpec:
     """Parse ``name[:amount | :from..to][,ease=NAME][,elevation=DEG]``; ``30/60/90/180`` and other whole degrees are the
-    released paths.
+    released paths. ``stabilise``, ``lock`` and ``match`` are paths (``source_path``) and may be followed by ``+`` and a
+    move.
 
     Raises:
         UsageError: naming what is not understood.
     """
+    if (found := parse_source_path(text)) is not None:
+        path, move = found
+        if parse_source_path(move) is not None:
+            raise UsageError(f"The camera move «{text[:80]}» has two paths.", "Give one path and one move.")
+        return replace(parse_preset(move or "hold"), path=path)
     if is_released(text):
         return PresetSpec(text, 0.0, float(text), "linear")
     match = _SPEC.fullmatch(text)
@@ -217,10 +230,20 @@ def build_take(
         source: the source camera, one per frame.
         pivot: (3,) point in the base camera's coordinates that the move turns about, world units.
         follow: base the move on each frame's source camera, so that it rides on the source camera's own motion;
-            False bases it on the first frame's, which takes the source motion out.
+            False bases it on the first frame's, which takes the source motion out. A path decides that itself.
         handles: how many frames, at the beginning and at the end, are handles: the move is over those between, as it is
             without handles, and goes on in these at the speed that it has there (the released paths hold).
+
+    Raises:
+        UsageError: the source camera has no such path; it is to be followed and not.
     """
+    if spec.path is not None:
+        if not follow:
+            raise UsageError(
+                "The camera has a path of its own, so it cannot start from the first frame besides.",
+                "Leave out the path, or --no-follow: lock stands still.",
+            )
+        source = follow_path(spec.path, source, handles)
     count, first = len(source), handles[0]
     pivot = np.asarray(pivot, np.float64)
     base_E = source.E if follow else np.broadcast_to(source.E[first], source.E.shape)

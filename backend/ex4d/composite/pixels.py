@@ -14,6 +14,8 @@ from ex4d.colour.plate_colour import PlateColour
 from ex4d.colour.transforms import PlateTransform, transform_of
 from ex4d.composite.adjust import AdjustedFill
 from ex4d.composite.blend import blend, enlarge
+from ex4d.fill.background.store import BackgroundStore
+from ex4d.fill.base import OtherFrame, PixelOrigin
 from ex4d.fill.stage import FillStore
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, TruthEncoding, truth_of
 from ex4d.media.encoding import display_encoding as display
@@ -58,6 +60,7 @@ class ResultPictures:
         pictures: of plates whose truth is codes of a curve: "linear" = scene-linear floats from which the codes return
             exactly, "codes" = these themselves. Others are delivered as they are.
         adjusted: what is done to the fill before it is used.
+        background: what other frames show in the holes; None where nobody has looked.
     """
 
     raster: RasterStore
@@ -66,6 +69,7 @@ class ResultPictures:
     source_bits: int = 8
     pictures: CodesAs = "linear"
     adjusted: AdjustedFill = field(default_factory=AdjustedFill)
+    background: BackgroundStore | None = None
 
     @cached_property
     def encoding(self) -> TruthEncoding:
@@ -84,10 +88,16 @@ class ResultPictures:
         if self.raster.encoding is not None:
             truth, alpha = self._measured(truth, alpha)
         pixels, holes = truth, mask == 0
-        clipped = self.encoding.kind == "codes" and _is_beyond(self.encoding.unit(truth[~holes]))
+        clipped = self._is_clipped(self.encoding.unit(truth[~holes]))
         if holes.any():
             color = self.raster.color(number)
-            filled = blend(color, mask, self._drawn(number), z)
+            other = self.background.working(number) if self.background else None
+            seen, seen_mask, seen_z = color, mask, z
+            if other is not None:
+                seen = np.where(other.known[..., None], other.values, color)
+                seen_mask = np.where(other.known, np.uint8(255), mask)
+                seen_z = np.where(other.known, other.z, z)
+            filled = blend(seen, seen_mask, self._drawn(number), seen_z)
             filled = self.adjusted.with_grain(filled, number, display(color.dtype).white)[holes]
             pixels = pixels.copy()
             if self.raster.encoding is None:
@@ -95,11 +105,14 @@ class ResultPictures:
             else:
                 unit = self._unit(filled)
                 pixels[holes] = self.encoding.values(unit)
-                clipped |= self.encoding.kind == "codes" and _is_beyond(unit)
+                clipped |= self._is_clipped(unit if other is None else unit[~other.known[holes]])
+            if other is not None:
+                pixels[other.known] = self._from_other_frames(number, color, other)
+                clipped |= self._is_clipped(self.encoding.unit(pixels[other.known]))
         if alpha is not None:
             opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
             alpha = np.where(mask > 0, alpha, alpha.dtype.type(opaque))
-        return ResultPicture(number, pixels, alpha, mask, self.fill.origin(number), z, clipped)
+        return ResultPicture(number, pixels, alpha, mask, self._origin(number, mask), z, clipped)
 
     def drawn(self, number: int) -> NDArray[Any]:
         """(H, W, 3) the whole picture that the generator drew, at the take's size, in ``encoding``; holes are not drawn
@@ -114,6 +127,36 @@ class ResultPictures:
         """(H, W, 3) uint8 of ``pixels`` in ``encoding``, through a display view, for preview movies."""
         unit = self.encoding.unit(pixels)
         return self._transform.display(unit if self.encoding.is_float else self._transform.linear(unit))
+
+    def _origin(self, number: int, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.background is None:
+            return self.fill.origin(number)
+        origin = np.where(mask > 0, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+        origin[self.background.known(number)] = PixelOrigin.OTHER_FRAME
+        return origin
+
+    def _from_other_frames(
+        self,
+        number: int,
+        color: Texture,
+        other: OtherFrame,
+    ) -> NDArray[Any]:
+        """Values (N, 3) in ``encoding`` of what other frames show: their truth, drawn to the frame's own picture along
+        the seams."""
+        assert self.background is not None
+        known = other.known
+        working = other.values[known].astype(np.float32)
+        drawn = blend(color, other.overlap.astype(np.uint8), other.values, None)[known]
+        if self.raster.encoding is None:
+            return display(color.dtype).codes(drawn)
+        truth, _ = self._measured(self.background.truth(number)[known], None)
+        bent = np.abs(drawn - working).max(axis=1) > 0.5
+        values = truth.copy()
+        shift = self.encoding.values(self._unit(drawn[bent])).astype(np.float64) - self.encoding.values(
+            self._unit(working[bent])
+        )
+        values[bent] = _shifted(truth[bent], shift)
+        return values
 
     @cached_property
     def _transform(self) -> PlateTransform:
@@ -141,7 +184,16 @@ class ResultPictures:
         linear = self._transform.from_working(np.clip(working, 0, 65535))
         return linear if self.encoding.kind == "linear" else self._transform.unit_from_linear(linear)
 
+    def _is_clipped(self, unit: NDArray[np.float32]) -> bool:
+        """Whether codes lie beyond black and white by more than half a step of 16 bits."""
+        if self.encoding.kind != "codes" or not unit.size:
+            return False
+        return bool(unit.min() < -0.5 / 65535 or unit.max() > 1 + 0.5 / 65535)
 
-def _is_beyond(unit: NDArray[np.float32]) -> bool:
-    """Whether codes lie beyond black and white by more than half a step of 16 bits."""
-    return bool(unit.size) and bool(unit.min() < -0.5 / 65535 or unit.max() > 1 + 0.5 / 65535)
+
+def _shifted(values: NDArray[Any], shift: NDArray[np.float64]) -> NDArray[Any]:
+    """Values (N, 3) and what is added to them, within what their dtype holds."""
+    moved = values.astype(np.float64) + shift
+    if values.dtype.kind == "f":
+        return np.asarray(moved, values.dtype)
+    return np.clip(np.rint(moved), 0, np.iinfo(values.dtype).max).astype(values.dtype)

@@ -21,15 +21,16 @@ from typing import Any
 import numpy as np
 
 from ex4d import __version__
-from ex4d.camera import write_json
+from ex4d.camera import Camera, Trajectory, write_json
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
 from ex4d.composite.aov import TakeAovs
+from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
 from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
-from ex4d.composite.pixels import ResultPictures
+from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.composite.result_files import ResultFiles
 from ex4d.composite.take_movies import MovieMaker, sound_record
-from ex4d.fill import PixelOrigin
+from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.stage import FillStore
 from ex4d.media.movie import MovieSound
 from ex4d.plate.store import FrameStore
@@ -205,6 +206,8 @@ class TakeJob(PartedWork):
         output: what is delivered.
         positions: where on the plate its pixels were taken from; asked for where ``output`` wants AOVs.
         sound: of the plate, that goes into the movies; None = none.
+        background: what other frames show in the holes; None where nobody has looked. ``fill_key`` counts it in.
+        source: the plate's cameras, which tell what they never looked at; None = those of the take.
     """
 
     root: Path
@@ -217,6 +220,8 @@ class TakeJob(PartedWork):
     output: OutputRequest = field(default_factory=OutputRequest)
     positions: Callable[[], PositionStore] | None = None
     sound: MovieSound | None = None
+    background: BackgroundStore | None = None
+    source: Trajectory | None = None
 
     name = "composite"
     version = 1
@@ -296,7 +301,7 @@ class TakeJob(PartedWork):
                     continue
                 frames: list[dict[str, Any]] = []
                 for frame, moment in zip(prefetched(pictures.read, numbers, ahead=2, threads=2), moments, strict=True):
-                    shares = _shares(frame.mask, frame.origin)
+                    shares = self._shares(frame)
                     pool.submit(files.write, out, frame, shares["generated"])
                     movies.write(frame.pixels, frame.alpha, moment)
                     handle = {"handle": True} if self._is_handle(frame.number) else {}
@@ -315,6 +320,15 @@ class TakeJob(PartedWork):
         )
         return [*self._movies.names, TRAJECTORY_FILE, TAKE_FILE]
 
+    def _shares(self, frame: ResultPicture) -> dict[str, float]:
+        cameras, index = self._rendered.trajectory, self._rendered.numbers.index(frame.number)
+        source = self.source if self.source is not None else cameras
+        return hole_shares(frame.mask, frame.origin, frame.z, cameras[index], source[index], self._asked)
+
+    @cached_property
+    def _asked(self) -> list[Camera]:
+        return asked_cameras(self.source) if self.source is not None else []
+
     @cached_property
     def _rendered(self) -> RasterStore:
         return self.raster()
@@ -332,6 +346,7 @@ class TakeJob(PartedWork):
             self.frames.source_bits,
             self.output.pictures,
             self._adjusted,
+            self.background,
         )
 
     @cached_property
@@ -382,12 +397,14 @@ class TakeJob(PartedWork):
 
     def _write_record(self, out: Path, raster: RasterStore, fill: FillStore, frames: list[dict[str, Any]]) -> None:
         generated = [frame["generated"] for frame in frames]
+        said = fill_note(frames)
         notes = [*self.record.get("notes", ()), *raster.notes, *fill.notes, *self._adjusted.notes]
         if clipped := sum("clipped" in frame for frame in frames):
             notes.append(
                 f"Codes beyond black and white are clipped in the pictures of {clipped} of {len(frames)} frames: "
                 "--pictures linear keeps them."
             )
+        notes += [said] if said else []
         record = {
             "format": TAKE_FORMAT,
             "version": self.version,
@@ -414,10 +431,3 @@ class TakeJob(PartedWork):
             "notes": list(dict.fromkeys(notes)),
         }
         (out / TAKE_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def _shares(mask: np.ndarray[Any, Any], origin: np.ndarray[Any, Any]) -> dict[str, float]:
-    """Share of a frame's pixels that is not its own source, and how much of that other frames showed."""
-    holes = origin < PixelOrigin.MEASURED
-    other = float((origin == PixelOrigin.OTHER_FRAME).sum()) / max(int(holes.sum()), 1)
-    return {"generated": round(float((mask == 0).mean()), 6), "of_it_from_other_frames": round(other, 6)}

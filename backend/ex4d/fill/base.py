@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -32,6 +32,23 @@ class PixelOrigin(IntEnum):
 
 
 @dataclass(frozen=True)
+class OtherFrame:
+    """What other frames show of the world that stands still, in one frame of a take.
+
+    Attributes:
+        values: (H, W, 3) of the plate's truth, or of the working picture, in its dtype; 0 where nothing is known.
+        known: (H, W) bool; False wherever the frame itself shows something.
+        overlap: (H, W) bool, where, beside that, the frame shows the same surface itself: there both can be compared.
+        z: (H, W) float32 z-depth in the take camera, NaN where nothing is known.
+    """
+
+    values: NDArray[Any]
+    known: NDArray[np.bool_]
+    overlap: NDArray[np.bool_]
+    z: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class TakeFrame:
     """One rendered frame that a generator gets.
 
@@ -40,12 +57,27 @@ class TakeFrame:
         color: (H, W, 3) uint8 or uint16 RGB, 0 in the holes.
         mask: (H, W) uint8, 255 = real source surface, 0 = to be filled.
         z: (H, W) float32 z-depth in the take camera, NaN = none; None where only pictures are known.
+        other: what other frames show in the holes, values of the working picture; None where nobody has looked.
     """
 
     number: int
     color: Texture
     mask: NDArray[np.uint8]
     z: NDArray[np.float32] | None
+    other: OtherFrame | None = None
+
+    def with_other_frames(self) -> TakeFrame:
+        """The frame in which what other frames show is as real as its own: for who asks only what is known."""
+        if self.other is None or not self.other.known.any():
+            return self
+        known = self.other.known
+        return replace(
+            self,
+            color=np.where(known[..., None], self.other.values, self.color),
+            mask=np.where(known, np.uint8(255), self.mask),
+            z=None if self.z is None else np.where(known, self.other.z, self.z),
+            other=None,
+        )
 
     @property
     def encoding(self) -> Encoding:
@@ -64,6 +96,8 @@ class TakeScene:
         trajectory: the take camera, one per frame of the plate.
         tolerance: relative error within which two depths may be the same surface.
         create_rasterizer: gives a rasterizer, to be closed when it has served.
+        movers: gives what moves by itself in the plate's frame with an index, (h, w) bool at any size, or None where
+            that is not known; None = other frames tell.
     """
 
     frames: FrameSource
@@ -71,6 +105,7 @@ class TakeScene:
     trajectory: Trajectory
     tolerance: float
     create_rasterizer: Callable[[], Rasterizer]
+    movers: Callable[[int], NDArray[np.bool_] | None] | None = None
 
 
 class TakeView(Protocol):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.base import FrameGenerator, Generator, TakeFrame, TakeScene
 from ex4d.media.images import write_png
 from ex4d.plate.store import frame_file, frame_name, frame_names
@@ -70,10 +71,17 @@ class FillStore:
 
 @dataclass(frozen=True)
 class RenderedTake:
-    """``TakeView`` of a raster stage's output."""
+    """``TakeView`` of a raster stage's output.
+
+    Attributes:
+        raster: that output.
+        scene: behind the take, where it is known.
+        background: what other frames show of it; None where nobody has looked.
+    """
 
     raster: RasterStore
     scene: TakeScene | None
+    background: BackgroundStore | None = None
 
     @property
     def width(self) -> int:
@@ -96,7 +104,8 @@ class RenderedTake:
         return prefetched(self._frame, numbers)
 
     def _frame(self, number: int) -> TakeFrame:
-        return TakeFrame(number, self.raster.color(number), self.raster.mask(number), self.raster.z(number))
+        other = self.background.working(number) if self.background else None
+        return TakeFrame(number, self.raster.color(number), self.raster.mask(number), self.raster.z(number), other)
 
 
 class _FolderSink:
@@ -119,6 +128,7 @@ class FillStage(PartedStage):
         raster_key: key of the raster stage.
         take: makes the view of its output; called only when there is something to do.
         generator: what fills.
+        background_key: key of the stage that looks at other frames; "" where there is none.
     """
 
     name = "fill"
@@ -128,10 +138,12 @@ class FillStage(PartedStage):
     raster_key: str
     take: Callable[[], RenderedTake]
     generator: Generator
+    background_key: str = ""
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        return {"raster": self.raster_key, "generator": self.generator.name, "options": self.generator.inputs()}
+        inputs = {"raster": self.raster_key, "generator": self.generator.name, "options": self.generator.inputs()}
+        return {**inputs, "background": self.background_key} if self.background_key else inputs
 
     @classmethod
     def weight_of(cls, generator: Generator) -> float:

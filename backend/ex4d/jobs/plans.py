@@ -7,6 +7,7 @@ from ex4d.composite import TakeJob
 from ex4d.depth import depth_names
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import Generator
+from ex4d.fill.background.stage import BackgroundStage
 from ex4d.fill.stage import FillStage
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.viewport import ViewportStage
@@ -43,9 +44,9 @@ def reconstruct_plan(request: ReconstructRequest) -> tuple[PlannedStage, ...]:
 
 
 def take_plan(generator: Generator) -> tuple[PlannedStage, ...]:
-    """That of one take."""
+    """That of one take; other frames are passed over where the source camera stands still."""
     fill = PlannedStage(FillStage.name, FillStage.weight_of(generator))
-    return (*RENDER, fill, PlannedStage(TakeJob.name, TakeJob.weight))
+    return (*RENDER, *planned(BackgroundStage), fill, PlannedStage(TakeJob.name, TakeJob.weight))
 
 
 def fill_plan(generator: Generator) -> tuple[PlannedStage, ...]:

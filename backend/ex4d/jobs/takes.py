@@ -16,6 +16,9 @@ from ex4d.composite.adjust import FillAdjustments
 from ex4d.composite.outputs import delivery_notes
 from ex4d.composite.take import TAKE_FILE
 from ex4d.fill import Generator, TakeScene
+from ex4d.fill.background.other_frames import source_stands_still
+from ex4d.fill.background.stage import BackgroundStage
+from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.stage import FillStage, FillStore, RenderedTake
 from ex4d.jobs.cameras import TakeCamera, check_camera, take_camera
 from ex4d.jobs.context import JobContext
@@ -188,7 +191,10 @@ class TakePipeline:
             reconstruction.depth.tolerance,
             self._borrow,
         )
-        stage = FillStage(rendered.key, lambda: RenderedTake(rendered.raster, scene), generator)
+        background, background_key = self.background(rendered, scene)
+        stage = FillStage(
+            rendered.key, lambda: RenderedTake(rendered.raster, scene, background), generator, background_key
+        )
         fill = FillStore.open(self.shot.cache.ensure(stage, self.progress))
         record = {**reconstruction.record(), "camera": rendered.camera, **({"title": title} if title else {})}
         output = output or OutputRequest()
@@ -210,6 +216,8 @@ class TakePipeline:
             output,
             lambda: self.positions(rendered),
             take_sound(self.shot, reconstruction) if output.audio else None,
+            background,
+            reconstruction.mesh.source,
         )
         folder = take.ensure(self.progress)
         # What is known since: of the fill, and of the take itself.
@@ -217,6 +225,14 @@ class TakePipeline:
             if note not in record["notes"]:
                 self.progress.note(note)
         return folder
+
+    def background(self, rendered: RenderedShot, scene: TakeScene) -> tuple[BackgroundStore | None, str]:
+        """What other frames show where a render shows nothing, and the key of the stage; None and "" where the source
+        camera stands still: its frames show the same but for what moves, and that the preview fill looks at itself."""
+        if source_stands_still(self.reconstruction.mesh.source):
+            return None, ""
+        stage = BackgroundStage(rendered.key, lambda: rendered.raster, scene, self.reconstruction.frames.colour)
+        return BackgroundStore.open(self.shot.cache.ensure(stage, self.progress)), stage.key()
 
     def positions(self, rendered: RenderedShot) -> PositionStore:
         """Where on the plate the pixels of a render were taken from."""

@@ -13,6 +13,7 @@ STAGE_NAMES = {
     "raster": "Rendering",
     "preview": "Rendering",
     "positions": "Rendering positions",
+    "background": "Other frames",
     "fill": "Filling",
     # Parts of a fill by a model.
     "read": "Reading take",

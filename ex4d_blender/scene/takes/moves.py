@@ -12,13 +12,14 @@ Without a Rig the camera's parent is the root: the source camera stands at the s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera import Trajectory, parse_preset
+from ex4d.camera import Trajectory, follow_path, parse_preset
 from ex4d.camera.transforms import CV_GL, invert_rigid
 from ex4d.protocol.errors import BadInputError
 
@@ -79,6 +80,8 @@ def apply_preset(
             source.width,
             source.height,
         )
+    if spec.path is not None:
+        source, spec = follow_path(spec.path, source), replace(spec, path=None)
     curves = move_curves(spec, len(chosen), pivot)
     keys = choose_keys(curves, source.K[0], (source.width, source.height), pivot)
     camera.own_animation(camera_obj)

@@ -29,6 +29,7 @@ class Clip:
         color: (T, h, w, 3) float32 in [0, 1], ``TAKES.hole_color`` in the holes.
         visible: (T, h, w) bool, eroded as the adapter's training was.
         known: (T, h, w) bool, before the erosion.
+        other: (T, h, w) bool, what of that other frames show.
         numbers: of the take's frames; T is larger by what was added before and after.
         lead: frames that were added before them, dropped from the result.
         white: the take's largest code value.
@@ -38,6 +39,7 @@ class Clip:
     color: NDArray[np.float32]
     visible: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    other: NDArray[np.bool_]
     numbers: tuple[int, ...]
     lead: int
     white: int
@@ -142,14 +144,15 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
     at_source = starts_at_source(take)
     if take.count is not None:
         check_count(take.count, int(at_source is False))
-    colors, visibles, knowns, numbers, white = [], [], [], [], 255
+    colors, visibles, knowns, others, numbers, white = [], [], [], [], [], 255
     for frame in take.frames():
         white = frame.encoding.white
-        color, known = _resized(frame, size)
+        color, known = _resized(frame.with_other_frames(), size)
         visible = erode_mask(known.astype(np.uint8) * 255, side) > 0
         colors.append(_with_holes(color, visible))
         visibles.append(visible)
         knowns.append(known)
+        others.append(known & ~_resized(frame, size)[1] if frame.other is not None else np.zeros_like(known))
         numbers.append(frame.number)
         check_count(len(numbers), int(at_source is False))
         read()
@@ -163,6 +166,7 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
             colors.insert(0, picture)
             visibles.insert(0, whole)
             knowns.insert(0, whole)
+            others.insert(0, ~whole)
             lead = 1
             notes.append("The take does not start from the plate's view, so the model was shown that view first.")
     elif TAKES.source_first and knowns[0].mean() < _SOURCE_COVERAGE:
@@ -175,4 +179,6 @@ def make_clip(take: TakeView, size: tuple[int, int], seed: int, read: Callable[[
     colors += [colors[-1]] * missing
     visibles += [visibles[-1]] * missing
     knowns += [knowns[-1]] * missing
-    return Clip(np.stack(colors), np.stack(visibles), np.stack(knowns), tuple(numbers), lead, white, tuple(notes))
+    others += [others[-1]] * missing
+    pictures = (np.stack(colors), np.stack(visibles), np.stack(knowns), np.stack(others))
+    return Clip(*pictures, tuple(numbers), lead, white, tuple(notes))

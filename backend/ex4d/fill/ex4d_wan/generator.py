@@ -165,8 +165,10 @@ class ModelFill:
         dtype = np.uint8 if clip.white == 255 else np.uint16
         PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)
-        for number, known, picture in zip(clip.numbers, clip.known[clip.lead :], pictures, strict=False):
-            origin = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+        known, other = clip.known[clip.lead :], clip.other[clip.lead :]
+        origins = np.where(known, np.uint8(PixelOrigin.MEASURED), np.uint8(PixelOrigin.INVENTED))
+        origins[other] = PixelOrigin.OTHER_FRAME
+        for number, origin, picture in zip(clip.numbers, origins, pictures, strict=False):
             sink.write(number, (picture * clip.white + 0.5).astype(dtype), origin)
         progress.end()
         lowered = (

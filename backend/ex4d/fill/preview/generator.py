@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The preview fill: no generative model, made to see at once whether a camera works.
 
-Holes are filled, in this order: with static surface that other frames show there (``background``), then smoothly from
-the far side of each hole (``background_side``, ``pull_push``), which without depth is told from the colours that have
-gone missing since the first frame (``color_statistics``). Deterministic, and each frame by itself.
+What other frames show in the holes is taken as it is, and where the source camera stands still its clean plate
+(``background``); the rest is filled smoothly from the far side of each hole (``background_side``, ``pull_push``), which
+without depth is told from the colours that have gone missing since the first frame (``color_statistics``).
+Deterministic, and each frame by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -140,7 +141,11 @@ class PreviewFrames:
 
     def fill(self, index: int, frame: TakeFrame) -> tuple[Texture, NDArray[np.uint8]]:
         """See ``FrameFill``."""
-        color, origin = self._fill(_shrink(frame, self.size), index)
+        work = _shrink(frame.with_other_frames(), self.size)
+        color, origin = self._fill(work, index)
+        if frame.other is not None:
+            own = _shrink(replace(frame, other=None), self.size).known
+            origin[work.known & ~own] = PixelOrigin.OTHER_FRAME
         return frame.encoding.codes(color), origin
 
     def _fill(self, work: _Working, index: int) -> tuple[Float, NDArray[np.uint8]]:

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small maps of depth of a shot's frames: enough to tell whether one frame looks past what another one shows."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ex4d.camera import Camera
+from ex4d.camera.transforms import invert_rigid
+from ex4d.mesh import DWMesh, MeshSettings, build_mesh
+from ex4d.mesh.store import MeshStore
+
+Float = NDArray[np.float32]
+Points = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+#: Vertices along the longer side.
+GRID_SIDE = 320
+#: Maps that are kept in memory.
+KEPT = 48
+
+
+@dataclass(frozen=True, eq=False)
+class DepthGrid:
+    """A frame's depth on a small grid.
+
+    Attributes:
+        mesh: on the grid, of all that was measured.
+    """
+
+    mesh: DWMesh
+
+    @property
+    def z(self) -> Float:
+        """(h, w) float32 z-depth in the source camera, world units; sky far away."""
+        return self.mesh.grid_z
+
+    @property
+    def measured(self) -> Bool:
+        """(h, w) bool."""
+        return self.mesh.pixel_valid
+
+    @cached_property
+    def world_points(self) -> Points:
+        """(h, w, 3) in world units."""
+        topology, pose = self.mesh.topology, invert_rigid(self.mesh.source.E)
+        points = self.mesh.points[: topology.grid_vertices].astype(np.float64)
+        return np.asarray(points @ pose[:3, :3].T + pose[:3, 3]).reshape(*self.z.shape, 3)
+
+    def look_up(self, points: Points) -> tuple[NDArray[np.intp], NDArray[np.intp], Points, Bool]:
+        """Where the frame's camera has points (..., 3) of the world.
+
+        Returns:
+            Rows and columns (...) of the nearest grid vertex, 0 for points outside; their z-depth (...) in the camera;
+            and whether they are inside the picture.
+        """
+        source, topology = self.mesh.source, self.mesh.topology
+        local = points @ source.E[:3, :3].T + source.E[:3, 3]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixels, z = replace(source, E=np.eye(4)).project(local)
+            at = np.floor((pixels - topology.pixels[0]) / topology.step + 0.5)
+            inside = (z > 0) & (at >= 0).all(-1) & (at < topology.grid).all(-1)
+        at = np.where(inside[..., None], at, 0).astype(np.intp)
+        return at[..., 1], at[..., 0], z, inside
+
+
+class DepthGrids:
+    """``DepthGrid`` of each frame, by index; the last ones are kept."""
+
+    def __init__(self, mesh: MeshStore) -> None:
+        self._store = mesh
+        self._kept: OrderedDict[int, DepthGrid] = OrderedDict()
+
+    def __getitem__(self, index: int) -> DepthGrid:
+        if index in self._kept:
+            self._kept.move_to_end(index)
+        else:
+            self._kept[index] = DepthGrid(self.mesh(index))
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return self._kept[index]
+
+    def mesh(self, index: int, still: Bool | None = None) -> DWMesh:
+        """The frame's mesh on the grid, of all or of what is ``still`` (h, w)."""
+        full = self._store.read(index)
+        depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
+        return build_mesh(depth, full.source, self._store.far, still, MeshSettings(max_grid_side=GRID_SIDE))
+
+
+def looks_past(grid: DepthGrid, points: Points, tolerance: float) -> tuple[Bool, Bool]:
+    """See-through test: a frame has looked past points (h, w, 3) of the world, which then are not there in it.
+
+    Args:
+        tolerance: relative error within which two depths may be the same surface.
+
+    Returns:
+        Where it looked past them, and where it shows a surface there, (h, w) each.
+    """
+    row, column, expected, inside = grid.look_up(points)
+    z = grid.z[row, column]
+    inside &= grid.measured[row, column]
+    past = inside & (z > (1 + tolerance) * expected)
+    there = inside & ~past & (z >= expected / (1 + tolerance))
+    # Depth edges are never quite in the same place, so a lone pixel is no evidence.
+    return cv2.erode(past.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, there
+
+
+def view_distance(camera: Camera, other: Camera, pivot: float) -> float:
+    """How differently two cameras look: their distance as a share of the pivot's, and the angle between their axes."""
+    apart = float(np.linalg.norm(camera.center() - other.center())) / pivot
+    angle = float(np.arccos(np.clip(camera.E[2, :3] @ other.E[2, :3], -1, 1)))
+    return apart + angle

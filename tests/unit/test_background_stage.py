@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes of a moving film plate: the truth of other frames is delivered, with its own origin everywhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenEXR
+import pytest
+from numpy.typing import NDArray
+from scenes import Plane, cast, picture_at, rays
+
+from ex4d.camera import Camera, Trajectory, intrinsics, write_json
+from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
+from ex4d.composite.result_files import sequence_file
+from ex4d.depth import create_depth_source
+from ex4d.fill import create_generator
+from ex4d.fill.base import PixelOrigin
+from ex4d.fill.stage import FillStage
+from ex4d.jobs.takes import TakePipeline
+from ex4d.media.exr_values import read_exr_values
+from ex4d.media.images import read_grey
+from ex4d.mesh import MeshSettings
+from ex4d.protocol.requests import MoveCamera, OutputRequest, PlateRequest
+from ex4d.shot.folder import Shot
+from ex4d.shot.reconstruction import make_reconstruction
+from ex4d.system.progress import Silent
+
+WIDTH, HEIGHT, COUNT, WALL_Z = 80, 60, 6, 5.0
+NUMBERS = range(1001, 1001 + COUNT)
+#: The wall is brighter than the working picture can be.
+BRIGHT = 100.0
+MOVING = np.stack([rigid(rotation_y(0.01 * i), np.array([0.15 * i, 0.0, 0.0])) for i in range(COUNT)])
+
+
+def wall(camera: Camera) -> NDArray[np.float64]:
+    origin, directions = rays(camera)
+    points = origin + directions * cast([Plane((0.0, 0.0, 1.0), WALL_Z)], camera)[0][..., None]
+    return BRIGHT * picture_at(points[..., 0] * 14, points[..., 1] * 14)
+
+
+@dataclass
+class Made:
+    folder: Path
+    trajectory: Trajectory
+    record: dict[str, Any]
+    stages: set[str]
+
+    def exr(self, kind: str, number: int) -> NDArray[Any]:
+        return np.asarray(read_exr_values(sequence_file(self.folder / kind, number, ".exr").read_bytes()))[..., :3]
+
+    def confidence(self, number: int) -> NDArray[np.uint8]:
+        return np.asarray(read_grey(sequence_file(self.folder / "confidence", number)), np.uint8)
+
+    def mask(self, number: int) -> NDArray[np.uint8]:
+        return np.asarray(read_grey(sequence_file(self.folder / "mask", number)), np.uint8)
+
+
+def shoot(root: Path, poses: NDArray[np.float64], move: str) -> Made:
+    source = Trajectory(intrinsics(70.0, WIDTH, HEIGHT), invert_rigid(poses), WIDTH, HEIGHT).numbered(NUMBERS, None)
+    (root / "plate").mkdir(parents=True)
+    depths = []
+    for number, camera in zip(NUMBERS, source, strict=True):
+        planes = {name: wall(camera)[..., i].astype(np.float16) for i, name in enumerate("RGB")}
+        header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+        with OpenEXR.File({**header, "colorInteropID": "lin_rec709_scene"}, planes) as file:
+            file.write(str(root / "plate" / f"p.{number}.exr"))
+        depths.append(cast([Plane((0.0, 0.0, 1.0), WALL_Z)], camera)[0].astype(np.float32))
+    np.savez(root / "depth.npz", depth=np.stack(depths))
+    write_json(root / "source.json", source)
+    shot = Shot(root / "shot")
+    depth = create_depth_source(str(root / "depth.npz"), camera=root / "source.json")
+    made = make_reconstruction(shot, PlateRequest(str(root / "plate")), depth, MeshSettings(), Silent())
+    pipeline = TakePipeline(shot, made, "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
+    folder = pipeline.deliver(rendered, create_generator("preview"), output=OutputRequest(aov=True))
+    stages = {path.name.split("-")[0] for path in (root / "shot" / "cache").iterdir()}
+    return Made(folder, rendered.raster.trajectory, json.loads((folder / "take.json").read_text()), stages)
+
+
+@pytest.fixture(scope="module")
+def take(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return shoot(tmp_path_factory.mktemp("moving"), MOVING, "zoom_out:1.4..1.4")
+
+
+def test_the_truth_of_other_frames_is_delivered(take: Made) -> None:
+    """The working picture ends at 64: what comes through it could not be brighter."""
+    count = 0
+    for index, number in enumerate(NUMBERS):
+        other = take.confidence(number) == PixelOrigin.OTHER_FRAME
+        result, truth = take.exr("result", number), wall(take.trajectory[index])
+        count += int(other.sum())
+        if other.any():
+            assert np.percentile(np.abs(result[other].astype(float) / truth[other] - 1), 97) < 0.02
+            assert result[other].max() > 80
+    assert count > 1000
+
+
+def test_other_frames_keep_their_own_origin(take: Made) -> None:
+    for frame, number in zip(take.record["frames"], NUMBERS, strict=True):
+        origin, mask = take.confidence(number), take.mask(number)
+        assert origin.shape == mask.shape
+        assert np.array_equal(origin == PixelOrigin.MEASURED, mask == 255)
+        with OpenEXR.File(str(sequence_file(take.folder / "aov", number, ".exr")), separate_channels=True) as file:
+            told = next(part.channels["origin.Y"] for part in file.parts if "origin.Y" in part.channels).pixels
+        expected = np.select([mask == 255, origin == PixelOrigin.OTHER_FRAME], [1.0, 0.5], 0.0)
+        assert np.array_equal(told, expected)
+        share = (origin == PixelOrigin.OTHER_FRAME).sum() / (mask == 0).sum()
+        assert frame["of_it_from_other_frames"] == pytest.approx(share, abs=1e-5)
+        assert frame["of_it_from_other_frames"] > 0.1
+        rest = frame["of_it_revealed"] + frame["of_it_never_covered"]
+        assert frame["of_it_from_other_frames"] + rest == pytest.approx(1, abs=1e-5)
+        # A wall hides nothing.
+        assert frame["of_it_revealed"] < 0.1
+    assert sum("come from other frames" in note for note in take.record["notes"]) == 1
+
+
+def test_still_cameras_have_no_such_stage_and_the_fill_its_old_key(tmp_path: Path, take: Made) -> None:
+    still = shoot(tmp_path, MOVING[[0] * COUNT], "zoom_out:1.4..1.4")
+    assert "background" in take.stages
+    assert "background" not in still.stages
+    nothing: Any = None
+    plain = FillStage("r" * 16, nothing, create_generator("preview"))
+    assert "background" not in plain.inputs()
+    assert FillStage("r" * 16, nothing, create_generator("preview"), "b" * 16).key() != plain.key()
+    assert [frame["of_it_never_covered"] > 0.9 for frame in still.record["frames"]] == [True] * COUNT

@@ -26,6 +26,7 @@ from ex4d.media.exr_values import read_exr_values
 from ex4d.media.images import read_grey
 from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import MoveCamera, OutputRequest, PlateRequest
+from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import make_reconstruction
 from ex4d.system.progress import Silent
@@ -74,7 +75,7 @@ def shoot(root: Path, poses: NDArray[np.float64], move: str) -> Made:
     write_json(root / "source.json", source)
     shot = Shot(root / "shot")
     depth = create_depth_source(str(root / "depth.npz"), camera=root / "source.json")
-    made = make_reconstruction(shot, PlateRequest(str(root / "plate")), depth, MeshSettings(), Silent())
+    made = make_reconstruction(shot, PlateRequest(str(root / "plate")), DepthPlan(depth), MeshSettings(), Silent())
     pipeline = TakePipeline(shot, made, "embree", Silent())
     rendered = pipeline.render(pipeline.camera(MoveCamera(move)))
     folder = pipeline.deliver(rendered, create_generator("preview"), output=OutputRequest(aov=True))

@@ -184,12 +184,14 @@ class TakePipeline:
     ) -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
+        frames, depth = reconstruction.frames, reconstruction.depth
         scene = TakeScene(
-            reconstruction.frames,
+            frames,
             reconstruction.mesh,
             rendered.raster.trajectory,
-            reconstruction.depth.tolerance,
+            depth.tolerance,
             self._borrow,
+            lambda index: depth.read_moving(frames.numbers[index]),
         )
         background, background_key = self.background(rendered, scene)
         stage = FillStage(

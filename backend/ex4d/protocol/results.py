@@ -76,6 +76,8 @@ class DepthInfo:
         name, label, licence: of the source.
         source_poses_known: False when the source camera was assumed to stand still.
         intrinsics_known: False when the field of view was assumed.
+        measured: share of the pixels whose depth was measured, 0..1; the others were guessed. None = the source does
+            not tell them apart.
     """
 
     name: str
@@ -83,6 +85,7 @@ class DepthInfo:
     licence: str
     source_poses_known: bool
     intrinsics_known: bool
+    measured: float | None = None
 
 
 @dataclass(frozen=True)

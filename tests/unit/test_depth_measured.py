@@ -16,6 +16,8 @@ from ex4d.camera import intrinsics, static_trajectory
 from ex4d.depth.base import DepthResult
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
+from ex4d.mesh import MeshSettings
+from ex4d.mesh.stage import MeshStage
 from ex4d.stages.cache import StageCache
 from ex4d.system.progress import Silent
 
@@ -25,6 +27,7 @@ class Source:
     """Says of each frame what was measured and what moves, or nothing."""
 
     masks: tuple[np.ndarray, ...]
+    depth: np.ndarray | None = None
     moving: tuple[np.ndarray, ...] = ()
 
     name, label, licence, tolerance = "fake", "a fake", "none", 0.1
@@ -40,7 +43,7 @@ class Source:
 
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for index, number in enumerate(frames.numbers):
-            depth = np.full(frames.size[::-1], 2, np.float32)
+            depth = np.full(frames.size[::-1], 2, np.float32) if self.depth is None else self.depth
             told = {"measured": self.masks, "moving": self.moving}
             sink.write(number, depth, **{name: masks[index] for name, masks in told.items() if masks})
         camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
@@ -63,6 +66,32 @@ def test_the_stage_keeps_which_pixels_were_measured(tmp_path: Path, width: int) 
     assert store.measured == pytest.approx(masks.mean())
 
 
+def test_guessed_surfaces_have_stricter_rules_and_the_mesh_its_key(tmp_path: Path) -> None:
+    frames = grey_plate()
+    width, height = frames.size
+    masks = np.zeros((len(frames), height, width), bool)
+    masks[:, :, : width // 2] = True
+    # From row to row as much as a measured surface may.
+    steep = (2 * 1.12 ** np.arange(height)[:, None] * np.ones((1, width))).astype(np.float32)
+    told = made(Source(tuple(masks), steep), frames, tmp_path)
+    untold = made(Source((), steep), frames, tmp_path)
+    meshes = {}
+    for name, store in (("told", told), ("untold", untold)):
+        stage = MeshStage("plate", "depth", frames, store, MeshSettings())
+        assert ("guessed" in stage.inputs()) == (name == "told")
+        meshes[name] = stage._arrays(0, store.source[0], 1e6)
+    faces = {
+        name: np.unpackbits(arrays["face_valid"], count=2 * (height - 1) * (width - 1)).reshape(
+            height - 1, width - 1, 2
+        )
+        for name, arrays in meshes.items()
+    }
+    left, right = np.s_[:, : width // 2 - 1], np.s_[:, width // 2 :]
+    np.testing.assert_array_equal(faces["told"][left], faces["untold"][left])
+    assert faces["untold"][right].any()
+    assert not faces["told"][right].any()
+
+
 def test_where_the_source_does_not_tell_nothing_is_kept(tmp_path: Path) -> None:
     frames = grey_plate()
     store = made(Source(()), frames, tmp_path)
@@ -75,7 +104,7 @@ def test_where_the_source_does_not_tell_nothing_is_kept(tmp_path: Path) -> None:
 def test_the_stage_keeps_what_moves(tmp_path: Path) -> None:
     frames = grey_plate(size=(43, 32))
     masks = np.random.default_rng(1).random((len(frames), 32, 43)) < 0.2
-    store = made(Source((), tuple(masks)), frames, tmp_path)
+    store = made(Source((), moving=tuple(masks)), frames, tmp_path)
     for number, mask in zip(frames.numbers, masks, strict=True):
         kept = store.read_moving(number)
         assert kept is not None

@@ -220,6 +220,7 @@ class TakePipeline:
             take_sound(self.shot, reconstruction) if output.audio else None,
             background,
             reconstruction.mesh.source,
+            reconstruction.depth.read_measured,
         )
         folder = take.ensure(self.progress)
         # What is known since: of the fill, and of the take itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
+from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
-from ex4d.depth.parallax.refine import refine
-from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
+from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
 from ex4d.depth.parallax.sky import FAR_STEPS, reaches_top, sky
-from ex4d.depth.parallax.sweep import Neighbour, sweep
+from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
@@ -54,8 +54,6 @@ STEADY, STEADY_SHARE = (1, 2, 3), 0.06
 FARTHER_THAN_MEASURED = 1.5
 #: Frames, and every so many of their pixels, that tell where the near end of the shot is.
 SAMPLE_FRAMES, SAMPLED = 32, 7
-#: Threads that count.
-THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ class ParallaxDepth:
     def _measure(self, shot: _Shot, progress: Progress) -> None:
         """First pass: each frame by itself."""
         frames = shot.frames
-        with ThreadPoolExecutor(THREADS) as pool:
+        with closing(create_matcher()) as matcher:
             for index, choice in enumerate(shot.choices):
                 grey = frames.grey(index)
                 near = [Neighbour(frames.grey(k), shot.passage(index, k), k > index) for k in choice.indices]
@@ -225,13 +223,8 @@ class ParallaxDepth:
                     shot.surface[index] = np.full(grey.shape, np.nan, np.float32)
                     shot.cost[index] = np.full(grey.shape, MOST_COST, np.uint8)
                 else:
-                    surface = semi_global(sweep(grey, near, choice.disparities, pool, THREADS), jump_costs(grey))
-                    planes = choice.disparities
-                    w = (planes[0] + surface.plane * shot.step(index)).astype(np.float32)
-                    w = refine(grey, near, w, shot.step(index), pool)
-                    # Nothing is farther than infinitely far away.
-                    shot.surface[index] = np.maximum(w, 0)
-                    shot.cost[index] = surface.cost
+                    match = matcher.match(grey, near, choice.disparities)
+                    shot.surface[index], shot.cost[index] = match.disparity, match.cost
                 progress.advance()
 
     def _agree(self, shot: _Shot, progress: Progress) -> None:

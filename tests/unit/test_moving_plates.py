@@ -11,16 +11,27 @@ from typing import Any
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from command import make_depth
 from solve_scenes import room_pictures
 
 from ex4d.camera import Trajectory, write_json
+from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.poses import camera_errors
+from ex4d.fill import create_generator
 from ex4d.jobs import reconstruct
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.takes import TakePipeline
 from ex4d.protocol.errors import UsageError
-from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
+from ex4d.protocol.requests import (
+    DepthRequest,
+    MeshRequest,
+    MoveCamera,
+    OutputRequest,
+    PlateRequest,
+    ReconstructRequest,
+)
 from ex4d.protocol.results import ReconstructResult
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
@@ -75,8 +86,8 @@ def sliding(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, Reconstruc
 def test_a_camera_that_moves_is_solved_and_depth_is_measured(sliding: tuple[Bench, ReconstructResult]) -> None:
     bench, result = sliding
     made = bench.open()
-    assert made.solve is not None
-    assert made.solve.kind == "moves"
+    assert made.source_camera is not None
+    assert made.source_camera.kind == "moves"
     assert (result.depth.name, result.depth.source_poses_known) == ("parallax", True)
     error = camera_errors(made.depth.source.E, bench.camera.E)
     assert error.rotation_deg < 0.2
@@ -87,6 +98,26 @@ def test_a_camera_that_moves_is_solved_and_depth_is_measured(sliding: tuple[Benc
     assert list(bench.stages) == ["plate", "solve", "depth", "mesh"]
 
 
+def test_a_take_tells_measured_surfaces_from_guessed_ones(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    made = bench.open()
+    assert result.depth.measured == made.depth.measured
+    pipeline = TakePipeline(Shot(bench.root / "shot"), made, "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("orbit:0")))
+    folder = pipeline.deliver(rendered, create_generator("preview"), output=OutputRequest(aov=True))
+    record = json.loads((folder / "take.json").read_text(encoding="utf-8"))
+    assert record["depth"]["measured"] == pytest.approx(made.depth.measured, abs=1e-6)
+    with OpenEXR.File(str(sequence_file(folder / "aov", FIRST + 1, ".exr")), separate_channels=True) as file:
+        data = next(part.channels for part in file.parts if "measured.Y" in part.channels)
+        told, seen = (np.array(data[name].pixels) for name in ("measured.Y", "source.Y"))
+    mask = made.depth.read_measured(FIRST + 1)
+    assert mask is not None
+    # In the source view every pixel is the plate's own.
+    assert (seen == 1).all()
+    np.testing.assert_array_equal(told, mask)
+    assert 0 < mask.mean() < 1
+
+
 def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, ReconstructResult]) -> None:
     bench, _ = sliding
     before, shot = bench.open(), Shot(bench.root / "shot")
@@ -95,7 +126,7 @@ def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, Re
     after = bench.open()
     np.testing.assert_array_equal(after.depth.source.E, before.depth.source.E)
     np.testing.assert_array_equal(after.depth.read(FIRST), before.depth.read(FIRST))
-    assert after.solve == before.solve
+    assert after.source_camera == before.source_camera
 
 
 def test_an_estimator_that_is_named_is_fitted_and_nothing_is_measured(tmp_path: Path) -> None:
@@ -110,8 +141,8 @@ def test_a_camera_that_turns_keeps_its_place(tmp_path: Path) -> None:
     bench = Bench.of(tmp_path, "turns")
     result = bench.run(source_camera="auto")
     made = bench.open()
-    assert made.solve is not None
-    assert made.solve.kind == "turns"
+    assert made.source_camera is not None
+    assert made.source_camera.kind == "turns"
     assert result.depth.source_poses_known
     np.testing.assert_allclose(made.depth.source.centers(), 0, atol=1e-12)
     assert camera_errors(made.depth.source.E, bench.camera.E).rotation_deg < 0.15
@@ -122,7 +153,7 @@ def test_a_camera_that_stands_still_has_the_depth_that_it_had(tmp_path: Path) ->
     first, *others = sorted((tmp_path / "plate").iterdir())
     for path in others:
         shutil.copyfile(first, path)
-    assumed = bench.run()
+    assumed = bench.run(source_camera="still")
     before = bench.stages
     assert "solve" not in before
     assert any("assumed to stand still" in note for note in assumed.notes)
@@ -138,8 +169,8 @@ def test_cameras_that_are_given_stay_as_they_are(tmp_path: Path) -> None:
     write_json(tmp_path / "given.json", bench.camera.numbered(numbers, None))
     bench.run(camera=str(tmp_path / "given.json"))
     made = bench.open()
-    assert made.solve is not None
-    assert made.solve.lens == "given"
+    assert made.source_camera is not None
+    assert made.source_camera.lens == "given"
     np.testing.assert_array_equal(made.depth.source.E, bench.camera.E)
     np.testing.assert_array_equal(made.depth.source.K, bench.camera.K)
 
@@ -148,7 +179,7 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
     bench = Bench.of(tmp_path, "slides")
     make_depth(tmp_path / "d.npz", len(bench.camera), bench.camera.width, bench.camera.height)
     with pytest.raises(UsageError, match="needs a source camera that moves"):
-        bench.run("parallax")
+        bench.run("parallax", source_camera="still")
     with pytest.raises(UsageError, match="depth files are given"):
         bench.run(str(tmp_path / "d.npz"), source_camera="auto")
     with pytest.raises(UsageError, match="released construction"):

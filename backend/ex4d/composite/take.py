@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import Camera, Trajectory, write_json
@@ -208,6 +209,7 @@ class TakeJob(PartedWork):
         sound: of the plate, that goes into the movies; None = none.
         background: what other frames show in the holes; None where nobody has looked. ``fill_key`` counts it in.
         source: the plate's cameras, which tell what they never looked at; None = those of the take.
+        measured: see ``TakeAovs``.
     """
 
     root: Path
@@ -222,6 +224,7 @@ class TakeJob(PartedWork):
     sound: MovieSound | None = None
     background: BackgroundStore | None = None
     source: Trajectory | None = None
+    measured: Callable[[int], NDArray[np.bool_] | None] | None = None
 
     name = "composite"
     version = 1
@@ -357,7 +360,7 @@ class TakeJob(PartedWork):
     def _files(self) -> ResultFiles:
         aovs = None
         if self.output.aov and self.positions is not None:
-            aovs = TakeAovs(self._pictures, self.positions(), self._headers)
+            aovs = TakeAovs(self._pictures, self.positions(), self._headers, self.measured)
         return ResultFiles(self._pictures, self._headers, self.output, aovs)
 
     @cached_property

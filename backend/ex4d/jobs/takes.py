@@ -184,12 +184,14 @@ class TakePipeline:
     ) -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
+        frames, depth = reconstruction.frames, reconstruction.depth
         scene = TakeScene(
-            reconstruction.frames,
+            frames,
             reconstruction.mesh,
             rendered.raster.trajectory,
-            reconstruction.depth.tolerance,
+            depth.tolerance,
             self._borrow,
+            lambda index: depth.read_moving(frames.numbers[index]),
         )
         background, background_key = self.background(rendered, scene)
         stage = FillStage(
@@ -218,6 +220,7 @@ class TakePipeline:
             take_sound(self.shot, reconstruction) if output.audio else None,
             background,
             reconstruction.mesh.source,
+            reconstruction.depth.read_measured,
         )
         folder = take.ensure(self.progress)
         # What is known since: of the fill, and of the take itself.

@@ -76,6 +76,8 @@ class DepthInfo:
         name, label, licence: of the source.
         source_poses_known: False when the source camera was assumed to stand still.
         intrinsics_known: False when the field of view was assumed.
+        measured: share of the pixels whose depth was measured, 0..1; the others were guessed. None = the source does
+            not tell them apart.
     """
 
     name: str
@@ -83,6 +85,33 @@ class DepthInfo:
     licence: str
     source_poses_known: bool
     intrinsics_known: bool
+    measured: float | None = None
+
+
+@dataclass(frozen=True)
+class SourceCameraInfo:
+    """What was found of the camera that filmed the plate.
+
+    Attributes:
+        kind: of the shot.
+        lens: what is known of the focal length: it was "given", or the plate tells it ("known"), to 5 % ("within 5 %"),
+            or not at all ("not observable"), so that the one that was expected is kept.
+        fov_deg: field of view of the first frame over its longer side, degrees.
+        headline: the finding in one sentence, with the numbers that decided.
+        refused: sentences: which kinds of shot it was found not to be, and why.
+        interpolated: numbers of the frames whose camera was not found but laid between those around them.
+        cuts: numbers of the frames at which the plate seems to cut.
+        notes: further sentences for the report.
+    """
+
+    kind: Literal["still", "turns", "moves"]
+    lens: Literal["given", "known", "within 5 %", "not observable"]
+    fov_deg: float
+    headline: str = ""
+    refused: tuple[str, ...] = ()
+    interpolated: tuple[int, ...] = ()
+    cuts: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +125,8 @@ class ReconstructResult:
         source: file of the source camera's trajectory.
         notes: sentences that the user should read.
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
+        source_camera: what was found of the plate's camera; None = nobody looked: it is taken to stand still, or came
+            with depth files.
     """
 
     shot: str
@@ -106,6 +137,7 @@ class ReconstructResult:
     source: str
     notes: tuple[str, ...] = ()
     viewport: str = ""
+    source_camera: SourceCameraInfo | None = None
 
 
 @dataclass(frozen=True)

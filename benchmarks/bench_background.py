@@ -77,7 +77,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Pictures:
+class OneByOne:
     """A ``TakeView`` that only says its size: the frames are filled one by one."""
 
     width: int
@@ -154,7 +154,7 @@ def score(scene: TruthScene, view: TruthView, made: Reconstruction, camera: Traj
             row.seconds.append(time.perf_counter() - began)
             frames[index] = TakeFrame(made.frames.numbers[index], own.color, own.mask, own.z, other)
     rasterizer.close()
-    pictures = _Pictures(camera.width, camera.height, len(camera), take)
+    pictures = OneByOne(camera.width, camera.height, len(camera), take)
     with PreviewFill().open(pictures, frames[0]) as fill:
         for index, frame in frames.items():
             color, origin = fill.fill(index, frame)

@@ -4,10 +4,10 @@
     python -m benchmarks.bench_takes FOLDER [NAME …] --out WORK [--source auto truth …] [--targets right_30 …]
 
 FOLDER holds scenes with known truth (``tools.scenes.make_groundtruth``); their targets may have every so many frames
-(``--step``). A source is what ``ex4d recon --source-camera`` takes, or "truth": true depth with true cameras. The plate
-is reconstructed as ``ex4d recon`` does and the take is delivered as ``ex4d generate`` does, with the preview fill; its
-camera stands to the plate's as the target's stands to the true one (``benchmarks.quality.takes``). Shots and takes are
-kept in WORK, and what is there is not made again; TABLE.md is written there.
+(``--step``), and only these frames of a take are made. A source is what ``ex4d recon --source-camera`` takes, or
+"truth": true depth with true cameras. The plate is reconstructed as ``ex4d recon`` does, and the frames come as takes
+deliver them, with the preview fill; the take's camera stands to the plate's as the target's stands to the true one.
+Shots are kept in WORK, and the table is written there.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def main() -> None:
                 lines.append(row(scene.name, target, source, take))
                 print(lines[-1], flush=True)
             print(f"<!-- {scene.name}, {source}: {time.monotonic() - began:.0f} s -->", flush=True)
-            atomic_write(args.out / "TABLE.md", ("\n".join(lines) + "\n").encode())
+            atomic_write(args.out / "takes.md", ("\n".join(lines) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -5,31 +5,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from benchmarks.bench_background import OneByOne, composited
 from benchmarks.quality.fills import reconstruct
-from ex4d.camera import Trajectory, json_bytes
-from ex4d.composite.result_files import sequence_file
+from ex4d.camera import Trajectory
+from ex4d.composite.blend import composite
 from ex4d.evaluation.depth import fit_depth
 from ex4d.evaluation.pictures import PictureScore, low_passed
 from ex4d.evaluation.plates import true_depth
 from ex4d.evaluation.regions import write_region_maps
-from ex4d.evaluation.score import read_result, score_clip, target_indices
+from ex4d.evaluation.score import ResultFrame, score_clip, target_indices
 from ex4d.evaluation.truth import Region, TruthScene, TruthView
-from ex4d.fill import create_generator
-from ex4d.fill.base import PixelOrigin
+from ex4d.fill.background.other_frames import Measured, OtherFrames, source_stands_still
+from ex4d.fill.base import PixelOrigin, TakeFrame, TakeScene
+from ex4d.fill.preview.generator import PreviewFill
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.reconstruct import depth_plan
 from ex4d.jobs.reconstruct import reconstruct as reconstruct_plate
-from ex4d.jobs.takes import TakePipeline
-from ex4d.media.images import read_grey
 from ex4d.protocol.bench import ClipScore
-from ex4d.protocol.requests import DepthRequest, PlateRequest, ReconstructRequest, TrajectoryCamera
+from ex4d.protocol.requests import DepthRequest, PlateRequest, ReconstructRequest
 from ex4d.protocol.values import SourceCameraKind
+from ex4d.raster import borrow_rasterizer
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction
 from ex4d.system.progress import Silent
@@ -97,18 +99,15 @@ def run(
 ) -> dict[str, ScoredTake]:
     """Takes by target; see ``made``."""
     write_region_maps(scene, Silent())
-    shot, plate = made(scene, source, fov, folder)
+    _, plate = made(scene, source, fov, folder)
     depth = ((plate.depth.read(number), true) for number, true in zip(scene.numbers, true_depth(scene), strict=True))
     # Estimates are in any unit, and so is a solved camera: one scale a clip.
     unit = fit_depth(depth, "scale").scale
-    pipeline = TakePipeline(shot, plate, "auto", Silent())
     found = {}
     for name in targets:
         view = scene.targets[name]
         camera = beside(plate.mesh.view, scene.source.camera, view.camera, unit)
-        rendered = pipeline.render(pipeline.camera(TrajectoryCamera(json_bytes(camera))))
-        take = pipeline.deliver(rendered, create_generator("preview"))
-        found[name] = _scored(scene, view, take, _camera(plate))
+        found[name] = _scored(scene, view, plate, camera)
     return found
 
 
@@ -118,25 +117,63 @@ def _camera(plate: Reconstruction) -> str:
     return f"{plate.solve.kind}, {plate.solve.fov_deg:.1f}°, {plate.solve.lens}"
 
 
-def _scored(scene: TruthScene, view: TruthView, take: Path, camera: str) -> ScoredTake:
+@dataclass(frozen=True)
+class _Taken:
+    """One frame of a take: ``ResultFrame``'s pictures, and ``PixelOrigin`` codes (H, W)."""
+
+    result: ResultFrame
+    origin: np.ndarray
+
+
+def _delivered(plate: Reconstruction, camera: Trajectory, indices: range) -> dict[int, _Taken]:
+    """Frames of a take with the preview fill, as they are delivered; the others are not made, which would take most of
+    the time."""
+    frames, source = plate.frames, plate.mesh.source
+    numbers = frames.numbers
+    take = TakeScene(
+        frames,
+        plate.mesh,
+        camera,
+        plate.depth.tolerance,
+        lambda: borrow_rasterizer()[0],
+        lambda index: plate.depth.read_moving(numbers[index]),
+    )
+    still, drawn = source_stands_still(source), {}
+    rasterizer = borrow_rasterizer()[0]
+    with nullcontext() if still else OtherFrames(take) as others:
+        for index in indices:
+            with rasterizer.upload(plate.mesh.read(index), frames.read(numbers[index])[0]) as mesh:
+                own = mesh.render(camera[index])
+            other = None if others is None else others.uncover(index, Measured(own.color, own.mask, own.z))
+            drawn[index] = TakeFrame(numbers[index], own.color, own.mask, own.z, other)
+    rasterizer.close()
+    made = {}
+    with PreviewFill().open(OneByOne(camera.width, camera.height, len(camera), take), drawn[indices[0]]) as fill:
+        for index, frame in drawn.items():
+            color, origin = fill.fill(index, frame)
+            result = composited(frame, color) if frame.other else composite(frame.color, frame.mask, color, frame.z)
+            made[index] = _Taken(ResultFrame(result, frame.mask), origin)
+    return made
+
+
+def _scored(scene: TruthScene, view: TruthView, plate: Reconstruction, camera: Trajectory) -> ScoredTake:
+    takes = _delivered(plate, camera, target_indices(scene))
     drawn, visible, pixels, other, taken = PictureScore(), 0, 0, 0, 0
-    for index, frame in enumerate(read_result(take)):
-        if index not in target_indices(scene):
-            continue
+    for index, frame in takes.items():
         number = scene.numbers[index]
         codes = view.regions(number)
-        seen = codes == Region.CO_VISIBLE
-        assert frame.mask is not None
-        both = seen & (frame.mask > 0)
-        drawn.add(low_passed(frame.color), low_passed(view.picture(number)), both)
+        seen, elsewhere = codes == Region.CO_VISIBLE, codes == Region.OTHER_FRAME
+        assert frame.result.mask is not None
+        both = seen & (frame.result.mask > 0)
+        drawn.add(low_passed(frame.result.color), low_passed(view.picture(number)), both)
         visible, pixels = visible + int(both.sum()), pixels + int(seen.sum())
-        origin = read_grey(sequence_file(take / "confidence", number))
-        elsewhere = codes == Region.OTHER_FRAME
         other += int(elsewhere.sum())
-        taken += int((elsewhere & (origin == PixelOrigin.OTHER_FRAME)).sum())
+        taken += int((elsewhere & (frame.origin == PixelOrigin.OTHER_FRAME)).sum())
+    # Frames that the target has not are not looked at.
+    clip = (takes[index if index in takes else 0].result for index in range(len(scene.numbers)))
     return ScoredTake(
-        camera,
-        score_clip(read_result(take), scene, view),
+        _camera(plate),
+        score_clip(clip, scene, view),
         drawn,
         visible / pixels if pixels else math.nan,
         taken / other if other else math.nan,

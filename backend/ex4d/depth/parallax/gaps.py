@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.depth.parallax.guided import as_neighbours
+
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
@@ -88,7 +90,7 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
             first, back = disparity[there], disparity[behind[-1]]
             steps = np.maximum(np.abs(behind[-1][axis] - there[axis]), 1)
             values.append(np.clip(first + (first - back) / steps * pixels, first / MOST_BENT, first * MOST_BENT))
-    cost, value = np.array(costs), np.array(values)
+    cost, value = as_neighbours(np.array(costs), np.flatnonzero(~measured), picture), np.array(values)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)

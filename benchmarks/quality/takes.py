@@ -12,8 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from benchmarks.bench_background import OneByOne, composited
-from benchmarks.quality.fills import reconstruct
+from benchmarks.quality.fills import OneByOne, composited, reconstruct
 from ex4d.camera import Trajectory
 from ex4d.composite.blend import composite
 from ex4d.evaluation.depth import fit_depth

@@ -16,17 +16,20 @@ from scenes import Plane, cast, picture_at, rays
 
 from ex4d.camera import Camera, Trajectory, intrinsics, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
+from ex4d.commands.render import _rest
 from ex4d.composite.result_files import sequence_file
 from ex4d.depth import create_depth_source
 from ex4d.depth.base import DepthResult
 from ex4d.fill import create_generator
 from ex4d.fill.base import PixelOrigin
 from ex4d.fill.stage import FillStage
+from ex4d.jobs import preview, render
+from ex4d.jobs.context import JobContext
 from ex4d.jobs.takes import TakePipeline
 from ex4d.media.exr_values import read_exr_values
 from ex4d.media.images import read_grey, read_image, write_png
 from ex4d.mesh import MeshSettings
-from ex4d.protocol.requests import MoveCamera, OutputRequest, PlateRequest
+from ex4d.protocol.requests import MoveCamera, OutputRequest, PlateRequest, PreviewRequest, RenderRequest
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import make_reconstruction
@@ -130,6 +133,20 @@ def test_still_cameras_have_no_such_stage_and_the_fill_its_old_key(tmp_path: Pat
     assert "background" not in plain.inputs()
     assert FillStage("r" * 16, nothing, create_generator("preview"), "b" * 16).key() != plain.key()
     assert [frame["of_it_never_covered"] > 0.9 for frame in still.record["frames"]] == [True] * COUNT
+
+
+@pytest.mark.parametrize("job", [render.run, preview.run], ids=["render", "preview"])
+def test_renders_and_previews_tell_what_no_frame_has_in_its_view(take: Made, job: Any) -> None:
+    """As takes do: what other frames have seen was never outside the views of all."""
+    request = PreviewRequest if job is preview.run else RenderRequest
+    drawn = job(request(str(take.folder.parents[1]), MoveCamera("zoom_out:1.4..1.4")), JobContext())
+    told = [frame["generated"] * frame["of_it_never_covered"] for frame in take.record["frames"]]
+    assert min(told) > 0.2
+    np.testing.assert_allclose(drawn.never_covered, told, atol=0.05 if job is preview.run else 0.015)
+    line = _rest(drawn)
+    never = sum(told) / sum(1 - share for share in drawn.coverage)
+    assert line.endswith("% in no frame's view")
+    assert float(line.split("move, ")[1].split("%")[0]) == pytest.approx(100 * never, abs=12)
 
 
 class _Flat:

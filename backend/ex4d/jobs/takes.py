@@ -107,6 +107,7 @@ def drawn_result(
     rasterizer: str,
     device: str,
     notes: tuple[str, ...],
+    never_covered: tuple[float, ...],
 ) -> RenderResult:
     """What is told of a finished folder of drawn pictures, which clients show themselves.
 
@@ -115,7 +116,9 @@ def drawn_result(
     """
     shot.cache.check(folder, SHOWN)
     color, mask = str(folder / "color"), str(folder / "mask")
-    return RenderResult(str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes)
+    return RenderResult(
+        str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes, never_covered=never_covered
+    )
 
 
 def check_rasterizer(name: str) -> None:

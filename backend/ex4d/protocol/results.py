@@ -164,6 +164,8 @@ class RenderResult:
         rasterizer, device: what drew them.
         notes: sentences that the user should read.
         seconds: that the job took.
+        never_covered: share of each frame's pixels that no frame of the plate has in its view, 0..1; what is not
+            covered either, the move reveals. Empty = it was drawn by a version that did not ask.
     """
 
     folder: str
@@ -176,6 +178,7 @@ class RenderResult:
     device: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ class ExportedRender:
         camera: npz as EX-4D leaves it.
         trajectory: JSON of ``ex4d.camera``.
         numbers: of the frames.
-        coverage: see ``RenderResult``.
+        coverage, never_covered: see ``RenderResult``.
     """
 
     color: str
@@ -260,6 +263,7 @@ class ExportedRender:
     trajectory: str
     numbers: tuple[int, ...]
     coverage: tuple[float, ...]
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -261,17 +261,6 @@ def test_a_side_that_shows_too_little_is_left_out() -> None:
     assert all(index > 1 for index in choose(slider(41, 2.0), 1, seen).indices)
 
 
-def test_a_slow_shot_has_neighbours_enough_to_confirm_each_other() -> None:
-    """1.4 % of the width in all, where 2 % are the least that is wanted."""
-    seen = Sightings(np.random.default_rng(0).uniform(0, 144, (100, 2)), np.full(100, 0.25))
-    camera = slider(13, 0.06, size=(192, 144), focal=180)
-    for index in (0, 6, 12):
-        indices = choose(camera, index, seen).indices
-        sides = [[k for k in indices if k < index], [k for k in indices if k > index]]
-        assert all(len(side) >= 2 for side in sides if side), index
-        assert indices[0] == 0 or indices[-1] == 12, "the farthest is among them"
-
-
 def test_the_sweep_costs_least_at_the_true_plane() -> None:
     wall = replace(WALL, corner=(-12, -9, 5.0), across=(24, 0, 0), detail=220)
     clip = draw([wall], slider(5, 0.8))

@@ -22,8 +22,6 @@ Array = NDArray[np.float64]
 
 #: Median parallax to the neighbours of each side, as shares of the picture's width.
 PARALLAX = (0.02, 0.045, 0.09)
-#: Of one side at least, where it has them: a single neighbour confirms nothing.
-LEAST_NEIGHBOURS = 2
 #: Less median parallax than this many pixels shows nothing.
 LEAST_PARALLAX_PX = 0.5
 #: A side in time is left out whose farthest neighbour shows less than this share of the other side's parallax: on a
@@ -73,10 +71,8 @@ def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
         shown = {other: _median_parallax(cameras, index, other, seen) for other in side}
         offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
         if offered:
-            nearest = _spread_over(offered, PARALLAX[-1] * cameras.width)
-            if len(nearest) < LEAST_NEIGHBOURS:
-                # A slow or a short shot: what it shows at most, and shares of that.
-                nearest = _spread_over(offered, max(offered.values()))
+            wanted = [share * cameras.width for share in PARALLAX]
+            nearest = {_nearest(offered, px) for px in wanted}
             sides.append((max(offered[other] for other in nearest), nearest))
     parallax = max((most for most, _ in sides), default=0.0)
     chosen = sorted(other for most, side in sides for other in side if most >= LEAST_SIDE * parallax)
@@ -87,11 +83,6 @@ def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
     spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
     count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
     return Choice(tuple(chosen), np.linspace(far, near, count), parallax)
-
-
-def _spread_over(offered: Mapping[int, float], most: float) -> set[int]:
-    """Neighbours of one side: by ``PARALLAX``, with its last one at ``most`` pixels."""
-    return {_nearest(offered, share / PARALLAX[-1] * most) for share in PARALLAX}
 
 
 def _nearest(offered: Mapping[int, float], wanted: float) -> int:

@@ -111,9 +111,10 @@ def run(
 
 
 def _camera(plate: Reconstruction) -> str:
-    if plate.solve is None:
+    if plate.source_camera is None:
         return "given"
-    return f"{plate.solve.kind}, {plate.solve.fov_deg:.1f}°, {plate.solve.lens}"
+    found = plate.source_camera
+    return f"{found.kind}, {found.fov_deg:.1f}°, {found.lens}"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 def command(plate: Path, shot: Path) -> list[object]:
-    return ["run", plate, "--cam", CAMERA, "--raster", "embree", "--out", shot, "--json"]
+    options = ["--source-camera", "still", "--raster", "embree", "--json"]
+    return ["run", plate, "--cam", CAMERA, "--out", shot, *options]
 
 
 def run(plate: Path, shot: Path) -> Outcome:

@@ -194,7 +194,7 @@ def test_parts_leave_no_trace_in_earlier_shots(
         for folder in earlier.glob(f"cache/{name}-*"):
             shutil.copytree(folder, shot / "cache" / folder.name)
     arguments = ["run", earlier_job / "plate.mp4", "--cam", "orbit:10", "--raster", "opengl", "--out", shot, "--json"]
-    outcome = runner(capfd)(*arguments)
+    outcome = runner(capfd)(*arguments, "--source-camera", "still")
     assert outcome.ran() == ["plate", "mesh", "composite"]
     for name in ("plate", "mesh"):
         (folder,) = (shot / "cache").glob(f"{name}-*")

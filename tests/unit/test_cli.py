@@ -17,6 +17,7 @@ import av
 import numpy as np
 import pytest
 from command import (
+    STILL,
     Run,
     check_sentence,
     files_below,
@@ -43,7 +44,7 @@ from ex4d.protocol.values import parse_rate, parse_size
 COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
 STAGES = ["plate", "solve", "depth", "mesh", "raster", "background", "fill", "composite"]
 #: Of a shot whose camera stands still.
-STILL = ["raster", "fill", "composite"]
+TAKE_STAGES = ["raster", "fill", "composite"]
 QUICK = ["--raster", "embree", "--json"]
 
 
@@ -61,7 +62,7 @@ def plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shot(plate: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reconstructed shot whose camera stands still; take care not to change it."""
     out = tmp_path_factory.mktemp("shot") / "shot"
-    assert cli.main(["recon", str(plate), "--source-camera", "still", "--out", str(out)]) == 0
+    assert cli.main(["recon", str(plate), *STILL, "--out", str(out)]) == 0
     return out
 
 
@@ -591,11 +592,11 @@ def test_generate_as_ex4d_has_it(ex4d_command: Run, recon: Path, tmp_path: Path)
 
 def test_generate_of_a_shot(ex4d_command: Run, plate: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
-    recon = ex4d_command("recon", plate, "--source-camera", "still", "--out", out, *QUICK[2:])
+    recon = ex4d_command("recon", plate, *STILL, "--out", out, *QUICK[2:])
     assert recon.ran() == ["plate", "depth", "mesh"]
     assert recon.result["source_camera"] is None
     done = ex4d_command("generate", out, "--cam", "orbit:5", *QUICK)
-    assert done.ran() == STILL
+    assert done.ran() == TAKE_STAGES
     assert Path(done.result["takes"][0]["folder"]) == out / "takes" / "v001"
 
 

@@ -91,7 +91,7 @@ def test_a_joined_recording_is_read_to_its_end(case: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="has no ulimit")
 @pytest.mark.parametrize("kib", [1_400_000, 900_000, 250_000])
 def test_little_memory_is_no_damaged_file(case: Path, kib: int, tmp_path: Path) -> None:
-    arguments = ["run", case / "plate.mp4", "--depth", "prior", *STILL, "--cam", "orbit:8", "--out", tmp_path / "shot"]
+    arguments = ["run", case / "plate.mp4", "--depth", "prior", "--cam", "orbit:8", "--out", tmp_path / "shot"]
     limited = ["bash", "-c", f'ulimit -v {kib}; exec "$0" "$@"', sys.executable, "-m", "ex4d", *map(str, arguments)]
     done = subprocess.run(limited, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 20, done.stderr

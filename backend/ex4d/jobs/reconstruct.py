@@ -123,9 +123,8 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             known or DEFAULT_FOV_DEG,
             known is not None,
             lens.lens if lens is not None else None,
-            read_trajectory(camera) if camera is not None else None,
         )
-        return DepthPlan(source, options, measured, lens=physical)
+        return DepthPlan(source, options, measured, lens=physical, given=camera)
     if solved is None or not is_estimator or camera is None:
         return DepthPlan(source, keeps_still=keeps_still(request, shot.record), lens=physical)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from ex4d.camera import read_trajectory
 from ex4d.depth.base import DepthSource
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
@@ -28,6 +30,7 @@ class DepthPlan:
         measured: whether depth is measured from parallax where the camera moves.
         keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
         lens: focal length and sensor that were given; None = they were not.
+        given: file of cameras that ``solve`` is to be around; None = there is none.
     """
 
     source: DepthSource
@@ -35,15 +38,22 @@ class DepthPlan:
     measured: bool = True
     keeps_still: bool = False
     lens: LensTags | None = None
+    given: Path | None = None
 
     def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
-        """The plan with the lens that was given, or that the plate's files tell where none was.
+        """The plan with the cameras and the lens that were given, or the lens that the plate's files tell.
 
         Returns:
             the plan, and a sentence on what the files tell; None where nothing of it is used.
+
+        Raises:
+            BadInputError: the file of cameras cannot be used.
         """
         window = plate.facts.frame
         width, height = (window.width, window.height) if window is not None else (plate.width, plate.height)
+        if self.given is not None and self.solve is not None:
+            around = replace(self.solve, given=read_trajectory(self.given, (width, height)))
+            return replace(self, solve=around, given=None).of_plate(plate)
         shape = (float(width * plate.facts.pixel_aspect), float(height))
         if self.lens is not None:
             return self._with_fov(self.lens.fov_deg(*shape), known=True), None

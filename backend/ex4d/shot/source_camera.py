@@ -46,11 +46,10 @@ def _headline(solve: Solve) -> str:
     """What was found, with the numbers that decided."""
     numbers = solve.numbers
     if solve.kind == "still":
-        motion = (
-            "" if numbers.motion is None else f" (largest motion of its pictures: {numbers.motion:.1%} of the width)"
-        )
+        was_tried = bool(solve.cuts) or numbers.turn_error is not None or numbers.move_error is not None
+        how = "is taken to stand still, because no solve of it is believed" if was_tried else "stands still"
         why = "".join(f" {sentence}" for sentence in solve.refused)
-        return f"The source camera stands still{motion}; its depth is a guess.{why}"
+        return f"The source camera {how}; its depth is a guess.{why}"
     error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
     told = [f"median error {error:.2f} px"] if error is not None else []
     if solve.kind == "moves" and numbers.angle_deg is not None:

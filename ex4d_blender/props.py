@@ -319,6 +319,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         handheld_strength: float
         handheld_seed: int
         show_coverage: bool
+        show_tracks: bool
         profile: str
         profile_menu: str
         seed: int
@@ -553,6 +554,11 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             description="Draw at the foot of the viewport how much of each frame was seen",
         )
 
+        show_tracks: BoolProperty(
+            name="Tracks",
+            description="Draw over the plate, through the source camera, what its solve has followed: green to yellow "
+            "by error, red what moves by itself, blue what stands on the screen",
+        )
         profile: StringProperty(
             name="Profile",
             default=DEFAULT_GENERATOR,

@@ -26,7 +26,7 @@ from . import (
     timer,
 )
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
-from .ui import cached, coverage, lists, panels, status_bar, thumbnails
+from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def register() -> None:
         _start()
         status_bar.register()
         coverage.register()
+        tracks.register()
         cli.register()
     except Exception:
         unregister()
@@ -109,6 +110,7 @@ def unregister() -> None:
         cli.unregister,
         thumbnails.unregister,
         coverage.unregister,
+        tracks.unregister,
         status_bar.unregister,
         _stop,
         cached.forget,

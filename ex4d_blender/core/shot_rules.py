@@ -10,8 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.protocol.results import SourceCameraInfo
 
 #: The last frame a Blender scene can have.
 LAST_FRAME = 1048574
@@ -64,6 +66,16 @@ class ShotTiming:
         return list(range(first, last + 1)), f"{self.number_at(first)}-{self.number_at(last)}"
 
 
+def source_camera_of(record: Mapping[str, Any]) -> SourceCameraInfo | None:
+    """What a shot's record tells of its source camera's solve; None where it was not solved.
+
+    Raises:
+        UsageError: the record is damaged.
+    """
+    told = record.get("source_camera")
+    return from_record(SourceCameraInfo, told, "source camera", lenient=True) if told is not None else None
+
+
 def check_record(record: Mapping[str, Any]) -> None:
     """Raise BadInputError for a shot's record that lacks what is read of it."""
     try:
@@ -80,7 +92,8 @@ def check_record(record: Mapping[str, Any]) -> None:
             and len(plate["numbers"]) > 0
             and all(isinstance(number, int) for number in plate["numbers"])
         )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
+        source_camera_of(record)
+    except (UsageError, AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
         usable = False
     if not usable:
         raise BadInputError("The shot's record lacks a value.", "Reconstruct the shot again.")
@@ -148,6 +161,10 @@ def moved_record(record: Mapping[str, Any], folder: str, viewport: Path) -> dict
         new = Path(*viewport.parts[: -len(inner)])
         if Path(record["source"]).is_relative_to(old):
             moved["source"] = str(new / Path(record["source"]).relative_to(old))
+        told = source_camera_of(record)
+        if told is not None and Path(told.solve).is_relative_to(old):
+            folder = str(new / Path(told.solve).relative_to(old))
+            moved["source_camera"] = {**record["source_camera"], "solve": folder}
         moved["shot"] = str(new)
     return moved
 

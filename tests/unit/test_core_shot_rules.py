@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,15 @@ def test_a_moved_record_follows_with_what_lay_beside_it() -> None:
     assert moved["viewport"] == "/new/street/cache/viewport-01"
     assert moved["source"] == "/new/street/cache/mesh-01/source.json"
     assert RECORD["shot"] == "/job/ex4d/street"
+
+
+def test_a_moved_record_takes_its_solve_along() -> None:
+    told = {"kind": "moves", "lens": "known", "fov_deg": 54.0, "solve": "/job/ex4d/street/cache/solve-01"}
+    record = {**RECORD, "source_camera": told}
+    moved = shot_rules.moved_record(record, "/job/ex4d/street", Path("/new/street/cache/viewport-01"))
+    assert moved["source_camera"] == {**told, "solve": "/new/street/cache/solve-01"}
+    assert shot_rules.is_whole_record(json.dumps(moved))
+    assert not shot_rules.is_whole_record(json.dumps({**record, "source_camera": {**told, "kind": 5}}))
 
 
 def test_a_viewport_folder_alone_takes_nothing_along() -> None:

@@ -20,8 +20,9 @@ from ex4d.evaluation.poses import camera_errors
 from ex4d.jobs import reconstruct
 from ex4d.jobs.context import JobContext
 from ex4d.protocol.errors import UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
-from ex4d.protocol.results import ReconstructResult
+from ex4d.protocol.results import ReconstructResult, result_record
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.system.progress import Silent
@@ -85,6 +86,18 @@ def test_a_camera_that_moves_is_solved_and_depth_is_measured(sliding: tuple[Benc
     assert not any("assumed" in note and "camera" in note for note in result.notes)
     assert 0.3 < (made.depth.measured or 0) <= 1
     assert list(bench.stages) == ["plate", "solve", "depth", "mesh"]
+
+
+def test_the_result_tells_what_was_found_of_the_camera(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    made, told = bench.open(), result.source_camera
+    assert made.solve is not None
+    assert told is not None
+    assert (told.kind, told.lens, told.fov_deg) == ("moves", made.solve.lens, made.solve.fov_deg)
+    assert told.measured == made.depth.measured
+    with np.load(Path(told.solve) / "solve.npz") as arrays:
+        assert len(arrays["point_xyz"]) > 20
+    assert from_record(ReconstructResult, result_record(result), "result") == result
 
 
 def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, ReconstructResult]) -> None:

@@ -24,12 +24,13 @@ from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import MeshRequest, PlateRequest, ReconstructRequest
-from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
+from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult, SourceCameraInfo
 from ex4d.protocol.values import AUTOMATIC, DEFAULT_FOV_DEG, PARALLAX
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.solve import SolveOptions
+from ex4d.solve.stage import SolveStage
 
 #: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
 REC709_PRIMARIES = 1
@@ -197,4 +198,23 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
         mesh.far,
         str(mesh.view_file),
         reconstruction.notes(),
+        source_camera=_source_camera(shot, reconstruction),
+    )
+
+
+def _source_camera(shot: Shot, reconstruction: Reconstruction) -> SourceCameraInfo | None:
+    """What is told of the source camera's solve; None where it was not solved."""
+    solve = reconstruction.solve
+    if solve is None:
+        return None
+    folder = shot.cache.root / f"{SolveStage.name}-{shot.record['stages'][SolveStage.name]}"
+    return SourceCameraInfo(
+        solve.kind,
+        solve.lens,
+        solve.fov_deg,
+        reconstruction.depth.measured,
+        solve.interpolated,
+        solve.refused,
+        solve.cuts,
+        str(folder),
     )

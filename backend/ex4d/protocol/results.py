@@ -86,6 +86,32 @@ class DepthInfo:
 
 
 @dataclass(frozen=True)
+class SourceCameraInfo:
+    """What was found of the camera that filmed the plate.
+
+    Attributes:
+        kind: "still", "turns" or "moves".
+        lens: what is known of the focal length: "given", "known", "within 5 %" or "not observable", which was
+            assumed.
+        fov_deg: field of view over the longer side, degrees, of the first frame.
+        measured: share of the depth that was measured, 0..1; None = none of it, or its source does not tell.
+        interpolated: numbers of the frames whose camera was laid between others.
+        refused: sentences: which kinds of shot it was found not to be, and why.
+        cuts: numbers of the frames at which the plate seems to cut.
+        solve: folder of the solve: solve.json and solve.npz, with points and tracks (docs/protocol.md).
+    """
+
+    kind: str
+    lens: str
+    fov_deg: float
+    measured: float | None = None
+    interpolated: tuple[int, ...] = ()
+    refused: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
+    solve: str = ""
+
+
+@dataclass(frozen=True)
 class ReconstructResult:
     """A reconstructed shot.
 
@@ -96,6 +122,7 @@ class ReconstructResult:
         source: file of the source camera's trajectory.
         notes: sentences that the user should read.
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
+        source_camera: what the plate told of its camera; None = it was not asked.
     """
 
     shot: str
@@ -106,6 +133,7 @@ class ReconstructResult:
     source: str
     notes: tuple[str, ...] = ()
     viewport: str = ""
+    source_camera: SourceCameraInfo | None = None
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class SolveFacts:
         interpolated: numbers of the frames whose camera was laid between others.
         refused: sentences: which kinds of shot it was found not to be, and why.
         notes: sentences for the report.
+        cuts: numbers of the frames at which the plate seems to cut.
     """
 
     kind: str
@@ -63,6 +64,7 @@ class SolveFacts:
     interpolated: tuple[int, ...]
     refused: tuple[str, ...]
     notes: tuple[str, ...]
+    cuts: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, solve: Solve) -> SolveFacts:
@@ -74,6 +76,7 @@ class SolveFacts:
             solve.interpolated,
             solve.refused,
             (_headline(solve), *solve.notes),
+            solve.cuts,
         )
 
     @classmethod
@@ -81,7 +84,7 @@ class SolveFacts:
         """What ``record`` gave; None where it is none."""
         if not isinstance(record, dict):
             return None
-        lists = {name: tuple(record[name]) for name in ("interpolated", "refused", "notes")}
+        lists = {name: tuple(record.get(name, ())) for name in ("interpolated", "refused", "notes", "cuts")}
         return cls(**{**record, **lists})
 
     def record(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from bpy.props import (
 
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
+from ex4d.camera.source_path import DEFAULT_AMOUNT, MOST_SECONDS
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import GenerateRequest, MeshRequest, OutputRequest, PlateRequest
 from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SIDE
@@ -58,6 +59,15 @@ MOVES = [
         (name, f"EX-4D {name}", f"The released EX-4D's camera path {name}", move_number(name))
         for name in RELEASED_PRESETS
     ),
+]
+MOVE_PATHS = [
+    ("source", "As Filmed", "The move rides on the source camera's own path, or leaves it out: Follow Source", 0),
+    ("stabilise", "Stabilised", "The move rides on the source camera's path, smoothed", 1),
+    ("lock", "Locked", "The move starts from where the source camera was in one frame, and stays there", 2),
+]
+STABILISE_BY = [
+    ("amount", "Amount", "From 0, as filmed, to 1, straight and even from the first camera to the last", 0),
+    ("seconds", "Seconds", "So many seconds are averaged: the width of a Gaussian", 1),
 ]
 EASINGS = [
     ("DEFAULT", "As the Move", "The easing that the move comes with", 0),
@@ -316,6 +326,13 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         move_amount: float
         move_ease: str
         move_follow: bool
+        move_path: str
+        stabilise_by: str
+        stabilise_amount: float
+        stabilise_seconds: float
+        stabilise_level: bool
+        lock_first: bool
+        lock_frame: int
         handheld_strength: float
         handheld_seed: int
         show_coverage: bool
@@ -539,6 +556,25 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
         move_follow: BoolProperty(
             name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
+        )
+        move_path: EnumProperty(
+            name="Path", items=MOVE_PATHS, description="What becomes of the source camera's own motion"
+        )
+        stabilise_by: EnumProperty(name="Smooth By", items=STABILISE_BY, description="How smoothing is given")
+        stabilise_amount: FloatProperty(
+            name="Amount", default=DEFAULT_AMOUNT, min=0.0, max=1.0, subtype="FACTOR", description="0 changes nothing"
+        )
+        stabilise_seconds: FloatProperty(
+            name="Seconds", default=1.0, min=0.0, max=MOST_SECONDS, soft_max=5.0, description="0 changes nothing"
+        )
+        stabilise_level: BoolProperty(
+            name="Level Horizon", description="Turn the camera about its axis until it is level"
+        )
+        lock_first: BoolProperty(
+            name="First Frame", default=True, description="Where the source camera was in the shot's first frame"
+        )
+        lock_frame: IntProperty(
+            name="Frame", default=1, description="Scene frame whose source camera is held, so that this frame matches"
         )
         handheld_strength: FloatProperty(
             name="Strength",

@@ -179,6 +179,36 @@ def check_take_size(width: int, height: int) -> None:
         )
 
 
+def path_text(
+    path: str,
+    *,
+    amount: float | None = None,
+    seconds: float | None = None,
+    level: bool = False,
+    frame: int | None = None,
+) -> str:
+    """What a take makes of the source camera's path, as ``ex4d.camera.parse_preset`` reads it before a move.
+
+    Args:
+        path: "source" as it is, "stabilise", or "lock".
+        amount, seconds: how far "stabilise" smooths, 0..1 or a time; both None: as much as usual.
+        level: whether it levels the horizon.
+        frame: of "lock": the plate's frame number; None: the first.
+
+    Returns:
+        "" for the path as it is.
+    """
+    if path == "stabilise":
+        by = f":{seconds:g}s" if seconds is not None else f":{amount:g}" if amount is not None else ""
+        return f"stabilise{by}{',level' if level else ''}"
+    return "" if path != "lock" else "lock" if frame is None else f"lock:{frame}"
+
+
+def on_path(path: str, move: str) -> str:
+    """A move that rides on a path, both as texts; "" = the source camera's own path."""
+    return f"{path}+{move}" if path else move
+
+
 def move_text(move: str, *, amount: float | None, ease: str | None) -> str:
     """A move of the menu as ``ex4d.camera.parse_preset`` reads it.
 

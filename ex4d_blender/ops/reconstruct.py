@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
@@ -16,7 +16,7 @@ from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
 from ..menus import AUTOMATIC, FILES
-from ..props import EX4D_PG_scene, state_of
+from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
 from ..scene import colour_tables, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -154,31 +154,24 @@ def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.Vi
     return meshes.viewport_memory(grid, frames)
 
 
-class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
-    bl_idname = "ex4d.reconstruct"
-    bl_label = "Reconstruct"
-    bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
-    bl_options = {"REGISTER"}
-
-    if TYPE_CHECKING:
-        match_scene: bool
-    else:
-        match_scene: BoolProperty(
-            name="Match Scene to Plate",
-            default=True,
-            options={"SKIP_SAVE"},
-            description="Set resolution, frame rate, range and view transform to those of the plate",
-        )
+class Reconstructs(JobOperator):
+    """An operator that reconstructs the scene's plate as the panel says."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if state_of(scene_of(context)).plate_path:
             return True
-        cls.poll_message_set("Open a plate first")
+        operator: Any = cls
+        operator.poll_message_set("Open a plate first")
         return False
 
-    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
-        scene = scene_of(context)
+    def submit(self, scene: bpy.types.Scene, *, match_scene: bool, block: bool) -> str:
+        """Ask for the reconstruction; returns the job's id.
+
+        Args:
+            match_scene: set the scene up for the plate, where nobody can be asked.
+            block: wait for the backend.
+        """
         # A name of Blender's own spaces is translated by what the backend knows of them.
         colour_spaces.ask(scene, block=block)
         request, notes = reconstruct_request(scene, block=block)
@@ -195,11 +188,58 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
                 "name": name,
                 "scene_start": start,
                 "notes": list(notes),
-                "match_scene": self.match_scene if block else state.match_without_asking,
+                "match_scene": match_scene if block else state.match_without_asking,
             },
             title=f"Reconstruct {name}",
             block=block,
         )
+
+
+class EX4D_OT_reconstruct(Reconstructs, bpy.types.Operator):
+    bl_idname = "ex4d.reconstruct"
+    bl_label = "Reconstruct"
+    bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
+    bl_options = {"REGISTER"}
+
+    if TYPE_CHECKING:
+        match_scene: bool
+    else:
+        match_scene: BoolProperty(
+            name="Match Scene to Plate",
+            default=True,
+            options={"SKIP_SAVE"},
+            description="Set resolution, frame rate, range and view transform to those of the plate",
+        )
+
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        return self.submit(scene_of(context), match_scene=self.match_scene, block=block)
+
+
+class EX4D_OT_solve_camera(Reconstructs, bpy.types.Operator):
+    bl_idname = "ex4d.solve_camera"
+    bl_label = "Solve Camera"
+    bl_description = (
+        "Solve the plate's camera in this way and reconstruct the shot with it. Its place in the scene and all takes "
+        "stay, and so do the keys of their cameras: Apply Move lays one on the new path"
+    )
+    bl_options = {"REGISTER"}
+
+    if TYPE_CHECKING:
+        source_camera: str
+    else:
+        source_camera: EnumProperty(
+            name="Source Camera", items=SOURCE_CAMERAS, default="auto", description="How the plate's camera moved"
+        )
+
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        scene = scene_of(context)
+        state = state_of(scene)
+        if state.depth_source == FILES:
+            raise BadInputError(
+                "The depth files come with their camera, so it is not solved.", "Set Depth to Automatic first."
+            )
+        state.source_camera = self.source_camera
+        return self.submit(scene, match_scene=False, block=block)
 
 
 class EX4D_OT_view_shot(bpy.types.Operator):
@@ -337,6 +377,7 @@ class EX4D_OT_relink(bpy.types.Operator):
 
 CLASSES = (
     EX4D_OT_reconstruct,
+    EX4D_OT_solve_camera,
     EX4D_OT_view_shot,
     EX4D_OT_hide_in_the_way,
     EX4D_OT_match_scene,

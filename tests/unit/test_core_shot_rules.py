@@ -123,6 +123,23 @@ def test_a_viewport_folder_alone_takes_nothing_along() -> None:
     assert moved["shot"] == RECORD["shot"]
 
 
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ({"path": "source"}, "orbit"),
+        ({"path": "stabilise"}, "stabilise+orbit"),
+        ({"path": "stabilise", "amount": 0.8, "level": True}, "stabilise:0.8,level+orbit"),
+        ({"path": "stabilise", "seconds": 2.0}, "stabilise:2s+orbit"),
+        ({"path": "lock", "level": True}, "lock+orbit"),
+        ({"path": "lock", "frame": 1012}, "lock:1012+orbit"),
+    ],
+)
+def test_a_path_of_the_menu_as_text(path: dict[str, Any], expected: str) -> None:
+    text = shot_rules.on_path(shot_rules.path_text(**path), "orbit")
+    assert text == expected
+    parse_preset(text)
+
+
 def test_how_large_a_take_can_be() -> None:
     shot_rules.check_take_size(16384, 8192)
     for size in ((16385, 16), (16384, 8193)):

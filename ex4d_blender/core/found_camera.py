@@ -13,13 +13,18 @@ _LENSES = {"given": "as given", "known": "solved", "within 5 %": "solved to 5 %"
 _NAMED = 4
 
 
-def said_of(found: SourceCameraInfo) -> tuple[str, ...]:
-    """What is known, one sentence each; the numbers that decided stand in the shot's notes."""
-    lines = [f"{_KINDS.get(found.kind, found.kind)}."]
+def said_of(found: SourceCameraInfo, measured: float | None) -> tuple[str, ...]:
+    """What is known, a sentence or two each.
+
+    Args:
+        found: of the camera.
+        measured: share of the depth that was measured; None: its source does not tell.
+    """
+    lines = [f"{_KINDS[found.kind]}."]
     if lens_is_known(found):
-        lines.append(f"Field of view: {found.fov_deg:.1f}°, {_LENSES.get(found.lens, found.lens)}.")
-    if found.measured is not None:
-        lines.append(f"Depth: {found.measured:.0%} is measured, the rest estimated.")
+        lines.append(f"Field of view: {found.fov_deg:.1f}°, {_LENSES[found.lens]}.")
+    if measured is not None:
+        lines.append(f"Depth: {measured:.0%} is measured, the rest estimated.")
     if found.interpolated:
         lines.append(f"Laid between other frames: {_frames(found.interpolated)}.")
     return tuple(lines)

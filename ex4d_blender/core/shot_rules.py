@@ -84,6 +84,7 @@ def check_record(record: Mapping[str, Any]) -> None:
             isinstance(record["shot"], str)
             and isinstance(record["viewport"], str)
             and isinstance(record["source"], str)
+            and isinstance(record.get("solve", ""), str)
             and fraction_from(plate["fps"]) > 0
             and min(int(plate["width"]), int(plate["height"])) > 0
             and 0 < float(record["pivot"]) < math.inf
@@ -161,10 +162,8 @@ def moved_record(record: Mapping[str, Any], folder: str, viewport: Path) -> dict
         new = Path(*viewport.parts[: -len(inner)])
         if Path(record["source"]).is_relative_to(old):
             moved["source"] = str(new / Path(record["source"]).relative_to(old))
-        told = source_camera_of(record)
-        if told is not None and Path(told.solve).is_relative_to(old):
-            folder = str(new / Path(told.solve).relative_to(old))
-            moved["source_camera"] = {**record["source_camera"], "solve": folder}
+        if Path(record.get("solve", "")).is_relative_to(old):
+            moved["solve"] = str(new / Path(record["solve"]).relative_to(old))
         moved["shot"] = str(new)
     return moved
 

@@ -16,8 +16,6 @@ from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import read_bytes
 from ex4d.system.npz import read_npz
 
-from .shot_rules import source_camera_of
-
 Array = NDArray[np.float64]
 
 SOLVE_FORMAT, SOLVE_VERSION = "ex4d-solve", 1
@@ -64,8 +62,8 @@ class SolvedScene:
 
 def solve_folder(record: Mapping[str, Any]) -> Path | None:
     """The folder of the solve of a shot's record; None where its camera was not solved."""
-    told = source_camera_of(record)
-    return Path(told.solve) if told is not None and told.solve else None
+    folder = record.get("solve")
+    return Path(folder) if folder else None
 
 
 def solved_of(record: Mapping[str, Any]) -> SolvedScene | None:

@@ -237,7 +237,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         _text(box, "Source camera: as given." if solved else "Source camera: taken to stand still.", "CAMERA_DATA")
         box.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Camera", icon="TRACKER")
         return
-    said = said_of(found)
+    said = said_of(found, record["depth"].get("measured"))
     _text(box, f"Source camera: {said[0]}", "CAMERA_DATA")
     for text in said[1:]:
         _text(box, text, "BLANK1")
@@ -250,7 +250,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
             form.prop(state, "fov")
     row = box.row(align=True)
     row.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Again", icon="TRACKER")
-    if found.solve:
+    if record.get("solve"):
         row.prop(state, "show_tracks", text="", icon="TRACKING")
 
 

@@ -59,7 +59,7 @@ def test_points_stand_below_the_shot(scene: bpy.types.Scene, tmp_path: Path) -> 
 
 def test_a_damaged_solve_changes_nothing(scene: bpy.types.Scene, tmp_path: Path) -> None:
     record = add_solve(make_shot(tmp_path))
-    folder = Path(record["source_camera"]["solve"])
+    folder = Path(record["solve"])
     arrays = dict(np.load(folder / "solve.npz"))
     for bad in (
         {"sighting_track": arrays["sighting_track"] + 1},
@@ -80,7 +80,7 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
     from ex4d_blender.ui import tracks
 
     record = add_solve(make_shot(tmp_path, moving=True))
-    solved = read_solved(Path(record["source_camera"]["solve"]))
+    solved = read_solved(Path(record["solve"]))
     sightings = solved.seen_in(2)
     found = tracks.colours(solved, sightings)
     assert len(found) == 22

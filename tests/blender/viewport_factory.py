@@ -249,5 +249,5 @@ def add_solve(record: dict[str, Any], *, points: int = 20, seed: int = 0, **told
     np.savez_compressed(folder / "solve.npz", **arrays)
     document = {"format": "ex4d-solve", "version": 1, "work_size": [plate["width"], plate["height"]]}
     (folder / "solve.json").write_text(json.dumps(document))
-    found = {"kind": "moves", "lens": "known", "fov_deg": 60.0, "measured": 0.7, "solve": str(folder), **told}
-    return {**record, "source_camera": found}
+    found = {"kind": "moves", "lens": "known", "fov_deg": 60.0, **told}
+    return {**record, "source_camera": found, "solve": str(folder)}

@@ -107,12 +107,13 @@ def test_a_moved_record_follows_with_what_lay_beside_it() -> None:
 
 
 def test_a_moved_record_takes_its_solve_along() -> None:
-    told = {"kind": "moves", "lens": "known", "fov_deg": 54.0, "solve": "/job/ex4d/street/cache/solve-01"}
-    record = {**RECORD, "source_camera": told}
+    told = {"kind": "moves", "lens": "known", "fov_deg": 54.0}
+    record = {**RECORD, "source_camera": told, "solve": "/job/ex4d/street/cache/solve-01"}
     moved = shot_rules.moved_record(record, "/job/ex4d/street", Path("/new/street/cache/viewport-01"))
-    assert moved["source_camera"] == {**told, "solve": "/new/street/cache/solve-01"}
+    assert moved["solve"] == "/new/street/cache/solve-01"
     assert shot_rules.is_whole_record(json.dumps(moved))
     assert not shot_rules.is_whole_record(json.dumps({**record, "source_camera": {**told, "kind": 5}}))
+    assert not shot_rules.is_whole_record(json.dumps({**record, "solve": 5}))
 
 
 def test_a_viewport_folder_alone_takes_nothing_along() -> None:

@@ -100,10 +100,9 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--source-camera",
         "--depth-camera",
-        default=ReconstructRequest.source_camera,
         metavar="auto|still|turns|moves|FILE",
         help="how the plate's camera moves: auto, turns and moves solve it from the plate; or a trajectory file with "
-        "its K and poses (default: %(default)s)",
+        "its K and poses (default: auto where depth is estimated; a shot reconstructed before keeps what it has)",
     )
     depth.add_argument(
         "--fov",
@@ -171,9 +170,7 @@ def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> Recons
     camera = None if kind else args.source_camera
     depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov)
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
-    return ReconstructRequest(
-        str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind or ReconstructRequest.source_camera
-    )
+    return ReconstructRequest(str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind)
 
 
 def add_camera_options(parser: argparse.ArgumentParser, *, required: bool) -> None:

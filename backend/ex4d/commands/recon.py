@@ -27,6 +27,7 @@ from ex4d.jobs.takes import check_rasterizer
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import ExportRequest
 from ex4d.protocol.results import ExportResult
+from ex4d.shot.folder import Shot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +75,7 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         check_rasterizer(args.raster)
     for note in (*notes, *recon_notes(args)):
         console.note(note)
-    with console.whole((*reconstruct_plan(request), *export.plan(files))):
+    with console.whole((*reconstruct_plan(request, Shot.read_record(args.out)), *export.plan(files))):
         result = reconstruct.run(request, context)
         paths = _paths(files, export.run(files, context)) if formats or chosen or args.save_stmap else {}
     numbers = result.plate.numbers

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ex4d.composite import TakeJob
-from ex4d.depth import depth_names
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import Generator
 from ex4d.fill.background.stage import BackgroundStage
 from ex4d.fill.stage import FillStage
+from ex4d.jobs.source_camera import wanted_solve
 from ex4d.mesh.stage import MeshStage
 from ex4d.mesh.viewport import ViewportStage
 from ex4d.plate.stage import PlateStage
 from ex4d.protocol.requests import ReconstructRequest
-from ex4d.protocol.values import AUTOMATIC, PARALLAX
 from ex4d.raster.stage import RasterStage
 from ex4d.solve.stage import SolveStage
 from ex4d.stages.stage import planned
@@ -29,17 +31,9 @@ BENCH_QUALITY = (PlannedStage("score"),)
 BENCH_DEPTH = planned(PlateStage, DepthStage)
 
 
-def solves(request: ReconstructRequest) -> bool:
-    """Whether the source camera is solved from the plate, or one that was given is checked against it: where depth is
-    estimated."""
-    estimates = request.depth.source in (AUTOMATIC, PARALLAX, *depth_names())
-    wanted = request.source_camera != "still" or request.depth.camera is not None
-    return estimates and wanted and request.solved is None
-
-
-def reconstruct_plan(request: ReconstructRequest) -> tuple[PlannedStage, ...]:
-    """That of a reconstruction."""
-    stages = SOLVED if solves(request) else RECONSTRUCT
+def reconstruct_plan(request: ReconstructRequest, record: Mapping[str, Any]) -> tuple[PlannedStage, ...]:
+    """That of a reconstruction in a shot whose ``shot.json`` says ``record``; of a single frame no camera is solved."""
+    stages = SOLVED if wanted_solve(request, record) not in (None, "still") else RECONSTRUCT
     return stages if request.viewport_side is None else (*stages, *VIEWPORT)
 
 

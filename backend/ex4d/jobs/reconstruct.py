@@ -16,7 +16,8 @@ from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.lens_files import parse_lens_file
-from ex4d.jobs.plans import reconstruct_plan, solves
+from ex4d.jobs.plans import reconstruct_plan
+from ex4d.jobs.source_camera import KEPT_STILL, keeps_still, wanted_solve
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
 from ex4d.mesh import MeshSettings
@@ -24,7 +25,7 @@ from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import MeshRequest, PlateRequest, ReconstructRequest
-from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult, SourceCameraInfo
+from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
 from ex4d.protocol.values import AUTOMATIC, DEFAULT_FOV_DEG, PARALLAX
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
@@ -44,8 +45,8 @@ def run(request: ReconstructRequest, context: JobContext) -> ReconstructResult:
         BadInputError: plate, depth or camera cannot be used, or the folder is the shot of another plate.
         ResourceError: the depth estimator does not work here.
     """
-    context.progress.expect(reconstruct_plan(request))
     shot = Shot(Path(request.shot))
+    context.progress.expect(reconstruct_plan(request, shot.record))
     depth = depth_plan(request, shot)
     return shot.heal(lambda: reconstruct(shot, request, depth, context)[1], context.progress)
 
@@ -64,6 +65,9 @@ def reconstruct(
     plate = replace(request.plate, lens=lens.text() if lens is not None else None)
     reconstruction = make_reconstruction(shot, plate, depth, mesh_settings(request.mesh), progress, accept)
     result = _result(shot, reconstruction)
+    if depth.keeps_still and len(reconstruction.frames) > 1:
+        progress.note(KEPT_STILL)
+        result = replace(result, notes=(*result.notes, KEPT_STILL))
     if request.viewport_side is not None:
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)
         result = replace(result, viewport=str(viewport))
@@ -94,7 +98,11 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
     measured = depth.source in (AUTOMATIC, PARALLAX)
     camera = Path(depth.camera) if depth.camera is not None else None
     is_estimator = name in depth_names()
-    _check_source_camera(request, estimated=is_estimator)
+    wanted = wanted_solve(request, shot.record)
+    if depth.source == PARALLAX and wanted in (None, "still") and solved is None:
+        raise UsageError(
+            "Depth from parallax needs a source camera that moves.", "Add --source-camera auto, or its trajectory file."
+        )
     if solved is not None:
         camera = keep_camera(shot, "source", solved.camera)
     source = create_depth_source(
@@ -105,10 +113,10 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
-    if solves(request):
+    if wanted is not None:
         known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
         options = SolveOptions(
-            "auto" if camera is not None else request.source_camera,
+            "auto" if wanted == "given" else wanted,
             known or DEFAULT_FOV_DEG,
             known is not None,
             lens.lens if lens is not None else None,
@@ -116,26 +124,9 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         )
         return DepthPlan(source, options, measured)
     if solved is None or not is_estimator or camera is None:
-        return DepthPlan(source)
+        return DepthPlan(source, keeps_still=keeps_still(request, shot.record))
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
     return DepthPlan(SolvedDepth(source, with_lens(read_trajectory(camera), lens), points))
-
-
-def _check_source_camera(request: ReconstructRequest, *, estimated: bool) -> None:
-    """Raise UsageError where how the source camera moves goes with nothing else that was asked for."""
-    if not estimated and request.source_camera != "still":
-        raise UsageError(
-            "How the camera moves is solved for estimated depth, and depth files are given.",
-            "Give the cameras of these files with --source-camera FILE.",
-        )
-    if request.mesh.compat == "ex4d" and solves(request):
-        raise UsageError(
-            "The released construction knows no camera that moves.", "Leave out --compat ex4d, or --source-camera."
-        )
-    if request.depth.source == PARALLAX and not solves(request):
-        raise UsageError(
-            "Depth from parallax needs a source camera that moves.", "Add --source-camera auto, or its trajectory file."
-        )
 
 
 def _lens(plate: PlateRequest) -> LensCalibration | None:
@@ -193,28 +184,19 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.timecode if frames.timecode_number == frames.numbers[0] else None,
             frames.handles,
         ),
-        DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, reconstruction.intrinsics_known),
+        DepthInfo(
+            depth.name, depth.label, depth.licence, depth.poses_known, reconstruction.intrinsics_known, depth.measured
+        ),
         mesh.pivot,
         mesh.far,
         str(mesh.view_file),
         reconstruction.notes(),
-        source_camera=_source_camera(shot, reconstruction),
+        source_camera=reconstruction.source_camera,
+        solve=_solve_folder(shot),
     )
 
 
-def _source_camera(shot: Shot, reconstruction: Reconstruction) -> SourceCameraInfo | None:
-    """What is told of the source camera's solve; None where it was not solved."""
-    solve = reconstruction.solve
-    if solve is None:
-        return None
-    folder = shot.cache.root / f"{SolveStage.name}-{shot.record['stages'][SolveStage.name]}"
-    return SourceCameraInfo(
-        solve.kind,
-        solve.lens,
-        solve.fov_deg,
-        reconstruction.depth.measured,
-        solve.interpolated,
-        solve.refused,
-        solve.cuts,
-        str(folder),
-    )
+def _solve_folder(shot: Shot) -> str:
+    """Where the solve of the source camera is; "" = there is none."""
+    key = shot.record["stages"].get(SolveStage.name)
+    return str(shot.cache.root / f"{SolveStage.name}-{key}") if key is not None else ""

@@ -33,7 +33,7 @@ def run(request: RunRequest, context: JobContext) -> RunResult:
     depth, generator = depth_plan(plate, shot), create_generator(takes[0].fill)
     for name in dict.fromkeys(take.raster for take in takes):
         check_rasterizer(name)
-    context.progress.expect((*reconstruct_plan(plate), *(len(takes) * take_plan(generator))))
+    context.progress.expect((*reconstruct_plan(plate, shot.record), *(len(takes) * take_plan(generator))))
     before = set(take_folders(shot.takes))
 
     def accept(opened: PlateInfo) -> None:

@@ -181,7 +181,8 @@ class ReconstructRequest:
         shot: the shot's folder.
         solved: a solved source camera.
         source_camera: "still", or how it moves where it is to be solved from the plate: "turns", "moves", or "auto" for
-            what the plate shows. With estimated depth alone: depth files come with their cameras.
+            what the plate shows. With estimated depth alone: depth files come with their cameras. None = "auto" for a
+            new shot; one that was reconstructed before keeps what it has.
         viewport_side: vertices along the longer side of the viewport's mesh at most; None = no such mesh is made.
     """
 
@@ -191,10 +192,10 @@ class ReconstructRequest:
     mesh: MeshRequest = field(default_factory=MeshRequest)
     solved: SolvedCamera | None = None
     viewport_side: int | None = VIEWPORT_SIDE
-    source_camera: SourceCameraKind = "still"
+    source_camera: SourceCameraKind | None = None
 
     def __post_init__(self) -> None:
-        check_choice(self.source_camera, get_args(SourceCameraKind), "the source camera")
+        check_choice(self.source_camera, (None, *get_args(SourceCameraKind)), "the source camera")
         if self.viewport_side is not None:
             check_viewport_side(self.viewport_side)
         if self.solved is not None and self.depth.camera is not None:

@@ -76,6 +76,7 @@ class DepthInfo:
         name, label, licence: of the source.
         source_poses_known: False when the source camera was assumed to stand still.
         intrinsics_known: False when the field of view was assumed.
+        measured: share of the pixels that were measured, 0..1; None = the source does not tell them from guessed ones.
     """
 
     name: str
@@ -83,6 +84,7 @@ class DepthInfo:
     licence: str
     source_poses_known: bool
     intrinsics_known: bool
+    measured: float | None = None
 
 
 @dataclass(frozen=True)
@@ -90,25 +92,25 @@ class SourceCameraInfo:
     """What was found of the camera that filmed the plate.
 
     Attributes:
-        kind: "still", "turns" or "moves".
-        lens: what is known of the focal length: "given", "known", "within 5 %" or "not observable", which was
-            assumed.
-        fov_deg: field of view over the longer side, degrees, of the first frame.
-        measured: share of the depth that was measured, 0..1; None = none of it, or its source does not tell.
-        interpolated: numbers of the frames whose camera was laid between others.
+        kind: of the shot.
+        lens: what is known of the focal length: it was "given", or the plate tells it ("known"), to 5 % ("within 5 %"),
+            or not at all ("not observable"), so that the one that was expected is kept.
+        fov_deg: field of view of the first frame over its longer side, degrees.
+        headline: the finding in one sentence, with the numbers that decided.
         refused: sentences: which kinds of shot it was found not to be, and why.
+        interpolated: numbers of the frames whose camera was not found but laid between those around them.
         cuts: numbers of the frames at which the plate seems to cut.
-        solve: folder of the solve: solve.json and solve.npz, with points and tracks (docs/protocol.md).
+        notes: further sentences for the report.
     """
 
-    kind: str
-    lens: str
+    kind: Literal["still", "turns", "moves"]
+    lens: Literal["given", "known", "within 5 %", "not observable"]
     fov_deg: float
-    measured: float | None = None
-    interpolated: tuple[int, ...] = ()
+    headline: str = ""
     refused: tuple[str, ...] = ()
+    interpolated: tuple[int, ...] = ()
     cuts: tuple[int, ...] = ()
-    solve: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ class ReconstructResult:
         source: file of the source camera's trajectory.
         notes: sentences that the user should read.
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
-        source_camera: what the plate told of its camera; None = it was not asked.
+        source_camera: what was found of the plate's camera; None = nobody looked: it is taken to stand still, or came
+            with depth files.
+        solve: folder of the camera's solve, with points and tracks (docs/protocol.md); "" = it was not solved.
     """
 
     shot: str
@@ -134,6 +138,7 @@ class ReconstructResult:
     notes: tuple[str, ...] = ()
     viewport: str = ""
     source_camera: SourceCameraInfo | None = None
+    solve: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ex4d.protocol.requests import (
     TrajectoryCamera,
     ViewportRequest,
 )
-from ex4d.protocol.values import AUTOMATIC
+from ex4d.protocol.values import AUTOMATIC, PARALLAX
 
 
 def check_absolute(request: Request) -> None:
@@ -73,7 +73,7 @@ def _check_ocio(ocio: str | None) -> None:
 def _check_depth(depth: DepthRequest) -> None:
     from ex4d.depth import depth_names
 
-    if depth.source != AUTOMATIC and depth.source not in depth_names():
+    if depth.source not in (AUTOMATIC, PARALLAX, *depth_names()):
         _check(depth.source, "depth, which names no estimator,")
     if depth.camera is not None:
         _check(depth.camera, "camera file")

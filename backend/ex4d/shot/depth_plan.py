@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ex4d.depth.base import DepthSource
 from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.solved import SolvedDepth
+from ex4d.media.frames import FrameSource
 from ex4d.solve import Solve, SolveOptions
 
 
@@ -17,13 +18,24 @@ class DepthPlan:
 
     Attributes:
         source: of the depth: files, an estimator, or one with a camera that was given.
-        solve: what the solve of the source camera is told; None = the camera is not solved.
+        solve: what the solve of the source camera is told; None = nobody asks how it moves.
         measured: whether depth is measured from parallax where the camera moves.
+        keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
     """
 
     source: DepthSource
     solve: SolveOptions | None = None
     measured: bool = True
+    keeps_still: bool = False
+
+    def solved(self, frames: FrameSource) -> SolveOptions | None:
+        """What the solve is told of these frames; None = nothing is solved: a camera that stands still needs no look,
+        and one frame tells nothing."""
+        options = self.solve
+        if options is None or options.given is not None:
+            return options
+        is_idle = options.source_camera == "still" or (options.source_camera == "auto" and len(frames) == 1)
+        return None if is_idle else options
 
     def chosen(self, solve: Solve | None) -> DepthSource:
         """The source of depth for what was found; None = nothing was solved."""

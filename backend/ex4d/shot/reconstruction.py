@@ -23,14 +23,16 @@ from ex4d.plate.stage import PlateStage
 from ex4d.plate.store import FrameStore
 from ex4d.plate.truth import PlateSource
 from ex4d.protocol.errors import BadInputError, Ex4dError, UsageError
+from ex4d.protocol.parse_dataclass import to_record
 from ex4d.protocol.requests import PlateRequest
+from ex4d.protocol.results import SourceCameraInfo
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 from ex4d.protocol.values import FrameRange
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.recipe import Recipe
-from ex4d.solve import Solve, read_solve
-from ex4d.solve.lens_test import fov_deg
+from ex4d.shot.source_camera import read_source_camera_info, source_camera_info
+from ex4d.solve import read_solve
 from ex4d.solve.stage import SolveStage
 from ex4d.stages.cache import is_complete
 from ex4d.stages.stage import Stage
@@ -45,79 +47,12 @@ _ALPHA_WAS_HOLES = (
 
 
 @dataclass(frozen=True)
-class SolveFacts:
-    """What a shot tells of its solved source camera.
-
-    Attributes:
-        kind: "still", "turns" or "moves".
-        lens: see ``Solve.lens``.
-        fov_deg: field of view over the longer side, degrees, of the first frame.
-        interpolated: numbers of the frames whose camera was laid between others.
-        refused: sentences: which kinds of shot it was found not to be, and why.
-        notes: sentences for the report.
-        cuts: numbers of the frames at which the plate seems to cut.
-    """
-
-    kind: str
-    lens: str
-    fov_deg: float
-    interpolated: tuple[int, ...]
-    refused: tuple[str, ...]
-    notes: tuple[str, ...]
-    cuts: tuple[int, ...] = ()
-
-    @classmethod
-    def of(cls, solve: Solve) -> SolveFacts:
-        """Those of a solve."""
-        return cls(
-            solve.kind,
-            solve.lens,
-            round(fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height)), 2),
-            solve.interpolated,
-            solve.refused,
-            (_headline(solve), *solve.notes),
-            solve.cuts,
-        )
-
-    @classmethod
-    def from_record(cls, record: Any) -> SolveFacts | None:
-        """What ``record`` gave; None where it is none."""
-        if not isinstance(record, dict):
-            return None
-        lists = {name: tuple(record.get(name, ())) for name in ("interpolated", "refused", "notes", "cuts")}
-        return cls(**{**record, **lists})
-
-    def record(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
-
-
-def _headline(solve: Solve) -> str:
-    """What was found, with the numbers that decided."""
-    numbers = solve.numbers
-    motion = "" if numbers.motion is None else f" (largest motion of its pictures: {numbers.motion:.1%} of the width)"
-    if solve.kind == "still":
-        why = "".join(f" {sentence}" for sentence in solve.refused)
-        return f"The source camera stands still{motion}; its depth is a guess.{why}"
-    fov = fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height))
-    lens = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %"}.get(
-        solve.lens, "not to be told from it"
-    )
-    error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
-    told = [f"median error {error:.2f} px"] if error is not None else []
-    if solve.kind == "moves" and numbers.angle_deg is not None:
-        told.append(f"{numbers.angle_deg:.1f}° of parallax")
-    how = "turns and does not move" if solve.kind == "turns" else "moves"
-    return f"The source camera {how}: solved ({', '.join(told)}); field of view {fov:.1f}°, {lens}."
-
-
-@dataclass(frozen=True)
 class Reconstruction:
     """Plate, depth and mesh of a shot, with the keys of their stages.
 
     Attributes:
         plate: what shot.json says of the plate, JSON-able.
-        solve: what it says of the source camera's solve; None = the camera was not solved.
+        source_camera: what it says of the source camera's solve; None = the camera was not solved.
     """
 
     frames: FrameStore
@@ -126,7 +61,7 @@ class Reconstruction:
     plate_key: str
     mesh_key: str
     plate: dict[str, Any]
-    solve: SolveFacts | None = None
+    source_camera: SourceCameraInfo | None = None
 
     def record(self) -> dict[str, Any]:
         """What a take's sidecar says of all this, JSON-able."""
@@ -208,15 +143,17 @@ class Reconstruction:
 
     def notes(self) -> tuple[str, ...]:
         """Sentences that belong into every report on this shot."""
-        if self.solve is None:
+        found = self.source_camera
+        if found is None:
             return (*self.frames.notes, *self.depth.notes)
         # Whether it stands still was looked at, and its lens too.
-        return (*self.frames.notes, *self.solve.notes, *camera_apart(self.depth.notes))
+        return (*self.frames.notes, found.headline, *found.notes, *camera_apart(self.depth.notes))
 
     @property
     def intrinsics_known(self) -> bool:
         """False where the field of view was assumed."""
-        return self.depth.intrinsics_known and (self.solve is None or self.solve.lens != "not observable")
+        found = self.source_camera
+        return self.depth.intrinsics_known and (found is None or found.lens != "not observable")
 
 
 def make_reconstruction(
@@ -260,24 +197,24 @@ def make_reconstruction(
     lens = parse_lens(request.lens) if request.lens is not None else None
     solve_stages: list[Stage] = []
     solve = None
-    if plan.solve is not None:
-        solve_stages = [solve_stage := SolveStage(plate_stage.key(), frames, plan.solve)]
+    if (options := plan.solved(frames)) is not None:
+        solve_stages = [solve_stage := SolveStage(plate_stage.key(), frames, options)]
         solve = read_solve(shot.cache.ensure(solve_stage, progress))
     depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve), lens)
     depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
     plate = {"path": path, "sha256": hashed.hash}
+    found = None if solve is None else source_camera_info(solve)
     shot.write_record(
         {
             "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
             "stages": {stage.name: stage.key() for stage in (plate_stage, *solve_stages, depth_stage, mesh_stage)},
             "recipe": Recipe.of(selection, plan, settings, lens).record(),
-            **({} if solve is None else {"solve": SolveFacts.of(solve).record()}),
+            **({} if found is None else {"solve": to_record(found)}),
         }
     )
-    facts = None if solve is None else SolveFacts.of(solve)
-    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, facts)
+    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, found)
     for note in reconstruction.notes():
         progress.note(note)
     return reconstruction
@@ -349,8 +286,8 @@ def open_reconstruction(shot: Shot, progress: Progress | None = None) -> Reconst
     plate = {name: shot.record["plate"][name] for name in ("path", "sha256")}
     if frames.has_alpha and not ALPHA_CARRIED.items() <= read_seal(folders["mesh"]).record.get("inputs", {}).items():
         progress.note(_ALPHA_WAS_HOLES)
-    facts = SolveFacts.from_record(shot.record.get("solve"))
-    return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate, facts)
+    found = read_source_camera_info(shot.record.get("solve"))
+    return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate, found)
 
 
 def _film_record(frames: FrameStore) -> dict[str, Any]:
@@ -424,8 +361,8 @@ def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> Depth
     lens = parse_lens(recipe.lens) if recipe.lens is not None else None
     plate_key = shot.record["stages"]["plate"]
     solve = None
-    if plan.solve is not None:
-        solve = read_solve(shot.cache.ensure(SolveStage(plate_key, frames, plan.solve), Silent()))
+    if (options := plan.solved(frames)) is not None:
+        solve = read_solve(shot.cache.ensure(SolveStage(plate_key, frames, options), Silent()))
     return DepthStage(plate_key, frames, plan.chosen(solve), lens)
 
 

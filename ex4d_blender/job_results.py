@@ -26,10 +26,11 @@ from ex4d.protocol.results import (
 )
 
 from . import backend_link, props
+from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
-from .job_list import ResultHandler
+from .job_list import Preparation, ResultHandler
 from .ops.takes import preview_cameras
-from .scene import background, colour_tables, obstacles, plates, sequencer
+from .scene import background, colour_tables, mesh, obstacles, plates, sequencer
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
@@ -65,6 +66,12 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     _push_undo("Import Shot")
     if not data.get("match_scene") and not bpy.app.background:
         _ask_to_match(scene, record, shot.first_frame)
+
+
+def check_reconstruction(result: Result) -> None:
+    """Compare the files of a shot with their seals: of hundreds of frames that takes seconds."""
+    if isinstance(result, ReconstructResult) and result.viewport:
+        check_ahead(mesh.sealed_parts(Path(result.viewport)))
 
 
 def _clip_notes(scene: bpy.types.Scene, result: ReconstructResult) -> tuple[str, ...]:
@@ -171,3 +178,5 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "colour_spaces": keep_colour_spaces,
     "nothing": nothing,
 }
+#: What is done for them ahead.
+PREPARATIONS: dict[str, Preparation] = {"reconstruct": check_reconstruction}

@@ -90,10 +90,13 @@ OVER_RANGE = [
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
 SOURCE_CAMERAS = [
-    ("still", "Stands Still", "The source camera stands still", 0),
+    ("DEFAULT", "Automatic", "As the plate shows it; a shot that was reconstructed before keeps what it has", 0),
     ("auto", "Solve", "As the plate shows it: it stands still, turns on its place, or moves", 1),
     ("turns", "Turns", "The source camera turns on its place, as in a pan or tilt", 2),
     ("moves", "Moves", "The source camera moves", 3),
+    ("still", "Stands Still", "The source camera stands still; nobody looks", 4),
+    ("FILE", "Camera File", "A trajectory file: its cameras stay, frames that it lacks are solved around them", 5),
+    ("OBJECT", "Camera Object", "A camera of this file, such as one that was imported: it stays as it moves", 6),
 ]
 LENSES = [
     ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
@@ -310,6 +313,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         depth_scale: float
         depth_camera: str
         source_camera: str
+        source_object: bpy.types.Object | None
         use_fov: bool
         fov: float
         min_angle: float
@@ -478,8 +482,14 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         source_camera: EnumProperty(
             name="Source Camera",
             items=SOURCE_CAMERAS,
-            description="How the plate's camera moved, where no solved camera is given: its path is solved, and depth "
-            "measured where it moved",
+            description="How the plate's camera moved: its path is solved from the plate or given, and depth measured "
+            "where it moved",
+        )
+        source_object: PointerProperty(
+            name="Camera",
+            type=bpy.types.Object,
+            poll=lambda _self, obj: obj.type == "CAMERA",
+            description="The camera that filmed the plate, moving as the scene's frames do",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
         fov: FloatProperty(

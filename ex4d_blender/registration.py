@@ -90,9 +90,14 @@ def _start() -> None:
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
-        busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),
+        busy=(
+            lambda: backend_link.current().is_busy(),
+            lambda: job_list.current().is_preparing,
+            installation.is_running,
+            panel_updates.is_due,
+        ),
     )
-    job_list.register(job_results.RESULT_HANDLERS)
+    job_list.register(job_results.RESULT_HANDLERS, job_results.PREPARATIONS)
 
 
 def _stop() -> None:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
 from ex4d.protocol.values import OverRange, SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
+from ..core import frame_mapping
 from ..menus import AUTOMATIC, FILES
 from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
+from ..scene import camera as cameras
 from ..scene import colour_tables, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -61,17 +64,64 @@ def reconstruct_request(
         shots.check_local(former)
     plate = _plate_request(scene)
     depth = _depth_request(scene, block=block)
-    blobs, notes = solved_blobs(scene)
+    solved, notes, kind = _source_camera(scene, former)
     request = ReconstructRequest(
         shot=str(folder),
         plate=plate,
         depth=depth,
         mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
-        solved=SolvedCamera(*blobs) if blobs else None,
+        solved=solved,
         viewport_side=state.viewport_side,
-        source_camera=cast(SourceCameraKind, "still" if state.depth_source == FILES or blobs else state.source_camera),
+        source_camera=kind,
     )
     return request, notes
+
+
+def _source_camera(
+    scene: bpy.types.Scene, former: shots.ShotObjects | None
+) -> tuple[SolvedCamera | None, tuple[str, ...], SourceCameraKind | None]:
+    """A camera that was solved elsewhere, what should be known of it, and how it moves, None = what the shot has.
+
+    Args:
+        former: the scene's shot of this plate.
+    """
+    state = state_of(scene)
+    if state.depth_source == FILES:
+        blobs, notes = solved_blobs(scene)
+        return SolvedCamera(*blobs) if blobs else None, notes, None
+    if state.source_camera == "OBJECT":
+        if state.source_object is None:
+            raise BadInputError("No source camera is chosen.", "Choose its object, or another Source Camera.")
+        sampled = _sampled_object(scene, state.source_object, former)
+        return SolvedCamera(json_bytes(sampled.trajectory)), sampled.notes, "auto"
+    if state.source_camera == "FILE":
+        return None, (), None
+    kind = cast(SourceCameraKind, state.source_camera) if state.source_camera != "DEFAULT" else None
+    # A solved clip is checked against the plate, unless the shot's camera has never been looked at.
+    asked = kind or ("auto" if former is None or former.record.get("source_camera") is not None else None)
+    blobs, notes = solved_blobs(scene, partly=asked not in (None, "still"))
+    if not blobs:
+        return None, notes, kind
+    return SolvedCamera(*blobs), notes, "auto" if asked not in (None, "still") else None
+
+
+def _sampled_object(
+    scene: bpy.types.Scene, camera: bpy.types.Object, former: shots.ShotObjects | None
+) -> cameras.SampledCamera:
+    """The chosen camera object in the plate's frames."""
+    state = state_of(scene)
+    start = state.plate_scene_start if state.plate_scene_start >= 0 else None
+    if start is None and former is not None:
+        start = former.first_frame
+    return plates.object_camera(
+        scene,
+        camera,
+        plate_path(scene),
+        frames=frame_mapping.closed_range(state.plate_frames),
+        first_number=state.plate_first_frame,
+        first_frame=start,
+        root=former.root if former is not None else None,
+    )
 
 
 def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
@@ -144,7 +194,12 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
     source = state.depth_source
     if source != AUTOMATIC:
         source = capabilities.resolve_estimator(source, block=block).name
-    return DepthRequest(source=source, fov=fov)
+    camera = None
+    if state.source_camera == "FILE":
+        if not state.depth_camera:
+            raise BadInputError("No camera file is chosen.", "Choose it, or another Source Camera.")
+        camera = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
+    return DepthRequest(source=source, camera=camera, fov=fov)
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":

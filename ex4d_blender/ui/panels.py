@@ -151,6 +151,10 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "depth_camera")
         return
     form.prop(state, "source_camera")
+    if state.source_camera == "FILE":
+        form.prop(state, "depth_camera")
+    if state.source_camera == "OBJECT":
+        form.prop(state, "source_object")
     if used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
     elif state.depth_source != menus.AUTOMATIC:

@@ -281,7 +281,9 @@ def test_options_out_of_range_are_usage(quiet: Any, capsys: pytest.CaptureFixtur
         (["--fov", "500"], "no number from 1 to 170"),
         (["--fov", "nan"], "no number from 1 to 170"),
         (["--depth-ratio", "0.5"], "no number from 1.001 to 100"),
-        (["--estimator", "small", "--camera-file", "x.json"], "are for depth files"),
+        (["--estimator", "small", "--depth-scale", "2"], "are for depth files"),
+        (["--depth", "x", "--source-camera", "auto"], "depth files are given"),
+        (["--source-camera", "auto", "--source-object", "Camera"], "Two source cameras"),
         (["--estimator", "small", "--depth", "x"], "not allowed with"),
         (["--save"], "no name yet"),
     ):
@@ -302,6 +304,25 @@ def test_options_reach_the_properties(quiet: Any) -> None:
         "d.npz",
         "c.json",
     )
+
+
+def test_source_cameras_of_the_command_line(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+
+    state = bpy.context.scene.ex4d
+    for said in ("auto", "still", "turns", "moves"):
+        cli.main(["reconstruct", "--plate", "p.mp4", "--source-camera", said])
+        assert state.source_camera == said
+    for option in ("--source-camera", "--depth-camera", "--camera-file"):
+        state.source_camera = "auto"
+        cli.main(["reconstruct", "--plate", "p.mp4", option, "c.json"])
+        assert (state.source_camera, Path(state.depth_camera)) == ("FILE", Path("c.json").absolute())
+    camera = bpy.data.objects.new("Filmed", bpy.data.cameras.new("Filmed"))
+    bpy.context.scene.collection.objects.link(camera)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Filmed"])
+    assert (state.source_camera, state.source_object) == ("OBJECT", camera)
+    assert cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Nobody"]) == 10
+    assert "no camera «Nobody»" in capsys.readouterr().err
 
 
 def test_a_file_that_is_saved_by_another_while_it_is_read_is_not_written_over(quiet: Any, earlier_job: Path) -> None:

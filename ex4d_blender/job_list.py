@@ -38,7 +38,8 @@ SHOWN_JOBS, KEPT_JOBS = 20, 200
 
 #: What follows from a job that is done: the scene that waits for it, the job's result, what the action needs besides.
 ResultHandler: TypeAlias = Callable[[bpy.types.Scene, Result, dict[str, Any]], None]
-#: What is read of a result before that, on a thread of its own, so that windows stay alive; touches no data of Blender's.
+#: What is read of a result before that, on a thread of its own, so that windows stay alive. It touches no data of
+#: Blender's.
 Preparation: TypeAlias = Callable[[Result], None]
 
 
@@ -407,9 +408,10 @@ def register(handlers: Mapping[str, ResultHandler], preparations: Mapping[str, P
         handlers: by the names that .blend files keep.
         preparations: what is done ahead for some of them.
     """
-    for known, given in ((_handlers, handlers), (_preparations, preparations)):
-        known.clear()
-        known.update(given)
+    _handlers.clear()
+    _handlers.update(handlers)
+    _preparations.clear()
+    _preparations.update(preparations)
     # While Blender starts there is no file yet; switched on later, the add-on finds one that may wait for jobs.
     if hasattr(bpy.data, "scenes"):
         current().take_up_pending()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealed folders compared with their seals once: hashing hundreds of frames takes seconds, and is done ahead on a thread
-of its own. What has changed on disk since is compared anew. No Blender in here."""
+"""Sealed folders compared with their seals once: hashing hundreds of frames takes seconds, and is done ahead on a
+thread of its own. What has changed on disk since is compared anew. No Blender in here."""
 
 from __future__ import annotations
 

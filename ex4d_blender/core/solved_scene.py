@@ -28,30 +28,39 @@ _TRACKS = {"track_moving": 0, "track_on_screen": 0}
 
 
 @dataclass(frozen=True)
-class SolvedScene:
-    """What the solve knows of the scene.
+class SolvedPoints:
+    """Points of the scene.
 
     Attributes:
-        xyz: (P, 3) float64 points in the shot's world.
-        error: (P,) float64 median distance, work pixels, of a point from where it is seen.
+        xyz: (P, 3) float64 in the shot's world.
+        error: (P,) float64 median distance, work pixels, from where a point is seen.
         sightings: (P,) int32 in how many frames it is seen.
-        frame: (S,) int32 index of the plate's frame of each sighting of a track.
-        track: (S,) int32 which track that is, 0..T-1.
-        xy: (S, 2) float64 where, as shares of the picture's width and height from its upper left corner.
-        aspect: width of the picture divided by its height.
-        track_error: (T,) float64 error of a track's point, NaN where it has none.
-        moving: (T,) bool whether what a track shows moves by itself.
-        on_screen: (T,) bool whether it stands on the screen where the scene moves.
     """
 
     xyz: Array
     error: Array
     sightings: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class SolvedTracks:
+    """What was followed through the plate.
+
+    Attributes:
+        frame: (S,) int32 index of the plate's frame of each sighting.
+        track: (S,) int32 which track it is of, 0..T-1.
+        xy: (S, 2) float64 where, as shares of the picture's width and height from its upper left corner.
+        aspect: width of the picture divided by its height.
+        error: (T,) float64 error of a track's point, NaN where it has none.
+        moving: (T,) bool whether what a track shows moves by itself.
+        on_screen: (T,) bool whether it stands on the screen where the scene moves.
+    """
+
     frame: NDArray[np.int32]
     track: NDArray[np.int32]
     xy: Array
     aspect: float
-    track_error: Array
+    error: Array
     moving: NDArray[np.bool_]
     on_screen: NDArray[np.bool_]
 
@@ -66,42 +75,34 @@ def solve_folder(record: Mapping[str, Any]) -> Path | None:
     return Path(folder) if folder else None
 
 
-def solved_of(record: Mapping[str, Any]) -> SolvedScene | None:
-    """What was solved of a shot; None where its camera was not.
+def read_points(folder: Path) -> SolvedPoints:
+    """The points of a solve's folder.
 
     Raises:
-        BadInputError: the solve's files are gone, damaged or of another version.
+        BadInputError: its files are gone, damaged or of another version.
     """
-    folder = solve_folder(record)
-    return read_solved(folder) if folder is not None else None
-
-
-def read_solved(folder: Path) -> SolvedScene:
-    """Read a solve's folder; raises as ``solved_of``."""
-    damaged = BadInputError(f"The solve in {folder} is damaged or of another version.", "Reconstruct the shot again.")
-    try:
-        document = parse_json(read_bytes(folder / "solve.json", MAX_JSON))
-        known = (document["format"], document["version"]) == (SOLVE_FORMAT, SOLVE_VERSION)
-        width, height = (float(side) for side in document["work_size"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise damaged from error
-    wanted = {**_POINTS, **_SIGHTINGS, **_TRACKS}
-    arrays = read_npz(folder / "solve.npz", tuple(wanted))
-    if not known or min(width, height) < 1 or not _fit(arrays, wanted):
-        raise damaged
-    tracks = len(arrays["track_moving"])
-    point_track, track, frame = (arrays[name] for name in ("point_track", "sighting_track", "sighting_frame"))
-    for index in (point_track, track):
-        if index.size and not 0 <= index.min() <= index.max() < tracks:
-            raise damaged
-    errors = np.full(tracks, np.nan)
-    errors[point_track] = arrays["point_error"]
-    return SolvedScene(
+    _work_size(folder)
+    arrays = _read(folder, _POINTS)
+    return SolvedPoints(
         arrays["point_xyz"].astype(np.float64),
         arrays["point_error"].astype(np.float64),
         arrays["point_sightings"].astype(np.int32),
-        frame.astype(np.int32),
-        track.astype(np.int32),
+    )
+
+
+def read_tracks(folder: Path) -> SolvedTracks:
+    """The tracks of a solve's folder; raises as ``read_points``."""
+    width, height = _work_size(folder)
+    arrays = _read(folder, _POINTS, _SIGHTINGS, _TRACKS)
+    count = len(arrays["track_moving"])
+    for index in (arrays["point_track"], arrays["sighting_track"]):
+        if index.size and not 0 <= index.min() <= index.max() < count:
+            raise _damaged(folder)
+    errors = np.full(count, np.nan)
+    errors[arrays["point_track"]] = arrays["point_error"]
+    return SolvedTracks(
+        arrays["sighting_frame"].astype(np.int32),
+        arrays["sighting_track"].astype(np.int32),
         arrays["sighting_xy"].astype(np.float64) / (width, height),
         width / height,
         errors,
@@ -110,13 +111,34 @@ def read_solved(folder: Path) -> SolvedScene:
     )
 
 
-def _fit(arrays: Mapping[str, NDArray[Any]], wanted: Mapping[str, int]) -> bool:
-    """Whether all are there, of numbers, and of shapes that go together."""
+def _damaged(folder: Path) -> BadInputError:
+    return BadInputError(f"The solve in {folder} is damaged or of another version.", "Reconstruct the shot again.")
+
+
+def _work_size(folder: Path) -> tuple[float, float]:
+    """(width, height) of the picture that points were followed in."""
+    try:
+        document = parse_json(read_bytes(folder / "solve.json", MAX_JSON))
+        known = (document["format"], document["version"]) == (SOLVE_FORMAT, SOLVE_VERSION)
+        width, height = (float(side) for side in document["work_size"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(folder) from error
+    if not known or min(width, height) < 1:
+        raise _damaged(folder)
+    return width, height
+
+
+def _read(folder: Path, *groups: Mapping[str, int]) -> dict[str, NDArray[Any]]:
+    """Arrays of the solve: those of a group have one length."""
+    wanted = {name: more for group in groups for name, more in group.items()}
+    arrays = read_npz(folder / "solve.npz", tuple(wanted))
     if arrays.keys() != wanted.keys() or any(array.dtype.kind not in "biuf" for array in arrays.values()):
-        return False
-    for group in (_POINTS, _SIGHTINGS, _TRACKS):
+        raise _damaged(folder)
+    for group in groups:
         count = len(arrays[next(iter(group))])
         if any(arrays[name].shape != ((count, more) if more else (count,)) for name, more in group.items()):
-            return False
-    whole = ("point_track", "sighting_track", "sighting_frame")
-    return all(arrays[name].dtype.kind in "iu" for name in whole) and bool(np.isfinite(arrays["point_xyz"]).all())
+            raise _damaged(folder)
+    whole = (name for name in ("point_track", "sighting_track", "sighting_frame") if name in arrays)
+    if any(arrays[name].dtype.kind not in "iu" for name in whole) or not np.isfinite(arrays["point_xyz"]).all():
+        raise _damaged(folder)
+    return arrays

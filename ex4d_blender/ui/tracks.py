@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import gpu
 from ex4d.protocol.errors import BadInputError
 
-from ..core.solved_scene import SolvedScene, read_solved, solve_folder
+from ..core.solved_scene import SolvedTracks, read_tracks, solve_folder
 from ..props import state_of
 from ..scene import shot as shots
 from ..scene.data import camera_data
@@ -38,10 +38,10 @@ _handle: Any = None
 
 
 @lru_cache(maxsize=4)
-def _read(folder: Path) -> SolvedScene | None:
+def _read(folder: Path) -> SolvedTracks | None:
     """A solve's tracks, read once; None where its files are gone: drawing tells no errors."""
     try:
-        return read_solved(folder)
+        return read_tracks(folder)
     except BadInputError:
         return None
 
@@ -51,10 +51,10 @@ def forget() -> None:
     _read.cache_clear()
 
 
-def colours(solved: SolvedScene, sightings: NDArray[np.int64]) -> Colours:
+def colours(solved: SolvedTracks, sightings: NDArray[np.int64]) -> Colours:
     """(N, 4) float32 RGBA of those sightings."""
     track = solved.track[sightings]
-    share = np.clip(solved.track_error[track] / POOR_ERROR, 0, 1)[:, None]
+    share = np.clip(solved.error[track] / POOR_ERROR, 0, 1)[:, None]
     out = np.where(np.isnan(share), UNUSED, GOOD + np.nan_to_num(share) * (POOR - GOOD))
     out[solved.moving[track]] = MOVING
     out[solved.on_screen[track]] = ON_SCREEN
@@ -76,7 +76,7 @@ def places(corners: Array, xy: Array) -> Array:
     return np.asarray(upper_left + xy[:, :1] * across + xy[:, 1:] * down)
 
 
-def shown(scene: bpy.types.Scene) -> tuple[shots.ShotObjects, SolvedScene] | None:
+def shown(scene: bpy.types.Scene) -> tuple[shots.ShotObjects, SolvedTracks] | None:
     """The shot whose source camera the scene looks through, and its tracks; None where there are none to be drawn."""
     if not hasattr(scene, "ex4d") or not state_of(scene).show_tracks or scene.camera is None:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from ex4d_blender.core.solved_scene import read_solved, solved_of
+from ex4d_blender.core.solved_scene import read_points, read_tracks
 from ex4d_blender.scene import camera, shot
 from panel_drawing import draw_all
 from viewport_factory import add_solve, make_shot, write_png
@@ -36,8 +36,7 @@ def test_the_source_camera_has_the_keys_of_the_solve(scene: bpy.types.Scene, tmp
     shot.match_scene(scene, record)
     source = placed.source()
     seen = camera.sample_trajectory(scene, placed.frames, root=placed.root, camera=placed.source_camera)
-    solved = solved_of(record)
-    assert solved is not None
+    solved = read_points(Path(record["solve"]))
     for want, have in zip(source, seen, strict=True):
         pixels, _ = want.project(solved.xyz)
         np.testing.assert_allclose(have.project(solved.xyz)[0], pixels, atol=1e-3)
@@ -46,8 +45,7 @@ def test_the_source_camera_has_the_keys_of_the_solve(scene: bpy.types.Scene, tmp
 def test_points_stand_below_the_shot(scene: bpy.types.Scene, tmp_path: Path) -> None:
     record = add_solve(make_shot(tmp_path, moving=True))
     placed = shot.import_shot(scene, record)
-    solved = solved_of(record)
-    assert solved is not None
+    solved = read_points(Path(record["solve"]))
     points = placed.points
     assert points is not None
     assert points.parent == placed.root
@@ -69,14 +67,15 @@ def test_a_damaged_solve_changes_nothing(scene: bpy.types.Scene, tmp_path: Path)
     folder = Path(record["solve"])
     arrays = dict(np.load(folder / "solve.npz"))
     for bad in (
-        {"sighting_track": arrays["sighting_track"] + 1},
         {"point_xyz": arrays["point_xyz"][:-1]},
         {"point_xyz": arrays["point_xyz"] * np.nan},
     ):
         np.savez(folder / "solve.npz", **{**arrays, **bad})
         with pytest.raises(BadInputError, match="damaged"):
             shot.import_shot(scene, record)
-    np.savez(folder / "solve.npz", **arrays)
+    np.savez(folder / "solve.npz", **{**arrays, "sighting_track": arrays["sighting_track"] + 1})
+    with pytest.raises(BadInputError, match="damaged"):
+        read_tracks(folder)
     (folder / "solve.json").write_text(json.dumps({"format": "ex4d-solve", "version": 2, "work_size": [1, 1]}))
     with pytest.raises(BadInputError, match="version"):
         shot.import_shot(scene, record)
@@ -87,7 +86,7 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
     from ex4d_blender.ui import tracks
 
     record = add_solve(make_shot(tmp_path, moving=True))
-    solved = read_solved(Path(record["solve"]))
+    solved = read_tracks(Path(record["solve"]))
     sightings = solved.seen_in(2)
     found = tracks.colours(solved, sightings)
     assert len(found) == 22
@@ -251,3 +250,79 @@ def test_a_plate_whose_camera_moves_is_solved_chosen_and_solved_again(
     assert np.ptp(again.source().centers(), axis=0).max() == 0
     assert state.takes[0].camera is not None
     assert "Solve Again" in draw_all(scene) or "Solve Camera" in draw_all(scene)
+
+
+# Long plates
+
+
+def test_going_through_frames_plays_no_mesh_that_nobody_looks_at(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    from ex4d_blender.scene import mesh
+
+    placed = shot.import_shot(scene, make_shot(tmp_path, moving=True))
+    modifier = placed.mesh.modifiers[mesh.MODIFIER]
+    with mesh.at_rest(scene):
+        assert not modifier.show_viewport
+    assert modifier.show_viewport
+    # A camera that looks at the mesh goes where that goes.
+    take = bpy.data.objects.new("Take", bpy.data.cameras.new("Take"))
+    scene.collection.objects.link(take)
+    take.constraints.new("COPY_LOCATION").target = placed.mesh
+    with mesh.at_rest(scene):
+        assert modifier.show_viewport
+    take.constraints.clear()
+    modifier.show_viewport = False
+    with mesh.at_rest(scene):
+        pass
+    assert not modifier.show_viewport
+
+
+def test_a_result_is_read_ahead_before_the_scene_gets_it(
+    scene: Any, tmp_path: Path, addon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a window: without one everything blocks."""
+    import threading
+
+    from ex4d_blender import job_list as jobs
+    from results_factory import reconstruct_result
+
+    from ex4d.protocol.jobs import JobSnapshot
+
+    read, done, order = threading.Event(), threading.Event(), []
+
+    def prepare(_result: Any) -> None:
+        read.wait(10)
+        order.append(threading.current_thread() is threading.main_thread())
+        done.set()
+
+    result = reconstruct_result(make_shot(tmp_path))
+    job = jobs.JobList(
+        addon.current().link, {"reconstruct": lambda *_: order.append("handled")}, {"reconstruct": prepare}
+    )
+    snapshot = JobSnapshot("20260101-000000-00000000", "reconstruct", state="done", result=result)
+    job.waiting[snapshot.id] = jobs.Waiting(scene.session_uid, "reconstruct", {})
+    monkeypatch.setattr(job.link, "follow", lambda: None)
+    monkeypatch.setitem(job.link.client.jobs, snapshot.id, snapshot)
+    job.pump()
+    job.pump()
+    assert (order, job.is_preparing) == ([], True)
+    read.set()
+    assert done.wait(10)
+    while job.is_preparing:
+        job.pump()
+    assert order == [False, "handled"]
+    job.pump()
+    assert order == [False, "handled"]
+
+
+def test_files_that_have_changed_are_compared_anew(tmp_path: Path) -> None:
+    from ex4d_blender.scene import mesh
+
+    record = make_shot(tmp_path)
+    folder = Path(record["viewport"])
+    mesh.read_viewport(folder)
+    data = (folder / "mesh.pc2").read_bytes()
+    (folder / "mesh.pc2").write_bytes(data[:-4] + b"abcd")
+    with pytest.raises(BadInputError, match="damaged"):
+        mesh.read_viewport(folder)
+    (folder / "mesh.pc2").write_bytes(data)
+    mesh.read_viewport(folder)

@@ -16,7 +16,7 @@ from ex4d.protocol.errors import BadInputError
 from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
-from ...core.solved_scene import solved_of
+from ...core.solved_scene import read_points, solve_folder
 from .. import camera, material, mesh, scan
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
@@ -69,7 +69,8 @@ def import_shot(
         numbers,
         tuple(record["plate"].get("handles", (0, 0))),
     )
-    solved = solved_of(record)
+    solve = solve_folder(record)
+    points = read_points(solve) if solve is not None else None
     title = name or (former.root.name if former else Path(folder).name)
     # First all that can fail.
     mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")
@@ -94,7 +95,7 @@ def import_shot(
     assert shot.mesh is not None
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
-    place_points(shot, solved, f"{title} Points")
+    place_points(shot, points, f"{title} Points")
     shot = collect(root)
     if former is None or scene.camera is None:
         # The plate is seen at once; Blender's startup scene has a camera elsewhere.

@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from ...core.solved_scene import SolvedScene
+from ...core.solved_scene import SolvedPoints
 from ..data import mesh_data
 from ..parenting import parent_plainly
 from .objects import ShotObjects
@@ -18,7 +18,7 @@ from .tags import PROPERTY, tag
 ERROR, SIGHTINGS = "error", "sightings"
 
 
-def place_points(shot: ShotObjects, solved: SolvedScene | None, title: str) -> None:
+def place_points(shot: ShotObjects, solved: SolvedPoints | None, title: str) -> None:
     """Give a shot the points of its solve, in place of those that it had; without any the object goes.
 
     They are children of the root, hidden from renders, and cannot be selected in viewports.
@@ -45,7 +45,7 @@ def place_points(shot: ShotObjects, solved: SolvedScene | None, title: str) -> N
         data.name = title
 
 
-def build_points(solved: SolvedScene, name: str) -> bpy.types.Mesh:
+def build_points(solved: SolvedPoints, name: str) -> bpy.types.Mesh:
     """A mesh of the points alone, with ``ERROR`` and ``SIGHTINGS`` as attributes."""
     mesh = bpy.data.meshes.new(name)
     mesh.vertices.add(len(solved.xyz))

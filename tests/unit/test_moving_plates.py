@@ -11,17 +11,28 @@ from typing import Any
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from command import make_depth
 from solve_scenes import room_pictures
 
 from ex4d.camera import Trajectory, write_json
+from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.poses import camera_errors
+from ex4d.fill import create_generator
 from ex4d.jobs import reconstruct
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.takes import TakePipeline
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parse_dataclass import from_record
-from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest
+from ex4d.protocol.requests import (
+    DepthRequest,
+    MeshRequest,
+    MoveCamera,
+    OutputRequest,
+    PlateRequest,
+    ReconstructRequest,
+)
 from ex4d.protocol.results import ReconstructResult, result_record
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
@@ -94,6 +105,26 @@ def test_the_result_tells_where_the_solve_is_and_what_was_measured(sliding: tupl
     with np.load(Path(result.solve) / "solve.npz") as arrays:
         assert len(arrays["point_xyz"]) > 20
     assert from_record(ReconstructResult, result_record(result), "result") == result
+
+
+def test_a_take_tells_measured_surfaces_from_guessed_ones(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    made = bench.open()
+    assert result.depth.measured == made.depth.measured
+    pipeline = TakePipeline(Shot(bench.root / "shot"), made, "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("orbit:0")))
+    folder = pipeline.deliver(rendered, create_generator("preview"), output=OutputRequest(aov=True))
+    record = json.loads((folder / "take.json").read_text(encoding="utf-8"))
+    assert record["depth"]["measured"] == pytest.approx(made.depth.measured, abs=1e-6)
+    with OpenEXR.File(str(sequence_file(folder / "aov", FIRST + 1, ".exr")), separate_channels=True) as file:
+        data = next(part.channels for part in file.parts if "measured.Y" in part.channels)
+        told, seen = (np.array(data[name].pixels) for name in ("measured.Y", "source.Y"))
+    mask = made.depth.read_measured(FIRST + 1)
+    assert mask is not None
+    # In the source view every pixel is the plate's own.
+    assert (seen == 1).all()
+    np.testing.assert_array_equal(told, mask)
+    assert 0 < mask.mean() < 1
 
 
 def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, ReconstructResult]) -> None:

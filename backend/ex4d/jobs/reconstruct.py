@@ -185,7 +185,12 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.handles,
         ),
         DepthInfo(
-            depth.name, depth.label, depth.licence, depth.poses_known, reconstruction.intrinsics_known, depth.measured
+            depth.name,
+            depth.label,
+            depth.licence,
+            depth.poses_known,
+            reconstruction.intrinsics_known,
+            depth.measured,
         ),
         mesh.pivot,
         mesh.far,

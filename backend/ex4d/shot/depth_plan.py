@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
-from ex4d.depth.base import DepthSource
+import numpy as np
+
+from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource
@@ -43,4 +46,12 @@ class DepthPlan:
             return self.source
         if solve.kind == "moves" and self.measured:
             return ParallaxDepth(self.source, solve.camera, solve.points.xyz, keeps_world=True)
-        return SolvedDepth(self.source, solve.camera, solve.points.xyz)
+        return SolvedDepth(self.source, solve.camera, solve.points.xyz, _movers(solve))
+
+
+def _movers(solve: Solve) -> KnownMovers:
+    """What the solve found to move by itself."""
+    digest = hashlib.sha256()
+    for values in (solve.tracks.frame, solve.tracks.track, solve.tracks.xy, solve.moving, solve.on_screen):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return KnownMovers(solve.moving_mask, digest.hexdigest())

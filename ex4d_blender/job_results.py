@@ -97,7 +97,7 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
-    _remember_coverage(take, result.numbers, result.coverage)
+    _remember_coverage(take, result.numbers, result.coverage, result.never_covered)
     if data.get("show", True):
         for camera in preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
@@ -105,9 +105,12 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
                 background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
-def _remember_coverage(take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float]) -> None:
-    """Keep how much of each frame was seen, for the bar in the viewport."""
-    take.coverage = json.dumps({"numbers": list(numbers), "coverage": list(coverage)})
+def _remember_coverage(
+    take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float], never_covered: Sequence[float] = ()
+) -> None:
+    """Keep how much of each frame was seen, for the bar in the viewport, and what lies outside all frames' views."""
+    known = {"numbers": list(numbers), "coverage": list(coverage)}
+    take.coverage = json.dumps({**known, "never_covered": list(never_covered)} if never_covered else known)
     # Panels and the bar find it parsed.
     parse_coverage(take.coverage)
 

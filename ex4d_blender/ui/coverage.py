@@ -27,6 +27,30 @@ _handle: Any = None
 
 
 @lru_cache(maxsize=64)
+def revealed_and_never(text: str) -> tuple[float, float] | None:
+    """Mean shares of a take's pixels that the move reveals, and that no frame has in its view; None where nobody
+    asked."""
+    _, shares = parse(text)
+    never = parse_json(text).get("never_covered") if shares else None
+    if not isinstance(never, list) or len(never) != len(shares):
+        return None
+    if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in never):
+        return None
+    unseen, outside = 1 - sum(shares) / len(shares), sum(never) / len(never)
+    return max(unseen - outside, 0.0), outside
+
+
+@lru_cache(maxsize=64)
+def filled_from(text: str) -> str:
+    """Where a version's filled pixels come from, in words; "" where nothing is written down."""
+    try:
+        other, revealed, never = (float(share) for share in parse_json(text))
+    except (ValueError, TypeError):
+        return ""
+    return f"Of it {other:.0%} from other frames, {revealed:.0%} revealed, {never:.0%} in no frame's view"
+
+
+@lru_cache(maxsize=64)
 def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Plate frame numbers and shares of a take's coverage; empty where there is none."""
     try:
@@ -45,7 +69,10 @@ def summary(text: str, shot: shots.ShotObjects) -> str:
         return ""
     low = min(range(len(shares)), key=lambda index: shares[index])
     where = frame_name(numbers[low], shot)
-    return f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+    seen = f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+    if (rest := revealed_and_never(text)) is None:
+        return seen
+    return f"{seen}. The move reveals {rest[0]:.0%}; {rest[1]:.0%} no frame has in its view"
 
 
 def frame_name(number: int, shot: shots.ShotObjects) -> str:

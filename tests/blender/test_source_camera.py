@@ -252,6 +252,50 @@ def test_a_plate_whose_camera_moves_is_solved_chosen_and_solved_again(
     assert "Solve Again" in draw_all(scene) or "Solve Camera" in draw_all(scene)
 
 
+# What moves show
+
+
+def test_coverage_tells_what_is_revealed_from_what_no_frame_shows(scene: Any, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender import job_results
+    from ex4d_blender.ui import coverage
+    from results_factory import render_result
+
+    placed = shot.import_shot(scene, make_shot(tmp_path))
+    scene.camera = placed.source_camera
+    bpy.ops.ex4d.add_take_camera(move="orbit:30")
+    take = scene.ex4d.takes[0]
+    numbers = (1001, 1002)
+    told = render_result(tmp_path, numbers, coverage=(0.9, 0.5), never_covered=(0.0, 0.2))
+    job_results.show_preview(scene, told, {"take": take.uid, "show": False})
+    assert coverage.revealed_and_never(take.coverage) == pytest.approx((0.2, 0.1))
+    assert any("The move reveals 20%; 10% no frame has in its view" in line for line in draw_all(scene))
+    # A backend that does not tell, and a file that was tampered with.
+    job_results.show_preview(
+        scene, render_result(tmp_path, numbers, coverage=(0.9, 0.5)), {"take": take.uid, "show": False}
+    )
+    assert coverage.summary(take.coverage, placed).endswith("(frame 1002)")
+    for never in ([0.1], [2, 0], ["x", 0], "ab", None):
+        text = json.dumps({"numbers": numbers, "coverage": [0.9, 0.5], "never_covered": never})
+        assert coverage.revealed_and_never(text) is None
+
+
+def test_a_version_tells_where_its_filled_pixels_come_from() -> None:
+    from ex4d_blender.core.deliveries import FilledShares, filled_shares
+    from ex4d_blender.ui import coverage
+
+    def frame(generated: float, other: float, revealed: float, never: float) -> dict[str, float]:
+        shares = {"of_it_from_other_frames": other, "of_it_revealed": revealed, "of_it_never_covered": never}
+        return {"generated": generated, **shares}
+
+    found = filled_shares([frame(0.3, 1.0, 0.0, 0.0), frame(0.1, 0.0, 0.5, 0.5)])
+    assert found == FilledShares(*(pytest.approx(share) for share in (0.75, 0.125, 0.125)))
+    assert filled_shares([frame(0.0, 0.0, 0.0, 0.0)]) is None
+    assert filled_shares([{"generated": 0.3}]) is None
+    text = coverage.filled_from("[0.75, 0.125, 0.125]")
+    assert text == "Of it 75% from other frames, 12% revealed, 12% in no frame's view"
+    assert [coverage.filled_from(damaged) for damaged in ("", "[1]", "{}", '["a", 1, 2]')] == ["", "", "", ""]
+
+
 # Long plates
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from command import leftovers, make_depth, make_plate, runner
+from command import STILL, leftovers, make_depth, make_plate, runner
 
 from ex4d.camera import intrinsics, static_trajectory
 from ex4d.composite import TakeJob
@@ -194,7 +194,7 @@ def test_parts_leave_no_trace_in_earlier_shots(
         for folder in earlier.glob(f"cache/{name}-*"):
             shutil.copytree(folder, shot / "cache" / folder.name)
     arguments = ["run", earlier_job / "plate.mp4", "--cam", "orbit:10", "--raster", "opengl", "--out", shot, "--json"]
-    outcome = runner(capfd)(*arguments)
+    outcome = runner(capfd)(*arguments, *STILL)
     assert outcome.ran() == ["plate", "mesh", "composite"]
     for name in ("plate", "mesh"):
         (folder,) = (shot / "cache").glob(f"{name}-*")

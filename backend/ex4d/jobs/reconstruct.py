@@ -20,6 +20,7 @@ from ex4d.jobs.plans import reconstruct_plan
 from ex4d.jobs.source_camera import KEPT_STILL, keeps_still, wanted_solve
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
+from ex4d.media.lens_tags import LensTags
 from ex4d.mesh import MeshSettings
 from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
@@ -113,6 +114,9 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
+    physical = None
+    if depth.focal_mm is not None:
+        physical = LensTags(depth.focal_mm, depth.sensor_mm)
     if wanted is not None:
         known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
         options = SolveOptions(
@@ -122,9 +126,9 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             lens.lens if lens is not None else None,
             read_trajectory(camera) if camera is not None else None,
         )
-        return DepthPlan(source, options, measured)
+        return DepthPlan(source, options, measured, lens=physical)
     if solved is None or not is_estimator or camera is None:
-        return DepthPlan(source, keeps_still=keeps_still(request, shot.record))
+        return DepthPlan(source, keeps_still=keeps_still(request, shot.record), lens=physical)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
     return DepthPlan(SolvedDepth(source, with_lens(read_trajectory(camera), lens), points))
 
@@ -139,10 +143,10 @@ def _check_lens(request: ReconstructRequest, lens: LensCalibration | None) -> No
         return
     if request.mesh.compat == "ex4d":
         raise UsageError("The released construction knows no lens.", "Leave out --compat ex4d, or --lens.")
-    if lens.camera is not None and request.depth.fov is not None:
+    if lens.camera is not None and (request.depth.fov is not None or request.depth.focal_mm is not None):
         raise UsageError(
             "Two focal lengths are given: that of the lens and a field of view.",
-            "Leave out --fov, or the camera in the lens file.",
+            "Leave out --fov, --focal and --sensor, or the camera in the lens file.",
         )
 
 

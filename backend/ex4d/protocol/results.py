@@ -276,11 +276,13 @@ class ExportResult:
         meshes: path of each mesh, by its format.
         renders: as many as there were cameras.
         stmaps: path of the map (of the first frame) that takes the lens off, "undistort", and puts it on, "redistort".
+        source_camera: path of the plate's camera, by its format; of COLMAP the folder of its model.
     """
 
     meshes: dict[str, str]
     renders: tuple[ExportedRender, ...] = ()
     stmaps: dict[str, str] = field(default_factory=dict)
+    source_camera: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

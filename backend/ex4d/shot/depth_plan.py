@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ex4d.depth.base import DepthSource, KnownMovers
+from ex4d.depth.estimators import create_estimator
+from ex4d.depth.files import FileDepth
 from ex4d.depth.parallax.source import ParallaxDepth
+from ex4d.depth.plate_camera import has_own_camera
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource
+from ex4d.media.lens_tags import LensTags
+from ex4d.plate import PlateInfo
+from ex4d.protocol.values import MAX_FOV_DEG, MIN_FOV_DEG
 from ex4d.solve import Solve, SolveOptions
 
 
@@ -24,12 +30,54 @@ class DepthPlan:
         solve: what the solve of the source camera is told; None = nobody asks how it moves.
         measured: whether depth is measured from parallax where the camera moves.
         keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
+        lens: focal length and sensor that were given; None = they were not.
     """
 
     source: DepthSource
     solve: SolveOptions | None = None
     measured: bool = True
     keeps_still: bool = False
+    lens: LensTags | None = None
+
+    def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
+        """The plan with the lens that was given, or that the plate's files tell where none was.
+
+        Returns:
+            the plan, and a sentence on what the files tell; None where nothing of it is used.
+        """
+        window = plate.facts.frame
+        width, height = (window.width, window.height) if window is not None else (plate.width, plate.height)
+        shape = (float(width * plate.facts.pixel_aspect), float(height))
+        if self.lens is not None:
+            return self._with_fov(self.lens.fov_deg(*shape), known=True), None
+        told = plate.facts.lens
+        if told is None or not self._takes_told or plate.facts.pixel_aspect != 1:
+            return self, None
+        fov = told.fov_deg(*shape)
+        if not MIN_FOV_DEG <= fov <= MAX_FOV_DEG:
+            return self, None
+        note = f"The plate's files tell the lens: {told}, a field of view of {fov:.1f}° over the longer side."
+        return self._with_fov(fov, known=False), note
+
+    @property
+    def _takes_told(self) -> bool:
+        """Whether a lens is missing that the plate's files may tell. Shots of before were made without, and files of
+        depth have a lens of their own."""
+        if self.keeps_still or has_own_camera(self.source) or isinstance(self.source, FileDepth):
+            return False
+        if self.solve is not None and (self.solve.fov_known or self.solve.given is not None):
+            return False
+        return getattr(self.source, "fov_deg", None) is None
+
+    def _with_fov(self, fov_deg: float, *, known: bool) -> DepthPlan:
+        source, solve = self.source, self.solve
+        if isinstance(source, FileDepth):
+            source = replace(source, fov_deg=fov_deg)
+        elif not has_own_camera(source):
+            source = create_estimator(source.name, fov_deg)
+        if solve is not None:
+            solve = replace(solve, fov_deg=fov_deg, fov_known=known)
+        return replace(self, source=source, solve=solve)
 
     def solved(self, frames: FrameSource) -> SolveOptions | None:
         """What the solve is told of these frames; None = nothing is solved: a camera that stands still needs no look,

@@ -29,7 +29,7 @@ from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, Inter
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
-from ex4d.protocol.values import SourceCameraKind
+from ex4d.protocol.values import SourceCameraKind, check_lens
 
 from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
 from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
@@ -107,6 +107,18 @@ def build_parser() -> argparse.ArgumentParser:
         "--source-object", type=filled_text, help="name of the camera object in the .blend that is the source camera"
     )
     found.add_argument("--fov", type=number_in(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
+    found.add_argument(
+        "--focal",
+        type=number_in(*ranges.FOCAL_MM),
+        metavar="MM",
+        help="focal length of the plate's lens, with --sensor, instead of --fov",
+    )
+    found.add_argument(
+        "--sensor",
+        type=number_in(*ranges.SENSOR_MM),
+        metavar="MM",
+        help="width of what the frame shows of the sensor; of an anamorphic lens, times its squeeze",
+    )
     found.add_argument(
         "--thickness", type=number_in(*ranges.THICKNESS), help="how deep things are, as a share of their width"
     )
@@ -265,13 +277,17 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     _set_depth(state, args)
     for name, value in (
         ("fov", None if args.fov is None else math.radians(args.fov)),
+        ("focal_mm", args.focal),
+        ("sensor_mm", args.sensor),
         ("thickness", args.thickness),
         ("min_angle", args.min_angle),
         ("max_depth_ratio", args.depth_ratio),
     ):
         if value is not None:
             setattr(state, name, value)
-    state.use_fov = state.use_fov or args.fov is not None
+    check_lens(args.focal, args.sensor, args.fov)
+    if args.fov is not None or args.focal is not None:
+        state.use_fov, state.fov_by = True, "mm" if args.fov is None else "angle"
     if args.shot is not None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:

@@ -30,6 +30,7 @@ from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SI
 from . import capabilities, menus, take_options
 from .core import property_ranges as ranges
 from .core import records
+from .core.camera_channels import SENSOR_WIDTH
 from .core.records import move_number
 from .scene import colour_tables, scan
 from .scene.data import scene_state
@@ -102,6 +103,10 @@ LENSES = [
     ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
     ("CLIP", "Movie Clip", "Distortion, focal length and principal point of the plate's Movie Clip", 1),
     ("FILE", "File", "A lens file: this program's JSON, or a calibration that OpenCV saved", 2),
+]
+FOV_BY = [
+    ("angle", "Angle", "Field of view over the longer side", 0),
+    ("mm", "Millimetres", "Focal length of the lens, and width of what the frame shows of the sensor", 1),
 ]
 TAKE_LENSES = [
     ("plate", "The Plate's", "Takes are drawn through the plate's lens, as the plate is", 0),
@@ -319,6 +324,9 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         source_camera: str
         source_object: bpy.types.Object | None
         use_fov: bool
+        fov_by: str
+        focal_mm: float
+        sensor_mm: float
         fov: float
         min_angle: float
         max_depth_ratio: float
@@ -496,6 +504,22 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             description="The camera that filmed the plate, moving as the scene's frames do",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
+        fov_by: EnumProperty(name="Given In", items=FOV_BY, description="How the field of view is given")
+        focal_mm: FloatProperty(
+            name="Focal Length",
+            default=35.0,
+            min=ranges.FOCAL_MM[0],
+            max=ranges.FOCAL_MM[1],
+            description="Of the plate's lens, millimetres",
+        )
+        sensor_mm: FloatProperty(
+            name="Sensor Width",
+            default=SENSOR_WIDTH,
+            min=ranges.SENSOR_MM[0],
+            max=ranges.SENSOR_MM[1],
+            description="Millimetres of the sensor that the frame's width shows; of an anamorphic lens, times its "
+            "squeeze",
+        )
         fov: FloatProperty(
             name="Field of View",
             default=math.radians(DEFAULT_FOV_DEG),

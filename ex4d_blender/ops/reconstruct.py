@@ -179,7 +179,9 @@ def _lens(state: EX4D_PG_scene) -> str | None:
 
 def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
     state = state_of(scene)
-    fov = math.degrees(state.fov) if state.use_fov else None
+    in_mm = state.use_fov and state.fov_by == "mm"
+    fov = math.degrees(state.fov) if state.use_fov and not in_mm else None
+    focal, sensor = (_millimetres(state.focal_mm), _millimetres(state.sensor_mm)) if in_mm else (None, None)
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
@@ -190,6 +192,8 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
             scale=state.depth_scale,
             camera=str(Path(bpy.path.abspath(state.depth_camera)).absolute()) if state.depth_camera else None,
             fov=fov,
+            focal_mm=focal,
+            sensor_mm=sensor,
         )
     source = state.depth_source
     if source != AUTOMATIC:
@@ -199,7 +203,12 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
         if not state.depth_camera:
             raise BadInputError("No camera file is chosen.", "Choose it, or another Source Camera.")
         camera = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
-    return DepthRequest(source=source, camera=camera, fov=fov)
+    return DepthRequest(source=source, camera=camera, fov=fov, focal_mm=focal, sensor_mm=sensor)
+
+
+def _millimetres(value: float) -> float:
+    """As it was typed: Blender keeps 32 bits of a number."""
+    return float(f"{value:.7g}")
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":

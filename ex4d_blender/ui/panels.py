@@ -161,6 +161,18 @@ def _draw_depth(layout: Any, state: Any) -> None:
         _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
 
 
+def _draw_fov(form: Any, state: Any) -> None:
+    """How the plate's field of view is given, where it is."""
+    if not state.use_fov:
+        return
+    form.prop(state, "fov_by")
+    if state.fov_by == "angle":
+        form.prop(state, "fov")
+    else:
+        form.prop(state, "focal_mm")
+        form.prop(state, "sensor_mm")
+
+
 def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     """Reconstruct."""
     state, scene = state_of(scene_of(context)), scene_of(context)
@@ -169,8 +181,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
-    if state.use_fov:
-        form.prop(state, "fov")
+    _draw_fov(form, state)
     form.prop(state, "viewport_side")
     shot = shots.known(scene).find()
     if shot is not None:
@@ -250,8 +261,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
     if not lens_is_known(found):
         form = _form(box.column())
         form.prop(state, "use_fov", text="Give It")
-        if state.use_fov:
-            form.prop(state, "fov")
+        _draw_fov(form, state)
     row = box.row(align=True)
     row.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Again", icon="TRACKER")
     if record.get("solve"):

@@ -325,6 +325,26 @@ def test_source_cameras_of_the_command_line(quiet: Any, capsys: pytest.CaptureFi
     assert "no camera «Nobody»" in capsys.readouterr().err
 
 
+def test_a_lens_in_millimetres_reaches_the_request(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+
+    state = bpy.context.scene.ex4d
+    cli.main(["reconstruct", "--plate", "p.mp4", "--focal", "27.3", "--sensor", "24.89"])
+    depth = reconstruct_request(bpy.context.scene, block=False)[0].depth
+    assert (depth.fov, depth.focal_mm, depth.sensor_mm) == (None, 27.3, 24.89)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--fov", "40"])
+    depth = reconstruct_request(bpy.context.scene, block=False)[0].depth
+    assert (round(depth.fov or 0, 4), depth.focal_mm, depth.sensor_mm) == (40, None, None)
+    for wrong, words in (
+        (["--focal", "27"], "sensor's width"),
+        (["--focal", "0", "--sensor", "1"], "no number from 0.1"),
+    ):
+        assert cli.main(["reconstruct", "--plate", "p.mp4", *wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert state.use_fov
+
+
 def test_a_file_that_is_saved_by_another_while_it_is_read_is_not_written_over(quiet: Any, earlier_job: Path) -> None:
     from ex4d_blender import saved
 

@@ -197,9 +197,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         options: StringProperty(name="Options", description="The generator's other options, JSON")
         frames: StringProperty(name="Frames")
         generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
-        filled: StringProperty(
-            name="Filled From", description="Shares of other frames, of what was hidden, of what no frame shows; JSON"
-        )
+        filled: StringProperty(name="Filled From", description="Where the filled pixels come from, in words")
         strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
         passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")

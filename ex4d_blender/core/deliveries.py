@@ -39,6 +39,13 @@ class FilledShares:
     revealed: float
     never_covered: float
 
+    def text(self) -> str:
+        """In words."""
+        return (
+            f"Of it {self.other_frames:.0%} from other frames, {self.revealed:.0%} revealed, "
+            f"{self.never_covered:.0%} in no frame's view"
+        )
+
 
 @dataclass(frozen=True)
 class DeliveredTake:

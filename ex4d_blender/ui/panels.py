@@ -26,7 +26,7 @@ from ..scene import obstacles, plates, sequencer
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from . import thumbnails
-from .coverage import filled_from, summary
+from .coverage import summary
 from .options import draw_options
 
 CATEGORY = "EX-4D"
@@ -478,8 +478,8 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
-            if from_where := filled_from(version.filled):
-                _text(column, from_where, "BLANK1")
+            if version.filled:
+                _text(column, version.filled, "BLANK1")
             _draw_extras(column, version)
             if version.note:
                 _text(column, version.note, "ERROR")

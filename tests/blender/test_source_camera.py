@@ -244,6 +244,13 @@ def test_a_plate_whose_camera_moves_is_solved_chosen_and_solved_again(
     locked = camera.sample_trajectory(scene, placed.frames, root=placed.root, camera=state.takes[0].camera)
     np.testing.assert_allclose(locked.E, np.broadcast_to(source.E[4], locked.E.shape), atol=1e-5)
     placed.root.location = (1, 2, 3)
+    # A camera object stays as it moves, in the shot's own space wherever that was put.
+    state.source_camera, state.source_object = "OBJECT", placed.source_camera
+    assert bpy.ops.ex4d.reconstruct() == {"FINISHED"}
+    given = shot.find_shots(scene)[0]
+    assert (given.record["source_camera"]["kind"], given.record["source_camera"]["lens"]) == ("moves", "given")
+    np.testing.assert_allclose(given.source().E, source.E, atol=1e-5)
+    assert given.points is not None
     assert bpy.ops.ex4d.solve_camera(source_camera="still") == {"FINISHED"}
     again = shot.find_shots(scene)[0]
     assert (again.root, tuple(again.root.location), again.points) == (placed.root, (1, 2, 3), None)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth from parallax against the truth: a table of errors and seconds a frame.
 
-    python -m benchmarks.bench_parallax FOLDER [NAME …] [--estimator small] [--pictures FOLDER] [--alone]
+    python -m benchmarks.bench_parallax FOLDER [NAME …] [--estimator small] [--size N] [--pictures FOLDER] [--alone]
+    python -m benchmarks.bench_parallax --device cuda [--sizes 256 512 1024] [FOLDER [NAME …]]
 
 FOLDER holds scenes with known truth (``tools.scenes.make_groundtruth``). Depth is measured with the true cameras; one
 scale a clip is fitted, and *static* leaves out what moves. Seconds are of the measuring without the estimator, wall
-clock and processor's. ``--alone`` scores the estimator alone, with scale and shift fitted.
+clock and processor's. ``--alone`` scores the estimator alone, with scale and shift fitted. ``--size`` enlarges the
+pictures and their truth, to see how time grows.
+
+``--device`` measures instead how much faster a GPU is than the CPU, and by how many pixels the two differ: on clips
+that are made in place, and on the scenes of FOLDER where it is given.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.parallax_devices import print_table
 from ex4d.depth import create_depth_source
 from ex4d.depth.base import DepthSource
 from ex4d.depth.parallax.source import ParallaxDepth
@@ -36,11 +42,22 @@ class Kept:
     depth: dict[int, np.ndarray] = field(default_factory=dict)
     measured: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         """See ``DepthSink``."""
         self.depth[number] = depth
         if measured is not None:
             self.measured[number] = measured
+
+
+def resized(values: np.ndarray, size: int | None, how: int) -> np.ndarray:
+    """A picture or map whose longer side has so many pixels; None = as it is."""
+    if size is None:
+        return values
+    scale = size / max(values.shape[:2])
+    width, height = round(values.shape[1] * scale), round(values.shape[0] * scale)
+    return np.asarray(cv2.resize(values, (width, height), interpolation=how))
 
 
 @dataclass
@@ -70,10 +87,11 @@ def picture(z: np.ndarray, near: float) -> np.ndarray:
     return np.asarray(cv2.applyColorMap((255 * np.clip(share, 0, 1)).astype(np.uint8), cv2.COLORMAP_TURBO))
 
 
-def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path | None) -> str:
+def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path | None, size: int | None) -> str:
     """A row of the table."""
     numbers = scene.numbers
-    plate = ArrayFrames.of([scene.source.picture(n) for n in numbers], scene.source.camera.fps or 24, numbers)
+    seen = [resized(scene.source.picture(n), size, cv2.INTER_CUBIC) for n in numbers]
+    plate = ArrayFrames.of(seen, scene.source.camera.fps or 24, numbers)
     kept = Kept()
     with tempfile.TemporaryDirectory() as scratch:
         began, used = time.perf_counter(), time.process_time()
@@ -81,8 +99,9 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
         wall = time.perf_counter() - began - estimator.seconds
         processor = time.process_time() - used - estimator.processor
     surfaces = [scene.source.surface(n) for n in numbers]
-    true = [surface.z for surface in surfaces]
-    moving = [np.isin(surface.ids, list(scene.moving)) for surface in surfaces]
+    true = [resized(surface.z, size, cv2.INTER_NEAREST) for surface in surfaces]
+    masks = [np.isin(surface.ids, list(scene.moving)).astype(np.uint8) for surface in surfaces]
+    moving = [resized(mask, size, cv2.INTER_NEAREST) > 0 for mask in masks]
     fit = "affine" if source is estimator else "scale"
     depth = [kept.depth[n] for n in numbers]
     whole = score_depth(lambda: zip(depth, true, strict=True), fit)
@@ -123,20 +142,28 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("names", nargs="*")
     parser.add_argument("--estimator", default="small")
     parser.add_argument("--pictures", type=Path, help="a sheet a scene: plate, depth, truth, error (red = guessed)")
+    parser.add_argument("--size", type=int, help="pixels of the longer side; default: as the scenes are")
     parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--device", help="cuda, cuda:1 or cpu: compare torch there with the CPU")
+    parser.add_argument("--sizes", type=int, nargs="*", default=(256, 512, 1024), help="of made clips, with --device")
     args = parser.parse_args()
+    if args.folder is None and args.device is None:
+        parser.error("a FOLDER of scenes, or --device, is needed")
+    scenes = find_scenes(args.folder) if args.folder is not None else []
+    scenes = [scene for scene in scenes if not args.names or scene.name in args.names]
+    if args.device is not None:
+        print_table(args.device, args.sizes, scenes, args.estimator)
+        return
     print("| scene | AbsRel | static | measured (share) | delta1 | F1 | wobble | s/frame | processor s/frame |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for scene in find_scenes(args.folder):
-        if args.names and scene.name not in args.names:
-            continue
+    for scene in scenes:
         estimator = Timed(create_depth_source(args.estimator))
         source: Any = estimator if args.alone else ParallaxDepth(estimator, scene.source.camera)  # type: ignore[arg-type]
-        print(run(scene, source, estimator, args.pictures), flush=True)
+        print(run(scene, source, estimator, args.pictures, args.size), flush=True)
 
 
 if __name__ == "__main__":

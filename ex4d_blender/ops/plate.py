@@ -59,7 +59,7 @@ def _choose(
     elif clip is not None and plates.is_distorted(clip) and state.plate_lens == "NONE":
         state.plate_lens = "CLIP"
         notes.append("The plate's lens is that of the clip's camera; Lens changes that.")
-    if clip is not None and (problem := _left_out(scene)):
+    if clip is not None and (problem := _left_out(scene, around=state.source_camera != "still")):
         notes.append(problem)
     state.plate_info = "\n".join([info, *notes])
 
@@ -143,12 +143,13 @@ def lacks_solved_frames(scene: bpy.types.Scene) -> bool:
     return 0 < len(plates.solved_frames(clip)) < wanted
 
 
-def _left_out(scene: bpy.types.Scene) -> str:
+def _left_out(scene: bpy.types.Scene, *, around: bool) -> str:
+    """See ``plates.incomplete_solution``."""
     state = state_of(scene)
     if state.plate_clip is None:
         return ""
     return plates.incomplete_solution(
-        state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame
+        state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame, around=around
     )
 
 
@@ -294,19 +295,25 @@ class EX4D_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
+def solved_blobs(scene: bpy.types.Scene, *, partly: bool = False) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them.
+
+    Args:
+        partly: the camera of those frames that are solved will do.
+    """
     state = state_of(scene)
     clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
     if clip is None or not state.use_solved_camera:
         return (), ()
-    solved = plates.solved_camera(clip, scene, frames=frames, first_number=first)
+    solved = plates.solved_camera(clip, scene, frames=frames, first_number=first, partly=partly)
     if solved is None:
-        left_out = _left_out(scene)
+        left_out = _left_out(scene, around=False)
         return (), (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
     notes = solved.notes
+    if lacking := _left_out(scene, around=True):
+        notes += (lacking,)
     if state.plate_lens == "NONE" and plates.is_distorted(clip):
         notes += ("The clip's lens distortion is ignored: set Lens to Movie Clip, or undistort the plate.",)
     return (json_bytes(solved.trajectory), points), notes

@@ -11,8 +11,9 @@ from scenes import Plane, mesh_of
 
 from ex4d.camera import Camera, Trajectory, intrinsics
 from ex4d.camera.transforms import rigid
-from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
+from ex4d.composite.coverage import fill_note, hole_shares
 from ex4d.fill.base import PixelOrigin
+from ex4d.raster.coverage import asked_cameras
 from ex4d.raster.embree import EmbreeRasterizer
 
 WIDTH, HEIGHT = 120, 80
@@ -88,7 +89,11 @@ def test_the_note_weighs_frames_by_what_was_filled_in_them() -> None:
 
 
 def test_cameras_of_long_shots_are_asked_evenly() -> None:
-    source = Trajectory(SOURCE.K, np.broadcast_to(np.eye(4), (500, 4, 4)), WIDTH, HEIGHT)
+    poses = np.broadcast_to(np.eye(4), (500, 4, 4)).copy()
+    poses[:, 0, 3] = np.arange(500)
+    source = Trajectory(SOURCE.K, poses, WIDTH, HEIGHT)
     assert len(asked_cameras(source)) == 24
     short = replace(source, E=source.E[:3], K=source.K[:3], near=source.near[:3], far=source.far[:3])
     assert len(asked_cameras(short)) == 3
+    # One that stands still has one view.
+    assert len(asked_cameras(replace(source, E=np.broadcast_to(np.eye(4), poses.shape)))) == 1

@@ -11,7 +11,12 @@ from ex4d.camera.transforms import rigid, rotation_y
 from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh, closed_topology, far_plane, grid_size
 from ex4d.mesh.dwmesh import sample_grid
 from ex4d.mesh.topology import grid_face_indices, grid_positions
-from ex4d.mesh.validity import minimum_angle_faces, valid_grid_faces
+from ex4d.mesh.validity import (
+    GUESSED_MAX_DEPTH_RATIO,
+    GUESSED_MIN_ANGLE_DEG,
+    minimum_angle_faces,
+    valid_grid_faces,
+)
 from ex4d.protocol.errors import BadInputError
 
 SIZES = [(w, h) for w in range(2, 8) for h in range(2, 8)] + [(3, 2), (31, 17), (64, 3), (3, 64), (40, 40)]
@@ -123,6 +128,35 @@ def test_grid_validity_agrees_with_the_rules_face_by_face():
     found = valid_grid_faces(points, pixel_valid, min_angle_deg=10, max_depth_ratio=1.12)
     np.testing.assert_array_equal(found, expected)
     assert 0.2 < found.mean() < 0.8
+
+
+def test_faces_with_a_guessed_corner_are_held_to_stricter_rules():
+    rng = np.random.default_rng(4)
+    h, w = 14, 19
+    z = rng.uniform(2, 2.4, (h, w)).astype(np.float32)
+    x, y = np.meshgrid(np.arange(w) - w / 2, np.arange(h) - h / 2)
+    points = np.stack([x * z / 8, y * z / 8, z], axis=-1).astype(np.float32)
+    guessed = rng.random((h, w)) < 0.3
+    everywhere = np.ones((h, w), bool)
+    found = valid_grid_faces(points, everywhere, guessed=guessed)
+    plain = valid_grid_faces(points, everywhere)
+    strict = valid_grid_faces(
+        points, everywhere, min_angle_deg=GUESSED_MIN_ANGLE_DEG, max_depth_ratio=GUESSED_MAX_DEPTH_RATIO
+    )
+    touched = guessed.reshape(-1)[grid_face_indices(w, h)].any(axis=1)
+    np.testing.assert_array_equal(found, np.where(touched, strict, plain))
+    assert (strict != plain)[touched].mean() > 0.2
+    # Whoever asks for stricter rules has them.
+    own = valid_grid_faces(points, everywhere, max_depth_ratio=1.02, guessed=guessed)
+    assert not (own & ~valid_grid_faces(points, everywhere, max_depth_ratio=1.02)).any()
+    depth, source = z.copy(), camera(w, h)
+    told = build_mesh(depth, source, 30.0, measured=~guessed)
+    np.testing.assert_array_equal(
+        told.surface, valid_grid_faces(told.points[: w * h].reshape(h, w, 3), everywhere, guessed=guessed)
+    )
+    np.testing.assert_array_equal(
+        build_mesh(depth, source, 30.0, measured=everywhere).surface, build_mesh(depth, source, 30.0).surface
+    )
 
 
 def test_mesh_unprojects_to_its_own_pixels_and_depths():

@@ -11,21 +11,28 @@ from typing import Any, get_args
 
 import cv2
 import numpy as np
+import OpenEXR
 import pytest
 from command import make_depth
 from solve_scenes import room_pictures
 
 from ex4d.camera import Trajectory, read_trajectory, write_json
+from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.poses import camera_errors
+from ex4d.fill import create_generator
 from ex4d.jobs import export, reconstruct
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.source_camera import KEPT_STILL
+from ex4d.jobs.takes import TakePipeline
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import (
     CameraFormat,
     DepthRequest,
     ExportRequest,
     MeshRequest,
+    MoveCamera,
+    OutputRequest,
     PlateRequest,
     ReconstructRequest,
 )
@@ -93,6 +100,34 @@ def test_a_camera_that_moves_is_solved_and_depth_is_measured(sliding: tuple[Benc
     assert not any("assumed" in note and "camera" in note for note in result.notes)
     assert 0.3 < (made.depth.measured or 0) <= 1
     assert list(bench.stages) == ["plate", "solve", "depth", "mesh"]
+
+
+def test_the_result_tells_where_the_solve_is_and_what_was_measured(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    assert result.depth.measured == bench.open().depth.measured
+    with np.load(Path(result.solve) / "solve.npz") as arrays:
+        assert len(arrays["point_xyz"]) > 20
+    assert from_record(ReconstructResult, result_record(result), "result") == result
+
+
+def test_a_take_tells_measured_surfaces_from_guessed_ones(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    made = bench.open()
+    assert result.depth.measured == made.depth.measured
+    pipeline = TakePipeline(Shot(bench.root / "shot"), made, "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("orbit:0")))
+    folder = pipeline.deliver(rendered, create_generator("preview"), output=OutputRequest(aov=True))
+    record = json.loads((folder / "take.json").read_text(encoding="utf-8"))
+    assert record["depth"]["measured"] == pytest.approx(made.depth.measured, abs=1e-6)
+    with OpenEXR.File(str(sequence_file(folder / "aov", FIRST + 1, ".exr")), separate_channels=True) as file:
+        data = next(part.channels for part in file.parts if "measured.Y" in part.channels)
+        told, seen = (np.array(data[name].pixels) for name in ("measured.Y", "source.Y"))
+    mask = made.depth.read_measured(FIRST + 1)
+    assert mask is not None
+    # In the source view every pixel is the plate's own.
+    assert (seen == 1).all()
+    np.testing.assert_array_equal(told, mask)
+    assert 0 < mask.mean() < 1
 
 
 def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, ReconstructResult]) -> None:

@@ -449,11 +449,12 @@ def test_keys_are_what_they_were() -> None:
 
     nothing: Any = None
     plain: Any = SimpleNamespace(has_alpha=False, numbers=(1001, 1002))
+    untold: Any = SimpleNamespace(measured=None)
     keys = {
         PlateStage("ab" * 32, selection, reader(0)).key(): "48a6d575961e799a",
         PlateStage("ab" * 32, selection, reader(2)).key(): "78eae7f2b3f43c64",
         DepthStage(plate, nothing, small).key(): "686ca2495a82b950",  # type: ignore[arg-type]
-        MeshStage(plate, depth, plain, nothing, MeshSettings()).key(): "bc01db7a13cdb014",
+        MeshStage(plate, depth, plain, untold, MeshSettings()).key(): "bc01db7a13cdb014",
         ViewportStage(plate, mesh, plain, nothing, Path("x"), 512).key(): "ab62700c557809fa",
         RasterStage(plate, mesh, plain, nothing, camera, "opengl", nothing).key(): "d5343e680e716782",
         FillStage(raster, nothing, create_generator("preview")).key(): "3c00241bf4e3423c",

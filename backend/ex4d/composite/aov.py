@@ -5,6 +5,8 @@ Part ``rgba`` is the whole picture that the generator drew, scene-linear. Part `
 
 - ``generated.Y`` half: 1 where the pixel is filled, else 0; ``source.Y`` half: 1 where it is the plate's own;
 - ``origin.Y`` half: 1 measured, 0.5 from another frame, 0 invented;
+- ``measured.Y`` half, where the source of the depth tells: 1 where the pixel is the plate's own and the surface that it
+  was taken from was measured, 0 where that was guessed or the pixel is filled;
 - ``depth.Z`` float: z-depth along the camera's axis, world units; ``NO_SURFACE`` where there is none;
 - ``uv.U``, ``uv.V`` float: where on the plate the pixel was taken from, as STMaps have it: x over the width of its
   frame at pixel centres, y from the bottom over the height; 0 where it is filled;
@@ -14,6 +16,7 @@ Part ``rgba`` is the whole picture that the generator drew, scene-linear. Part `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,11 +57,14 @@ class TakeAovs:
         pictures: of the result.
         positions: where on the plate its pixels were taken from.
         headers: what the files say of themselves.
+        measured: which of the plate's pixels (H, W) of a frame number have a depth that was measured; None = nothing
+            tells.
     """
 
     pictures: ResultPictures
     positions: PositionStore
     headers: TakeHeaders
+    measured: Callable[[int], NDArray[np.bool_] | None] | None = None
 
     def write(self, path: Path, frame: ResultPicture, generated: float, compression: ExrCompression) -> None:
         """Write the file of one frame.
@@ -81,10 +87,13 @@ class TakeAovs:
             "one before",
             "ex4d/origin": "1 measured, 0.5 from another frame, 0 invented",
         }
+        data = self._data(frame)
+        if "measured.Y" in data:
+            about["ex4d/measured"] = "1 depth of the plate's pixel measured, 0 guessed or filled"
         drawn = rgba_channels(self._linear(self.pictures.drawn(frame.number)), None)
         parts = [
             ExrPart("rgba", drawn, {**self._colours, **same}),
-            ExrPart("data", self._data(frame), {**same, **about, "colorInteropID": "data"}),
+            ExrPart("data", data, {**same, **about, "colorInteropID": "data"}),
         ]
         write_exr_parts(path, parts, compression)
 
@@ -103,7 +112,8 @@ class TakeAovs:
 
     def _data(self, frame: ResultPicture) -> dict[str, NDArray[Any]]:
         seen = frame.mask > 0
-        u, v = stmap(self.positions.read(frame.number), seen, frame_window(self.headers.frames))
+        positions = self.positions.read(frame.number)
+        u, v = stmap(positions, seen, frame_window(self.headers.frames))
         x, y = self._motion(frame)
         return {
             "generated.Y": (~seen).astype(np.float16),
@@ -114,7 +124,14 @@ class TakeAovs:
             "uv.V": v,
             "motion.X": x,
             "motion.Y": y,
+            **self._measured(frame.number, positions, seen),
         }
+
+    def _measured(
+        self, number: int, positions: NDArray[np.float32], seen: NDArray[np.bool_]
+    ) -> dict[str, NDArray[np.float16]]:
+        measured = None if self.measured is None else self.measured(number)
+        return {} if measured is None else {"measured.Y": measured_values(measured, positions, seen)}
 
     def _motion(self, frame: ResultPicture) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         cameras, numbers = self.pictures.raster.trajectory, self.pictures.raster.numbers
@@ -135,6 +152,18 @@ def origin_values(origin: NDArray[np.uint8], seen: NDArray[np.bool_]) -> NDArray
     values = np.zeros(seen.shape, np.float16)
     values[codes == PixelOrigin.OTHER_FRAME] = _ORIGINS[PixelOrigin.OTHER_FRAME]
     values[seen] = _ORIGINS[PixelOrigin.MEASURED]
+    return values
+
+
+def measured_values(
+    measured: NDArray[np.bool_], positions: NDArray[np.float32], seen: NDArray[np.bool_]
+) -> NDArray[np.float16]:
+    """``measured.Y`` (h, w) of what is said of plate pixels (H, W), at plate positions (h, w, 2), where ``seen``."""
+    known = seen & np.isfinite(positions).all(axis=2)
+    height, width = measured.shape
+    x, y = np.floor(positions[known]).astype(np.intp).T
+    values = np.zeros(seen.shape, np.float16)
+    values[known] = measured[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
     return values
 
 

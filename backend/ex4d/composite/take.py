@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d import __version__
 from ex4d.camera import Camera, Trajectory, write_json
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
 from ex4d.composite.aov import TakeAovs
-from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
+from ex4d.composite.coverage import fill_note, hole_shares
 from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
 from ex4d.composite.pixels import ResultPicture, ResultPictures
@@ -46,6 +47,7 @@ from ex4d.protocol.seal import (
     read_ours,
     read_seal,
 )
+from ex4d.raster.coverage import asked_cameras
 from ex4d.raster.positions import PositionStore
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
@@ -208,6 +210,7 @@ class TakeJob(PartedWork):
         sound: of the plate, that goes into the movies; None = none.
         background: what other frames show in the holes; None where nobody has looked. ``fill_key`` counts it in.
         source: the plate's cameras, which tell what they never looked at; None = those of the take.
+        measured: see ``TakeAovs``.
     """
 
     root: Path
@@ -222,6 +225,7 @@ class TakeJob(PartedWork):
     sound: MovieSound | None = None
     background: BackgroundStore | None = None
     source: Trajectory | None = None
+    measured: Callable[[int], NDArray[np.bool_] | None] | None = None
 
     name = "composite"
     version = 1
@@ -357,7 +361,7 @@ class TakeJob(PartedWork):
     def _files(self) -> ResultFiles:
         aovs = None
         if self.output.aov and self.positions is not None:
-            aovs = TakeAovs(self._pictures, self.positions(), self._headers)
+            aovs = TakeAovs(self._pictures, self.positions(), self._headers, self.measured)
         return ResultFiles(self._pictures, self._headers, self.output, aovs)
 
     @cached_property

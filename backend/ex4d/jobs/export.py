@@ -228,6 +228,7 @@ def _export_render(
         **{name: str(path) for name, path in paths.items()},
         numbers=tuple(raster.numbers),
         coverage=tuple(raster.coverage),
+        never_covered=raster.never_covered,
     )
 
 

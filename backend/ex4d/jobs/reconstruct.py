@@ -32,6 +32,7 @@ from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.solve import SolveOptions
+from ex4d.solve.stage import SolveStage
 
 #: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
 REC709_PRIMARIES = 1
@@ -186,10 +187,24 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
             frames.timecode if frames.timecode_number == frames.numbers[0] else None,
             frames.handles,
         ),
-        DepthInfo(depth.name, depth.label, depth.licence, depth.poses_known, reconstruction.intrinsics_known),
+        DepthInfo(
+            depth.name,
+            depth.label,
+            depth.licence,
+            depth.poses_known,
+            reconstruction.intrinsics_known,
+            depth.measured,
+        ),
         mesh.pivot,
         mesh.far,
         str(mesh.view_file),
         reconstruction.notes(),
         source_camera=reconstruction.source_camera,
+        solve=_solve_folder(shot),
     )
+
+
+def _solve_folder(shot: Shot) -> str:
+    """Where the solve of the source camera is; "" = there is none."""
+    key = shot.record["stages"].get(SolveStage.name)
+    return str(shot.cache.root / f"{SolveStage.name}-{key}") if key is not None else ""

@@ -235,7 +235,12 @@ def assemble_mesh(
 
 
 def build_mesh(
-    depth: Float, source: Camera, far: float, opaque: Bool | None = None, settings: MeshSettings | None = None
+    depth: Float,
+    source: Camera,
+    far: float,
+    opaque: Bool | None = None,
+    settings: MeshSettings | None = None,
+    measured: Bool | None = None,
 ) -> DWMesh:
     """The watertight mesh of one frame.
 
@@ -246,6 +251,8 @@ def build_mesh(
         far: z-depth of the far plane (``far_plane``), the same for all frames of a shot.
         opaque: (H, W) bool, at any size, False where the plate is transparent; None = opaque everywhere.
         settings: thresholds; None = the defaults.
+        measured: (H, W) bool, at any size, False where the depth was guessed, which takes stricter thresholds; None =
+            the source does not tell, and nothing is stricter.
     """
     settings = settings or MeshSettings()
     plate = (source.width, source.height)
@@ -264,5 +271,6 @@ def build_mesh(
         pixel_valid,
         min_angle_deg=settings.min_angle_deg,
         max_depth_ratio=settings.max_depth_ratio,
+        guessed=None if measured is None else ~sample_grid(measured, topology),
     )
     return assemble_mesh(topology, z, face_valid, pixel_valid, source, far, settings)

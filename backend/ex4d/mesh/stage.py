@@ -19,6 +19,7 @@ from ex4d.media.frames import FrameSource
 from ex4d.mesh.dwmesh import MeshSettings, build_mesh, far_plane
 from ex4d.mesh.released import RELEASED_FAR, RELEASED_FOCAL_PX
 from ex4d.mesh.store import FRAME_CAMERA_FILE, MESH_CAMERA_FILE, MESH_FILE, frame_camera
+from ex4d.mesh.validity import GUESSED_MAX_DEPTH_RATIO, GUESSED_MIN_ANGLE_DEG
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
@@ -64,6 +65,8 @@ class MeshStage(PartedStage):
             "depth": self.depth_key,
             "settings": settings_record(self.settings),
         }
+        if self.depth.measured is not None and not self._is_released:
+            inputs["guessed"] = [GUESSED_MIN_ANGLE_DEG, GUESSED_MAX_DEPTH_RATIO]
         # Transparent pixels once were holes.
         return {**inputs, **ALPHA_CARRIED} if self.frames.has_alpha else inputs
 
@@ -117,7 +120,7 @@ class MeshStage(PartedStage):
         depth = self.depth.read(number)
         if self._is_released:
             return {"z": np.nan_to_num(depth, nan=RELEASED_MAX_DEPTH, posinf=RELEASED_MAX_DEPTH)}
-        mesh = build_mesh(depth, camera, far, settings=self.settings)
+        mesh = build_mesh(depth, camera, far, settings=self.settings, measured=self.depth.read_measured(number))
         return {
             "z": mesh.grid_z,
             "face_valid": np.packbits(mesh.surface),

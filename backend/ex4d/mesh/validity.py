@@ -11,6 +11,9 @@ from ex4d.protocol.values import MAX_DEPTH_RATIO, MIN_ANGLE_DEG
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
+#: Of faces with a corner whose depth was guessed: such a surface is cut where a measured one would still be stretched.
+GUESSED_MIN_ANGLE_DEG, GUESSED_MAX_DEPTH_RATIO = 4.0, 1.07
+
 
 def _squared_lengths(points: Float, dy: int, dx: int) -> Float:
     h, w = points.shape[:2]
@@ -34,13 +37,17 @@ def _wide_enough(a2: Float, b2: Float, c2: Float, cos_min: float) -> Bool:
     return np.asarray(wide & (low > 0), dtype=np.bool_)
 
 
+def _cosine(degrees: float) -> float:
+    return float(np.cos(np.radians(degrees)))
+
+
 def minimum_angle_faces(corners: Float, min_angle_deg: float) -> Bool:
     """Whether each triangle's smallest interior angle is at least ``min_angle_deg``; corners (F, 3, 3) -> (F,)."""
     a2, b2, c2 = (
         np.einsum("ij,ij->i", d, d)
         for d in (corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1], corners[:, 0] - corners[:, 2])
     )
-    return _wide_enough(a2, b2, c2, float(np.cos(np.radians(min_angle_deg))))
+    return _wide_enough(a2, b2, c2, _cosine(min_angle_deg))
 
 
 def valid_grid_faces(
@@ -49,6 +56,7 @@ def valid_grid_faces(
     *,
     min_angle_deg: float = MIN_ANGLE_DEG,
     max_depth_ratio: float = MAX_DEPTH_RATIO,
+    guessed: Bool | None = None,
 ) -> Bool:
     """Validity of the grid's faces, (2·(w−1)·(h−1),) bool in the order of ``grid_face_indices``.
 
@@ -57,10 +65,16 @@ def valid_grid_faces(
 
     Args:
         points: (h, w, 3) float32 vertex positions in source camera coordinates (z = z-depth > 0).
-        pixel_valid: (h, w) bool, whether the pixel has a measured depth and is opaque.
+        pixel_valid: (h, w) bool, whether the pixel has a depth and is opaque.
+        guessed: (h, w) bool, whether that depth was guessed; faces with such a corner are held to the stricter of these
+            thresholds and of ``GUESSED_MIN_ANGLE_DEG`` and ``GUESSED_MAX_DEPTH_RATIO``. None = nowhere.
     """
     h, w = pixel_valid.shape
-    cos_min = float(np.cos(np.radians(min_angle_deg)))
+    cos_min = _cosine(min_angle_deg)
+    strict_cos, strict_ratio = (
+        _cosine(max(min_angle_deg, GUESSED_MIN_ANGLE_DEG)),
+        min(max_depth_ratio, GUESSED_MAX_DEPTH_RATIO),
+    )
     right = _squared_lengths(points, 0, 1)
     down = _squared_lengths(points, 1, 0)
     diagonal = _squared_lengths(points, 1, -1)
@@ -77,4 +91,7 @@ def valid_grid_faces(
         near, far = np.minimum(diagonal_low, z[corner]), np.maximum(diagonal_high, z[corner])
         out[..., side] = _wide_enough(*sides, diagonal, cos_min) & (far <= max_depth_ratio * near)
         out[..., side] &= diagonal_valid & pixel_valid[corner]
+        if guessed is not None:
+            strict = _wide_enough(*sides, diagonal, strict_cos) & (far <= strict_ratio * near)
+            out[..., side] &= strict | ~(guessed[:-1, 1:] | guessed[1:, :-1] | guessed[corner])
     return out.reshape(-1)

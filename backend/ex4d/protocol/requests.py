@@ -187,7 +187,8 @@ class ReconstructRequest:
 
     Attributes:
         shot: the shot's folder.
-        solved: a solved source camera.
+        solved: a solved source camera, of all frames. With a ``source_camera`` that is to be solved, perhaps of some
+            frames only: it stays as it is, is checked against the plate, and the rest is solved around it.
         source_camera: "still", or how it moves where it is to be solved from the plate: "turns", "moves", or "auto" for
             what the plate shows. With estimated depth alone: depth files come with their cameras. None = "auto" for a
             new shot; one that was reconstructed before keeps what it has.

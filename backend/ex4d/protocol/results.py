@@ -76,6 +76,8 @@ class DepthInfo:
         name, label, licence: of the source.
         source_poses_known: False when the source camera was assumed to stand still.
         intrinsics_known: False when the field of view was assumed.
+        measured: share of the pixels whose depth was measured, 0..1; the others were guessed. None = the source does
+            not tell them apart.
     """
 
     name: str
@@ -83,6 +85,7 @@ class DepthInfo:
     licence: str
     source_poses_known: bool
     intrinsics_known: bool
+    measured: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ class ReconstructResult:
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
         source_camera: what was found of the plate's camera; None = nobody looked: it is taken to stand still, or came
             with depth files.
+        solve: folder of the camera's solve, with points and tracks (docs/protocol.md); "" = it was not solved.
     """
 
     shot: str
@@ -135,6 +139,7 @@ class ReconstructResult:
     notes: tuple[str, ...] = ()
     viewport: str = ""
     source_camera: SourceCameraInfo | None = None
+    solve: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,8 @@ class RenderResult:
         rasterizer, device: what drew them.
         notes: sentences that the user should read.
         seconds: that the job took.
+        never_covered: share of each frame's pixels that no frame of the plate has in its view, 0..1; what is not
+            covered either, the move reveals. Empty = it was drawn by a version that did not ask.
     """
 
     folder: str
@@ -173,6 +180,7 @@ class RenderResult:
     device: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -248,7 +256,7 @@ class ExportedRender:
         camera: npz as EX-4D leaves it.
         trajectory: JSON of ``ex4d.camera``.
         numbers: of the frames.
-        coverage: see ``RenderResult``.
+        coverage, never_covered: see ``RenderResult``.
     """
 
     color: str
@@ -257,6 +265,7 @@ class ExportedRender:
     trajectory: str
     numbers: tuple[int, ...]
     coverage: tuple[float, ...]
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ex4d.camera import read_trajectory
-from ex4d.depth.base import DepthSource
+from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
 from ex4d.depth.parallax.source import ParallaxDepth
@@ -101,4 +104,12 @@ class DepthPlan:
             return self.source
         if solve.kind == "moves" and self.measured:
             return ParallaxDepth(self.source, solve.camera, solve.points.xyz, keeps_world=True)
-        return SolvedDepth(self.source, solve.camera, solve.points.xyz)
+        return SolvedDepth(self.source, solve.camera, solve.points.xyz, _movers(solve))
+
+
+def _movers(solve: Solve) -> KnownMovers:
+    """What the solve found to move by itself."""
+    digest = hashlib.sha256()
+    for values in (solve.tracks.frame, solve.tracks.track, solve.tracks.xy, solve.moving, solve.on_screen):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return KnownMovers(solve.moving_mask, digest.hexdigest())

@@ -86,6 +86,7 @@ class Reconstruction:
                 "licence": self.depth.licence,
                 "source_poses_known": self.depth.poses_known,
                 "intrinsics_known": self.intrinsics_known,
+                **({} if self.depth.measured is None else {"measured": round(self.depth.measured, 6)}),
             },
             "mesh": {
                 "min_angle_deg": self.mesh.settings.min_angle_deg,

@@ -18,9 +18,9 @@ Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Sums = NDArray[np.uint16]
 
-#: Of a byte's 255, what a cost may be at most; the rest is for the penalty of a jump.
+#: Of a byte's 255, what a cost may be at most, and the penalty of a jump; the rest is for a step to the next plane.
 MOST_COST = 180
-MOST_JUMP = 74
+MOST_JUMP = 65
 #: What a step to the next plane costs, and a larger one where the picture has no edge; an edge of so many grey levels
 #: (0..255 a pixel) halves that.
 STEP, JUMP, EDGE = 10, 50.0, 12.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,12 @@ from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
+from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
-from ex4d.depth.parallax.refine import refine
-from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
+from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
 from ex4d.depth.parallax.sky import FAR_STEPS, reaches_top, sky
-from ex4d.depth.parallax.sweep import Neighbour, sweep
+from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
@@ -54,8 +54,6 @@ STEADY, STEADY_SHARE = (1, 2, 3), 0.06
 FARTHER_THAN_MEASURED = 1.5
 #: Frames, and every so many of their pixels, that tell where the near end of the shot is.
 SAMPLE_FRAMES, SAMPLED = 32, 7
-#: Threads that count.
-THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ class ParallaxDepth:
     def _measure(self, shot: _Shot, progress: Progress) -> None:
         """First pass: each frame by itself."""
         frames = shot.frames
-        with ThreadPoolExecutor(THREADS) as pool:
+        with closing(create_matcher()) as matcher:
             for index, choice in enumerate(shot.choices):
                 grey = frames.grey(index)
                 near = [Neighbour(frames.grey(k), shot.passage(index, k), k > index) for k in choice.indices]
@@ -225,13 +223,8 @@ class ParallaxDepth:
                     shot.surface[index] = np.full(grey.shape, np.nan, np.float32)
                     shot.cost[index] = np.full(grey.shape, MOST_COST, np.uint8)
                 else:
-                    surface = semi_global(sweep(grey, near, choice.disparities, pool, THREADS), jump_costs(grey))
-                    planes = choice.disparities
-                    w = (planes[0] + surface.plane * shot.step(index)).astype(np.float32)
-                    w = refine(grey, near, w, shot.step(index), pool)
-                    # Nothing is farther than infinitely far away.
-                    shot.surface[index] = np.maximum(w, 0)
-                    shot.cost[index] = surface.cost
+                    match = matcher.match(grey, near, choice.disparities)
+                    shot.surface[index], shot.cost[index] = match.disparity, match.cost
                 progress.advance()
 
     def _agree(self, shot: _Shot, progress: Progress) -> None:
@@ -348,8 +341,9 @@ class ParallaxDepth:
         unit = 1.0 if self.keeps_world else float(np.percentile(sample[sample > 0], NEAR_PERCENTILE)) * NEAR_Z
         shares = []
 
-        def steady(index: int) -> tuple[Float, Bool]:
-            own, moves = shot.final[index], (shot.flags[index] & _MOVES) > 0
+        def steady(index: int) -> tuple[Float, NDArray[np.uint8]]:
+            own, flags = shot.final[index], shot.flags[index]
+            moves = (flags & _MOVES) > 0
             others = []
             for k in (index + sign * distance for distance in STEADY for sign in (-1, 1)):
                 if 0 <= k < count:
@@ -357,12 +351,13 @@ class ParallaxDepth:
                     others.append(agreement.OtherMap(still, shot.passage(index, k)))
             mean = agreement.ask(own, others, 0.0, STEADY_SHARE).mean(own)
             w = np.where(moves | (own <= 0), own, mean)
-            return shot.frames.to_plate(index, w, (shot.flags[index] & _MEASURED) > 0)
+            return shot.frames.to_plate(index, w, flags)
 
-        for number, (w, measured) in zip(frames.numbers, _on_threads(steady, count), strict=True):
+        for number, (w, flags) in zip(frames.numbers, _on_threads(steady, count), strict=True):
+            measured, moves = (flags & _MEASURED) > 0, (flags & _MOVES) > 0
             shares.append(float(measured.mean()))
             with np.errstate(divide="ignore"):
-                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured)
+                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured, moves)
             progress.advance()
         notes.append(f"Depth was measured from parallax in {np.mean(shares):.0%} of the pixels; the rest is estimated.")
         return DepthResult(_scaled(camera, unit), poses_known=True, intrinsics_known=True, notes=tuple(notes))
@@ -379,9 +374,9 @@ class ParallaxDepth:
     ) -> DepthResult:
         """The estimator's depth, where no frame shows parallax."""
         for index, number in enumerate(frames.numbers):
-            w, measured = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], bool))
+            w, flags = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], np.uint8))
             with np.errstate(divide="ignore"):
-                sink.write(number, (1 / w).astype(np.float32), measured)
+                sink.write(number, (1 / w).astype(np.float32), flags > 0)
             progress.advance()
         notes.append(
             "No parallax is seen in these frames, so their depth is only estimated: the solved camera's lens is used, "
@@ -398,7 +393,7 @@ class _Estimates:
     frames: WorkingFrames
     maps: FrameMaps
 
-    def write(self, number: int, depth: Float, measured: Bool | None = None) -> None:
+    def write(self, number: int, depth: Float, measured: Bool | None = None, moving: Bool | None = None) -> None:
         index = self.frames.plate.numbers.index(number)
         with np.errstate(divide="ignore", invalid="ignore"):
             disparity = np.where(depth > 0, 1 / depth, np.float32(np.nan)).astype(np.float32)

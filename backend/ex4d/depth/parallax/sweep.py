@@ -29,7 +29,7 @@ NOISE = 5e-6
 #: Cost of what no neighbour sees.
 UNSEEN = MOST_COST // 2
 #: Added to grey levels, so that 0 is what lies outside of a picture.
-_OFFSET = 0.5
+OFFSET = 0.5
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def sweep(
     window = _Window(grey)
     sides = [[n for n in neighbours if n.is_later is later] for later in (False, True)]
     sides = [side for side in sides if side]
-    shifted = {id(n): n.grey + np.float32(_OFFSET) for n in neighbours}
+    shifted = {id(n): n.grey + np.float32(OFFSET) for n in neighbours}
 
     def run(planes: range) -> None:
         scratch = np.empty_like(grey)
@@ -107,7 +107,7 @@ def sweep(
                         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                     )
                     seen = np.asarray(warped, np.float32)
-                    inside = (seen > _OFFSET - 1e-3).astype(np.float32)
+                    inside = (seen > OFFSET - 1e-3).astype(np.float32)
                     like = window.correlation(seen, scratch)
                     like *= inside
                     total += like

@@ -228,6 +228,7 @@ def test_cameras_that_are_given_stay_as_they_are(tmp_path: Path) -> None:
     made = bench.open()
     assert made.source_camera is not None
     assert made.source_camera.lens == "given"
+    assert made.source_camera.headline.startswith("The source camera moves: given (median error 0.")
     np.testing.assert_array_equal(made.depth.source.E, bench.camera.E)
     np.testing.assert_array_equal(made.depth.source.K, bench.camera.K)
 

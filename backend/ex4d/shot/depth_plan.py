@@ -71,11 +71,9 @@ class DepthPlan:
 
     @property
     def _takes_told(self) -> bool:
-        """Whether a lens is missing that the plate's files may tell. Shots of before were made without, and files of
-        depth have a lens of their own."""
-        if self.keeps_still or has_own_camera(self.source) or isinstance(self.source, FileDepth):
-            return False
-        if self.solve is not None and (self.solve.fov_known or self.solve.given is not None):
+        """Whether a lens is missing that the plate's files may tell. Where nobody asks for a camera it is not: shots of
+        before were made without, files of depth and the released construction have a lens of their own."""
+        if self.solve is None or self.solve.fov_known or self.solve.given is not None:
             return False
         return getattr(self.source, "fov_deg", None) is None
 

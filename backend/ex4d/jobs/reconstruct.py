@@ -126,7 +126,8 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             lens.lens if lens is not None else None,
             read_trajectory(camera) if camera is not None else None,
         )
-        return DepthPlan(source, options, measured, lens=physical)
+        points = parse_points(solved.points) if solved is not None and solved.points is not None else None
+        return DepthPlan(source, options, measured, lens=physical, points=points)
     if solved is None or not is_estimator or camera is None:
         return DepthPlan(source, keeps_still=keeps_still(request, shot.record), lens=physical)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))

@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.estimators import create_estimator
@@ -31,6 +32,8 @@ class DepthPlan:
         measured: whether depth is measured from parallax where the camera moves.
         keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
         lens: focal length and sensor that were given; None = they were not.
+        points: (N, 3) float64 that came with given cameras, in their world: they count where the plate shows no
+            points of its own; None = none came.
     """
 
     source: DepthSource
@@ -38,6 +41,7 @@ class DepthPlan:
     measured: bool = True
     keeps_still: bool = False
     lens: LensTags | None = None
+    points: NDArray[np.float64] | None = None
 
     def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
         """The plan with the lens that was given, or that the plate's files tell where none was.
@@ -92,9 +96,10 @@ class DepthPlan:
         """The source of depth for what was found; None = nothing was solved."""
         if solve is None or solve.kind == "still":
             return self.source
+        points = solve.points.xyz if len(solve.points) or self.points is None else self.points
         if solve.kind == "moves" and self.measured:
-            return ParallaxDepth(self.source, solve.camera, solve.points.xyz, keeps_world=True)
-        return SolvedDepth(self.source, solve.camera, solve.points.xyz, _movers(solve))
+            return ParallaxDepth(self.source, solve.camera, points, keeps_world=True)
+        return SolvedDepth(self.source, solve.camera, points, _movers(solve))
 
 
 def _movers(solve: Solve) -> KnownMovers:

@@ -145,6 +145,9 @@ def test_an_option_goes_before_what_files_tell_and_that_before_the_assumption(co
         given, said = fov(name, *options)
         assert given == pytest.approx(40, abs=1e-3)
         assert "tell the lens" not in said
+    # The released construction knows one lens alone.
+    _, said = fov("released", "--compat", "ex4d")
+    assert "tell the lens" not in said
     plain = tmp_path / "plain.png"
     cv2.imwrite(str(plain), textured(0))
     path = plain

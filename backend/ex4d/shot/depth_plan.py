@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera import read_trajectory
 from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
@@ -32,6 +34,7 @@ class DepthPlan:
         measured: whether depth is measured from parallax where the camera moves.
         keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
         lens: focal length and sensor that were given; None = they were not.
+        given: file of cameras that ``solve`` is to be around; None = there is none.
         points: (N, 3) float64 that came with given cameras, in their world: they count where the plate shows no
             points of its own; None = none came.
     """
@@ -41,16 +44,23 @@ class DepthPlan:
     measured: bool = True
     keeps_still: bool = False
     lens: LensTags | None = None
+    given: Path | None = None
     points: NDArray[np.float64] | None = None
 
     def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
-        """The plan with the lens that was given, or that the plate's files tell where none was.
+        """The plan with the cameras and the lens that were given, or the lens that the plate's files tell.
 
         Returns:
             the plan, and a sentence on what the files tell; None where nothing of it is used.
+
+        Raises:
+            BadInputError: the file of cameras cannot be used.
         """
         window = plate.facts.frame
         width, height = (window.width, window.height) if window is not None else (plate.width, plate.height)
+        if self.given is not None and self.solve is not None:
+            around = replace(self.solve, given=read_trajectory(self.given, (width, height)))
+            return replace(self, solve=around, given=None).of_plate(plate)
         shape = (float(width * plate.facts.pixel_aspect), float(height))
         if self.lens is not None:
             return self._with_fov(self.lens.fov_deg(*shape), known=True), None
@@ -65,11 +75,9 @@ class DepthPlan:
 
     @property
     def _takes_told(self) -> bool:
-        """Whether a lens is missing that the plate's files may tell. Shots of before were made without, and files of
-        depth have a lens of their own."""
-        if self.keeps_still or has_own_camera(self.source) or isinstance(self.source, FileDepth):
-            return False
-        if self.solve is not None and (self.solve.fov_known or self.solve.given is not None):
+        """Whether a lens is missing that the plate's files may tell. Where nobody asks for a camera it is not: shots of
+        before were made without, files of depth and the released construction have a lens of their own."""
+        if self.solve is None or self.solve.fov_known or self.solve.given is not None:
             return False
         return getattr(self.source, "fov_deg", None) is None
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ex4d.protocol.errors import UsageError
@@ -44,17 +45,20 @@ def _fov_deg(solve: Solve) -> float:
 
 def _headline(solve: Solve) -> str:
     """What was found, with the numbers that decided."""
-    numbers = solve.numbers
+    numbers, frames = solve.numbers, len(solve.camera)
+    known = "given" if len(solve.given) == frames else f"given in {len(solve.given)} of {frames} frames, else solved"
+    known = known if solve.given else "solved"
     if solve.kind == "still":
-        motion = (
-            "" if numbers.motion is None else f" (largest motion of its pictures: {numbers.motion:.1%} of the width)"
-        )
+        was_tried = bool(solve.cuts) or numbers.turn_error is not None or numbers.move_error is not None
+        how = "is taken to stand still, because no solve of it is believed" if was_tried else "stands still"
+        how = f"stands still: {known}" if solve.given else how
         why = "".join(f" {sentence}" for sentence in solve.refused)
-        return f"The source camera stands still{motion}; its depth is a guess.{why}"
+        return f"The source camera {how}; its depth is a guess.{why}"
     error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
-    told = [f"median error {error:.2f} px"] if error is not None else []
+    told = [f"median error {error:.2f} px"] if error is not None and math.isfinite(error) else []
     if solve.kind == "moves" and numbers.angle_deg is not None:
         told.append(f"{numbers.angle_deg:.1f}° of parallax")
     how = "turns and does not move" if solve.kind == "turns" else "moves"
+    decided = f" ({', '.join(told)})" if told else ""
     lens = f"field of view {_fov_deg(solve):.1f}°, {_LENS[solve.lens]}"
-    return f"The source camera {how}: solved ({', '.join(told)}); {lens}."
+    return f"The source camera {how}: {known}{decided}; {lens}."

@@ -126,7 +126,7 @@ class _Solver:
             return self._still(numbers, ["The plate cuts, so there is no one camera to solve."])
         reason = gates.still_reason(numbers)
         if wanted == "auto" and reason is not None:
-            return self._still(numbers, [], [f"The camera stands still. {reason}"])
+            return self._still(numbers, [reason])
         return self._moved(numbers) if wanted == "auto" else self._forced(numbers)
 
     def _moved(self, numbers: Numbers) -> _Answer:
@@ -149,8 +149,7 @@ class _Solver:
         if no_move is None and moving is not None:
             return self._as("moves", moving, numbers, [] if no_turn is None else [no_turn])
         reasons = [reason for reason in (no_turn, no_move) if reason is not None]
-        note = "The camera is taken to stand still, because no solve of it is believed. " + " ".join(reasons)
-        return self._still(numbers, reasons, [note])
+        return self._still(numbers, reasons)
 
     def _forced(self, numbers: Numbers) -> _Answer:
         """The kind of shot that was asked for, with a note on what speaks against it."""
@@ -192,11 +191,11 @@ class _Solver:
             notes.append(f"The lens zooms between {low:.1f}° and {high:.1f}°.")
         return notes
 
-    def _still(self, numbers: Numbers, refused: list[str], notes: list[str] | None = None) -> _Answer:
+    def _still(self, numbers: Numbers, refused: list[str]) -> _Answer:
         model = Model.empty(self.tracks.frames, self.tracks.count, self.focal, np.array(self.tracks.size) / 2)
         model.known[:] = True
         lens: result.Lens = "given" if self.focal_known else "not observable"
-        return _Answer("still", lens, model, numbers, refused, notes or [])
+        return _Answer("still", lens, model, numbers, refused)
 
     def _around(self, given: Trajectory) -> _Answer:
         numbers = self.picture.frames.numbers

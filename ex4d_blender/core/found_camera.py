@@ -41,8 +41,20 @@ def asked_of(found: SourceCameraInfo) -> tuple[str, ...]:
     if not lens_is_known(found):
         lines.append(f"The plate does not tell its lens: {found.fov_deg:.1f}° are assumed.")
     if found.cuts:
-        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot with Frames.")
+        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot.")
     return tuple(lines)
+
+
+def shots_between(numbers: Sequence[int], cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last frame number of each shot of a plate that cuts.
+
+    Args:
+        numbers: of the plate's frames, rising by one.
+        cuts: numbers of the frames that begin a new shot.
+    """
+    begins = sorted({numbers[0], *(cut for cut in cuts if numbers[0] <= cut <= numbers[-1])})
+    ends = [*(begin - 1 for begin in begins[1:]), numbers[-1]]
+    return list(zip(begins, ends, strict=True))
 
 
 def _frames(numbers: Sequence[int]) -> str:

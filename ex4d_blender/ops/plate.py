@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import IntProperty, StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
@@ -18,6 +18,7 @@ from ex4d.system.sequence_names import is_pattern
 from ..core import frame_mapping
 from ..props import state_of
 from ..scene import plates
+from ..scene import shot as shots
 from ..scene.camera import scene_fps
 from ..scene.data import manager_of, scene_of
 from ..scene.sequencer import sequencer_scene, working_scene
@@ -275,6 +276,33 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EX4D_OT_use_shot_frames(bpy.types.Operator):
+    bl_idname = "ex4d.use_shot_frames"
+    bl_label = "Use This Shot"
+    bl_description = "Take only these frames of a plate that cuts; Reconstruct then makes a shot of them"
+    bl_options = {"REGISTER", "UNDO"}
+
+    if TYPE_CHECKING:
+        first: int
+        last: int
+    else:
+        first: IntProperty(name="First", description="The plate's own number", options={"SKIP_SAVE"})
+        last: IntProperty(name="Last", description="The plate's own number", options={"SKIP_SAVE"})
+
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = working_scene(context)
+        state, shot = state_of(scene), shots.chosen_shot(scene)
+        if not shot.numbers[0] <= self.first <= self.last <= shot.numbers[-1]:
+            raise BadInputError(
+                f"Frames {self.first}-{self.last} are not the plate's.", "Choose some of those that it has."
+            )
+        state.plate_frames, state.plate_handles = f"{self.first}-{self.last}", 0
+        # They stay where they were in the scene.
+        state.plate_scene_start = max(shot.frame_of(self.first), -1)
+        return {"FINISHED"}
+
+
 class EX4D_OT_open_folder(bpy.types.Operator):
     bl_idname = "ex4d.open_folder"
     bl_label = "Open Folder"
@@ -324,5 +352,6 @@ CLASSES = (
     EX4D_OT_plate_from_clip,
     EX4D_OT_plate_from_strip,
     EX4D_OT_use_solved_frames,
+    EX4D_OT_use_shot_frames,
     EX4D_OT_open_folder,
 )

@@ -11,7 +11,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from .. import capabilities, disk_watch, job_list, menus, props
-from ..core.found_camera import asked_of, lens_is_known, said_of
+from ..core.found_camera import asked_of, lens_is_known, said_of, shots_between
 from ..core.generator_options import PROMPT, SEED, takes
 from ..core.shot_rules import source_camera_of
 from ..core.texts import size as size_text
@@ -32,6 +32,8 @@ from .options import draw_options
 CATEGORY = "EX-4D"
 #: A sidebar is narrow, and an icon takes some of it.
 COLUMNS, ICON_COLUMNS = 38, 5
+#: Shots of a plate that cuts which have a button each.
+SHOWN_SHOTS = 12
 
 
 def _text(layout: Any, text: str, icon: str = "NONE") -> None:
@@ -258,6 +260,10 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         _text(box, text, "BLANK1")
     for text in asked_of(found):
         _text(box, text, "QUESTION")
+    if found.cuts:
+        for first, last in shots_between(record["plate"]["numbers"], found.cuts)[:SHOWN_SHOTS]:
+            button = box.operator("ex4d.use_shot_frames", text=f"Frames {first}-{last}", icon="TIME")
+            button.first, button.last = first, last
     if not lens_is_known(found):
         form = _form(box.column())
         form.prop(state, "use_fov", text="Give It")

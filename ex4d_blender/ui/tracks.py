@@ -10,6 +10,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 from numpy.typing import NDArray
 
@@ -26,6 +27,8 @@ Colours = NDArray[np.float32]
 
 #: Pixels of the screen.
 DOT = 5.0
+#: Corners of the two triangles of a square, from -1 to 1.
+_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, -1), (1, 1), (-1, 1)], np.float64)
 #: Error, px of the picture that was followed, from which a track is yellow; without one it is green.
 POOR_ERROR = 1.0
 GOOD, POOR = np.array([0.2, 0.9, 0.3, 1.0]), np.array([1.0, 0.85, 0.1, 1.0])
@@ -65,11 +68,11 @@ def places(corners: Array, xy: Array) -> Array:
     """Where sightings lie on a camera's frame.
 
     Args:
-        corners: (4, 3) of the frame: upper right, lower right, lower left, upper left, as Blender gives them.
+        corners: (4, D) of the frame: upper right, lower right, lower left, upper left, as Blender gives them.
         xy: (N, 2) shares of the picture's width and height from its upper left corner.
 
     Returns:
-        (N, 3) in the space of the corners.
+        (N, D) in the space of the corners.
     """
     upper_right, _, lower_left, upper_left = corners
     across, down = upper_right - upper_left, lower_left - upper_left
@@ -104,18 +107,17 @@ def _draw() -> None:
     if not len(sightings):
         return
     camera = scene.camera.evaluated_get(context.evaluated_depsgraph_get())
-    corners = np.array([corner[:] for corner in camera_data(camera).view_frame(scene=scene)])
-    # As far away as the subject: what is nearer than the camera's clip distance is not drawn.
-    corners *= -float(shot.record["pivot"]) / corners[0, 2]
-    where = places(corners, solved.xy[sightings])
-    world = where @ np.array(camera.matrix_world.to_3x3()).T + np.array(camera.matrix_world.translation)
+    frame = [camera.matrix_world @ corner for corner in camera_data(camera).view_frame(scene=scene)]
+    seen = [location_3d_to_region_2d(context.region, context.region_data, corner) for corner in frame]
+    if None in seen:
+        return
+    where = places(np.array([corner[:] for corner in seen]), solved.xy[sightings])
+    half = DOT / 2 * context.preferences.system.ui_scale
     shader = gpu.shader.from_builtin("FLAT_COLOR")
-    gpu.state.point_size_set(DOT * context.preferences.system.ui_scale)
     gpu.state.blend_set("ALPHA")
-    gpu.state.depth_test_set("NONE")
-    values = {"pos": world.astype(np.float32), "color": colours(solved, sightings)}
-    batch_for_shader(shader, "POINTS", values).draw(shader)
-    gpu.state.point_size_set(1.0)
+    corners = (where[:, None] + half * _SQUARE).reshape(-1, 2)
+    values = {"pos": corners.astype(np.float32), "color": colours(solved, sightings).repeat(len(_SQUARE), axis=0)}
+    batch_for_shader(shader, "TRIS", values).draw(shader)
     gpu.state.blend_set("NONE")
 
 
@@ -123,7 +125,7 @@ def register() -> None:
     """Draw into 3D viewports; without a window there is nothing to draw into."""
     global _handle  # noqa: PLW0603
     if not bpy.app.background:
-        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_VIEW")
+        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
 
 
 def unregister() -> None:

@@ -118,7 +118,12 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
             [],
         ),
         (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° are assumed"]),
-        (SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)), None, ["still."], ["frames 3, 4, 5, 6 and 1"]),
+        (
+            SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)),
+            None,
+            ["still."],
+            ["frames 3, 4, 5, 6 and 1 more: choose one shot"],
+        ),
     ],
 )
 def test_what_was_found_in_words(
@@ -148,6 +153,20 @@ def test_the_panel_says_what_was_found_and_asks_for_the_rest(scene: Any, tmp_pat
     assert any("does not tell its lens: 60.0° are assumed" in line for line in lines)
     assert "Solve Again" in lines
     assert "Solve Camera" not in lines
+
+
+def test_a_plate_that_cuts_is_offered_shot_by_shot(scene: Any, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.core.found_camera import shots_between
+
+    assert shots_between((1, 2, 3, 4, 5), (3, 5)) == [(1, 2), (3, 4), (5, 5)]
+    assert shots_between((1, 2), (0, 1, 9)) == [(1, 2)]
+    placed = shot.import_shot(scene, add_solve(make_shot(tmp_path), kind="still", cuts=[1003]), first_frame=11)
+    lines = draw_all(scene)
+    assert [line for line in lines if line.startswith("Frames ")] == ["Frames 1001-1002", "Frames 1003-1005"]
+    assert bpy.ops.ex4d.use_shot_frames(first=1003, last=1005) == {"FINISHED"}
+    assert (scene.ex4d.plate_frames, scene.ex4d.plate_scene_start) == ("1003-1005", placed.frame_of(1003))
+    with pytest.raises(RuntimeError, match="not the plate's"):
+        bpy.ops.ex4d.use_shot_frames(first=1003, last=1006)
 
 
 # Cameras that are given

@@ -125,7 +125,8 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             known is not None,
             lens.lens if lens is not None else None,
         )
-        return DepthPlan(source, options, measured, lens=physical, given=camera)
+        points = parse_points(solved.points) if solved is not None and solved.points is not None else None
+        return DepthPlan(source, options, measured, lens=physical, given=camera, points=points)
     if solved is None or not is_estimator or camera is None:
         return DepthPlan(source, keeps_still=keeps_still(request, shot.record), lens=physical)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))

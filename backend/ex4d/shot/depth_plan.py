@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d.camera import read_trajectory
 from ex4d.depth.base import DepthSource, KnownMovers
@@ -34,6 +35,8 @@ class DepthPlan:
         keeps_still: whether nobody asks because the shot was reconstructed when no camera was solved.
         lens: focal length and sensor that were given; None = they were not.
         given: file of cameras that ``solve`` is to be around; None = there is none.
+        points: (N, 3) float64 that came with given cameras, in their world: they count where the plate shows no
+            points of its own; None = none came.
     """
 
     source: DepthSource
@@ -42,6 +45,7 @@ class DepthPlan:
     keeps_still: bool = False
     lens: LensTags | None = None
     given: Path | None = None
+    points: NDArray[np.float64] | None = None
 
     def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
         """The plan with the cameras and the lens that were given, or the lens that the plate's files tell.
@@ -100,9 +104,10 @@ class DepthPlan:
         """The source of depth for what was found; None = nothing was solved."""
         if solve is None or solve.kind == "still":
             return self.source
+        points = solve.points.xyz if len(solve.points) or self.points is None else self.points
         if solve.kind == "moves" and self.measured:
-            return ParallaxDepth(self.source, solve.camera, solve.points.xyz, keeps_world=True)
-        return SolvedDepth(self.source, solve.camera, solve.points.xyz, _movers(solve))
+            return ParallaxDepth(self.source, solve.camera, points, keeps_world=True)
+        return SolvedDepth(self.source, solve.camera, points, _movers(solve))
 
 
 def _movers(solve: Solve) -> KnownMovers:

@@ -149,7 +149,8 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
 
 def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
-    mattes = Mattes(ArrayFrames.of(masks, post_clip.plate.fps, post_clip.plate.numbers), "drawn")
+    drawn = ArrayFrames.of(masks, post_clip.plate.fps, range(1, len(masks) + 1))
+    mattes = Mattes(drawn, "drawn", drawn.numbers)
     _, _, measured = measure(post_clip, tmp_path, mattes=mattes)
     assert not measured[post_clip.which == 1].any()
     source = ParallaxDepth(Flat(), post_clip.camera)

@@ -61,12 +61,14 @@ class Mattes:
     """Pictures of what moves, drawn by people.
 
     Attributes:
-        frames: of the plate's numbers, white where something moves.
+        frames: white where something moves.
         key: tells these from others.
+        numbers: of the matte for each frame of the plate.
     """
 
     frames: FrameSource
     key: str
+    numbers: tuple[int, ...]
 
 
 @dataclass
@@ -318,7 +320,7 @@ class ParallaxDepth:
             flows = [(shot.frames.grey_8bit(k), shot.passage(index, k)) for k in near]
             residual = movers.flow_residual(shot.frames.grey_8bit(index), flows, guess)
             return movers.moving_parts(residual, picture, measured)
-        drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
+        drawn = self.mattes.frames.read_8bit(self.mattes.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
         if grey.shape != (height, width):

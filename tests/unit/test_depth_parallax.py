@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
+
+#: Where towers stand, x and z.
+TOWERS = list(enumerate([(-2.4, 4.5), (-0.6, 3.4), (1.2, 5.0)]))
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Flat:
 
 
 @dataclass
-class Told(Collected):
+class Marked(Collected):
     """A sink that also keeps what was measured."""
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ def measure(clip: Clip, scratch: Path, **options: Any) -> tuple[DepthResult, np.
     """Result, depth (T, H, W), measured (T, H, W)."""
     source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
     source = replace(source, **options)
-    sink = Told()
+    sink = Marked()
     scratch.mkdir(exist_ok=True)
     result = source.estimate(clip.plate, sink, scratch, Silent())
     assert tuple(sink.maps) == clip.plate.numbers
@@ -155,6 +158,40 @@ def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     assert not measured[post_clip.which == 1].any()
     source = ParallaxDepth(Flat(), post_clip.camera)
     assert source.inputs() != replace(source, mattes=mattes).inputs()
+
+
+@dataclass(frozen=True)
+class Told(Flat):
+    """An estimator that knows where the sky is, and puts it at so many times the others' depth."""
+
+    sky: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sky_z: float = 6.0
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        result = super().estimate(frames, Collected(), scratch, progress)
+        for number, is_sky in zip(frames.numbers, self.sky, strict=True):
+            sink.write(number, np.where(is_sky, self.sky_z, self.z).astype(np.float32))
+        return result
+
+
+def test_a_night_sky_is_infinitely_far_away_and_a_plain_wall_is_not(tmp_path: Path) -> None:
+    towers = [replace(POST, corner=(x, -0.8, z), across=(1.1, 0, 0.2), seed=9 + i, detail=40) for i, (x, z) in TOWERS]
+    clip = draw([FLOOR, *towers], slider(7, 0.9))
+    is_sky = np.isinf(clip.z)
+    rng = np.random.default_rng(3)
+    night = [
+        np.where(sky[..., None], rng.integers(17, 19, (*sky.shape, 3)), clip.plate.read_8bit(number)).astype(np.uint8)
+        for number, sky in zip(clip.plate.numbers, is_sky, strict=True)
+    ]
+    clip = replace(clip, plate=ArrayFrames.of(night, clip.plate.fps, clip.plate.numbers))
+    _, z, measured = measure(clip, tmp_path / "sky", estimator=Told(sky=is_sky))
+    assert is_sky.mean() > 0.2
+    assert np.isinf(z[is_sky]).mean() > 0.95
+    assert np.isfinite(z[~is_sky]).mean() > 0.97
+    assert not measured[np.isinf(z)].any()
+    # What is as plain, and stands before the others as the estimator sees it.
+    _, z, _ = measure(clip, tmp_path / "wall", estimator=Told(sky=is_sky, sky_z=3.0))
+    assert np.isfinite(z).all()
 
 
 def test_without_motion_the_estimate_is_all_there_is(tmp_path: Path) -> None:

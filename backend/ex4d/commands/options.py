@@ -82,11 +82,6 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, else keep)",
     )
     plate.add_argument(
-        "--over-range",
-        choices=["clip", "keep"],
-        help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, keep others)",
-    )
-    plate.add_argument(
         "--handles",
         type=int,
         default=0,

@@ -119,6 +119,12 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         help="width of what the frame shows of the sensor; of an anamorphic lens, times its squeeze",
     )
+    depth.add_argument(
+        "--mattes",
+        metavar="PATH",
+        help="pictures of what moves by itself, white on black, one a frame: a sequence or a movie (default: it is "
+        "found)",
+    )
     mesh = parser.add_argument_group("mesh")
     defaults = MeshRequest()
     mesh.add_argument(
@@ -177,7 +183,9 @@ def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> Recons
     """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
     kind = next((known for known in get_args(SourceCameraKind) if known == args.source_camera), None)
     camera = None if kind else args.source_camera
-    depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov, args.focal, args.sensor)
+    depth = DepthRequest(
+        args.depth, args.depth_kind, args.depth_scale, camera, args.fov, args.focal, args.sensor, args.mattes
+    )
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
     return ReconstructRequest(str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind)
 

@@ -128,6 +128,8 @@ class DepthRequest:
             ``values.DEFAULT_FOV_DEG``.
         focal_mm, sensor_mm: the same in other words: focal length of the plate's lens, and width of what the frame
             shows of the sensor (times the squeeze of an anamorphic lens), mm; both or neither.
+        mattes: path of pictures of what moves by itself, white on black, one for each frame: movie, folder, pattern or
+            image; for depth that is measured from parallax. None = it is found.
     """
 
     source: str = AUTOMATIC
@@ -137,6 +139,7 @@ class DepthRequest:
     fov: float | None = None
     focal_mm: float | None = None
     sensor_mm: float | None = None
+    mattes: str | None = None
 
     def __post_init__(self) -> None:
         if self.fov is not None:

@@ -14,7 +14,7 @@ from ex4d.camera import read_trajectory
 from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
-from ex4d.depth.parallax.source import ParallaxDepth
+from ex4d.depth.parallax.source import Mattes, ParallaxDepth
 from ex4d.depth.plate_camera import has_own_camera
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource
@@ -37,6 +37,7 @@ class DepthPlan:
         given: file of cameras that ``solve`` is to be around; None = there is none.
         points: (N, 3) float64 that came with given cameras, in their world: they count where the plate shows no
             points of its own; None = none came.
+        mattes: path of pictures of what moves by itself, where depth is measured; None = it is found.
     """
 
     source: DepthSource
@@ -46,6 +47,7 @@ class DepthPlan:
     lens: LensTags | None = None
     given: Path | None = None
     points: NDArray[np.float64] | None = None
+    mattes: str | None = None
 
     def of_plate(self, plate: PlateInfo) -> tuple[DepthPlan, str | None]:
         """The plan with the cameras and the lens that were given, or the lens that the plate's files tell.
@@ -100,13 +102,22 @@ class DepthPlan:
         is_idle = options.source_camera == "still" or (options.source_camera == "auto" and len(frames) == 1)
         return None if is_idle else options
 
-    def chosen(self, solve: Solve | None) -> DepthSource:
-        """The source of depth for what was found; None = nothing was solved."""
+    def measures(self, solve: Solve | None) -> bool:
+        """Whether depth is measured from parallax, as the camera was found to move."""
+        return solve is not None and solve.kind == "moves" and self.measured
+
+    def chosen(self, solve: Solve | None, mattes: Mattes | None = None) -> DepthSource:
+        """The source of depth.
+
+        Args:
+            solve: what was found; None = nothing was solved.
+            mattes: of ``mattes``, where it ``measures``.
+        """
         if solve is None or solve.kind == "still":
             return self.source
         points = solve.points.xyz if len(solve.points) or self.points is None else self.points
-        if solve.kind == "moves" and self.measured:
-            return ParallaxDepth(self.source, solve.camera, points, keeps_world=True)
+        if self.measures(solve):
+            return ParallaxDepth(self.source, solve.camera, points, mattes, keeps_world=True)
         return SolvedDepth(self.source, solve.camera, points, _movers(solve))
 
 

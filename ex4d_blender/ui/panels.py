@@ -157,6 +157,8 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "depth_camera")
     if state.source_camera == "OBJECT":
         form.prop(state, "source_object")
+    if state.source_camera not in ("still", "turns"):
+        form.prop(state, "mattes_path")
     if used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
     elif state.depth_source != menus.AUTOMATIC:

@@ -505,8 +505,8 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         mattes_path: StringProperty(
             name="Mattes",
             subtype="FILE_PATH",
-            description="Pictures of what moves by itself, white on black, one for each frame: a movie, or a picture of "
-            "a sequence; empty where it is to be found. For depth that is measured where the camera moves",
+            description="Pictures of what moves by itself, white on black, one for each frame: a movie, or a picture "
+            "of a sequence; empty where it is to be found. For depth that is measured where the camera moves",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
         fov_by: EnumProperty(name="Given In", items=FOV_BY, description="How the field of view is given")

@@ -93,7 +93,8 @@ class _Pictures:
 def solved(scene: TruthScene, folder: Path) -> Reconstruction:
     """The scene as a shot, of its plate alone."""
     shot = Shot(folder)
-    request = ReconstructRequest(str(folder), PlateRequest(str(scene.source.pictures)), source_camera="auto")
+    plate = PlateRequest(str(scene.source.pictures))
+    request = ReconstructRequest(str(folder), plate, viewport_side=None, source_camera="auto")
     return reconstruct_plate(shot, request, depth_plan(request, shot), JobContext(Silent()))[0]
 
 

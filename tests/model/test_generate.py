@@ -277,6 +277,13 @@ def test_what_other_frames_show_is_known_to_the_model_and_keeps_its_origin() -> 
     # Pixels at its edges are mixed.
     assert np.median(clip.color[clip.other & clip.visible]) == pytest.approx(200 / 255, abs=1e-3)
     assert not bare.other.any()
+    # In the tensors that the model is conditioned on: -1 is a hole, and black.
+    color, mask = clip_tensors(clip)
+    shown = torch.from_numpy(clip.other & clip.visible)
+    assert shown.any()
+    assert (mask[0, 0][shown] == 1).all()
+    assert color[0].movedim(0, -1)[shown].median().item() == pytest.approx(2 * 200 / 255 - 1, abs=2e-3)
+    assert (clip_tensors(bare)[1][0, 0][shown] == -1).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import OpenEXR
 import pytest
 from numpy.typing import NDArray
 from scenes import Plane, cast, picture_at, rays
+from toy_generator.spec import ToyFill
 
 from ex4d.camera import Camera, Trajectory, intrinsics, write_json
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
@@ -32,7 +33,7 @@ from ex4d.mesh import MeshSettings
 from ex4d.protocol.requests import MoveCamera, OutputRequest, PlateRequest, PreviewRequest, RenderRequest
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
-from ex4d.shot.reconstruction import make_reconstruction
+from ex4d.shot.reconstruction import make_reconstruction, open_reconstruction
 from ex4d.system.progress import Silent
 
 WIDTH, HEIGHT, COUNT, WALL_Z = 80, 60, 6, 5.0
@@ -147,6 +148,38 @@ def test_renders_and_previews_tell_what_no_frame_has_in_its_view(take: Made, job
     never = sum(told) / sum(1 - share for share in drawn.coverage)
     assert line.endswith("% in no frame's view")
     assert float(line.split("move, ")[1].split("%")[0]) == pytest.approx(100 * never, abs=12)
+
+
+@dataclass(frozen=True)
+class _Shown(ToyFill):
+    """Draws one colour, and keeps what it was shown of other frames."""
+
+    shown: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def generate(self, take: Any, sink: Any, progress: Any) -> tuple[str, ...]:
+        for frame in take.frames():
+            assert frame.other is not None
+            whole = frame.with_other_frames()
+            assert np.array_equal(whole.mask > 0, (frame.mask > 0) | frame.other.known)
+            assert np.array_equal(whole.color[frame.other.known], frame.other.values[frame.other.known])
+            self.shown[frame.number] = frame.other.known
+        return super().generate(take, sink, progress)
+
+
+def test_any_generator_is_shown_what_other_frames_show_and_keeps_it(take: Made) -> None:
+    """Whatever it draws there, the result has the other frames' own pixels."""
+    shot = Shot(take.folder.parents[1])
+    pipeline = TakePipeline(shot, open_reconstruction(shot), "embree", Silent())
+    rendered = pipeline.render(pipeline.camera(MoveCamera("zoom_out:1.4..1.4")))
+    toy = _Shown(0.5, None)
+    made = Made(pipeline.deliver(rendered, toy), take.trajectory, {}, set())
+    for number in NUMBERS:
+        other, mask = made.confidence(number) == PixelOrigin.OTHER_FRAME, made.mask(number)
+        assert np.array_equal(other, toy.shown[number])
+        ours, preview_s = made.exr("result", number), take.exr("result", number)
+        assert np.array_equal(ours[other | (mask > 0)], preview_s[other | (mask > 0)])
+        invented = ~other & (mask == 0)
+        assert (ours[invented] != preview_s[invented]).mean() > 0.5
 
 
 class _Flat:

@@ -58,7 +58,7 @@ class Flat:
 
 
 @dataclass
-class Kept(Collected):
+class Marked(Collected):
     """A sink that also keeps what was measured and what moves."""
 
     def __post_init__(self) -> None:
@@ -76,12 +76,12 @@ class Kept(Collected):
 
 
 def measure(
-    clip: Clip, scratch: Path, sink: Kept | None = None, **options: Any
+    clip: Clip, scratch: Path, sink: Marked | None = None, **options: Any
 ) -> tuple[DepthResult, np.ndarray, np.ndarray]:
     """Result, depth (T, H, W), measured (T, H, W); ``sink`` gets all."""
     source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
     source = replace(source, **options)
-    sink = sink or Kept()
+    sink = sink or Marked()
     scratch.mkdir(exist_ok=True)
     result = source.estimate(clip.plate, sink, scratch, Silent())
     assert tuple(sink.maps) == clip.plate.numbers
@@ -148,7 +148,7 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
         (-0.9, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.12, 0, 0), detail=10, tint=(200, 60, 160)
     )
     clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
-    sink = Kept()
+    sink = Marked()
     _, z, measured = measure(clip, tmp_path, sink)
     on_it = clip.which == 2
     middle = slice(2, 7)
@@ -164,7 +164,7 @@ def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
     drawn = ArrayFrames.of(masks, post_clip.plate.fps, range(1, len(masks) + 1))
     mattes = Mattes(drawn, "drawn", drawn.numbers)
-    sink = Kept()
+    sink = Marked()
     _, _, measured = measure(post_clip, tmp_path, sink, mattes=mattes)
     assert not measured[post_clip.which == 1].any()
     np.testing.assert_array_equal(np.array(list(sink.moving.values())), post_clip.which == 1)

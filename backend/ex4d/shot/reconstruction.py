@@ -214,7 +214,7 @@ def make_reconstruction(
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
     plate = {"path": path, "sha256": hashed.hash}
-    found = None if solve is None else source_camera_info(solve)
+    found = None if solve is None else source_camera_info(solve, mesh.view)
     shot.write_record(
         {
             "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},

@@ -49,7 +49,7 @@ class BackgroundStage(PartedStage):
     """
 
     name = "background"
-    version = 1
+    version = 2
     weight = 2.0
 
     raster_key: str

@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import json
 import logging
-import math
 import re
 import signal
 import sys
@@ -20,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar, get_args
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import bpy
 
@@ -29,9 +28,9 @@ from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, Inter
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
-from ex4d.protocol.values import SourceCameraKind, check_lens
 
 from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
+from .cli_camera import add_camera_options, set_fov, set_source_camera
 from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
 from .cli_values import file_path, filled_text, number_in, whole_in
 from .core import property_ranges as ranges
@@ -94,31 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
     found.add_argument("--depth-scale", type=number_in(*ranges.DEPTH_SCALE), help="depth of one code value")
-    found.add_argument(
-        "--source-camera",
-        "--depth-camera",
-        "--camera-file",
-        type=filled_text,
-        metavar="auto|still|turns|moves|FILE",
-        help="how the plate's camera moves: auto, turns and moves solve it from the plate; or a trajectory file with "
-        "its lens and poses, which is all that depth files take (default: as in the .blend)",
-    )
-    found.add_argument(
-        "--source-object", type=filled_text, help="name of the camera object in the .blend that is the source camera"
-    )
-    found.add_argument("--fov", type=number_in(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
-    found.add_argument(
-        "--focal",
-        type=number_in(*ranges.FOCAL_MM),
-        metavar="MM",
-        help="focal length of the plate's lens, with --sensor, instead of --fov",
-    )
-    found.add_argument(
-        "--sensor",
-        type=number_in(*ranges.SENSOR_MM),
-        metavar="MM",
-        help="width of what the frame shows of the sensor; of an anamorphic lens, times its squeeze",
-    )
+    add_camera_options(found)
     found.add_argument(
         "--thickness", type=number_in(*ranges.THICKNESS), help="how deep things are, as a share of their width"
     )
@@ -276,18 +251,13 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     set_plate(state, args)
     _set_depth(state, args)
     for name, value in (
-        ("fov", None if args.fov is None else math.radians(args.fov)),
-        ("focal_mm", args.focal),
-        ("sensor_mm", args.sensor),
         ("thickness", args.thickness),
         ("min_angle", args.min_angle),
         ("max_depth_ratio", args.depth_ratio),
     ):
         if value is not None:
             setattr(state, name, value)
-    check_lens(args.focal, args.sensor, args.fov)
-    if args.fov is not None or args.focal is not None:
-        state.use_fov, state.fov_by = True, "mm" if args.fov is None else "angle"
+    set_fov(state, args)
     if args.shot is not None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
@@ -322,28 +292,7 @@ def _set_depth(state: Any, args: argparse.Namespace) -> None:
         raise UsageError("--depth-kind and --depth-scale are for depth files.", "Give the files with --depth PATH.")
     for name, value in given.items():
         setattr(state, name, value)
-    _set_source_camera(state, args)
-
-
-def _set_source_camera(state: Any, args: argparse.Namespace) -> None:
-    said, name = args.source_camera, args.source_object
-    if said is not None and name is not None:
-        raise UsageError("Two source cameras are given.", "Give --source-camera or --source-object.")
-    is_file = said is not None and said not in get_args(SourceCameraKind)
-    if state.depth_source == menus.FILES and ((said is not None and not is_file) or name is not None):
-        raise UsageError(
-            "How the camera moves is solved for estimated depth, and depth files are given.",
-            "Give the cameras of these files with --source-camera FILE.",
-        )
-    if is_file:
-        state.depth_camera = str(Path(said).absolute())
-    if said is not None and state.depth_source != menus.FILES:
-        state.source_camera = "FILE" if is_file else said
-    if name is not None:
-        camera = state.id_data.objects.get(name)
-        if camera is None or camera.type != "CAMERA":
-            raise BadInputError(f"The scene has no camera «{name}».", "Name a camera of the scene.")
-        state.source_camera, state.source_object = "OBJECT", camera
+    set_source_camera(state, args)
 
 
 def _target(args: argparse.Namespace) -> Path | None:

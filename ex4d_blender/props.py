@@ -321,6 +321,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         depth_camera: str
         source_camera: str
         source_object: bpy.types.Object | None
+        mattes_path: str
         use_fov: bool
         fov_by: str
         focal_mm: float
@@ -500,6 +501,12 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             type=bpy.types.Object,
             poll=lambda _self, obj: obj.type == "CAMERA",
             description="The camera that filmed the plate, moving as the scene's frames do",
+        )
+        mattes_path: StringProperty(
+            name="Mattes",
+            subtype="FILE_PATH",
+            description="Pictures of what moves by itself, white on black, one for each frame: a movie, or a picture "
+            "of a sequence; empty where it is to be found. For depth that is measured where the camera moves",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
         fov_by: EnumProperty(name="Given In", items=FOV_BY, description="How the field of view is given")

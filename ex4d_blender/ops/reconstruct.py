@@ -28,7 +28,7 @@ from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
 from .common import JobOperator, OperatorResult, has_shot, report_errors
-from .plate import solved_blobs
+from .plate import PICTURES, solved_blobs
 
 #: Of a lens file; calibrations hold all points that they were made of.
 MAX_LENS_BYTES = 4 << 20
@@ -203,7 +203,17 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
         if not state.depth_camera:
             raise BadInputError("No camera file is chosen.", "Choose it, or another Source Camera.")
         camera = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
-    return DepthRequest(source=source, camera=camera, fov=fov, focal_mm=focal, sensor_mm=sensor)
+    return DepthRequest(source=source, camera=camera, fov=fov, focal_mm=focal, sensor_mm=sensor, mattes=_mattes(state))
+
+
+def _mattes(state: EX4D_PG_scene) -> str | None:
+    """Where the pictures of what moves by itself are; a picture stands for its sequence, as of a plate."""
+    if not state.mattes_path:
+        return None
+    path = Path(bpy.path.abspath(state.mattes_path)).absolute()
+    if path.is_file() and path.suffix.lower() in PICTURES:
+        path = frame_mapping.sequence_pattern(path)[0]
+    return str(path)
 
 
 def _millimetres(value: float) -> float:

@@ -157,6 +157,8 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "depth_camera")
     if state.source_camera == "OBJECT":
         form.prop(state, "source_object")
+    if state.source_camera not in ("still", "turns"):
+        form.prop(state, "mattes_path")
     if used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
     elif state.depth_source != menus.AUTOMATIC:
@@ -211,6 +213,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
 
 def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) -> None:
     """What there is to do with the shot, and to know of it."""
+    _draw_camera(layout, state, shot.record)
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:
@@ -240,7 +243,6 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
     if shot.first_frame != shot.numbers[0]:
         frames, numbers = shot.frames, shot.numbers
         _text(layout, f"Scene frames {frames[0]}-{frames[-1]} show the plate's {numbers[0]}-{numbers[-1]}.", "TIME")
-    _draw_camera(layout, state, shot.record)
     _draw_notes(layout, state, shot.record)
 
 

@@ -321,6 +321,8 @@ def test_source_cameras_of_the_command_line(quiet: Any, capsys: pytest.CaptureFi
     bpy.context.scene.collection.objects.link(camera)
     cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Filmed"])
     assert (state.source_camera, state.source_object) == ("OBJECT", camera)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--mattes", "m.mp4"])
+    assert Path(state.mattes_path) == Path("m.mp4").absolute()
     assert cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Nobody"]) == 10
     assert "no camera «Nobody»" in capsys.readouterr().err
 

@@ -225,6 +225,19 @@ def test_a_camera_file_goes_with_estimated_depth(scene: Any, tmp_path: Path, add
     assert (request.solved, request.source_camera) == (None, None)
 
 
+def test_mattes_of_what_moves_go_with_measured_depth(scene: Any, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+
+    for folder in ("plate", "matte"):
+        for number in (1001, 1002):
+            write_png(tmp_path / folder / f"p.{number}.png", np.zeros((32, 48, 3), np.uint8))
+    bpy.ops.ex4d.load_plate(filepath=str(tmp_path / "plate/p.1001.png"))
+    assert reconstruct_request(scene, block=False)[0].depth.mattes is None
+    for given, told in (("matte/p.1001.png", "matte/p.####.png"), ("matte", "matte"), ("m.mp4", "m.mp4")):
+        scene.ex4d.mattes_path = str(tmp_path / given)
+        assert reconstruct_request(scene, block=False)[0].depth.mattes == str(tmp_path / told)
+
+
 # From a plate to a scene
 
 

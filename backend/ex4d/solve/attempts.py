@@ -93,6 +93,8 @@ def attempt_turning(task: Task) -> Attempt | None:
     if model is None:
         return None
     sightings = sightings_of(tracks, keys)
+    if not len(usable(model, sightings, LIMITS[-1])):
+        return None
     notes: list[str] = []
     zooms = False
     lens: LensState | None = None
@@ -149,6 +151,8 @@ def attempt_moving(task: Task) -> Attempt | None:
     if moving is None:
         return None
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
+    if not len(usable(moving.model, sightings, LIMITS[-1])):
+        return None
     if task.focal_known:
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
@@ -184,8 +188,8 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     tracks, keys = task.tracks, task.keys
     frames = bundled_frames(tracks, keys)
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    if find_radial(model, sightings, options, tracks.size, LIMITS[-1]):
-        options = replace(options, radial=2, iterations=BENT_ITERATIONS)
+    options, zooms = _with_shape(model, of_keys, options, tracks.size)
+    if options.radial or zooms:
         refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
     test = lens_test(model, of_keys, options, LIMITS[-1])
@@ -203,19 +207,38 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     if lens != "not observable" and not is_believable(found, side):
         notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
         lens = "not observable"
-    zooms = False
     if lens == "not observable":
+        # A zoom shows where the focal length itself does not: frames keep their ratios.
         model.radial[:] = 0
         rescale_focal(model, task.focal / found, turns_only=False)
         refine_whole(model, tracks, frames, replace(options, focal="fixed", radial=0), LIMITS)
     else:
-        free = replace(options, prior_sigma=np.inf)
-        refine_whole(model, tracks, frames, free, LIMITS[-1:])
-        zooms = not options.radial and find_zoom(model, of_keys, free)
-        if zooms:
-            refine_whole(model, tracks, frames, replace(free, focal="each"), LIMITS[-1:])
+        refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
     task.tick()
     return _Settled(model, lens, twice, test.rise, zooms, notes)
+
+
+def _with_shape(
+    model: Model, sightings: Sightings, options: BundleOptions, size: tuple[int, int]
+) -> tuple[BundleOptions, bool]:
+    """Give the model a distortion or a zoom where the plate shows one, in place: either can look like the other, so
+    the one that explains more is taken. Returns the options of further bundles, and whether the lens zooms."""
+    bent, zoomed = model.copy(), model.copy()
+    is_bent = find_radial(bent, sightings, options, size, LIMITS[-1])
+    zooms = find_zoom(zoomed, sightings, options)
+    if zooms and (not is_bent or cost(zoomed, sightings) < cost(bent, sightings)):
+        _take(model, zoomed)
+        return replace(options, focal="each"), True
+    if is_bent:
+        _take(model, bent)
+        return replace(options, radial=2, iterations=BENT_ITERATIONS), False
+    return options, False
+
+
+def _take(model: Model, other: Model) -> None:
+    """Change a model into another one of the same frames and tracks, in place."""
+    for name, value in vars(other).items():
+        setattr(model, name, value)
 
 
 def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[int]:

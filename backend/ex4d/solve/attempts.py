@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import PRIOR_SIGMA, cost, sightings_of, usable
+from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_test import (
     LensState,
@@ -17,7 +17,9 @@ from ex4d.solve.lens_test import (
     fov_deg,
     is_believable,
     lens_test,
+    part_spread,
     rescale_focal,
+    settle_focal,
 )
 from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
@@ -33,12 +35,12 @@ LOSS, ITERATIONS = 0.6, 15
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
+#: So too for near and far points and parts of the picture, each of which tells less.
+MOST_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.035
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
-#: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
-LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class _Settled:
     lens: LensState | None
     repeat: Repeat
     rise: float | None = None
+    parts: float | None = None
     zooms: bool = False
     notes: tuple[str, ...] = ()
 
@@ -156,7 +159,7 @@ def attempt_moving(task: Task) -> Attempt | None:
     if task.focal_known:
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
-        settled = _with_lens(moving.model, task, options, sightings)
+        settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
     error, explained = explained_share(settled.model, tracks)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
@@ -172,15 +175,17 @@ def attempt_moving(task: Task) -> Attempt | None:
         repeat_turn_deg=settled.repeat.turn_deg,
         repeat_focal=settled.repeat.focal,
         lens_rise=settled.rise,
+        lens_parts=settled.parts,
     )
     return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
 
 
-def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
+def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
     """What the plate tells of the lens, and the camera with it.
 
     Args:
         model: solved with the expected focal length as a hint.
+        began: the start it came from.
         task: what is solved.
         options: it was solved with.
         sightings: of the frames that tests look at.
@@ -188,10 +193,15 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     tracks, keys = task.tracks, task.keys
     frames = bundled_frames(tracks, keys)
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    options, zooms = _with_shape(model, of_keys, options, tracks.size)
+    zooms = began.zooms
+    if zooms:
+        options = replace(options, focal="each")
+    else:
+        options, zooms = _with_shape(model, of_keys, options, tracks.size)
     if options.radial or zooms:
         refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
+    settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
     refine_whole(model, tracks, frames, options, LIMITS[-1:])
     if test.better is not None:
@@ -201,7 +211,8 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         test = lens_test(model, of_keys, options, LIMITS[-1])
     task.tick()
     twice = repeat(model, sightings, options, LIMITS[-1])
-    lens = repeated_state(test.state, twice.focal)
+    spread = part_spread(model, of_keys, options, LIMITS[-1])
+    lens = repeated_state(test.state, twice.focal, spread)
     side, found = max(tracks.size), float(np.median(model.focal[model.known]))
     notes: tuple[str, ...] = ()
     if lens != "not observable" and not is_believable(found, side):
@@ -215,7 +226,7 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     else:
         refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, zooms, notes)
+    return _Settled(model, lens, twice, test.rise, spread, zooms, notes)
 
 
 def _with_shape(
@@ -250,11 +261,13 @@ def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[
     return frames[start : start + MOST_TESTED]
 
 
-def repeated_state(state: LensState, spread: float) -> LensState:
-    """What is known of the lens where each half of the tracks tells one that differs by that share."""
-    if spread > MOST_FOCAL_SPREAD:
+def repeated_state(state: LensState, halves: float, parts: float) -> LensState:
+    """What is known of the lens where each half of the tracks tells one that differs by that share, and parts of the
+    picture and of the depth by that."""
+    if halves > MOST_FOCAL_SPREAD or parts > MOST_PART_SPREAD:
         return "not observable"
-    return "within 5 %" if state == "known" and spread > SURE_FOCAL_SPREAD else state
+    unsure = halves > SURE_FOCAL_SPREAD or parts > SURE_PART_SPREAD
+    return "within 5 %" if state == "known" and unsure else state
 
 
 def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:

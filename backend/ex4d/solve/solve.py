@@ -154,6 +154,8 @@ class _Solver:
         if moving is not None:
             numbers = merged(numbers, moving.numbers)
         no_move = gates.move_refusal(numbers)
+        if no_move is None and moving is not None and moving.zooms and moving.lens == "not observable":
+            no_move = "The lens zooms while the camera moves, and the plate does not tell its focal length."
         if no_turn is None and turning is not None and not (no_move is None and gates.has_parallax(numbers)):
             refused = [no_move] if no_move is not None else ["A turn explains the plate as well as a move."]
             return self._as("turns", turning, numbers, refused)
@@ -184,7 +186,7 @@ class _Solver:
         return answer
 
     def _as(self, kind: Kind, attempt: Attempt, numbers: Numbers, refused: list[str]) -> _Answer:
-        numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise)
+        numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise, lens_parts=attempt.numbers.lens_parts)
         lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)

@@ -88,7 +88,7 @@ def starts(
         focals: work pixels.
         options: of the bundle that ends each.
     """
-    found = []
+    found: list[tuple[float, int, Start, Model]] = []
     for pair in ranked[:PAIRS]:
         frames = window(keys, pair)
         sightings = sightings_of(tracks, frames)

@@ -134,7 +134,7 @@ class _Solver:
             return self._still(numbers, ["The plate cuts, so there is no one camera to solve."])
         unseen = unseen_reason(self.raw)
         if wanted == "auto" and unseen is not None:
-            return self._still(numbers, [], [f"{unseen} The camera is taken to stand still."])
+            return self._still(numbers, [unseen])
         reason = gates.still_reason(numbers)
         if wanted == "auto" and reason is not None:
             return self._still(numbers, [reason])

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
+
+#: Where towers stand, x and z.
+TOWERS = list(enumerate([(-2.4, 4.5), (-0.6, 3.4), (1.2, 5.0)]))
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Flat:
 
 
 @dataclass
-class Told(Collected):
+class Marked(Collected):
     """A sink that also keeps what was measured and what moves."""
 
     def __post_init__(self) -> None:
@@ -73,12 +76,12 @@ class Told(Collected):
 
 
 def measure(
-    clip: Clip, scratch: Path, sink: Told | None = None, **options: Any
+    clip: Clip, scratch: Path, sink: Marked | None = None, **options: Any
 ) -> tuple[DepthResult, np.ndarray, np.ndarray]:
     """Result, depth (T, H, W), measured (T, H, W); ``sink`` gets all."""
     source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
     source = replace(source, **options)
-    sink = sink or Told()
+    sink = sink or Marked()
     scratch.mkdir(exist_ok=True)
     result = source.estimate(clip.plate, sink, scratch, Silent())
     assert tuple(sink.maps) == clip.plate.numbers
@@ -145,7 +148,7 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
         (-0.9, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.12, 0, 0), detail=10, tint=(200, 60, 160)
     )
     clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
-    sink = Told()
+    sink = Marked()
     _, z, measured = measure(clip, tmp_path, sink)
     on_it = clip.which == 2
     middle = slice(2, 7)
@@ -159,13 +162,48 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
 
 def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
-    mattes = Mattes(ArrayFrames.of(masks, post_clip.plate.fps, post_clip.plate.numbers), "drawn")
-    sink = Told()
+    drawn = ArrayFrames.of(masks, post_clip.plate.fps, range(1, len(masks) + 1))
+    mattes = Mattes(drawn, "drawn", drawn.numbers)
+    sink = Marked()
     _, _, measured = measure(post_clip, tmp_path, sink, mattes=mattes)
     assert not measured[post_clip.which == 1].any()
     np.testing.assert_array_equal(np.array(list(sink.moving.values())), post_clip.which == 1)
     source = ParallaxDepth(Flat(), post_clip.camera)
     assert source.inputs() != replace(source, mattes=mattes).inputs()
+
+
+@dataclass(frozen=True)
+class Told(Flat):
+    """An estimator that knows where the sky is, and puts it at so many times the others' depth."""
+
+    sky: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sky_z: float = 6.0
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        result = super().estimate(frames, Collected(), scratch, progress)
+        for number, is_sky in zip(frames.numbers, self.sky, strict=True):
+            sink.write(number, np.where(is_sky, self.sky_z, self.z).astype(np.float32))
+        return result
+
+
+def test_a_night_sky_is_infinitely_far_away_and_a_plain_wall_is_not(tmp_path: Path) -> None:
+    towers = [replace(POST, corner=(x, -0.8, z), across=(1.1, 0, 0.2), seed=9 + i, detail=40) for i, (x, z) in TOWERS]
+    clip = draw([FLOOR, *towers], slider(7, 0.9))
+    is_sky = np.isinf(clip.z)
+    rng = np.random.default_rng(3)
+    night = [
+        np.where(sky[..., None], rng.integers(17, 19, (*sky.shape, 3)), clip.plate.read_8bit(number)).astype(np.uint8)
+        for number, sky in zip(clip.plate.numbers, is_sky, strict=True)
+    ]
+    clip = replace(clip, plate=ArrayFrames.of(night, clip.plate.fps, clip.plate.numbers))
+    _, z, measured = measure(clip, tmp_path / "sky", estimator=Told(sky=is_sky))
+    assert is_sky.mean() > 0.2
+    assert np.isinf(z[is_sky]).mean() > 0.95
+    assert np.isfinite(z[~is_sky]).mean() > 0.97
+    assert not measured[np.isinf(z)].any()
+    # What is as plain, and stands before the others as the estimator sees it.
+    _, z, _ = measure(clip, tmp_path / "wall", estimator=Told(sky=is_sky, sky_z=3.0))
+    assert np.isfinite(z).all()
 
 
 def test_without_motion_the_estimate_is_all_there_is(tmp_path: Path) -> None:

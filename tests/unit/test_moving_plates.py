@@ -23,7 +23,7 @@ from ex4d.fill import create_generator
 from ex4d.jobs import reconstruct
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.takes import TakePipeline
-from ex4d.protocol.errors import UsageError
+from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     DepthRequest,
     MeshRequest,
@@ -34,10 +34,11 @@ from ex4d.protocol.requests import (
 )
 from ex4d.protocol.results import ReconstructResult
 from ex4d.shot.folder import Shot
+from ex4d.shot.mattes import read_mattes
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
 from ex4d.system.progress import Silent
 
-FIRST = 1001
+FIRST, LENGTH = 1001, 13
 
 
 @dataclass
@@ -56,11 +57,11 @@ class Bench:
         return cls(root, camera)
 
     def request(self, depth: str = "auto", *, compat: Any = "none", **options: Any) -> ReconstructRequest:
-        camera = options.pop("camera", None)
+        camera, mattes = options.pop("camera", None), options.pop("mattes", None)
         return ReconstructRequest(
             str(self.root / "shot"),
             PlateRequest(str(self.root / "plate")),
-            DepthRequest(depth, camera=camera),
+            DepthRequest(depth, camera=camera, mattes=None if mattes is None else str(mattes)),
             MeshRequest(compat=compat),
             viewport_side=None,
             **options,
@@ -116,6 +117,64 @@ def test_a_take_tells_measured_surfaces_from_guessed_ones(sliding: tuple[Bench, 
     assert (seen == 1).all()
     np.testing.assert_array_equal(told, mask)
     assert 0 < mask.mean() < 1
+
+
+def write_mattes(folder: Path, shape: tuple[int, int], first: int = FIRST, count: int | None = None) -> Path:
+    """The left third moves, in every frame."""
+    picture = np.zeros((*shape, 3), np.uint8)
+    picture[:, : shape[1] // 3] = 255
+    folder.mkdir()
+    for number in range(first, first + (LENGTH if count is None else count)):
+        cv2.imwrite(str(folder / f"m.{number}.png"), picture)
+    return folder
+
+
+def test_mattes_say_what_moves_and_are_found_again(sliding: tuple[Bench, ReconstructResult], tmp_path: Path) -> None:
+    plain, _ = sliding
+    bench = Bench(tmp_path / "bench", plain.camera)
+    shutil.copytree(plain.root, bench.root)
+    before = bench.stages
+    height, width = plain.open().depth.read(FIRST).shape
+    mattes = write_mattes(tmp_path / "mattes", (height, width))
+    bench.run(source_camera="auto", mattes=mattes)
+    made, shot = bench.open(), Shot(bench.root / "shot")
+    assert bench.stages["solve"] == before["solve"]
+    assert bench.stages["depth"] != before["depth"]
+    mask = made.depth.read_measured(FIRST + 2)
+    assert mask is not None
+    assert not mask[:, : width // 3].any()
+    assert mask[:, width // 3 :].mean() > 0.3
+    depth = made.depth.read(FIRST + 2)
+    shutil.rmtree(shot.cache.root / f"depth-{bench.stages['depth']}")
+    np.testing.assert_array_equal(bench.open().depth.read(FIRST + 2), depth)
+    # Their content counts, wherever they are.
+    plan = bench.request(source_camera="auto", mattes=mattes)
+    other = write_mattes(tmp_path / "other", (height, width), first=1)
+    keys = {path: read_mattes(shot, path, FIRST, made.frames, Silent()).key for path in (mattes, other)}
+    cv2.imwrite(str(other / "m.1.png"), np.zeros((height, width, 3), np.uint8))
+    assert read_mattes(shot, other, FIRST, made.frames, Silent()).key not in keys.values()
+    assert reconstruct.depth_plan(plan, shot).mattes == str(mattes)
+
+
+def test_mattes_that_do_not_fit_are_refused(sliding: tuple[Bench, ReconstructResult], tmp_path: Path) -> None:
+    bench, _ = sliding
+    made = bench.open()
+    shot, (width, height) = Shot(tmp_path / "shot"), made.frames.size
+    short = write_mattes(tmp_path / "short", (height, width), count=LENGTH - 1)
+    with pytest.raises(BadInputError, match="The mattes have the frames"):
+        read_mattes(shot, short, FIRST, made.frames, Silent())
+    wide = write_mattes(tmp_path / "wide", (height, 2 * width))
+    with pytest.raises(BadInputError, match="another shape"):
+        read_mattes(shot, wide, FIRST, made.frames, Silent())
+    half = write_mattes(tmp_path / "half", (height // 2, width // 2), first=1)
+    assert read_mattes(shot, half, FIRST, made.frames, Silent()).numbers[0] == 1
+    for options in (
+        {"source_camera": "still"},
+        {"source_camera": "turns"},
+        {"depth": "small", "source_camera": "auto"},
+    ):
+        with pytest.raises(UsageError, match="Mattes tell"):
+            bench.run(**options, mattes=half)
 
 
 def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, ReconstructResult]) -> None:

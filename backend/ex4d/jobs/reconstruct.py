@@ -102,6 +102,11 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         raise UsageError(
             "Depth from parallax needs a source camera that moves.", "Add --source-camera auto, or its trajectory file."
         )
+    if depth.mattes is not None and not (measured and wanted in ("auto", "moves", "given")):
+        raise UsageError(
+            "Mattes tell what moves by itself where depth is measured from parallax, and here it is not.",
+            "Leave out --mattes, or measure with --depth parallax --source-camera auto.",
+        )
     if solved is not None:
         camera = keep_camera(shot, "source", solved.camera)
     source = create_depth_source(
@@ -121,7 +126,7 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             lens.lens if lens is not None else None,
             read_trajectory(camera) if camera is not None else None,
         )
-        return DepthPlan(source, options, measured)
+        return DepthPlan(source, options, measured, mattes=depth.mattes)
     if solved is None or not is_estimator or camera is None:
         return DepthPlan(source, keeps_still=keeps_still(request, shot.record))
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))

@@ -123,6 +123,8 @@ class DepthRequest:
         scale: per code value, of files.
         camera: path of a trajectory file with the source camera's K and poses, of files.
         fov: over the longer side, degrees; None = as the source says, or ``values.DEFAULT_FOV_DEG``.
+        mattes: path of pictures of what moves by itself, white on black, one for each frame: movie, folder, pattern or
+            image; for depth that is measured from parallax. None = it is found.
     """
 
     source: str = AUTOMATIC
@@ -130,6 +132,7 @@ class DepthRequest:
     scale: float | None = None
     camera: str | None = None
     fov: float | None = None
+    mattes: str | None = None
 
     def __post_init__(self) -> None:
         if self.fov is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ex4d.camera import parse_lens
 from ex4d.depth.base import camera_apart
+from ex4d.depth.parallax.source import Mattes
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
@@ -27,12 +28,13 @@ from ex4d.protocol.parse_dataclass import to_record
 from ex4d.protocol.requests import PlateRequest
 from ex4d.protocol.results import SourceCameraInfo
 from ex4d.protocol.seal import DamagedCacheError, read_seal
-from ex4d.protocol.values import FrameRange
+from ex4d.protocol.values import FIRST_FRAME, FrameRange
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
+from ex4d.shot.mattes import read_mattes
 from ex4d.shot.recipe import Recipe
 from ex4d.shot.source_camera import read_source_camera_info, source_camera_info
-from ex4d.solve import read_solve
+from ex4d.solve import Solve, read_solve
 from ex4d.solve.stage import SolveStage
 from ex4d.stages.cache import is_complete
 from ex4d.stages.stage import Stage
@@ -201,7 +203,8 @@ def make_reconstruction(
     if (options := plan.solved(frames)) is not None:
         solve_stages = [solve_stage := SolveStage(plate_stage.key(), frames, options)]
         solve = read_solve(shot.cache.ensure(solve_stage, progress))
-    depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve), lens)
+    mattes = _mattes(shot, plan, solve, request.first_frame, frames, progress)
+    depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve, mattes), lens)
     depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
@@ -364,7 +367,21 @@ def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> Depth
     solve = None
     if (options := plan.solved(frames)) is not None:
         solve = read_solve(shot.cache.ensure(SolveStage(plate_key, frames, options), Silent()))
-    return DepthStage(plate_key, frames, plan.chosen(solve), lens)
+    first_frame = int(recipe.selection.get("first_frame", FIRST_FRAME))
+    mattes = _mattes(shot, plan, solve, first_frame, frames, Silent())
+    return DepthStage(plate_key, frames, plan.chosen(solve, mattes), lens)
+
+
+def _mattes(
+    shot: Shot, plan: DepthPlan, solve: Solve | None, first_frame: int, frames: FrameStore, progress: Progress
+) -> Mattes | None:
+    """What moves by itself, where people have drawn it and depth is measured."""
+    if plan.mattes is None:
+        return None
+    if not plan.measures(solve):
+        progress.note("The source camera does not move, so no depth is measured, and the mattes are not looked at.")
+        return None
+    return read_mattes(shot, Path(plan.mattes), first_frame, frames, progress)
 
 
 def _mesh_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore, depth: DepthStore) -> MeshStage | None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
+from ex4d.depth.solved import camera_inputs
 from ex4d.media.frames import FrameSource
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.files import make_folder
@@ -153,16 +153,10 @@ class ParallaxDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        digest = hashlib.sha256()
-        for values in (self.camera.K, self.camera.E, self.points):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        if self.camera.lens is not None:
-            digest.update(repr(self.camera.lens).encode())
         return {
             "parallax": 2,
             "estimator": [self.estimator.name, self.estimator.inputs()],
-            "camera": digest.hexdigest(),
-            "numbers": list(self.camera.frame_numbers),
+            **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
             "keeps_world": self.keeps_world,
             "longest": self.longest,

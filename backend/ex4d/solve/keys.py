@@ -12,8 +12,8 @@ KEY_MOTION = 0.02
 #: A key frame comes at the latest where less than this share of the last one's tracks is left, or after so many
 #: frames.
 LEAST_LEFT, MOST_FRAMES = 0.5, 24
-#: And where less than this share of the tracks of the one before the last is left: a new camera is found from points, and
-#: those from two key frames.
+#: And where less than this share of the tracks of the one before the last is left: a new camera is found from points,
+#: and those from two key frames.
 LEAST_SPANNED = 0.2
 #: No more than so many in a plate; further apart then.
 MOST_KEYS = 240

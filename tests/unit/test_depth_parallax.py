@@ -308,7 +308,8 @@ def test_semi_global_matching_bridges_what_says_nothing() -> None:
     costs[:, 6, 15:] = 10
     costs[:, 2, 15:] = 60
     costs[5:9, :, 4:10] = 40  # nothing to choose there
-    surface = semi_global(costs, np.full((20, 30), 50, np.uint8))
+    with ThreadPoolExecutor(2) as pool:
+        surface = semi_global(costs, np.full((20, 30), 50, np.uint8), pool)
     assert (surface.plane[:, :14].round() == 2).all()
     assert (surface.plane[:, 16:].round() == 6).all()
 

@@ -146,7 +146,9 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
 class Nowhere:
     """A sink that keeps nothing."""
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         """See ``DepthSink``."""
 
 

@@ -11,6 +11,7 @@ from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.results import SourceCameraInfo
 from ex4d.solve import Solve
+from ex4d.solve.kind import still_reason
 
 _LENS = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %", "not observable": "not to be told from it"}
 
@@ -57,8 +58,8 @@ def _headline(solve: Solve, fov_deg: float) -> str:
     known = "given" if len(solve.given) == frames else f"given in {len(solve.given)} of {frames} frames, else solved"
     known = known if solve.given else "solved"
     if solve.kind == "still":
-        was_tried = bool(solve.cuts) or numbers.turn_error is not None or numbers.move_error is not None
-        how = "is taken to stand still, because no solve of it is believed" if was_tried else "stands still"
+        is_seen = solve.refused in ((), (still_reason(numbers),))
+        how = "stands still" if is_seen else "is taken to stand still, because no solve of it is believed"
         how = f"stands still: {known}" if solve.given else how
         why = "".join(f" {sentence}" for sentence in solve.refused)
         return f"The source camera {how}; its depth is a guess.{why}"

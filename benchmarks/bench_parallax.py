@@ -2,12 +2,14 @@
 """Depth from parallax against the truth: a table of errors and seconds a frame.
 
     python -m benchmarks.bench_parallax FOLDER [NAME …] [--estimator small] [--size N] [--pictures FOLDER] [--alone]
+    python -m benchmarks.bench_parallax FOLDER [NAME …] --frames N [--size N]
     python -m benchmarks.bench_parallax --device cuda [--sizes 256 512 1024] [FOLDER [NAME …]]
 
 FOLDER holds scenes with known truth (``tools.scenes.make_groundtruth``). Depth is measured with the true cameras; one
 scale a clip is fitted, and *static* leaves out what moves. Seconds are of the measuring without the estimator, wall
 clock and processor's. ``--alone`` scores the estimator alone, with scale and shift fitted. ``--size`` enlarges the
-pictures and their truth, to see how time grows.
+pictures and their truth. ``--frames`` measures time and peak memory of so many frames, forth and back, with the
+estimator and without scores; name one scene, since the peak is the process's.
 
 ``--device`` measures instead how much faster a GPU is than the CPU, and by how many pixels the two differ: on clips
 that are made in place, and on the scenes of FOLDER where it is given.
@@ -16,9 +18,11 @@ that are made in place, and on the scenes of FOLDER where it is given.
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +143,35 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
     )
 
 
+class Nowhere:
+    """A sink that keeps nothing."""
+
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
+        """See ``DepthSink``."""
+
+
+def time_frames(scene: TruthScene, estimator: str, count: int, size: int | None) -> str:
+    """A row of the table of times."""
+    forth = [*scene.numbers, *scene.numbers[-2:0:-1]]
+    order = [forth[index % len(forth)] for index in range(count)]
+    pictures = {number: resized(scene.source.picture(number), size, cv2.INTER_CUBIC) for number in set(order)}
+    camera = scene.source.camera.for_frames(scene.numbers, None, "the camera")
+    rows = [scene.numbers.index(number) for number in order]
+    moving = replace(camera, K=camera.K[rows], E=camera.E[rows]).numbered(range(1, count + 1), None)
+    plate = ArrayFrames.of([pictures[number] for number in order], Fraction(24), range(1, count + 1))
+    with tempfile.TemporaryDirectory() as scratch:
+        began, used = time.perf_counter(), time.process_time()
+        ParallaxDepth(create_depth_source(estimator), moving).estimate(plate, Nowhere(), Path(scratch), Silent())
+        wall, processor = time.perf_counter() - began, time.process_time() - used
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"| {scene.name} | {plate.width}x{plate.height} | {count} | {wall / count:.2f} | {processor / count:.2f} | "
+        f"{peak:.0f} |"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -147,6 +180,7 @@ def main() -> None:
     parser.add_argument("--estimator", default="small")
     parser.add_argument("--pictures", type=Path, help="a sheet a scene: plate, depth, truth, error (red = guessed)")
     parser.add_argument("--size", type=int, help="pixels of the longer side; default: as the scenes are")
+    parser.add_argument("--frames", type=int, help="measure time and memory of so many frames")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--device", help="cuda, cuda:1 or cpu: compare torch there with the CPU")
     parser.add_argument("--sizes", type=int, nargs="*", default=(256, 512, 1024), help="of made clips, with --device")
@@ -157,6 +191,11 @@ def main() -> None:
     scenes = [scene for scene in scenes if not args.names or scene.name in args.names]
     if args.device is not None:
         print_table(args.device, args.sizes, scenes, args.estimator)
+        return
+    if args.frames is not None:
+        print("| scene | size | frames | s/frame | processor s/frame | peak MiB |\n|---|---|---|---|---|---|")
+        for scene in scenes:
+            print(time_frames(scene, args.estimator, args.frames, args.size), flush=True)
         return
     print("| scene | AbsRel | static | measured (share) | delta1 | F1 | wobble | s/frame | processor s/frame |")
     print("|---|---|---|---|---|---|---|---|---|")

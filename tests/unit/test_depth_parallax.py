@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
 from ex4d.camera import Trajectory, intrinsics, static_trajectory
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
-from ex4d.depth.parallax import cards, gaps
-from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, without_islands, without_specks
+from ex4d.depth.parallax import cards, gaps, mirrors
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
@@ -27,6 +27,9 @@ from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
 from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
+
+#: Where towers stand, x and z.
+TOWERS = list(enumerate([(-2.4, 4.5), (-0.6, 3.4), (1.2, 5.0)]))
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Flat:
 
 
 @dataclass
-class Told(Collected):
+class Marked(Collected):
     """A sink that also keeps what was measured and what moves."""
 
     def __post_init__(self) -> None:
@@ -73,12 +76,12 @@ class Told(Collected):
 
 
 def measure(
-    clip: Clip, scratch: Path, sink: Told | None = None, **options: Any
+    clip: Clip, scratch: Path, sink: Marked | None = None, **options: Any
 ) -> tuple[DepthResult, np.ndarray, np.ndarray]:
     """Result, depth (T, H, W), measured (T, H, W); ``sink`` gets all."""
     source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
     source = replace(source, **options)
-    sink = sink or Told()
+    sink = sink or Marked()
     scratch.mkdir(exist_ok=True)
     result = source.estimate(clip.plate, sink, scratch, Silent())
     assert tuple(sink.maps) == clip.plate.numbers
@@ -145,7 +148,7 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
         (-0.9, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.12, 0, 0), detail=10, tint=(200, 60, 160)
     )
     clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
-    sink = Told()
+    sink = Marked()
     _, z, measured = measure(clip, tmp_path, sink)
     on_it = clip.which == 2
     middle = slice(2, 7)
@@ -159,13 +162,48 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
 
 def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
-    mattes = Mattes(ArrayFrames.of(masks, post_clip.plate.fps, post_clip.plate.numbers), "drawn")
-    sink = Told()
+    drawn = ArrayFrames.of(masks, post_clip.plate.fps, range(1, len(masks) + 1))
+    mattes = Mattes(drawn, "drawn", drawn.numbers)
+    sink = Marked()
     _, _, measured = measure(post_clip, tmp_path, sink, mattes=mattes)
     assert not measured[post_clip.which == 1].any()
     np.testing.assert_array_equal(np.array(list(sink.moving.values())), post_clip.which == 1)
     source = ParallaxDepth(Flat(), post_clip.camera)
     assert source.inputs() != replace(source, mattes=mattes).inputs()
+
+
+@dataclass(frozen=True)
+class Told(Flat):
+    """An estimator that knows where the sky is, and puts it at so many times the others' depth."""
+
+    sky: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    sky_z: float = 6.0
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        result = super().estimate(frames, Collected(), scratch, progress)
+        for number, is_sky in zip(frames.numbers, self.sky, strict=True):
+            sink.write(number, np.where(is_sky, self.sky_z, self.z).astype(np.float32))
+        return result
+
+
+def test_a_night_sky_is_infinitely_far_away_and_a_plain_wall_is_not(tmp_path: Path) -> None:
+    towers = [replace(POST, corner=(x, -0.8, z), across=(1.1, 0, 0.2), seed=9 + i, detail=40) for i, (x, z) in TOWERS]
+    clip = draw([FLOOR, *towers], slider(7, 0.9))
+    is_sky = np.isinf(clip.z)
+    rng = np.random.default_rng(3)
+    night = [
+        np.where(sky[..., None], rng.integers(17, 19, (*sky.shape, 3)), clip.plate.read_8bit(number)).astype(np.uint8)
+        for number, sky in zip(clip.plate.numbers, is_sky, strict=True)
+    ]
+    clip = replace(clip, plate=ArrayFrames.of(night, clip.plate.fps, clip.plate.numbers))
+    _, z, measured = measure(clip, tmp_path / "sky", estimator=Told(sky=is_sky))
+    assert is_sky.mean() > 0.2
+    assert np.isinf(z[is_sky]).mean() > 0.95
+    assert np.isfinite(z[~is_sky]).mean() > 0.97
+    assert not measured[np.isinf(z)].any()
+    # What is as plain, and stands before the others as the estimator sees it.
+    _, z, _ = measure(clip, tmp_path / "wall", estimator=Told(sky=is_sky, sky_z=3.0))
+    assert np.isfinite(z).all()
 
 
 def test_without_motion_the_estimate_is_all_there_is(tmp_path: Path) -> None:
@@ -282,7 +320,8 @@ def test_semi_global_matching_bridges_what_says_nothing() -> None:
     costs[:, 6, 15:] = 10
     costs[:, 2, 15:] = 60
     costs[5:9, :, 4:10] = 40  # nothing to choose there
-    surface = semi_global(costs, np.full((20, 30), 50, np.uint8))
+    with ThreadPoolExecutor(2) as pool:
+        surface = semi_global(costs, np.full((20, 30), 50, np.uint8), pool)
     assert (surface.plane[:, :14].round() == 2).all()
     assert (surface.plane[:, 16:].round() == 6).all()
 
@@ -301,6 +340,15 @@ def test_a_measurement_needs_others_that_agree() -> None:
     both = is_confirmed([answers, ask(own, others[:2], 0.0)])
     assert both[own == 0.5].all()
     assert not both[2, 3]
+
+
+def test_the_middle_is_what_most_frames_say() -> None:
+    own = np.array([[0.5, 0.9, 0.3, 0.7]], np.float32)
+    here = Passage(np.eye(3), np.zeros(3))
+    said = ([0.52, 0.5, np.nan, 0.0], [0.48, 0.52, 0.2, np.nan])
+    found = middle(own, [OtherMap(np.array([values], np.float32), here) for values in said])
+    # Of two the farther one; the sky says nothing.
+    np.testing.assert_allclose(found, [[0.5, 0.52, 0.2, 0.7]])
 
 
 def test_islands_go() -> None:
@@ -355,6 +403,23 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
         np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
     )
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
+
+
+def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
+    wall = np.full((60, 80), 0.5, np.float32)
+    measured = wall.copy()
+    measured[20:40, 30:60] = 0.25
+    inside = measured == 0.25
+    np.testing.assert_array_equal(mirrors.reflections(measured, wall), inside)
+    # The same where the estimator is wrong by a third everywhere.
+    np.testing.assert_array_equal(mirrors.reflections(measured, 1.3 * wall), inside)
+    # A window: the estimator sees something behind it.
+    assert not mirrors.reflections(measured, np.where(inside, np.float32(0.3), wall)).any()
+    # What goes on outside of the picture is no hole, nor what stands before the rest.
+    assert not mirrors.reflections(np.where(np.arange(80) < 30, measured, 0.25).astype(np.float32), wall).any()
+    assert not mirrors.reflections(np.where(inside, np.float32(0.9), wall), wall).any()
+    # Three times as far is one anywhere.
+    assert mirrors.reflections(np.full_like(wall, 0.1), wall).all()
 
 
 def test_a_card_stands_on_the_ground_below_it() -> None:

@@ -32,7 +32,7 @@ from ex4d.protocol.requests import (
     TrajectoryCamera,
     ViewportRequest,
 )
-from ex4d.protocol.values import parse_pivot
+from ex4d.protocol.values import AUTOMATIC, PARALLAX, parse_pivot
 from ex4d.raster.sight import check_sight, sight_notes
 from ex4d.server.absolute_paths import check_absolute
 
@@ -87,6 +87,7 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
         ReconstructRequest(shot, plate),
         ReconstructRequest(shot, plate, DepthRequest("prior")),
         ReconstructRequest(shot, plate, DepthRequest("/d.npz", camera="/cam.json")),
+        ReconstructRequest(shot, plate, DepthRequest(mattes="/mattes")),
         ExportRequest(shot, "/out", cameras=(move,)),
         FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4"),
         DoctorRequest(),
@@ -106,6 +107,7 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
         ReconstructRequest(shot, PlateRequest("/p.exr", ocio="config.ocio")),
         ColourSpacesRequest("config.ocio"),
         ReconstructRequest(shot, plate, DepthRequest("/d.npz", camera="cam.json")),
+        ReconstructRequest(shot, plate, DepthRequest(mattes="mattes")),
         RunRequest(ReconstructRequest("shot", plate), (GenerateRequest("shot", move),)),
         ViewportRequest("shot"),
         CheckRequest("shot"),
@@ -118,6 +120,8 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
     for source in ("d.npz", "./d.npz", "smal"):
         with pytest.raises(UsageError, match="names no estimator"):
             check_absolute(ReconstructRequest(shot, plate, DepthRequest(source)))
+    for source in (AUTOMATIC, PARALLAX, "small"):
+        check_absolute(ReconstructRequest(shot, plate, DepthRequest(source)))
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e999", "1e10", "0", "-1", "0,0,1e-12", "1e10,0,1", "1,2", ""])

@@ -66,6 +66,21 @@ def fit_line(x: Array, y: Array) -> tuple[float, float]:
     return float(slope), float(offset)
 
 
+def camera_inputs(camera: Trajectory, points: NDArray[np.float64]) -> dict[str, Any]:
+    """What depth on a solved camera depends on besides its estimator, for ``DepthSource.inputs``.
+
+    Args:
+        camera: of the plate.
+        points: (N, 3) of its scene.
+    """
+    digest = hashlib.sha256()
+    for values in (camera.K, camera.E, points):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    if camera.lens is not None:
+        digest.update(repr(camera.lens).encode())
+    return {"camera": digest.hexdigest(), "numbers": list(camera.frame_numbers)}
+
+
 @dataclass
 class _Scratch:
     """A sink that keeps the maps for a second look."""
@@ -131,14 +146,8 @@ class SolvedDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        digest = hashlib.sha256()
-        for values in (self.camera.K, self.camera.E, self.points):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        if self.camera.lens is not None:
-            digest.update(repr(self.camera.lens).encode())
         movers = {} if self.movers is None else {"movers": self.movers.key}
-        numbers = list(self.camera.frame_numbers)
-        return {**self.estimator.inputs(), "camera": digest.hexdigest(), "numbers": numbers, **movers}
+        return {**self.estimator.inputs(), **camera_inputs(self.camera, self.points), **movers}
 
     def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""

@@ -17,12 +17,14 @@ from ex4d.mesh.viewport import ViewportStage
 from ex4d.plate.stage import PlateStage
 from ex4d.protocol.requests import ReconstructRequest
 from ex4d.raster.stage import RasterStage
+from ex4d.shot.mattes import MatteStage
 from ex4d.solve.stage import SolveStage
 from ex4d.stages.stage import planned
 from ex4d.system.progress import PlannedStage
 
 RECONSTRUCT = planned(PlateStage, DepthStage, MeshStage)
 SOLVED = planned(PlateStage, SolveStage, DepthStage, MeshStage)
+WITH_MATTES = planned(PlateStage, SolveStage, MatteStage, DepthStage, MeshStage)
 VIEWPORT = planned(ViewportStage)
 RENDER = planned(RasterStage)
 DOCTOR = (PlannedStage("doctor"),)
@@ -34,6 +36,8 @@ BENCH_DEPTH = planned(PlateStage, DepthStage)
 def reconstruct_plan(request: ReconstructRequest, record: Mapping[str, Any]) -> tuple[PlannedStage, ...]:
     """That of a reconstruction in a shot whose ``shot.json`` says ``record``; of a single frame no camera is solved."""
     stages = SOLVED if wanted_solve(request, record) not in (None, "still") else RECONSTRUCT
+    if request.depth.mattes is not None:
+        stages = WITH_MATTES
     return stages if request.viewport_side is None else (*stages, *VIEWPORT)
 
 

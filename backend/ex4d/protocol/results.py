@@ -127,6 +127,7 @@ class ReconstructResult:
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
         source_camera: what was found of the plate's camera; None = nobody looked: it is taken to stand still, or came
             with depth files.
+        solve: folder of the camera's solve, with points and tracks (docs/protocol.md); "" = it was not solved.
     """
 
     shot: str
@@ -138,6 +139,7 @@ class ReconstructResult:
     notes: tuple[str, ...] = ()
     viewport: str = ""
     source_camera: SourceCameraInfo | None = None
+    solve: str = ""
 
 
 @dataclass(frozen=True)
@@ -274,11 +276,13 @@ class ExportResult:
         meshes: path of each mesh, by its format.
         renders: as many as there were cameras.
         stmaps: path of the map (of the first frame) that takes the lens off, "undistort", and puts it on, "redistort".
+        source_camera: path of the plate's camera, by its format; of COLMAP the folder of its model.
     """
 
     meshes: dict[str, str]
     renders: tuple[ExportedRender, ...] = ()
     stmaps: dict[str, str] = field(default_factory=dict)
+    source_camera: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

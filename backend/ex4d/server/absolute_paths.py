@@ -77,6 +77,8 @@ def _check_depth(depth: DepthRequest) -> None:
         _check(depth.source, "depth, which names no estimator,")
     if depth.camera is not None:
         _check(depth.camera, "camera file")
+    if depth.mattes is not None:
+        _check(depth.mattes, "path of the mattes")
 
 
 def _check_camera(camera: Camera) -> None:

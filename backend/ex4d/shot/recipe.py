@@ -28,8 +28,8 @@ class Recipe:
     Attributes:
         selection: see ``PlateStage``.
         depth: ``{"files": fields of FileDepth}`` or ``{"estimator": name, "fov_deg": …}``, JSON-able; None where the
-            source cannot be made again from words. With ``"solve"``, its options, and ``"measured"`` where the source
-            camera was solved.
+            source cannot be made again from words. With ``"solve"``, its options, ``"measured"`` and ``"mattes"``,
+            their path, where the source camera was solved.
         mesh: ``settings_record``.
         lens: that was given, as ``ex4d.camera.parse_lens`` reads it; None = none.
     """
@@ -62,6 +62,8 @@ class Recipe:
             depth = None
         elif depth is not None and plan.solve is not None:
             depth |= {"solve": plan.solve.record(), "measured": plan.measured}
+            if plan.mattes is not None:
+                depth["mattes"] = str(Path(plan.mattes).absolute())
         return cls(selection, depth, settings_record(settings), None if lens is None else lens.text())
 
     @classmethod
@@ -91,7 +93,8 @@ class Recipe:
             source = create_estimator(name, depth.get("fov_deg"))
             if "solve" not in depth:
                 return DepthPlan(source)
-            return DepthPlan(source, SolveOptions.from_record(depth["solve"]), bool(depth["measured"]))
+            options = SolveOptions.from_record(depth["solve"])
+            return DepthPlan(source, options, bool(depth["measured"]), mattes=depth.get("mattes"))
         if not isinstance(files := depth.get("files"), dict):
             return None
         values: dict[str, Any] = {item.name: files[item.name] for item in fields(FileDepth) if item.name in files}

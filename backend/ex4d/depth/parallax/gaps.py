@@ -9,13 +9,20 @@ nothing resembles the pixel the estimate knows more.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.parallax.guided import as_neighbours
+from ex4d.depth.parallax.like_colours import as_neighbours
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
+#: Of all pixels of a picture, row after row; and indices among them.
+Flat = NDArray[np.bool_]
+FlatFloat = NDArray[np.float32]
+Places = NDArray[np.intp]
 
 #: Difference of colour (0..255, mean of channels) and distance (share of the width) that count as one.
 UNLIKE_COLOUR, FAR_AWAY = 14.0, 0.06
@@ -32,6 +39,40 @@ WIDE_GAP = 0.06
 FURTHEST, MOST_BENT = 0.15, 1.4
 
 
+@dataclass(frozen=True)
+class _Walk:
+    """A way through a picture, from a pixel to where something was measured.
+
+    Attributes:
+        axis: along which.
+        backwards: whether it goes towards larger places.
+        shape: (height, width) of the picture.
+    """
+
+    axis: int
+    backwards: bool
+    shape: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        """Places along the axis."""
+        return self.shape[self.axis]
+
+    @property
+    def stride(self) -> int:
+        """From one place to the next, in the flat picture."""
+        return self.shape[1] if self.axis == 0 else 1
+
+    @property
+    def away(self) -> int:
+        """Which way it goes."""
+        return 1 if self.backwards else -1
+
+    def place(self, pixels: Places) -> Places:
+        """Places along the axis of pixels of the flat picture."""
+        return pixels // self.shape[1] if self.axis == 0 else pixels % self.shape[1]
+
+
 def _first_measured(measured: Bool, axis: int, *, backwards: bool) -> NDArray[np.intp]:
     """Along an axis, the place of the last measured pixel before each; −1 = none."""
     count = measured.shape[axis]
@@ -43,21 +84,20 @@ def _first_measured(measured: Bool, axis: int, *, backwards: bool) -> NDArray[np
     return np.flip(np.where(last >= 0, count - 1 - last, -1), axis)
 
 
-def _behind(
-    measured: Bool, disparity: Float, first: tuple[NDArray[np.intp], ...], axis: int, *, step: int
-) -> list[tuple[NDArray[np.intp], ...]]:
-    """Pixels of the surfaces whose first pixels these are, one list a step; where the surface ends, its first one."""
-    out: list[tuple[NDArray[np.intp], ...]] = []
+def _behind(measured: Flat, disparity: FlatFloat, first: Places, walk: _Walk) -> Iterator[Places]:
+    """Pixels of the surfaces whose first pixels these are, one array a step; where the surface ends, its first one."""
+    place, value = walk.place(first), disparity.take(first)
     for distance in COLOUR_STEPS:
-        moved = np.clip(first[axis] + step * distance, 0, measured.shape[axis] - 1)
-        at = (moved, first[1]) if axis == 0 else (first[0], moved)
-        value, other = disparity[first], disparity[at]
-        same = measured[at] & (np.maximum(value, other) <= SAME_SURFACE * np.minimum(value, other))
-        out.append((np.where(same, at[0], first[0]), np.where(same, at[1], first[1])))
-    return out
+        moved = np.clip(place + walk.away * distance, 0, walk.count - 1)
+        at = first + (moved - place) * walk.stride
+        other = disparity.take(at)
+        same = measured.take(at) & (np.maximum(value, other) <= SAME_SURFACE * np.minimum(value, other))
+        yield np.where(same, at, first)
 
 
-def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8]) -> Float:
+def filled(
+    disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8], *, together: bool = True
+) -> Float:
     """Disparities (H, W) without gaps.
 
     Args:
@@ -65,32 +105,38 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
         measured: (H, W), where it counts.
         estimate: (H, W) the estimator's, fitted to what was measured.
         picture: (H, W, 3) uint8.
+        together: whether pixels of like colour decide together, so that no row leaves a streak; a guess does without.
     """
     if measured.all():
         return disparity
-    rows, columns = np.nonzero(~measured)
     if not measured.any():
         return estimate
-    colour = picture.astype(np.float32)
-    own = colour[rows, columns]
+    gap = np.flatnonzero(~measured)
     width = disparity.shape[1]
+    # Flat, and channel by channel: so numpy picks pixels several times faster.
+    known, w = measured.reshape(-1), disparity.reshape(-1)
+    channels = [np.ascontiguousarray(picture[..., channel], np.int16).reshape(-1) for channel in range(3)]
+    own = [channel.take(gap) for channel in channels]
     costs, values, spans = [], [], []
-    for axis in (0, 1):
-        for backwards in (False, True):
-            place = _first_measured(measured, axis, backwards=backwards)[rows, columns]
-            spans.append(np.where(place >= 0, np.abs(place - (rows, columns)[axis]) / width, np.inf))
-            at = (place, columns) if axis == 0 else (rows, place)
-            there = tuple(np.maximum(index, 0) for index in at)
-            distance = np.abs(there[axis] - (rows, columns)[axis]) / width
-            behind = _behind(measured, disparity, there, axis, step=1 if backwards else -1)
-            unlike = np.min([np.abs(colour[at] - own).mean(axis=-1) for at in behind], axis=0) / UNLIKE_COLOUR
-            unlike += distance / FAR_AWAY
-            costs.append(np.where(place >= 0, unlike, np.inf))
-            pixels = np.minimum(np.abs(there[axis] - (rows, columns)[axis]), FURTHEST * width)
-            first, back = disparity[there], disparity[behind[-1]]
-            steps = np.maximum(np.abs(behind[-1][axis] - there[axis]), 1)
-            values.append(np.clip(first + (first - back) / steps * pixels, first / MOST_BENT, first * MOST_BENT))
-    cost, value = as_neighbours(np.array(costs), np.flatnonzero(~measured), picture), np.array(values)
+    for walk in (_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)):
+        place = _first_measured(measured, walk.axis, backwards=walk.backwards).reshape(-1).take(gap)
+        from_here = np.abs(place - walk.place(gap))
+        first = gap + np.where(place >= 0, place - walk.place(gap), 0) * walk.stride
+        spans.append(np.where(place >= 0, from_here / width, np.inf))
+        unlike, back = np.full(len(gap), np.inf, np.float32), first
+        for back in _behind(known, w, first, walk):
+            apart = [np.abs(channel.take(back) - mine) for channel, mine in zip(channels, own, strict=True)]
+            np.minimum(unlike, (apart[0] + apart[1] + apart[2]).astype(np.float32), out=unlike)
+        unlike /= np.float32(3 * UNLIKE_COLOUR)
+        unlike += (from_here / (FAR_AWAY * width)).astype(np.float32)
+        costs.append(np.where(place >= 0, unlike, np.float32(np.inf)))
+        nearest, last = w.take(first), w.take(back)
+        steps = np.maximum(np.abs(back - first) // walk.stride, 1)
+        beyond = nearest + (nearest - last) / steps * np.minimum(from_here, FURTHEST * width)
+        values.append(np.clip(beyond, nearest / MOST_BENT, nearest * MOST_BENT))
+    cost, value = np.array(costs), np.array(values)
+    if together:
+        cost = as_neighbours(cost, gap, picture)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)
@@ -98,7 +144,7 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
     weight = np.exp(-np.where(np.isfinite(cost), cost - np.where(np.isfinite(best), best, 0), np.inf))
     weight *= np.maximum(value, chosen) <= SAME_SURFACE * np.minimum(value, chosen)
     with np.errstate(invalid="ignore", divide="ignore"):
-        chosen = np.where(lost, estimate[rows, columns], (weight * value).sum(axis=0) / weight.sum(axis=0))
-    out = disparity.copy()
-    out[rows, columns] = chosen
-    return out
+        chosen = np.where(lost, estimate.reshape(-1).take(gap), (weight * value).sum(axis=0) / weight.sum(axis=0))
+    out = w.copy()
+    out[gap] = chosen
+    return out.reshape(disparity.shape)

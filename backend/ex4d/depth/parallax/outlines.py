@@ -28,6 +28,7 @@ MOST_DIFFERENCE = 40.0
 LIKE_WINDOW, LIKE_COLOUR = 5, 12.0
 #: One surface must look better than the other by this much, and differ by no more than this, to be believed.
 MARGIN, MOST_BELIEVED = 1.0, 14.0
+_MEAN = np.array([[1, 1, 1, 0]], np.float32) / 3
 
 
 def _difference(colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]], disparity: Float) -> Float:
@@ -39,7 +40,7 @@ def _difference(colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]
         for picture, passage in side:
             x, y, ratio = passage.positions(disparity)
             seen = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-1e4,) * 4)
-            difference = np.abs(seen - colour)[..., :3].mean(axis=-1)
+            difference = _apart(np.asarray(seen, np.float32), colour)
             inside = (seen[..., 0] >= 0) & (ratio > 0)
             total += np.where(inside, np.minimum(difference, MOST_DIFFERENCE), 0)
             count += inside
@@ -48,20 +49,29 @@ def _difference(colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]
     return best
 
 
-def _over_like_pixels(values: Float, colour: Float) -> Float:
-    """Means (H, W) over each pixel's window, weighted by likeness of colour."""
+def _over_like_pixels(maps: Sequence[Float], colour: Float) -> list[Float]:
+    """Means (H, W) of maps over each pixel's window, weighted by likeness of colour."""
     reach = LIKE_WINDOW // 2
-    height, width = values.shape
-    padded = cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
-    padded_colour = cv2.copyMakeBorder(colour, reach, reach, reach, reach, cv2.BORDER_REFLECT_101)
-    total, weights = np.zeros_like(values), np.zeros_like(values)
+    height, width = colour.shape[:2]
+
+    def padded(values: Float) -> Float:
+        return np.asarray(cv2.copyMakeBorder(values, reach, reach, reach, reach, cv2.BORDER_REFLECT_101), np.float32)
+
+    around, values = padded(colour), [padded(each) for each in maps]
+    totals, weights = [np.zeros((height, width), np.float32) for _ in maps], np.zeros((height, width), np.float32)
     for dy in range(LIKE_WINDOW):
         for dx in range(LIKE_WINDOW):
-            unlike = np.abs(padded_colour[dy : dy + height, dx : dx + width] - colour)[..., :3].mean(axis=-1)
-            weight = np.exp(-unlike / np.float32(LIKE_COLOUR))
-            total += weight * padded[dy : dy + height, dx : dx + width]
+            there = np.s_[dy : dy + height, dx : dx + width]
+            weight = np.asarray(cv2.exp(_apart(around[there], colour) * np.float32(-1 / LIKE_COLOUR)), np.float32)
             weights += weight
-    return total / weights
+            for total, each in zip(totals, values, strict=True):
+                np.add(total, weight * each[there], out=total)
+    return [total / weights for total in totals]
+
+
+def _apart(a: Float, b: Float) -> Float:
+    """Differences (H, W) of colours (H, W, 4), means of the first three channels."""
+    return np.asarray(cv2.transform(cv2.absdiff(a, b), _MEAN), np.float32)
 
 
 def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]) -> tuple[Float, Bool]:
@@ -77,7 +87,7 @@ def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float,
     where = beside_jumps(disparity, JUMP, REACH)
     if not where.any():
         return disparity, where
-    as_far, as_near = (_over_like_pixels(_difference(colour, neighbours, w), colour) for w in (far, near))
+    as_far, as_near = _over_like_pixels([_difference(colour, neighbours, w) for w in (far, near)], colour)
     is_near = as_far - as_near > MARGIN
     unclear = where & ((np.abs(as_far - as_near) <= MARGIN) | (np.minimum(as_far, as_near) > MOST_BELIEVED))
     # Values of the own surface, where the own one was chosen: ``near`` and ``far`` are its ends over a window.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -18,16 +17,17 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
+from ex4d.depth.parallax import agreement, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
 from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import FAR_STEPS, reaches_top, sky
+from ex4d.depth.parallax.sky import FAR_STEPS, far_end, plain_sky, reaches_top, sky
 from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
+from ex4d.depth.solved import camera_inputs
 from ex4d.media.frames import FrameSource
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.files import make_folder
@@ -46,8 +46,6 @@ LEAST_POINTS = 24
 MOST_SHOWN_COST = 0.35 * MOST_COST
 #: Share of the picture that a measured part has at least.
 LEAST_ISLAND = 5e-4
-#: A measured surface this many times farther than the estimate is a reflection.
-MIRRORED = 3.0
 #: Frames before and after one that make its final map steady, and the share of the disparity that is one surface.
 STEADY, STEADY_SHARE = (1, 2, 3), 0.06
 #: What is not the sky is nowhere farther than this many times the farthest measured surface.
@@ -61,12 +59,14 @@ class Mattes:
     """Pictures of what moves, drawn by people.
 
     Attributes:
-        frames: of the plate's numbers, white where something moves.
+        frames: white where something moves.
         key: tells these from others.
+        numbers: of the matte for each frame of the plate.
     """
 
     frames: FrameSource
     key: str
+    numbers: tuple[int, ...]
 
 
 @dataclass
@@ -79,7 +79,7 @@ class _Shot:
         surface: those of all pixels, believed or not.
         estimate: the estimator's disparity.
         final: disparities of all pixels, 0 = sky.
-        flags: bit 0 = measured, bit 1 = moves.
+        flags: bit 0 = measured, bit 1 = moves, bit 2 = a sky without texture.
     """
 
     frames: WorkingFrames
@@ -109,7 +109,7 @@ class _Shot:
             return np.where(measured > FAR_STEPS * self.step(index), measured, np.float32(np.nan))
 
 
-_MEASURED, _MOVES = np.uint8(1), np.uint8(2)
+_MEASURED, _MOVES, _PLAIN_SKY = np.uint8(1), np.uint8(2), np.uint8(4)
 
 
 @dataclass(frozen=True)
@@ -151,16 +151,10 @@ class ParallaxDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        digest = hashlib.sha256()
-        for values in (self.camera.K, self.camera.E, self.points):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        if self.camera.lens is not None:
-            digest.update(repr(self.camera.lens).encode())
         return {
-            "parallax": 1,
+            "parallax": 2,
             "estimator": [self.estimator.name, self.estimator.inputs()],
-            "camera": digest.hexdigest(),
-            "numbers": list(self.camera.frame_numbers),
+            **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
             "keeps_world": self.keeps_world,
             "longest": self.longest,
@@ -259,27 +253,32 @@ class ParallaxDepth:
         pairs = ((shot.estimate[index], shot.near_enough(index)) for index in range(count))
         line = local_fit.shot_line(pairs, count) or (1.0, 0.0, 1e-6)
         farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
+        far = far_end((shot.estimate[index], frames.grey_8bit(index)) for index in range(count))
         standing = cards.Cards()
 
-        def fitted(index: int) -> tuple[Float, Float, Bool]:
+        def fitted(index: int) -> tuple[Float, Float, Bool, Bool]:
             picture, measured = frames.pictures[index], shot.measured[index]
+            is_sky = plain_sky(np.isfinite(measured), shot.estimate[index], frames.grey_8bit(index), far)
+            measured = np.where(is_sky, np.float32(np.nan), measured)
             plain = local_fit.on_line(shot.estimate[index], line)
             with np.errstate(invalid="ignore"):
-                mirrored = (measured * MIRRORED < plain) & ~reaches_top(measured < FAR_STEPS * shot.step(index))
+                endless = reaches_top(measured < FAR_STEPS * shot.step(index))
+            mirrored = mirrors.reflections(measured, plain) & ~endless
             measured = np.where(mirrored, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves = self._moving(shot, index, picture, measured, estimate)
-            return np.where(moves, np.float32(np.nan), measured), estimate, moves
+            return np.where(moves, np.float32(np.nan), measured), estimate, moves, is_sky & ~moves
 
-        for index, (measured, estimate, moves) in enumerate(_on_threads(fitted, count)):
+        for index, (measured, estimate, moves, is_sky) in enumerate(_on_threads(fitted, count)):
             shot.measured[index], shot.estimate[index] = measured, estimate
-            shot.flags[index] = np.where(moves, _MOVES, 0)
+            shot.flags[index] = np.where(moves, _MOVES, 0) | np.where(is_sky, _PLAIN_SKY, 0)
 
         uncovered_maps = _on_threads(lambda index: self._uncovered(shot, index), count)
         for index, (measured, ground, moves) in enumerate(uncovered_maps):
             standing.add(moves, ground)
             shot.final[index] = measured
-            shot.flags[index] = np.where(np.isfinite(measured), _MEASURED, 0) | np.where(moves, _MOVES, 0)
+            known, is_sky = np.isfinite(measured), shot.flags[index] & _PLAIN_SKY
+            shot.flags[index] = np.where(known, _MEASURED, is_sky) | np.where(moves, _MOVES, 0)
 
         def whole(index: int) -> Float:
             picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
@@ -287,7 +286,8 @@ class ParallaxDepth:
             known = np.isfinite(measured)
             full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
             full = cards.placed(full, moves, standing.disparities(index), estimate)
-            is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index)) & ~moves
+            is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index))
+            is_sky = (is_sky | ((shot.flags[index] & _PLAIN_SKY) > 0)) & ~moves
             return np.where(is_sky, np.float32(0), np.maximum(full, np.float32(farthest)))
 
         for index, values in enumerate(_on_threads(whole, count)):
@@ -298,14 +298,14 @@ class ParallaxDepth:
         """What was measured in a frame or, where nothing was, in others; the same without gaps; and what moves."""
         picture, measured = shot.frames.pictures[index], shot.measured[index]
         moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
-        guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture)
+        guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture, together=False)
         sights = [
             uncovered.Sight(shot.measured[k], shot.frames.pictures[k], shot.passage(index, k))
             for k in (index + sign * distance for distance in uncovered.DISTANCES for sign in (-1, 1))
             if 0 <= k < len(shot)
         ]
         elsewhere = uncovered.seen_elsewhere(guess, picture, sights)
-        shown = np.isfinite(elsewhere) & ~known
+        shown = np.isfinite(elsewhere) & ~known & ((shot.flags[index] & _PLAIN_SKY) == 0)
         if self.mattes is None:
             moves = movers.without(moves, shown)
         measured = np.where(shown & ~moves, elsewhere, measured)
@@ -316,12 +316,12 @@ class ParallaxDepth:
         """What moves, (H, W): as people drew it, else as it was found."""
         if self.mattes is None:
             known = np.isfinite(measured)
-            guess = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
+            guess = gaps.filled(np.where(known, measured, 0), known, estimate, picture, together=False)
             near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
             flows = [(shot.frames.grey_8bit(k), shot.passage(index, k)) for k in near]
             residual = movers.flow_residual(shot.frames.grey_8bit(index), flows, guess)
             return movers.moving_parts(residual, picture, measured)
-        drawn = self.mattes.frames.read_8bit(shot.frames.plate.numbers[index])
+        drawn = self.mattes.frames.read_8bit(self.mattes.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
         if grey.shape != (height, width):
@@ -352,7 +352,9 @@ class ParallaxDepth:
                 if 0 <= k < count:
                     still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
                     others.append(agreement.OtherMap(still, shot.passage(index, k)))
-            mean = agreement.ask(own, others, 0.0, STEADY_SHARE).mean(own)
+            # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
+            middle = agreement.middle(own, others)
+            mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, flags)
 

@@ -129,36 +129,36 @@ def _sweep(grey: Tensor, others: Sequence[_Other], planes: Array) -> Tensor:
 
 
 def _path_step(former: Tensor, cost: Tensor, jump: Tensor) -> Tensor:
-    """``semi_global._step`` of several paths (P, D, N) int16 at once; ``cost`` (P, D, N), ``jump`` (P, N)."""
-    least = former.amin(dim=1, keepdim=True)
-    out = torch.minimum(former, least + jump[:, None])
-    out[:, 1:] = torch.minimum(out[:, 1:], former[:, :-1] + STEP)
-    out[:, :-1] = torch.minimum(out[:, :-1], former[:, 1:] + STEP)
-    return out - least + cost
+    """``semi_global._step`` of paths (2, P, D, N) int16 at once; ``cost`` (2, 1, D, N), ``jump`` (2, 1, 1, N)."""
+    least = former.amin(dim=2, keepdim=True)
+    out = torch.minimum(former, least + jump)
+    next_plane = former + STEP
+    torch.minimum(out[:, :, 1:], next_plane[:, :, :-1], out=out[:, :, 1:])
+    torch.minimum(out[:, :, :-1], next_plane[:, :, 1:], out=out[:, :, :-1])
+    return out.sub_(least).add_(cost)
 
 
-def _add_paths(costs: Tensor, jumps: Tensor, total: Tensor, slants: tuple[int, ...]) -> None:
-    """Add to ``total`` (R, D, N) int16 the paths over the rows of ``costs`` (R, D, N), down and up at once."""
+def _sums_of_paths(costs: Tensor, jumps: Tensor, slants: tuple[int, ...]) -> Tensor:
+    """Sums (R, D, N) int16 of the paths over the rows of ``costs`` (R, D, N), down and up at once.
+
+    What is done for a row is a dozen small steps, and a GPU waits for each to be asked for: so as little as can be is
+    left to them.
+    """
     rows, planes, width = costs.shape
-    count = len(slants)
-    paths = torch.zeros((2, count, planes, width), dtype=torch.int16, device=costs.device)
-    shifted = torch.zeros_like(paths)
+    both = torch.stack([costs, costs.flip(0)], dim=1).to(torch.int16)[:, :, None]
+    jump = torch.stack([jumps, jumps.flip(0)], dim=1)[:, :, None, None]
+    sums = torch.empty((rows, 2, planes, width), dtype=torch.int16, device=costs.device)
+    paths = torch.zeros((2, len(slants), planes, width), dtype=torch.int16, device=costs.device)
     for row in range(rows):
-        ends = (row, rows - 1 - row)
-        for place, slant in enumerate(slants):
+        if slants != (0,):
             # A path begins anew at the picture's side.
-            if slant == 0:
-                shifted[:, place] = paths[:, place]
-            elif slant > 0:
-                shifted[:, place, :, slant:] = paths[:, place, :, :-slant]
-            else:
-                shifted[:, place, :, :slant] = paths[:, place, :, -slant:]
-        cost = torch.stack([costs[end] for end in ends]).to(torch.int16)[:, None].expand_as(paths)
-        jump = torch.stack([jumps[end] for end in ends])[:, None].expand(2, count, width)
-        paths = _path_step(shifted.flatten(0, 1), cost.flatten(0, 1), jump.flatten(0, 1)).view_as(paths)
-        sums = paths.sum(dim=1, dtype=torch.int16)
-        for end, added in zip(ends, sums, strict=True):
-            total[end] += added
+            padded = functional.pad(paths, (1, 1))
+            paths = torch.stack(
+                [padded[:, place, :, 1 - slant : 1 - slant + width] for place, slant in enumerate(slants)], dim=1
+            )
+        paths = _path_step(paths, both[row], jump[row])
+        torch.sum(paths, dim=1, dtype=torch.int16, out=sums[row])
+    return sums[:, 0] + sums[:, 1].flip(0)
 
 
 def _semi_global(costs: Tensor, jumps: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,10 +169,8 @@ def _semi_global(costs: Tensor, jumps: Tensor) -> tuple[Tensor, Tensor]:
         jumps: (H, W) int16.
     """
     planes = len(costs)
-    total = torch.zeros(costs.shape, dtype=torch.int16, device=costs.device)
-    rows, columns = costs.permute(1, 0, 2).contiguous(), costs.permute(2, 0, 1).contiguous()
-    _add_paths(rows, jumps, total.permute(1, 0, 2), (-1, 0, 1))
-    _add_paths(columns, jumps.T.contiguous(), total.permute(2, 0, 1), (0,))
+    total = _sums_of_paths(costs.permute(1, 0, 2), jumps, (-1, 0, 1)).permute(1, 0, 2)
+    total = total + _sums_of_paths(costs.permute(2, 0, 1), jumps.T, (0,)).permute(1, 2, 0)
     # The first of equals.
     order = torch.arange(planes, dtype=torch.int32, device=costs.device)[:, None, None]
     at = (total.to(torch.int32) * planes + order).amin(dim=0).remainder(planes).long()

@@ -48,10 +48,10 @@ def as_neighbours(costs: NDArray[Any], gap: NDArray[np.intp], picture: NDArray[n
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             at = np.where(inside, row * width + column, 0)
             there = np.where(inside, place[at], -1)
-            unlike = np.abs(colour[at] - own).sum(axis=1).astype(np.float32)
+            unlike = np.abs(colour.take(at, axis=0) - own).sum(axis=1).astype(np.float32)
             say = np.where(there >= 0, np.exp(unlike * np.float32(-1 / (3 * LIKE_COLOUR))), np.float32(0))
             neighbours.append((there, say))
     weight = 1 + np.sum([say for _, say in neighbours], axis=0)
     for _ in range(ROUNDS):
-        most = (most + sum(say * most[:, there] for there, say in neighbours)) / weight
+        most = (most + sum(say * most.take(there, axis=1) for there, say in neighbours)) / weight
     return np.where(np.isfinite(costs), most, np.inf).astype(np.float32)

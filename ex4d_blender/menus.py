@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ex4d.protocol.capabilities import EstimatorInfo
+from ex4d.protocol.values import PARALLAX
 
 from . import capabilities
 from .core.generator_options import find_option
@@ -58,7 +59,7 @@ def generator_items(owner: Any, _context: Any) -> list[Item]:
 def estimator_used(chosen: str) -> EstimatorInfo | None:
     """The estimator that a choice of the menu stands for, None where it is not known."""
     known = capabilities.estimators()
-    if chosen == AUTOMATIC:
+    if chosen in (AUTOMATIC, PARALLAX):
         return known[0] if known else None
     return next((estimator for estimator in known if estimator.name == chosen), None)
 
@@ -73,7 +74,8 @@ def depth_items(owner: Any, _context: Any) -> list[Item]:
     best = estimator_used(AUTOMATIC)
     automatic = "The best that works here and is free to use" + (f": {best.label}" if best else "")
     rows = [
-        (AUTOMATIC, "Automatic", automatic),
+        (AUTOMATIC, "Automatic", f"{automatic}. Measured where the source camera moves"),
+        (PARALLAX, "Parallax", "Measured from the motion of the source camera, which must not be said to stand still"),
         *((found.name, _title(found.name), f"{found.label}. {found.licence}") for found in capabilities.estimators()),
         (FILES, "Depth Files", "Depth from npz, npy, OpenEXR or 16-bit PNG files"),
     ]

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
-from ex4d.protocol.values import OverRange, SourceCameraKind
+from ex4d.protocol.values import PARALLAX, OverRange, SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
@@ -196,7 +196,7 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
             sensor_mm=sensor,
         )
     source = state.depth_source
-    if source != AUTOMATIC:
+    if source not in (AUTOMATIC, PARALLAX):
         source = capabilities.resolve_estimator(source, block=block).name
     camera = None
     if state.source_camera == "FILE":

@@ -327,6 +327,16 @@ def test_source_cameras_of_the_command_line(quiet: Any, capsys: pytest.CaptureFi
     assert "no camera «Nobody»" in capsys.readouterr().err
 
 
+def test_depth_from_parallax_is_chosen_by_name(quiet: Any) -> None:
+    from ex4d_blender import cli
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+
+    state = bpy.context.scene.ex4d
+    cli.main(["reconstruct", "--plate", "p.mp4", "--estimator", "parallax"])
+    assert state.depth_menu == "parallax"
+    assert reconstruct_request(bpy.context.scene, block=False)[0].depth.source == "parallax"
+
+
 def test_a_lens_in_millimetres_reaches_the_request(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
     from ex4d_blender import cli
     from ex4d_blender.ops.reconstruct import reconstruct_request

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import bpy
 import numpy as np
 import pytest
 from ex4d_blender.core.solved_scene import read_points, read_tracks
-from ex4d_blender.scene import camera, shot
+from ex4d_blender.scene import camera, plates, shot
 from panel_drawing import draw_all
 from viewport_factory import add_solve, make_shot, write_png
 
@@ -209,6 +210,53 @@ def test_a_camera_object_is_the_source_camera(scene: Any, tmp_path: Path, addon:
     assert camera_given.centers()[-1, 0] == pytest.approx(4, abs=1e-5)
     assert (steps[:, 0] > 0.2).all()
     np.testing.assert_allclose(steps[:, 1:], 0, atol=1e-6)
+
+
+def _through_usd(path: Path) -> None:
+    bpy.ops.wm.usd_export(filepath=str(path), export_animation=True)
+    bpy.data.objects.remove(bpy.data.objects["Filmed"])
+    bpy.ops.wm.usd_import(filepath=str(path))
+
+
+def _through_alembic(path: Path) -> None:
+    bpy.ops.wm.alembic_export(filepath=str(path), start=1, end=5)
+    bpy.data.objects.remove(bpy.data.objects["Filmed"])
+    bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
+
+
+def _through_fbx(path: Path) -> None:
+    import addon_utils
+
+    addon_utils.enable("io_scene_fbx")
+    bpy.ops.export_scene.fbx(filepath=str(path), bake_anim=True)
+    bpy.data.objects.remove(bpy.data.objects["Filmed"])
+    bpy.ops.import_scene.fbx(filepath=str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "go_through"), [("c.usdc", _through_usd), ("c.abc", _through_alembic), ("c.fbx", _through_fbx)]
+)
+def test_an_imported_camera_moves_as_it_did(
+    scene: bpy.types.Scene, tmp_path: Path, name: str, go_through: Callable[[Path], None]
+) -> None:
+    for number in range(1001, 1006):
+        write_png(tmp_path / f"plate/p.{number}.png", np.zeros((32, 48, 3), np.uint8))
+    scene.frame_start, scene.frame_end, scene.render.fps = 1, 5, 24
+    obj = moving_object(scene, 1)
+    obj.rotation_euler = (1.2, 0.1, 0.4)
+
+    def sampled() -> Trajectory:
+        found = next(item for item in bpy.context.scene.objects if item.type == "CAMERA")
+        pattern = tmp_path / "plate/p.####.png"
+        options: Any = {"frames": None, "first_number": 1001, "first_frame": 1, "root": None}
+        return plates.object_camera(bpy.context.scene, found, pattern, **options).trajectory
+
+    want = sampled()
+    go_through(tmp_path / name)
+    have = sampled()
+    np.testing.assert_allclose(have.E, want.E, atol=1e-5)
+    np.testing.assert_allclose(have.K, want.K, atol=1e-3)
+    assert have.frame_numbers == (1001, 1002, 1003, 1004, 1005)
 
 
 def test_a_camera_file_goes_with_estimated_depth(scene: Any, tmp_path: Path, addon: Any) -> None:

@@ -17,8 +17,8 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
 from ex4d.camera import Trajectory, intrinsics, static_trajectory
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
-from ex4d.depth.parallax import cards, gaps
-from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, without_islands
+from ex4d.depth.parallax import cards, gaps, mirrors
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
@@ -320,7 +320,8 @@ def test_semi_global_matching_bridges_what_says_nothing() -> None:
     costs[:, 6, 15:] = 10
     costs[:, 2, 15:] = 60
     costs[5:9, :, 4:10] = 40  # nothing to choose there
-    surface = semi_global(costs, np.full((20, 30), 50, np.uint8))
+    with ThreadPoolExecutor(2) as pool:
+        surface = semi_global(costs, np.full((20, 30), 50, np.uint8), pool)
     assert (surface.plane[:, :14].round() == 2).all()
     assert (surface.plane[:, 16:].round() == 6).all()
 
@@ -339,6 +340,15 @@ def test_a_measurement_needs_others_that_agree() -> None:
     both = is_confirmed([answers, ask(own, others[:2], 0.0)])
     assert both[own == 0.5].all()
     assert not both[2, 3]
+
+
+def test_the_middle_is_what_most_frames_say() -> None:
+    own = np.array([[0.5, 0.9, 0.3, 0.7]], np.float32)
+    here = Passage(np.eye(3), np.zeros(3))
+    said = ([0.52, 0.5, np.nan, 0.0], [0.48, 0.52, 0.2, np.nan])
+    found = middle(own, [OtherMap(np.array([values], np.float32), here) for values in said])
+    # Of two the farther one; the sky says nothing.
+    np.testing.assert_allclose(found, [[0.5, 0.52, 0.2, 0.7]])
 
 
 def test_islands_go() -> None:
@@ -363,6 +373,23 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
         np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
     )
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
+
+
+def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
+    wall = np.full((60, 80), 0.5, np.float32)
+    measured = wall.copy()
+    measured[20:40, 30:60] = 0.25
+    inside = measured == 0.25
+    np.testing.assert_array_equal(mirrors.reflections(measured, wall), inside)
+    # The same where the estimator is wrong by a third everywhere.
+    np.testing.assert_array_equal(mirrors.reflections(measured, 1.3 * wall), inside)
+    # A window: the estimator sees something behind it.
+    assert not mirrors.reflections(measured, np.where(inside, np.float32(0.3), wall)).any()
+    # What goes on outside of the picture is no hole, nor what stands before the rest.
+    assert not mirrors.reflections(np.where(np.arange(80) < 30, measured, 0.25).astype(np.float32), wall).any()
+    assert not mirrors.reflections(np.where(inside, np.float32(0.9), wall), wall).any()
+    # Three times as far is one anywhere.
+    assert mirrors.reflections(np.full_like(wall, 0.1), wall).all()
 
 
 def test_a_card_stands_on_the_ground_below_it() -> None:

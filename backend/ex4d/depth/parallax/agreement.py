@@ -94,6 +94,17 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     return Answers(total, agree, asked)
 
 
+def middle(own: Float, others: Sequence[OtherMap]) -> Float:
+    """The median of a frame's disparities (H, W), above 0, and what others say of them, the farther one of two in the
+    middle; its own where nothing is said."""
+    every = np.stack([own, *(seen_from(own, other) for other in others)])
+    every[~(every > 0)] = np.nan
+    every.sort(axis=0)
+    last = np.maximum(np.isfinite(every).sum(axis=0) - 1, 0)
+    found = np.take_along_axis(every, last[None] // 2, axis=0)[0]
+    return np.where(np.isfinite(found), found, own).astype(np.float32)
+
+
 def is_confirmed(sides: Sequence[Answers]) -> Bool:
     """Where a measurement is believed, (H, W): all of one side in time that see the place agree, or most of both.
 

@@ -46,7 +46,9 @@ class Kept:
     depth: dict[int, np.ndarray] = field(default_factory=dict)
     measured: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         """See ``DepthSink``."""
         self.depth[number] = depth
         if measured is not None:
@@ -144,7 +146,9 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
 class Nowhere:
     """A sink that keeps nothing."""
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         """See ``DepthSink``."""
 
 

@@ -49,7 +49,9 @@ class Kept:
     depth: list[np.ndarray]
     measured: list[np.ndarray]
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         """See ``DepthSink``."""
         self.depth.append(depth)
         self.measured.append(np.zeros(depth.shape, bool) if measured is None else measured)

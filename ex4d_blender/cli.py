@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import json
 import logging
-import math
 import re
 import signal
 import sys
@@ -31,6 +30,7 @@ from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCame
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
 from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
+from .cli_camera import add_camera_options, set_fov, set_source_camera
 from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
 from .cli_values import file_path, filled_text, number_in, whole_in
 from .core import property_ranges as ranges
@@ -93,15 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--depth-kind", choices=("depth", "disparity"), help="what depth files hold")
     found.add_argument("--depth-scale", type=number_in(*ranges.DEPTH_SCALE), help="depth of one code value")
-    found.add_argument(
-        "--camera-file", "--depth-camera", type=file_path, help="lens and poses of the source camera, for depth files"
-    )
-    found.add_argument(
-        "--source-camera",
-        choices=("auto", "still", "turns", "moves"),
-        help="how the plate's camera moved, where depth is estimated (default: as in the .blend)",
-    )
-    found.add_argument("--fov", type=number_in(*ranges.FOV_DEG), help="of the plate, degrees over its longer side")
+    add_camera_options(found)
     found.add_argument(
         "--thickness", type=number_in(*ranges.THICKNESS), help="how deep things are, as a share of their width"
     )
@@ -259,14 +251,13 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
     set_plate(state, args)
     _set_depth(state, args)
     for name, value in (
-        ("fov", None if args.fov is None else math.radians(args.fov)),
         ("thickness", args.thickness),
         ("min_angle", args.min_angle),
         ("max_depth_ratio", args.depth_ratio),
     ):
         if value is not None:
             setattr(state, name, value)
-    state.use_fov = state.use_fov or args.fov is not None
+    set_fov(state, args)
     if args.shot is not None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
@@ -295,16 +286,13 @@ def _set_depth(state: Any, args: argparse.Namespace) -> None:
         state.depth_source, state.depth_path = menus.FILES, str(args.depth.absolute())
     elif args.estimator is not None:
         state.depth_source = args.estimator
-    of_files = {"depth_kind": args.depth_kind, "depth_scale": args.depth_scale, "depth_camera": args.camera_file}
+    of_files = {"depth_kind": args.depth_kind, "depth_scale": args.depth_scale}
     given = {name: value for name, value in of_files.items() if value is not None}
     if given and state.depth_source != menus.FILES:
-        raise UsageError(
-            "--depth-kind, --depth-scale and --camera-file are for depth files.", "Give the files with --depth PATH."
-        )
+        raise UsageError("--depth-kind and --depth-scale are for depth files.", "Give the files with --depth PATH.")
     for name, value in given.items():
-        setattr(state, name, str(value.absolute()) if isinstance(value, Path) else value)
-    if args.source_camera is not None:
-        state.source_camera = args.source_camera
+        setattr(state, name, value)
+    set_source_camera(state, args)
 
 
 def _target(args: argparse.Namespace) -> Path | None:

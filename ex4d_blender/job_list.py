@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ SHOWN_JOBS, KEPT_JOBS = 20, 200
 
 #: What follows from a job that is done: the scene that waits for it, the job's result, what the action needs besides.
 ResultHandler: TypeAlias = Callable[[bpy.types.Scene, Result, dict[str, Any]], None]
+#: What is read of a result before that, on a thread of its own, so that windows stay alive. It touches no data of
+#: Blender's.
+Preparation: TypeAlias = Callable[[Result], None]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class JobList:
     Attributes:
         link: to the backend.
         handlers: result handlers by the names that .blend files keep.
+        preparations: what is done ahead for some of them, by the same names.
         waiting: who waits for a job, by its id.
         finished: ids of jobs whose end was dealt with.
         rows: what panels show.
@@ -90,10 +95,12 @@ class JobList:
 
     link: BackendLink
     handlers: Mapping[str, ResultHandler]
+    preparations: Mapping[str, Preparation] = field(default_factory=dict)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     finished: set[str] = field(default_factory=set)
     rows: tuple[JobRow, ...] = ()
     cut_off: dict[str, str] = field(default_factory=dict)
+    _preparing: dict[str, threading.Thread] = field(default_factory=dict)
 
     # Asking -------------------------------------------------------------------------------------------------------
 
@@ -171,10 +178,31 @@ class JobList:
         for snapshot in ended:
             # While Blender renders, its data must be left alone.
             blender: Any = bpy.app
-            if not blender.is_job_running("RENDER"):
+            if not blender.is_job_running("RENDER") and self._is_prepared(snapshot):
                 self._finish(snapshot)
         if updates or ended or client.unfinished:
             self.mirror()
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether results are being read ahead."""
+        return bool(self._preparing)
+
+    def _is_prepared(self, snapshot: JobSnapshot) -> bool:
+        """Whether nothing of a job's result remains to be read ahead; begins with it where that is not so."""
+        thread = self._preparing.get(snapshot.id)
+        if thread is not None:
+            if not thread.is_alive():
+                del self._preparing[snapshot.id]
+            return not thread.is_alive()
+        waiting, result = self.waiting.get(snapshot.id), snapshot.result
+        prepare = self.preparations.get(waiting.action) if waiting is not None else None
+        if snapshot.state != DONE or result is None or prepare is None:
+            return True
+        thread = threading.Thread(target=prepare, args=(result,), name="EX-4D result", daemon=True)
+        self._preparing[snapshot.id] = thread
+        thread.start()
+        return False
 
     def _finish(self, snapshot: JobSnapshot, *, show_failure: bool = True) -> None:
         """Do what a job's end calls for, once; ``show_failure``: show its error."""
@@ -361,6 +389,7 @@ def scene_by_uid(uid: int) -> bpy.types.Scene | None:
 
 
 _handlers: dict[str, ResultHandler] = {}
+_preparations: dict[str, Preparation] = {}
 _jobs: JobList | None = None
 
 
@@ -368,18 +397,21 @@ def current() -> JobList:
     """The list; made when first asked for."""
     global _jobs  # noqa: PLW0603  the one place that holds state
     if _jobs is None:
-        _jobs = JobList(backend_link.current(), _handlers)
+        _jobs = JobList(backend_link.current(), _handlers, _preparations)
     return _jobs
 
 
-def register(handlers: Mapping[str, ResultHandler]) -> None:
+def register(handlers: Mapping[str, ResultHandler], preparations: Mapping[str, Preparation]) -> None:
     """Begin, with what is to happen when jobs are done.
 
     Args:
         handlers: by the names that .blend files keep.
+        preparations: what is done ahead for some of them.
     """
     _handlers.clear()
     _handlers.update(handlers)
+    _preparations.clear()
+    _preparations.update(preparations)
     # While Blender starts there is no file yet; switched on later, the add-on finds one that may wait for jobs.
     if hasattr(bpy.data, "scenes"):
         current().take_up_pending()

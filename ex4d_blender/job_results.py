@@ -26,10 +26,11 @@ from ex4d.protocol.results import (
 )
 
 from . import backend_link, props
+from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
-from .job_list import ResultHandler
+from .job_list import Preparation, ResultHandler
 from .ops.takes import preview_cameras
-from .scene import background, colour_tables, obstacles, plates, sequencer
+from .scene import background, colour_tables, mesh, obstacles, plates, sequencer
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
@@ -67,6 +68,12 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
         _ask_to_match(scene, record, shot.first_frame)
 
 
+def check_reconstruction(result: Result) -> None:
+    """Compare the files of a shot with their seals: of hundreds of frames that takes seconds."""
+    if isinstance(result, ReconstructResult) and result.viewport:
+        check_ahead(mesh.sealed_parts(Path(result.viewport)))
+
+
 def _clip_notes(scene: bpy.types.Scene, result: ReconstructResult) -> tuple[str, ...]:
     """Show the plate's clip in the plate's colour space; returns what should be known of that."""
     clip = scene_state(scene).plate_clip
@@ -90,7 +97,7 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
-    _remember_coverage(take, result.numbers, result.coverage)
+    _remember_coverage(take, result.numbers, result.coverage, result.never_covered)
     if data.get("show", True):
         for camera in preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
@@ -98,9 +105,12 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
                 background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
 
 
-def _remember_coverage(take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float]) -> None:
-    """Keep how much of each frame was seen, for the bar in the viewport."""
-    take.coverage = json.dumps({"numbers": list(numbers), "coverage": list(coverage)})
+def _remember_coverage(
+    take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float], never_covered: Sequence[float] = ()
+) -> None:
+    """Keep how much of each frame was seen, for the bar in the viewport, and what lies outside all frames' views."""
+    known = {"numbers": list(numbers), "coverage": list(coverage)}
+    take.coverage = json.dumps({**known, "never_covered": list(never_covered)} if never_covered else known)
     # Panels and the bar find it parsed.
     parse_coverage(take.coverage)
 
@@ -171,3 +181,5 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "colour_spaces": keep_colour_spaces,
     "nothing": nothing,
 }
+#: What is done for them ahead.
+PREPARATIONS: dict[str, Preparation] = {"reconstruct": check_reconstruction}

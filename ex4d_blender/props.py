@@ -22,6 +22,7 @@ from bpy.props import (
 
 from ex4d.camera import PRESETS
 from ex4d.camera.released import RELEASED_PRESETS
+from ex4d.camera.source_path import DEFAULT_AMOUNT, MOST_SECONDS
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import GenerateRequest, MeshRequest, OutputRequest, PlateRequest
 from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SIDE
@@ -29,6 +30,7 @@ from ex4d.protocol.values import DEFAULT_FOV_DEG, DEFAULT_GENERATOR, VIEWPORT_SI
 from . import capabilities, menus, take_options
 from .core import property_ranges as ranges
 from .core import records
+from .core.camera_channels import SENSOR_WIDTH
 from .core.records import move_number
 from .scene import colour_tables, scan
 from .scene.data import scene_state
@@ -59,6 +61,15 @@ MOVES = [
         for name in RELEASED_PRESETS
     ),
 ]
+MOVE_PATHS = [
+    ("source", "As Filmed", "The move rides on the source camera's own path, or leaves it out: Follow Source", 0),
+    ("stabilise", "Stabilised", "The move rides on the source camera's path, smoothed", 1),
+    ("lock", "Locked", "The move starts from where the source camera was in one frame, and stays there", 2),
+]
+STABILISE_BY = [
+    ("amount", "Amount", "From 0, as filmed, to 1, straight and even from the first camera to the last", 0),
+    ("seconds", "Seconds", "So many seconds are averaged: the width of a Gaussian", 1),
+]
 EASINGS = [
     ("DEFAULT", "As the Move", "The easing that the move comes with", 0),
     ("linear", "Linear", "Even speed", 1),
@@ -80,15 +91,22 @@ OVER_RANGE = [
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
 SOURCE_CAMERAS = [
-    ("still", "Stands Still", "The source camera stands still", 0),
+    ("DEFAULT", "Automatic", "As the plate shows it; a shot that was reconstructed before keeps what it has", 0),
     ("auto", "Solve", "As the plate shows it: it stands still, turns on its place, or moves", 1),
     ("turns", "Turns", "The source camera turns on its place, as in a pan or tilt", 2),
     ("moves", "Moves", "The source camera moves", 3),
+    ("still", "Stands Still", "The source camera stands still; nobody looks", 4),
+    ("FILE", "Camera File", "A trajectory file: its cameras stay, frames that it lacks are solved around them", 5),
+    ("OBJECT", "Camera Object", "A camera of this file, such as one that was imported: it stays as it moves", 6),
 ]
 LENSES = [
     ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
     ("CLIP", "Movie Clip", "Distortion, focal length and principal point of the plate's Movie Clip", 1),
     ("FILE", "File", "A lens file: this program's JSON, or a calibration that OpenCV saved", 2),
+]
+FOV_BY = [
+    ("angle", "Angle", "Field of view over the longer side", 0),
+    ("mm", "Millimetres", "Focal length of the lens, and width of what the frame shows of the sensor", 1),
 ]
 TAKE_LENSES = [
     ("plate", "The Plate's", "Takes are drawn through the plate's lens, as the plate is", 0),
@@ -164,6 +182,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         options: str
         frames: str
         generated_mean: float
+        filled: str
         strip: str
         note: str
         passes: str
@@ -178,6 +197,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         options: StringProperty(name="Options", description="The generator's other options, JSON")
         frames: StringProperty(name="Frames")
         generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
+        filled: StringProperty(name="Filled From", description="Where the filled pixels come from, in words")
         strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
         passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")
@@ -300,7 +320,12 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         depth_scale: float
         depth_camera: str
         source_camera: str
+        source_object: bpy.types.Object | None
+        mattes_path: str
         use_fov: bool
+        fov_by: str
+        focal_mm: float
+        sensor_mm: float
         fov: float
         min_angle: float
         max_depth_ratio: float
@@ -316,9 +341,17 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         move_amount: float
         move_ease: str
         move_follow: bool
+        move_path: str
+        stabilise_by: str
+        stabilise_amount: float
+        stabilise_seconds: float
+        stabilise_level: bool
+        lock_first: bool
+        lock_frame: int
         handheld_strength: float
         handheld_seed: int
         show_coverage: bool
+        show_tracks: bool
         profile: str
         profile_menu: str
         seed: int
@@ -460,10 +493,38 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         source_camera: EnumProperty(
             name="Source Camera",
             items=SOURCE_CAMERAS,
-            description="How the plate's camera moved, where no solved camera is given: its path is solved, and depth "
-            "measured where it moved",
+            description="How the plate's camera moved: its path is solved from the plate or given, and depth measured "
+            "where it moved",
+        )
+        source_object: PointerProperty(
+            name="Camera",
+            type=bpy.types.Object,
+            poll=lambda _self, obj: obj.type == "CAMERA",
+            description="The camera that filmed the plate, moving as the scene's frames do",
+        )
+        mattes_path: StringProperty(
+            name="Mattes",
+            subtype="FILE_PATH",
+            description="Pictures of what moves by itself, white on black, one for each frame: a movie, or a picture "
+            "of a sequence; empty where it is to be found. For depth that is measured where the camera moves",
         )
         use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
+        fov_by: EnumProperty(name="Given In", items=FOV_BY, description="How the field of view is given")
+        focal_mm: FloatProperty(
+            name="Focal Length",
+            default=35.0,
+            min=ranges.FOCAL_MM[0],
+            max=ranges.FOCAL_MM[1],
+            description="Of the plate's lens, millimetres",
+        )
+        sensor_mm: FloatProperty(
+            name="Sensor Width",
+            default=SENSOR_WIDTH,
+            min=ranges.SENSOR_MM[0],
+            max=ranges.SENSOR_MM[1],
+            description="Millimetres of the sensor that the frame's width shows; of an anamorphic lens, times its "
+            "squeeze",
+        )
         fov: FloatProperty(
             name="Field of View",
             default=math.radians(DEFAULT_FOV_DEG),
@@ -539,6 +600,25 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         move_follow: BoolProperty(
             name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
         )
+        move_path: EnumProperty(
+            name="Path", items=MOVE_PATHS, description="What becomes of the source camera's own motion"
+        )
+        stabilise_by: EnumProperty(name="Smooth By", items=STABILISE_BY, description="How smoothing is given")
+        stabilise_amount: FloatProperty(
+            name="Amount", default=DEFAULT_AMOUNT, min=0.0, max=1.0, subtype="FACTOR", description="0 changes nothing"
+        )
+        stabilise_seconds: FloatProperty(
+            name="Seconds", default=1.0, min=0.0, max=MOST_SECONDS, soft_max=5.0, description="0 changes nothing"
+        )
+        stabilise_level: BoolProperty(
+            name="Level Horizon", description="Turn the camera about its axis until it is level"
+        )
+        lock_first: BoolProperty(
+            name="First Frame", default=True, description="Where the source camera was in the shot's first frame"
+        )
+        lock_frame: IntProperty(
+            name="Frame", default=1, description="Scene frame whose source camera is held, so that this frame matches"
+        )
         handheld_strength: FloatProperty(
             name="Strength",
             default=0.3,
@@ -553,6 +633,11 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             description="Draw at the foot of the viewport how much of each frame was seen",
         )
 
+        show_tracks: BoolProperty(
+            name="Tracks",
+            description="Draw over the plate, through the source camera, what its solve has followed: green to yellow "
+            "by error, red what moves by itself, blue what stands on the screen",
+        )
         profile: StringProperty(
             name="Profile",
             default=DEFAULT_GENERATOR,

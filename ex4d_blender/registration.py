@@ -26,7 +26,7 @@ from . import (
     timer,
 )
 from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
-from .ui import cached, coverage, lists, panels, status_bar, thumbnails
+from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +64,7 @@ def register() -> None:
         _start()
         status_bar.register()
         coverage.register()
+        tracks.register()
         cli.register()
     except Exception:
         unregister()
@@ -89,9 +90,14 @@ def _start() -> None:
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
-        busy=(lambda: backend_link.current().is_busy(), installation.is_running, panel_updates.is_due),
+        busy=(
+            lambda: backend_link.current().is_busy(),
+            lambda: job_list.current().is_preparing,
+            installation.is_running,
+            panel_updates.is_due,
+        ),
     )
-    job_list.register(job_results.RESULT_HANDLERS)
+    job_list.register(job_results.RESULT_HANDLERS, job_results.PREPARATIONS)
 
 
 def _stop() -> None:
@@ -109,6 +115,7 @@ def unregister() -> None:
         cli.unregister,
         thumbnails.unregister,
         coverage.unregister,
+        tracks.unregister,
         status_bar.unregister,
         _stop,
         cached.forget,

@@ -29,6 +29,7 @@ def add_version(take: props.EX4D_PG_take, made: DeliveredTake) -> props.EX4D_PG_
     version.options = json.dumps(dict(made.options)) if made.options else ""
     version.passes, version.movie = Path(made.aov).name, Path(made.edit_movie).name
     version.generated_mean = 100 * float(made.generated_mean)
+    version.filled = made.filled.text() if made.filled is not None else ""
     return version
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # gui_test's inner part, in a mount and process namespace of its own: mounts, virtual screen, Blender, screenshots.
-#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER
+#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE
 set -euo pipefail
 folder=$(realpath "$1")
-out=$2 plate=$3 until=$4 python_folder=$5
+out=$2 plate=$3 until=$4 python_folder=$5 moving=$6
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 screen=1600x1000
 limit=1500 # seconds for Blender as a whole
@@ -58,7 +58,7 @@ display=:$number
 
 inside timeout -k 10 "$limit" blender --python-use-system-env --python-exit-code 3 \
     --window-geometry 0 0 "${screen%x*}" "${screen#*x}" --python "$root/scripts/gui_drive.py" \
-    -- --out "$out" --plate "$plate" --until "$until" >"$out/blender.log" 2>&1 &
+    -- --out "$out" --plate "$plate" --moving-plate "$moving" --until "$until" >"$out/blender.log" 2>&1 &
 blender=$!
 
 # What the driver cannot do from inside: screenshots of the whole screen, and the mouse.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
 
-Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --until STEP``. The work is
-a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the steps. It looks
-at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the outside's
-part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
+Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --moving-plate VIDEO --until
+STEP``. The work is a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the
+steps. It looks at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the
+outside's part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class DrawCount:
         return self.drawn
 
 
-def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
+def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
     yield after(2.0)
@@ -303,6 +303,7 @@ def story(out: Path, plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR091
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
 
     yield from film(out, view)
+    yield from moving(out, view, moving_plate)
     yield from wrong_button_and_preferences(out, view)
 
 
@@ -348,6 +349,41 @@ def film(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
     window().scene = former
 
 
+def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
+    """A plate whose camera moves, in a scene of its own: what the panel says, tracks, points, a locked take."""
+    former, scene = window().scene, bpy.data.scenes.new("Moving")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
+    scene.ex4d.match_without_asking = scene.ex4d.show_tracks = True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    clouds = [item for item in scene.objects if item.type == "MESH" and not item.data.polygons]
+    if len(clouds) != 1 or len(clouds[0].data.vertices) < 20:
+        raise DriveError("The points of the moving plate's solve are not there.")
+    if not is_keyed(scene.camera):
+        raise DriveError("The source camera of the moving plate stands still.")
+    call(bpy.ops.ex4d.view_shot, area=view)
+    yield after(10.0)
+    yield from shot(out, "10-moving")
+    scene.ex4d.move, scene.ex4d.move_path = "orbit", "lock"
+    call(bpy.ops.ex4d.add_take_camera, area=view)
+    scene.frame_set(scene.frame_end)
+    call(bpy.ops.ex4d.preview_take, "INVOKE_DEFAULT", area=view)
+    yield lambda: bool(scene.ex4d.takes[0].coverage)
+    yield after(3.0)
+    yield from shot(out, "11-moving-take")
+    call(bpy.ops.ex4d.hide_preview, area=view)
+    next(item for item in scene.objects if item.type == "MESH" and item.data.polygons).hide_set(True)
+    view.spaces.active.shading.type = "SOLID"
+    view.spaces.active.region_3d.view_perspective = "PERSP"
+    # Points cannot be selected, so the shot's cameras are what the viewport is set by.
+    look_at(scene.camera, view)
+    yield after(2.0)
+    yield from shot(out, "12-moving-points")
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    window().scene = former
+
+
 def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
     """Raise DriveError unless a screenshot shows ``film_plate`` in a region: green, and a lamp near white in it."""
     image = bpy.data.images.load(str(screenshot))
@@ -366,10 +402,10 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
-    yield from shot(out, "10-preferences")
+    yield from shot(out, "13-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
-    yield from shot(out, "11-error")
+    yield from shot(out, "14-error")
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:
@@ -401,11 +437,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--plate", type=Path, required=True)
+    parser.add_argument("--moving-plate", type=Path, required=True)
     parser.add_argument("--until", choices=STEPS, default=STEPS[-1])
     options = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
     # It would come up before the timer's first call and take the mouse.
     bpy.context.preferences.view.show_splash = False
-    driver = Driver(options.out, story(options.out, options.plate, options.until))
+    driver = Driver(options.out, story(options.out, options.plate, options.moving_plate, options.until))
     bpy.app.timers.register(driver.tick, first_interval=1.0, persistent=True)
 
 

@@ -26,6 +26,7 @@ from ex4d.protocol.capabilities import Capabilities, OptionValue
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import (
     Camera,
+    CameraFormat,
     CheckRequest,
     DepthRequest,
     DoctorRequest,
@@ -52,9 +53,10 @@ from ex4d.protocol.results import (
     GenerateResult,
     ReconstructResult,
     RenderResult,
+    SourceCameraInfo,
     ViewportResult,
 )
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, MASK_EROSION, VIEWPORT_SIDE, TakeLens
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_GENERATOR, MASK_EROSION, VIEWPORT_SIDE, SourceCameraKind, TakeLens
 
 PathName: TypeAlias = str | PathLike[str]
 
@@ -77,6 +79,7 @@ __all__ = [
     "ReconstructResult",
     "RenderResult",
     "SolvedCamera",
+    "SourceCameraInfo",
     "TrajectoryCamera",
     "ViewportResult",
     "bench",
@@ -103,6 +106,7 @@ def reconstruct(
     depth: DepthRequest | None = None,
     mesh: MeshRequest | None = None,
     solved: SolvedCamera | None = None,
+    source_camera: SourceCameraKind | None = None,
     context: JobContext | None = None,
 ) -> ReconstructResult:
     """Read a plate, get its depth, build its meshes.
@@ -113,6 +117,8 @@ def reconstruct(
         depth: where depth comes from; None = the best estimator that works here and is free to use.
         mesh: its thresholds; None = the defaults.
         solved: the source camera, where it is known.
+        source_camera: how it moves, where it is to be solved: "auto", "turns", "moves"; or "still". None = "auto" for a
+            new shot of estimated depth; one that was reconstructed before keeps what it has.
         context: see the module.
 
     Raises:
@@ -124,7 +130,13 @@ def reconstruct(
 
     wanted = plate if isinstance(plate, PlateRequest) else PlateRequest(fspath(plate))
     request = ReconstructRequest(
-        fspath(shot), wanted, depth or DepthRequest(), mesh or MeshRequest(), solved, viewport_side=None
+        fspath(shot),
+        wanted,
+        depth or DepthRequest(),
+        mesh or MeshRequest(),
+        solved,
+        viewport_side=None,
+        source_camera=source_camera,
     )
     return job.run(request, context or JobContext())
 
@@ -240,10 +252,12 @@ def export(
     raster: str = AUTOMATIC,
     lens: TakeLens = "plate",
     stmaps: bool = False,
+    source_camera: tuple[CameraFormat, ...] = (),
     context: JobContext | None = None,
 ) -> ExportResult:
     """Files for other programs: DW-Meshes as "ply", "pc2", "npz", and of each camera a colour and a mask movie with
-    the camera beside them; and the maps that take the plate's lens off pictures and put it on again.
+    the camera beside them; the maps that take the plate's lens off pictures and put it on again; and the plate's own
+    camera as "json", "colmap", "chan".
 
     Raises:
         UsageError, BadInputError: there is no such camera, the shot is none, they do not fit, or files would be written
@@ -252,7 +266,7 @@ def export(
     """
     from ex4d.jobs import export as job
 
-    request = ExportRequest(fspath(shot), fspath(out), meshes, cameras, size, raster, lens, stmaps)
+    request = ExportRequest(fspath(shot), fspath(out), meshes, cameras, size, raster, lens, stmaps, source_camera)
     return job.run(request, context or JobContext())
 
 

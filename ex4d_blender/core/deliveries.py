@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +26,28 @@ LAST_FRAME = 1048574
 
 
 @dataclass(frozen=True)
+class FilledShares:
+    """Where the filled pixels of a take come from, shares of them, 0..1.
+
+    Attributes:
+        other_frames: other frames of the plate show it.
+        revealed: it was hidden behind something.
+        never_covered: it lies outside the views of all frames.
+    """
+
+    other_frames: float
+    revealed: float
+    never_covered: float
+
+    def text(self) -> str:
+        """In words."""
+        return (
+            f"Of it {self.other_frames:.0%} from other frames, {self.revealed:.0%} revealed, "
+            f"{self.never_covered:.0%} in no frame's view"
+        )
+
+
+@dataclass(frozen=True)
 class DeliveredTake:
     """A take, delivered.
 
@@ -38,6 +60,7 @@ class DeliveredTake:
         color: folder of the render without fill; "" where none is known.
         profile, label: of what filled it.
         generated_mean: share of the pixels that are not measured, 0..1, of all frames.
+        filled: where its filled pixels come from; None where nothing was filled, or nothing is written down.
         title: what it was called.
         seed, prompt, options: what the generator was told, None and none where nothing.
         trajectory: file of its camera; "" where none is known.
@@ -60,6 +83,7 @@ class DeliveredTake:
     label: str
     generated_mean: float
     color: str = ""
+    filled: FilledShares | None = None
     title: str = ""
     seed: int | None = None
     prompt: str | None = None
@@ -94,6 +118,7 @@ def delivered_take(
         label=result.label,
         generated_mean=result.generated_mean,
         color=result.color,
+        filled=_filled_of(Path(result.folder)),
         title=title,
         seed=seed,
         prompt=prompt,
@@ -130,6 +155,7 @@ def read_take(folder: Path) -> DeliveredTake:
             profile=fill["name"],
             label=fill["label"],
             generated_mean=record["generated_mean"],
+            filled=filled_shares(record["frames"]),
             title=record.get("title", ""),
             seed=fill["seed"],
             prompt=fill.get("prompt"),
@@ -143,6 +169,26 @@ def read_take(folder: Path) -> DeliveredTake:
         )
     except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
+
+
+def filled_shares(frames: Sequence[Mapping[str, Any]]) -> FilledShares | None:
+    """Those of a take's frames as its record has them; None where nothing was filled, or an earlier version has not
+    written them down."""
+    names = ("of_it_from_other_frames", "of_it_revealed", "of_it_never_covered")
+    if not all(name in frame for frame in frames for name in names):
+        return None
+    total = sum(float(frame["generated"]) for frame in frames)
+    if not total > 0:
+        return None
+    return FilledShares(*(sum(frame["generated"] * float(frame[name]) for frame in frames) / total for name in names))
+
+
+def _filled_of(folder: Path) -> FilledShares | None:
+    """Those of a delivered take's folder; None where its record does not tell."""
+    try:
+        return filled_shares(parse_json(read_bytes(folder / TAKE_FILE, MAX_BYTES))["frames"])
+    except (BadInputError, OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:

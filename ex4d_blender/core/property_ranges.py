@@ -17,6 +17,8 @@ from .deliveries import LAST_FRAME
 
 #: Field of view over the longer side, degrees.
 FOV_DEG = (MIN_FOV_DEG, MAX_FOV_DEG)
+#: Focal length and width of a sensor, mm: from endoscopes to large-format film.
+FOCAL_MM, SENSOR_MM = (0.1, 10000.0), (0.1, 1000.0)
 #: Smallest angle of a face that is no hole, degrees; at the limit itself every face would be one.
 ANGLE_DEG = (0.0, ANGLE_LIMIT_DEG - 1.0)
 #: Largest ratio of the depths inside a face; at 1 every face would be a hole.

@@ -10,8 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.parsing import fraction_from, parse_json
+from ex4d.protocol.results import SourceCameraInfo
 
 #: The last frame a Blender scene can have.
 LAST_FRAME = 1048574
@@ -64,6 +66,16 @@ class ShotTiming:
         return list(range(first, last + 1)), f"{self.number_at(first)}-{self.number_at(last)}"
 
 
+def source_camera_of(record: Mapping[str, Any]) -> SourceCameraInfo | None:
+    """What a shot's record tells of its source camera's solve; None where it was not solved.
+
+    Raises:
+        UsageError: the record is damaged.
+    """
+    told = record.get("source_camera")
+    return from_record(SourceCameraInfo, told, "source camera", lenient=True) if told is not None else None
+
+
 def check_record(record: Mapping[str, Any]) -> None:
     """Raise BadInputError for a shot's record that lacks what is read of it."""
     try:
@@ -72,6 +84,7 @@ def check_record(record: Mapping[str, Any]) -> None:
             isinstance(record["shot"], str)
             and isinstance(record["viewport"], str)
             and isinstance(record["source"], str)
+            and isinstance(record.get("solve", ""), str)
             and fraction_from(plate["fps"]) > 0
             and min(int(plate["width"]), int(plate["height"])) > 0
             and 0 < float(record["pivot"]) < math.inf
@@ -80,7 +93,8 @@ def check_record(record: Mapping[str, Any]) -> None:
             and len(plate["numbers"]) > 0
             and all(isinstance(number, int) for number in plate["numbers"])
         )
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
+        source_camera_of(record)
+    except (UsageError, AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
         usable = False
     if not usable:
         raise BadInputError("The shot's record lacks a value.", "Reconstruct the shot again.")
@@ -148,6 +162,8 @@ def moved_record(record: Mapping[str, Any], folder: str, viewport: Path) -> dict
         new = Path(*viewport.parts[: -len(inner)])
         if Path(record["source"]).is_relative_to(old):
             moved["source"] = str(new / Path(record["source"]).relative_to(old))
+        if Path(record.get("solve", "")).is_relative_to(old):
+            moved["solve"] = str(new / Path(record["solve"]).relative_to(old))
         moved["shot"] = str(new)
     return moved
 
@@ -160,6 +176,36 @@ def check_take_size(width: int, height: int) -> None:
             f"{MAX_PIXELS // 10**6} million at most.",
             "Match the scene to the plate, or set a smaller resolution or percentage.",
         )
+
+
+def path_text(
+    path: str,
+    *,
+    amount: float | None = None,
+    seconds: float | None = None,
+    level: bool = False,
+    frame: int | None = None,
+) -> str:
+    """What a take makes of the source camera's path, as ``ex4d.camera.parse_preset`` reads it before a move.
+
+    Args:
+        path: "source" as it is, "stabilise", or "lock".
+        amount, seconds: how far "stabilise" smooths, 0..1 or a time; both None: as much as usual.
+        level: whether it levels the horizon.
+        frame: of "lock": the plate's frame number; None: the first.
+
+    Returns:
+        "" for the path as it is.
+    """
+    if path == "stabilise":
+        by = f":{seconds:g}s" if seconds is not None else f":{amount:g}" if amount is not None else ""
+        return f"stabilise{by}{',level' if level else ''}"
+    return "" if path != "lock" else "lock" if frame is None else f"lock:{frame}"
+
+
+def on_path(path: str, move: str) -> str:
+    """A move that rides on a path, both as texts; "" = the source camera's own path."""
+    return f"{path}+{move}" if path else move
 
 
 def move_text(move: str, *, amount: float | None, ease: str | None) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import IntProperty, StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
@@ -18,6 +18,7 @@ from ex4d.system.sequence_names import is_pattern
 from ..core import frame_mapping
 from ..props import state_of
 from ..scene import plates
+from ..scene import shot as shots
 from ..scene.camera import scene_fps
 from ..scene.data import manager_of, scene_of
 from ..scene.sequencer import sequencer_scene, working_scene
@@ -59,7 +60,7 @@ def _choose(
     elif clip is not None and plates.is_distorted(clip) and state.plate_lens == "NONE":
         state.plate_lens = "CLIP"
         notes.append("The plate's lens is that of the clip's camera; Lens changes that.")
-    if clip is not None and (problem := _left_out(scene)):
+    if clip is not None and (problem := _left_out(scene, around=state.source_camera != "still")):
         notes.append(problem)
     state.plate_info = "\n".join([info, *notes])
 
@@ -143,12 +144,13 @@ def lacks_solved_frames(scene: bpy.types.Scene) -> bool:
     return 0 < len(plates.solved_frames(clip)) < wanted
 
 
-def _left_out(scene: bpy.types.Scene) -> str:
+def _left_out(scene: bpy.types.Scene, *, around: bool) -> str:
+    """See ``plates.incomplete_solution``."""
     state = state_of(scene)
     if state.plate_clip is None:
         return ""
     return plates.incomplete_solution(
-        state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame
+        state.plate_clip, frames=_chosen_frames(scene), first_number=state.plate_first_frame, around=around
     )
 
 
@@ -274,6 +276,33 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EX4D_OT_use_shot_frames(bpy.types.Operator):
+    bl_idname = "ex4d.use_shot_frames"
+    bl_label = "Use This Shot"
+    bl_description = "Take only these frames of a plate that cuts; Reconstruct then makes a shot of them"
+    bl_options = {"REGISTER", "UNDO"}
+
+    if TYPE_CHECKING:
+        first: int
+        last: int
+    else:
+        first: IntProperty(name="First", description="The plate's own number", options={"SKIP_SAVE"})
+        last: IntProperty(name="Last", description="The plate's own number", options={"SKIP_SAVE"})
+
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = working_scene(context)
+        state, shot = state_of(scene), shots.chosen_shot(scene)
+        if not shot.numbers[0] <= self.first <= self.last <= shot.numbers[-1]:
+            raise BadInputError(
+                f"Frames {self.first}-{self.last} are not the plate's.", "Choose some of those that it has."
+            )
+        state.plate_frames, state.plate_handles = f"{self.first}-{self.last}", 0
+        # They stay where they were in the scene.
+        state.plate_scene_start = max(shot.frame_of(self.first), -1)
+        return {"FINISHED"}
+
+
 class EX4D_OT_open_folder(bpy.types.Operator):
     bl_idname = "ex4d.open_folder"
     bl_label = "Open Folder"
@@ -294,19 +323,25 @@ class EX4D_OT_open_folder(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def solved_blobs(scene: bpy.types.Scene) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
-    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them."""
+def solved_blobs(scene: bpy.types.Scene, *, partly: bool = False) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+    """The solved camera of the plate's clip and its points, as a job's blobs, with what should be known of them.
+
+    Args:
+        partly: the camera of those frames that are solved will do.
+    """
     state = state_of(scene)
     clip, frames, first = state.plate_clip, _chosen_frames(scene), state.plate_first_frame
     if clip is None or not state.use_solved_camera:
         return (), ()
-    solved = plates.solved_camera(clip, scene, frames=frames, first_number=first)
+    solved = plates.solved_camera(clip, scene, frames=frames, first_number=first, partly=partly)
     if solved is None:
-        left_out = _left_out(scene)
+        left_out = _left_out(scene, around=False)
         return (), (left_out,) if left_out else ()
     found = plates.solved_points(clip, frames=frames, first_number=first)
     points = json.dumps({"points": found.tolist()}).encode()
     notes = solved.notes
+    if lacking := _left_out(scene, around=True):
+        notes += (lacking,)
     if state.plate_lens == "NONE" and plates.is_distorted(clip):
         notes += ("The clip's lens distortion is ignored: set Lens to Movie Clip, or undistort the plate.",)
     return (json_bytes(solved.trajectory), points), notes
@@ -317,5 +352,6 @@ CLASSES = (
     EX4D_OT_plate_from_clip,
     EX4D_OT_plate_from_strip,
     EX4D_OT_use_solved_frames,
+    EX4D_OT_use_shot_frames,
     EX4D_OT_open_folder,
 )

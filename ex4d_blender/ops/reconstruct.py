@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
 from ex4d.protocol.values import OverRange, SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
+from ..core import frame_mapping
 from ..menus import AUTOMATIC, FILES
-from ..props import EX4D_PG_scene, state_of
+from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
+from ..scene import camera as cameras
 from ..scene import colour_tables, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -25,7 +28,7 @@ from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
 from .common import JobOperator, OperatorResult, has_shot, report_errors
-from .plate import solved_blobs
+from .plate import PICTURES, solved_blobs
 
 #: Of a lens file; calibrations hold all points that they were made of.
 MAX_LENS_BYTES = 4 << 20
@@ -61,17 +64,64 @@ def reconstruct_request(
         shots.check_local(former)
     plate = _plate_request(scene)
     depth = _depth_request(scene, block=block)
-    blobs, notes = solved_blobs(scene)
+    solved, notes, kind = _source_camera(scene, former)
     request = ReconstructRequest(
         shot=str(folder),
         plate=plate,
         depth=depth,
         mesh=MeshRequest(min_angle=state.min_angle, max_depth_ratio=state.max_depth_ratio, thickness=state.thickness),
-        solved=SolvedCamera(*blobs) if blobs else None,
+        solved=solved,
         viewport_side=state.viewport_side,
-        source_camera=cast(SourceCameraKind, "still" if state.depth_source == FILES or blobs else state.source_camera),
+        source_camera=kind,
     )
     return request, notes
+
+
+def _source_camera(
+    scene: bpy.types.Scene, former: shots.ShotObjects | None
+) -> tuple[SolvedCamera | None, tuple[str, ...], SourceCameraKind | None]:
+    """A camera that was solved elsewhere, what should be known of it, and how it moves, None = what the shot has.
+
+    Args:
+        former: the scene's shot of this plate.
+    """
+    state = state_of(scene)
+    if state.depth_source == FILES:
+        blobs, notes = solved_blobs(scene)
+        return SolvedCamera(*blobs) if blobs else None, notes, None
+    if state.source_camera == "OBJECT":
+        if state.source_object is None:
+            raise BadInputError("No source camera is chosen.", "Choose its object, or another Source Camera.")
+        sampled = _sampled_object(scene, state.source_object, former)
+        return SolvedCamera(json_bytes(sampled.trajectory)), sampled.notes, "auto"
+    if state.source_camera == "FILE":
+        return None, (), None
+    kind = cast(SourceCameraKind, state.source_camera) if state.source_camera != "DEFAULT" else None
+    # A solved clip is checked against the plate, unless the shot's camera has never been looked at.
+    asked = kind or ("auto" if former is None or former.record.get("source_camera") is not None else None)
+    blobs, notes = solved_blobs(scene, partly=asked not in (None, "still"))
+    if not blobs:
+        return None, notes, kind
+    return SolvedCamera(*blobs), notes, "auto" if asked not in (None, "still") else None
+
+
+def _sampled_object(
+    scene: bpy.types.Scene, camera: bpy.types.Object, former: shots.ShotObjects | None
+) -> cameras.SampledCamera:
+    """The chosen camera object in the plate's frames."""
+    state = state_of(scene)
+    start = state.plate_scene_start if state.plate_scene_start >= 0 else None
+    if start is None and former is not None:
+        start = former.first_frame
+    return plates.object_camera(
+        scene,
+        camera,
+        plate_path(scene),
+        frames=frame_mapping.closed_range(state.plate_frames),
+        first_number=state.plate_first_frame,
+        first_frame=start,
+        root=former.root if former is not None else None,
+    )
 
 
 def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
@@ -129,7 +179,9 @@ def _lens(state: EX4D_PG_scene) -> str | None:
 
 def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
     state = state_of(scene)
-    fov = math.degrees(state.fov) if state.use_fov else None
+    in_mm = state.use_fov and state.fov_by == "mm"
+    fov = math.degrees(state.fov) if state.use_fov and not in_mm else None
+    focal, sensor = (_millimetres(state.focal_mm), _millimetres(state.sensor_mm)) if in_mm else (None, None)
     if state.depth_source == FILES:
         if not state.depth_path:
             raise BadInputError("No depth files are chosen.", "Choose them, or set Depth to Automatic.")
@@ -140,11 +192,33 @@ def _depth_request(scene: bpy.types.Scene, *, block: bool) -> DepthRequest:
             scale=state.depth_scale,
             camera=str(Path(bpy.path.abspath(state.depth_camera)).absolute()) if state.depth_camera else None,
             fov=fov,
+            focal_mm=focal,
+            sensor_mm=sensor,
         )
     source = state.depth_source
     if source != AUTOMATIC:
         source = capabilities.resolve_estimator(source, block=block).name
-    return DepthRequest(source=source, fov=fov)
+    camera = None
+    if state.source_camera == "FILE":
+        if not state.depth_camera:
+            raise BadInputError("No camera file is chosen.", "Choose it, or another Source Camera.")
+        camera = str(Path(bpy.path.abspath(state.depth_camera)).absolute())
+    return DepthRequest(source=source, camera=camera, fov=fov, focal_mm=focal, sensor_mm=sensor, mattes=_mattes(state))
+
+
+def _mattes(state: EX4D_PG_scene) -> str | None:
+    """Where the pictures of what moves by itself are; a picture stands for its sequence, as of a plate."""
+    if not state.mattes_path:
+        return None
+    path = Path(bpy.path.abspath(state.mattes_path)).absolute()
+    if path.is_file() and path.suffix.lower() in PICTURES:
+        path = frame_mapping.sequence_pattern(path)[0]
+    return str(path)
+
+
+def _millimetres(value: float) -> float:
+    """As it was typed: Blender keeps 32 bits of a number."""
+    return float(f"{value:.7g}")
 
 
 def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.ViewportMemory":
@@ -154,31 +228,24 @@ def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.Vi
     return meshes.viewport_memory(grid, frames)
 
 
-class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
-    bl_idname = "ex4d.reconstruct"
-    bl_label = "Reconstruct"
-    bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
-    bl_options = {"REGISTER"}
-
-    if TYPE_CHECKING:
-        match_scene: bool
-    else:
-        match_scene: BoolProperty(
-            name="Match Scene to Plate",
-            default=True,
-            options={"SKIP_SAVE"},
-            description="Set resolution, frame rate, range and view transform to those of the plate",
-        )
+class Reconstructs(JobOperator):
+    """An operator that reconstructs the scene's plate as the panel says."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if state_of(scene_of(context)).plate_path:
             return True
-        cls.poll_message_set("Open a plate first")
+        operator: Any = cls
+        operator.poll_message_set("Open a plate first")
         return False
 
-    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
-        scene = scene_of(context)
+    def submit(self, scene: bpy.types.Scene, *, match_scene: bool, block: bool) -> str:
+        """Ask for the reconstruction; returns the job's id.
+
+        Args:
+            match_scene: set the scene up for the plate, where nobody can be asked.
+            block: wait for the backend.
+        """
         # A name of Blender's own spaces is translated by what the backend knows of them.
         colour_spaces.ask(scene, block=block)
         request, notes = reconstruct_request(scene, block=block)
@@ -195,11 +262,58 @@ class EX4D_OT_reconstruct(JobOperator, bpy.types.Operator):
                 "name": name,
                 "scene_start": start,
                 "notes": list(notes),
-                "match_scene": self.match_scene if block else state.match_without_asking,
+                "match_scene": match_scene if block else state.match_without_asking,
             },
             title=f"Reconstruct {name}",
             block=block,
         )
+
+
+class EX4D_OT_reconstruct(Reconstructs, bpy.types.Operator):
+    bl_idname = "ex4d.reconstruct"
+    bl_label = "Reconstruct"
+    bl_description = "Get the plate's depth, build its mesh and put both with the source camera into the scene"
+    bl_options = {"REGISTER"}
+
+    if TYPE_CHECKING:
+        match_scene: bool
+    else:
+        match_scene: BoolProperty(
+            name="Match Scene to Plate",
+            default=True,
+            options={"SKIP_SAVE"},
+            description="Set resolution, frame rate, range and view transform to those of the plate",
+        )
+
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        return self.submit(scene_of(context), match_scene=self.match_scene, block=block)
+
+
+class EX4D_OT_solve_camera(Reconstructs, bpy.types.Operator):
+    bl_idname = "ex4d.solve_camera"
+    bl_label = "Solve Camera"
+    bl_description = (
+        "Solve the plate's camera in this way and reconstruct the shot with it. Its place in the scene and all takes "
+        "stay, and so do the keys of their cameras: Apply Move lays one on the new path"
+    )
+    bl_options = {"REGISTER"}
+
+    if TYPE_CHECKING:
+        source_camera: str
+    else:
+        source_camera: EnumProperty(
+            name="Source Camera", items=SOURCE_CAMERAS, default="auto", description="How the plate's camera moved"
+        )
+
+    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
+        scene = scene_of(context)
+        state = state_of(scene)
+        if state.depth_source == FILES:
+            raise BadInputError(
+                "The depth files come with their camera, so it is not solved.", "Set Depth to Automatic first."
+            )
+        state.source_camera = self.source_camera
+        return self.submit(scene, match_scene=False, block=block)
 
 
 class EX4D_OT_view_shot(bpy.types.Operator):
@@ -337,6 +451,7 @@ class EX4D_OT_relink(bpy.types.Operator):
 
 CLASSES = (
     EX4D_OT_reconstruct,
+    EX4D_OT_solve_camera,
     EX4D_OT_view_shot,
     EX4D_OT_hide_in_the_way,
     EX4D_OT_match_scene,

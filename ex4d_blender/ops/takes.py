@@ -25,13 +25,22 @@ from ..take_versions import find_versions
 from .common import JobOperator, OperatorResult, has_shot, report_errors
 
 
-def move_text(state: "props.EX4D_PG_scene") -> str:
-    """The move that the panel describes, as ``ex4d.camera.parse_preset`` reads it."""
-    return shot_rules.move_text(
+def move_text(state: "props.EX4D_PG_scene", shot: shots.ShotObjects) -> str:
+    """The move that the panel describes for a shot, as ``ex4d.camera.parse_preset`` reads it."""
+    in_seconds = state.stabilise_by == "seconds"
+    path = shot_rules.path_text(
+        state.move_path,
+        amount=None if in_seconds else state.stabilise_amount,
+        seconds=state.stabilise_seconds if in_seconds else None,
+        level=state.stabilise_level,
+        frame=None if state.lock_first else shot.number_at(state.lock_frame),
+    )
+    move = shot_rules.move_text(
         state.move,
         amount=None if state.move_default_amount else state.move_amount,
         ease=None if state.move_ease == "DEFAULT" else state.move_ease,
     )
+    return shot_rules.on_path(path, move)
 
 
 def take_lens(state: "props.EX4D_PG_scene") -> TakeLens:
@@ -157,7 +166,7 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
     else:
         move: StringProperty(
             name="Move",
-            description="Such as orbit:30; empty for the one in the panel, none for no move",
+            description="Such as orbit:30 or lock:1012+orbit:30; empty for the one in the panel, none for no move",
             options={"SKIP_SAVE"},
         )
 
@@ -169,7 +178,7 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shot = require_shot(scene)
-        move = self.move or move_text(state_of(scene))
+        move = self.move or move_text(state_of(scene), shot)
         camera = takes.add_moving_camera(
             scene, shot, None if move == "none" else move, follow=state_of(scene).move_follow
         )
@@ -290,7 +299,9 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         move: str
     else:
         move: StringProperty(
-            name="Move", description="Such as orbit:30; empty for the one in the panel", options={"SKIP_SAVE"}
+            name="Move",
+            description="Such as orbit:30 or lock:1012+orbit:30; empty for the one in the panel",
+            options={"SKIP_SAVE"},
         )
 
     @classmethod
@@ -303,7 +314,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         shots.check_scene(scene)
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
-        move = self.move or move_text(state_of(scene))
+        move = self.move or move_text(state_of(scene), shot)
         camera = _own_camera(take)
         parent = camera.parent
         # The rig of a former move goes with it; an Empty of the artist's own stays.

@@ -23,6 +23,7 @@ from ex4d.protocol.errors import BadInputError
 from ..core import axes
 from ..core.camera_channels import SENSOR_WIDTH, Lens, euler_angles, lens_channels
 from ..core.frame_mapping import joined_fps
+from . import mesh
 from .data import camera_data
 from .fcurves import animate, own_action, remove_fcurves
 
@@ -59,9 +60,12 @@ def render_size(scene: bpy.types.Scene) -> tuple[int, int]:
     return render.resolution_x * percentage // 100, render.resolution_y * percentage // 100
 
 
-def intrinsics(data: bpy.types.Camera, scene: bpy.types.Scene) -> Array:
-    """K (3, 3) float64 in pixels of a perspective camera at the scene's render size and pixel aspect."""
+def intrinsics(data: bpy.types.Camera, scene: bpy.types.Scene, picture_size: tuple[int, int] | None = None) -> Array:
+    """K (3, 3) float64 in pixels of a perspective camera at the scene's render size and pixel aspect, or for pictures
+    of another (width, height) in square pixels."""
     lens = Lens(data.lens, data.shift_x, data.shift_y, data.sensor_fit, data.sensor_width, data.sensor_height)
+    if picture_size is not None:
+        return lens.intrinsics(picture_size, (1.0, 1.0))
     return lens.intrinsics(render_size(scene), (scene.render.pixel_aspect_x, scene.render.pixel_aspect_y))
 
 
@@ -138,6 +142,7 @@ def sample_camera(
     root: bpy.types.Object | None,
     camera: bpy.types.Object | None,
     frame_numbers: Sequence[int] | None = None,
+    picture_size: tuple[int, int] | None = None,
 ) -> SampledCamera:
     """The evaluated camera at each scene frame: parents, constraints, drivers and F-curve modifiers included.
 
@@ -148,14 +153,15 @@ def sample_camera(
         root: the shot's root, whose space the poses are given in; None: Blender's world, stood as a new root stands.
         camera: the camera; None: the scene's active camera, as markers switch it.
         frame_numbers: the plate's number of each frame; None: the scene frames themselves.
+        picture_size: (width, height) of the pictures in square pixels; None: as the scene renders them.
 
     Raises:
         BadInputError: there is no camera, it is not a perspective one, it or the root is scaled so that no pinhole
             camera shows the same.
     """
-    width, height = render_size(scene)
+    width, height = picture_size or render_size(scene)
     K, E, near, names = [], [], [], []
-    with keeping_frame(scene):
+    with keeping_frame(scene), mesh.at_rest(scene):
         for frame in frames:
             scene.frame_set(frame)
             evaluated = _camera_at(scene, camera, frame)
@@ -165,7 +171,7 @@ def sample_camera(
             pose, scale = axes.camera_extrinsics(
                 _to_array(evaluated.matrix_world), evaluated.name, root_world, root.name if root else ""
             )
-            K.append(intrinsics(camera_data(evaluated), scene))
+            K.append(intrinsics(camera_data(evaluated), scene, picture_size))
             E.append(pose)
             near.append(camera_data(evaluated).clip_start / scale)
             names.append(evaluated.name)
@@ -179,7 +185,8 @@ def sample_camera(
         frame_numbers=tuple(frames if frame_numbers is None else frame_numbers),
         fps=scene_fps(scene),
     )
-    return SampledCamera(trajectory, _notes(scene, names))
+    # What the scene's renders are like says nothing of other pictures.
+    return SampledCamera(trajectory, _notes(scene, names) if picture_size is None else ())
 
 
 def sample_trajectory(

@@ -27,15 +27,33 @@ _handle: Any = None
 
 
 @lru_cache(maxsize=64)
-def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
+def _parsed(text: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """Plate frame numbers, shares that were seen, and shares that no frame has in its view; empty what there is none
+    of."""
     try:
         record = parse_json(text)
         numbers, shares = tuple(map(int, record["numbers"])), tuple(map(float, record["coverage"]))
+        never = tuple(map(float, record.get("never_covered", ())))
     except (OverflowError, ValueError, KeyError, TypeError):
-        return (), ()
-    usable = len(numbers) == len(shares) and all(0 <= share <= 1 for share in shares)
-    return (numbers, shares) if usable else ((), ())
+        return (), (), ()
+    usable = len(numbers) == len(shares) and len(never) in (0, len(shares))
+    usable = usable and all(0 <= share <= 1 for share in (*shares, *never))
+    return (numbers, shares, never) if usable else ((), (), ())
+
+
+def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
+    return _parsed(text)[:2]
+
+
+def revealed_and_never(text: str) -> tuple[float, float] | None:
+    """Mean shares of a take's pixels that the move reveals, and that no frame has in its view; None where nobody
+    asked."""
+    _, shares, never = _parsed(text)
+    if not never:
+        return None
+    unseen, outside = 1 - sum(shares) / len(shares), sum(never) / len(never)
+    return max(unseen - outside, 0.0), outside
 
 
 def summary(text: str, shot: shots.ShotObjects) -> str:
@@ -45,7 +63,10 @@ def summary(text: str, shot: shots.ShotObjects) -> str:
         return ""
     low = min(range(len(shares)), key=lambda index: shares[index])
     where = frame_name(numbers[low], shot)
-    return f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+    seen = f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+    if (rest := revealed_and_never(text)) is None:
+        return seen
+    return f"{seen}. The move reveals {rest[0]:.0%}; {rest[1]:.0%} no frame has in its view"
 
 
 def frame_name(number: int, shot: shots.ShotObjects) -> str:

@@ -11,7 +11,9 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from .. import capabilities, disk_watch, job_list, menus, props
+from ..core.found_camera import asked_of, lens_is_known, said_of, shots_between
 from ..core.generator_options import PROMPT, SEED, takes
+from ..core.shot_rules import source_camera_of
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
 from ..ops.move_shot import is_in_old_place, stray_shots
@@ -30,6 +32,8 @@ from .options import draw_options
 CATEGORY = "EX-4D"
 #: A sidebar is narrow, and an icon takes some of it.
 COLUMNS, ICON_COLUMNS = 38, 5
+#: Shots of a plate that cuts which have a button each.
+SHOWN_SHOTS = 12
 
 
 def _text(layout: Any, text: str, icon: str = "NONE") -> None:
@@ -149,10 +153,28 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "depth_camera")
         return
     form.prop(state, "source_camera")
+    if state.source_camera == "FILE":
+        form.prop(state, "depth_camera")
+    if state.source_camera == "OBJECT":
+        form.prop(state, "source_object")
+    if state.source_camera not in ("still", "turns"):
+        form.prop(state, "mattes_path")
     if used := menus.estimator_used(state.depth_source):
         _text(layout, f"{used.label}. {used.licence}", "INFO")
     elif state.depth_source != menus.AUTOMATIC:
         _text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
+
+
+def _draw_fov(form: Any, state: Any) -> None:
+    """How the plate's field of view is given, where it is."""
+    if not state.use_fov:
+        return
+    form.prop(state, "fov_by")
+    if state.fov_by == "angle":
+        form.prop(state, "fov")
+    else:
+        form.prop(state, "focal_mm")
+        form.prop(state, "sensor_mm")
 
 
 def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
@@ -163,8 +185,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     _draw_depth(layout, state)
     form = _form(layout.column())
     form.prop(state, "use_fov")
-    if state.use_fov:
-        form.prop(state, "fov")
+    _draw_fov(form, state)
     form.prop(state, "viewport_side")
     shot = shots.known(scene).find()
     if shot is not None:
@@ -192,6 +213,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
 
 def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) -> None:
     """What there is to do with the shot, and to know of it."""
+    _draw_camera(layout, state, shot.record)
     form = _form(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:
@@ -224,6 +246,36 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
     _draw_notes(layout, state, shot.record)
 
 
+def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
+    """What was found of the source camera; what could not be known is asked for right there."""
+    if state.depth_source == menus.FILES:
+        return
+    box, found = layout.box(), source_camera_of(record)
+    if found is None:
+        solved = record["depth"].get("source_poses_known", True)
+        _text(box, "Source camera: as given." if solved else "Source camera: taken to stand still.", "CAMERA_DATA")
+        box.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Camera", icon="TRACKER")
+        return
+    said = said_of(found, record["depth"].get("measured"))
+    _text(box, f"Source camera: {said[0]}", "CAMERA_DATA")
+    for text in said[1:]:
+        _text(box, text, "BLANK1")
+    for text in asked_of(found):
+        _text(box, text, "QUESTION")
+    if found.cuts:
+        for first, last in shots_between(record["plate"]["numbers"], found.cuts)[:SHOWN_SHOTS]:
+            button = box.operator("ex4d.use_shot_frames", text=f"Frames {first}-{last}", icon="TIME")
+            button.first, button.last = first, last
+    if not lens_is_known(found):
+        form = _form(box.column())
+        form.prop(state, "use_fov", text="Give It")
+        _draw_fov(form, state)
+    row = box.row(align=True)
+    row.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Again", icon="TRACKER")
+    if record.get("solve"):
+        row.prop(state, "show_tracks", text="", icon="TRACKING")
+
+
 def _draw_notes(layout: Any, state: Any, record: dict[str, Any]) -> None:
     """What was assumed of the plate, and should be known of it."""
     for note in record.get("notes", ()):
@@ -231,6 +283,8 @@ def _draw_notes(layout: Any, state: Any, record: dict[str, Any]) -> None:
             _text(layout, text, "QUESTION")
     depth = record["depth"]
     # What mends the most frequent of them stands right there.
+    if record.get("source_camera") is not None:
+        return
     if not depth.get("intrinsics_known", True) and not state.use_fov:
         layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
     if not depth.get("source_poses_known", True) and state.depth_source != menus.FILES:
@@ -285,6 +339,22 @@ def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> Non
         row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
 
 
+def _draw_path(form: Any, state: Any, shot: shots.ShotObjects) -> None:
+    """What becomes of the source camera's own motion, where it has any."""
+    if shot.record["depth"].get("source_poses_known", True) or state.move_path != "source":
+        form.prop(state, "move_path")
+    if state.move_path == "source":
+        form.prop(state, "move_follow")
+    elif state.move_path == "stabilise":
+        form.prop(state, "stabilise_by")
+        form.prop(state, "stabilise_seconds" if state.stabilise_by == "seconds" else "stabilise_amount")
+        form.prop(state, "stabilise_level")
+    else:
+        form.prop(state, "lock_first")
+        if not state.lock_first:
+            form.prop(state, "lock_frame")
+
+
 def draw_take(layout: Any, context: bpy.types.Context) -> None:
     """Take."""
     state = state_of(scene_of(context))
@@ -302,7 +372,7 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         if not state.move_default_amount:
             form.prop(state, "move_amount")
         form.prop(state, "move_ease")
-    form.prop(state, "move_follow")
+    _draw_path(form, state, shot)
     row = layout.row(align=True)
     row.operator("ex4d.add_take_camera", icon="OUTLINER_OB_CAMERA")
     row.operator("ex4d.apply_preset", text="", icon="KEYINGSET")
@@ -416,6 +486,8 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
             row = column.row(align=True)
             row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
             row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+            if version.filled:
+                _text(column, version.filled, "BLANK1")
             _draw_extras(column, version)
             if version.note:
                 _text(column, version.note, "ERROR")

@@ -45,6 +45,11 @@ class Layout:
         self.lines += [name, text]
         return SimpleNamespace()
 
+    def operator_menu_enum(self, name: str, prop: str, *, text: str = "", **_options: Any) -> None:
+        self.operator(name, text=text)
+        module, _, function = name.partition(".")
+        assert prop in getattr(getattr(bpy.ops, module), function).get_rna_type().properties
+
     def prop(self, owner: Any, name: str, **_options: Any) -> None:
         getattr(owner, name)
 

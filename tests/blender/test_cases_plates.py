@@ -23,6 +23,7 @@ from ex4d_blender.core import frame_mapping
 from ex4d_blender.scene import colour, plates, sequencer
 from viewport_factory import write_png
 
+from ex4d.camera import parse_trajectory
 from ex4d.protocol.errors import BadInputError
 
 FRAMES = 60
@@ -362,8 +363,9 @@ def test_a_partial_solution_is_said_and_serves_its_frames(
 ) -> None:
     from ex4d_blender.ops.plate import lacks_solved_frames, solved_blobs
 
-    bpy.ops.ex4d.plate_from_clip(clip=partly_solved.name)
     state = scene.ex4d
+    state.source_camera = "still"
+    bpy.ops.ex4d.plate_from_clip(clip=partly_solved.name)
     for told in (state.plate_info, " ".join(solved_blobs(scene)[1])):
         assert "lacks 10 of the plate's 60 frames" in told
         assert "1001-1050" in told
@@ -382,6 +384,29 @@ def test_a_partial_solution_is_said_and_serves_its_frames(
     assert found.trajectory.frame_numbers == tuple(range(1001, 1051))
     steps = np.linalg.norm(np.diff(found.trajectory.centers(), axis=0), axis=1)
     assert steps.std() < 0.05 * steps.mean()
+
+
+@pytest.mark.case("clip_partial_solve")
+def test_a_partial_solution_is_kept_and_the_rest_solved_around_it(
+    scene: bpy.types.Scene, partly_solved: bpy.types.MovieClip, addon: None, tmp_path: Path
+) -> None:
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+
+    bpy.ops.ex4d.plate_from_clip(clip=partly_solved.name)
+    assert "solved around it" in scene.ex4d.plate_info
+    scene.ex4d.shot_folder = str(tmp_path)
+    for said in ("DEFAULT", "auto", "moves"):
+        scene.ex4d.source_camera = said
+        request, notes = reconstruct_request(scene, block=False)
+        assert request.source_camera == "auto"
+        assert request.solved is not None
+        camera = parse_trajectory(request.solved.camera, Path("camera.json"))
+        assert camera.frame_numbers == tuple(range(1001, 1051))
+        assert any("lacks 10 of the plate's 60 frames" in note and "solved around it" in note for note in notes)
+    scene.ex4d.source_camera = "still"
+    request, notes = reconstruct_request(scene, block=False)
+    assert (request.solved, request.source_camera) == (None, "still")
+    assert any("it is left out" in note for note in notes)
 
 
 @pytest.mark.case("clip_partial_solve")

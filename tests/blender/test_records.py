@@ -281,7 +281,9 @@ def test_options_out_of_range_are_usage(quiet: Any, capsys: pytest.CaptureFixtur
         (["--fov", "500"], "no number from 1 to 170"),
         (["--fov", "nan"], "no number from 1 to 170"),
         (["--depth-ratio", "0.5"], "no number from 1.001 to 100"),
-        (["--estimator", "small", "--camera-file", "x.json"], "are for depth files"),
+        (["--estimator", "small", "--depth-scale", "2"], "are for depth files"),
+        (["--depth", "x", "--source-camera", "auto"], "depth files are given"),
+        (["--source-camera", "auto", "--source-object", "Camera"], "Two source cameras"),
         (["--estimator", "small", "--depth", "x"], "not allowed with"),
         (["--save"], "no name yet"),
     ):
@@ -302,6 +304,47 @@ def test_options_reach_the_properties(quiet: Any) -> None:
         "d.npz",
         "c.json",
     )
+
+
+def test_source_cameras_of_the_command_line(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+
+    state = bpy.context.scene.ex4d
+    for said in ("auto", "still", "turns", "moves"):
+        cli.main(["reconstruct", "--plate", "p.mp4", "--source-camera", said])
+        assert state.source_camera == said
+    for option in ("--source-camera", "--depth-camera", "--camera-file"):
+        state.source_camera = "auto"
+        cli.main(["reconstruct", "--plate", "p.mp4", option, "c.json"])
+        assert (state.source_camera, Path(state.depth_camera)) == ("FILE", Path("c.json").absolute())
+    camera = bpy.data.objects.new("Filmed", bpy.data.cameras.new("Filmed"))
+    bpy.context.scene.collection.objects.link(camera)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Filmed"])
+    assert (state.source_camera, state.source_object) == ("OBJECT", camera)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--mattes", "m.mp4"])
+    assert Path(state.mattes_path) == Path("m.mp4").absolute()
+    assert cli.main(["reconstruct", "--plate", "p.mp4", "--source-object", "Nobody"]) == 10
+    assert "no camera «Nobody»" in capsys.readouterr().err
+
+
+def test_a_lens_in_millimetres_reaches_the_request(quiet: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    from ex4d_blender import cli
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+
+    state = bpy.context.scene.ex4d
+    cli.main(["reconstruct", "--plate", "p.mp4", "--focal", "27.3", "--sensor", "24.89"])
+    depth = reconstruct_request(bpy.context.scene, block=False)[0].depth
+    assert (depth.fov, depth.focal_mm, depth.sensor_mm) == (None, 27.3, 24.89)
+    cli.main(["reconstruct", "--plate", "p.mp4", "--fov", "40"])
+    depth = reconstruct_request(bpy.context.scene, block=False)[0].depth
+    assert (round(depth.fov or 0, 4), depth.focal_mm, depth.sensor_mm) == (40, None, None)
+    for wrong, words in (
+        (["--focal", "27"], "sensor's width"),
+        (["--focal", "0", "--sensor", "1"], "no number from 0.1"),
+    ):
+        assert cli.main(["reconstruct", "--plate", "p.mp4", *wrong]) == 2
+        assert words in capsys.readouterr().err
+    assert state.use_fov
 
 
 def test_a_file_that_is_saved_by_another_while_it_is_read_is_not_written_over(quiet: Any, earlier_job: Path) -> None:

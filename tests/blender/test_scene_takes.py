@@ -147,6 +147,33 @@ def test_part_of_the_frames_and_a_base_that_stands(scene: bpy.types.Scene, tmp_p
     assert pixel_error(want, camera.sample_trajectory(scene, chosen, root=placed.root, camera=take), 3.0) < LIMIT
 
 
+@pytest.mark.parametrize(
+    "move",
+    ["lock", "lock:1012+orbit:30", "match:1020+zoom_in", "stabilise:0.8,level+orbit:20", "stabilise:0.5s", "lock+60"],
+)
+def test_moves_on_a_path_show_what_the_backend_would(scene: bpy.types.Scene, tmp_path: Path, move: str) -> None:
+    record, placed = place(scene, tmp_path, moving=True)
+    take = takes.add_moving_camera(scene, placed, move)
+    want = build_take(parse_preset(move), placed.source(), shot.pivot_point(record))
+    assert pixel_error(want, sample(scene, placed, take), record["pivot"]) < LIMIT
+    # A path decides itself whether the source camera is followed; and what it leaves out, the next move finds again.
+    takes.apply_preset(scene, take, move, record=record, follow=False)
+    assert pixel_error(want, sample(scene, placed, take), record["pivot"]) < LIMIT
+    takes.apply_preset(scene, take, "hold", record=record)
+    assert pixel_error(placed.source(), sample(scene, placed, take), record["pivot"]) < LIMIT
+
+
+def test_a_path_in_a_shot_with_handles_is_over_the_frames_between(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path, grid=(6, 4), plate=(960, 640), count=25, pictures=False, moving=True)
+    record["plate"]["handles"] = [4, 4]
+    placed = shot.import_shot(scene, record)
+    shot.match_scene(scene, record)
+    take = takes.add_moving_camera(scene, placed, "lock")
+    held = placed.source()[4]
+    have = sample(scene, placed, take)
+    np.testing.assert_allclose(have.E, np.broadcast_to(held.E, have.E.shape), atol=1e-5)
+
+
 def test_single_frame_shot(scene: bpy.types.Scene, tmp_path: Path) -> None:
     record, placed = place(scene, tmp_path, count=1)
     take = takes.add_take_camera(scene, placed)

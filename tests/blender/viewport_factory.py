@@ -225,3 +225,29 @@ def large_shot(folder: Path, side: int, count: int) -> dict:
     source["frames"] = [{**source["frames"][0], "frame": number} for number in numbers]
     Path(record["source"]).write_text(json.dumps(source))
     return record
+
+
+def add_solve(record: dict[str, Any], *, points: int = 20, seed: int = 0, **told: Any) -> dict[str, Any]:
+    """Give a shot what its camera's solve leaves: points before the first camera, each seen in every frame by its own
+    track, and two tracks more, one of a thing that moves and one that stands on the screen."""
+    random = np.random.default_rng(seed)
+    plate, folder = record["plate"], Path(record["shot"]) / "cache" / "solve-0123"
+    folder.mkdir()
+    count, tracks = len(plate["numbers"]), points + 2
+    xyz = random.uniform((-1, -1, 2), (1, 1, 6), (points, 3))
+    arrays = {
+        "point_xyz": xyz,
+        "point_error": np.linspace(0, 1.2, points),
+        "point_sightings": np.full(points, count, np.int32),
+        "point_track": np.arange(points, dtype=np.int32),
+        "sighting_frame": np.repeat(np.arange(count, dtype=np.int32), tracks),
+        "sighting_track": np.tile(np.arange(tracks, dtype=np.int32), count),
+        "sighting_xy": random.uniform(0, 1, (count * tracks, 2)).astype(np.float32) * (plate["width"], plate["height"]),
+        "track_moving": np.arange(tracks) == points,
+        "track_on_screen": np.arange(tracks) == points + 1,
+    }
+    np.savez_compressed(folder / "solve.npz", **arrays)
+    document = {"format": "ex4d-solve", "version": 1, "work_size": [plate["width"], plate["height"]]}
+    (folder / "solve.json").write_text(json.dumps(document))
+    found = {"kind": "moves", "lens": "known", "fov_deg": 60.0, **told}
+    return {**record, "source_camera": found, "solve": str(folder)}

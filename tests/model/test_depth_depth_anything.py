@@ -177,7 +177,21 @@ def test_recon_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (tmp_path / "plate").mkdir(exist_ok=True)
         cv2.imwrite(str(tmp_path / "plate" / f"p.{1001 + index}.png"), picture[..., ::-1])
     shot = tmp_path / "shot"
-    assert main(["recon", str(tmp_path / "plate"), "--depth", "depth_anything", "--out", str(shot)]) == 0
+    assert (
+        main(
+            [
+                "recon",
+                str(tmp_path / "plate"),
+                "--depth",
+                "depth_anything",
+                "--source-camera",
+                "still",
+                "--out",
+                str(shot),
+            ]
+        )
+        == 0
+    )
     (record,) = shot.rglob("depth.json")
     assert json.loads(record.read_text())["licence"] == "Depth Anything V2 Small: Apache-2.0"
     capsys.readouterr()

@@ -99,4 +99,18 @@ def test_recon(tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for index, picture in enumerate(tiny_depth.pictures(2)):
         cv2.imwrite(str(tmp_path / "pictures" / f"p.{1001 + index}.png"), picture[..., ::-1])
-    assert main(["recon", str(tmp_path / "pictures"), "--depth", "depth_pro", "--out", str(tmp_path / "shot")]) == 0
+    assert (
+        main(
+            [
+                "recon",
+                str(tmp_path / "pictures"),
+                "--depth",
+                "depth_pro",
+                "--source-camera",
+                "still",
+                "--out",
+                str(tmp_path / "shot"),
+            ]
+        )
+        == 0
+    )

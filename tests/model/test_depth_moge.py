@@ -177,7 +177,21 @@ def test_recon(stand_in: type[StandIn], models: Path, tmp_path: Path) -> None:
     (tmp_path / "pictures").mkdir()
     for index, picture in enumerate(tiny_depth.pictures(3)):
         cv2.imwrite(str(tmp_path / "pictures" / f"p.{1001 + index}.png"), picture[..., ::-1])
-    assert main(["recon", str(tmp_path / "pictures"), "--depth", "moge", "--out", str(tmp_path / "shot")]) == 0
+    assert (
+        main(
+            [
+                "recon",
+                str(tmp_path / "pictures"),
+                "--depth",
+                "moge",
+                "--source-camera",
+                "still",
+                "--out",
+                str(tmp_path / "shot"),
+            ]
+        )
+        == 0
+    )
 
 
 def test_the_real_package(frames: FrameSource, models: Path, tmp_path: Path) -> None:

@@ -135,6 +135,20 @@ def test_recon(tmp_path: Path) -> None:
     for index, picture in enumerate(tiny_depth.pictures(3)):
         cv2.imwrite(str(tmp_path / "plate" / f"p.{1001 + index}.png"), picture[..., ::-1])
     shot = tmp_path / "shot"
-    assert main(["recon", str(tmp_path / "plate"), "--depth", "video_depth_anything", "--out", str(shot)]) == 0
+    assert (
+        main(
+            [
+                "recon",
+                str(tmp_path / "plate"),
+                "--depth",
+                "video_depth_anything",
+                "--source-camera",
+                "still",
+                "--out",
+                str(shot),
+            ]
+        )
+        == 0
+    )
     (record,) = shot.rglob("depth.json")
     assert json.loads(record.read_text())["name"] == "video_depth_anything"

@@ -73,7 +73,7 @@ def run(*arguments: object) -> int:
 def test_a_plate_is_reshot_by_the_model(plate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shot = tmp_path / "shot"
     options = ["--cam", "orbit:25", "--fill", "exact", "--fill-size", "96x64", "--seed", "3", "--json"]
-    assert run("run", plate, "--out", shot, *options) == 0
+    assert run("run", plate, "--source-camera", "still", "--out", shot, *options) == 0
     told = events(capsys)
     stages = [event["stage"] for event in told if event["event"] == "begin"]
     assert stages[stages.index("raster") :] == [
@@ -122,7 +122,7 @@ def test_the_same_again_is_there_already_and_a_seed_makes_another(
     plate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shot = tmp_path / "shot"
-    assert run("recon", plate, "--out", shot, "--json") == 0
+    assert run("recon", plate, "--source-camera", "still", "--out", shot, "--json") == 0
     common = ["generate", shot, "--cam", "orbit:20", "--fill", "fast", "--fill-size", "64x48", "--json"]
     assert run(*common) == 0
     capsys.readouterr()
@@ -142,7 +142,7 @@ def test_two_movies_as_the_released_script_takes_them(
     plate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shot = tmp_path / "shot"
-    assert run("recon", plate, "--out", shot, "--json") == 0
+    assert run("recon", plate, "--source-camera", "still", "--out", shot, "--json") == 0
     assert run("render", shot, "--cam", "orbit:20", "--json") == 0
     rendered = events(capsys)[-1]["result"]["renders"][0]["files"]
     code = run(
@@ -164,7 +164,7 @@ def test_the_released_scripts_own_command_line(
     """Its files of the model are used, and no others; its steps and size too. Few frames are picked."""
     monkeypatch.setenv("EX4D_MODELS", str(tmp_path / "none"))
     shot, wan = tmp_path / "shot", model_folder / "Wan2.1-I2V-14B-480P"
-    assert run("recon", plate, "--out", shot, "--json") == 0
+    assert run("recon", plate, "--source-camera", "still", "--out", shot, "--json") == 0
     assert run("render", shot, "--cam", "orbit:20", "--json") == 0
     rendered = events(capsys)[-1]["result"]["renders"][0]["files"]
     monkeypatch.setenv("EX4D_DEVICE", "nonsense")
@@ -277,6 +277,13 @@ def test_what_other_frames_show_is_known_to_the_model_and_keeps_its_origin() -> 
     # Pixels at its edges are mixed.
     assert np.median(clip.color[clip.other & clip.visible]) == pytest.approx(200 / 255, abs=1e-3)
     assert not bare.other.any()
+    # In the tensors that the model is conditioned on: -1 is a hole, and black.
+    color, mask = clip_tensors(clip)
+    shown = torch.from_numpy(clip.other & clip.visible)
+    assert shown.any()
+    assert (mask[0, 0][shown] == 1).all()
+    assert color[0].movedim(0, -1)[shown].median().item() == pytest.approx(2 * 200 / 255 - 1, abs=2e-3)
+    assert (clip_tensors(bare)[1][0, 0][shown] == -1).float().mean() > 0.9
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -322,7 +329,7 @@ def test_a_take_that_starts_elsewhere_is_shown_the_plate_first(
     plate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shot = tmp_path / "shot"
-    assert run("recon", plate, "--out", shot, "--json") == 0
+    assert run("recon", plate, "--source-camera", "still", "--out", shot, "--json") == 0
     # A camera that stands aside from the first frame on.
     assert run("render", shot, "--cam", "orbit:20", "--json") == 0
     trajectory = read_trajectory(next((shot / "cache").glob("raster-*/trajectory.json")))

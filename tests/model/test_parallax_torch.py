@@ -32,7 +32,9 @@ class Kept:
     def __init__(self) -> None:
         self.depth: list[np.ndarray] = []
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         self.depth.append(depth)
 
 

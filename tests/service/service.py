@@ -189,8 +189,8 @@ def wait_for_stage(client: JobClient, job: str, stage: str) -> JobSnapshot:
 
 
 def reconstruct_request(shot: Path, plate: Path, viewport_side: int = 64) -> ReconstructRequest:
-    """A plate's reconstruction."""
-    return ReconstructRequest(str(shot), PlateRequest(str(plate)), viewport_side=viewport_side)
+    """A plate's reconstruction, without a look at its camera."""
+    return ReconstructRequest(str(shot), PlateRequest(str(plate)), viewport_side=viewport_side, source_camera="still")
 
 
 def render_request(shot: Path, move: str, frames: str | None = None) -> RenderRequest:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import Outcome, finish, leftovers, make_plate, start
+from command import STILL, Outcome, finish, leftovers, make_plate, start
 
 from ex4d.composite import existing_takes
 from ex4d.stages.cache import is_complete
@@ -29,7 +29,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 
 
 def command(plate: Path, shot: Path) -> list[object]:
-    return ["run", plate, "--cam", CAMERA, "--raster", "embree", "--out", shot, "--json"]
+    return ["run", plate, "--cam", CAMERA, *STILL, "--raster", "embree", "--out", shot, "--json"]
 
 
 def run(plate: Path, shot: Path) -> Outcome:

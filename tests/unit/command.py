@@ -18,6 +18,8 @@ from media_factory import write_movie
 import ex4d
 from ex4d.cli import main
 
+#: For plates whose camera is no matter: nobody looks how it moves.
+STILL = ("--source-camera", "still")
 KINDS = {1: "bug", 2: "usage", 10: "bad_input", 20: "resources", 30: "transient", 130: "cancelled", 143: "cancelled"}
 
 

@@ -35,7 +35,9 @@ class Collected:
 
     maps: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         assert depth.dtype == np.float32
         assert number not in self.maps
         self.maps[number] = depth
@@ -58,7 +60,9 @@ class _Dropped:
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         assert depth.shape == self._size[::-1]
 
 

@@ -119,18 +119,20 @@ def plane_picture(picture: np.ndarray, K: np.ndarray, E: np.ndarray, z: float, s
 def room_pictures(
     kind: str, *, count: int = 13, size: tuple[int, int] = (192, 144), fov: float = 54.0
 ) -> tuple[np.ndarray, Trajectory]:
-    """Pictures (count, height, width, 3) uint8 of a far plane with three nearer cards before it, and the camera."""
+    """Pictures (count, height, width, 3) uint8 of the room, and the camera."""
     E, K = path(kind, count), intrinsics_from_fov(fov, *size)
-    far, cards = texture(1), [texture(seed) for seed in (2, 3, 4)]
-    pictures = []
-    for camera in E:
-        out = plane_picture(far, K, camera, 7.0, size)
-        for card, (x0, x1, z) in zip(cards, ((150, 300, 4.5), (420, 560, 3.4), (300, 400, 5.5)), strict=True):
-            mask = np.zeros_like(card)
-            mask[250:450, x0:x1] = 255
-            inside = plane_picture(mask, K, camera, z, size) > 127
-            out = np.where(inside, plane_picture(card, K, camera, z, size), out)
-        pictures.append(out)
-    grey = np.stack(pictures)
     numbers = tuple(range(FIRST, FIRST + count))
-    return np.repeat(grey[..., None], 3, axis=-1), Trajectory(K, E, *size, frame_numbers=numbers, fps=RATE)
+    pictures = np.stack([room_picture(K, camera, size) for camera in E])
+    return pictures, Trajectory(K, E, *size, frame_numbers=numbers, fps=RATE)
+
+
+def room_picture(K: np.ndarray, E: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(height, width, 3) uint8 of a far plane with three nearer cards before it, as a camera sees them."""
+    far, cards = texture(1), [texture(seed) for seed in (2, 3, 4)]
+    out = plane_picture(far, K, E, 7.0, size)
+    for card, (x0, x1, z) in zip(cards, ((150, 300, 4.5), (420, 560, 3.4), (300, 400, 5.5)), strict=True):
+        mask = np.zeros_like(card)
+        mask[250:450, x0:x1] = 255
+        inside = plane_picture(mask, K, E, z, size) > 127
+        out = np.where(inside, plane_picture(card, K, E, z, size), out)
+    return np.repeat(out[..., None], 3, axis=-1)

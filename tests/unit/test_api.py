@@ -85,6 +85,24 @@ def test_a_camera_file_is_the_same_camera_everywhere(shot: Path, tmp_path: Path)
     assert api.check(shot).whole
 
 
+def test_the_camera_of_a_plate_is_exported_solved_or_not(shot: Path, tmp_path: Path, ex4d_command: Run) -> None:
+    files = api.export(shot, tmp_path / "out", source_camera=("json", "colmap", "chan")).source_camera
+    assert {name: Path(path).name for name, path in files.items()} == {
+        "json": "source_camera.json",
+        "colmap": "source_camera_colmap",
+        "chan": "source_camera.chan",
+    }
+    own, model = (api.read_camera(files[name]) for name in ("json", "colmap"))
+    assert json.loads(own.trajectory)["frames"][0]["E"] == json.loads(model.trajectory)["frames"][0]["E"]
+    # Nothing was solved, so there are no points.
+    assert all(line[0] == "#" for line in Path(files["colmap"], "points3D.txt").read_text().splitlines())
+    plate, depth = shot.parent / "plate.mp4", shot.parent / "depth.npz"
+    options = ["--depth", depth, "--out", tmp_path / "shot", "--json", "--export-camera"]
+    done = ex4d_command("recon", plate, *options, "json,chan")
+    assert set(done.result["files"]) == {"source_camera_json", "source_camera_chan"}
+    assert "no camera format «abc»" in ex4d_command("recon", plate, *options, "abc").refused(2)
+
+
 def test_an_export_writes_no_file_twice(shot: Path, tmp_path: Path) -> None:
     """Cameras that came as no file have no names, and two moves of one name may turn about different points."""
     move = api.MoveCamera("orbit:20")

@@ -17,6 +17,7 @@ import av
 import numpy as np
 import pytest
 from command import (
+    STILL,
     Run,
     check_sentence,
     files_below,
@@ -41,7 +42,9 @@ from ex4d.protocol.requests import TrajectoryCamera
 from ex4d.protocol.values import parse_rate, parse_size
 
 COMMANDS = ["run", "recon", "render", "generate", "doctor", "serve"]
-STAGES = ["plate", "depth", "mesh", "raster", "fill", "composite"]
+STAGES = ["plate", "solve", "depth", "mesh", "raster", "background", "fill", "composite"]
+#: Of a shot whose camera stands still.
+TAKE_STAGES = ["raster", "fill", "composite"]
 QUICK = ["--raster", "embree", "--json"]
 
 
@@ -57,9 +60,9 @@ def plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shot(plate: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reconstructed shot; take care not to change it."""
+    """A reconstructed shot whose camera stands still; take care not to change it."""
     out = tmp_path_factory.mktemp("shot") / "shot"
-    assert cli.main(["recon", str(plate), "--out", str(out)]) == 0
+    assert cli.main(["recon", str(plate), *STILL, "--out", str(out)]) == 0
     return out
 
 
@@ -95,6 +98,10 @@ def test_events(ex4d_command: Run, plate: Path, tmp_path: Path) -> None:
     last_steps = {e["stage"]: e for e in events if e["event"] == "step"}
     assert list(last_steps) == STAGES
     assert all(e["step"] == e["of"] and e["of"] % 8 == 0 for e in last_steps.values())
+    # The plate is drawn as a camera sees it that turns.
+    found = first.result["source_camera"]
+    assert found["kind"] == "turns"
+    assert found["headline"] in [e["text"] for e in events if e["event"] == "note"]
     (take,) = first.result["takes"]
     assert take["camera"] == "orbit:5"
     assert Path(take["movie"]) == Path(take["folder"]) / "result.mp4"
@@ -585,9 +592,11 @@ def test_generate_as_ex4d_has_it(ex4d_command: Run, recon: Path, tmp_path: Path)
 
 def test_generate_of_a_shot(ex4d_command: Run, plate: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
-    assert ex4d_command("recon", plate, "--out", out, *QUICK[2:]).ran() == STAGES[:3]
+    recon = ex4d_command("recon", plate, *STILL, "--out", out, *QUICK[2:])
+    assert recon.ran() == ["plate", "depth", "mesh"]
+    assert recon.result["source_camera"] is None
     done = ex4d_command("generate", out, "--cam", "orbit:5", *QUICK)
-    assert done.ran() == STAGES[3:]
+    assert done.ran() == TAKE_STAGES
     assert Path(done.result["takes"][0]["folder"]) == out / "takes" / "v001"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,39 @@ def test_a_moved_record_follows_with_what_lay_beside_it() -> None:
     assert RECORD["shot"] == "/job/ex4d/street"
 
 
+def test_a_moved_record_takes_its_solve_along() -> None:
+    told = {"kind": "moves", "lens": "known", "fov_deg": 54.0}
+    record = {**RECORD, "source_camera": told, "solve": "/job/ex4d/street/cache/solve-01"}
+    moved = shot_rules.moved_record(record, "/job/ex4d/street", Path("/new/street/cache/viewport-01"))
+    assert moved["solve"] == "/new/street/cache/solve-01"
+    assert shot_rules.is_whole_record(json.dumps(moved))
+    assert not shot_rules.is_whole_record(json.dumps({**record, "source_camera": {**told, "kind": 5}}))
+    assert not shot_rules.is_whole_record(json.dumps({**record, "solve": 5}))
+
+
 def test_a_viewport_folder_alone_takes_nothing_along() -> None:
     moved = shot_rules.moved_record(RECORD, "/job/ex4d/street", Path("/new/copy"))
     assert moved == {**RECORD, "viewport": "/new/copy"}
     # A record of a folder that the viewport never lay in.
     moved = shot_rules.moved_record(RECORD, "/elsewhere", Path("/new/street/cache/viewport-01"))
     assert moved["shot"] == RECORD["shot"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ({"path": "source"}, "orbit"),
+        ({"path": "stabilise"}, "stabilise+orbit"),
+        ({"path": "stabilise", "amount": 0.8, "level": True}, "stabilise:0.8,level+orbit"),
+        ({"path": "stabilise", "seconds": 2.0}, "stabilise:2s+orbit"),
+        ({"path": "lock", "level": True}, "lock+orbit"),
+        ({"path": "lock", "frame": 1012}, "lock:1012+orbit"),
+    ],
+)
+def test_a_path_of_the_menu_as_text(path: dict[str, Any], expected: str) -> None:
+    text = shot_rules.on_path(shot_rules.path_text(**path), "orbit")
+    assert text == expected
+    parse_preset(text)
 
 
 def test_how_large_a_take_can_be() -> None:

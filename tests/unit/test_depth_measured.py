@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which pixels of a depth were measured: kept by the stage where the source tells, and nothing where it does not."""
+"""Which pixels of a depth were measured, and which show what moves: kept where the source tells, and nothing where it
+does not."""
 
 from __future__ import annotations
 
@@ -23,10 +24,11 @@ from ex4d.system.progress import Silent
 
 @dataclass(frozen=True)
 class Source:
-    """Says of each frame what was measured, or nothing."""
+    """Says of each frame what was measured and what moves, or nothing."""
 
     masks: tuple[np.ndarray, ...]
     depth: np.ndarray | None = None
+    moving: tuple[np.ndarray, ...] = ()
 
     name, label, licence, tolerance = "fake", "a fake", "none", 0.1
 
@@ -34,7 +36,7 @@ class Source:
         return ""
 
     def inputs(self) -> dict[str, Any]:
-        return {"told": len(self.masks)}
+        return {"told": [len(self.masks), len(self.moving)]}
 
     def steps(self, frames: Any) -> int:
         return 1
@@ -42,7 +44,8 @@ class Source:
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for index, number in enumerate(frames.numbers):
             depth = np.full(frames.size[::-1], 2, np.float32) if self.depth is None else self.depth
-            sink.write(number, depth, *self.masks[index : index + 1])
+            told = {"measured": self.masks, "moving": self.moving}
+            sink.write(number, depth, **{name: masks[index] for name, masks in told.items() if masks})
         camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
         return DepthResult(camera.numbered(frames.numbers, None), False, False)
 
@@ -96,3 +99,23 @@ def test_where_the_source_does_not_tell_nothing_is_kept(tmp_path: Path) -> None:
     assert store.read_measured(frames.numbers[0]) is None
     assert not (store.folder / "measured").exists()
     assert "measured" not in store.files.json("depth.json")
+
+
+def test_the_stage_keeps_what_moves(tmp_path: Path) -> None:
+    frames = grey_plate(size=(43, 32))
+    masks = np.random.default_rng(1).random((len(frames), 32, 43)) < 0.2
+    store = made(Source((), moving=tuple(masks)), frames, tmp_path)
+    for number, mask in zip(frames.numbers, masks, strict=True):
+        kept = store.read_moving(number)
+        assert kept is not None
+        np.testing.assert_array_equal(kept, mask)
+        assert store.read_measured(number) is None
+    assert store.moving == pytest.approx(masks.mean())
+
+
+def test_where_nothing_is_told_of_what_moves_nothing_is_kept(tmp_path: Path) -> None:
+    frames = grey_plate()
+    store = made(Source(()), frames, tmp_path)
+    assert store.read_moving(frames.numbers[0]) is None
+    assert not (store.folder / "moving").exists()
+    assert "moving" not in store.files.json("depth.json")

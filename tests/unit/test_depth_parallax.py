@@ -59,23 +59,29 @@ class Flat:
 
 @dataclass
 class Marked(Collected):
-    """A sink that also keeps what was measured."""
+    """A sink that also keeps what was measured and what moves."""
 
     def __post_init__(self) -> None:
         self.measured: dict[int, np.ndarray] = {}
+        self.moving: dict[int, np.ndarray | None] = {}
 
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         super().write(number, depth)
         assert measured is not None
         assert measured.shape == depth.shape
         self.measured[number] = measured
+        self.moving[number] = moving
 
 
-def measure(clip: Clip, scratch: Path, **options: Any) -> tuple[DepthResult, np.ndarray, np.ndarray]:
-    """Result, depth (T, H, W), measured (T, H, W)."""
+def measure(
+    clip: Clip, scratch: Path, sink: Marked | None = None, **options: Any
+) -> tuple[DepthResult, np.ndarray, np.ndarray]:
+    """Result, depth (T, H, W), measured (T, H, W); ``sink`` gets all."""
     source = ParallaxDepth(Flat(), clip.camera, keeps_world=True)
     source = replace(source, **options)
-    sink = Marked()
+    sink = sink or Marked()
     scratch.mkdir(exist_ok=True)
     result = source.estimate(clip.plate, sink, scratch, Silent())
     assert tuple(sink.maps) == clip.plate.numbers
@@ -142,9 +148,13 @@ def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
         (-0.9, -0.6, foot), (0.7, 0, 0), (0, 1.8, 0), seed=7, drift=(0.12, 0, 0), detail=10, tint=(200, 60, 160)
     )
     clip = draw([WALL, FLOOR, walker], slider(9, 0.5, size=(128, 96), focal=110))
-    _, z, measured = measure(clip, tmp_path)
+    sink = Marked()
+    _, z, measured = measure(clip, tmp_path, sink)
     on_it = clip.which == 2
     middle = slice(2, 7)
+    moving = np.array(list(sink.moving.values()))
+    assert moving[middle][on_it[middle]].mean() > 0.6
+    assert moving[~on_it].mean() < 0.05
     assert np.median(np.abs(z[middle][on_it[middle]] / foot - 1)) < 0.13
     assert measured[on_it].mean() < 0.2
     assert np.abs(z / clip.z - 1)[~on_it].mean() < 0.04
@@ -154,8 +164,10 @@ def test_a_matte_says_what_moves(tmp_path: Path, post_clip: Clip) -> None:
     masks = [np.repeat(255 * (w == 1)[..., None], 3, axis=2).astype(np.uint8) for w in post_clip.which]
     drawn = ArrayFrames.of(masks, post_clip.plate.fps, range(1, len(masks) + 1))
     mattes = Mattes(drawn, "drawn", drawn.numbers)
-    _, _, measured = measure(post_clip, tmp_path, mattes=mattes)
+    sink = Marked()
+    _, _, measured = measure(post_clip, tmp_path, sink, mattes=mattes)
     assert not measured[post_clip.which == 1].any()
+    np.testing.assert_array_equal(np.array(list(sink.moving.values())), post_clip.which == 1)
     source = ParallaxDepth(Flat(), post_clip.camera)
     assert source.inputs() != replace(source, mattes=mattes).inputs()
 

@@ -2,7 +2,7 @@
 """Depth on the scale of a solved camera: an estimator that is off by a line in disparity comes back exact."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ex4d.camera import Trajectory, intrinsics
-from ex4d.depth.base import DepthResult
+from ex4d.depth.base import DepthResult, KnownMovers
 from ex4d.depth.solved import LEAST_SIGHTINGS, SolvedDepth, fit_line, parse_points
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.progress import Silent
@@ -34,8 +34,15 @@ class _Frames:
 
 
 class _Kept(dict):
-    def write(self, number: int, depth: np.ndarray, measured: np.ndarray | None = None) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.moving: list[np.ndarray | None] = []
+
+    def write(
+        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
+    ) -> None:
         self[number] = depth
+        self.moving.append(moving)
 
 
 def _truth(camera: Trajectory) -> list[np.ndarray]:
@@ -135,3 +142,25 @@ def test_no_points(data: bytes) -> None:
     with pytest.raises(BadInputError) as caught:
         parse_points(data)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["moves", "turns", "too few points"])
+def test_what_the_solve_found_to_move_is_told_at_the_plate_s_size(tmp_path: Path, path: str) -> None:
+    camera = _camera()
+    if path == "turns":
+        camera = replace(camera, E=np.broadcast_to(np.eye(4), camera.E.shape))
+    points = _points(2 if path == "too few points" else 60)
+    cells = np.random.default_rng(2).random((3, SIZE[1] // 4, SIZE[0] // 4)) < 0.3
+    plain, kept = SolvedDepth(_Estimator(_truth(camera), 0.2, 0.05), camera, points), _Kept()
+    source = replace(plain, movers=KnownMovers(lambda index: cells[index], "these"))
+    source.estimate(_Frames(), kept, tmp_path, Silent())
+    np.testing.assert_array_equal(np.array(kept.moving), np.kron(cells, np.ones((4, 4), bool)))
+    assert source.inputs() == {**plain.inputs(), "movers": "these"}
+
+
+def test_without_them_nothing_is_told(tmp_path: Path) -> None:
+    camera, kept = _camera(), _Kept()
+    SolvedDepth(_Estimator(_truth(camera), 0.2, 0.05), camera, _points(60)).estimate(
+        _Frames(), kept, tmp_path, Silent()
+    )
+    assert kept.moving == [None, None, None]

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from command import Run, make_plate, runner
+from command import STILL, Run, make_plate, runner
 from toy_generator import spec as toy
 
 from ex4d.colour.difference import delta_e_2000, lab_from_srgb
@@ -79,7 +79,7 @@ def test_a_toy_generator_is_offered_with_its_option() -> None:
 @pytest.mark.usefixtures("with_toy")
 def test_a_toy_generator_fills_from_the_command_line(ex4d_command: Run, tmp_path: Path) -> None:
     plate, shot = make_plate(tmp_path / "plate.mp4", 2), tmp_path / "shot"
-    common = ["--out", shot, "--cam", "orbit:30", "--raster", "embree", "--json", "--fill", "toy"]
+    common = ["--out", shot, *STILL, "--cam", "orbit:30", "--raster", "embree", "--json", "--fill", "toy"]
     takes = []
     for options in ([], ["--paint-share", 1], ["--paint-share", 1.0], ["--seed", 3]):
         done = ex4d_command("run", plate, *common, *options)
@@ -118,7 +118,7 @@ def test_a_models_shift_of_colours_is_taken_off(
     monkeypatch.setattr(toy.ToyFill, "generative", True)
     monkeypatch.setattr(toy.ToyFill, "generate", drifting)
     plate, shot = make_plate(tmp_path / "plate.mp4", 4, width=192, height=128), tmp_path / "shot"
-    common = ["--out", shot, "--cam", "orbit:30", "--raster", "embree", "--json", "--fill", "toy"]
+    common = ["--out", shot, *STILL, "--cam", "orbit:30", "--raster", "embree", "--json", "--fill", "toy"]
     wanted = lab_from_srgb(np.array([0.6, 0.45, 0.35]))
     left, records = [], []
     for options in ([], ["--no-colour-match"], ["--grain"]):
@@ -143,7 +143,7 @@ def test_a_models_shift_of_colours_is_taken_off(
 @pytest.mark.usefixtures("with_toy")
 def test_what_no_model_drew_is_not_adjusted(ex4d_command: Run, tmp_path: Path) -> None:
     plate, shot = make_plate(tmp_path / "plate.mp4", 2), tmp_path / "shot"
-    common = ["--out", shot, "--cam", "orbit:30", "--raster", "embree", "--json"]
+    common = ["--out", shot, *STILL, "--cam", "orbit:30", "--raster", "embree", "--json"]
     done = [ex4d_command("run", plate, *common, *more).result["takes"][0] for more in ([], ["--grain"])]
     assert [Path(take["folder"]).name for take in done] == ["v001", "v001"]
     record = json.loads((shot / "takes" / "v001" / "take.json").read_text(encoding="utf-8"))

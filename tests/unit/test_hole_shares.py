@@ -3,17 +3,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scenes import Plane, mesh_of
 
-from ex4d.camera import Camera, Trajectory, intrinsics
+from ex4d.camera import Camera, Trajectory, intrinsics, static_trajectory
 from ex4d.camera.transforms import rigid
-from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
+from ex4d.composite.coverage import fill_note, hole_shares
 from ex4d.fill.base import PixelOrigin
+from ex4d.media.frames import ArrayFrames
+from ex4d.raster.coverage import asked_cameras
 from ex4d.raster.embree import EmbreeRasterizer
+from ex4d.raster.stage import RasterStage
+from ex4d.raster.store import RASTER_FILE
+from ex4d.stages.stage import Part, PartOutput
 
 WIDTH, HEIGHT = 120, 80
 SOURCE = Camera(intrinsics(100.0, WIDTH, HEIGHT), np.eye(4), WIDTH, HEIGHT)
@@ -88,7 +97,27 @@ def test_the_note_weighs_frames_by_what_was_filled_in_them() -> None:
 
 
 def test_cameras_of_long_shots_are_asked_evenly() -> None:
-    source = Trajectory(SOURCE.K, np.broadcast_to(np.eye(4), (500, 4, 4)), WIDTH, HEIGHT)
+    poses = np.broadcast_to(np.eye(4), (500, 4, 4)).copy()
+    poses[:, 0, 3] = np.arange(500)
+    source = Trajectory(SOURCE.K, poses, WIDTH, HEIGHT)
     assert len(asked_cameras(source)) == 24
     short = replace(source, E=source.E[:3], K=source.K[:3], near=source.near[:3], far=source.far[:3])
     assert len(asked_cameras(short)) == 3
+    # One that stands still has one view.
+    assert len(asked_cameras(replace(source, E=np.broadcast_to(np.eye(4), poses.shape)))) == 1
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_render_begun_by_an_earlier_version_tells_nothing_of_what_is_never_covered(
+    told: bool, tmp_path: Path
+) -> None:
+    frames = ArrayFrames.of([np.zeros((HEIGHT, WIDTH, 3), np.uint8)] * 2, Fraction(25), (1, 2))
+    camera = static_trajectory(SOURCE.K, WIDTH, HEIGHT, 2)
+    nothing: Any = None
+    stage = RasterStage("p", "m", frames, nothing, camera, "embree", lambda: (EmbreeRasterizer(), ()))
+    first: dict[str, Any] = {"coverage": [0.5], **({"never_covered": [0.25]} if told else {})}
+    second = {"coverage": [0.75], "never_covered": [0.125]}
+    stage.finish(tmp_path, [PartOutput(part, (), done) for part, done in ((Part(0, 1), first), (Part(1, 2), second))])
+    record = json.loads((tmp_path / RASTER_FILE).read_text(encoding="utf-8"))
+    assert record["coverage"] == [0.5, 0.75]
+    assert record.get("never_covered") == ([0.25, 0.125] if told else None)

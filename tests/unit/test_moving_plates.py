@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -16,23 +16,27 @@ import pytest
 from command import make_depth
 from solve_scenes import room_pictures
 
-from ex4d.camera import Trajectory, write_json
+from ex4d.camera import Trajectory, read_trajectory, write_json
 from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.poses import camera_errors
 from ex4d.fill import create_generator
-from ex4d.jobs import reconstruct
+from ex4d.jobs import export, reconstruct
 from ex4d.jobs.context import JobContext
+from ex4d.jobs.source_camera import KEPT_STILL
 from ex4d.jobs.takes import TakePipeline
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import (
+    CameraFormat,
     DepthRequest,
+    ExportRequest,
     MeshRequest,
     MoveCamera,
     OutputRequest,
     PlateRequest,
     ReconstructRequest,
 )
-from ex4d.protocol.results import ReconstructResult
+from ex4d.protocol.results import ReconstructResult, parse_result, result_record
 from ex4d.shot.folder import Shot
 from ex4d.shot.mattes import read_mattes
 from ex4d.shot.reconstruction import Reconstruction, open_reconstruction
@@ -97,6 +101,14 @@ def test_a_camera_that_moves_is_solved_and_depth_is_measured(sliding: tuple[Benc
     assert not any("assumed" in note and "camera" in note for note in result.notes)
     assert 0.3 < (made.depth.measured or 0) <= 1
     assert list(bench.stages) == ["plate", "solve", "depth", "mesh"]
+
+
+def test_the_result_tells_where_the_solve_is_and_what_was_measured(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    assert result.depth.measured == bench.open().depth.measured
+    with np.load(Path(result.solve) / "solve.npz") as arrays:
+        assert len(arrays["point_xyz"]) > 20
+    assert from_record(ReconstructResult, result_record(result), "result") == result
 
 
 def test_a_take_tells_measured_surfaces_from_guessed_ones(sliding: tuple[Bench, ReconstructResult]) -> None:
@@ -188,6 +200,50 @@ def test_what_is_gone_is_made_anew_with_the_same_camera(sliding: tuple[Bench, Re
     assert after.source_camera == before.source_camera
 
 
+def test_what_was_found_is_told(sliding: tuple[Bench, ReconstructResult]) -> None:
+    bench, result = sliding
+    found = result.source_camera
+    assert found is not None
+    assert (found.kind, found.interpolated, found.cuts) == ("moves", (), ())
+    assert found.headline in result.notes
+    view = bench.open().mesh.view
+    assert found.fov_deg == pytest.approx(np.degrees(2 * np.arctan(view.width / 2 / view.K[0, 0, 0])), abs=0.01)
+    # As clients get it, and as the shot keeps it.
+    assert parse_result("reconstruct", json.loads(json.dumps(result_record(result)))) == result
+    assert bench.open().source_camera == found
+
+
+def test_the_solve_is_written_for_other_programs(sliding: tuple[Bench, ReconstructResult], tmp_path: Path) -> None:
+    bench, _ = sliding
+    made, shot = bench.open(), str(bench.root / "shot")
+    formats: tuple[CameraFormat, ...] = get_args(CameraFormat)
+    request = ExportRequest(shot, str(tmp_path), source_camera=formats)
+    paths = export.run(request, JobContext(Silent())).source_camera
+    view = made.mesh.view
+    assert set(paths) == set(formats)
+    for path in paths.values():
+        found = read_trajectory(Path(path), (view.width, view.height))
+        np.testing.assert_allclose(found.E, view.E, atol=1e-9)
+        np.testing.assert_allclose(found.K, view.K, rtol=1e-9)
+        assert found.frame_numbers == view.frame_numbers
+    # Each point of the model lies where the pictures are said to show it.
+    rows = [line.split() for line in Path(paths["colmap"], "points3D.txt").read_text().splitlines() if line[0] != "#"]
+    images = [line.split() for line in Path(paths["colmap"], "images.txt").read_text().splitlines() if line[0] != "#"]
+    assert len(rows) > 50
+    errors = []
+    for row in rows:
+        point = np.array([list(map(float, row[1:4]))])
+        for image, place in zip(row[8::2], row[9::2], strict=True):
+            index, at = int(image) - 1, 3 * int(place)
+            x, y, name = images[2 * index + 1][at : at + 3]
+            assert name == row[0]
+            errors.append(np.hypot(*(view[index].project(point)[0][0] - (float(x), float(y)))))
+    assert np.median(errors) < 0.5
+    # What is there already is no earlier result of this command.
+    with pytest.raises(BadInputError, match="would be written over"):
+        export.run(request, JobContext(Silent()))
+
+
 def test_an_estimator_that_is_named_is_fitted_and_nothing_is_measured(tmp_path: Path) -> None:
     bench = Bench.of(tmp_path, "slides")
     result = bench.run("small", source_camera="moves")
@@ -218,7 +274,8 @@ def test_a_camera_that_stands_still_has_the_depth_that_it_had(tmp_path: Path) ->
     assert any("assumed to stand still" in note for note in assumed.notes)
     looked = bench.run(source_camera="auto")
     assert {**bench.stages, "solve": ""} == {**before, "solve": ""}
-    assert any(note.startswith("The source camera stands still") for note in looked.notes)
+    (told,) = [note for note in looked.notes if "still" in note]
+    assert told.startswith("The source camera stands still; its depth is a guess. The picture moves by no more than 0.")
     assert not any("assumed to stand still" in note for note in looked.notes)
 
 
@@ -230,8 +287,73 @@ def test_cameras_that_are_given_stay_as_they_are(tmp_path: Path) -> None:
     made = bench.open()
     assert made.source_camera is not None
     assert made.source_camera.lens == "given"
+    assert made.source_camera.headline.startswith("The source camera moves: given (median error 0.")
     np.testing.assert_array_equal(made.depth.source.E, bench.camera.E)
     np.testing.assert_array_equal(made.depth.source.K, bench.camera.K)
+
+
+def as_before(bench: Bench) -> dict[str, str]:
+    """Make of the shot one of before cameras were solved; returns its stages."""
+    bench.run(source_camera="still")
+    shot = Shot(bench.root / "shot")
+    record = {name: value for name, value in shot.record.items() if name != "checksum"}
+    del record["recipe"]["depth"]["solve"], record["recipe"]["depth"]["measured"]
+    shot.write_record(record)
+    return bench.stages
+
+
+def test_shots_of_before_stand_still_until_they_are_solved_on_purpose(tmp_path: Path) -> None:
+    bench = Bench.of(tmp_path, "turns")
+    before = as_before(bench)
+    again = bench.run()
+    assert bench.stages == before
+    assert again.source_camera is None
+    assert KEPT_STILL in again.notes
+    # And the next time too.
+    bench.run()
+    assert bench.stages == before
+    solved = bench.run(source_camera="auto")
+    assert solved.source_camera is not None
+    assert solved.source_camera.kind == "turns"
+    assert KEPT_STILL not in solved.notes
+    assert bench.stages["depth"] != before["depth"]
+    # From then on it is solved, and nothing is done again.
+    stages = bench.stages
+    assert bench.run().source_camera == solved.source_camera
+    assert bench.stages == stages
+
+
+def test_a_shot_keeps_what_was_said_of_its_camera(tmp_path: Path) -> None:
+    bench = Bench.of(tmp_path, "turns")
+    said = bench.run("prior", source_camera="still")
+    stages = bench.stages
+    assert KEPT_STILL not in said.notes
+    kept = bench.run("prior")
+    assert bench.stages == stages
+    assert kept.source_camera is None
+    assert KEPT_STILL not in kept.notes
+
+
+def test_one_frame_is_not_solved(tmp_path: Path) -> None:
+    bench = Bench.of(tmp_path, "turns")
+    for path in sorted((tmp_path / "plate").iterdir())[1:]:
+        path.unlink()
+    found = bench.run("prior")
+    assert list(bench.stages) == ["plate", "depth", "mesh"]
+    assert found.source_camera is None
+    assert KEPT_STILL not in found.notes
+
+
+def test_what_has_its_own_camera_stands_still_without_a_word(tmp_path: Path) -> None:
+    bench = Bench.of(tmp_path, "slides")
+    make_depth(tmp_path / "d.npz", len(bench.camera), bench.camera.width, bench.camera.height)
+    for root, depth, compat in (("files", str(tmp_path / "d.npz"), "none"), ("released", "prior", "ex4d")):
+        bench.root = tmp_path / root
+        request = replace(bench.request(depth, compat=compat), plate=PlateRequest(str(tmp_path / "plate")))
+        result = reconstruct.run(request, JobContext(Silent()))
+        assert list(bench.stages) == ["plate", "depth", "mesh"]
+        assert result.source_camera is None
+        assert KEPT_STILL not in result.notes
 
 
 def test_what_does_not_go_together(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ex4d.fill.background.depth_grids import DepthGrids
 from ex4d.fill.background.exposure import SAME, match_exposure
 from ex4d.fill.background.movers import WITNESSES, witnesses
 from ex4d.fill.background.other_frames import Measured, OtherFrames, source_stands_still, source_turns
+from ex4d.fill.background.sights import MeshSights
 from ex4d.fill.base import OtherFrame, TakeFrame, TakeScene
 from ex4d.media.encoding import DISPLAY_16, LINEAR_HALF, TruthEncoding
 from ex4d.media.frames import ArrayFrames
@@ -216,6 +218,28 @@ def test_movers_that_are_given_are_left_out() -> None:
     left_out, _ = shot.uncover(take, 1, movers=movers)
     assert errors(shot, take, 1, left_out).max() < 0.1
     assert asked
+
+
+@pytest.mark.parametrize("leaves", [True, False], ids=["left out", "part of the scene"])
+def test_what_moves_hides_nothing_in_a_take_from_elsewhere(leaves: bool) -> None:
+    """A frame has seen the wall beside the card; from the side the card would stand before it."""
+    shot = Shot(sliding(2), lambda index: 0.0)
+    moving = on_card(shot.source[0], 0.0) & leaves
+    grids = DepthGrids(shot.scene(shot.source).mesh)
+    camera = replace(shot.source[0], E=invert_rigid(rigid(np.eye(3), np.array([1.6, 0.0, 0.0]))))
+    origin, directions = rays(camera)
+    wall_z = cast([Plane((0.0, 0.0, 1.0), WALL_Z)], camera)[0]
+    pixels, _ = shot.source[0].project(origin + directions * wall_z[..., None])
+    at = np.clip(pixels, 0, (WIDTH - 1, HEIGHT - 1)).astype(int)
+    beside = (pixels > 3).all(-1) & (pixels < (WIDTH - 3, HEIGHT - 3)).all(-1)
+    beside &= ~cv2.dilate(moving.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)[at[..., 1], at[..., 0]]
+    behind = beside & on_card(camera, 0.0)
+    assert behind.sum() > 150
+    sights = MeshSights(grids, lambda index: moving, EmbreeRasterizer())
+    z = sights.look(0, camera).z
+    sights.close()
+    shows_wall = np.abs(z / wall_z - 1) < 0.01
+    assert shows_wall[behind].mean() == (pytest.approx(1, abs=0.02) if leaves else pytest.approx(0, abs=0.05))
 
 
 @pytest.mark.parametrize("wrong", [False, True], ids=["true depth", "wrong depth"])

@@ -32,7 +32,7 @@ from ex4d.protocol.requests import (
     TrajectoryCamera,
     ViewportRequest,
 )
-from ex4d.protocol.values import parse_pivot
+from ex4d.protocol.values import AUTOMATIC, PARALLAX, parse_pivot
 from ex4d.raster.sight import check_sight, sight_notes
 from ex4d.server.absolute_paths import check_absolute
 
@@ -120,6 +120,8 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
     for source in ("d.npz", "./d.npz", "smal"):
         with pytest.raises(UsageError, match="names no estimator"):
             check_absolute(ReconstructRequest(shot, plate, DepthRequest(source)))
+    for source in (AUTOMATIC, PARALLAX, "small"):
+        check_absolute(ReconstructRequest(shot, plate, DepthRequest(source)))
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e999", "1e10", "0", "-1", "0,0,1e-12", "1e10,0,1", "1,2", ""])

@@ -17,13 +17,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from command import leftovers, make_depth, make_plate, runner
+from command import STILL, leftovers, make_depth, make_plate, runner
 
 from ex4d.camera import intrinsics, static_trajectory
 from ex4d.composite import TakeJob
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import create_generator
 from ex4d.fill.stage import FillStage
+from ex4d.jobs.source_camera import KEPT_STILL
 from ex4d.media.encoding import DISPLAY_8, truth_of
 from ex4d.mesh import MeshSettings
 from ex4d.mesh.stage import MeshStage
@@ -194,7 +195,7 @@ def test_parts_leave_no_trace_in_earlier_shots(
         for folder in earlier.glob(f"cache/{name}-*"):
             shutil.copytree(folder, shot / "cache" / folder.name)
     arguments = ["run", earlier_job / "plate.mp4", "--cam", "orbit:10", "--raster", "opengl", "--out", shot, "--json"]
-    outcome = runner(capfd)(*arguments)
+    outcome = runner(capfd)(*arguments, *STILL)
     assert outcome.ran() == ["plate", "mesh", "composite"]
     for name in ("plate", "mesh"):
         (folder,) = (shot / "cache").glob(f"{name}-*")
@@ -215,6 +216,17 @@ def test_parts_leave_no_trace_in_earlier_shots(
     assert records[0]["key"] == records[1]["key"]
     told = {name for frame in records[1]["frames"] for name in frame}
     assert [{name: frame[name] for name in told} for frame in records[0]["frames"]] == records[1]["frames"]
+
+
+def test_an_earlier_shot_is_found_as_it_was(earlier_job: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its camera stood still when 0f2baa4 made it, and nobody asks for more: all of it is there already."""
+    arguments = ["run", earlier_job / "plate.mp4", "--cam", "orbit:10", "--raster", "opengl", "--json"]
+    outcome = runner(capfd)(*arguments, "--out", earlier_job / "ex4d" / "plate")
+    assert [take["folder"] for take in outcome.result["takes"]] == [str(earlier_job / "ex4d/plate/takes/v003")]
+    assert outcome.ran() == []
+    assert outcome.result["source_camera"] is None
+    notes = [event["text"] for event in outcome.events if event["event"] == "note"]
+    assert KEPT_STILL in notes
 
 
 def same_content(ours: Path, theirs: Path) -> bool:

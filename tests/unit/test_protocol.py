@@ -188,7 +188,7 @@ CAMERAS = (MoveCamera("orbit:30", "2.5", follow=False), TrajectoryCamera(b"{}", 
 PLATE = ReconstructRequest(
     "/s",
     PlateRequest("/p.mp4", "1001-1004", "24000/1001", 1),
-    DepthRequest("/d.npz", "disparity", 0.5, None, 60, "/m.mp4"),
+    DepthRequest("/d.npz", "disparity", 0.5, None, mattes="/m.mp4", focal_mm=50.0, sensor_mm=36.0),
     MeshRequest(3.0, 1.2, 512, 0.5, "ex4d"),
     SolvedCamera(b"camera", b"points"),
     64,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from solve_scenes import track_scene
 
-from ex4d.camera import Lens
+from ex4d.camera import Lens, Trajectory
 from ex4d.evaluation.poses import camera_errors
 from ex4d.protocol.errors import BadInputError
+from ex4d.shot.source_camera import source_camera_info
 from ex4d.solve import SolveOptions
 from ex4d.solve.kind import Numbers, has_parallax, move_refusal, still_reason, turn_refusal
 from ex4d.solve.solve import solve_tracks
@@ -75,11 +76,22 @@ def test_a_still_camera_stands_still_whatever_moves():
     assert found.moving[~scene.is_mover].mean() < 0.05
 
 
+def test_the_field_of_view_is_that_of_the_frame_as_it_looks():
+    found = solve(track_scene("stands", movers=0.4))
+    # Pixels twice as wide as high, of a frame that is higher than it looks wide, or wider.
+    for (width, height), tangent in {(100, 300): 300 / 400 / 2, (200, 300): 200 / 200 / 2}.items():
+        view = Trajectory(np.diag([200.0, 400.0, 1.0]), np.eye(4)[None], width, height)
+        told = source_camera_info(found, view).fov_deg
+        assert told == pytest.approx(np.degrees(2 * np.arctan(tangent)), abs=0.01)
+
+
 def test_where_all_moves_by_itself_no_camera_is_believed():
     found = solve(track_scene("stands", movers=1.0))
     assert found.kind == "still"
     assert found.refused
-    assert any("not believed" in note or "no solve of it is believed" in note for note in found.notes)
+    assert source_camera_info(found, found.camera).headline.startswith(
+        "The source camera is taken to stand still, because no solve of it is believed; its depth is a guess. "
+    )
 
 
 def test_a_lens_that_does_not_show_stays_as_expected():

@@ -8,11 +8,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from solve_scenes import track_scene
 
 from ex4d.camera import Trajectory, build_take, intrinsics, parse_preset
 from ex4d.camera.source_path import levelled, rotation_vectors, rotations, smoothed, upward
 from ex4d.camera.transforms import invert_rigid, rigid, rotation_x, rotation_y
 from ex4d.protocol.errors import UsageError
+from ex4d.solve import SolveOptions
+from ex4d.solve.solve import solve_tracks
 
 COUNT = 41
 NUMBERS = tuple(range(1001, 1001 + COUNT))
@@ -186,3 +189,69 @@ def test_paths_that_the_plate_does_not_have() -> None:
         take("lock", source, follow=False)
     with pytest.raises(UsageError, match="turns too far"):
         take("stabilise", hand_held(pan=9.0))
+
+
+@pytest.fixture(scope="module")
+def solved() -> Trajectory:
+    """A path as the solve finds it, with the errors that it leaves."""
+    scene = track_scene("slides", noise=0.4)
+    found = solve_tracks(scene.picture, scene.followed, SolveOptions(), lambda: None)
+    assert found.kind == "moves"
+    return found.camera
+
+
+def jerks(camera: Trajectory) -> tuple[float, float]:
+    """Root mean square of how places and directions change their speed from frame to frame."""
+    poses = invert_rigid(camera.E)
+    turns = rotation_vectors(np.swapaxes(poses[:-1, :3, :3], 1, 2) @ poses[1:, :3, :3])
+    return float(np.sqrt((np.diff(poses[:, :3, 3], 2, axis=0) ** 2).mean())), float(
+        np.sqrt((np.diff(turns, axis=0) ** 2).mean())
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["stabilise:0.1", "stabilise", "stabilise:0.9", "stabilise:1", "stabilise:0.2s", "stabilise,level", "lock",
+     "match:1005"],
+)  # fmt: skip
+def test_no_path_of_a_solved_camera_jitters_more_than_the_solve(text: str, solved: Trajectory) -> None:
+    place, turn = jerks(take(text, solved))
+    own_place, own_turn = jerks(solved)
+    assert place <= own_place
+    assert turn <= 1.001 * own_turn
+    if text != "stabilise:0.1":
+        assert place < 0.6 * own_place
+
+
+def test_a_move_on_a_locked_camera_is_the_move_of_a_still_one(solved: Trajectory) -> None:
+    """The third frame's camera, about which the take turns as if nothing else had ever moved."""
+    still = replace(solved, E=solved.E[[2] * len(solved)], K=solved.K[[2] * len(solved)])
+    number = solved.frame_numbers[2]
+    for path in ("lock", "match"):
+        ours = take(f"{path}:{number}+orbit:30", solved)
+        np.testing.assert_allclose(ours.E, take("orbit:30", still).E, atol=1e-12)
+        np.testing.assert_allclose(ours.K, still.K)
+
+
+@pytest.mark.parametrize("text", ["lock", "match:1003", "stabilise:0.9", "lock+orbit:30"])
+def test_a_path_of_a_still_camera_is_said_to_change_nothing(text: str) -> None:
+    moving = hand_held()
+    still = replace(moving, E=moving.E[[5] * COUNT], K=moving.K[[5] * COUNT])
+    (note,) = take(text, still).notes
+    assert "changes nothing" in note
+    assert "--source-camera auto" in note
+    assert take(text, moving).notes == ()
+    assert take("orbit:30", still).notes == ()
+
+
+def test_a_still_camera_s_horizon_can_be_levelled() -> None:
+    moving = hand_held(roll_by=0.2)
+    still = replace(moving, E=moving.E[[5] * COUNT], K=moving.K[[5] * COUNT])
+    assert take("stabilise,level", still).notes == ()
+
+
+@pytest.mark.parametrize("text", ["lock:1000", "match:1042", "lock:-5+orbit:30"])
+def test_a_frame_outside_of_the_plate_is_refused_with_those_there_are(text: str) -> None:
+    with pytest.raises(UsageError, match=r"1001-1041") as refused:
+        take(text, hand_held())
+    assert "Choose one of these frames" in str(refused.value.hint)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ex4d.camera.camera import Trajectory
 from ex4d.camera.easing import EASINGS, progress
 from ex4d.camera.released import is_released, released_extrinsics
-from ex4d.camera.source_path import SourcePath, follow_path, parse_source_path
+from ex4d.camera.source_path import SourcePath, follow_path, parse_source_path, path_notes
 from ex4d.camera.transforms import invert_rigid, rigid, rigid_about, rotation_x, rotation_y
 from ex4d.protocol.errors import UsageError
 
@@ -237,12 +237,14 @@ def build_take(
     Raises:
         UsageError: the source camera has no such path; it is to be followed and not.
     """
+    notes: tuple[str, ...] = ()
     if spec.path is not None:
         if not follow:
             raise UsageError(
                 "The camera has a path of its own, so it cannot start from the first frame besides.",
                 "Leave out the path, or --no-follow: lock stands still.",
             )
+        notes = path_notes(spec.path, source)
         source = follow_path(spec.path, source, handles)
     count, first = len(source), handles[0]
     pivot = np.asarray(pivot, np.float64)
@@ -266,5 +268,6 @@ def build_take(
         near=near,
         frame_numbers=source.frame_numbers,
         fps=source.fps,
+        notes=notes,
         lens=source.lens,
     )

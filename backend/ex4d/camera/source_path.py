@@ -110,6 +110,16 @@ def follow_path(path: SourcePath, source: Trajectory, handles: tuple[int, int] =
     return replace(source, E=E, K=K)
 
 
+def path_notes(path: SourcePath, source: Trajectory) -> tuple[str, ...]:
+    """Sentences for the report: a camera that stands still has no path to be made steadier."""
+    if path.level or not (np.allclose(source.E, source.E[0]) and np.allclose(source.K, source.K[0])):
+        return ()
+    return (
+        f"The source camera stands still in this shot, so «{path.kind}» changes nothing. Where it moves in the plate, "
+        "reconstruct the shot with --source-camera auto.",
+    )
+
+
 def _index_of(frame: int, source: Trajectory) -> int:
     if frame not in source.frame_numbers:
         first, last = (source.frame_numbers[0], source.frame_numbers[-1]) if source.frame_numbers else (0, 0)

@@ -107,8 +107,17 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
     depth.add_argument(
         "--fov",
         type=float,
-        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file; of the "
-        "frame in square pixels, without what a lens bends",
+        help="field of view over the longer side in degrees, instead of an assumed one or that of an npz file or the "
+        "plate's files; of the frame in square pixels, without what a lens bends",
+    )
+    depth.add_argument(
+        "--focal", type=float, metavar="MM", help="focal length of the plate's lens, with --sensor, instead of --fov"
+    )
+    depth.add_argument(
+        "--sensor",
+        type=float,
+        metavar="MM",
+        help="width of what the frame shows of the sensor; of an anamorphic lens, times its squeeze",
     )
     depth.add_argument(
         "--mattes",
@@ -174,7 +183,9 @@ def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> Recons
     """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
     kind = next((known for known in get_args(SourceCameraKind) if known == args.source_camera), None)
     camera = None if kind else args.source_camera
-    depth = DepthRequest(args.depth, args.depth_kind, args.depth_scale, camera, args.fov, args.mattes)
+    depth = DepthRequest(
+        args.depth, args.depth_kind, args.depth_scale, camera, args.fov, args.focal, args.sensor, args.mattes
+    )
     mesh = MeshRequest(args.min_angle, args.max_depth_ratio, args.mesh_grid, args.thickness, args.compat)
     return ReconstructRequest(str(args.out), plate, depth, mesh, viewport_side=None, source_camera=kind)
 

@@ -17,6 +17,7 @@ from ex4d.jobs.cameras import camera_name
 from ex4d.jobs.context import JobContext
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import ExportRequest, PreviewRequest
+from ex4d.protocol.results import ExportedRender, RenderResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +46,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         files = {"color": render.color, "mask": render.mask, "camera": render.camera, "trajectory": render.trajectory}
         coverage = dict(zip(render.numbers, render.coverage, strict=True))
         low = min(coverage, key=lambda number: coverage[number])
-        renders.append({"camera": name, "files": files, "coverage": coverage})
-        lines.append(f"{render.color}  {name}: {coverage[low]:.0%} seen at least, in frame {low}")
+        renders.append({"camera": name, "files": files, **_shares(render)})
+        lines.append(f"{render.color}  {name}: {coverage[low]:.0%} seen at least, in frame {low}{_rest(render)}")
     console.result({"renders": renders}, "\n".join(lines))
 
 
@@ -60,7 +61,22 @@ def _preview(args: argparse.Namespace, console: Console) -> None:
         result = preview.run(
             PreviewRequest(str(args.shot), camera, size, raster=args.raster, lens=args.take_lens), context
         )
-        coverage = dict(zip(result.numbers, result.coverage, strict=True))
-        previews.append({"camera": name, "color": result.color, "mask": result.mask, "coverage": coverage})
-        lines.append(f"{result.color}  {name}: {min(result.coverage):.0%} seen at least")
+        previews.append({"camera": name, "color": result.color, "mask": result.mask, **_shares(result)})
+        lines.append(f"{result.color}  {name}: {min(result.coverage):.0%} seen at least{_rest(result)}")
     console.result({"previews": previews}, "\n".join(lines))
+
+
+def _shares(drawn: RenderResult | ExportedRender) -> dict[str, dict[int, float]]:
+    """Shares of each frame's pixels, by frame number."""
+    never = {"never_covered": drawn.never_covered} if drawn.never_covered else {}
+    told = {"coverage": drawn.coverage, **never}
+    return {name: dict(zip(drawn.numbers, shares, strict=True)) for name, shares in told.items()}
+
+
+def _rest(drawn: RenderResult | ExportedRender) -> str:
+    """Why the rest is not seen, for the end of a line; "" where all is seen, or it is not known."""
+    unseen = sum(1 - share for share in drawn.coverage)
+    if not drawn.never_covered or unseen <= 0:
+        return ""
+    never = min(sum(drawn.never_covered) / unseen, 1.0)
+    return f"; of the rest {1 - never:.0%} is revealed by the move, {never:.0%} in no frame's view"

@@ -24,7 +24,7 @@ from ex4d.commands.options import (
     reconstruct_request,
     take_size,
 )
-from ex4d.commands.reports import report_takes
+from ex4d.commands.reports import report_run
 from ex4d.jobs import run
 from ex4d.jobs.context import JobContext
 from ex4d.protocol.requests import GenerateRequest, RunRequest
@@ -51,4 +51,4 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         )
         for camera in chosen
     )
-    report_takes(takes, run.run(RunRequest(plate, takes), JobContext(console)).takes, console)
+    report_run(takes, run.run(RunRequest(plate, takes), JobContext(console)), console)

@@ -25,7 +25,7 @@ from ex4d import __version__
 from ex4d.camera import Camera, Trajectory, write_json
 from ex4d.composite.adjust import AdjustedFill, FillAdjustments
 from ex4d.composite.aov import TakeAovs
-from ex4d.composite.coverage import asked_cameras, fill_note, hole_shares
+from ex4d.composite.coverage import fill_note, hole_shares
 from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
 from ex4d.composite.pixels import ResultPicture, ResultPictures
@@ -47,6 +47,7 @@ from ex4d.protocol.seal import (
     read_ours,
     read_seal,
 )
+from ex4d.raster.coverage import asked_cameras
 from ex4d.raster.positions import PositionStore
 from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal

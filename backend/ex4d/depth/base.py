@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,15 +39,36 @@ class DepthResult:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class KnownMovers:
+    """What moves by itself, as who solved the camera has found it.
+
+    Attributes:
+        of_frame: (h, w) bool of the frame with an index, at any size.
+        key: tells these from others.
+    """
+
+    of_frame: Callable[[int], NDArray[np.bool_]]
+    key: str
+
+
 class DepthSink(Protocol):
     """Takes the depth of one frame after the other, in the plate's order."""
 
-    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
+    def write(
+        self,
+        number: int,
+        depth: NDArray[np.float32],
+        measured: NDArray[np.bool_] | None = None,
+        moving: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Store z-depth (H, W) float32 at the plate's size, world units; NaN = there is none, inf = sky.
 
         Args:
             measured: (H, W), True = measured, False = guessed; None = the source does not tell them apart. A source
                 tells them apart in all frames or in none.
+            moving: (H, W), True = shows something that moves by itself; None = the source does not tell. A source
+                tells it of all frames or of none.
         """
         ...
 

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory, read_trajectory, resize_intrinsics
+from ex4d.camera.camera_arrays import CAMERA_NAMES
 from ex4d.depth.affine import AffineDepth, relative_depth
 from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink
 from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
 from ex4d.depth.maps import (
-    CAMERA_NAMES,
     DEPTH_NAMES,
     LATER_CAMERA_NAMES,
     DepthMaps,
@@ -226,7 +226,8 @@ class FileDepth:
     ) -> tuple[Trajectory, tuple[bool, bool]]:
         """The source camera, and whether its poses and its K are known."""
         if self.camera:
-            given = read_trajectory(self.camera)
+            window = frame_window(frames)
+            given = read_trajectory(self.camera, (window.width, window.height))
             _check_aspect((given.width, given.height), frames, self.camera)
             given = given.for_frames(frames.numbers, frames.fps, self.camera.name)
             notes += given.notes

@@ -13,7 +13,14 @@ from typing import IO, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.camera.transforms import invert_rigid
+from ex4d.camera.camera_arrays import (
+    CAMERA_NAMES,
+    CAMERA_TO_WORLD_NAMES,
+    INTRINSICS_NAMES,
+    WORLD_TO_CAMERA_NAMES,
+    RawCamera,
+    read_camera_arrays,
+)
 from ex4d.media.exr import read_exr_channel
 from ex4d.media.images import read_grey
 from ex4d.media.sequences import DEPTH_SUFFIXES, ImageSequence, find_sequence
@@ -36,12 +43,6 @@ from ex4d.system.sequence_names import is_pattern
 #: Names of arrays in npz files, the first that is there counts. ``arr_0`` is numpy's own name for an unnamed array.
 DEPTH_NAMES = ("depth", "depths", "arr_0")
 DISPARITY_NAMES = ("disparity", "disp", "inverse_depth")
-#: MegaSaM and VGGT write the singular, gsplat and viser ``Ks``.
-INTRINSICS_NAMES = ("intrinsics", "intrinsic", "K", "Ks", "camera_intrinsics")
-#: VGGT writes ``extrinsic``: 3x4, camera from world.
-WORLD_TO_CAMERA_NAMES = ("extrinsics", "E", "w2c", "extrinsic", "world_to_camera", "world2cam", "viewmats")
-CAMERA_TO_WORLD_NAMES = ("cam_c2w", "c2w", "poses", "camera_to_world", "cam2world", "camtoworlds")
-CAMERA_NAMES = (*INTRINSICS_NAMES, *WORLD_TO_CAMERA_NAMES, *CAMERA_TO_WORLD_NAMES)
 #: Those of them that were not always read: shots whose depth has one have another key now.
 LATER_CAMERA_NAMES = (*INTRINSICS_NAMES[3:], *WORLD_TO_CAMERA_NAMES[3:], *CAMERA_TO_WORLD_NAMES[3:])
 #: Arrays that say nothing of depth or camera: pictures, and what follows from the others.
@@ -51,23 +52,8 @@ _POINTS = ("points", "pts3d", "world_points", "world_points_from_depth", "pose_e
 _NO_MATTER = frozenset((*_PICTURES, *_CONFIDENCES, *_POINTS))
 #: Depth maps may have this many times the plate's pixels, or this many pixels.
 _OVERSAMPLING, _SMALL = 16, 1 << 20
-#: Two statements of one pose may differ by this in any entry.
-_SAME_POSE = 1e-3
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class RawCamera:
-    """What an npz file says of the source camera.
-
-    Attributes:
-        K: (3, 3) or (T, 3, 3) for the pixel size of the maps, or None.
-        E: (T, 4, 4) world->camera, OpenCV axes, or None.
-    """
-
-    K: Array | None = None
-    E: Array | None = None
 
 
 class DepthMaps(Protocol):
@@ -230,7 +216,7 @@ class _Sequence:
         """The cameras in all files, where the first one has some."""
         if not set(self.names) & set(CAMERA_NAMES):
             return RawCamera()
-        cameras = [_read_camera(path) for path in self.paths]
+        cameras = [read_camera_arrays(path) for path in self.paths]
         return RawCamera(
             self._stacked([camera.K for camera in cameras]), self._stacked([camera.E for camera in cameras])
         )
@@ -278,7 +264,7 @@ def _open_arrays(path: Path, scratch: Path, count: int, most: int) -> _Arrays:
     with open_npz(path) as archive:
         with open_member(archive, name) as (header, _):
             _check_maps(header, path, count, most)
-        camera = _read_camera(path)
+        camera = read_camera_arrays(path)
         with archive.open(f"{name}.npy") as packed:
             _unpack(packed, unpacked, path)
     return _Arrays(_as_maps(_load_npy(unpacked, path), path), disparity, camera, name, names)
@@ -384,48 +370,3 @@ def _as_maps(array: Array, path: Path) -> Array:
     if array.dtype.kind not in "fiu":
         raise BadInputError(f"{path} holds {array.dtype} values, not numbers.", "Save depth as float32.")
     return array.reshape(_maps_shape(array.shape, path))
-
-
-def _first(names: Sequence[str], arrays: dict[str, Array], path: Path) -> Array | None:
-    """The first of those arrays that is there, float64; raises BadInputError where it is not made of numbers."""
-    found = next((arrays[name] for name in names if name in arrays), None)
-    if found is not None and (found.dtype.kind not in "fiu" or not np.isfinite(found).all()):
-        raise BadInputError(f"{path} has a camera that is not made of finite numbers.", "Export it again.")
-    return None if found is None else found.astype(np.float64)
-
-
-def _read_camera(path: Path) -> RawCamera:
-    arrays = read_npz(path, CAMERA_NAMES)
-    K = _first(INTRINSICS_NAMES, arrays, path)
-    if K is not None and K.ndim <= 2 and K.shape[-1:] == (4,):
-        fx, fy, cx, cy = np.moveaxis(K, -1, 0)
-        zero, one = np.zeros_like(fx), np.ones_like(fx)
-        K = np.stack([np.stack(row, -1) for row in ((fx, zero, cx), (zero, fy, cy), (zero, zero, one))], -2)
-    if K is not None and (K.ndim not in (2, 3) or K.shape[-2:] != (3, 3)):
-        raise BadInputError(
-            f"{path} has intrinsics of shape {K.shape}.", "Give 3x3 matrices, or fx, fy, cx, cy, once or per frame."
-        )
-    E, poses = _first(WORLD_TO_CAMERA_NAMES, arrays, path), _first(CAMERA_TO_WORLD_NAMES, arrays, path)
-    # Matrices that are not rigid are refused later, by Trajectory.
-    inverted = None if poses is None else invert_rigid(_square(poses, path))
-    if E is None:
-        return RawCamera(K, inverted)
-    E = _square(E, path)
-    if inverted is not None and (inverted.shape != E.shape or not np.allclose(inverted, E, atol=_SAME_POSE)):
-        raise BadInputError(
-            f"{path} has poses from world to camera and from camera to world that contradict each other.",
-            "Leave one of the two arrays in it.",
-        )
-    return RawCamera(K, E)
-
-
-def _square(matrices: Array, path: Path) -> Array:
-    """(T, 4, 4) from that or from (T, 3, 4)."""
-    if matrices.ndim == 2:
-        matrices = matrices[None]
-    if matrices.ndim != 3 or matrices.shape[1:] not in ((3, 4), (4, 4)):
-        raise BadInputError(f"{path} has poses of shape {matrices.shape}.", "Give one 4x4 or 3x4 matrix per frame.")
-    if matrices.shape[1] == 4:
-        return matrices
-    last = np.broadcast_to([[[0.0, 0.0, 0.0, 1.0]]], (len(matrices), 1, 4))
-    return np.concatenate([matrices, last], axis=1)

@@ -63,12 +63,20 @@ class PlateSink:
     sink: DepthSink
     size: tuple[int, int]
 
-    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
+    def write(
+        self,
+        number: int,
+        depth: NDArray[np.float32],
+        measured: NDArray[np.bool_] | None = None,
+        moving: NDArray[np.bool_] | None = None,
+    ) -> None:
         """See ``DepthSink``."""
-        if measured is not None:
-            resized = cv2.resize(measured.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST)
-            measured = np.asarray(resized, np.uint8) > 0
-        self.sink.write(number, resample_depth(depth, *self.size), measured)
+        self.sink.write(number, resample_depth(depth, *self.size), self._resized(measured), self._resized(moving))
+
+    def _resized(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        if mask is None:
+            return None
+        return np.asarray(cv2.resize(mask.astype(np.uint8), self.size, interpolation=cv2.INTER_NEAREST), np.uint8) > 0
 
 
 def estimate_in_square_pixels(

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
+from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, KnownMovers, camera_apart
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file
@@ -65,13 +66,34 @@ def fit_line(x: Array, y: Array) -> tuple[float, float]:
     return float(slope), float(offset)
 
 
+def camera_inputs(camera: Trajectory, points: NDArray[np.float64]) -> dict[str, Any]:
+    """What depth on a solved camera depends on besides its estimator, for ``DepthSource.inputs``.
+
+    Args:
+        camera: of the plate.
+        points: (N, 3) of its scene.
+    """
+    digest = hashlib.sha256()
+    for values in (camera.K, camera.E, points):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    if camera.lens is not None:
+        digest.update(repr(camera.lens).encode())
+    return {"camera": digest.hexdigest(), "numbers": list(camera.frame_numbers)}
+
+
 @dataclass
 class _Scratch:
     """A sink that keeps the maps for a second look."""
 
     folder: Path
 
-    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
+    def write(
+        self,
+        number: int,
+        depth: NDArray[np.float32],
+        measured: NDArray[np.bool_] | None = None,
+        moving: NDArray[np.bool_] | None = None,
+    ) -> None:
         np.save(frame_file(self.folder, number, ".npy"), depth)
 
     def read(self, number: int) -> NDArray[np.float32]:
@@ -90,11 +112,13 @@ class SolvedDepth:
         estimator: what estimates.
         camera: the solved camera, by the plate's frame numbers or one per frame; shot world.
         points: (N, 3) solved points in the shot's world; may be empty.
+        movers: what the solve found to move by itself, by the plate's frames; None = it does not tell.
     """
 
     estimator: DepthSource
     camera: Trajectory
     points: Array
+    movers: KnownMovers | None = None
 
     @property
     def name(self) -> str:
@@ -122,12 +146,8 @@ class SolvedDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        digest = hashlib.sha256()
-        for values in (self.camera.K, self.camera.E, self.points):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        if self.camera.lens is not None:
-            digest.update(repr(self.camera.lens).encode())
-        return {**self.estimator.inputs(), "camera": digest.hexdigest(), "numbers": list(self.camera.frame_numbers)}
+        movers = {} if self.movers is None else {"movers": self.movers.key}
+        return {**self.estimator.inputs(), **camera_inputs(self.camera, self.points), **movers}
 
     def steps(self, frames: FrameSource) -> int:
         """See ``DepthSource``."""
@@ -143,8 +163,8 @@ class SolvedDepth:
         notes = [*camera.notes, *camera_apart(inner.notes)]
         if _stands_in_one_place(camera):
             # Turning moves nothing against anything, so that any scale will do.
-            for number in frames.numbers:
-                sink.write(number, kept.read(number))
+            for index, number in enumerate(frames.numbers):
+                sink.write(number, kept.read(number), moving=self._moving(index, frames))
             return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
@@ -155,8 +175,8 @@ class SolvedDepth:
             E = np.broadcast_to(np.eye(4), camera.E.shape)
             still = Trajectory(camera.K, E, camera.width, camera.height, lens=camera.lens)
             still = still.numbered(frames.numbers, frames.fps)
-            for number in frames.numbers:
-                sink.write(number, kept.read(number))
+            for index, number in enumerate(frames.numbers):
+                sink.write(number, kept.read(number), moving=self._moving(index, frames))
             return DepthResult(still, poses_known=False, intrinsics_known=True, notes=tuple(notes))
         slope, offset = fit_line(estimated, solved)
         error = float(np.median(np.abs((slope * estimated + offset) / solved - 1)))
@@ -165,10 +185,18 @@ class SolvedDepth:
             f"{error:.0%} of it."
         )
         floor = float(solved.min()) / FARTHEST
-        for number in frames.numbers:
+        for index, number in enumerate(frames.numbers):
             disparity = slope / kept.read(number).astype(np.float64) + offset
-            sink.write(number, (1 / np.maximum(disparity, floor)).astype(np.float32))
+            depth = (1 / np.maximum(disparity, floor)).astype(np.float32)
+            sink.write(number, depth, moving=self._moving(index, frames))
         return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
+
+    def _moving(self, index: int, frames: FrameSource) -> NDArray[np.bool_] | None:
+        """(H, W) of the frame with that index, at the plate's size."""
+        if self.movers is None:
+            return None
+        mask = self.movers.of_frame(index).astype(np.uint8)
+        return np.asarray(cv2.resize(mask, frames.size, interpolation=cv2.INTER_NEAREST), np.uint8) > 0
 
     def _sightings(self, camera: Trajectory, kept: _Scratch) -> tuple[Array, Array]:
         """Disparities (N,) of all points in all frames: estimated, and by the solve."""

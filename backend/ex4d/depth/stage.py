@@ -19,7 +19,7 @@ from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.plate_camera import PlateCamera
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.depth.solved import SolvedDepth
-from ex4d.depth.store import DEPTH_FILE, MEASURED_FOLDER, SOURCE_CAMERA_FILE
+from ex4d.depth.store import DEPTH_FILE, MEASURED_FOLDER, MOVING_FOLDER, SOURCE_CAMERA_FILE
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.errors import BadInputError
@@ -42,8 +42,15 @@ class _Sink:
     sky: bool = False
     medians: list[float] = field(default_factory=list)
     measured: list[float] = field(default_factory=list)
+    moving: list[float] = field(default_factory=list)
 
-    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
+    def write(
+        self,
+        number: int,
+        depth: NDArray[np.float32],
+        measured: NDArray[np.bool_] | None = None,
+        moving: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.sky |= bool(np.isposinf(depth).any())
         finite = depth[np.isfinite(depth) & (depth > 0)]
         if finite.size:
@@ -55,10 +62,14 @@ class _Sink:
                 "Depth must be above zero and not NaN somewhere in every frame; check the files and --depth-kind.",
             )
         self.pool.submit(np.save, frame_file(self.folder, number, ".npy"), depth)
-        if measured is not None:
-            self.measured.append(float(measured.mean()))
-            folder = make_folder(self.folder.with_name(MEASURED_FOLDER))
-            self.pool.submit(np.save, frame_file(folder, number, ".npy"), np.packbits(measured, axis=-1))
+        for name, mask, shares in (
+            (MEASURED_FOLDER, measured, self.measured),
+            (MOVING_FOLDER, moving, self.moving),
+        ):
+            if mask is not None:
+                shares.append(float(mask.mean()))
+                folder = make_folder(self.folder.with_name(name))
+                self.pool.submit(np.save, frame_file(folder, number, ".npy"), np.packbits(mask, axis=-1))
 
 
 @dataclass
@@ -116,9 +127,10 @@ class DepthStage(Stage):
             "notes": list(result.notes),
         }
         names = frame_names("z", self.frames.numbers, ".npy")
-        if sink.measured:
-            record["measured"] = float(np.mean(sink.measured))
-            names += frame_names(MEASURED_FOLDER, self.frames.numbers, ".npy")
+        for name, shares in ((MEASURED_FOLDER, sink.measured), (MOVING_FOLDER, sink.moving)):
+            if shares:
+                record[name] = float(np.mean(shares))
+                names += frame_names(name, self.frames.numbers, ".npy")
         write_json(out / SOURCE_CAMERA_FILE, result.source)
         (out / DEPTH_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         return [*names, SOURCE_CAMERA_FILE, DEPTH_FILE]

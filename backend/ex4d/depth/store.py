@@ -17,6 +17,8 @@ DEPTH_FILE = "depth.json"
 SOURCE_CAMERA_FILE = "source_camera.json"
 #: Which pixels were measured, one bit each, where the source tells.
 MEASURED_FOLDER = "measured"
+#: Which pixels show something that moves by itself, the same.
+MOVING_FOLDER = "moving"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class DepthStore:
         subject: z-depth of the subject (``subject_distance``), world units.
         notes: sentences for the report.
         measured: share of the pixels that were measured; None = the source does not tell them from guessed ones.
+        moving: share of the pixels that show something that moves by itself; None = the source does not tell.
     """
 
     files: StageFiles
@@ -50,6 +53,7 @@ class DepthStore:
     subject: float
     notes: tuple[str, ...]
     measured: float | None = None
+    moving: float | None = None
 
     @classmethod
     def open(cls, folder: Path) -> DepthStore:
@@ -72,7 +76,13 @@ class DepthStore:
     def read_measured(self, number: int) -> NDArray[np.bool_] | None:
         """Which pixels (H, W) of frame ``number`` were measured; the others were guessed. None = the source does not
         tell."""
-        if self.measured is None:
-            return None
-        bits = self.files.npy(f"{MEASURED_FOLDER}/{frame_name(number, '.npy')}")
+        return None if self.measured is None else self._mask(MEASURED_FOLDER, number)
+
+    def read_moving(self, number: int) -> NDArray[np.bool_] | None:
+        """Which pixels (H, W) of frame ``number`` show something that moves by itself. None = the source does not
+        tell."""
+        return None if self.moving is None else self._mask(MOVING_FOLDER, number)
+
+    def _mask(self, folder: str, number: int) -> NDArray[np.bool_]:
+        bits = self.files.npy(f"{folder}/{frame_name(number, '.npy')}")
         return np.unpackbits(np.asarray(bits, np.uint8), axis=-1, count=self.source.width) > 0

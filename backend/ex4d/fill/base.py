@@ -97,7 +97,7 @@ class TakeScene:
         tolerance: relative error within which two depths may be the same surface.
         create_rasterizer: gives a rasterizer, to be closed when it has served.
         movers: gives what moves by itself in the plate's frame with an index, (h, w) bool at any size, or None where
-            that is not known; None = other frames tell.
+            that is not known. What other frames find to move moves as well.
     """
 
     frames: FrameSource

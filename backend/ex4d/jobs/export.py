@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files for other programs, as EX-4D's recon.py leaves them: meshes, and renders as movies with their cameras; and the
-maps that take the plate's lens off pictures and put it on again."""
+"""Files for other programs, as EX-4D's recon.py leaves them: meshes, and renders as movies with their cameras; the maps
+that take the plate's lens off pictures and put it on again; and the plate's own camera."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from ex4d.camera import Camera as SourceCamera
 from ex4d.camera import write_json, write_released_npz
 from ex4d.camera.stmap import STMap, redistort_map, undistort_map
+from ex4d.jobs.camera_files import camera_files, write_source_camera
 from ex4d.jobs.cameras import camera_name, check_camera, take_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import EXPORT, RENDER
@@ -85,7 +86,10 @@ def _export(shot: Shot, request: ExportRequest, progress: Progress) -> ExportRes
         for camera, taken in zip(request.cameras, cameras, strict=True)
     ]
     stmaps = _export_stmaps(reconstruction, out) if request.stmaps else {}
-    return ExportResult(meshes, tuple(renders), stmaps)
+    cameras_of_plate = (
+        write_source_camera(shot, reconstruction, out, request.source_camera, progress) if request.source_camera else {}
+    )
+    return ExportResult(meshes, tuple(renders), stmaps, cameras_of_plate)
 
 
 def file_name(camera: Camera) -> str:
@@ -129,7 +133,11 @@ def _check_outputs(out: Path, request: ExportRequest) -> None:
     with writing(out):
         if (out / SHOT_FILE).exists():
             return
-        single = (_mesh_files(out, request.meshes), _stmap_files(out, None) if request.stmaps else {})
+        single = (
+            _mesh_files(out, request.meshes),
+            _stmap_files(out, None) if request.stmaps else {},
+            camera_files(out, request.source_camera),
+        )
         for path in (path for files in single for path in files.values()):
             _check_free(path)
         for camera in request.cameras:
@@ -220,6 +228,7 @@ def _export_render(
         **{name: str(path) for name, path in paths.items()},
         numbers=tuple(raster.numbers),
         coverage=tuple(raster.coverage),
+        never_covered=raster.never_covered,
     )
 
 

@@ -40,6 +40,7 @@ def run(request: PreviewRequest, context: JobContext) -> RenderResult:
             rasterizer=record["rasterizer"],
             device=record["device"],
             notes=tuple(record["notes"]),
+            never_covered=tuple(record.get("never_covered", ())),
         )
 
     return draw_take(request, context, planned(PreviewStage), draw)

@@ -20,6 +20,7 @@ from ex4d.jobs.plans import reconstruct_plan
 from ex4d.jobs.source_camera import KEPT_STILL, keeps_still, wanted_solve
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
+from ex4d.media.lens_tags import LensTags
 from ex4d.mesh import MeshSettings
 from ex4d.plate import PlateInfo as OpenedPlate
 from ex4d.plate.store import FrameStore
@@ -31,6 +32,7 @@ from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
 from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
 from ex4d.solve import SolveOptions
+from ex4d.solve.stage import SolveStage
 
 #: Rec.709's primaries, which are sRGB's, in ITU-T H.273.
 REC709_PRIMARIES = 1
@@ -117,6 +119,9 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
         fov_deg=depth.fov if lens is None or lens.camera is None else lens.camera.fov_deg,
     )
     source.prepare()
+    physical = None
+    if depth.focal_mm is not None:
+        physical = LensTags(depth.focal_mm, depth.sensor_mm)
     if wanted is not None:
         known = depth.fov or (lens.camera.fov_deg if lens is not None and lens.camera is not None else None)
         options = SolveOptions(
@@ -124,11 +129,11 @@ def depth_plan(request: ReconstructRequest, shot: Shot) -> DepthPlan:
             known or DEFAULT_FOV_DEG,
             known is not None,
             lens.lens if lens is not None else None,
-            read_trajectory(camera) if camera is not None else None,
         )
-        return DepthPlan(source, options, measured, mattes=depth.mattes)
+        points = parse_points(solved.points) if solved is not None and solved.points is not None else None
+        return DepthPlan(source, options, measured, lens=physical, given=camera, points=points, mattes=depth.mattes)
     if solved is None or not is_estimator or camera is None:
-        return DepthPlan(source, keeps_still=keeps_still(request, shot.record))
+        return DepthPlan(source, keeps_still=keeps_still(request, shot.record), lens=physical)
     points = parse_points(solved.points) if solved.points is not None else np.empty((0, 3))
     return DepthPlan(SolvedDepth(source, with_lens(read_trajectory(camera), lens), points))
 
@@ -143,10 +148,10 @@ def _check_lens(request: ReconstructRequest, lens: LensCalibration | None) -> No
         return
     if request.mesh.compat == "ex4d":
         raise UsageError("The released construction knows no lens.", "Leave out --compat ex4d, or --lens.")
-    if lens.camera is not None and request.depth.fov is not None:
+    if lens.camera is not None and (request.depth.fov is not None or request.depth.focal_mm is not None):
         raise UsageError(
             "Two focal lengths are given: that of the lens and a field of view.",
-            "Leave out --fov, or the camera in the lens file.",
+            "Leave out --fov, --focal and --sensor, or the camera in the lens file.",
         )
 
 
@@ -201,4 +206,11 @@ def _result(shot: Shot, reconstruction: Reconstruction) -> ReconstructResult:
         str(mesh.view_file),
         reconstruction.notes(),
         source_camera=reconstruction.source_camera,
+        solve=_solve_folder(shot),
     )
+
+
+def _solve_folder(shot: Shot) -> str:
+    """Where the solve of the source camera is; "" = there is none."""
+    key = shot.record["stages"].get(SolveStage.name)
+    return str(shot.cache.root / f"{SolveStage.name}-{key}") if key is not None else ""

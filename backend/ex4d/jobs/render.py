@@ -32,6 +32,7 @@ def run(request: RenderRequest, context: JobContext) -> RenderResult:
             rasterizer=rendered.raster.rasterizer,
             device=rendered.raster.device,
             notes=rendered.notes,
+            never_covered=rendered.raster.never_covered,
         )
 
     return draw_take(request, context, RENDER, draw)

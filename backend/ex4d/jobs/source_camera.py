@@ -40,8 +40,11 @@ def wanted_solve(request: ReconstructRequest, record: Mapping[str, Any]) -> Sour
         UsageError: what was asked for does not go together.
     """
     _check(request)
-    if not is_estimated(request) or request.solved is not None:
+    if not is_estimated(request):
         return None
+    if request.solved is not None:
+        # Nobody looks at it unless asked to: who sends a solve may have sent its points too.
+        return "given" if request.source_camera not in (None, "still") else None
     if request.depth.camera is not None:
         return "given"
     if request.mesh.compat == "ex4d":

@@ -107,6 +107,7 @@ def drawn_result(
     rasterizer: str,
     device: str,
     notes: tuple[str, ...],
+    never_covered: tuple[float, ...],
 ) -> RenderResult:
     """What is told of a finished folder of drawn pictures, which clients show themselves.
 
@@ -115,7 +116,9 @@ def drawn_result(
     """
     shot.cache.check(folder, SHOWN)
     color, mask = str(folder / "color"), str(folder / "mask")
-    return RenderResult(str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes)
+    return RenderResult(
+        str(folder), color, mask, numbers, coverage, size, rasterizer, device, notes, never_covered=never_covered
+    )
 
 
 def check_rasterizer(name: str) -> None:
@@ -184,12 +187,14 @@ class TakePipeline:
     ) -> Path:
         """Fill and composite; returns the folder of the take. ``title`` stands in its record."""
         reconstruction = self.reconstruction
+        frames, depth = reconstruction.frames, reconstruction.depth
         scene = TakeScene(
-            reconstruction.frames,
+            frames,
             reconstruction.mesh,
             rendered.raster.trajectory,
-            reconstruction.depth.tolerance,
+            depth.tolerance,
             self._borrow,
+            lambda index: depth.read_moving(frames.numbers[index]),
         )
         background, background_key = self.background(rendered, scene)
         stage = FillStage(

@@ -24,6 +24,7 @@ from ex4d.media.colour_tags import ColourTags
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF
 from ex4d.media.exr import BINDING_ERRORS, MAX_BYTES, MAX_PIXELS, unprinted
 from ex4d.media.exr_writer import MOST_FRAMES
+from ex4d.media.lens_tags import exr_lens
 from ex4d.media.picture_facts import PictureFacts, PixelWindow
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.memory import memory_error
@@ -297,6 +298,7 @@ def _facts(
         _timecode(header.get("timeCode"), fps),
         fps,
         frame,
+        exr_lens(header),
     )
     return facts, tuple(notes)
 

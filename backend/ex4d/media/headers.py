@@ -185,6 +185,16 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += 2 + max(length, 2)
 
 
+def exif_block(data: bytes) -> bytes:
+    """The EXIF block of a JPEG or PNG, or a TIFF itself, which has the same form; empty where there is none."""
+    if data.startswith(PNG_MAGIC):
+        return next((content for name, content in _png_chunks(data) if name == b"eXIf"), b"")
+    if data.startswith(JPEG_MAGIC):
+        blocks = (content for marker, content in _jpeg_segments(data) if marker == _APP1)
+        return next((block[len(_EXIF_MARK) :] for block in blocks if block.startswith(_EXIF_MARK)), b"")
+    return data
+
+
 def exif_colour(exif: bytes, container: str) -> ColourTags:
     """What an EXIF block says of colours; nothing where it is none or damaged."""
     try:

@@ -28,6 +28,7 @@ from ex4d.media.container_check import ContainerCheck, container_check
 from ex4d.media.containers import DECODE_ERRORS, cannot_be_opened, error_of, open_container
 from ex4d.media.encoding import TruthEncoding
 from ex4d.media.images import Pixels
+from ex4d.media.lens_tags import LensTags, movie_lens
 from ex4d.media.movie_pixels import (
     MASTERING_CODECS,
     ClipTags,
@@ -109,6 +110,7 @@ class MovieFacts:
         sound: the sound that goes with the picture; None = none.
         video_streams: how many there are, without covers; the best one is read.
         movies: how many were joined end to end; see ``joined_movies``.
+        lens: what the metadata says of the lens; None = nothing.
     """
 
     width: int
@@ -137,6 +139,7 @@ class MovieFacts:
     sound: SoundFacts | None
     video_streams: int
     movies: int
+    lens: LensTags | None
 
 
 @dataclass(frozen=True)
@@ -491,6 +494,7 @@ def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tag
         sound=sound_of(source.container),
         video_streams=sum(not video.disposition & Disposition.attached_pic for video in source.container.streams.video),
         movies=joined_movies(source.path),
+        lens=movie_lens((stream.metadata, source.container.metadata)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ex4d.media.colour_tags import ColourTags
 from ex4d.media.encoding import TruthEncoding
+from ex4d.media.lens_tags import LensTags
 
 AlphaKind = Literal["none", "straight", "associated"]
 
@@ -41,6 +42,7 @@ class PictureFacts:
         fps: what the file says of the rate; None = nothing.
         frame: where the frame (OpenEXR's display window) lies in the pixels that are read: those may be more, which is
             overscan; pixels of the frame that the file lacks are transparent black. None = the pixels are the frame.
+        lens: what the file says of its lens; None = nothing.
     """
 
     encoding: TruthEncoding
@@ -50,3 +52,4 @@ class PictureFacts:
     timecode: str | None = None
     fps: Fraction | None = None
     frame: PixelWindow | None = None
+    lens: LensTags | None = None

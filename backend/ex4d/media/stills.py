@@ -16,6 +16,7 @@ from ex4d.media.dpx import read_dpx
 from ex4d.media.encoding import LINEAR_FLOAT, LINEAR_HALF, display_encoding, truth_of
 from ex4d.media.exr_picture import read_exr_picture
 from ex4d.media.images import FloatPicture, decode_plate_picture
+from ex4d.media.lens_tags import still_lens
 from ex4d.media.picture_facts import AlphaKind, PictureFacts
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.inputs import read_bytes
@@ -73,5 +74,5 @@ def read_still(path: Path, layer: str | None = None) -> Still:
         alpha, version = "straight", picture.reader_version
     if picture.pixels.shape[2] == 3:
         alpha = "none"
-    facts = PictureFacts(encoding, picture.colour, alpha, picture.pixel_aspect)
+    facts = PictureFacts(encoding, picture.colour, alpha, picture.pixel_aspect, lens=still_lens(data))
     return Still(picture.pixels, facts, picture.notes, version)

@@ -151,6 +151,7 @@ class MoviePlate:
             pixel_aspect=options.pixel_aspect or facts.pixel_aspect,
             timecode=_valid_timecode(facts),
             fps=facts.fps,
+            lens=facts.lens,
         )
 
         def resolved(picture: PictureFacts) -> PlateColour:

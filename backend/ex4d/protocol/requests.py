@@ -36,6 +36,7 @@ from ex4d.protocol.values import (
     check_choice,
     check_fov,
     check_handles,
+    check_lens,
     check_mask_erosion,
     check_mesh,
     check_name,
@@ -48,6 +49,7 @@ from ex4d.protocol.values import (
 )
 
 MeshFormat: TypeAlias = Literal["ply", "pc2", "npz"]
+CameraFormat: TypeAlias = Literal["json", "colmap", "chan"]
 
 
 def _range(text: str | None) -> FrameRange | None:
@@ -122,7 +124,10 @@ class DepthRequest:
         kind: what files hold; None = they say so themselves, or depth.
         scale: per code value, of files.
         camera: path of a trajectory file with the source camera's K and poses, of files.
-        fov: over the longer side, degrees; None = as the source says, or ``values.DEFAULT_FOV_DEG``.
+        fov: over the longer side, degrees; None = as the source or the plate's files say, or
+            ``values.DEFAULT_FOV_DEG``.
+        focal_mm, sensor_mm: the same in other words: focal length of the plate's lens, and width of what the frame
+            shows of the sensor (times the squeeze of an anamorphic lens), mm; both or neither.
         mattes: path of pictures of what moves by itself, white on black, one for each frame: movie, folder, pattern or
             image; for depth that is measured from parallax. None = it is found.
     """
@@ -132,11 +137,14 @@ class DepthRequest:
     scale: float | None = None
     camera: str | None = None
     fov: float | None = None
+    focal_mm: float | None = None
+    sensor_mm: float | None = None
     mattes: str | None = None
 
     def __post_init__(self) -> None:
         if self.fov is not None:
             check_fov(self.fov)
+        check_lens(self.focal_mm, self.sensor_mm, self.fov)
         if self.kind not in (None, "depth", "disparity"):
             raise UsageError(f"Depth files cannot hold «{self.kind}».", "Use depth or disparity.")
 
@@ -182,7 +190,8 @@ class ReconstructRequest:
 
     Attributes:
         shot: the shot's folder.
-        solved: a solved source camera.
+        solved: a solved source camera, of all frames. With a ``source_camera`` that is to be solved, perhaps of some
+            frames only: it stays as it is, is checked against the plate, and the rest is solved around it.
         source_camera: "still", or how it moves where it is to be solved from the plate: "turns", "moves", or "auto" for
             what the plate shows. With estimated depth alone: depth files come with their cameras. None = "auto" for a
             new shot; one that was reconstructed before keeps what it has.
@@ -411,6 +420,7 @@ class ExportRequest:
         cameras: each is rendered, and gives four files, called by its move or by the file it was read from.
         size, raster, lens: see ``RenderRequest``.
         stmaps: maps that take the plate's lens off pictures and put it on again.
+        source_camera: formats of the plate's own camera: ours, a COLMAP text model with the solve's points, Nuke's.
     """
 
     shot: str
@@ -421,6 +431,7 @@ class ExportRequest:
     raster: str = AUTOMATIC
     lens: TakeLens = "plate"
     stmaps: bool = False
+    source_camera: tuple[CameraFormat, ...] = ()
 
     def __post_init__(self) -> None:
         check_choice(self.lens, get_args(TakeLens), "lens")

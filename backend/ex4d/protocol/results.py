@@ -127,6 +127,7 @@ class ReconstructResult:
         viewport: folder of the viewport's mesh (``ex4d.mesh.viewport``), "" where none was asked for.
         source_camera: what was found of the plate's camera; None = nobody looked: it is taken to stand still, or came
             with depth files.
+        solve: folder of the camera's solve, with points and tracks (docs/protocol.md); "" = it was not solved.
     """
 
     shot: str
@@ -138,6 +139,7 @@ class ReconstructResult:
     notes: tuple[str, ...] = ()
     viewport: str = ""
     source_camera: SourceCameraInfo | None = None
+    solve: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ class RenderResult:
         rasterizer, device: what drew them.
         notes: sentences that the user should read.
         seconds: that the job took.
+        never_covered: share of each frame's pixels that no frame of the plate has in its view, 0..1; what is not
+            covered either, the move reveals. Empty = it was drawn by a version that did not ask.
     """
 
     folder: str
@@ -176,6 +180,7 @@ class RenderResult:
     device: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -251,7 +256,7 @@ class ExportedRender:
         camera: npz as EX-4D leaves it.
         trajectory: JSON of ``ex4d.camera``.
         numbers: of the frames.
-        coverage: see ``RenderResult``.
+        coverage, never_covered: see ``RenderResult``.
     """
 
     color: str
@@ -260,6 +265,7 @@ class ExportedRender:
     trajectory: str
     numbers: tuple[int, ...]
     coverage: tuple[float, ...]
+    never_covered: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -270,11 +276,13 @@ class ExportResult:
         meshes: path of each mesh, by its format.
         renders: as many as there were cameras.
         stmaps: path of the map (of the first frame) that takes the lens off, "undistort", and puts it on, "redistort".
+        source_camera: path of the plate's camera, by its format; of COLMAP the folder of its model.
     """
 
     meshes: dict[str, str]
     renders: tuple[ExportedRender, ...] = ()
     stmaps: dict[str, str] = field(default_factory=dict)
+    source_camera: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

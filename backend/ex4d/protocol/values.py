@@ -205,6 +205,22 @@ def check_fov(degrees: float) -> None:
         raise UsageError(f"A field of view of {degrees:g}° is not possible.", "Give 1 to 170 degrees.")
 
 
+def check_lens(focal_mm: float | None, sensor_mm: float | None, fov_deg: float | None) -> None:
+    """Raise UsageError for a focal length and a sensor that no lens has, that lack each other, or that stand beside a
+    field of view."""
+    if focal_mm is None and sensor_mm is None:
+        return
+    if focal_mm is None or sensor_mm is None:
+        raise UsageError(
+            "A focal length counts on the sensor's width.", "Give both, --focal MM and --sensor MM, or --fov DEGREES."
+        )
+    if fov_deg is not None:
+        raise UsageError("The lens is given twice.", "Give --fov, or --focal and --sensor.")
+    if not (0 < focal_mm < math.inf and 0 < sensor_mm < math.inf):
+        raise UsageError("A focal length or a sensor's width is not possible.", "Give millimetres above 0.")
+    check_fov(math.degrees(2 * math.atan(sensor_mm / 2 / focal_mm)))
+
+
 def check_mesh(min_angle: float, max_depth_ratio: float, thickness: float, max_grid_side: int) -> None:
     """Raise UsageError for thresholds of the mesh that are out of range."""
     possible = 0 <= min_angle < ANGLE_LIMIT_DEG and 1 < max_depth_ratio < math.inf and thickness >= 0

@@ -16,6 +16,7 @@ from ex4d.mesh.viewport import ProxyShot
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.protocol.values import picture_numbers
 from ex4d.raster import Rasterizer
+from ex4d.raster.coverage import Covered
 from ex4d.raster.stage import RasterStage, trajectory_hash
 from ex4d.stages.stage import Stage
 from ex4d.system.files import make_folder, remove_tree
@@ -77,16 +78,21 @@ class PreviewStage(Stage):
         size = tuple(max(2, side // PREVIEW_SCALE) for side in (self.trajectory.width, self.trajectory.height))
         small = self.trajectory.resized(*size)
         coverage: list[float] = []
+        never: list[float] = []
+        covered = Covered(small, self.proxy.mesh.source)
         with BoundedPool() as pool:
             views = ((*self.proxy.read(index), small[index]) for index in range(len(numbers)))
-            for number, frame in zip(numbers, self.rasterizer.render_sequence(views), strict=True):
+            drawn = self.rasterizer.render_sequence(views)
+            for index, (number, frame) in enumerate(zip(numbers, drawn, strict=True)):
                 coverage.append(round(float(frame.mask.mean() / 255), 6))
+                never.append(covered.never(index, frame))
                 # Holes are transparent, so that the picture can lie over a viewport.
                 pool.submit(write_png, frame_file(colors, number, ".png"), np.dstack([frame.color, frame.mask]))
                 pool.submit(write_png, frame_file(masks, number, ".png"), frame.mask)
                 progress.advance()
         record = {
             "coverage": coverage,
+            "never_covered": never,
             "size": list(size),
             "rasterizer": self.rasterizer.name,
             "device": self.rasterizer.device,

@@ -32,6 +32,7 @@ from ex4d.mesh.stage import ALPHA_CARRIED
 from ex4d.mesh.store import MeshStore
 from ex4d.plate.store import frame_file, frame_names
 from ex4d.raster.base import RasterFrame, Rasterizer, Texture, View
+from ex4d.raster.coverage import Covered
 from ex4d.raster.store import RASTER_FILE, TRAJECTORY_FILE, stacked, truth_suffix
 from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.system.files import make_folder
@@ -110,27 +111,34 @@ class RasterStage(PartedStage):
         for name, _ in self._folders:
             make_folder(out / name)
         rasterizer, _ = self._made
+        covered = Covered(self.trajectory, self.mesh.source)
         with BoundedPool() as pool:
             for part in parts:
                 numbers = self.frames.numbers[part.start : part.stop]
                 coverage: list[float] = []
+                never: list[float] = []
                 brightest: list[float] = []
                 views = prefetched(self._load, range(part.start, part.stop))
                 rendered = rasterizer.render_sequence(views)
                 for index, number, drawn in zip(range(part.start, part.stop), numbers, rendered, strict=True):
                     frame = self._first_as_released(drawn) if index == 0 else drawn
                     coverage.append(float(frame.mask.mean() / 255))
+                    never.append(covered.never(index, frame))
                     pool.submit(self._write_picture, out, number, frame, brightest)
                     pool.submit(write_png, frame_file(out / "mask", number, ".png"), frame.mask)
                     pool.submit(np.save, frame_file(out / "z", number, ".npy"), frame.z)
                     progress.advance()
                 pool.wait()
-                done = {"coverage": coverage, **({"brighter": max(brightest) > BRIGHTEST_FILL} if brightest else {})}
+                bright = {"brighter": max(brightest) > BRIGHTEST_FILL} if brightest else {}
+                done = {"coverage": coverage, "never_covered": never, **bright}
                 yield PartOutput(part, tuple(self._names(numbers)), done)
 
     def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
         """See ``PartedWork``."""
         rasterizer, notes = self._made
+        # Parts that an earlier version has left do not tell.
+        told = [output.record for output in done if "never_covered" in output.record]
+        never = [share for record in told for share in record["never_covered"]]
         write_json(out / TRAJECTORY_FILE, self.trajectory.numbered(self.frames.numbers, self.frames.fps))
         record = {
             "coverage": [share for output in done for share in output.record["coverage"]],
@@ -138,6 +146,7 @@ class RasterStage(PartedStage):
             "device": rasterizer.device,
             "licence": rasterizer.licence,
             "notes": [*notes, *((_BRIGHTER,) if any(output.record.get("brighter") for output in done) else ())],
+            **({"never_covered": never} if len(told) == len(done) else {}),
             **({} if self.frames.truth.is_display else {"encoding": asdict(self.frames.truth)}),
             **({"has_alpha": True} if self.frames.has_alpha else {}),
         }

@@ -34,6 +34,8 @@ class RasterStore:
         notes: sentences for the report.
         encoding: of the truth; None = it is the working picture.
         has_alpha: whether alpha was rendered.
+        never_covered: share of each frame's pixels that lies outside the views of all frames; empty = it was rendered
+            when nobody asked.
     """
 
     files: StageFiles
@@ -45,6 +47,7 @@ class RasterStore:
     notes: tuple[str, ...]
     encoding: TruthEncoding | None = None
     has_alpha: bool = False
+    never_covered: tuple[float, ...] = ()
 
     @classmethod
     def open(cls, folder: Path) -> RasterStore:
@@ -52,7 +55,7 @@ class RasterStore:
         files = StageFiles.open(folder)
         record, trajectory = files.json(RASTER_FILE), files.trajectory(TRAJECTORY_FILE)
         with files.decoding(RASTER_FILE):
-            record["coverage"], record["notes"] = tuple(record["coverage"]), tuple(record["notes"])
+            record |= {name: tuple(record[name]) for name in ("coverage", "notes", "never_covered") if name in record}
             if "encoding" in record:
                 record["encoding"] = TruthEncoding(**record["encoding"])
             return cls(files=files, trajectory=trajectory, **record)

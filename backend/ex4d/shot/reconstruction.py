@@ -55,6 +55,7 @@ class Reconstruction:
     Attributes:
         plate: what shot.json says of the plate, JSON-able.
         source_camera: what it says of the source camera's solve; None = the camera was not solved.
+        lens_note: sentence on the lens that the plate's files tell; None = that was not used.
     """
 
     frames: FrameStore
@@ -64,6 +65,7 @@ class Reconstruction:
     mesh_key: str
     plate: dict[str, Any]
     source_camera: SourceCameraInfo | None = None
+    lens_note: str | None = None
 
     def record(self) -> dict[str, Any]:
         """What a take's sidecar says of all this, JSON-able."""
@@ -147,16 +149,18 @@ class Reconstruction:
     def notes(self) -> tuple[str, ...]:
         """Sentences that belong into every report on this shot."""
         found = self.source_camera
+        plate_notes = self.frames.notes if self.lens_note is None else (*self.frames.notes, self.lens_note)
         if found is None:
-            return (*self.frames.notes, *self.depth.notes)
+            return (*plate_notes, *self.depth.notes)
         # Whether it stands still was looked at, and its lens too.
-        return (*self.frames.notes, found.headline, *found.notes, *camera_apart(self.depth.notes))
+        return (*plate_notes, found.headline, *found.notes, *camera_apart(self.depth.notes))
 
     @property
     def intrinsics_known(self) -> bool:
         """False where the field of view was assumed."""
         found = self.source_camera
-        return self.depth.intrinsics_known and (found is None or found.lens != "not observable")
+        is_told = found is None or found.lens != "not observable" or self.lens_note is not None
+        return self.depth.intrinsics_known and is_told
 
 
 def make_reconstruction(
@@ -184,6 +188,7 @@ def make_reconstruction(
     """
     reader, hashed = _open_plate(request, shot.record)
     accept(reader.info)
+    plan, lens_note = plan.of_plate(reader.info)
     path = str(Path(request.path).absolute())
     known = shot.record.get("plate", {"path": path})
     # Other frames of the same sequence, or a new version of the same file, have another hash.
@@ -209,16 +214,17 @@ def make_reconstruction(
     mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
     mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
     plate = {"path": path, "sha256": hashed.hash}
-    found = None if solve is None else source_camera_info(solve)
+    found = None if solve is None else source_camera_info(solve, mesh.view)
     shot.write_record(
         {
             "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
             "stages": {stage.name: stage.key() for stage in (plate_stage, *solve_stages, depth_stage, mesh_stage)},
             "recipe": Recipe.of(selection, plan, settings, lens).record(),
             **({} if found is None else {"solve": to_record(found)}),
+            **({} if lens_note is None else {"lens_note": lens_note}),
         }
     )
-    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, found)
+    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, found, lens_note)
     for note in reconstruction.notes():
         progress.note(note)
     return reconstruction
@@ -291,7 +297,8 @@ def open_reconstruction(shot: Shot, progress: Progress | None = None) -> Reconst
     if frames.has_alpha and not ALPHA_CARRIED.items() <= read_seal(folders["mesh"]).record.get("inputs", {}).items():
         progress.note(_ALPHA_WAS_HOLES)
     found = read_source_camera_info(shot.record.get("solve"))
-    return Reconstruction(frames, depth, MeshStore.open(folders["mesh"]), stages["plate"], stages["mesh"], plate, found)
+    mesh, lens_note = MeshStore.open(folders["mesh"]), shot.record.get("lens_note")
+    return Reconstruction(frames, depth, mesh, stages["plate"], stages["mesh"], plate, found, lens_note)
 
 
 def _film_record(frames: FrameStore) -> dict[str, Any]:
@@ -357,6 +364,31 @@ def _plate_stage(shot: Shot, recipe: Recipe | None) -> PlateStage | None:
     return PlateStage(hashed.hash, recipe.selection, reader, hashed)
 
 
+def open_solve(shot: Shot, reconstruction: Reconstruction, progress: Progress) -> Solve | None:
+    """The solve of an opened shot, made anew where it is gone; None where the camera was not solved, or the cameras
+    that were given to it are gone too.
+
+    Raises:
+        BadInputError: it is damaged.
+    """
+    key = shot.record.get("stages", {}).get("solve")
+    if key is None:
+        return None
+    folder = shot.cache.root / f"solve-{key}"
+    if not is_complete(folder):
+        recipe = Recipe.from_record(shot.record.get("recipe"))
+        if recipe is None or recipe.depth is None:
+            return None
+        _make_anew(shot, "solve", lambda: _solve_stage(shot, recipe, reconstruction.frames), progress)
+    return read_solve(folder)
+
+
+def _solve_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> SolveStage | None:
+    plan = recipe.plan() if recipe else None
+    options = plan.solved(frames) if plan else None
+    return SolveStage(shot.record["stages"]["plate"], frames, options) if options is not None else None
+
+
 def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> DepthStage | None:
     plan = recipe.plan() if recipe else None
     if plan is None:
@@ -364,9 +396,8 @@ def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> Depth
     assert recipe is not None
     lens = parse_lens(recipe.lens) if recipe.lens is not None else None
     plate_key = shot.record["stages"]["plate"]
-    solve = None
-    if (options := plan.solved(frames)) is not None:
-        solve = read_solve(shot.cache.ensure(SolveStage(plate_key, frames, options), Silent()))
+    stage = _solve_stage(shot, recipe, frames)
+    solve = None if stage is None else read_solve(shot.cache.ensure(stage, Silent()))
     first_frame = int(recipe.selection.get("first_frame", FIRST_FRAME))
     mattes = _mattes(shot, plan, solve, first_frame, frames, Silent())
     return DepthStage(plate_key, frames, plan.chosen(solve, mattes), lens)

@@ -3,24 +3,32 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from ex4d.camera import Trajectory
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.results import SourceCameraInfo
 from ex4d.solve import Solve
-from ex4d.solve.lens_test import fov_deg
+from ex4d.solve.kind import still_reason
 
 _LENS = {"given": "given", "known": "solved", "within 5 %": "solved to 5 %", "not observable": "not to be told from it"}
 
 
-def source_camera_info(solve: Solve) -> SourceCameraInfo:
-    """What a solve found."""
+def source_camera_info(solve: Solve, view: Trajectory) -> SourceCameraInfo:
+    """What a solve found.
+
+    Args:
+        solve: of the plate's camera.
+        view: the camera of the plate's frame that came of it, whose lens may be the depth's own where it stands still.
+    """
+    fov_deg = _fov_deg(view)
     return SourceCameraInfo(
         solve.kind,
         solve.lens,
-        round(_fov_deg(solve), 2),
-        _headline(solve),
+        round(fov_deg, 2),
+        _headline(solve, fov_deg),
         solve.refused,
         solve.interpolated,
         solve.cuts,
@@ -38,23 +46,28 @@ def read_source_camera_info(record: Any) -> SourceCameraInfo | None:
         return None
 
 
-def _fov_deg(solve: Solve) -> float:
-    return fov_deg(float(solve.camera.K[0, 0, 0]), max(solve.camera.width, solve.camera.height))
+def _fov_deg(view: Trajectory) -> float:
+    """Over the longer side as it looks, of the first frame."""
+    K = view.K[0]
+    return math.degrees(2 * math.atan(max(view.width / K[0, 0], view.height / K[1, 1]) / 2))
 
 
-def _headline(solve: Solve) -> str:
+def _headline(solve: Solve, fov_deg: float) -> str:
     """What was found, with the numbers that decided."""
-    numbers = solve.numbers
+    numbers, frames = solve.numbers, len(solve.camera)
+    known = "given" if len(solve.given) == frames else f"given in {len(solve.given)} of {frames} frames, else solved"
+    known = known if solve.given else "solved"
     if solve.kind == "still":
-        motion = (
-            "" if numbers.motion is None else f" (largest motion of its pictures: {numbers.motion:.1%} of the width)"
-        )
+        is_seen = solve.refused in ((), (still_reason(numbers),))
+        how = "stands still" if is_seen else "is taken to stand still, because no solve of it is believed"
+        how = f"stands still: {known}" if solve.given else how
         why = "".join(f" {sentence}" for sentence in solve.refused)
-        return f"The source camera stands still{motion}; its depth is a guess.{why}"
+        return f"The source camera {how}; its depth is a guess.{why}"
     error = numbers.turn_error if solve.kind == "turns" else numbers.move_error
-    told = [f"median error {error:.2f} px"] if error is not None else []
+    told = [f"median error {error:.2f} px"] if error is not None and math.isfinite(error) else []
     if solve.kind == "moves" and numbers.angle_deg is not None:
         told.append(f"{numbers.angle_deg:.1f}° of parallax")
     how = "turns and does not move" if solve.kind == "turns" else "moves"
-    lens = f"field of view {_fov_deg(solve):.1f}°, {_LENS[solve.lens]}"
-    return f"The source camera {how}: solved ({', '.join(told)}); {lens}."
+    decided = f" ({', '.join(told)})" if told else ""
+    lens = f"field of view {fov_deg:.1f}°, {_LENS[solve.lens]}"
+    return f"The source camera {how}: {known}{decided}; {lens}."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import PRIOR_SIGMA, cost, sightings_of, usable
+from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_test import (
     LensState,
@@ -17,7 +17,9 @@ from ex4d.solve.lens_test import (
     fov_deg,
     is_believable,
     lens_test,
+    part_spread,
     rescale_focal,
+    settle_focal,
 )
 from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
@@ -33,12 +35,13 @@ LOSS, ITERATIONS = 0.6, 15
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
+#: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
+#: lengths raise the error but little.
+MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
-#: A zoom is believed that changes the focal length by this share and lowers the cost of its bundle by that share.
-LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def attempt_turning(task: Task) -> Attempt | None:
     if model is None:
         return None
     sightings = sightings_of(tracks, keys)
+    if not len(usable(model, sightings, LIMITS[-1])):
+        return None
     notes: list[str] = []
     zooms = False
     lens: LensState | None = None
@@ -134,6 +139,7 @@ class _Settled:
     lens: LensState | None
     repeat: Repeat
     rise: float | None = None
+    parts: float | None = None
     zooms: bool = False
     notes: tuple[str, ...] = ()
 
@@ -149,10 +155,12 @@ def attempt_moving(task: Task) -> Attempt | None:
     if moving is None:
         return None
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
+    if not len(usable(moving.model, sightings, LIMITS[-1])):
+        return None
     if task.focal_known:
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
-        settled = _with_lens(moving.model, task, options, sightings)
+        settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
     error, explained = explained_share(settled.model, tracks)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
@@ -168,15 +176,17 @@ def attempt_moving(task: Task) -> Attempt | None:
         repeat_turn_deg=settled.repeat.turn_deg,
         repeat_focal=settled.repeat.focal,
         lens_rise=settled.rise,
+        lens_parts=settled.parts,
     )
     return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
 
 
-def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
+def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
     """What the plate tells of the lens, and the camera with it.
 
     Args:
         model: solved with the expected focal length as a hint.
+        began: the start it came from.
         task: what is solved.
         options: it was solved with.
         sightings: of the frames that tests look at.
@@ -184,10 +194,15 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     tracks, keys = task.tracks, task.keys
     frames = bundled_frames(tracks, keys)
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    if find_radial(model, sightings, options, tracks.size, LIMITS[-1]):
-        options = replace(options, radial=2, iterations=BENT_ITERATIONS)
+    zooms = began.zooms
+    if zooms:
+        options = replace(options, focal="each")
+    else:
+        options, zooms = _with_shape(model, of_keys, options, tracks.size)
+    if options.radial or zooms:
         refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
+    settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
     refine_whole(model, tracks, frames, options, LIMITS[-1:])
     if test.better is not None:
@@ -197,25 +212,72 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         test = lens_test(model, of_keys, options, LIMITS[-1])
     task.tick()
     twice = repeat(model, sightings, options, LIMITS[-1])
-    lens = repeated_state(test.state, twice.focal)
+    spread = part_spread(model, of_keys, options, LIMITS[-1])
+    lens = repeated_state(test.state, twice.focal, spread)
     side, found = max(tracks.size), float(np.median(model.focal[model.known]))
     notes: tuple[str, ...] = ()
     if lens != "not observable" and not is_believable(found, side):
         notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
         lens = "not observable"
-    zooms = False
     if lens == "not observable":
-        model.radial[:] = 0
-        rescale_focal(model, task.focal / found, turns_only=False)
-        refine_whole(model, tracks, frames, replace(options, focal="fixed", radial=0), LIMITS)
+        held = replace(options, focal="fixed", radial=0)
+        model, zooms = _with_expected(model, task, held, sightings, zooms=zooms)
+        twice = repeat(model, sightings, held, LIMITS[-1])
     else:
-        free = replace(options, prior_sigma=np.inf)
-        refine_whole(model, tracks, frames, free, LIMITS[-1:])
-        zooms = not options.radial and find_zoom(model, of_keys, free)
-        if zooms:
-            refine_whole(model, tracks, frames, replace(free, focal="each"), LIMITS[-1:])
+        refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, zooms, notes)
+    return _Settled(model, lens, twice, test.rise, spread, zooms, notes)
+
+
+def _with_expected(
+    model: Model, task: Task, held: BundleOptions, sightings: Sightings, *, zooms: bool
+) -> tuple[Model, bool]:
+    """The camera with the expected focal length: as it came out, scaled, or solved anew, which a solve that had bent
+    everything around another focal length needs. Returns whether it zooms, too: it does only where the plate cannot be
+    explained without.
+
+    Args:
+        model: solved with another focal length.
+        task: what is solved.
+        held: options of bundles, the focal length fixed.
+        sightings: of the frames that tests look at.
+        zooms: whether the model's focal length changes over time.
+    """
+    scaled = model.copy()
+    scaled.radial[:] = 0
+    # Of a zoom the frames keep their ratios.
+    rescale_focal(scaled, task.focal / float(np.median(model.focal[model.known])), turns_only=False)
+    refine_whole(scaled, task.tracks, bundled_frames(task.tracks, task.keys), held, LIMITS)
+    anew = solve_moving(task.tracks, task.keys, task.pairs, task.focal, focal_known=True, options=held, tick=task.tick)
+    if anew is None:
+        return scaled, zooms
+    share = 1 - LEAST_ZOOM_GAIN if zooms else 1.0
+    if share * cost(anew.model, sightings) < cost(scaled, sightings):
+        return anew.model, False
+    return scaled, zooms
+
+
+def _with_shape(
+    model: Model, sightings: Sightings, options: BundleOptions, size: tuple[int, int]
+) -> tuple[BundleOptions, bool]:
+    """Give the model a distortion or a zoom where the plate shows one, in place: either can look like the other, so
+    the one that explains more is taken. Returns the options of further bundles, and whether the lens zooms."""
+    bent, zoomed = model.copy(), model.copy()
+    is_bent = find_radial(bent, sightings, options, size, LIMITS[-1])
+    zooms = find_zoom(zoomed, sightings, options)
+    if zooms and (not is_bent or cost(zoomed, sightings) < cost(bent, sightings)):
+        _take(model, zoomed)
+        return replace(options, focal="each"), True
+    if is_bent:
+        _take(model, bent)
+        return replace(options, radial=2, iterations=BENT_ITERATIONS), False
+    return options, False
+
+
+def _take(model: Model, other: Model) -> None:
+    """Change a model into another one of the same frames and tracks, in place."""
+    for name, value in vars(other).items():
+        setattr(model, name, value)
 
 
 def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[int]:
@@ -227,11 +289,15 @@ def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[
     return frames[start : start + MOST_TESTED]
 
 
-def repeated_state(state: LensState, spread: float) -> LensState:
-    """What is known of the lens where each half of the tracks tells one that differs by that share."""
-    if spread > MOST_FOCAL_SPREAD:
+def repeated_state(state: LensState, halves: float, parts: float) -> LensState:
+    """What is known of the lens where each half of the tracks tells one that differs by that share, and parts of the
+    picture and of the depth by that."""
+    # Two signs that are weak alone count together.
+    most_parts = MOST_PART_SPREAD if state == "known" else WEAK_PART_SPREAD
+    if halves > MOST_FOCAL_SPREAD or parts > most_parts:
         return "not observable"
-    return "within 5 %" if state == "known" and spread > SURE_FOCAL_SPREAD else state
+    unsure = halves > SURE_FOCAL_SPREAD or parts > SURE_PART_SPREAD
+    return "within 5 %" if state == "known" and unsure else state
 
 
 def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:

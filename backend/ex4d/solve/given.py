@@ -23,9 +23,6 @@ from ex4d.solve.turning import directions, place_turns
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-#: Median error, work pixels, above which given cameras are said not to fit the plate.
-MISFIT = 2.0
-
 
 @dataclass(frozen=True)
 class GivenCameras:

@@ -18,8 +18,9 @@ from ex4d.solve.two_view import PairView, compare, relative_pose
 
 Array = NDArray[np.float64]
 
-#: Key frames of a start, and start pairs that are tried; so many starts are followed to their end.
-WINDOW, PAIRS, FOLLOWED = 9, 2, 3
+#: Key frames of a start, and start pairs that are tried, with several focal lengths or with the one that is known; so
+#: many starts are followed to their end.
+WINDOW, PAIRS, KNOWN_PAIRS, FOLLOWED = 9, 2, 4, 3
 #: Focal lengths that are tried besides the expected one, as shares of the longer side: 78, 53 and 32 degrees.
 FOCAL_SHARES = (0.62, 1.0, 1.75)
 #: Error, px, at which a sighting counts as unexplained.
@@ -29,6 +30,10 @@ UNEXPLAINED = 4.0
 STRICT, WORSE, WORSE_LEAST = 3.0, 3.0, 0.3
 #: How sure an expected focal length is while the start is looked for.
 PRIOR_SIGMA = 0.35
+#: A zoom is believed that changes the focal length by this share and lowers the cost by that share.
+LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
+#: Change of the log focal length from frame to frame that a start expects of a zoom.
+ZOOM_SIGMA = 0.02
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,13 @@ class Start:
         model: its cameras and points.
         cost: mean squared error of all sightings, px², none above ``UNEXPLAINED``².
         pair: that it began with.
+        zooms: whether each of its frames has a focal length of its own.
     """
 
     model: Model
     cost: float
     pair: PairView
+    zooms: bool = False
 
     @property
     def focal(self) -> float:
@@ -82,23 +89,44 @@ def starts(
         focals: work pixels.
         options: of the bundle that ends each.
     """
-    found = []
-    for pair in ranked[:PAIRS]:
+    found: list[tuple[float, int, Start, Model]] = []
+    for pair in ranked[: PAIRS if len(focals) > 1 else KNOWN_PAIRS]:
         frames = window(keys, pair)
         sightings = sightings_of(tracks, frames)
         for focal in focals:
             model = _start(tracks, sightings, frames, pair, focal)
             if model is None:
                 continue
+            unimproved = model.copy()
             _improve(model, sightings, options)
-            found.append(Start(model, cost(model, sightings), pair))
-    found.sort(key=lambda start: start.cost)
-    best = []
-    for start in found[:FOLLOWED]:
+            found.append((cost(model, sightings), len(found), Start(model, 0.0, pair), unimproved))
+    found.sort(key=lambda one: one[:2])
+    best: list[Start] = []
+    zoomed: list[Start] = []
+    for _, _, start, unimproved in found[:FOLLOWED]:
         sightings = sightings_of(tracks, window(keys, start.pair))
         _improve(start.model, sightings, replace(options, iterations=2 * options.iterations))
-        best.append(Start(start.model, cost(start.model, sightings), start.pair))
-    return sorted(best, key=lambda start: start.cost)
+        best.append(replace(start, cost=cost(start.model, sightings)))
+        if options.focal == "shared":
+            # From before one focal length for all has bent the cameras.
+            _zoom(unimproved, sightings, options)
+            zoomed.append(Start(unimproved, cost(unimproved, sightings), start.pair, zooms=True))
+    best.sort(key=lambda start: start.cost)
+    zoomed.sort(key=lambda start: start.cost)
+    if zoomed and zoomed[0].cost < (1 - LEAST_ZOOM_GAIN) * best[0].cost and _span(zoomed[0].model) >= LEAST_ZOOM:
+        return zoomed
+    return best
+
+
+def _zoom(model: Model, sightings: Sightings, options: BundleOptions) -> None:
+    each = replace(options, focal="each", zoom_sigma=ZOOM_SIGMA)
+    for iterations in (options.iterations, options.iterations, 2 * options.iterations):
+        _improve(model, sightings, replace(each, iterations=iterations))
+
+
+def _span(model: Model) -> float:
+    """How much the focal length changes over the known frames, as a share."""
+    return float(np.expm1(np.ptp(model.log_focal[model.known])))
 
 
 def sightings_of(tracks: Tracks, frames: Sequence[int]) -> Sightings:

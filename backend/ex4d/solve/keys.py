@@ -12,6 +12,9 @@ KEY_MOTION = 0.02
 #: A key frame comes at the latest where less than this share of the last one's tracks is left, or after so many
 #: frames.
 LEAST_LEFT, MOST_FRAMES = 0.5, 24
+#: And where less than this share of the tracks of the one before the last is left: a new camera is found from points,
+#: and those from two key frames.
+LEAST_SPANNED = 0.2
 #: No more than so many in a plate; further apart then.
 MOST_KEYS = 240
 
@@ -27,18 +30,20 @@ def key_frames(tracks: Tracks, start: int, stop: int) -> list[int]:
 
 
 def _keys(tracks: Tracks, start: int, stop: int, motion: float) -> list[int]:
+    count = np.bincount(tracks.frame, minlength=tracks.frames)
     keys = [start]
-    before = len(tracks.xy[tracks.in_frame(start)])
     for index in range(start + 1, stop):
         common, a, b = tracks.common(keys[-1], index)
-        if not len(tracks.xy[tracks.in_frame(index)]):
+        if not count[index]:
             continue
         far = len(common) and float(np.median(np.linalg.norm(b - a, axis=1))) >= motion
-        if far or len(common) < LEAST_LEFT * before or index - keys[-1] >= MOST_FRAMES:
+        lost = len(common) < LEAST_LEFT * count[keys[-1]]
+        if len(keys) > 1:
+            lost |= len(tracks.common(keys[-2], index)[0]) < LEAST_SPANNED * count[keys[-2]]
+        if far or lost or index - keys[-1] >= MOST_FRAMES:
             keys.append(index)
-            before = len(tracks.xy[tracks.in_frame(index)])
     last = stop - 1
-    while last > keys[-1] and not len(tracks.xy[tracks.in_frame(last)]):
+    while last > keys[-1] and not count[last]:
         last -= 1
     if last > keys[-1]:
         keys.append(last)

@@ -54,6 +54,10 @@ class Numbers:
         focal_spread: largest by smallest focal length of the starts.
         repeat_path, repeat_turn_deg, repeat_focal: see ``Repeat``.
         lens_rise: rise of the error with other focal lengths.
+        lens_parts: largest share by which parts of the picture and of the depth tell another focal length.
+        given_error: median error, work px, of cameras that were given, in their frames.
+        given_explained: share of the sightings there that they explain.
+        given_free_error: what is left of that error when these cameras and their lens may change.
     """
 
     motion: float | None = None
@@ -71,6 +75,10 @@ class Numbers:
     repeat_turn_deg: float | None = None
     repeat_focal: float | None = None
     lens_rise: float | None = None
+    lens_parts: float | None = None
+    given_error: float | None = None
+    given_explained: float | None = None
+    given_free_error: float | None = None
 
 
 def still_reason(numbers: Numbers) -> str | None:

@@ -32,7 +32,11 @@ LEAST_BETTER = 0.97
 LEAST_FOV, MOST_FOV = 18.0, 110.0
 #: A distortion is believed that moves the corners by so many work pixels, lowers the cost by that share, and in both
 #: halves of the tracks differs by no more than that share.
-LEAST_BEND, LEAST_GAIN, MOST_BEND_SPREAD = 0.6, 0.03, 0.4
+LEAST_BEND, LEAST_GAIN, MOST_BEND_SPREAD = 0.6, 0.02, 0.4
+#: The focal length is settled in steps of these shares, the next one once the least cost lies between; tries at most.
+SETTLE_STEPS, MOST_SETTLES = (0.12, 0.04), 8
+#: Parts of the picture and of the depth have each so many sightings at least, or are not asked; steps of their bundles.
+LEAST_PART, PART_ITERATIONS = 150, 10
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,91 @@ def lens_test(model: Model, sightings: Sightings, options: BundleOptions, limit:
     rise = float(max(rise, 0.0))
     state: LensState = "not observable" if rise < lowest else "known" if rise >= sure else "within 5 %"
     return LensTest(state, rise, better)
+
+
+def settle_focal(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> None:
+    """Move the focal length to where the plate is explained best, in place.
+
+    A bundle creeps along the valley in which the focal length and all depths grow together, and ends anywhere in it.
+    So other focal lengths are held, and the least cost is looked for.
+
+    Args:
+        model: solved.
+        sightings: of the frames that are to be bundled.
+        options: of the bundles.
+        limit: error, px, above which sightings are not looked at.
+    """
+    s = usable(model, sightings, limit)
+    if not len(s):
+        return
+    held = replace(options, focal="fixed", iterations=6)
+
+    def at(origin: Model, share: float) -> tuple[float, Model]:
+        other = origin.copy()
+        rescale_focal(other, float(np.exp(share)), turns_only=options.turns_only)
+        return bundle(other, s, held), other
+
+    least, best = at(model, 0.0)
+    tries = 0
+    for step in SETTLE_STEPS:
+        below, above = at(best, -step), at(best, step)
+        while min(below[0], above[0]) < least and tries < MOST_SETTLES:
+            tries += 1
+            if below[0] < above[0]:
+                (least, best), above = below, (least, best)
+                below = at(best, -step)
+            else:
+                (least, best), below = above, (least, best)
+                above = at(best, step)
+        bow = below[0] + above[0] - 2 * least
+        if bow > 0:
+            shift = float(np.clip(0.5 * step * (below[0] - above[0]) / bow, -step / 2, step / 2))
+            cost, moved = at(best, shift)
+            if cost < least:
+                least, best = cost, moved
+    model.rotation, model.position, model.points = best.rotation, best.position, best.points
+    # Frames outside of the bundle change by as much as those in it.
+    change = float(np.median(best.log_focal[s.frame] - model.log_focal[s.frame]))
+    model.radial, model.log_focal = best.radial, model.log_focal + change
+
+
+def parts(model: Model, sightings: Sightings) -> list[Sightings]:
+    """The sightings of near and of far points, of the left and right, upper and lower parts of the picture. A lens that
+    is really seen is the same in all of them; one that makes up for something else is not."""
+    count = np.maximum(np.bincount(sightings.track, minlength=len(model.points)), 1)
+    z = model.in_camera(sightings.frame, sightings.track)[:, 2]
+    found = []
+    for value, share in ((z, 0.6), (sightings.xy[:, 0], 0.5), (sightings.xy[:, 1], 0.5)):
+        mean = (np.bincount(sightings.track, value, minlength=len(model.points)) / count)[sightings.track]
+        low, high = np.quantile(mean, [1 - share, share])
+        found += [sightings.picked(mean <= high), sightings.picked(mean >= low)]
+    return [part for part in found if len(part) >= LEAST_PART]
+
+
+def part_spread(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> float:
+    """Largest share by which the focal length of one of the ``parts`` differs from that of all of them, or that of all
+    of them with a distortion of one coefficient, which may have taken its place.
+
+    Args:
+        model: solved; stays as it is.
+        sightings: of the frames that are to be bundled.
+        options: of the bundles.
+        limit: error, px, above which sightings are not looked at.
+    """
+    s = usable(model, sightings, limit)
+    spread = 0.0
+    free = replace(options, prior_sigma=np.inf, iterations=PART_ITERATIONS)
+    trials = [(part, free) for part in parts(model, s)]
+    if options.focal == "shared":
+        trials.append((s, replace(free, radial=1, iterations=2 * PART_ITERATIONS)))
+    for part, trial in trials:
+        own = model.copy()
+        if trial.radial == 1:
+            own.radial[1] = 0
+        bundle(own, part, trial)
+        frames = np.unique(part.frame)
+        spread = max(spread, abs(float(np.median(own.log_focal[frames] - model.log_focal[frames]))))
+    return float(np.expm1(spread))
 
 
 def median_error(model: Model, sightings: Sightings) -> float:

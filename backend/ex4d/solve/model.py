@@ -15,6 +15,8 @@ Bools = NDArray[np.bool_]
 
 #: A point nearer to a camera's plane than this, in units of its scene, is behind it.
 LEAST_Z = 1e-9
+#: Sightings that are looked at at a time.
+SIGHTINGS = 40_000
 
 
 @dataclass
@@ -90,8 +92,13 @@ class Model:
 
     def errors(self, frame: Ints, track: Ints, xy: Array) -> Array:
         """(N,) distances, px, of sightings from where their points should be seen; inf behind the camera."""
-        at, z = self.project(frame, track)
-        return np.where(z > LEAST_Z, np.linalg.norm(at - xy, axis=1), np.inf)
+        out = np.empty(len(frame))
+        # So many at a time: a long plate needs no more memory than a short one.
+        for start in range(0, len(frame), SIGHTINGS):
+            part = slice(start, start + SIGHTINGS)
+            at, z = self.project(frame[part], track[part])
+            out[part] = np.where(z > LEAST_Z, np.linalg.norm(at - xy[part], axis=1), np.inf)
+        return out
 
     def rays(self, frame: Ints, xy: Array) -> Array:
         """(N, 2) x and y at z = 1, in camera axes, of what is seen at these pixels."""

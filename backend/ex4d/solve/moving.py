@@ -91,6 +91,8 @@ def solve_moving(
     if not found:
         return None
     model = found[0].model.copy()
+    if found[0].zooms:
+        first, options = replace(first, focal="each"), replace(options, focal="each")
     grow(model, tracks, keys, first, tick)
     complete(model, tracks, keys, options, tick)
     return Moving(model, found[0].pair, tuple(found))

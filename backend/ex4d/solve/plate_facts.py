@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.solve.tracks import Tracks
+from ex4d.solve.tracks import LEAST_COMMON, Tracks
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -76,6 +76,34 @@ def standing_share(tracks: Tracks, standing: Bools) -> float:
     return float(standing[tracks.track].sum()) / count if count else 0.0
 
 
+def unseen_reason(tracks: Tracks) -> str | None:
+    """Why the tracks cannot tell how the camera moves, as a sentence; None where they may."""
+    if tracks.frames == 1:
+        return "The plate has one frame, so nothing tells how its camera moves."
+    if len(tracks) < LEAST_COMMON * tracks.frames:
+        return "The plate shows nothing to follow: it is flat, dark, too small or too blurred."
+    return None
+
+
+def shots(breaks: Sequence[int], numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers of the first and the last frame of each shot.
+
+    Args:
+        breaks: indices of the frames at which the plate cuts, rising.
+        numbers: of all frames.
+    """
+    starts = [0, *breaks]
+    stops = [*breaks, len(numbers)]
+    return tuple((numbers[start], numbers[stop - 1]) for start, stop in zip(starts, stops, strict=True))
+
+
+def frames_options(ranges: Sequence[tuple[int, int]]) -> str:
+    """The option of the command line for each shot, as words: "--frames 1-15 or --frames 16-40"."""
+    # A value that begins with a minus is no other option only behind an equals sign.
+    words = [f"--frames{'=' if first < 0 else ' '}{first}-{last}" for first, last in ranges]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def notes_of(facts: PlateFacts, numbers: Sequence[int]) -> list[str]:
     """Sentences for the report.
 
@@ -86,7 +114,8 @@ def notes_of(facts: PlateFacts, numbers: Sequence[int]) -> list[str]:
     notes = []
     if facts.breaks:
         starts = ", ".join(str(numbers[index]) for index in facts.breaks)
-        notes.append(f"The plate seems to cut at frame {starts}; solve one shot at a time with --frames.")
+        option = frames_options(shots(facts.breaks, numbers))
+        notes.append(f"The plate seems to cut at frame {starts}; solve one shot at a time: {option}.")
     if facts.skipped:
         shown = ", ".join(str(numbers[index]) for index in facts.skipped)
         notes.append(f"Frame {shown} shows nothing of the frames around it (a flash, a drop-out) and was stepped over.")

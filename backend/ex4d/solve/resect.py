@@ -22,13 +22,20 @@ LOSS, INLIER = 1.0, 3.0
 #: Where fewer of a frame's points than this share fit, it is not placed.
 LEAST_SHARE = 0.35
 _STEPS, _CONVERGED = 12, 1e-4
+#: Cameras that are moved at a time.
+FRAMES = 64
 
 
 def refine_cameras(model: Model, sightings: Sightings, *, turns_only: bool = False, steps: int = _STEPS) -> None:
     """Move the cameras of these sightings to where the points are explained best; points and lens stay."""
     s = sightings.picked(model.has_point[sightings.track])
-    if not len(s):
-        return
+    frames = np.unique(s.frame)
+    # So many at a time: a long plate needs no more memory than a short one.
+    for start in range(0, len(frames), FRAMES):
+        _refine(model, s.picked(np.isin(s.frame, frames[start : start + FRAMES])), turns_only=turns_only, steps=steps)
+
+
+def _refine(model: Model, s: Sightings, *, turns_only: bool, steps: int) -> None:
     frames, at = np.unique(s.frame, return_inverse=True)
     order = np.argsort(at, kind="stable")
     s, at = s.picked(order), at[order]

@@ -16,6 +16,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.solve.kind import Kind, Numbers
 from ex4d.solve.lens_test import LensState
+from ex4d.solve.plate_facts import shots
 from ex4d.solve.tracks import Tracks
 from ex4d.system.files import atomic_path, atomic_write
 from ex4d.system.inputs import read_bytes
@@ -97,6 +98,13 @@ class Solve:
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def shots(self) -> tuple[tuple[int, int], ...]:
+        """Numbers of the first and the last frame of each shot that the cuts leave: of the whole plate where it has no
+        cut."""
+        numbers = self.camera.frame_numbers or tuple(range(len(self.camera)))
+        return shots([numbers.index(cut) for cut in self.cuts], numbers)
+
     def moving_mask(self, index: int) -> NDArray[np.bool_]:
         """(height, width) work pixels of the frame with that index: where most of the tracks around move by
         themselves."""
@@ -129,6 +137,7 @@ def write_solve(folder: Path, solve: Solve) -> list[str]:
         "kind": solve.kind,
         "lens": solve.lens,
         **{name: list(getattr(solve, name)) for name in _LISTS},
+        "shots": [list(shot) for shot in solve.shots],
         "numbers": {name: value for name, value in asdict(solve.numbers).items() if value is not None},
         "points": len(solve.points),
         "tracks": solve.tracks.count,

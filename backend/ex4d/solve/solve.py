@@ -18,7 +18,8 @@ from ex4d.solve.attempts import Attempt, Task, attempt_moving, attempt_turning, 
 from ex4d.solve.classify import angles_deg, contradicting, explain_all, track_errors
 from ex4d.solve.complete_path import copy_repeated, interpolate_unknown
 from ex4d.solve.follow import Followed, follow
-from ex4d.solve.given import MISFIT, GivenCameras, solve_around
+from ex4d.solve.given import GivenCameras, solve_around
+from ex4d.solve.given_fit import fit_notes, fit_of
 from ex4d.solve.ideal import IdealView, extrinsics
 from ex4d.solve.initial import pairs
 from ex4d.solve.keys import key_frames
@@ -26,7 +27,14 @@ from ex4d.solve.kind import Kind, Numbers
 from ex4d.solve.lens_test import fov_deg
 from ex4d.solve.model import Model
 from ex4d.solve.options import SolveOptions
-from ex4d.solve.plate_facts import notes_of, standing_share, standing_tracks
+from ex4d.solve.plate_facts import (
+    frames_options,
+    notes_of,
+    shots,
+    standing_share,
+    standing_tracks,
+    unseen_reason,
+)
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
 from ex4d.solve.work_picture import WorkPicture
@@ -121,12 +129,15 @@ class _Solver:
             if wanted != "auto":
                 raise BadInputError(
                     f"The plate seems to cut at frame {self._number(self.facts.breaks[0])}, so it has no one camera.",
-                    "Solve one shot at a time with --frames.",
+                    f"Solve one shot at a time: {frames_options(self._shots())}.",
                 )
             return self._still(numbers, ["The plate cuts, so there is no one camera to solve."])
+        unseen = unseen_reason(self.raw)
+        if wanted == "auto" and unseen is not None:
+            return self._still(numbers, [unseen])
         reason = gates.still_reason(numbers)
         if wanted == "auto" and reason is not None:
-            return self._still(numbers, [], [f"The camera stands still. {reason}"])
+            return self._still(numbers, [reason])
         return self._moved(numbers) if wanted == "auto" else self._forced(numbers)
 
     def _moved(self, numbers: Numbers) -> _Answer:
@@ -143,26 +154,27 @@ class _Solver:
         if moving is not None:
             numbers = merged(numbers, moving.numbers)
         no_move = gates.move_refusal(numbers)
+        if no_move is None and moving is not None and moving.zooms and moving.lens == "not observable":
+            no_move = "The lens zooms while the camera moves, and the plate does not tell its focal length."
         if no_turn is None and turning is not None and not (no_move is None and gates.has_parallax(numbers)):
             refused = [no_move] if no_move is not None else ["A turn explains the plate as well as a move."]
             return self._as("turns", turning, numbers, refused)
         if no_move is None and moving is not None:
             return self._as("moves", moving, numbers, [] if no_turn is None else [no_turn])
         reasons = [reason for reason in (no_turn, no_move) if reason is not None]
-        note = "The camera is taken to stand still, because no solve of it is believed. " + " ".join(reasons)
-        return self._still(numbers, reasons, [note])
+        return self._still(numbers, reasons)
 
     def _forced(self, numbers: Numbers) -> _Answer:
         """The kind of shot that was asked for, with a note on what speaks against it."""
         wanted = self.options.source_camera
-        side, task = max(self.tracks.size), self._task()
-        if wanted == "turns":
-            attempt = attempt_turning(task)
-        else:
-            attempt = attempt_moving(task)
+        side, unseen = max(self.tracks.size), unseen_reason(self.raw)
+        attempt = None
+        if unseen is None:
+            attempt = (attempt_turning if wanted == "turns" else attempt_moving)(self._task())
         if attempt is None:
             raise BadInputError(
-                f"No camera that {wanted} can be solved from this plate: its frames share too few tracks.",
+                f"No camera that {wanted} can be solved from this plate. "
+                + (unseen or "Its frames share too few tracks."),
                 "Give the camera as a file, or let it stand still.",
             )
         numbers = merged(numbers, attempt.numbers)
@@ -173,7 +185,7 @@ class _Solver:
         return answer
 
     def _as(self, kind: Kind, attempt: Attempt, numbers: Numbers, refused: list[str]) -> _Answer:
-        numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise)
+        numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise, lens_parts=attempt.numbers.lens_parts)
         lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)
@@ -192,11 +204,11 @@ class _Solver:
             notes.append(f"The lens zooms between {low:.1f}° and {high:.1f}°.")
         return notes
 
-    def _still(self, numbers: Numbers, refused: list[str], notes: list[str] | None = None) -> _Answer:
+    def _still(self, numbers: Numbers, refused: list[str]) -> _Answer:
         model = Model.empty(self.tracks.frames, self.tracks.count, self.focal, np.array(self.tracks.size) / 2)
         model.known[:] = True
         lens: result.Lens = "given" if self.focal_known else "not observable"
-        return _Answer("still", lens, model, numbers, refused, notes or [])
+        return _Answer("still", lens, model, numbers, refused)
 
     def _around(self, given: Trajectory) -> _Answer:
         numbers = self.picture.frames.numbers
@@ -204,14 +216,14 @@ class _Solver:
         model, kind = solve_around(cameras, self.tracks, self.tick)
         explain_all(model, self.tracks, moves=kind == "moves")
         error, explained = explained_share(model, self.tracks)
-        own = self.tracks.picked(cameras.known[self.tracks.frame])
-        can = model.has_point[own.track]
-        fit = float(np.median(model.errors(own.frame[can], own.track[can], own.xy[can]))) if can.any() else np.inf
         side = "turn" if kind != "moves" else "move"
         found = Numbers(**{f"{side}_error": error, f"{side}_explained": explained})
-        notes = [f"The given cameras leave a median error of {fit:.2f} work pixels in {int(can.sum())} sightings."]
-        if fit > MISFIT:
-            notes.append("The given cameras do not fit the plate: check frame numbers, lens and picture size.")
+        fit = fit_of(model, self.tracks, cameras.known, turns_only=kind != "moves")
+        if fit is not None:
+            found = replace(
+                found, given_error=fit.error, given_explained=fit.explained, given_free_error=fit.free_error
+            )
+        notes = fit_notes(fit, lambda frames: ", ".join(str(self._number(frame)) for frame in frames))
         return _Answer(kind, "given", model, found, [], notes, cameras.known)
 
     def _finished(self, answer: _Answer) -> Solve:
@@ -288,6 +300,9 @@ class _Solver:
 
     def _number(self, index: int) -> int:
         return int(self.picture.frames.numbers[index])
+
+    def _shots(self) -> tuple[tuple[int, int], ...]:
+        return shots(self.facts.breaks, self.picture.frames.numbers)
 
     def _motion(self) -> float:
         """See ``Numbers.motion``."""

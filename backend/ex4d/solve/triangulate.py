@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ Bools = NDArray[np.bool_]
 FAR = 1000.0
 #: Steps of refining a point, and the residual, px, from which a sighting counts less.
 _STEPS, _LOSS = 4, 1.0
+#: Sightings that are looked at at a time, about.
+SIGHTINGS = 40_000
 
 
 def triangulate(model: Model, sightings: Sightings, chosen: Bools | None = None) -> None:
@@ -38,6 +41,20 @@ def triangulate(model: Model, sightings: Sightings, chosen: Bools | None = None)
     if not len(s):
         return
     s = s.picked(np.argsort(s.track, kind="stable"))
+    seen_from = model.centres()[np.unique(s.frame)]
+    # Frames with many sightings count for more, as they do in the points.
+    weight = np.bincount(s.frame, minlength=len(model.known))[np.unique(s.frame)]
+    middle = np.average(seen_from, axis=0, weights=weight)
+    spread = max(float(np.linalg.norm(seen_from - middle, axis=1).max()), 1e-9)
+    # So many at a time: a long plate needs no more memory than a short one.
+    cut = [0, *(int(at) for at in np.searchsorted(s.track, s.track[SIGHTINGS::SIGHTINGS])), len(s)]
+    for start, stop in pairwise(cut):
+        if stop > start:
+            _triangulate(model, s.picked(np.arange(start, stop)), spread)
+
+
+def _triangulate(model: Model, s: Sightings, spread: float) -> None:
+    """Find the points of sightings by rising track, of cameras that stand no further than that from their middle."""
     tracks, starts, point = np.unique(s.track, return_index=True, return_inverse=True)
     rays = model.rays(s.frame, s.xy)
     rotation = model.rotation[s.frame].reshape(-1, 9).T
@@ -51,7 +68,6 @@ def triangulate(model: Model, sightings: Sightings, chosen: Bools | None = None)
     middle = np.add.reduceat(centre, starts, axis=-1).T / number[:, None]
     towards = np.add.reduceat(direction, starts, axis=-1).T
     towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-12)
-    spread = max(float(np.linalg.norm(centre - centre.mean(axis=1, keepdims=True), axis=0).max()), 1e-9)
     X = np.linalg.solve(A + 1e-12 * number[:, None, None] * np.eye(3), b[:, :, None])[:, :, 0]
     along = ((X - middle) * towards).sum(axis=1)
     lost = ~np.isfinite(X).all(axis=1) | (along <= 0) | (along > FAR * spread)

@@ -13,6 +13,7 @@ from .solutions import (
     solved_numbers,
     solved_points,
 )
+from .source_objects import object_camera
 from .strips import plate_from_strip, selected_plate_strip
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "is_distorted",
     "is_solved",
     "movie_length",
+    "object_camera",
     "plate_from_clip",
     "plate_from_strip",
     "selected_plate_strip",

@@ -40,20 +40,23 @@ def solved_camera(
     *,
     frames: tuple[int, int] | None = None,
     first_number: int = MOVIE_FIRST_NUMBER,
+    partly: bool = False,
 ) -> SampledCamera | None:
     """The camera that Blender's tracker solved for the plate's frames, or None where it did not solve each of them.
 
-    The world is that of the first frame's camera: OpenCV axes, the solution's own scale. K is that of the clip's
+    The world is that of the first solved frame's camera: OpenCV axes, the solution's own scale. K is that of the clip's
     pixels with its principal point. Lens distortion is not part of a pinhole camera (``lenses``).
 
     Args:
         scene: for its frame rate, where the clip has none.
         frames: first and last of the plate's own numbers; None: all that the clip shows.
         first_number: the number that a movie's first frame gets.
+        partly: of the frames that it solved, where those are not all; None where they are none.
     """
-    wanted = _wanted_numbers(clip, frames, first_number)
     solved = solved_numbers(clip, first_number=first_number)
-    if not wanted or not set(wanted) <= set(solved):
+    asked = _wanted_numbers(clip, frames, first_number)
+    wanted = [number for number in asked if number in solved]
+    if not wanted or (len(wanted) < len(asked) and not partly):
         return None
     by_frame = {camera.frame: camera for camera in _tracking(clip).reconstruction.cameras}
     poses = np.stack([np.array(by_frame[solved[number]].matrix, np.float64) for number in wanted])
@@ -85,8 +88,13 @@ def incomplete_solution(
     *,
     frames: tuple[int, int] | None = None,
     first_number: int = MOVIE_FIRST_NUMBER,
+    around: bool = False,
 ) -> str:
-    """What ``solved_camera`` leaves out because the solution lacks some of the plate's frames; "" where nothing is."""
+    """What becomes of a solution that lacks some of the plate's frames; "" where it lacks none.
+
+    Args:
+        around: the backend solves these around it; False: the solution is left out.
+    """
     solved = solved_numbers(clip, first_number=first_number)
     wanted = _wanted_numbers(clip, frames, first_number)
     missing = [number for number in wanted if number not in solved]
@@ -94,11 +102,14 @@ def incomplete_solution(
     if not solved or not missing:
         return ""
     angle = _field_of_view(clip)
+    count = f"{len(missing)} of the plate's {len(wanted)} frames"
+    lacks = f"The clip's camera solution lacks {count}, the first is {missing[0]}"
+    lens = f"Its lens sees {angle:.1f} degrees over the longer side."
+    if around:
+        only = f" Frames {run[0]}-{run[1]} are all solved." if run else ""
+        return f"{lacks}: these are solved around it.{only} {lens}"
     way_out = f"Set Frames to {run[0]}-{run[1]} to use it for those, or solve" if run else "Solve"
-    return (
-        f"The clip's camera solution lacks {len(missing)} of the plate's {len(wanted)} frames, the first is "
-        f"{missing[0]}: it is left out. {way_out} the others. Its lens sees {angle:.1f} degrees over the longer side."
-    )
+    return f"{lacks}: it is left out. {way_out} the others. {lens}"
 
 
 def _field_of_view(clip: bpy.types.MovieClip) -> float:

@@ -16,12 +16,14 @@ from ex4d.protocol.errors import BadInputError
 from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
+from ...core.solved_scene import read_points, solve_folder
 from .. import camera, material, mesh, scan
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
 from . import index
 from .finding import check_local, check_scene, find_shot, find_shots
 from .objects import ShotObjects, collect
+from .points import place_points
 from .tags import PROPERTY, role, tag
 
 #: A source camera shows what is nearer than this share of the pivot's distance to nobody.
@@ -35,8 +37,8 @@ def import_shot(
 ) -> ShotObjects:
     """Put a reconstructed shot into a scene, or renew the one of the same folder.
 
-    Renewed are mesh, material and the source camera's animation. The root stays where it was put; take cameras, hole
-    style and whatever the artist added stay as they are. Nothing is changed when an error is raised.
+    Renewed are mesh, material, solved points and the source camera's animation. The root stays where it was put; take
+    cameras, hole style and whatever the artist added stay as they are. Nothing is changed when an error is raised.
 
     Args:
         record: the result of a ``reconstruct`` job.
@@ -67,6 +69,8 @@ def import_shot(
         numbers,
         tuple(record["plate"].get("handles", (0, 0))),
     )
+    solve = solve_folder(record)
+    points = read_points(solve) if solve is not None else None
     title = name or (former.root.name if former else Path(folder).name)
     # First all that can fail.
     mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")
@@ -77,7 +81,8 @@ def import_shot(
         raise
     root = former.root if former else _new_root(scene, title)
     tag(root, "root", folder, first_frame=start, record=text, version=records.VERSION)
-    for part, obj in (("mesh", former.mesh), ("source", former.source_camera)) if former else ():
+    parts = (("mesh", former.mesh), ("source", former.source_camera), ("points", former.points)) if former else ()
+    for part, obj in parts:
         if obj is not None:
             root[PROPERTY][part] = obj
     for obj in scan.descendants(root):
@@ -90,6 +95,7 @@ def import_shot(
     assert shot.mesh is not None
     mesh.attach_cache(shot.mesh, viewport, start)
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
+    place_points(shot, points, f"{title} Points")
     shot = collect(root)
     if former is None or scene.camera is None:
         # The plate is seen at once; Blender's startup scene has a camera elsewhere.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The objects of one shot: its root, the mesh, the source camera."""
+"""The objects of one shot: its root, the mesh, the source camera, the solved points."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class ShotObjects:
         root: the Empty whose local space is the shot world.
         mesh: the animated mesh, or None when it was deleted.
         source_camera: the camera that matches the plate, or None when it was deleted.
+        points: the solved points, or None where there are none.
         collection: holds them all.
         folder: the shot's folder, as in its record.
         first_frame: the scene frame of the plate's first picture.
@@ -33,6 +34,7 @@ class ShotObjects:
     root: bpy.types.Object
     mesh: bpy.types.Object | None
     source_camera: bpy.types.Object | None
+    points: bpy.types.Object | None
     collection: bpy.types.Collection
     folder: str
     first_frame: int
@@ -120,6 +122,7 @@ def collect(root: bpy.types.Object) -> ShotObjects:
         root,
         _child(root, "mesh", "MESH"),
         _child(root, "source", "CAMERA"),
+        _child(root, "points", "MESH"),
         scan.collections_of(root)[0],
         str(root[PROPERTY]["shot"]),
         int(root[PROPERTY]["first_frame"]),

@@ -17,7 +17,7 @@ def is_local(item: bpy.types.ID) -> bool:
 
 
 def role(obj: bpy.types.Object) -> str | None:
-    """What an object is to its shot: root, mesh, source, take, rig or pivot; None for any other object."""
+    """What an object is to its shot: root, mesh, source, points, take, rig or pivot; None for any other object."""
     tag = obj.get(PROPERTY)
     return tag.get("role") if hasattr(tag, "get") else None
 

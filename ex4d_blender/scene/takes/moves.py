@@ -50,10 +50,12 @@ def apply_preset(
     """Animate a take camera with a move of ``ex4d.camera``: the keys of an earlier move are replaced.
 
     Args:
-        move: ``orbit:60``, ``dolly_in:0.3,ease=linear``, ``180`` …, see ``ex4d.camera.preset_help``.
+        move: ``orbit:60``, ``dolly_in:0.3,ease=linear``, ``180``, ``stabilise:0.8+orbit:30`` …, see
+            ``ex4d.camera.preset_help``.
         record: the shot's record.
         frames: scene frames over which the move goes, rising by one, within the plate's; None: all of the plate's.
-        follow: ride on the source camera's own motion; False: start from its first pose and leave its motion out.
+        follow: ride on the source camera's own motion; False: start from its first pose and leave its motion out. A
+            move with a path of its own, such as ``lock``, decides that itself.
         shot: of the take; None: the one that the camera is a child of. The camera becomes a child of its root.
 
     Raises:
@@ -73,15 +75,17 @@ def apply_preset(
     source = source_trajectory(record)
     source = source.for_frames([shot.number_at(frame) for frame in chosen], source.fps, "The source camera")
     pivot = pivot_point(record)
-    if not follow:
+    if spec.path is not None:
+        # Handles are frames of the move only where the whole plate is.
+        handles = tuple(record["plate"].get("handles", (0, 0))) if frames is None else (0, 0)
+        source, spec = follow_path(spec.path, source, handles), replace(spec, path=None)
+    elif not follow:
         source = Trajectory(
             source.K[:1].repeat(len(source), 0),
             source.E[:1].repeat(len(source), 0),
             source.width,
             source.height,
         )
-    if spec.path is not None:
-        source, spec = follow_path(spec.path, source), replace(spec, path=None)
     curves = move_curves(spec, len(chosen), pivot)
     keys = choose_keys(curves, source.K[0], (source.width, source.height), pivot)
     camera.own_animation(camera_obj)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trajectory files: our plain JSON, EX-4D's ``camera_*.npz``, nerfstudio's ``transforms.json``, COLMAP's models, Nuke's
-``.chan``.
+``.chan``, npz files of networks.
 
 What a file is, is found from its content, and from its name only where that tells nothing. A further format is a module
 here with a ``FORMAT``, and a line in ``FORMATS``.
@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ex4d.camera.camera import Trajectory
-from ex4d.camera.formats import chan, colmap_binary, colmap_text, own_json, released_npz, transforms_json
+from ex4d.camera.formats import (
+    chan,
+    colmap_binary,
+    colmap_text,
+    network_npz,
+    own_json,
+    released_npz,
+    transforms_json,
+)
 from ex4d.camera.formats._checks import bad_file
 from ex4d.camera.formats.base import BinaryFormat, JsonFormat, NamedFormat
 from ex4d.camera.formats.chan import write_chan
@@ -43,6 +51,7 @@ MAX_JSON = 256 << 20
 FORMATS: tuple[JsonFormat | BinaryFormat | NamedFormat, ...] = (
     own_json.FORMAT,
     transforms_json.FORMAT,
+    network_npz.FORMAT,
     released_npz.FORMAT,
     colmap_text.FORMAT,
     colmap_binary.FORMAT,
@@ -83,7 +92,7 @@ def read_trajectory(path: Path, size: tuple[int, int] | None = None) -> Trajecto
             ) from None
         raise
     for known in _BINARY:
-        if head.startswith(known.magic):
+        if head.startswith(known.magic) and known.matches(path):
             return known.read(path)
     for named in _NAMED:
         if path.name.lower().endswith(named.suffix):

@@ -37,12 +37,14 @@ class BinaryFormat:
         magic: those bytes.
         read: the trajectory of a file. Raises BadInputError.
         suffix: how its files' names end.
+        matches: whether a file with these first bytes is of this format. Raises BadInputError.
     """
 
     title: str
     magic: bytes
     read: Callable[[Path], Trajectory]
     suffix: str
+    matches: Callable[[Path], bool] = lambda _: True
 
 
 @dataclass(frozen=True)

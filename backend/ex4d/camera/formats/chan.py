@@ -30,18 +30,24 @@ Array = NDArray[np.float64]
 MAX_TEXT = 64 << 20
 #: A principal point farther from the middle than this, pixels, is lost.
 MOST_SHIFT = 0.5
+#: Focal lengths across and down are one within this share.
+MOST_STRETCH = 1e-6
 
 
 def write_chan(path: Path, trajectory: Trajectory) -> None:
     """Write a trajectory.
 
     Raises:
-        BadInputError: it has a lens, or a principal point outside of the middle, which the format has no place for.
+        BadInputError: it has a lens, a principal point outside of the middle, or pixels that are not square, which the
+            format has no place for.
     """
     middle = np.array([trajectory.width, trajectory.height]) / 2
-    if trajectory.lens is not None or np.abs(trajectory.K[:, :2, 2] - middle).max() > MOST_SHIFT:
+    K = trajectory.K
+    is_square = np.allclose(K[:, 0, 0], K[:, 1, 1], rtol=MOST_STRETCH, atol=0)
+    if trajectory.lens is not None or np.abs(K[:, :2, 2] - middle).max() > MOST_SHIFT or not is_square:
         raise BadInputError(
-            "A lens or a principal point outside of the middle has no place in a .chan file.",
+            "A lens, a principal point outside of the middle and pixels that are not square have no place in a .chan "
+            "file.",
             "Write our own JSON or a COLMAP model.",
         )
     numbers = trajectory.frame_numbers or tuple(range(1, len(trajectory) + 1))

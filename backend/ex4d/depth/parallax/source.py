@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
+from ex4d.depth.solved import camera_inputs
 from ex4d.media.frames import FrameSource
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.files import make_folder
@@ -151,16 +151,10 @@ class ParallaxDepth:
 
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
-        digest = hashlib.sha256()
-        for values in (self.camera.K, self.camera.E, self.points):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        if self.camera.lens is not None:
-            digest.update(repr(self.camera.lens).encode())
         return {
             "parallax": 2,
             "estimator": [self.estimator.name, self.estimator.inputs()],
-            "camera": digest.hexdigest(),
-            "numbers": list(self.camera.frame_numbers),
+            **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
             "keeps_world": self.keeps_world,
             "longest": self.longest,
@@ -347,8 +341,9 @@ class ParallaxDepth:
         unit = 1.0 if self.keeps_world else float(np.percentile(sample[sample > 0], NEAR_PERCENTILE)) * NEAR_Z
         shares = []
 
-        def steady(index: int) -> tuple[Float, Bool]:
-            own, moves = shot.final[index], (shot.flags[index] & _MOVES) > 0
+        def steady(index: int) -> tuple[Float, NDArray[np.uint8]]:
+            own, flags = shot.final[index], shot.flags[index]
+            moves = (flags & _MOVES) > 0
             others = []
             for k in (index + sign * distance for distance in STEADY for sign in (-1, 1)):
                 if 0 <= k < count:
@@ -358,12 +353,13 @@ class ParallaxDepth:
             middle = agreement.middle(own, others)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
-            return shot.frames.to_plate(index, w, (shot.flags[index] & _MEASURED) > 0)
+            return shot.frames.to_plate(index, w, flags)
 
-        for number, (w, measured) in zip(frames.numbers, _on_threads(steady, count), strict=True):
+        for number, (w, flags) in zip(frames.numbers, _on_threads(steady, count), strict=True):
+            measured, moves = (flags & _MEASURED) > 0, (flags & _MOVES) > 0
             shares.append(float(measured.mean()))
             with np.errstate(divide="ignore"):
-                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured)
+                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured, moves)
             progress.advance()
         notes.append(f"Depth was measured from parallax in {np.mean(shares):.0%} of the pixels; the rest is estimated.")
         return DepthResult(_scaled(camera, unit), poses_known=True, intrinsics_known=True, notes=tuple(notes))
@@ -380,9 +376,9 @@ class ParallaxDepth:
     ) -> DepthResult:
         """The estimator's depth, where no frame shows parallax."""
         for index, number in enumerate(frames.numbers):
-            w, measured = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], bool))
+            w, flags = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], np.uint8))
             with np.errstate(divide="ignore"):
-                sink.write(number, (1 / w).astype(np.float32), measured)
+                sink.write(number, (1 / w).astype(np.float32), flags > 0)
             progress.advance()
         notes.append(
             "No parallax is seen in these frames, so their depth is only estimated: the solved camera's lens is used, "
@@ -399,7 +395,7 @@ class _Estimates:
     frames: WorkingFrames
     maps: FrameMaps
 
-    def write(self, number: int, depth: Float, measured: Bool | None = None) -> None:
+    def write(self, number: int, depth: Float, measured: Bool | None = None, moving: Bool | None = None) -> None:
         index = self.frames.plate.numbers.index(number)
         with np.errstate(divide="ignore", invalid="ignore"):
             disparity = np.where(depth > 0, 1 / depth, np.float32(np.nan)).astype(np.float32)

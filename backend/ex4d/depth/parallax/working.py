@@ -21,7 +21,8 @@ from ex4d.system.threads import prefetched
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
-Bool = NDArray[np.bool_]
+#: What is known of each pixel, a bit each.
+Flags = NDArray[np.uint8]
 Picture = NDArray[np.uint8]
 
 #: Depths of neighbouring pixels within this ratio lie on one surface and are interpolated.
@@ -116,11 +117,11 @@ class WorkingFrames:
         out = cv2.remap(values, at[..., 0], at[..., 1], cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(out, values.dtype)
 
-    def to_plate(self, index: int, disparity: Float, measured: Bool) -> tuple[Float, Bool]:
-        """Disparities and whether they were measured, (h, w), at the plate's pixels (H, W): interpolated on a surface;
-        where two meet, that of the pixel whose colour is nearest."""
+    def to_plate(self, index: int, disparity: Float, flags: Flags) -> tuple[Float, Flags]:
+        """Disparities and what is known of them, (h, w), at the plate's pixels (H, W): interpolated on a surface; where
+        two meet, that of the pixel whose colour is nearest."""
         if self.is_plate:
-            return disparity, measured
+            return disparity, flags
         picture = self.plate.read_8bit(self.plate.numbers[index]).astype(np.int16)
         x, y = self._working_positions(index)
         width, height = self.size
@@ -130,7 +131,7 @@ class WorkingFrames:
         share_y = np.clip(y - top, 0, 1).astype(np.float32)
         small = self.pictures[index].astype(np.int16)
         best, most = np.zeros(x.shape, np.float32), np.full(x.shape, np.inf, np.float32)
-        smooth, flag = np.zeros(x.shape, np.float32), np.zeros(x.shape, bool)
+        smooth, flag = np.zeros(x.shape, np.float32), np.zeros(x.shape, np.uint8)
         low, high = np.full(x.shape, np.inf, np.float32), np.zeros(x.shape, np.float32)
         for dy, weight_y in ((0, 1 - share_y), (1, share_y)):
             for dx, weight_x in ((0, 1 - share_x), (1, share_x)):
@@ -142,7 +143,7 @@ class WorkingFrames:
                 unlike = np.abs(small[top + dy, left + dx] - picture).sum(axis=-1) + 8 * (1 - weight)
                 nearer = unlike < most
                 best, most = np.where(nearer, value, best), np.where(nearer, unlike, most)
-                flag = np.where(nearer, measured[top + dy, left + dx], flag)
+                flag = np.where(nearer, flags[top + dy, left + dx], flag)
         return np.where(high <= SAME_SURFACE * low, smooth, best).astype(np.float32), flag
 
     def _working_positions(self, index: int) -> tuple[Array, Array]:

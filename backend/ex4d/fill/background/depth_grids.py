@@ -81,16 +81,21 @@ class DepthGrids:
         if index in self._kept:
             self._kept.move_to_end(index)
         else:
-            self._kept[index] = DepthGrid(self.mesh(index))
+            full = self._store.read(index)
+            depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
+            self._kept[index] = DepthGrid(self._built(depth, full.source))
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[index]
 
-    def mesh(self, index: int, still: Bool | None = None) -> DWMesh:
-        """The frame's mesh on the grid, of all or of what is ``still`` (h, w)."""
-        full = self._store.read(index)
-        depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
-        return build_mesh(depth, full.source, self._store.far, still, MeshSettings(max_grid_side=GRID_SIDE))
+    def still_mesh(self, index: int, still: Bool) -> DWMesh:
+        """The frame's mesh on the grid, of what is ``still`` (h, w). The rest is not there: what moves hides nothing of
+        the world that stands still, only its own place in that frame."""
+        grid = self[index]
+        return self._built(np.where(grid.measured & still, grid.z, np.float32(np.nan)), grid.mesh.source)
+
+    def _built(self, depth: Float, source: Camera) -> DWMesh:
+        return build_mesh(depth, source, self._store.far, settings=MeshSettings(max_grid_side=GRID_SIDE))
 
 
 def looks_past(grid: DepthGrid, points: Points, tolerance: float) -> tuple[Bool, Bool]:

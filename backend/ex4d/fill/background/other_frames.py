@@ -195,9 +195,9 @@ class OtherFrames:
     def _left_out(self, index: int) -> Bool:
         """(h, w) bool on the frame's small grid: what moves, and its rim."""
         if index not in self._moving:
-            moving = self._given_movers(index)
-            if moving is None:
-                moving = self._found_movers(index)
+            moving = self._found_movers(index)
+            if (given := self._given_movers(index)) is not None:
+                moving = moving | given
             side = 2 * MOVING_RIM + 1
             self._moving[index] = cv2.dilate(moving.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
         return self._moving[index]

@@ -76,7 +76,7 @@ class MeshSights:
         if index in self._scenes:
             self._scenes.move_to_end(index)
         else:
-            mesh = self._grids.mesh(index, ~self._moving(index))
+            mesh = self._grids.still_mesh(index, ~self._moving(index))
             # Only where the surface is counts here; colours are looked up in the plate.
             texture = np.zeros((mesh.source.height, mesh.source.width, 3), np.uint8)
             self._scenes[index] = self._rasterizer.upload(mesh, texture)

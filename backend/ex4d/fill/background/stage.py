@@ -42,27 +42,24 @@ class BackgroundStage(PartedStage):
     """Looks at other frames.
 
     Attributes:
-        raster_key: key of the raster stage.
+        raster_key: key of the raster stage, which counts in the depth and what it says of movers.
         raster: gives its output; called only when there is something to do.
         scene: behind the take.
         colour: the colour space of a truth that is not the working picture.
-        movers_key: of what ``scene.movers`` gives; "" = other frames tell what moves.
     """
 
     name = "background"
-    version = 1
+    version = 2
     weight = 2.0
 
     raster_key: str
     raster: Callable[[], RasterStore]
     scene: TakeScene
     colour: PlateColour | None = None
-    movers_key: str = ""
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        movers = {"movers": self.movers_key} if self.movers_key else {}
-        return {"raster": self.raster_key, "tolerance": self.scene.tolerance, **movers}
+        return {"raster": self.raster_key, "tolerance": self.scene.tolerance}
 
     def steps(self) -> int:
         """See ``Stage``."""

@@ -22,7 +22,13 @@ from ex4d.training.data.windows import Frames
 class _Kept:
     maps: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def write(self, number: int, depth: NDArray[np.float32], measured: NDArray[np.bool_] | None = None) -> None:
+    def write(
+        self,
+        number: int,
+        depth: NDArray[np.float32],
+        measured: NDArray[np.bool_] | None = None,
+        moving: NDArray[np.bool_] | None = None,
+    ) -> None:
         self.maps.append(depth)
 
 

@@ -35,8 +35,9 @@ LOSS, ITERATIONS = 0.6, 15
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
-#: So too for near and far points and parts of the picture, each of which tells less.
-MOST_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.035
+#: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
+#: lengths raise the error but little.
+MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
@@ -219,14 +220,41 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
         lens = "not observable"
     if lens == "not observable":
-        # A zoom shows where the focal length itself does not: frames keep their ratios.
-        model.radial[:] = 0
-        rescale_focal(model, task.focal / found, turns_only=False)
-        refine_whole(model, tracks, frames, replace(options, focal="fixed", radial=0), LIMITS)
+        held = replace(options, focal="fixed", radial=0)
+        model, zooms = _with_expected(model, task, held, sightings, zooms=zooms)
+        twice = repeat(model, sightings, held, LIMITS[-1])
     else:
         refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
     task.tick()
     return _Settled(model, lens, twice, test.rise, spread, zooms, notes)
+
+
+def _with_expected(
+    model: Model, task: Task, held: BundleOptions, sightings: Sightings, *, zooms: bool
+) -> tuple[Model, bool]:
+    """The camera with the expected focal length: as it came out, scaled, or solved anew, which a solve that had bent
+    everything around another focal length needs. Returns whether it zooms, too: it does only where the plate cannot be
+    explained without.
+
+    Args:
+        model: solved with another focal length.
+        task: what is solved.
+        held: options of bundles, the focal length fixed.
+        sightings: of the frames that tests look at.
+        zooms: whether the model's focal length changes over time.
+    """
+    scaled = model.copy()
+    scaled.radial[:] = 0
+    # Of a zoom the frames keep their ratios.
+    rescale_focal(scaled, task.focal / float(np.median(model.focal[model.known])), turns_only=False)
+    refine_whole(scaled, task.tracks, bundled_frames(task.tracks, task.keys), held, LIMITS)
+    anew = solve_moving(task.tracks, task.keys, task.pairs, task.focal, focal_known=True, options=held, tick=task.tick)
+    if anew is None:
+        return scaled, zooms
+    share = 1 - LEAST_ZOOM_GAIN if zooms else 1.0
+    if share * cost(anew.model, sightings) < cost(scaled, sightings):
+        return anew.model, False
+    return scaled, zooms
 
 
 def _with_shape(
@@ -264,7 +292,9 @@ def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[
 def repeated_state(state: LensState, halves: float, parts: float) -> LensState:
     """What is known of the lens where each half of the tracks tells one that differs by that share, and parts of the
     picture and of the depth by that."""
-    if halves > MOST_FOCAL_SPREAD or parts > MOST_PART_SPREAD:
+    # Two signs that are weak alone count together.
+    most_parts = MOST_PART_SPREAD if state == "known" else WEAK_PART_SPREAD
+    if halves > MOST_FOCAL_SPREAD or parts > most_parts:
         return "not observable"
     unsure = halves > SURE_FOCAL_SPREAD or parts > SURE_PART_SPREAD
     return "within 5 %" if state == "known" and unsure else state

@@ -18,8 +18,9 @@ from ex4d.solve.two_view import PairView, compare, relative_pose
 
 Array = NDArray[np.float64]
 
-#: Key frames of a start, and start pairs that are tried; so many starts are followed to their end.
-WINDOW, PAIRS, FOLLOWED = 9, 2, 3
+#: Key frames of a start, and start pairs that are tried, with several focal lengths or with the one that is known; so
+#: many starts are followed to their end.
+WINDOW, PAIRS, KNOWN_PAIRS, FOLLOWED = 9, 2, 4, 3
 #: Focal lengths that are tried besides the expected one, as shares of the longer side: 78, 53 and 32 degrees.
 FOCAL_SHARES = (0.62, 1.0, 1.75)
 #: Error, px, at which a sighting counts as unexplained.
@@ -89,7 +90,7 @@ def starts(
         options: of the bundle that ends each.
     """
     found: list[tuple[float, int, Start, Model]] = []
-    for pair in ranked[:PAIRS]:
+    for pair in ranked[: PAIRS if len(focals) > 1 else KNOWN_PAIRS]:
         frames = window(keys, pair)
         sightings = sightings_of(tracks, frames)
         for focal in focals:
@@ -100,7 +101,8 @@ def starts(
             _improve(model, sightings, options)
             found.append((cost(model, sightings), len(found), Start(model, 0.0, pair), unimproved))
     found.sort(key=lambda one: one[:2])
-    best, zoomed = [], []
+    best: list[Start] = []
+    zoomed: list[Start] = []
     for _, _, start, unimproved in found[:FOLLOWED]:
         sightings = sightings_of(tracks, window(keys, start.pair))
         _improve(start.model, sightings, replace(options, iterations=2 * options.iterations))

@@ -145,7 +145,8 @@ def parts(model: Model, sightings: Sightings) -> list[Sightings]:
 
 
 def part_spread(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> float:
-    """Largest share by which the focal length of one of the ``parts`` differs from that of all of them.
+    """Largest share by which the focal length of one of the ``parts`` differs from that of all of them, or that of all
+    of them with a distortion of one coefficient, which may have taken its place.
 
     Args:
         model: solved; stays as it is.
@@ -155,9 +156,15 @@ def part_spread(model: Model, sightings: Sightings, options: BundleOptions, limi
     """
     s = usable(model, sightings, limit)
     spread = 0.0
-    for part in parts(model, s):
+    free = replace(options, prior_sigma=np.inf, iterations=PART_ITERATIONS)
+    trials = [(part, free) for part in parts(model, s)]
+    if options.focal == "shared":
+        trials.append((s, replace(free, radial=1, iterations=2 * PART_ITERATIONS)))
+    for part, trial in trials:
         own = model.copy()
-        bundle(own, part, replace(options, prior_sigma=np.inf, iterations=PART_ITERATIONS))
+        if trial.radial == 1:
+            own.radial[1] = 0
+        bundle(own, part, trial)
         frames = np.unique(part.frame)
         spread = max(spread, abs(float(np.median(own.log_focal[frames] - model.log_focal[frames]))))
     return float(np.expm1(spread))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def test_paths_are_the_same_to_the_bit() -> None:
     rng = np.random.default_rng(2)
     costs = rng.integers(0, MOST_COST + 1, (23, 12, 31)).astype(np.uint8)
     jumps = jump_costs(rng.random((23, 31)).astype(np.float32))
-    expected = semi_global(costs, jumps)
+    with ThreadPoolExecutor(2) as pool:
+        expected = semi_global(costs, jumps, pool)
     plane, cost = _semi_global(
         torch.from_numpy(costs.transpose(1, 0, 2).copy()), torch.from_numpy(jumps).to(torch.int16)
     )

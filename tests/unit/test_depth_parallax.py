@@ -17,8 +17,8 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
 from ex4d.camera import Trajectory, intrinsics, static_trajectory
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
-from ex4d.depth.parallax import cards, gaps
-from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, without_islands
+from ex4d.depth.parallax import cards, gaps, mirrors
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
@@ -320,7 +320,8 @@ def test_semi_global_matching_bridges_what_says_nothing() -> None:
     costs[:, 6, 15:] = 10
     costs[:, 2, 15:] = 60
     costs[5:9, :, 4:10] = 40  # nothing to choose there
-    surface = semi_global(costs, np.full((20, 30), 50, np.uint8))
+    with ThreadPoolExecutor(2) as pool:
+        surface = semi_global(costs, np.full((20, 30), 50, np.uint8), pool)
     assert (surface.plane[:, :14].round() == 2).all()
     assert (surface.plane[:, 16:].round() == 6).all()
 
@@ -341,12 +342,51 @@ def test_a_measurement_needs_others_that_agree() -> None:
     assert not both[2, 3]
 
 
+def test_the_middle_is_what_most_frames_say() -> None:
+    own = np.array([[0.5, 0.9, 0.3, 0.7]], np.float32)
+    here = Passage(np.eye(3), np.zeros(3))
+    said = ([0.52, 0.5, np.nan, 0.0], [0.48, 0.52, 0.2, np.nan])
+    found = middle(own, [OtherMap(np.array([values], np.float32), here) for values in said])
+    # Of two the farther one; the sky says nothing.
+    np.testing.assert_allclose(found, [[0.5, 0.52, 0.2, 0.7]])
+
+
 def test_islands_go() -> None:
     mask = np.zeros((20, 20), bool)
     mask[2:10, 2:10] = mask[15, 15:18] = True
     kept = without_islands(mask, 10)
     assert kept[5, 5]
     assert not kept[15].any()
+
+
+def test_specks_amid_another_surface_go_and_slopes_and_wires_stay() -> None:
+    rows = np.arange(40, dtype=np.float32)[:, None]
+    w = np.broadcast_to(0.2 + 0.02 * rows, (40, 60)).copy()
+    w[10:15, 10:15] = 1.5
+    w[:, 40] = 2.0
+    w[30:, :20] = np.nan
+    kept = without_specks(w, 0.01, 30)
+    assert np.isnan(kept[10:15, 10:15]).all()
+    w[10:15, 10:15] = np.nan
+    np.testing.assert_array_equal(kept, w)
+
+
+def test_noise_far_away_is_no_speck() -> None:
+    w = np.random.default_rng(0).uniform(0, 0.005, (40, 60)).astype(np.float32)
+    assert np.isfinite(without_specks(w, 0.01, 30)).mean() > 0.99
+
+
+def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:
+    """A grey post before a wall of nearly its colour; beside it nothing was measured."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(100, 140, (80, 160, 3), dtype=np.uint8)
+    picture[:, 60:80] -= 30
+    w = np.full((80, 160), 0.25, np.float32)
+    w[:, 60:80] = 1.0
+    measured = np.ones(w.shape, bool)
+    measured[:, 80:96] = False
+    near = gaps.filled(np.where(measured, w, 0), measured, w, picture)[:, 80:96] > 0.5
+    assert near.mean() < 0.03
 
 
 def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> None:
@@ -363,6 +403,23 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
         np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
     )
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
+
+
+def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
+    wall = np.full((60, 80), 0.5, np.float32)
+    measured = wall.copy()
+    measured[20:40, 30:60] = 0.25
+    inside = measured == 0.25
+    np.testing.assert_array_equal(mirrors.reflections(measured, wall), inside)
+    # The same where the estimator is wrong by a third everywhere.
+    np.testing.assert_array_equal(mirrors.reflections(measured, 1.3 * wall), inside)
+    # A window: the estimator sees something behind it.
+    assert not mirrors.reflections(measured, np.where(inside, np.float32(0.3), wall)).any()
+    # What goes on outside of the picture is no hole, nor what stands before the rest.
+    assert not mirrors.reflections(np.where(np.arange(80) < 30, measured, 0.25).astype(np.float32), wall).any()
+    assert not mirrors.reflections(np.where(inside, np.float32(0.9), wall), wall).any()
+    # Three times as far is one anywhere.
+    assert mirrors.reflections(np.full_like(wall, 0.1), wall).all()
 
 
 def test_a_card_stands_on_the_ground_below_it() -> None:

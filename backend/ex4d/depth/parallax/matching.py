@@ -35,7 +35,7 @@ class CpuMatcher:
     def match(self, grey: Float, neighbours: Sequence[Neighbour], planes: Array) -> Match:
         """See ``Matcher``."""
         step = float(planes[1] - planes[0])
-        surface = semi_global(sweep(grey, neighbours, planes, self._pool, THREADS), jump_costs(grey))
+        surface = semi_global(sweep(grey, neighbours, planes, self._pool, THREADS), jump_costs(grey), self._pool)
         w = (planes[0] + surface.plane * step).astype(np.float32)
         w = refine(grey, neighbours, w, step, self._pool)
         # Nothing is farther than infinitely far away.

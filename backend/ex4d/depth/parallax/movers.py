@@ -93,14 +93,18 @@ def moving_parts(residual: Float, picture: NDArray[np.uint8], disparity: Float) 
     unmeasured = ~np.isfinite(disparity)
     smooth = cv2.blur(picture, (3, 3)).astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
+    colours = smooth.reshape(-1, 3)
     for _ in range(round(GROWTH * width)):
-        weight = cv2.blur(mask.astype(np.float32), (9, 9))
-        beside = cv2.blur(smooth * mask[..., None].astype(np.float32), (9, 9)) / np.maximum(weight, 1e-3)[..., None]
-        like = np.abs(beside - smooth).mean(axis=-1) < LIKE_COLOUR
-        grown = mask | ((cv2.dilate(mask.astype(np.uint8), kernel) > 0) & like & unmeasured)
-        if (grown == mask).all():
+        part = mask.astype(np.uint8)
+        rim = np.flatnonzero((cv2.dilate(part, kernel) > 0) & ~mask & unmeasured)
+        weight = cv2.blur(part.astype(np.float32), (9, 9)).reshape(-1).take(rim)
+        beside = cv2.blur(cv2.copyTo(smooth, part), (9, 9)).reshape(-1, 3).take(rim, axis=0)
+        unlike = np.abs(beside / np.maximum(weight, 1e-3)[:, None] - colours.take(rim, axis=0)).mean(axis=-1)
+        like = rim[unlike < LIKE_COLOUR]
+        if not len(like):
             break
-        mask = grown
+        mask = mask.copy()
+        mask.reshape(-1)[like] = True
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
     return without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
 

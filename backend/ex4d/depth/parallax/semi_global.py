@@ -7,7 +7,8 @@ paths. In bytes, row by row, with all planes and all pixels of a row at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import cv2
@@ -106,22 +107,32 @@ def jump_costs(grey: Float) -> Bytes:
     return np.clip(JUMP / (1 + slope / EDGE), STEP + 2, MOST_JUMP).astype(np.uint8)
 
 
-def semi_global(costs: Bytes, jumps: Bytes, small: int = STEP) -> Surface:
+def semi_global(costs: Bytes, jumps: Bytes, pool: Executor, small: int = STEP) -> Surface:
     """The surface of least cost.
 
     Args:
         costs: (H, D, W) uint8, at most ``MOST_COST``; D >= 3.
         jumps: (H, W) uint8, what a step to any but the next plane costs into a pixel, at most ``MOST_JUMP``.
+        pool: runs the paths down, up and across.
         small: what a step to the next plane costs.
     """
     height, _, width = costs.shape
-    total = np.zeros(costs.shape, np.uint16)
-    _sweep_rows(costs, total, small, jumps, _SLANTS, range(height))
-    _sweep_rows(costs, total, small, jumps, _SLANTS, range(height - 1, -1, -1))
-    turned = np.ascontiguousarray(costs.transpose(2, 1, 0))
-    across = np.zeros(turned.shape, np.uint16)
-    jumps_across = np.ascontiguousarray(jumps.T)
-    for columns in (range(width), range(width - 1, -1, -1)):
-        _sweep_rows(turned, across, small, jumps_across, (0,), columns)
-    total += across.transpose(2, 1, 0)
+
+    def over_rows(rows: Sequence[int]) -> Sums:
+        total = np.zeros(costs.shape, np.uint16)
+        _sweep_rows(costs, total, small, jumps, _SLANTS, rows)
+        return total
+
+    def over_columns() -> Sums:
+        turned = np.ascontiguousarray(costs.transpose(2, 1, 0))
+        across, jumps_across = np.zeros(turned.shape, np.uint16), np.ascontiguousarray(jumps.T)
+        for columns in (range(width), range(width - 1, -1, -1)):
+            _sweep_rows(turned, across, small, jumps_across, (0,), columns)
+        return across
+
+    down, up = pool.submit(over_rows, range(height)), pool.submit(over_rows, range(height - 1, -1, -1))
+    across = pool.submit(over_columns)
+    total = down.result()
+    total += up.result()
+    total += across.result().transpose(2, 1, 0)
     return _choose(costs, total)

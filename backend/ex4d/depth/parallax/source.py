@@ -17,7 +17,7 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, cards, gaps, local_fit, movers, outlines, uncovered
+from ex4d.depth.parallax import agreement, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
 from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.semi_global import MOST_COST
@@ -46,8 +46,6 @@ LEAST_POINTS = 24
 MOST_SHOWN_COST = 0.35 * MOST_COST
 #: Share of the picture that a measured part has at least.
 LEAST_ISLAND = 5e-4
-#: A measured surface this many times farther than the estimate is a reflection.
-MIRRORED = 3.0
 #: Frames before and after one that make its final map steady, and the share of the disparity that is one surface.
 STEADY, STEADY_SHARE = (1, 2, 3), 0.06
 #: What is not the sky is nowhere farther than this many times the farthest measured surface.
@@ -241,11 +239,13 @@ class ParallaxDepth:
                 sides.append(agreement.ask(own, others, shot.step(index)))
         answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
         believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
-        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
+        least = round(LEAST_ISLAND * own.size)
+        believed = agreement.without_islands(believed, least)
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
-        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
+        measured = np.where(believed & ~unclear, sharp, np.float32(np.nan))
+        return agreement.without_specks(measured, shot.step(index), least)
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
         """Third pass: things that move and gaps."""
@@ -262,7 +262,8 @@ class ParallaxDepth:
             measured = np.where(is_sky, np.float32(np.nan), measured)
             plain = local_fit.on_line(shot.estimate[index], line)
             with np.errstate(invalid="ignore"):
-                mirrored = (measured * MIRRORED < plain) & ~reaches_top(measured < FAR_STEPS * shot.step(index))
+                endless = reaches_top(measured < FAR_STEPS * shot.step(index))
+            mirrored = mirrors.reflections(measured, plain) & ~endless
             measured = np.where(mirrored, np.float32(np.nan), measured)
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves = self._moving(shot, index, picture, measured, estimate)
@@ -308,6 +309,7 @@ class ParallaxDepth:
         if self.mattes is None:
             moves = movers.without(moves, shown)
         measured = np.where(shown & ~moves, elsewhere, measured)
+        measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
         return measured, np.where(np.isfinite(measured), measured, guess), moves
 
     def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
@@ -350,7 +352,9 @@ class ParallaxDepth:
                 if 0 <= k < count:
                     still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
                     others.append(agreement.OtherMap(still, shot.passage(index, k)))
-            mean = agreement.ask(own, others, 0.0, STEADY_SHARE).mean(own)
+            # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
+            middle = agreement.middle(own, others)
+            mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, flags)
 

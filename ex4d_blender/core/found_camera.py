@@ -24,7 +24,13 @@ def said_of(found: SourceCameraInfo, measured: float | None) -> tuple[str, ...]:
     if lens_is_known(found):
         lines.append(f"Field of view: {found.fov_deg:.1f}°, {_LENSES[found.lens]}.")
     if measured is not None:
-        lines.append(f"Depth: {measured:.0%} is measured, the rest estimated.")
+        is_none = round(measured, 2) == 0
+        told = (
+            "none of it could be measured, all is estimated"
+            if is_none
+            else f"{measured:.0%} is measured, the rest estimated"
+        )
+        lines.append(f"Depth: {told}.")
     if found.interpolated:
         lines.append(f"Laid between other frames: {_frames(found.interpolated)}.")
     return tuple(lines)

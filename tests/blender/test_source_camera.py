@@ -118,6 +118,7 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
             ["as given.", "other frames: frame 5."],
             [],
         ),
+        (SourceCameraInfo("moves", "known", 54.2), 0.001, ["none of it could be measured"], []),
         (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° are assumed"]),
         (
             SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)),

@@ -152,7 +152,7 @@ class ParallaxDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "parallax": 2,
+            "parallax": 3,
             "estimator": [self.estimator.name, self.estimator.inputs()],
             **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,

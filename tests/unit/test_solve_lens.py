@@ -1,0 +1,83 @@
+"""What is said of the lens, and the focal length laid to where the plate is explained best."""
+
+import numpy as np
+import pytest
+from solve_scenes import track_scene
+
+from ex4d.solve import triangulate as triangulation
+from ex4d.solve.attempts import repeated_state
+from ex4d.solve.bundle import BundleOptions, Sightings
+from ex4d.solve.keys import key_frames
+from ex4d.solve.lens_test import part_spread, rescale_focal, settle_focal
+from ex4d.solve.model import Model
+from ex4d.solve.tracks import tracks_of
+from ex4d.solve.triangulate import triangulate
+
+
+def true_model(scene) -> tuple[Model, Sightings]:
+    tracks = scene.tracks
+    model = Model.empty(tracks.frames, tracks.count, float(scene.camera.K[0, 0, 0]), np.array(tracks.size) / 2)
+    model.rotation, model.position = scene.camera.E[:, :3, :3].copy(), scene.camera.E[:, :3, 3].copy()
+    model.known[:] = True
+    sightings = Sightings(tracks.frame, tracks.track, tracks.xy)
+    triangulate(model, sightings)
+    return model, sightings
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_the_focal_length_settles_where_the_plate_is_explained_best(factor):
+    scene = track_scene("slides", noise=0.05)
+    model, sightings = true_model(scene)
+    rescale_focal(model, factor, turns_only=False)
+    settle_focal(model, sightings, BundleOptions(loss=0.6, focal="fixed"), 20.0)
+    assert abs(model.focal[0] / scene.camera.K[0, 0, 0] - 1) < 0.02
+    assert np.ptp(model.log_focal) == 0
+
+
+def test_parts_tell_one_lens_where_it_is_seen_and_others_where_it_is_not():
+    options = BundleOptions(loss=0.6)
+    clear = track_scene("slides", noise=0.05, points=500)
+    assert part_spread(*true_model(clear), options, 2.0) < 0.03
+    bent = track_scene("slides", noise=0.05, points=500, k1=-0.25, fov=70.0)
+    assert part_spread(*true_model(bent), options, 6.0) > 0.06
+
+
+@pytest.mark.parametrize(
+    ("state", "halves", "parts", "said"),
+    [
+        ("known", 0.01, 0.02, "known"),
+        ("known", 0.04, 0.02, "within 5 %"),
+        ("known", 0.01, 0.08, "within 5 %"),
+        ("known", 0.01, 0.12, "not observable"),
+        ("known", 0.07, 0.0, "not observable"),
+        ("within 5 %", 0.01, 0.04, "within 5 %"),
+        ("within 5 %", 0.01, 0.08, "not observable"),
+        ("not observable", 0.0, 0.0, "not observable"),
+    ],
+)
+def test_what_disagrees_is_not_known(state, halves, parts, said):
+    assert repeated_state(state, halves, parts) == said
+
+
+def test_points_are_the_same_whether_found_in_blocks_or_at_once(monkeypatch):
+    scene = track_scene("slides")
+    at_once, _ = true_model(scene)
+    monkeypatch.setattr(triangulation, "SIGHTINGS", 300)
+    in_blocks, _ = true_model(scene)
+    assert np.allclose(at_once.points, in_blocks.points, rtol=1e-9, atol=1e-9)
+    assert np.array_equal(at_once.has_point, in_blocks.has_point)
+
+
+def test_a_key_frame_comes_while_tracks_of_the_one_before_the_last_are_left():
+    # Points that hardly move, each of them followed for 30 frames.
+    xy = np.random.default_rng(0).uniform(10, 200, (90, 2))
+    sightings = []
+    for index in range(120):
+        born = (index + np.arange(90) * 7 % 30) // 30
+        names = (np.arange(90) + 90 * born).astype(np.int32)
+        order = np.argsort(names)
+        sightings.append((index, names[order], xy[order] + 0.01 * index))
+    tracks = tracks_of((256, 256), 120, sightings)
+    keys = key_frames(tracks, 0, 120)
+    for before, _, after in zip(keys, keys[1:-1], keys[2:-1], strict=False):
+        assert len(tracks.common(before, after)[0]) > 0

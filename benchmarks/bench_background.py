@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from benchmarks.quality.fills import reconstruct
+from benchmarks.quality.fills import OneByOne, composited, reconstruct
 from ex4d.camera import Trajectory
 from ex4d.camera.transforms import invert_rigid
-from ex4d.composite.blend import blend, composite
 from ex4d.evaluation.pictures import PictureScore
 from ex4d.evaluation.regions import RegionMaps
 from ex4d.evaluation.truth import Region, TruthScene, TruthView, find_scenes
@@ -76,20 +74,6 @@ class Row:
         )
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """A ``TakeView`` that only says its size: the frames are filled one by one."""
-
-    width: int
-    height: int
-    count: int
-    scene: TakeScene
-
-    def frames(self) -> Iterator[TakeFrame]:
-        """None are asked for."""
-        return iter(())
-
-
 def solved(scene: TruthScene, folder: Path) -> Reconstruction:
     """The scene as a shot, of its plate alone."""
     shot = Shot(folder)
@@ -122,16 +106,6 @@ def low_passed(picture: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.GaussianBlur(picture.astype(np.float32) / 255, (0, 0), BLUR))
 
 
-def composited(frame: TakeFrame, fill: np.ndarray) -> np.ndarray:
-    """The result as takes have it."""
-    other, known = frame.other, frame.with_other_frames()
-    assert other is not None
-    result = composite(known.color, known.mask, fill, known.z).copy()
-    drawn = blend(frame.color, other.overlap.astype(np.uint8), other.values, None)
-    result[other.known] = np.clip(np.rint(drawn[other.known]), 0, 255).astype(np.uint8)
-    return result
-
-
 def score(scene: TruthScene, view: TruthView, made: Reconstruction, camera: Trajectory, work: Path) -> Row:
     """Fill the frames of a target and compare them; sheets of result, truth, origin and region go to ``work``."""
     take = TakeScene(
@@ -155,7 +129,7 @@ def score(scene: TruthScene, view: TruthView, made: Reconstruction, camera: Traj
             row.seconds.append(time.perf_counter() - began)
             frames[index] = TakeFrame(made.frames.numbers[index], own.color, own.mask, own.z, other)
     rasterizer.close()
-    pictures = _Pictures(camera.width, camera.height, len(camera), take)
+    pictures = OneByOne(camera.width, camera.height, len(camera), take)
     with PreviewFill().open(pictures, frames[0]) as fill:
         for index, frame in frames.items():
             color, origin = fill.fill(index, frame)

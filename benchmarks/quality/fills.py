@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ex4d.composite.blend import blend, composite
 from ex4d.depth.files import FileDepth
 from ex4d.evaluation.score import ClipScore, ResultFrame, score_clip
 from ex4d.evaluation.temporal import static_paths
@@ -40,6 +41,30 @@ class _Kept:
     def write(self, number: int, color: np.ndarray, origin: np.ndarray) -> None:
         """See ``FillSink``."""
         self.frames.append((color, origin))
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """A ``TakeView`` that only says its size: the frames are filled one by one."""
+
+    width: int
+    height: int
+    count: int
+    scene: TakeScene
+
+    def frames(self) -> Iterator[TakeFrame]:
+        """None are asked for."""
+        return iter(())
+
+
+def composited(frame: TakeFrame, fill: np.ndarray) -> np.ndarray:
+    """The result as takes have it."""
+    other, known = frame.other, frame.with_other_frames()
+    assert other is not None
+    result = composite(known.color, known.mask, fill, known.z).copy()
+    drawn = blend(frame.color, other.overlap.astype(np.uint8), other.values, None)
+    result[other.known] = np.clip(np.rint(drawn[other.known]), 0, 255).astype(np.uint8)
+    return result
 
 
 def reconstruct(scene: TruthScene, folder: Path) -> tuple[Shot, Reconstruction]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ex4d.evaluation.alignment import Alignment, alignment
 from ex4d.evaluation.masks import MaskCounts
-from ex4d.evaluation.pictures import PictureScore
+from ex4d.evaluation.pictures import PictureScore, low_passed
 from ex4d.evaluation.points import project, unproject
 from ex4d.evaluation.truth import Region, TruthScene, TruthView
 from ex4d.mesh import DWMesh, build_mesh, build_released_mesh, far_plane
@@ -21,8 +21,6 @@ from ex4d.raster import Rasterizer
 RELEASED_SKY = 1e4
 #: Pixels round a depth jump or a border of the mask, where resampling mixes surfaces.
 EDGE_PX = 3
-#: Blur of both pictures that leaves misalignment and takes resampling away.
-LOW_PASS_PX = 1.5
 
 
 @dataclass
@@ -99,7 +97,7 @@ def run(scene: TruthScene, rasterizer: Rasterizer, indices: list[int]) -> dict[s
                 inner = cv2.erode(both.astype(np.uint8), edge, borderValue=1) > 0
                 result.kept.add(frame.color, truth, both)
                 result.inner.add(frame.color, truth, inner)
-                result.smooth.add(_smooth(frame.color), _smooth(truth), inner)
+                result.smooth.add(low_passed(frame.color), low_passed(truth), inner)
                 result.ideal.add(_reprojected(texture, scene, view, index), truth, both)
                 result.wrong.add(frame.color, truth, kept & ~co_visible)
                 result.shifts.append(alignment(frame.color, truth, both))
@@ -114,10 +112,6 @@ def _reprojected(plate: np.ndarray, scene: TruthScene, view: TruthView, index: i
     position, _ = project(points, scene.source.camera[index])
     x, y = np.nan_to_num(position, nan=-1).reshape(*plate.shape[:2], 2).astype(np.float32).transpose(2, 0, 1)
     return cv2.remap(plate, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def _smooth(picture: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(picture.astype(np.float32) / np.float32(255), (0, 0), LOW_PASS_PX)
 
 
 def pictures(scene: TruthScene, rasterizer: Rasterizer, index: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

@@ -18,7 +18,7 @@ from ex4d.camera import Trajectory, intrinsics, static_trajectory
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
 from ex4d.depth.parallax import cards, gaps, mirrors
-from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
@@ -357,6 +357,36 @@ def test_islands_go() -> None:
     kept = without_islands(mask, 10)
     assert kept[5, 5]
     assert not kept[15].any()
+
+
+def test_specks_amid_another_surface_go_and_slopes_and_wires_stay() -> None:
+    rows = np.arange(40, dtype=np.float32)[:, None]
+    w = np.broadcast_to(0.2 + 0.02 * rows, (40, 60)).copy()
+    w[10:15, 10:15] = 1.5
+    w[:, 40] = 2.0
+    w[30:, :20] = np.nan
+    kept = without_specks(w, 0.01, 30)
+    assert np.isnan(kept[10:15, 10:15]).all()
+    w[10:15, 10:15] = np.nan
+    np.testing.assert_array_equal(kept, w)
+
+
+def test_noise_far_away_is_no_speck() -> None:
+    w = np.random.default_rng(0).uniform(0, 0.005, (40, 60)).astype(np.float32)
+    assert np.isfinite(without_specks(w, 0.01, 30)).mean() > 0.99
+
+
+def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:
+    """A grey post before a wall of nearly its colour; beside it nothing was measured."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(100, 140, (80, 160, 3), dtype=np.uint8)
+    picture[:, 60:80] -= 30
+    w = np.full((80, 160), 0.25, np.float32)
+    w[:, 60:80] = 1.0
+    measured = np.ones(w.shape, bool)
+    measured[:, 80:96] = False
+    near = gaps.filled(np.where(measured, w, 0), measured, w, picture)[:, 80:96] > 0.5
+    assert near.mean() < 0.03
 
 
 def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> None:

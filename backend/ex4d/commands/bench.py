@@ -3,7 +3,8 @@
 
 SCENE was made by tools/scenes/make_groundtruth.py; VIEW is one of its target cameras.
 
-  quality   RESULT is a take's folder, a folder of pictures or a movie of the view, at its size and of all its frames
+  quality   RESULT is a take's folder, a folder of pictures or a movie of the view, at its size and of all frames of
+            the scene; those that the view has are scored
   depth     RESULT is an estimator's name, or depth files of the source camera's pictures, as --depth takes them
   camera    RESULT is a trajectory file: the path that the camera of a generated video was estimated to have taken
 """
@@ -70,9 +71,9 @@ def _cell(value: float, digits: int) -> str:
 
 def _quality_text(score: ClipScore) -> str:
     head = f"{'region':<12}{'share':>9}" + "".join(
-        f"{name:>9}" for name in ("PSNR dB", "SSIM", "LPIPS", "flicker", "(truth)")
+        f"{name:>9}" for name in ("PSNR dB", "low-pass", "SSIM", "LPIPS", "flicker", "(truth)")
     )
-    columns = {"psnr": 2, "ssim": 3, "lpips": 3, "flicker": 2, "flicker_truth": 2}
+    columns = {"psnr": 2, "psnr_low_pass": 2, "ssim": 3, "lpips": 3, "flicker": 2, "flicker_truth": 2}
     rows = [
         f"{name:<12}{part.share:>9.1%}" + "".join(_cell(getattr(part, key), digits) for key, digits in columns.items())
         for name, part in score.regions.items()

@@ -21,6 +21,8 @@ Picture = NDArray[Any]
 #: Window and constants of SSIM (Wang, Bovik, Sheikh and Simoncelli, 2004), for values in 0..1.
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
+#: Blur of both pictures, in pixels, that leaves misalignment and takes resampling away.
+LOW_PASS_PX = 1.5
 
 
 def unit(picture: Picture) -> Float:
@@ -37,6 +39,12 @@ def check_shapes(result: Picture, truth: Picture, where: Bool | None) -> None:
             f"The result is {result.shape[1]}x{result.shape[0]}, the truth {truth.shape[1]}x{truth.shape[0]} pixels.",
             "Compare pictures of one size.",
         )
+
+
+def low_passed(picture: Picture) -> Float:
+    """(H, W, 3) float32 in 0..1 without what is as fine as a pixel: of two pictures it leaves misalignment and takes
+    resampling away."""
+    return np.asarray(cv2.GaussianBlur(unit(picture), (0, 0), LOW_PASS_PX))
 
 
 def ssim_map(result: Picture, truth: Picture) -> Float:

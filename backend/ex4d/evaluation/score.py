@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ex4d.composite.result_files import sequence_file
 from ex4d.evaluation.alignment import Alignment, alignment
 from ex4d.evaluation.masks import MaskCounts
 from ex4d.evaluation.perceptual import Lpips
-from ex4d.evaluation.pictures import Picture, PictureScore, ssim_map
+from ex4d.evaluation.pictures import Picture, PictureScore, low_passed, ssim_map
 from ex4d.evaluation.seams import seam_error
 from ex4d.evaluation.temporal import Flicker, static_paths
 from ex4d.evaluation.truth import Region, TruthScene, TruthView
@@ -50,13 +50,23 @@ class ResultFrame:
 
 class _RegionSum:
     def __init__(self) -> None:
-        self.picture, self.flicker, self.flicker_truth = PictureScore(), Flicker(), Flicker()
+        self.picture, self.smooth = PictureScore(), PictureScore()
+        self.flicker, self.flicker_truth = Flicker(), Flicker()
         self.distance = 0.0
 
     def add(
-        self, frame: Picture, truth: Picture, where: Bool, similar: Any, distance: Any, paths: Float | None
+        self,
+        frame: Picture,
+        truth: Picture,
+        smooth: tuple[Float, Float],
+        where: Bool,
+        similar: Any,
+        distance: Any,
+        paths: Float | None,
     ) -> None:
         self.picture.add(frame, truth, where, similar)
+        # Similarity of what is low-passed is not asked for.
+        self.smooth.add(*smooth, where, similar)
         self.flicker.add(frame, where, paths)
         self.flicker_truth.add(truth, where, paths)
         if distance is not None:
@@ -66,7 +76,13 @@ class _RegionSum:
         own = self.picture.pixels
         distance = self.distance / own if lpips and own else math.nan
         flicker = self.flicker.value, self.flicker_truth.value
-        return RegionScore(own / max(pixels, 1), self.picture.psnr, self.picture.ssim, distance, *flicker)
+        picture = self.picture.psnr, self.smooth.psnr, self.picture.ssim
+        return RegionScore(own / max(pixels, 1), *picture, distance, *flicker)
+
+
+def target_indices(scene: TruthScene) -> range:
+    """Of the frames that a scene's targets have."""
+    return range(0, len(scene.numbers), scene.step)
 
 
 def score_clip(
@@ -76,7 +92,7 @@ def score_clip(
     lpips: Lpips | None = None,
     paths: Sequence[Float] | None = None,
 ) -> ClipScore:
-    """Score the frames of a result against a target view.
+    """Score the frames of a result against a target view: those that the target has.
 
     Args:
         frames: in order, one for each of the scene's, at the truth's size.
@@ -88,11 +104,16 @@ def score_clip(
     sums = {name: _RegionSum() for name in (*REGIONS, "all")}
     masks, seams, shifts = MaskCounts(), [], []
     numbers, count, pixels = scene.numbers, 0, 0
-    aligned = set(np.linspace(0, len(numbers) - 1, min(ALIGNMENT_FRAMES, len(numbers))).round().astype(int).tolist())
-    steps = chain([None], static_paths(scene, view) if paths is None else paths)
+    there = target_indices(scene)
+    aligned = {there[i] for i in np.linspace(0, len(there) - 1, min(ALIGNMENT_FRAMES, len(there))).round().astype(int)}
+    steps = _steps(scene, view, paths)
     for frame in frames:
         if count == len(numbers):
             raise _unequal(count + 1, len(numbers), "or more ")
+        step = next(steps)
+        if count not in there:
+            count += 1
+            continue
         truth, codes = view.picture(numbers[count]), view.regions(numbers[count])
         if frame.color.shape != truth.shape:
             raise BadInputError(
@@ -102,10 +123,10 @@ def score_clip(
             )
         similar = ssim_map(frame.color, truth)
         distance = lpips.map(frame.color, truth) if lpips else None
-        step = next(steps)
+        smooth = low_passed(frame.color), low_passed(truth)
         for name, code in REGIONS.items():
-            sums[name].add(frame.color, truth, codes == code, similar, distance, step)
-        sums["all"].add(frame.color, truth, np.ones(codes.shape, np.bool_), similar, distance, step)
+            sums[name].add(frame.color, truth, smooth, codes == code, similar, distance, step)
+        sums["all"].add(frame.color, truth, smooth, np.ones(codes.shape, np.bool_), similar, distance, step)
         pixels += codes.size
         kept = codes == Region.CO_VISIBLE
         if frame.mask is not None:
@@ -120,6 +141,7 @@ def score_clip(
     pooled = Alignment.pooled(shifts)
     known = [seam for seam in seams if not math.isnan(seam)]
     return ClipScore(
+        len(there),
         {name: part.score(pixels, lpips is not None) for name, part in sums.items()},
         float(np.mean(known)) if known else math.nan,
         masks.precision,
@@ -128,6 +150,14 @@ def score_clip(
         pooled.median_px,
         pooled.bias_px,
     )
+
+
+def _steps(scene: TruthScene, view: TruthView, paths: Sequence[Float] | None) -> Iterator[Float | None]:
+    """For each frame of the scene, where the former frame's pixels are in it; None where nothing tells."""
+    if scene.step > 1:
+        # Neighbours of the target's frames are not there.
+        return repeat(None)
+    return chain([None], static_paths(scene, view) if paths is None else paths)
 
 
 def _unequal(found: int, wanted: int, more: str) -> BadInputError:

@@ -36,11 +36,21 @@ class BenchRequest:
 
 @dataclass(frozen=True)
 class RegionScore:
-    """One region of a clip: its share of all pixels, PSNR in dB, SSIM, LPIPS (NaN where it is left out), flicker of
-    what stands still and the truth's own, in 8-bit code values."""
+    """One region of a clip.
+
+    Attributes:
+        share: of all pixels.
+        psnr: dB.
+        psnr_low_pass: the same of both pictures without what is as fine as a pixel, which leaves misalignment.
+        ssim: structural similarity.
+        lpips: NaN where it is left out.
+        flicker, flicker_truth: of what stands still, and the truth's own, in 8-bit code values; NaN where the target
+            has not all frames.
+    """
 
     share: float
     psnr: float
+    psnr_low_pass: float
     ssim: float
     lpips: float
     flicker: float
@@ -52,12 +62,14 @@ class ClipScore:
     """A clip.
 
     Attributes:
+        frames: how many were scored: those that the target has.
         regions: by name (``ex4d.evaluation.score.REGIONS``, and "all").
         seam: mean seam error, 8-bit code values a pixel; NaN without masks.
         precision, recall, hole_iou: of the masks' holes against the true disocclusion; NaN without masks.
         alignment_px, bias_px: median and mean shift of what is co-visible and kept, pixels.
     """
 
+    frames: int
     regions: dict[str, RegionScore]
     seam: float
     precision: float

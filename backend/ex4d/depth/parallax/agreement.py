@@ -7,6 +7,7 @@ averaged, which takes out what the noise of one frame adds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,9 @@ Count = NDArray[np.uint8]
 SAME_SHARE, SAME_STEPS = 0.03, 0.75
 #: Frames that must agree: at least, of both sides where one of a side does not, and of a side however many see it.
 LEAST_AGREEING, MANY_AGREEING, MOST_ASKED = 2, 4, 3
+#: Ratio of neighbouring disparities up to which they are of one surface; how finely that is told apart; planes' steps
+#: that are added to both, so that the far end is not all jumps; and the code of what was not measured.
+ONE_SURFACE, LEVELS, SOFT_STEPS, UNKNOWN = 1.1, 16, 4, 32000
 
 
 @dataclass(frozen=True)
@@ -136,3 +140,21 @@ def without_islands(mask: Bool, least: int) -> Bool:
     large = stats[:, cv2.CC_STAT_AREA] >= least
     large[0] = False
     return np.asarray(large[labels]) if count > 1 else mask
+
+
+def without_specks(disparity: Float, step: float, least: int) -> Float:
+    """Disparities (H, W), NaN where a connected part of one surface has fewer pixels than ``least``: unlike an island
+    it may lie amid another surface.
+
+    Args:
+        disparity: (H, W) float32, NaN = not measured.
+        step: of disparity between two planes.
+        least: pixels.
+    """
+    known = np.isfinite(disparity)
+    # In steps of the same ratio; far away, where noise is all, in steps of the same disparity.
+    soft = np.where(known, np.maximum(disparity, 0), 0) + np.float32(SOFT_STEPS * step)
+    levels = np.round(np.log(soft) * (LEVELS / math.log(ONE_SURFACE)))
+    levels = np.where(known, np.clip(levels, -UNKNOWN + 1, UNKNOWN), -UNKNOWN).astype(np.int16)
+    cv2.filterSpeckles(levels, -UNKNOWN, least - 1, LEVELS)
+    return np.where(levels == -UNKNOWN, np.float32(np.nan), disparity)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.depth.parallax.guided import as_neighbours
+
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 #: Of all pixels of a picture, row after row; and indices among them.
@@ -129,7 +131,7 @@ def filled(disparity: Float, measured: Bool, estimate: Float, picture: NDArray[n
         steps = np.maximum(np.abs(back - first) // walk.stride, 1)
         beyond = nearest + (nearest - last) / steps * np.minimum(from_here, FURTHEST * width)
         values.append(np.clip(beyond, nearest / MOST_BENT, nearest * MOST_BENT))
-    cost, value = np.array(costs), np.array(values)
+    cost, value = as_neighbours(np.array(costs), gap, picture), np.array(values)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)

@@ -239,11 +239,13 @@ class ParallaxDepth:
                 sides.append(agreement.ask(own, others, shot.step(index)))
         answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
         believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
-        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
+        least = round(LEAST_ISLAND * own.size)
+        believed = agreement.without_islands(believed, least)
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
-        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
+        measured = np.where(believed & ~unclear, sharp, np.float32(np.nan))
+        return agreement.without_specks(measured, shot.step(index), least)
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
         """Third pass: things that move and gaps."""
@@ -307,6 +309,7 @@ class ParallaxDepth:
         if self.mattes is None:
             moves = movers.without(moves, shown)
         measured = np.where(shown & ~moves, elsewhere, measured)
+        measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
         return measured, np.where(np.isfinite(measured), measured, guess), moves
 
     def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:

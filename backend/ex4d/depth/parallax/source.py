@@ -239,13 +239,11 @@ class ParallaxDepth:
                 sides.append(agreement.ask(own, others, shot.step(index)))
         answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
         believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
-        least = round(LEAST_ISLAND * own.size)
-        believed = agreement.without_islands(believed, least)
+        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
-        measured = np.where(believed & ~unclear, sharp, np.float32(np.nan))
-        return agreement.without_specks(measured, shot.step(index), least)
+        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
         """Third pass: things that move and gaps."""
@@ -265,6 +263,8 @@ class ParallaxDepth:
                 endless = reaches_top(measured < FAR_STEPS * shot.step(index))
             mirrored = mirrors.reflections(measured, plain) & ~endless
             measured = np.where(mirrored, np.float32(np.nan), measured)
+            # Not before: a reflection is told by the hole that it is, and without specks it is in pieces.
+            measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves = self._moving(shot, index, picture, measured, estimate)
             return np.where(moves, np.float32(np.nan), measured), estimate, moves, is_sky & ~moves

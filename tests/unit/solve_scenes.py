@@ -32,6 +32,8 @@ def path(kind: str, count: int) -> np.ndarray:
             turn, centre = rotation_y(0.02 * np.sin(5 * t)), np.array([0.05 * np.sin(3 * t), 0.0, 0.8 * t])
         elif kind == "turns":
             turn = rotation_y(0.3 * t) @ rotation_x(0.05 * t * t)
+        elif kind == "tilts":
+            turn = rotation_x(0.2 * t) @ rotation_y(0.02 * t * t)
         cameras.append(rigid(turn, -turn @ centre))
     return np.array(cameras)
 

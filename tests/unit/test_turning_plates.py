@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plate whose camera pans, from its files to a take: other frames widen it by rotation alone, whatever depth says."""
+"""A plate whose camera pans or tilts, from its files to a take: other frames widen it by rotation alone, whatever depth
+says."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from solve_scenes import FIRST, room_picture, room_pictures
 
 from ex4d.composite.result_files import sequence_file
@@ -22,8 +24,9 @@ from ex4d.shot.folder import Shot
 from ex4d.system.progress import Silent
 
 
-def test_a_pan_is_widened_to_a_fraction_of_a_pixel(tmp_path: Path) -> None:
-    pictures, camera = room_pictures("turns", count=9, size=(256, 192))
+@pytest.mark.parametrize(("kind", "least"), [("turns", 0.18), ("tilts", 0.15)])
+def test_a_pan_and_a_tilt_are_widened_to_a_fraction_of_a_pixel(tmp_path: Path, kind: str, least: float) -> None:
+    pictures, camera = room_pictures(kind, count=9, size=(256, 192))
     (tmp_path / "plate").mkdir()
     for index, picture in enumerate(pictures):
         cv2.imwrite(str(tmp_path / f"plate/p.{FIRST + index}.png"), picture)
@@ -62,4 +65,4 @@ def test_a_pan_is_widened_to_a_fraction_of_a_pixel(tmp_path: Path) -> None:
     assert np.percentile(distance, 90) < 0.15
     # A picture that lies a pixel beside itself differs by 20 codes here.
     assert np.concatenate(differences).mean() < 6
-    assert min(seen) > 0.18
+    assert min(seen) > least

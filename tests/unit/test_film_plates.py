@@ -48,7 +48,7 @@ RASTERIZERS = ["embree", "opengl"]
 PLAIN_PLATE = {
     *("width", "height", "fps", "numbers", "times", "variable_rate", "bit_depth", "has_alpha", "notes"),
 }
-PLAIN_RASTER = {"coverage", "rasterizer", "device", "licence", "notes"}
+PLAIN_RASTER = {"coverage", "never_covered", "rasterizer", "device", "licence", "notes"}
 
 
 def scene_linear(index: int, dtype: Any = np.float16) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from ex4d.evaluation.poses import camera_errors
 from ex4d.protocol.errors import BadInputError
 from ex4d.shot.source_camera import source_camera_info
 from ex4d.solve import SolveOptions
-from ex4d.solve.kind import Numbers, has_parallax, move_refusal, still_reason, turn_refusal
+from ex4d.solve.kind import Numbers, has_parallax, move_refusal, rough_note, still_reason, turn_refusal
 from ex4d.solve.solve import solve_tracks
 
 
@@ -105,6 +105,20 @@ def test_a_lens_that_does_not_show_stays_as_expected():
     assert any("does not tell its lens" in note for note in found.notes)
 
 
+def test_where_the_lens_does_not_show_it_is_said_how_much_hangs_on_it():
+    scene = track_scene("slides", count=9, depth=(6.0, 9.0), noise=0.3)
+    found = solve(scene, fov_deg=40.0)
+    assert (found.kind, found.lens) == ("moves", "not observable")
+    path, turn = found.numbers.lens_path, found.numbers.lens_turn_deg
+    assert path is not None
+    assert turn is not None
+    assert any("25° to 85°" in note and f"{path:.1%}" in note and f"{turn:.1f}°" in note for note in found.notes)
+    # The lens is 54°, and the camera no farther off than was said; angles to the first camera are up to twice those.
+    error = camera_errors(found.camera.E, scene.camera.E)
+    assert 0.001 < error.translation < path
+    assert error.rotation_deg < 2 * turn
+
+
 def test_a_zoom_on_a_tripod_is_found():
     scene = track_scene("turns", zoom=1.4, noise=0.05)
     found = solve(scene, fov_deg=54.0)
@@ -178,6 +192,8 @@ GOOD = Numbers(
         ({"frames": 0.8}, "frames"),
         ({"repeat_path": 0.3}, "path"),
         ({"repeat_turn_deg": 2.0}, "turns"),
+        ({"repeat_path": 0.08, "angle_deg": 0.5}, "path"),
+        ({"plane": 0.86}, "zoom"),
         ({"move_error": None}, "first pose"),
     ],
 )
@@ -196,3 +212,12 @@ def test_the_gates_of_turns_and_stills():
     assert turn_refusal(Numbers(turn_error=0.1, turn_explained=0.9), 256) is None
     assert has_parallax(GOOD)
     assert not has_parallax(Numbers(turn_error=0.1, move_error=0.1))
+    # A figure that walks is explained as parallax, but no better than it is by a turn.
+    assert not has_parallax(Numbers(turn_error=0.15, turn_explained=0.47, move_error=0.17, move_explained=0.77))
+    assert has_parallax(Numbers(turn_error=0.25, turn_explained=0.47, move_error=0.17, move_explained=0.77))
+
+
+def test_a_path_that_is_not_exact_is_said_to_be_rough():
+    assert rough_note(GOOD) is None
+    assert "5% apart" in str(rough_note(Numbers(**{**vars(GOOD), "repeat_path": 0.05})))
+    assert "0.4°" in str(rough_note(Numbers(**{**vars(GOOD), "angle_deg": 0.42})))

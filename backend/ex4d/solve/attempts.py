@@ -11,6 +11,7 @@ import numpy as np
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
+from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
     LensState,
     find_radial,
@@ -38,6 +39,9 @@ MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
 #: lengths raise the error but little.
 MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
+#: A camera with the expected focal length that costs no more than so many times what it does with the best one
+#: is not solved anew.
+AS_GOOD = 1.05
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
@@ -140,6 +144,7 @@ class _Settled:
     repeat: Repeat
     rise: float | None = None
     parts: float | None = None
+    effect: LensEffect | None = None
     zooms: bool = False
     notes: tuple[str, ...] = ()
 
@@ -177,6 +182,8 @@ def attempt_moving(task: Task) -> Attempt | None:
         repeat_focal=settled.repeat.focal,
         lens_rise=settled.rise,
         lens_parts=settled.parts,
+        lens_path=None if settled.effect is None else settled.effect.path,
+        lens_turn_deg=None if settled.effect is None else settled.effect.turn_deg,
     )
     return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
 
@@ -222,14 +229,16 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
     if lens != "not observable" and not is_believable(found, side):
         notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
         lens = "not observable"
+    effect = None
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
         model, zooms = _with_expected(model, task, held, sightings, zooms=zooms)
         twice = repeat(model, sightings, held, LIMITS[-1])
+        effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     else:
         refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, spread, zooms, notes)
+    return _Settled(model, lens, twice, test.rise, spread, effect, zooms, notes)
 
 
 def _with_expected(
@@ -251,6 +260,8 @@ def _with_expected(
     # Of a zoom the frames keep their ratios.
     rescale_focal(scaled, task.focal / float(np.median(model.focal[model.known])), turns_only=False)
     refine_whole(scaled, task.tracks, bundled_frames(task.tracks, task.keys), held, LIMITS)
+    if not zooms and cost(scaled, sightings) <= AS_GOOD * cost(model, sightings):
+        return scaled, False
     anew = solve_moving(task.tracks, task.keys, task.pairs, task.focal, focal_known=True, options=held, tick=task.tick)
     if anew is None:
         return scaled, zooms

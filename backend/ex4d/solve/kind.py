@@ -25,13 +25,20 @@ TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
 #: Share of the tracks from which a turn needs no further proof.
 TURN_EXPLAINED_SURE = 0.8
 #: There is parallax where a camera that moves leaves an error smaller by this factor, or explains so much more of the
-#: tracks.
-PARALLAX_GAIN, PARALLAX_MORE = 1.6, 0.15
+#: tracks at an error that is smaller by the last: what moves by itself can be explained as parallax, but worse.
+PARALLAX_GAIN, PARALLAX_MORE, PARALLAX_MORE_GAIN = 1.6, 0.15, 1.2
 #: Gates of a camera that moves: share explained within ``NEAR`` px, median error px, median angle degrees, share of the
 #: frames, largest ratio of the focal lengths of all starts, and of the halves' solves the distance of their paths and
 #: the angle between their cameras, degrees.
 MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.4, 0.95
 MOVE_PATH, MOVE_TURN_DEG = 0.1, 0.3
+#: With a median angle below this, degrees, the halves' paths may differ by less, in proportion.
+SMALL_ANGLE = 1.0
+#: Homography's inliers by the fundamental matrix's from which there is too little parallax between key frames for a
+#: move: a turn, a zoom or a plane explains them.
+MOVE_PLANE = 0.8
+#: A path is said to be rough whose halves differ by so much, or where the median angle is less, degrees.
+ROUGH_PATH, ROUGH_ANGLE = 0.04, 0.5
 #: Error, px, up to which a sighting counts as explained.
 NEAR = 2.0
 
@@ -55,6 +62,7 @@ class Numbers:
         repeat_path, repeat_turn_deg, repeat_focal: see ``Repeat``.
         lens_rise: rise of the error with other focal lengths.
         lens_parts: largest share by which parts of the picture and of the depth tell another focal length.
+        lens_path, lens_turn_deg: see ``LensEffect``; only where the lens is not observable.
         given_error: median error, work px, of cameras that were given, in their frames.
         given_explained: share of the sightings there that they explain.
         given_free_error: what is left of that error when these cameras and their lens may change.
@@ -76,6 +84,8 @@ class Numbers:
     repeat_focal: float | None = None
     lens_rise: float | None = None
     lens_parts: float | None = None
+    lens_path: float | None = None
+    lens_turn_deg: float | None = None
     given_error: float | None = None
     given_explained: float | None = None
     given_free_error: float | None = None
@@ -118,7 +128,8 @@ def has_parallax(numbers: Numbers) -> bool:
     if numbers.turn_error is None or numbers.move_error is None:
         return numbers.move_error is not None
     more = (numbers.move_explained or 0.0) - (numbers.turn_explained or 0.0)
-    return numbers.turn_error >= PARALLAX_GAIN * numbers.move_error or more >= PARALLAX_MORE
+    gain = numbers.turn_error / max(numbers.move_error, 1e-9)
+    return gain >= PARALLAX_GAIN or (more >= PARALLAX_MORE and gain >= PARALLAX_MORE_GAIN)
 
 
 def move_refusal(numbers: Numbers) -> str | None:
@@ -126,8 +137,13 @@ def move_refusal(numbers: Numbers) -> str | None:
     n = numbers
     if n.move_error is None or n.move_explained is None or n.angle_deg is None or n.frames is None:
         return "No two frames give a first pose of a camera that moves."
-    path, turn = n.repeat_path or 0.0, n.repeat_turn_deg or 0.0
+    path, turn, plane = n.repeat_path or 0.0, n.repeat_turn_deg or 0.0, n.plane or 0.0
+    most_path = MOVE_PATH * min(n.angle_deg / SMALL_ANGLE, 1.0)
     gates = (
+        (
+            plane >= MOVE_PLANE,
+            f"A plane, a turn or a zoom explains {plane:.0%} of what key frames share: there is too little parallax.",
+        ),
         (
             n.move_explained < MOVE_EXPLAINED,
             f"A moving camera explains {n.move_explained:.0%} of the tracks, less than {MOVE_EXPLAINED:.0%}: much "
@@ -139,7 +155,17 @@ def move_refusal(numbers: Numbers) -> str | None:
             f"The rays of half the points meet at less than {n.angle_deg:.1f}°: there is too little parallax.",
         ),
         (n.frames < MOVE_FRAMES, f"Only {n.frames:.0%} of the frames found their camera."),
-        (path > MOVE_PATH, f"Each half of the tracks tells another path ({path:.0%} apart)."),
+        (path > most_path, f"Each half of the tracks tells another path ({path:.0%} apart)."),
         (turn > MOVE_TURN_DEG, f"Each half of the tracks tells other turns ({turn:.1f}° apart)."),
     )
     return next((reason for fails, reason in gates if fails), None)
+
+
+def rough_note(numbers: Numbers) -> str | None:
+    """That a path which is believed is not exact, as a sentence; None where nothing says so."""
+    path, angle = numbers.repeat_path or 0.0, numbers.angle_deg
+    if path >= ROUGH_PATH:
+        return f"The camera's path is rough: each half of the tracks tells another one ({path:.0%} apart)."
+    if angle is not None and angle < ROUGH_ANGLE:
+        return f"The path may be some per cent off: the rays of half the points meet at less than {angle:.1f}°."
+    return None

@@ -24,6 +24,7 @@ from ex4d.solve.ideal import IdealView, extrinsics
 from ex4d.solve.initial import pairs
 from ex4d.solve.keys import key_frames
 from ex4d.solve.kind import Kind, Numbers
+from ex4d.solve.lens_effect import OTHER_FOVS
 from ex4d.solve.lens_test import fov_deg
 from ex4d.solve.model import Model
 from ex4d.solve.options import SolveOptions
@@ -39,6 +40,7 @@ from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
 from ex4d.solve.work_picture import WorkPicture
 from ex4d.stages.plate_pixels import on_plate
+from ex4d.system.blas import one_blas_thread
 from ex4d.system.progress import Progress
 
 Array = NDArray[np.float64]
@@ -76,7 +78,8 @@ def solve_tracks(picture: WorkPicture, followed: Followed, options: SolveOptions
         options: what is known.
         tick: called now and then; may raise to stop.
     """
-    return _Solver(picture, followed, options, tick).solve()
+    with one_blas_thread():
+        return _Solver(picture, followed, options, tick).solve()
 
 
 @dataclass
@@ -188,6 +191,8 @@ class _Solver:
         numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise, lens_parts=attempt.numbers.lens_parts)
         lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
+        if kind == "moves" and (rough := gates.rough_note(numbers)):
+            notes.append(rough)
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)
 
     def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:
@@ -197,6 +202,13 @@ class _Solver:
                 f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
                 "Give it with --fov if you know it."
             )
+            if attempt.numbers.lens_path is not None and attempt.numbers.lens_turn_deg is not None:
+                low, high = OTHER_FOVS
+                notes.append(
+                    f"The camera's path and turns hold for that lens: with one of {low:.0f}° to {high:.0f}° they would "
+                    f"differ by up to {attempt.numbers.lens_path:.1%} of the path and "
+                    f"{attempt.numbers.lens_turn_deg:.1f}°."
+                )
         if self.view.lens is not None and not self.options.fov_known and self.given is None:
             notes.append("The lens's distortion counts on the focal length, so that was not solved for.")
         if attempt.zooms:

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from depth_factory import Collected, peak_memory
-from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
+from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 
-from ex4d.camera import Trajectory, intrinsics, static_trajectory
+from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
 from ex4d.depth.parallax import cards, gaps, mirrors
@@ -30,31 +30,6 @@ from ex4d.system.progress import Silent
 
 #: Where towers stand, x and z.
 TOWERS = list(enumerate([(-2.4, 4.5), (-0.6, 3.4), (1.2, 5.0)]))
-
-
-@dataclass(frozen=True)
-class Flat:
-    """An estimator that knows nothing: everything is equally far away."""
-
-    z: float = 4.0
-
-    name, label, licence, tolerance = "flat", "knows nothing", "none", 0.1
-
-    def prepare(self) -> str:
-        return ""
-
-    def inputs(self) -> dict[str, Any]:
-        return {"z": self.z}
-
-    def steps(self, frames: Any) -> int:
-        return len(frames)
-
-    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
-        for number in frames.numbers:
-            sink.write(number, np.full(frames.size[::-1], self.z, np.float32))
-            progress.advance()
-        camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
-        return DepthResult(camera, False, False, (STATIC_NOTE,))
 
 
 @dataclass

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ex4d.camera import Camera, Trajectory, intrinsics
+from ex4d.camera import Camera, Trajectory, intrinsics, static_trajectory
+from ex4d.depth.base import STATIC_NOTE, DepthResult
 from ex4d.media.frames import ArrayFrames
 
 
@@ -121,3 +124,28 @@ WALL = Board((-12, -9, 5.0), (24, 0, 4.0), (0, 18, 0), seed=1, detail=110, tint=
 POST = Board((-0.35, -4, 3.0), (0.5, 0, 0), (0, 8, 0), seed=2, detail=20, tint=(190, 110, 60))
 #: A floor.
 FLOOR = Board((-6, 1.2, 0.5), (12, 0, 0), (0, 0, 36), seed=3, detail=70, tint=(120, 140, 90))
+
+
+@dataclass(frozen=True)
+class Flat:
+    """An estimator that knows nothing: everything is equally far away."""
+
+    z: float = 4.0
+
+    name, label, licence, tolerance = "flat", "knows nothing", "none", 0.1
+
+    def prepare(self) -> str:
+        return ""
+
+    def inputs(self) -> dict[str, Any]:
+        return {"z": self.z}
+
+    def steps(self, frames: Any) -> int:
+        return len(frames)
+
+    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
+        for number in frames.numbers:
+            sink.write(number, np.full(frames.size[::-1], self.z, np.float32))
+            progress.advance()
+        camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
+        return DepthResult(camera, False, False, (STATIC_NOTE,))

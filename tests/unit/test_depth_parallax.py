@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from depth_factory import Collected, peak_memory
-from parallax_scenes import FLOOR, POST, WALL, Board, Clip, draw, slider
+from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 
-from ex4d.camera import Trajectory, intrinsics, static_trajectory
+from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
 from ex4d.depth.parallax import cards, gaps, mirrors
@@ -22,6 +22,7 @@ from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, w
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
+from ex4d.depth.parallax.sky import plain_sky
 from ex4d.depth.parallax.source import Mattes, ParallaxDepth
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
@@ -30,31 +31,6 @@ from ex4d.system.progress import Silent
 
 #: Where towers stand, x and z.
 TOWERS = list(enumerate([(-2.4, 4.5), (-0.6, 3.4), (1.2, 5.0)]))
-
-
-@dataclass(frozen=True)
-class Flat:
-    """An estimator that knows nothing: everything is equally far away."""
-
-    z: float = 4.0
-
-    name, label, licence, tolerance = "flat", "knows nothing", "none", 0.1
-
-    def prepare(self) -> str:
-        return ""
-
-    def inputs(self) -> dict[str, Any]:
-        return {"z": self.z}
-
-    def steps(self, frames: Any) -> int:
-        return len(frames)
-
-    def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
-        for number in frames.numbers:
-            sink.write(number, np.full(frames.size[::-1], self.z, np.float32))
-            progress.advance()
-        camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
-        return DepthResult(camera, False, False, (STATIC_NOTE,))
 
 
 @dataclass
@@ -242,6 +218,22 @@ def test_a_lens_is_taken_out_first(tmp_path: Path) -> None:
     error = np.abs(z[inner] / truth[inner] - 1)
     assert np.median(error) < 0.01
     assert measured[inner].mean() > 0.75
+
+
+@pytest.mark.parametrize(
+    ("size", "estimate", "is_sky"),
+    [((40, 80), 0.9, True), ((40, 80), 1.1, False), ((16, 20), 0.9, False), ((16, 20), 0.4, True)],
+    ids=["wide", "wide, before the rest", "a bright patch of a wall", "small, far behind"],
+)
+def test_a_plain_part_is_the_sky_as_it_is_large_or_far(size: tuple[int, int], estimate: float, is_sky: bool) -> None:
+    grey = np.random.default_rng(0).integers(0, 255, (120, 160), dtype=np.uint8)
+    part = np.zeros(grey.shape, bool)
+    part[: size[0], 40 : 40 + size[1]] = True
+    grey[part] = 200
+    far = 0.5
+    found = plain_sky(~part, np.where(part, np.float32(estimate * far), np.float32(1)), grey, far)
+    assert found[part].mean() == pytest.approx(1 if is_sky else 0, abs=0.25)
+    assert not found[~part].any()
 
 
 def test_memory_is_flat_in_the_length(tmp_path: Path) -> None:

@@ -113,12 +113,14 @@ class SolvedDepth:
         camera: the solved camera, by the plate's frame numbers or one per frame; shot world.
         points: (N, 3) solved points in the shot's world; may be empty.
         movers: what the solve found to move by itself, by the plate's frames; None = it does not tell.
+        notes: sentences on why depth comes from here, which the camera and the points have decided.
     """
 
     estimator: DepthSource
     camera: Trajectory
     points: Array
     movers: KnownMovers | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -160,7 +162,7 @@ class SolvedDepth:
         room = make_folder(scratch / "estimator")
         inner = estimate_in_square_pixels(self.estimator, frames, kept, room, progress)
         estimated, solved = self._sightings(camera, kept)
-        notes = [*camera.notes, *camera_apart(inner.notes)]
+        notes = [*self.notes, *camera.notes, *camera_apart(inner.notes)]
         if _stands_in_one_place(camera):
             # Turning moves nothing against anything, so that any scale will do.
             for index, number in enumerate(frames.numbers):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from ex4d.camera import read_trajectory
 from ex4d.depth.base import DepthSource, KnownMovers
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
-from ex4d.depth.parallax.source import Mattes, ParallaxDepth
+from ex4d.depth.parallax.neighbours import LEAST_OF_SHOT, parallax_share
+from ex4d.depth.parallax.source import LEAST_POINTS, Mattes, ParallaxDepth
 from ex4d.depth.plate_camera import has_own_camera
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource
@@ -103,8 +105,28 @@ class DepthPlan:
         return None if is_idle else options
 
     def measures(self, solve: Solve | None) -> bool:
-        """Whether depth is measured from parallax, as the camera was found to move."""
+        """Whether depth is measured from parallax: the camera was found to move, and shows enough of it."""
+        return self._may_measure(solve) and self._too_little(solve) is None
+
+    def _may_measure(self, solve: Solve | None) -> TypeGuard[Solve]:
         return solve is not None and solve.kind == "moves" and self.measured
+
+    def _points(self, solve: Solve) -> NDArray[np.float64]:
+        return solve.points.xyz if len(solve.points) or self.points is None else self.points
+
+    def _too_little(self, solve: Solve) -> str | None:
+        """The sentence that says why nothing is measured of a camera that moves; None where it may be: of few points
+        that is not known before the pictures are looked at."""
+        points = self._points(solve)
+        if len(points) < LEAST_POINTS:
+            return None
+        share = parallax_share(solve.camera, points)
+        if share >= LEAST_OF_SHOT:
+            return None
+        return (
+            f"The shot shows parallax over {share:.1%} of the width at most, too little to measure depth from "
+            f"({LEAST_OF_SHOT:.0%} are needed): it is estimated, and fitted to the solved points."
+        )
 
     def chosen(self, solve: Solve | None, mattes: Mattes | None = None) -> DepthSource:
         """The source of depth.
@@ -115,10 +137,11 @@ class DepthPlan:
         """
         if solve is None or solve.kind == "still":
             return self.source
-        points = solve.points.xyz if len(solve.points) or self.points is None else self.points
+        points = self._points(solve)
         if self.measures(solve):
             return ParallaxDepth(self.source, solve.camera, points, mattes, keeps_world=True)
-        return SolvedDepth(self.source, solve.camera, points, _movers(solve))
+        why = self._too_little(solve) if self._may_measure(solve) else None
+        return SolvedDepth(self.source, solve.camera, points, _movers(solve), () if why is None else (why,))
 
 
 def _movers(solve: Solve) -> KnownMovers:

@@ -410,7 +410,7 @@ def _mattes(
     if plan.mattes is None:
         return None
     if not plan.measures(solve):
-        progress.note("The source camera does not move, so no depth is measured, and the mattes are not looked at.")
+        progress.note("No depth is measured from this camera's parallax, so the mattes are not looked at.")
         return None
     return read_mattes(shot, Path(plan.mattes), first_frame, frames, progress)
 

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth.parallax.sightings import Sightings
+from ex4d.depth.parallax.sightings import Sightings, sightings
 from ex4d.depth.parallax.views import Passage
 
 Array = NDArray[np.float64]
 
 #: Median parallax to the neighbours of each side, as shares of the picture's width.
 PARALLAX = (0.02, 0.045, 0.09)
+#: A shot of which no frame shows this share to another one is not measured: all that is wanted falls on one neighbour
+#: a side, and nothing confirms it. Frames that are looked at for it.
+LEAST_OF_SHOT, LOOKED_AT = PARALLAX[0], 16
 #: Less median parallax than this many pixels shows nothing.
 LEAST_PARALLAX_PX = 0.5
 #: A side in time is left out whose farthest neighbour shows less than this share of the other side's parallax: on a
@@ -83,6 +86,20 @@ def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
     spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
     count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
     return Choice(tuple(chosen), np.linspace(far, near, count), parallax)
+
+
+def parallax_share(cameras: Trajectory, points: Array) -> float:
+    """Median parallax from a frame to its farthest neighbour, as a share of the width: the largest of the frames that
+    are looked at, the first and the last among them.
+
+    Args:
+        cameras: of all frames.
+        points: (N, 3) in their world.
+    """
+    count = len(cameras)
+    looked_at = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).round().astype(int))
+    shown = [choose(cameras, int(index), sightings(points, cameras, int(index))).parallax_px for index in looked_at]
+    return max(shown, default=0.0) / cameras.width
 
 
 def _nearest(offered: Mapping[int, float], wanted: float) -> int:

@@ -21,6 +21,9 @@ PLAIN = 3.0
 PLAINER = 1.5
 #: The estimate of a plain sky is farther than this share of the median measured disparity.
 FAR_SHARE = 0.35
+#: A plain sky that the estimator does not put beyond this share of the far end's disparity has at least this share of
+#: the picture: a bright patch of a wall is small, and only little behind the rest.
+CLEARLY_FAR, LEAST_UNCLEAR = 0.5, 0.025
 #: Share of the picture that a sky has at least.
 LEAST_AREA = 2e-3
 #: Pixels beside an outline that it makes look uneven.
@@ -73,7 +76,8 @@ def far_end(frames: Iterable[tuple[Float, Grey]]) -> float:
 
 def plain_sky(measured: Bool, estimate: Float, grey: Grey, far: float) -> Bool:
     """Plain parts of a picture (H, W) that nothing was measured in, that reach its upper edge, and that the estimator
-    sees behind nearly everything else: a night sky between towers, which has their depth otherwise.
+    sees behind nearly everything else, small ones far behind: a night sky between towers, which has their depth
+    otherwise.
 
     Pixels at its rim may have been measured all the same; they were not rightly.
 
@@ -89,7 +93,8 @@ def plain_sky(measured: Bool, estimate: Float, grey: Grey, far: float) -> Bool:
     skies = []
     for number in range(1, count):
         part = labels == number
-        if np.median(texture[part]) <= PLAINER and np.median(estimate[part]) <= far:
+        most = far if part.mean() >= LEAST_UNCLEAR else CLEARLY_FAR * far
+        if np.median(texture[part]) <= PLAINER and np.median(estimate[part]) <= most:
             skies.append(number)
     return _with_rim(np.isin(labels, skies), grey)
 

@@ -30,7 +30,7 @@ PARALLAX_GAIN, PARALLAX_MORE, PARALLAX_MORE_GAIN = 1.6, 0.15, 1.2
 #: Gates of a camera that moves: share explained within ``NEAR`` px, median error px, median angle degrees, share of the
 #: frames, largest ratio of the focal lengths of all starts, and of the halves' solves the distance of their paths and
 #: the angle between their cameras, degrees.
-MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.4, 0.4, 0.95
+MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.3, 0.4, 0.95
 MOVE_PATH, MOVE_TURN_DEG = 0.1, 0.3
 #: With a median angle below this, degrees, the halves' paths may differ by less, in proportion.
 SMALL_ANGLE = 1.0

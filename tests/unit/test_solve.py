@@ -210,6 +210,8 @@ def test_the_gates_of_turns_and_stills():
     assert "stay where" in str(still_reason(Numbers(motion=0.05, standing=0.7)))
     assert "px" in str(turn_refusal(GOOD, 256))
     assert turn_refusal(Numbers(turn_error=0.1, turn_explained=0.9), 256) is None
+    # Half of the tracks are too few: a large figure that walks is followed instead of what stands still.
+    assert "explains 47%" in str(turn_refusal(Numbers(turn_error=0.156, turn_explained=0.467), 256))
     assert has_parallax(GOOD)
     assert not has_parallax(Numbers(turn_error=0.1, move_error=0.1))
     # A figure that walks is explained as parallax, but no better than it is by a turn.

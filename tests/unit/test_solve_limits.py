@@ -104,6 +104,13 @@ def test_a_zoom_while_the_camera_moves_is_solved_or_refused():
         assert found.refused
 
 
+def test_a_zoom_straight_ahead_is_no_known_lens():
+    scene = track_scene("walks", count=9, points=200, zoom=1.3, noise=0.05)
+    found = solve_tracks(scene.picture, scene.followed, SolveOptions(), lambda: None)
+    assert found.lens != "known"
+    assert found.kind == "still" or any("taken not to zoom" in note for note in found.notes)
+
+
 def test_rows_read_one_after_the_other_are_noticed():
     scene = track_scene("walks", noise=0.05, points=500)
     tracks = scene.tracks

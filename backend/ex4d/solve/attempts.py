@@ -13,6 +13,8 @@ from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, 
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
+    HIDDEN_ZOOM_RISE,
+    SURE_ZOOM_RISE,
     LensState,
     find_radial,
     fov_deg,
@@ -21,6 +23,7 @@ from ex4d.solve.lens_test import (
     part_spread,
     rescale_focal,
     settle_focal,
+    zoom_rise,
 )
 from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
@@ -229,6 +232,13 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
     if lens != "not observable" and not is_believable(found, side):
         notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
         lens = "not observable"
+    if lens != "not observable":
+        changed = zoom_rise(model, of_keys, options, LIMITS[-1])
+        if zooms and changed < SURE_ZOOM_RISE:
+            lens = "not observable"
+        elif not zooms and changed < HIDDEN_ZOOM_RISE:
+            lens = "within 5 %"
+            notes = ("The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike.",)
     effect = None
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)

@@ -19,7 +19,7 @@ STILL_STANDING = 0.5
 #: A turn explains the plate up to this median error, px: for sides up to LEAST_SIDE, and beyond by the side.
 TURN_ERROR, TURN_ERROR_SIDE = 0.3, 640
 #: Share of the tracks that a turn explains, within ``NEAR`` px.
-TURN_EXPLAINED = 0.4
+TURN_EXPLAINED = 0.5
 #: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
 TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
 #: Share of the tracks from which a turn needs no further proof.

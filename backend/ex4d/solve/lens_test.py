@@ -35,6 +35,9 @@ LEAST_FOV, MOST_FOV = 18.0, 110.0
 LEAST_BEND, LEAST_GAIN, MOST_BEND_SPREAD = 0.6, 0.02, 0.4
 #: The focal length is settled in steps of these shares, the next one once the least cost lies between; tries at most.
 SETTLE_STEPS, MOST_SETTLES = (0.12, 0.04), 8
+#: Change of the log focal length over the shot that another zoom is tried with; rise of the error below which a zoom
+#: may be hidden, and from which one that was found is believed while the camera moves.
+ZOOM_TRIAL, HIDDEN_ZOOM_RISE, SURE_ZOOM_RISE = 0.15, 0.15, 0.6
 #: Parts of the picture and of the depth have each so many sightings at least, or are not asked; steps of their bundles.
 LEAST_PART, PART_ITERATIONS = 150, 10
 
@@ -168,6 +171,34 @@ def part_spread(model: Model, sightings: Sightings, options: BundleOptions, limi
         frames = np.unique(part.frame)
         spread = max(spread, abs(float(np.median(own.log_focal[frames] - model.log_focal[frames]))))
     return float(np.expm1(spread))
+
+
+def zoom_rise(model: Model, sightings: Sightings, options: BundleOptions, limit: float) -> float:
+    """Rise of the median error, as a share, with a focal length that grows or shrinks over the shot besides, on the
+    flatter side: where it is little, a zoom looks like the camera's way, and nothing tells which it is.
+
+    Args:
+        model: solved; stays as it is.
+        sightings: of the frames that are to be bundled.
+        options: of the bundles.
+        limit: error, px, above which sightings are not looked at.
+    """
+    s = usable(model, sightings, limit)
+    held = replace(options, focal="fixed", iterations=8)
+    frames = np.unique(s.frame)
+    if len(frames) < 2:
+        return 0.0
+    base = model.copy()
+    bundle(base, s, held)
+    error = median_error(base, s)
+    ramp = (np.arange(len(model.known)) - frames[0]) / float(frames[-1] - frames[0]) - 0.5
+    rise = np.inf
+    for share in (-ZOOM_TRIAL, ZOOM_TRIAL):
+        other = base.copy()
+        other.log_focal += share * ramp
+        bundle(other, s, replace(held, iterations=16))
+        rise = min(rise, median_error(other, s) / max(error, 1e-6) - 1)
+    return float(max(rise, 0.0))
 
 
 def median_error(model: Model, sightings: Sightings) -> float:

@@ -157,11 +157,12 @@ class _Solver:
         if moving is not None:
             numbers = merged(numbers, moving.numbers)
         no_move = gates.move_refusal(numbers)
+        if no_move is None and not gates.has_parallax(numbers):
+            no_move = "A move explains the plate no better than a turn: what moves by itself can look like parallax."
         if no_move is None and moving is not None and moving.zooms and moving.lens == "not observable":
             no_move = "The lens zooms while the camera moves, and the plate does not tell its focal length."
-        if no_turn is None and turning is not None and not (no_move is None and gates.has_parallax(numbers)):
-            refused = [no_move] if no_move is not None else ["A turn explains the plate as well as a move."]
-            return self._as("turns", turning, numbers, refused)
+        if no_turn is None and turning is not None and no_move is not None:
+            return self._as("turns", turning, numbers, [no_move])
         if no_move is None and moving is not None:
             return self._as("moves", moving, numbers, [] if no_turn is None else [no_turn])
         reasons = [reason for reason in (no_turn, no_move) if reason is not None]

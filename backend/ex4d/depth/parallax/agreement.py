@@ -28,6 +28,8 @@ LEAST_AGREEING, MANY_AGREEING, MOST_ASKED = 2, 4, 3
 #: Ratio of neighbouring disparities up to which they are of one surface; how finely that is told apart; planes' steps
 #: that are added to both, so that the far end is not all jumps; and the code of what was not measured.
 ONE_SURFACE, LEVELS, SOFT_STEPS, UNKNOWN = 1.1, 16, 4, 32000
+#: Spread of the disparities round a speck, as a share of their mean, up to which they are of one surface.
+MOST_UNEVEN = 0.25
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ def without_islands(mask: Bool, least: int) -> Bool:
 
 
 def without_specks(disparity: Float, step: float, least: int) -> Float:
-    """Disparities (H, W), NaN where a connected part of one surface has fewer pixels than ``least``: unlike an island
-    it may lie amid another surface.
+    """Disparities (H, W), NaN where a connected part of one surface has fewer pixels than ``least`` and lies, unlike an
+    island, amid another surface.
 
     Args:
         disparity: (H, W) float32, NaN = not measured.
@@ -157,4 +159,15 @@ def without_specks(disparity: Float, step: float, least: int) -> Float:
     levels = np.round(np.log(soft) * (LEVELS / math.log(ONE_SURFACE)))
     levels = np.where(known, np.clip(levels, -UNKNOWN + 1, UNKNOWN), -UNKNOWN).astype(np.int16)
     cv2.filterSpeckles(levels, -UNKNOWN, least - 1, LEVELS)
-    return np.where(levels == -UNKNOWN, np.float32(np.nan), disparity)
+    kept = known & (levels > -UNKNOWN)
+    specks = known & ~kept & _is_even(np.where(kept, soft, 0), kept, 2 * math.ceil(math.sqrt(least)) + 1)
+    return np.where(specks, np.float32(np.nan), disparity)
+
+
+def _is_even(values: Float, mask: Bool, side: int) -> Bool:
+    """Where the masked values within a window are of one surface, (H, W): leaves among leaves are not specks."""
+    window = (side, side)
+    share = np.maximum(cv2.boxFilter(mask.astype(np.float32), cv2.CV_32F, window), np.float32(1e-6))
+    mean = cv2.boxFilter(values, cv2.CV_32F, window) / share
+    square = cv2.boxFilter(values * values, cv2.CV_32F, window) / share
+    return np.asarray(np.sqrt(np.maximum(square - mean * mean, 0)) < MOST_UNEVEN * mean)

@@ -194,7 +194,7 @@ def test_paths_that_the_plate_does_not_have() -> None:
 @pytest.fixture(scope="module")
 def solved() -> Trajectory:
     """A path as the solve finds it, with the errors that it leaves."""
-    scene = track_scene("slides", noise=0.4)
+    scene = track_scene("slides", noise=0.2)
     found = solve_tracks(scene.picture, scene.followed, SolveOptions(), lambda: None)
     assert found.kind == "moves"
     return found.camera

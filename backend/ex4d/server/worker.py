@@ -135,6 +135,8 @@ class Worker:
                 error.hint = "Please report it with the file worker.log from the backend's folder."
         else:
             log.info("job %s: done", job)
+            # Before it is told: whoever hears of it finds no picture of what was being made.
+            progress.forget_thumbnail()
             self._send(result)
             return
         finally:

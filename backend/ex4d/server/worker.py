@@ -110,6 +110,7 @@ class Worker:
         log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("request")))
         # From now on it has begun: what becomes of this process is this job's doing.
         self.send("progress", job)
+        answer: wire.Message | None = None
         error: Ex4dError
         progress = JobProgress(
             lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job), self._looks / job
@@ -117,7 +118,7 @@ class Worker:
         try:
             request = parse_request(kind, message.header.get("request", {}), message.blobs)
             check_absolute(request)
-            result = result_message("done", job, {}, run_job(request, replace(kept, progress=progress)))
+            answer = result_message("done", job, {}, run_job(request, replace(kept, progress=progress)))
         except CancelledError as stop:
             error = stop
         except Ex4dError as failure:
@@ -133,15 +134,14 @@ class Worker:
             error = memory_error(failure) or InternalError(failure)
             if isinstance(error, InternalError):
                 error.hint = "Please report it with the file worker.log from the backend's folder."
-        else:
-            log.info("job %s: done", job)
-            # Before it is told: whoever hears of it finds no picture of what was being made.
-            progress.forget_thumbnail()
-            self._send(result)
-            return
         finally:
             self._cancelled.discard(job)
             progress.forget_thumbnail()
+        # Told after the last look is deleted: whoever hears of a job's end finds none.
+        if answer is not None:
+            log.info("job %s: done", job)
+            self._send(answer)
+            return
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
 

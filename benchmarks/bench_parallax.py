@@ -21,7 +21,7 @@ import argparse
 import resource
 import tempfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.parallax_devices import print_table
+from benchmarks.parallax_devices import Kept, print_table
 from ex4d.depth import create_depth_source
 from ex4d.depth.base import DepthSource
 from ex4d.depth.parallax.source import ParallaxDepth
@@ -37,22 +37,6 @@ from ex4d.evaluation.depth import score_depth
 from ex4d.evaluation.truth import TruthScene, find_scenes
 from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
-
-
-@dataclass
-class Kept:
-    """A sink that keeps everything, and its clock."""
-
-    depth: dict[int, np.ndarray] = field(default_factory=dict)
-    measured: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        """See ``DepthSink``."""
-        self.depth[number] = depth
-        if measured is not None:
-            self.measured[number] = measured
 
 
 def resized(values: np.ndarray, size: int | None, how: int) -> np.ndarray:

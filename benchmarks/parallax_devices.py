@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -44,17 +44,18 @@ BOARDS = (
 
 @dataclass
 class Kept:
-    """A sink that keeps depth, and where it was measured."""
+    """A sink that keeps everything."""
 
-    depth: list[np.ndarray]
-    measured: list[np.ndarray]
+    depth: dict[int, np.ndarray] = field(default_factory=dict)
+    measured: dict[int, np.ndarray] = field(default_factory=dict)
 
     def write(
         self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
     ) -> None:
         """See ``DepthSink``."""
-        self.depth.append(depth)
-        self.measured.append(np.zeros(depth.shape, bool) if measured is None else measured)
+        self.depth[number] = depth
+        if measured is not None:
+            self.measured[number] = measured
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def _matching(frames: ArrayFrames, camera: Trajectory, matcher: Matcher) -> tupl
 
 def _whole(frames: ArrayFrames, camera: Trajectory, estimator: str) -> tuple[Kept, float]:
     """Depth of a clip, and seconds a frame."""
-    kept = Kept([], [])
+    kept = Kept()
     with tempfile.TemporaryDirectory() as scratch:
         began = time.perf_counter()
         ParallaxDepth(create_depth_source(estimator), camera).estimate(frames, kept, Path(scratch), Silent())
@@ -138,10 +139,10 @@ def row(name: str, frames: ArrayFrames, camera: Trajectory, device: str, estimat
         before, whole = _whole(frames, camera, estimator)
     with on_device(device):
         after, shortened = _whole(frames, camera, estimator)
-    shares = [float(np.mean(kept.measured)) for kept in (before, after)]
+    shares = [float(np.mean([*kept.measured.values()])) for kept in (before, after)]
     return (
         f"| {name} | {frames.width}x{frames.height} | {slow:.3f} | {fast:.3f} | {_different(plain, same):.2%} | "
-        f"{whole:.2f} | {shortened:.2f} | {_different(before.depth, after.depth):.2%} | "
+        f"{whole:.2f} | {shortened:.2f} | {_different([*before.depth.values()], [*after.depth.values()]):.2%} | "
         f"{shares[0]:.1%}, {shares[1]:.1%} |"
     )
 

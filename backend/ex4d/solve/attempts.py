@@ -106,7 +106,6 @@ def attempt_turning(task: Task) -> Attempt | None:
     if not len(usable(model, sightings, LIMITS[-1])):
         return None
     notes: list[str] = []
-    zooms = False
     lens: LensState | None = None
     rise = None
     side = max(tracks.size)
@@ -344,12 +343,7 @@ def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> boo
     span = float(np.ptp(free.log_focal[frames]))
     if span < LEAST_ZOOM or after > (1 - LEAST_ZOOM_GAIN) * before:
         return False
-    model.rotation, model.position, model.points, model.log_focal = (
-        free.rotation,
-        free.position,
-        free.points,
-        free.log_focal,
-    )
+    _take(model, free)
     others = np.setdiff1d(np.arange(len(model.known)), frames)
     model.log_focal[others] = np.interp(others, frames, model.log_focal[frames])
     return True

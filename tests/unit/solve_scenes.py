@@ -30,6 +30,10 @@ def path(kind: str, count: int) -> np.ndarray:
             centre = np.array([0.35 * t, 0.02 * np.sin(5 * t), 0.05 * t])
         elif kind == "walks":
             turn, centre = rotation_y(0.02 * np.sin(5 * t)), np.array([0.05 * np.sin(3 * t), 0.0, 0.8 * t])
+        elif kind == "orbits":
+            # Round a point 40 away.
+            turn = rotation_y(0.05 * t) @ rotation_x(0.02 * np.sin(3 * t))
+            centre = np.array([0, 0, 40.0]) - turn.T @ [0, 0, 40.0]
         elif kind == "turns":
             turn = rotation_y(0.3 * t) @ rotation_x(0.05 * t * t)
         elif kind == "tilts":

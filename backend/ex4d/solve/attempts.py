@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, cost, sightings_of, usable
+from ex4d.solve.depth_order import DepthOrder, OrderTest, order_test
+from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
@@ -26,8 +27,9 @@ from ex4d.solve.lens_test import (
     zoom_rise,
 )
 from ex4d.solve.model import Model
-from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
+from ex4d.solve.moving import LIMITS, bundled_frames, complete, grow, refine_whole, solve_moving
 from ex4d.solve.repeat import Repeat, repeat
+from ex4d.solve.reversal import have_same_order
 from ex4d.solve.tracks import Tracks
 from ex4d.solve.triangulate import angles
 from ex4d.solve.turning import finish_turning, solve_turning
@@ -35,6 +37,8 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: How often a solve is turned inside out at most.
+MOST_TURNED = 2
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
@@ -47,6 +51,8 @@ MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
 AS_GOOD = 1.05
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
+#: Rise of a turn's error with other focal lengths from which its lens is believed where the expected one fails.
+WEAK_TURN_RISE = 0.05
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 
@@ -81,6 +87,7 @@ class Task:
         focal: work pixels: known, or expected.
         focal_known: whether it is known.
         tick: called now and then; may raise to stop.
+        order: estimates the order of depth where the tracks leave it open; None = nothing does.
     """
 
     tracks: Tracks
@@ -89,6 +96,7 @@ class Task:
     focal: float
     focal_known: bool
     tick: Callable[[], None]
+    order: DepthOrder | None = None
 
 
 def attempt_turning(task: Task) -> Attempt | None:
@@ -120,12 +128,20 @@ def attempt_turning(task: Task) -> Attempt | None:
                 f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
             )
             lens = "not observable"
+        if lens == "not observable" and not zooms:
+            expected = model.copy()
+            rescale_focal(expected, focal / found, turns_only=True)
+            finish_turning(expected, tracks, keys, fixed)
+            with_found, with_expected = (explained_share(each, tracks)[0] for each in (model, expected))
+            # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
+            is_wrong = with_found <= turn_error_limit(side) < with_expected
+            if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):
+                lens = "within 5 %"
+            else:
+                model = expected
         if zooms:
             finish_turning(model, tracks, keys, replace(prior, focal="each", prior_sigma=np.inf))
-        elif lens == "not observable":
-            rescale_focal(model, focal / found, turns_only=True)
-            finish_turning(model, tracks, keys, fixed)
-        else:
+        elif lens != "not observable":
             free = replace(prior, prior_sigma=np.inf)
             finish_turning(model, tracks, keys, free)
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
@@ -164,10 +180,8 @@ def attempt_moving(task: Task) -> Attempt | None:
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if not len(usable(moving.model, sightings, LIMITS[-1])):
         return None
-    if task.focal_known:
-        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
-    else:
-        settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
+    settled = _settled(moving.model, task, options, sightings, zooms=moving.starts[0].zooms)
+    settled, test = _ordered(settled, task, options, sightings)
     error, explained = explained_share(settled.model, tracks)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
@@ -186,24 +200,76 @@ def attempt_moving(task: Task) -> Attempt | None:
         lens_parts=settled.parts,
         lens_path=None if settled.effect is None else settled.effect.path,
         lens_turn_deg=None if settled.effect is None else settled.effect.turn_deg,
+        reversal=test.numbers.reversal,
+        order=test.numbers.order,
+        order_reversed=test.numbers.order_reversed,
     )
     return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
 
 
-def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
+def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
+    """A camera with its lens; see ``_with_lens``."""
+    if task.focal_known:
+        return _Settled(model, None, repeat(model, sightings, options, LIMITS[-1]))
+    return _with_lens(model, task, options, sightings, zooms=zooms)
+
+
+def _ordered(settled: _Settled, task: Task, options: BundleOptions, sightings: Sightings) -> tuple[_Settled, OrderTest]:
+    """The camera with near and far the right way round, and the test that says so."""
+    of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
+    for _ in range(MOST_TURNED):
+        task.tick()
+        test = order_test(settled.model, task.tracks, of_keys, options, task.order)
+        if test.better is None:
+            return settled, test
+        settled = _turned(test.better, settled, task, options, of_keys, sightings)
+    return settled, order_test(settled.model, task.tracks, of_keys, options, task.order)
+
+
+def _turned(
+    better: Model, settled: _Settled, task: Task, options: BundleOptions, of_keys: Sightings, sightings: Sightings
+) -> _Settled:
+    """The whole camera from the frames in which a better one is known, with what the plate then tells of the lens,
+    unless that turns it back.
+
+    Args:
+        better: solved in the frames of ``of_keys``, with the lens of the camera before.
+        settled: the camera before.
+        task: what is solved.
+        options: of the bundles.
+        of_keys: sightings of the key frames that tests look at.
+        sightings: of all frames that tests look at.
+    """
+    model, held = better.copy(), replace(options, focal="fixed", radial=0)
+    inside = np.isin(np.arange(len(model.known)), of_keys.frame)
+    model.known &= inside
+    grow(model, task.tracks, task.keys, held, task.tick)
+    complete(model, task.tracks, task.keys, held, task.tick)
+    if task.focal_known:
+        return _settled(model, task, options, sightings, zooms=False)
+    anew = model.copy()
+    anew.radial[:] = 0
+    found = _with_lens(anew, task, options, sightings, zooms=settled.zooms)
+    if have_same_order(found.model, model, of_keys):
+        return found
+    effect = lens_effect(model, of_keys, held, LIMITS[-1], max(task.tracks.size))
+    twice = repeat(model, sightings, held, LIMITS[-1])
+    return replace(settled, model=model, lens="not observable", repeat=twice, effect=effect, notes=())
+
+
+def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
     """What the plate tells of the lens, and the camera with it.
 
     Args:
         model: solved with the expected focal length as a hint.
-        began: the start it came from.
         task: what is solved.
         options: it was solved with.
         sightings: of the frames that tests look at.
+        zooms: whether each frame has a focal length of its own from the start on.
     """
     tracks, keys = task.tracks, task.keys
     frames = bundled_frames(tracks, keys)
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    zooms = began.zooms
     if zooms:
         options = replace(options, focal="each")
     else:

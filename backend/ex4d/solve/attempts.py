@@ -39,6 +39,8 @@ from ex4d.solve.two_view import PairView
 LOSS, ITERATIONS = 0.6, 15
 #: How often a solve is turned inside out at most.
 MOST_TURNED = 2
+#: Frames at least, where there are so many, in which it is compared with what it was.
+LEAST_COMPARED = 10
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
@@ -216,32 +218,38 @@ def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sighti
 
 def _ordered(settled: _Settled, task: Task, options: BundleOptions, sightings: Sightings) -> tuple[_Settled, OrderTest]:
     """The camera with near and far the right way round, and the test that says so."""
-    of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
+    frames = np.unique(sightings.frame)
+    some = np.intersect1d(frames, task.keys)
+    if len(some) < LEAST_COMPARED:
+        # A few frames are explained by anything: the points follow them.
+        spread = np.linspace(0, len(frames) - 1, min(len(frames), LEAST_COMPARED)).round().astype(int)
+        some = np.union1d(some, frames[spread])
+    compared = sightings.picked(np.isin(sightings.frame, some))
     for _ in range(MOST_TURNED):
         task.tick()
-        test = order_test(settled.model, task.tracks, of_keys, options, task.order)
+        test = order_test(settled.model, task.tracks, compared, options, task.order)
         if test.better is None:
             return settled, test
-        settled = _turned(test.better, settled, task, options, of_keys, sightings)
-    return settled, order_test(settled.model, task.tracks, of_keys, options, task.order)
+        settled = _turned(test.better, settled, task, options, compared, sightings)
+    return settled, order_test(settled.model, task.tracks, compared, options, task.order)
 
 
 def _turned(
-    better: Model, settled: _Settled, task: Task, options: BundleOptions, of_keys: Sightings, sightings: Sightings
+    better: Model, settled: _Settled, task: Task, options: BundleOptions, compared: Sightings, sightings: Sightings
 ) -> _Settled:
     """The whole camera from the frames in which a better one is known, with what the plate then tells of the lens,
     unless that turns it back.
 
     Args:
-        better: solved in the frames of ``of_keys``, with the lens of the camera before.
+        better: solved in the frames of ``compared``, with the lens of the camera before.
         settled: the camera before.
         task: what is solved.
         options: of the bundles.
-        of_keys: sightings of the key frames that tests look at.
+        compared: sightings of the frames that were compared.
         sightings: of all frames that tests look at.
     """
     model, held = better.copy(), replace(options, focal="fixed", radial=0)
-    inside = np.isin(np.arange(len(model.known)), of_keys.frame)
+    inside = np.isin(np.arange(len(model.known)), compared.frame)
     model.known &= inside
     grow(model, task.tracks, task.keys, held, task.tick)
     complete(model, task.tracks, task.keys, held, task.tick)
@@ -250,9 +258,9 @@ def _turned(
     anew = model.copy()
     anew.radial[:] = 0
     found = _with_lens(anew, task, options, sightings, zooms=settled.zooms)
-    if have_same_order(found.model, model, of_keys):
+    if have_same_order(found.model, model, compared):
         return found
-    effect = lens_effect(model, of_keys, held, LIMITS[-1], max(task.tracks.size))
+    effect = lens_effect(model, compared, held, LIMITS[-1], max(task.tracks.size))
     twice = repeat(model, sightings, held, LIMITS[-1])
     return replace(settled, model=model, lens="not observable", repeat=twice, effect=effect, notes=())
 

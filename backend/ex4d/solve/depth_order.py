@@ -52,7 +52,7 @@ def order_test(
     Args:
         model: solved; stays as it is.
         tracks: of the plate.
-        sightings: of its key frames.
+        sightings: of the frames that are compared.
         options: of the bundles; the lens is held.
         order: the estimator; None = there is none.
     """

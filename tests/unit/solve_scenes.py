@@ -68,17 +68,19 @@ def track_scene(
     k1: float = 0.0,
     zoom: float = 1.0,
     overlay: int = 0,
+    held: int = 1,
     depth: tuple[float, float] = (2.0, 9.0),
     seed: int = 1,
 ) -> TrackScene:
-    """Points before a camera, of which a share moves by itself; ``overlay`` tracks stand on the screen."""
+    """Points before a camera, of which a share moves by itself; ``overlay`` tracks stand on the screen; each frame is
+    ``held`` for so many."""
     random = np.random.default_rng(seed)
     world = np.stack(
         [random.uniform(-4, 4, points), random.uniform(-3, 3, points), random.uniform(*depth, points)], axis=-1
     )
     is_mover = np.arange(points) < movers * points
     speed = random.normal(0, 0.05, (points, 3)) * is_mover[:, None]
-    E = path(kind, count)
+    E = path(kind, count)[np.arange(count) // held * held]
     K = np.tile(intrinsics_from_fov(fov, *size), (count, 1, 1))
     K[:, (0, 1), (0, 1)] *= np.linspace(1, zoom, count)[:, None]
     middle = np.array(size) / 2

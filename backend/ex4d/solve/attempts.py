@@ -90,6 +90,7 @@ class Task:
         focal_known: whether it is known.
         tick: called now and then; may raise to stop.
         order: estimates the order of depth where the tracks leave it open; None = nothing does.
+        repeats: frames that repeat the one before.
     """
 
     tracks: Tracks
@@ -99,6 +100,7 @@ class Task:
     focal_known: bool
     tick: Callable[[], None]
     order: DepthOrder | None = None
+    repeats: Sequence[int] = ()
 
 
 def attempt_turning(task: Task) -> Attempt | None:
@@ -185,7 +187,8 @@ def attempt_moving(task: Task) -> Attempt | None:
     settled = _settled(moving.model, task, options, sightings, zooms=moving.starts[0].zooms)
     settled, test = _ordered(settled, task, options, sightings)
     error, explained = explained_share(settled.model, tracks)
-    angle = angles(settled.model, sightings)
+    # A track that only a frame and its repeat have would tell of no parallax where there is some.
+    angle = angles(settled.model, sightings.picked(~np.isin(sightings.frame, task.repeats)))
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
         plane=moving.pair.plane_share,

@@ -346,7 +346,16 @@ class _Solver:
 
     def _task(self) -> Task:
         keys = key_frames(self.loose, 0, self.loose.frames)
-        return Task(self.loose, keys, pairs(self.loose, keys), self.focal, self.focal_known, self.tick, self.order)
+        return Task(
+            self.loose,
+            keys,
+            pairs(self.loose, keys),
+            self.focal,
+            self.focal_known,
+            self.tick,
+            self.order,
+            self.facts.repeats,
+        )
 
 
 def merged(numbers: Numbers, more: Numbers) -> Numbers:

@@ -247,6 +247,7 @@ def add_solve(record: dict[str, Any], *, points: int = 20, seed: int = 0, **told
         "track_on_screen": np.arange(tracks) == points + 1,
     }
     np.savez_compressed(folder / "solve.npz", **arrays)
+    shutil.copy(record["source"], folder / "solved_camera.json")
     document = {"format": "ex4d-solve", "version": 1, "work_size": [plate["width"], plate["height"]]}
     (folder / "solve.json").write_text(json.dumps(document))
     found = {"kind": "moves", "lens": "known", "fov_deg": 60.0, **told}

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -26,6 +27,10 @@ CATEGORY = "EX-4D"
 MOVE = "orbit:30"
 #: Of the scene-linear plate, and the light of the lamp in it.
 FILM_SIZE, LAMP = (320, 180), 40.0
+#: Frames, pixels along each side, and solved points of the long plate.
+LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
+#: Seconds of the main thread's processor time for which Blender may stand still over it.
+MOST_STILL = 0.5
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
@@ -216,6 +221,31 @@ class DrawCount:
         return self.drawn
 
 
+class Heartbeat:
+    """The longest time for which Blender's main thread was busy without a look at its timers, which come between
+    whatever else it does. Of waiting for other processes of the machine it knows nothing."""
+
+    def __init__(self) -> None:
+        """Begin to measure."""
+        self.longest, self.clock = 0.0, 0.0
+        self._processor, self._time = time.thread_time(), time.perf_counter()
+        bpy.app.timers.register(self._beat, first_interval=0.01, persistent=True)
+
+    def _beat(self) -> float:
+        processor, now = time.thread_time(), time.perf_counter()
+        if processor - self._processor > self.longest:
+            self.longest, self.clock = processor - self._processor, now - self._time
+        self._processor, self._time = processor, now
+        return 0.01
+
+    def stop(self, what: str) -> float:
+        """End measuring and print it; returns seconds of the main thread's processor time."""
+        self._beat()
+        bpy.app.timers.unregister(self._beat)
+        print(f"longest stop while {what}: {self.longest:.2f} s busy, {self.clock:.2f} s on the clock", flush=True)
+        return self.longest
+
+
 def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
     """The artist's way; each step is named in ``STEPS``."""
     scene = bpy.context.scene
@@ -304,6 +334,7 @@ def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wa
 
     yield from film(out, view)
     yield from moving(out, view, moving_plate)
+    yield from long_plate(out, view)
     yield from wrong_button_and_preferences(out, view)
 
 
@@ -356,7 +387,9 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
     scene.ex4d.match_without_asking = scene.ex4d.show_tracks = True
     call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    beat = Heartbeat()
     yield lambda: any(item.type == "MESH" for item in scene.objects)
+    beat.stop("a moving plate is reconstructed and comes")
     clouds = [item for item in scene.objects if item.type == "MESH" and not item.data.polygons]
     if len(clouds) != 1 or len(clouds[0].data.vertices) < 20:
         raise DriveError("The points of the moving plate's solve are not there.")
@@ -384,6 +417,53 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     window().scene = former
 
 
+def extension(name: str) -> Any:
+    """A module of the extension as Blender runs it."""
+    addon = next(addon.module for addon in bpy.context.preferences.addons if addon.module.endswith("ex4d_blender"))
+    return sys.modules[f"{addon}.{name}"]
+
+
+def long_plate(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+    """The result of a long moving plate comes, as it does from a backend, while the artist works."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "blender"))
+    from viewport_factory import add_solve, long_shot
+
+    from ex4d.protocol.jobs import JobSnapshot
+    from ex4d.protocol.results import parse_result
+
+    former, scene = window().scene, bpy.data.scenes.new("Long")
+    window().scene = scene
+    view.spaces.active.shading.type = "SOLID"
+    scene.ex4d.match_without_asking = scene.ex4d.show_tracks = True
+    result = parse_result("reconstruct", add_solve(long_shot(out / "long", LONG_SIDE, LONG), points=LONG_POINTS))
+    jobs, job = extension("job_list").current(), "20260101-000000-00000000"
+    yield after(2.0)
+    beat = Heartbeat()
+    jobs.expect(scene, job, "reconstruct", {"match_scene": True, "name": "long"})
+    jobs.link.client.jobs[job] = JobSnapshot(job, "reconstruct", state="done", result=result)
+    extension("timer").wake()
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    stops = {"its result comes": beat.stop("a long plate's result comes")}
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(2.0)
+    beat = Heartbeat()
+    for path in ("source", "stabilise", "lock"):
+        scene.ex4d.move_path = path
+        call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
+        yield after(0.5)
+    stops["takes get their keys"] = beat.stop("takes of a long plate get their keys")
+    beat = Heartbeat()
+    for frame in range(scene.frame_start, scene.frame_start + 20):
+        scene.frame_set(frame)
+        yield after(0.2)
+    beat.stop("its frames are drawn with tracks")
+    yield from shot(out, "13-long-plate")
+    for what, seconds in stops.items():
+        if seconds > MOST_STILL:
+            raise DriveError(f"Blender stood still for {seconds:.2f} s of processor time while {what}.")
+    window().scene = former
+
+
 def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
     """Raise DriveError unless a screenshot shows ``film_plate`` in a region: green, and a lamp near white in it."""
     image = bpy.data.images.load(str(screenshot))
@@ -402,10 +482,10 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
-    yield from shot(out, "13-preferences")
+    yield from shot(out, "14-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
-    yield from shot(out, "14-error")
+    yield from shot(out, "15-error")
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:

@@ -2,9 +2,9 @@
 """What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
 
 Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --moving-plate VIDEO --until
-STEP``. The work is a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the
-steps. It looks at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the
-outside's part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
+STEP [--only PART]``. The work is a generator that a timer steps, so that Blender draws and the add-on's own timer runs
+between the steps. It looks at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the
+mouse are the outside's part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
 """
 
 from __future__ import annotations
@@ -246,14 +246,18 @@ class Heartbeat:
         return self.longest
 
 
-def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
-    """The artist's way; each step is named in ``STEPS``."""
+def story(  # noqa: PLR0912, PLR0915  steps in one place
+    out: Path, plate: Path, moving_plate: Path, until: str, only: str | None
+) -> Iterator[Wait]:
+    """The artist's way; each step is named in ``STEPS``. Or one of the ``PARTS`` alone that come after it."""
     scene = bpy.context.scene
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
     yield from shot(out, "1-window")
-    if until == "window":
+    if only is not None:
+        yield from PARTS[only](out, view, moving_plate)
+    if until == "window" or only is not None:
         return
 
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
@@ -332,10 +336,8 @@ def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wa
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
 
-    yield from film(out, view)
-    yield from moving(out, view, moving_plate)
-    yield from long_plate(out, view)
-    yield from wrong_button_and_preferences(out, view)
+    for part in PARTS.values():
+        yield from part(out, view, moving_plate)
 
 
 def film_plate(folder: Path) -> Path:
@@ -355,7 +357,7 @@ def film_plate(folder: Path) -> Path:
     return first
 
 
-def film(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+def film(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """A scene-linear plate, in a scene of its own, to the strip of its result."""
     former, scene = window().scene, bpy.data.scenes.new("Film")
     window().scene = scene
@@ -423,7 +425,7 @@ def extension(name: str) -> Any:
     return sys.modules[f"{addon}.{name}"]
 
 
-def long_plate(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+def long_plate(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """The result of a long moving plate comes, as it does from a backend, while the artist works."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "blender"))
     from viewport_factory import add_solve, long_shot
@@ -479,13 +481,17 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
         raise DriveError(f"The EXR strip is not seen: {green:.0%} of the preview are green, {lamp:.1%} are the lamp.")
 
 
-def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
     yield from shot(out, "14-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
     yield from shot(out, "15-error")
+
+
+#: What follows the steps, each in a scene of its own.
+PARTS = {"film": film, "moving": moving, "long": long_plate, "preferences": wrong_button_and_preferences}
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:
@@ -519,10 +525,12 @@ def main() -> None:
     parser.add_argument("--plate", type=Path, required=True)
     parser.add_argument("--moving-plate", type=Path, required=True)
     parser.add_argument("--until", choices=STEPS, default=STEPS[-1])
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
     # It would come up before the timer's first call and take the mouse.
     bpy.context.preferences.view.show_splash = False
-    driver = Driver(options.out, story(options.out, options.plate, options.moving_plate, options.until))
+    steps = story(options.out, options.plate, options.moving_plate, options.until, options.only)
+    driver = Driver(options.out, steps)
     bpy.app.timers.register(driver.tick, first_interval=1.0, persistent=True)
 
 

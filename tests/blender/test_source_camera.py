@@ -213,8 +213,10 @@ def test_a_plate_that_cuts_is_offered_shot_by_shot(scene: Any, tmp_path: Path, a
 
 
 def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
-    scene: Any, tmp_path: Path, addon: Any, cutting_plate: Path
+    scene: Any, tmp_path: Path, addon: Any, cutting_plate: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from ex4d_blender import cli
+
     state = scene.ex4d
     state.viewport_side, state.depth_source, state.thickness = 32, "prior", 0.5
     with pytest.raises(RuntimeError, match="poll"):
@@ -243,7 +245,9 @@ def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
         assert "Source camera: Moves." in draw_all(own) or "Source camera: Turns on its place." in draw_all(own)
     # The whole plate's shot stays, and what is asked for again goes into the same scenes.
     assert (shot.find_shots(scene), state.plate_frames) == ([whole], "")
-    assert bpy.ops.ex4d.separate_shots() == {"FINISHED"}
+    assert cli.main(["reconstruct", "--split-cuts", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [result["shot"] for result in told["shots"]] == [shot.find_shots(own)[0].folder for own in made]
     assert set(bpy.data.scenes) == before | set(made)
     assert [len(shot.find_shots(own)) for own in made] == [1, 1]
 

@@ -47,7 +47,7 @@ def asked_of(found: SourceCameraInfo) -> tuple[str, ...]:
     if not lens_is_known(found):
         lines.append(f"The plate does not tell its lens: {found.fov_deg:.1f}° are assumed.")
     if found.cuts:
-        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot.")
+        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot, or separate them.")
     return tuple(lines)
 
 

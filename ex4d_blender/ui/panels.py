@@ -266,6 +266,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         for first, last in shots_between(record["plate"]["numbers"], found.cuts)[:SHOWN_SHOTS]:
             button = box.operator("ex4d.use_shot_frames", text=f"Frames {first}-{last}", icon="TIME")
             button.first, button.last = first, last
+        box.operator("ex4d.separate_shots", icon="SCENE_DATA")
     if not lens_is_known(found):
         form = _form(box.column())
         form.prop(state, "use_fov", text="Give It")

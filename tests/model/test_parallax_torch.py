@@ -15,6 +15,7 @@ from parallax_scenes import FLOOR, POST, WALL, draw, slider
 
 from ex4d.camera import Trajectory
 from ex4d.depth import create_depth_source
+from ex4d.depth.base import DepthFrame
 from ex4d.depth.parallax import matching
 from ex4d.depth.parallax.matching import CpuMatcher, create_matcher
 from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
@@ -32,10 +33,8 @@ class Kept:
     def __init__(self) -> None:
         self.depth: list[np.ndarray] = []
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        self.depth.append(depth)
+    def write(self, frame: DepthFrame) -> None:
+        self.depth.append(frame.depth)
 
 
 def different(a: np.ndarray, b: np.ndarray) -> float:

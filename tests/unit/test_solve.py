@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from solve_scenes import track_scene
 
-from ex4d.camera import Lens, Trajectory
+from ex4d.camera import Lens, Trajectory, intrinsics_from_fov
 from ex4d.evaluation.poses import camera_errors
 from ex4d.protocol.errors import BadInputError
 from ex4d.shot.source_camera import source_camera_info
@@ -169,6 +169,13 @@ def test_what_was_asked_for_is_done_with_a_note_on_what_speaks_against_it():
     few = track_scene("slides", points=20)
     with pytest.raises(BadInputError, match="moves"):
         solve(few, source_camera="moves")
+
+
+def test_a_turn_that_explains_nothing_keeps_the_expected_lens():
+    found = solve(track_scene("walks"), source_camera="turns", fov_deg=70.0)
+    assert (found.kind, found.lens) == ("turns", "not observable")
+    assert "a field of view of 70° is kept" in " ".join(found.notes)
+    assert np.allclose(found.camera.K, intrinsics_from_fov(70.0, 256, 192))
 
 
 def test_the_same_tracks_give_the_same_camera():

@@ -175,6 +175,9 @@ class _Solver:
         attempt = None
         if unseen is None:
             attempt = (attempt_turning if wanted == "turns" else attempt_moving)(self._task())
+            if wanted == "turns" and attempt is not None and attempt.lens is None and not self.focal_known:
+                # So far from a turn the lens was not looked for: the one that is expected is kept.
+                attempt = attempt_turning(replace(self._task(), focal_known=True)) or attempt
         if attempt is None:
             raise BadInputError(
                 f"No camera that {wanted} can be solved from this plate. "

@@ -152,7 +152,7 @@ class ParallaxDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "parallax": 4,
+            "parallax": 5,
             "estimator": [self.estimator.name, self.estimator.inputs()],
             **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
@@ -242,7 +242,7 @@ class ParallaxDepth:
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:

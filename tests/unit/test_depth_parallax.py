@@ -22,7 +22,7 @@ from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, w
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
-from ex4d.depth.parallax.sky import plain_sky
+from ex4d.depth.parallax.sky import endless, plain_sky
 from ex4d.depth.parallax.source import Mattes, ParallaxDepth
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
@@ -380,6 +380,16 @@ def test_noise_far_away_is_no_outline() -> None:
     noise[:, :30] += 0.1
     _, unclear = outlines.sharpened(noise, colour, [(colour, still, True)], step)
     assert unclear[:, 28:32].all()
+
+
+def test_a_measured_sky_need_not_reach_what_was_not_measured_at_the_edge() -> None:
+    measured = np.full((60, 80), 0.2, np.float32)
+    measured[:30, :40] = 0.001
+    measured[:6] = np.nan
+    measured[40:50, 50:70] = 0.001  # a mirror
+    sky = np.zeros(measured.shape, bool)
+    sky[6:30, :40] = True
+    np.testing.assert_array_equal(endless(measured, 0.01), sky)
 
 
 def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:

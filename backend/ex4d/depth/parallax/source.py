@@ -22,7 +22,7 @@ from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import FAR_STEPS, far_end, plain_sky, reaches_top, sky
+from ex4d.depth.parallax.sky import FAR_STEPS, endless, far_end, plain_sky, sky
 from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
@@ -259,9 +259,7 @@ class ParallaxDepth:
             is_sky = plain_sky(np.isfinite(measured), shot.estimate[index], frames.grey_8bit(index), far)
             measured = np.where(is_sky, np.float32(np.nan), measured)
             plain = local_fit.on_line(shot.estimate[index], line)
-            with np.errstate(invalid="ignore"):
-                endless = reaches_top(measured < FAR_STEPS * shot.step(index))
-            mirrored = mirrors.reflections(measured, plain) & ~endless
+            mirrored = mirrors.reflections(measured, plain) & ~endless(measured, shot.step(index))
             measured = np.where(mirrored, np.float32(np.nan), measured)
             # Not before: a reflection is told by the hole that it is, and without specks it is in pieces.
             measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))

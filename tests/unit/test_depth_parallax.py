@@ -17,12 +17,12 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult
-from ex4d.depth.parallax import cards, gaps, mirrors
+from ex4d.depth.parallax import cards, gaps, mirrors, outlines
 from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
-from ex4d.depth.parallax.sky import plain_sky
+from ex4d.depth.parallax.sky import endless, plain_sky
 from ex4d.depth.parallax.source import Mattes, ParallaxDepth
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
@@ -364,6 +364,30 @@ def test_specks_amid_another_surface_go_and_slopes_and_wires_stay() -> None:
 def test_noise_far_away_is_no_speck() -> None:
     w = np.random.default_rng(0).uniform(0, 0.005, (40, 60)).astype(np.float32)
     assert np.isfinite(without_specks(w, 0.01, 30)).mean() > 0.99
+
+
+def test_noise_far_away_is_no_outline() -> None:
+    """Else whatever is infinitely far away is one outline, at which nothing tells the two surfaces apart."""
+    step = 0.01
+    noise = np.random.default_rng(3).uniform(0, 0.5 * step, (60, 60)).astype(np.float32)
+    colour = np.full((60, 60, 4), 90, np.float32)
+    still = Passage(np.eye(3), np.zeros(3))
+    sharp, unclear = outlines.sharpened(noise, colour, [(colour, still, True)], step)
+    assert not unclear.any()
+    np.testing.assert_array_equal(sharp, noise)
+    noise[:, :30] += 0.1
+    _, unclear = outlines.sharpened(noise, colour, [(colour, still, True)], step)
+    assert unclear[:, 28:32].all()
+
+
+def test_a_measured_sky_need_not_reach_what_was_not_measured_at_the_edge() -> None:
+    measured = np.full((60, 80), 0.2, np.float32)
+    measured[:30, :40] = 0.001
+    measured[:6] = np.nan
+    measured[40:50, 50:70] = 0.001  # a mirror
+    sky = np.zeros(measured.shape, bool)
+    sky[6:30, :40] = True
+    np.testing.assert_array_equal(endless(measured, 0.01), sky)
 
 
 def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:

@@ -22,7 +22,7 @@ from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import FAR_STEPS, far_end, plain_sky, reaches_top, sky
+from ex4d.depth.parallax.sky import FAR_STEPS, endless, far_end, plain_sky, sky
 from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
@@ -152,7 +152,7 @@ class ParallaxDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "parallax": 4,
+            "parallax": 5,
             "estimator": [self.estimator.name, self.estimator.inputs()],
             **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
@@ -242,7 +242,7 @@ class ParallaxDepth:
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
@@ -259,9 +259,7 @@ class ParallaxDepth:
             is_sky = plain_sky(np.isfinite(measured), shot.estimate[index], frames.grey_8bit(index), far)
             measured = np.where(is_sky, np.float32(np.nan), measured)
             plain = local_fit.on_line(shot.estimate[index], line)
-            with np.errstate(invalid="ignore"):
-                endless = reaches_top(measured < FAR_STEPS * shot.step(index))
-            mirrored = mirrors.reflections(measured, plain) & ~endless
+            mirrored = mirrors.reflections(measured, plain) & ~endless(measured, shot.step(index))
             measured = np.where(mirrored, np.float32(np.nan), measured)
             # Not before: a reflection is told by the hole that it is, and without specks it is in pieces.
             measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))

@@ -178,6 +178,17 @@ def test_a_turn_that_explains_nothing_keeps_the_expected_lens():
     assert np.allclose(found.camera.K, intrinsics_from_fov(70.0, 256, 192))
 
 
+def test_a_turn_that_zooms_says_which_focal_lengths_it_keeps():
+    scene = track_scene("turns", zoom=1.15, fov=25.0)
+    found = solve(scene)
+    assert (found.kind, found.lens) == ("turns", "not observable")
+    assert focal_error(found, scene) < 0.06
+    said = " ".join(found.notes)
+    assert "explain it best are kept" in said
+    assert "The lens zooms between" in said
+    assert "54°" not in said
+
+
 def test_the_same_tracks_give_the_same_camera():
     first, second = (solve(track_scene("slides", count=9)) for _ in range(2))
     assert np.array_equal(first.camera.E, second.camera.E)

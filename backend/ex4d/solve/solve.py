@@ -201,7 +201,10 @@ class _Solver:
 
     def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:
         notes = []
-        if lens == "not observable":
+        if lens == "not observable" and attempt.zooms and attempt.numbers.move_error is None:
+            # A turn that zooms has no one focal length to put in place of what was found.
+            notes.append("The plate does not tell its lens surely; the focal lengths that explain it best are kept.")
+        elif lens == "not observable":
             notes.append(
                 f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
                 "Give it with --fov if you know it."

@@ -245,7 +245,9 @@ def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
         assert "Source camera: Moves." in draw_all(own) or "Source camera: Turns on its place." in draw_all(own)
     # The whole plate's shot stays, and what is asked for again goes into the same scenes.
     assert (shot.find_shots(scene), state.plate_frames) == ([whole], "")
+    made[0].ex4d.thickness = 0.25
     assert cli.main(["reconstruct", "--split-cuts", "--json"]) == 0
+    assert made[0].ex4d.thickness == 0.25
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [result["shot"] for result in told["shots"]] == [shot.find_shots(own)[0].folder for own in made]
     assert set(bpy.data.scenes) == before | set(made)

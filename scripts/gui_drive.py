@@ -442,7 +442,7 @@ def cuts(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]
     former, scene = window().scene, bpy.data.scenes.new("Cutting")
     window().scene = scene
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next((out / "cutting").iterdir())))
-    scene.ex4d.depth_source, scene.ex4d.viewport_side, scene.ex4d.match_without_asking = "prior", 64, True
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
     call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
     yield lambda: any(item.type == "MESH" for item in scene.objects)
     yield from small_shot(out, "13-cuts")

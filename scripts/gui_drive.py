@@ -27,10 +27,12 @@ CATEGORY = "EX-4D"
 MOVE = "orbit:30"
 #: Of the scene-linear plate, and the light of the lamp in it.
 FILM_SIZE, LAMP = (320, 180), 40.0
+#: Of the interface, where more of it is to be seen.
+SMALL = 0.55
 #: Frames, pixels along each side, and solved points of the long plate.
 LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
-#: Seconds of the main thread's processor time for which Blender may stand still over it.
-MOST_STILL = 0.5
+#: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
+MOST_STILL = 0.75
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
@@ -121,6 +123,15 @@ def shot(out: Path, name: str) -> Iterator[Wait]:
     yield request(out, f"shot {name}")
 
 
+def small_shot(out: Path, name: str) -> Iterator[Wait]:
+    """The same with a smaller interface, so that long panels are seen to their end."""
+    view = bpy.context.preferences.view
+    former, view.ui_scale = view.ui_scale, SMALL
+    yield from shot(out, name)
+    view.ui_scale = former
+    yield after(0.5)
+
+
 def window() -> bpy.types.Window:
     """Blender's one window."""
     return bpy.context.window_manager.windows[0]
@@ -194,6 +205,15 @@ def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
         other.select_set(True)
 
 
+def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
+    """See the plate on the mesh, as it will be."""
+    call(bpy.ops.ex4d.view_shot, area=view)
+    # Software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
+    yield after(20.0)
+    # Pictures that are drawn as missing stay so until the frame changes.
+    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+
+
 def strips() -> list[bpy.types.Strip]:
     """All strips of the scene whose sequencer shows the results."""
     scene = window().workspace.sequencer_scene
@@ -229,7 +249,9 @@ class Heartbeat:
         """Begin to measure."""
         self.longest, self.clock = 0.0, 0.0
         self._processor, self._time = time.thread_time(), time.perf_counter()
-        bpy.app.timers.register(self._beat, first_interval=0.01, persistent=True)
+        # Blender knows a timer by its function, and each look at a method gives another.
+        self._timer = self._beat
+        bpy.app.timers.register(self._timer, first_interval=0.01, persistent=True)
 
     def _beat(self) -> float:
         processor, now = time.thread_time(), time.perf_counter()
@@ -241,7 +263,7 @@ class Heartbeat:
     def stop(self, what: str) -> float:
         """End measuring and print it; returns seconds of the main thread's processor time."""
         self._beat()
-        bpy.app.timers.unregister(self._beat)
+        bpy.app.timers.unregister(self._timer)
         print(f"longest stop while {what}: {self.longest:.2f} s busy, {self.clock:.2f} s on the clock", flush=True)
         return self.longest
 
@@ -277,11 +299,7 @@ def story(  # noqa: PLR0912, PLR0915  steps in one place
     call(bpy.ops.ex4d.hide_in_the_way, area=view)
     if scene.objects["Cube"].visible_get() or scene.camera.name == "Camera":
         raise DriveError("The startup cube still hides the mesh, or the camera is not the source camera.")
-    # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
-    call(bpy.ops.ex4d.view_shot, area=view)
-    yield after(20.0)
-    # Pictures that are drawn as missing stay so until the frame changes.
-    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+    yield from look_through_camera(view)
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
         return
@@ -397,9 +415,9 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
         raise DriveError("The points of the moving plate's solve are not there.")
     if not is_keyed(scene.camera):
         raise DriveError("The source camera of the moving plate stands still.")
-    call(bpy.ops.ex4d.view_shot, area=view)
-    yield after(10.0)
+    yield from look_through_camera(view)
     yield from shot(out, "10-moving")
+    yield from small_shot(out, "10-moving-small")
     scene.ex4d.move, scene.ex4d.move_path = "orbit", "lock"
     call(bpy.ops.ex4d.add_take_camera, area=view)
     scene.frame_set(scene.frame_end)
@@ -416,6 +434,28 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     yield after(2.0)
     yield from shot(out, "12-moving-points")
     view.spaces.active.region_3d.view_perspective = "CAMERA"
+    window().scene = former
+
+
+def cuts(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A plate that cuts, in a scene of its own, and its shots in theirs."""
+    former, scene = window().scene, bpy.data.scenes.new("Cutting")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next((out / "cutting").iterdir())))
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    yield from small_shot(out, "13-cuts")
+    before = set(bpy.data.scenes)
+    call(bpy.ops.ex4d.separate_shots, "INVOKE_DEFAULT", area=view)
+    made = sorted(set(bpy.data.scenes) - before, key=lambda item: item.name)
+    if len(made) != 2 or any(item.objects for item in made):
+        raise DriveError("The shots of the plate that cuts have no scenes that wait for them.")
+    yield lambda: all(any(item.type == "MESH" for item in own.objects) for own in made)
+    window().scene = made[1]
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(2.0)
+    yield from small_shot(out, "14-separated")
     window().scene = former
 
 
@@ -440,29 +480,43 @@ def long_plate(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator
     result = parse_result("reconstruct", add_solve(long_shot(out / "long", LONG_SIDE, LONG), points=LONG_POINTS))
     jobs, job = extension("job_list").current(), "20260101-000000-00000000"
     yield after(2.0)
+    stops: dict[str, float] = {}
+    handler = jobs.handlers["reconstruct"]
+
+    def timed(*arguments: Any) -> None:
+        began = time.thread_time()
+        handler(*arguments)
+        stops["its result is put into the scene"] = time.thread_time() - began
+
+    jobs.handlers["reconstruct"] = timed
     beat = Heartbeat()
     jobs.expect(scene, job, "reconstruct", {"match_scene": True, "name": "long"})
     jobs.link.client.jobs[job] = JobSnapshot(job, "reconstruct", state="done", result=result)
     extension("timer").wake()
     yield lambda: any(item.type == "MESH" for item in scene.objects)
-    stops = {"its result comes": beat.stop("a long plate's result comes")}
+    jobs.handlers["reconstruct"] = handler
+    yield after(1.0)
+    # With what Blender draws by processor here.
+    beat.stop("a long plate's result comes and is drawn")
     view.spaces.active.region_3d.view_perspective = "CAMERA"
     yield after(2.0)
-    beat = Heartbeat()
     for path in ("source", "stabilise", "lock"):
         scene.ex4d.move_path = path
+        began = time.thread_time()
         call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
+        stops[f"a take gets its keys, path {path}"] = time.thread_time() - began
         yield after(0.5)
-    stops["takes get their keys"] = beat.stop("takes of a long plate get their keys")
+    scene.camera = next(item for item in scene.objects if item.name.endswith("Source Camera"))
     beat = Heartbeat()
     for frame in range(scene.frame_start, scene.frame_start + 20):
         scene.frame_set(frame)
         yield after(0.2)
     beat.stop("its frames are drawn with tracks")
-    yield from shot(out, "13-long-plate")
+    yield from shot(out, "15-long-plate")
     for what, seconds in stops.items():
+        print(f"{what}: {seconds:.2f} s of processor time", flush=True)
         if seconds > MOST_STILL:
-            raise DriveError(f"Blender stood still for {seconds:.2f} s of processor time while {what}.")
+            raise DriveError(f"Blender stands still for {seconds:.2f} s of processor time while {what}.")
     window().scene = former
 
 
@@ -484,14 +538,14 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
-    yield from shot(out, "14-preferences")
+    yield from shot(out, "16-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
-    yield from shot(out, "15-error")
+    yield from shot(out, "17-error")
 
 
 #: What follows the steps, each in a scene of its own.
-PARTS = {"film": film, "moving": moving, "long": long_plate, "preferences": wrong_button_and_preferences}
+PARTS = {"film": film, "moving": moving, "cuts": cuts, "long": long_plate, "preferences": wrong_button_and_preferences}
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:

@@ -44,7 +44,7 @@ def separate_shots(scene: bpy.types.Scene) -> list[SeparateShot]:
     """A scene for each shot of the scene's plate, as it was before or new; none where the plate does not cut.
 
     Raises:
-        BadInputError: the scene has no shot, or a plate that its shot is not made from.
+        BadInputError: the scene has no shot.
         UsageError: what was chosen of the source camera cannot be taken along.
     """
     shot = shots.chosen_shot(scene)

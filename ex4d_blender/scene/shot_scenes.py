@@ -22,8 +22,8 @@ _RENDER = ("resolution_x", "resolution_y", "pixel_aspect_x", "pixel_aspect_y", "
 def scene_of_frames(
     scene: bpy.types.Scene, shot: shots.ShotObjects, folder: str, name: str, frames: tuple[int, int]
 ) -> bpy.types.Scene:
-    """The scene in which a part of a shot's plate is reconstructed, in which nothing is put yet: the one that was made
-    for this folder before, else a new one, set up as ``scene`` is.
+    """The scene in which a part of a shot's plate is reconstructed: the one that was made for its folder before, with
+    what was chosen there, else a new one, set up as ``scene`` is. Nothing is reconstructed yet.
 
     Args:
         scene: the shot's.
@@ -34,7 +34,7 @@ def scene_of_frames(
     own = next((other for other in bpy.data.scenes if other != scene and _is_of(other, folder)), None)
     if own is None:
         own = bpy.data.scenes.new(name)
-    copy_settings(scene, own)
+        copy_settings(scene, own)
     state = scene_state(own)
     state.plate_path = str(shot.record["plate"]["path"])
     state.plate_frames, state.shot_folder = f"{frames[0]}-{frames[1]}", folder

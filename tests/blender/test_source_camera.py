@@ -160,11 +160,13 @@ def test_tracks_lie_where_the_viewport_shows_the_plate(scene: Any, tmp_path: Pat
             [],
         ),
         (SourceCameraInfo("moves", "known", 54.2), 0.001, ["none of it could be measured"], []),
+        (SourceCameraInfo("still", "not observable", 54.2, assumed=True), None, ["Taken to"], ["54.2° are assumed"]),
+        (SourceCameraInfo("still", "not observable", 54.2, assumed=True, cuts=(3,)), None, ["Taken to"], ["frame 3:"]),
         (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° are assumed"]),
         (
             SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)),
             None,
-            ["still."],
+            ["Stands still."],
             ["frames 3, 4, 5, 6 and 1 more: choose one shot, or separate them."],
         ),
     ],
@@ -245,7 +247,9 @@ def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
         assert "Source camera: Moves." in draw_all(own) or "Source camera: Turns on its place." in draw_all(own)
     # The whole plate's shot stays, and what is asked for again goes into the same scenes.
     assert (shot.find_shots(scene), state.plate_frames) == ([whole], "")
+    made[0].ex4d.thickness = 0.25
     assert cli.main(["reconstruct", "--split-cuts", "--json"]) == 0
+    assert made[0].ex4d.thickness == 0.25
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [result["shot"] for result in told["shots"]] == [shot.find_shots(own)[0].folder for own in made]
     assert set(bpy.data.scenes) == before | set(made)

@@ -26,9 +26,9 @@ LEAST_PX, LEAST_SHARE, OF_FLOW = 1.5, 0.004, 0.07
 #: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than rest does, and
 #: the share of rest's that it leaves at most: where something else has come, neither explains it.
 BETTER_BY, MOST_LEFT, BETTER_WINDOW = 2.5, 0.7, 5
-#: What differs by fewer grey levels from what a neighbour shows at its place of rest, and is not explained better than
-#: that by the flow, is no mover's.
-AT_REST, NO_BETTER = 3.0, 1.0
+#: What differs by fewer grey levels from what a neighbour shows at its place of rest, is not explained better than that
+#: by the flow, and has that much texture, is no mover's.
+AT_REST, NO_BETTER, LEAST_TEXTURE = 3.0, 1.0, 2.0
 #: Surfaces that are guessed to be this many times nearer than the farthest measured one may be any farther.
 MAY_BE_FARTHER = 1.5
 #: Side of the smallest square that fits into a part, as a share of the width.
@@ -82,7 +82,8 @@ def motion(grey: Grey, looks: Sequence[Sequence[Look]], disparity: Float, far: f
             excess, at_rest = _excess(grey, look, disparity, far)
             least, rests = np.minimum(least, excess), rests | at_rest
         residual = np.maximum(residual, np.where(np.isfinite(least), least, -1))
-    return residual, rests
+    # What is plain looks the same wherever it is.
+    return residual, rests & (_texture(grey) > LEAST_TEXTURE)
 
 
 def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float, Bool]:
@@ -109,6 +110,12 @@ def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float
     excess = np.where(inside & better, excess, np.float32(-1))
     rests = inside & (at_rest < AT_REST) & (at_rest - moved < NO_BETTER)
     return np.where(look.leads_back | ~inside, excess, np.float32(np.inf)).astype(np.float32), rests
+
+
+def _texture(grey: Grey) -> Float:
+    """Mean over windows of the difference in grey levels to the window's mean."""
+    window = (BETTER_WINDOW, BETTER_WINDOW)
+    return np.asarray(cv2.blur(cv2.absdiff(grey, cv2.blur(grey, window)).astype(np.float32), window), np.float32)
 
 
 def _difference(grey: Grey, other: Grey, x: Float, y: Float) -> Float:

@@ -29,14 +29,17 @@ from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
 from ex4d.solve.repeat import Repeat, repeat
 from ex4d.solve.tracks import Tracks
-from ex4d.solve.triangulate import angles
-from ex4d.solve.turning import finish_turning, solve_turning
+from ex4d.solve.triangulate import angles, triangulate
+from ex4d.solve.turning import directions, finish_turning, solve_turning
 from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
+#: Residual, px, from which a sighting that was measured again counts less. The last bundle takes so many steps at most,
+#: and small ones, too: where the camera goes straight ahead the focal length creeps.
+MEASURED_LOSS, LAST_ITERATIONS, LAST_CONVERGED = 0.2, 40, 1e-7
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
@@ -81,6 +84,8 @@ class Task:
         focal: work pixels: known, or expected.
         focal_known: whether it is known.
         tick: called now and then; may raise to stop.
+        measure: gives the tracks measured again, with a model of them; None where the pictures show too little.
+        is_measured: whether these tracks are.
     """
 
     tracks: Tracks
@@ -89,6 +94,8 @@ class Task:
     focal: float
     focal_known: bool
     tick: Callable[[], None]
+    measure: Callable[[Model], Tracks | None]
+    is_measured: bool = False
 
 
 def attempt_turning(task: Task) -> Attempt | None:
@@ -109,9 +116,14 @@ def attempt_turning(task: Task) -> Attempt | None:
     lens: LensState | None = None
     rise = None
     side = max(tracks.size)
+    followed, is_near = tracks, explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)
+    if is_near and (again := task.measure(model)) is not None:
+        tracks, sightings = again, sightings_of(again, keys)
+        prior, fixed, options = (replace(one, loss=MEASURED_LOSS) for one in (prior, fixed, options))
+        finish_turning(model, tracks, keys, options)
     is_flat = not task.pairs or task.pairs[0].plane_share >= TURN_PLANE
     zooms = not focal_known and is_flat and find_zoom(model, sightings, prior)
-    if not focal_known and (zooms or explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)):
+    if not focal_known and (zooms or is_near):
         test = lens_test(model, sightings, options, LIMITS[-1])
         rise, lens = test.rise, test.state
         found = float(np.median(model.focal[list(keys)]))
@@ -131,7 +143,9 @@ def attempt_turning(task: Task) -> Attempt | None:
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    error, explained = explained_share(model, tracks)
+    told = model.copy()
+    directions(told, Sightings(followed.frame, followed.track, followed.xy))
+    error, explained = explained_share(told, followed)
     return Attempt(
         model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
     )
@@ -161,14 +175,25 @@ def attempt_moving(task: Task) -> Attempt | None:
     )
     if moving is None:
         return None
+    # What is measured again explains itself better than any tracks do: how well the plate is explained is told by
+    # those that were followed.
+    followed = tracks
+    if (again := task.measure(moving.model)) is not None:
+        tracks, task = again, replace(task, tracks=again, is_measured=True)
+        refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[1:])
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if not len(usable(moving.model, sightings, LIMITS[-1])):
         return None
     if task.focal_known:
+        if task.is_measured:
+            options = replace(options, loss=MEASURED_LOSS)
+            refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[-1:])
         settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
     else:
         settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
-    error, explained = explained_share(settled.model, tracks)
+    told = settled.model.copy()
+    triangulate(told, Sightings(followed.frame, followed.track, followed.xy))
+    error, explained = explained_share(told, followed)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
@@ -208,8 +233,14 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         options = replace(options, focal="each")
     else:
         options, zooms = _with_shape(model, of_keys, options, tracks.size)
+    if options.radial and (again := task.measure(model)) is not None:
+        tracks, task = again, replace(task, tracks=again, is_measured=True)
+        sightings = sightings_of(tracks, np.unique(sightings.frame).tolist())
+        of_keys = sightings.picked(np.isin(sightings.frame, keys))
     if options.radial or zooms:
         refine_whole(model, tracks, frames, options, LIMITS)
+    if task.is_measured:
+        options = replace(options, loss=MEASURED_LOSS)
     task.tick()
     settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
@@ -245,7 +276,8 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         twice = repeat(model, sightings, held, LIMITS[-1])
         effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     else:
-        refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
+        free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
+        refine_whole(model, tracks, frames, free, LIMITS[-1:])
     task.tick()
     return _Settled(model, lens, twice, test.rise, spread, effect, zooms, notes)
 

@@ -143,8 +143,10 @@ def attempt_turning(task: Task) -> Attempt | None:
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    told = model.copy()
-    directions(told, Sightings(followed.frame, followed.track, followed.xy))
+    told = model
+    if tracks is not followed:
+        told = model.copy()
+        directions(told, Sightings(followed.frame, followed.track, followed.xy))
     error, explained = explained_share(told, followed)
     return Attempt(
         model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
@@ -153,11 +155,12 @@ def attempt_turning(task: Task) -> Attempt | None:
 
 @dataclass(frozen=True)
 class _Settled:
-    """A camera that moves, with its lens."""
+    """A camera that moves, with its lens; whether it is of tracks that were measured again."""
 
     model: Model
     lens: LensState | None
     repeat: Repeat
+    is_measured: bool
     rise: float | None = None
     parts: float | None = None
     effect: LensEffect | None = None
@@ -188,11 +191,13 @@ def attempt_moving(task: Task) -> Attempt | None:
         if task.is_measured:
             options = replace(options, loss=MEASURED_LOSS)
             refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[-1:])
-        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
+        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]), task.is_measured)
     else:
         settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
-    told = settled.model.copy()
-    triangulate(told, Sightings(followed.frame, followed.track, followed.xy))
+    told = settled.model
+    if settled.is_measured:
+        told = told.copy()
+        triangulate(told, Sightings(followed.frame, followed.track, followed.xy))
     error, explained = explained_share(told, followed)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
@@ -225,22 +230,11 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         options: it was solved with.
         sightings: of the frames that tests look at.
     """
-    tracks, keys = task.tracks, task.keys
-    frames = bundled_frames(tracks, keys)
+    keys = task.keys
+    task, options, zooms = _shaped(model, began, task, options, sightings)
+    tracks = task.tracks
+    frames, sightings = bundled_frames(tracks, keys), sightings_of(tracks, np.unique(sightings.frame).tolist())
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    zooms = began.zooms
-    if zooms:
-        options = replace(options, focal="each")
-    else:
-        options, zooms = _with_shape(model, of_keys, options, tracks.size)
-    if options.radial and (again := task.measure(model)) is not None:
-        tracks, task = again, replace(task, tracks=again, is_measured=True)
-        sightings = sightings_of(tracks, np.unique(sightings.frame).tolist())
-        of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    if options.radial or zooms:
-        refine_whole(model, tracks, frames, options, LIMITS)
-    if task.is_measured:
-        options = replace(options, loss=MEASURED_LOSS)
     task.tick()
     settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
@@ -257,18 +251,12 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
     if lens == "known" and options.radial:
         # A distortion and a focal length take each other's place by a few per cent.
         lens = "within 5 %"
-    side, found = max(tracks.size), float(np.median(model.focal[model.known]))
-    notes: tuple[str, ...] = ()
-    if lens != "not observable" and not is_believable(found, side):
-        notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
-        lens = "not observable"
+    side, note = max(tracks.size), None
     if lens != "not observable":
         changed = zoom_rise(model, of_keys, options, LIMITS[-1])
-        if zooms and changed < SURE_ZOOM_RISE:
+        note = _disbelief(float(np.median(model.focal[model.known])), side, changed, zooms=zooms)
+        if note is not None or (zooms and changed < SURE_ZOOM_RISE):
             lens = "not observable"
-        elif not zooms and changed < HIDDEN_ZOOM_RISE:
-            lens = "within 5 %"
-            notes = ("The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike.",)
     effect = None
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
@@ -279,7 +267,44 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
         refine_whole(model, tracks, frames, free, LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, spread, effect, zooms, notes)
+    return _Settled(
+        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, () if note is None else (note,)
+    )
+
+
+def _shaped(
+    model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings
+) -> tuple[Task, BundleOptions, bool]:
+    """Give the model a distortion or a zoom where the plate shows one, in place. Returns the task, its tracks measured
+    again where a distortion was found, the options of further bundles, and whether the lens zooms."""
+    zooms = began.zooms
+    if zooms:
+        options = replace(options, focal="each")
+    else:
+        of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
+        options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
+    if options.radial and (again := task.measure(model)) is not None:
+        task = replace(task, tracks=again, is_measured=True)
+    if options.radial or zooms:
+        refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
+    # Not before: what a distortion leaves is more than what counts fully then.
+    return task, replace(options, loss=MEASURED_LOSS) if task.is_measured else options, zooms
+
+
+def _disbelief(focal: float, side: float, changed: float, *, zooms: bool) -> str | None:
+    """Why a lens that the plate seems to tell is not believed; None where nothing speaks against it.
+
+    Args:
+        focal: length, work pixels.
+        side: the longer one, work pixels.
+        changed: see ``zoom_rise``.
+        zooms: whether a zoom was found.
+    """
+    if not is_believable(focal, side):
+        return f"The plate seems to have a field of view of {fov_deg(focal, side):.0f}°, which is not believed."
+    if not zooms and changed < HIDDEN_ZOOM_RISE:
+        return "The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike."
+    return None
 
 
 def _with_expected(

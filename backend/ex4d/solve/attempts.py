@@ -178,12 +178,6 @@ def attempt_moving(task: Task) -> Attempt | None:
     )
     if moving is None:
         return None
-    # What is measured again explains itself better than any tracks do: how well the plate is explained is told by
-    # those that were followed.
-    followed = tracks
-    if (again := task.measure(moving.model)) is not None:
-        tracks, task = again, replace(task, tracks=again, is_measured=True)
-        refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[1:])
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if not len(usable(moving.model, sightings, LIMITS[-1])):
         return None
@@ -196,9 +190,10 @@ def attempt_moving(task: Task) -> Attempt | None:
         settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
     told = settled.model
     if settled.is_measured:
+        # Tracks that were measured again are explained better than any that are followed, and gates are laid on these.
         told = told.copy()
-        triangulate(told, Sightings(followed.frame, followed.track, followed.xy))
-    error, explained = explained_share(told, followed)
+        triangulate(told, Sightings(tracks.frame, tracks.track, tracks.xy))
+    error, explained = explained_share(told, tracks)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
@@ -275,20 +270,28 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
 def _shaped(
     model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings
 ) -> tuple[Task, BundleOptions, bool]:
-    """Give the model a distortion or a zoom where the plate shows one, in place. Returns the task, its tracks measured
-    again where a distortion was found, the options of further bundles, and whether the lens zooms."""
+    """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
+    Returns the task with these, the options of further bundles, and whether the lens zooms."""
     zooms = began.zooms
     if zooms:
         options = replace(options, focal="each")
     else:
         of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
         options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
-    if options.radial and (again := task.measure(model)) is not None:
-        task = replace(task, tracks=again, is_measured=True)
     if options.radial or zooms:
         refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
-    # Not before: what a distortion leaves is more than what counts fully then.
-    return task, replace(options, loss=MEASURED_LOSS) if task.is_measured else options, zooms
+    return *_measured(model, task, options), zooms
+
+
+def _measured(model: Model, task: Task, options: BundleOptions) -> tuple[Task, BundleOptions]:
+    """Measure the tracks again and bundle the model of them, in place. Returns the task with these tracks, and the
+    options of further bundles."""
+    again = task.measure(model)
+    if again is None:
+        return task, options
+    options = replace(options, loss=MEASURED_LOSS)
+    refine_whole(model, again, bundled_frames(again, task.keys), options, LIMITS[1:])
+    return replace(task, tracks=again, is_measured=True), options
 
 
 def _disbelief(focal: float, side: float, changed: float, *, zooms: bool) -> str | None:

@@ -336,6 +336,7 @@ WRONG_RUN = [
     ["--cam", "hold", "--depth-scale", "2"],
     ["--cam", "hold", "--depth-kind", "disparity"],
     ["--cam", "hold", "--depth-kind", "length"],
+    ["--cam", "hold", "--source-camera", "move"],
     ["--cam", "hold", "--no-such-option"],
     ["--cam", "hold", "--camera"],
     ["--cam"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from solve_scenes import track_scene
 
-from ex4d.camera import Lens, Trajectory
+from ex4d.camera import Lens, Trajectory, intrinsics_from_fov
 from ex4d.evaluation.poses import camera_errors
 from ex4d.protocol.errors import BadInputError
 from ex4d.shot.source_camera import source_camera_info
@@ -113,6 +113,7 @@ def test_where_all_moves_by_itself_no_camera_is_believed():
     found = solve(track_scene("stands", movers=1.0))
     assert found.kind == "still"
     assert found.refused
+    assert source_camera_info(found, found.camera).assumed
     assert source_camera_info(found, found.camera).headline.startswith(
         "The source camera is taken to stand still, because no solve of it is believed; its depth is a guess. "
     )
@@ -192,6 +193,24 @@ def test_what_was_asked_for_is_done_with_a_note_on_what_speaks_against_it():
     few = track_scene("slides", points=20)
     with pytest.raises(BadInputError, match="moves"):
         solve(few, source_camera="moves")
+
+
+def test_a_turn_that_explains_nothing_keeps_the_expected_lens():
+    found = solve(track_scene("walks"), source_camera="turns", fov_deg=70.0)
+    assert (found.kind, found.lens) == ("turns", "not observable")
+    assert "a field of view of 70° is kept" in " ".join(found.notes)
+    assert np.allclose(found.camera.K, intrinsics_from_fov(70.0, 256, 192))
+
+
+def test_a_turn_that_zooms_says_which_focal_lengths_it_keeps():
+    scene = track_scene("turns", zoom=1.15, fov=25.0)
+    found = solve(scene)
+    assert (found.kind, found.lens) == ("turns", "not observable")
+    assert focal_error(found, scene) < 0.06
+    said = " ".join(found.notes)
+    assert "explain it best are kept" in said
+    assert "The lens zooms between" in said
+    assert "54°" not in said
 
 
 def test_the_same_tracks_give_the_same_camera():

@@ -180,9 +180,16 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
 
 
 def reconstruct_request(args: argparse.Namespace, plate: PlateRequest) -> ReconstructRequest:
-    """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range."""
-    kind = next((known for known in get_args(SourceCameraKind) if known == args.source_camera), None)
+    """The reconstruction that was asked for, of that plate; raises UsageError for what is out of range, and for a
+    source camera that is neither a word nor a file."""
+    kinds: tuple[SourceCameraKind, ...] = get_args(SourceCameraKind)
+    kind = next((known for known in kinds if known == args.source_camera), None)
     camera = None if kind else args.source_camera
+    if camera is not None and not Path(camera).exists():
+        raise UsageError(
+            f"«{camera}» is no source camera, and there is no such file.",
+            f"Choose one of {', '.join(kinds)}, or check the path of the trajectory file.",
+        )
     depth = DepthRequest(
         args.depth, args.depth_kind, args.depth_scale, camera, args.fov, args.focal, args.sensor, args.mattes
     )

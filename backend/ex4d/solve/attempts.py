@@ -31,8 +31,8 @@ from ex4d.solve.moving import LIMITS, bundled_frames, complete, grow, refine_who
 from ex4d.solve.repeat import Repeat, repeat
 from ex4d.solve.reversal import have_same_order
 from ex4d.solve.tracks import Tracks
-from ex4d.solve.triangulate import angles
-from ex4d.solve.turning import finish_turning, solve_turning
+from ex4d.solve.triangulate import angles, triangulate
+from ex4d.solve.turning import directions, finish_turning, solve_turning
 from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
@@ -43,6 +43,9 @@ MOST_TURNED = 2
 LEAST_COMPARED = 10
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
+#: Residual, px, from which a sighting that was measured again counts less. The last bundle takes so many steps at most,
+#: and small ones, too: where the camera goes straight ahead the focal length creeps.
+MEASURED_LOSS, LAST_ITERATIONS, LAST_CONVERGED = 0.2, 40, 1e-7
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
@@ -89,6 +92,8 @@ class Task:
         focal: work pixels: known, or expected.
         focal_known: whether it is known.
         tick: called now and then; may raise to stop.
+        measure: gives the tracks measured again, with a model of them; None where the pictures show too little.
+        is_measured: whether these tracks are.
         order: estimates the order of depth where the tracks leave it open; None = nothing does.
         repeats: frames that repeat the one before.
     """
@@ -99,6 +104,8 @@ class Task:
     focal: float
     focal_known: bool
     tick: Callable[[], None]
+    measure: Callable[[Model], Tracks | None]
+    is_measured: bool = False
     order: DepthOrder | None = None
     repeats: Sequence[int] = ()
 
@@ -121,9 +128,14 @@ def attempt_turning(task: Task) -> Attempt | None:
     lens: LensState | None = None
     rise = None
     side = max(tracks.size)
+    followed, is_near = tracks, explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)
+    if is_near and (again := task.measure(model)) is not None:
+        tracks, sightings = again, sightings_of(again, keys)
+        prior, fixed, options = (replace(one, loss=MEASURED_LOSS) for one in (prior, fixed, options))
+        finish_turning(model, tracks, keys, options)
     is_flat = not task.pairs or task.pairs[0].plane_share >= TURN_PLANE
     zooms = not focal_known and is_flat and find_zoom(model, sightings, prior)
-    if not focal_known and (zooms or explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)):
+    if not focal_known and (zooms or is_near):
         test = lens_test(model, sightings, options, LIMITS[-1])
         rise, lens = test.rise, test.state
         found = float(np.median(model.focal[list(keys)]))
@@ -136,7 +148,7 @@ def attempt_turning(task: Task) -> Attempt | None:
             expected = model.copy()
             rescale_focal(expected, focal / found, turns_only=True)
             finish_turning(expected, tracks, keys, fixed)
-            with_found, with_expected = (explained_share(each, tracks)[0] for each in (model, expected))
+            with_found, with_expected = (_turn_share(each, tracks, followed)[0] for each in (model, expected))
             # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
             is_wrong = with_found <= turn_error_limit(side) < with_expected
             if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):
@@ -151,19 +163,29 @@ def attempt_turning(task: Task) -> Attempt | None:
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    error, explained = explained_share(model, tracks)
+    error, explained = _turn_share(model, tracks, followed)
     return Attempt(
         model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
     )
 
 
+def _turn_share(model: Model, tracks: Tracks, followed: Tracks) -> tuple[float, float]:
+    """See ``explained_share``: of the tracks that were followed, where the model is of measured ones."""
+    if tracks is followed:
+        return explained_share(model, tracks)
+    told = model.copy()
+    directions(told, Sightings(followed.frame, followed.track, followed.xy))
+    return explained_share(told, followed)
+
+
 @dataclass(frozen=True)
 class _Settled:
-    """A camera that moves, with its lens."""
+    """A camera that moves, with its lens; whether it is of tracks that were measured again."""
 
     model: Model
     lens: LensState | None
     repeat: Repeat
+    is_measured: bool
     rise: float | None = None
     parts: float | None = None
     effect: LensEffect | None = None
@@ -186,7 +208,7 @@ def attempt_moving(task: Task) -> Attempt | None:
         return None
     settled = _settled(moving.model, task, options, sightings, zooms=moving.starts[0].zooms)
     settled, test = _ordered(settled, task, options, sightings)
-    error, explained = explained_share(settled.model, tracks)
+    error, explained = explained_share(_told(settled, tracks), tracks)
     # A track that only a frame and its repeat have would tell of no parallax where there is some.
     angle = angles(settled.model, sightings.picked(~np.isin(sightings.frame, task.repeats)))
     focals = [start.focal for start in moving.starts]
@@ -215,8 +237,21 @@ def attempt_moving(task: Task) -> Attempt | None:
 def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
     """A camera with its lens; see ``_with_lens``."""
     if task.focal_known:
-        return _Settled(model, None, repeat(model, sightings, options, LIMITS[-1]))
+        if task.is_measured:
+            options = replace(options, loss=MEASURED_LOSS)
+            refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS[-1:])
+        return _Settled(model, None, repeat(model, sightings, options, LIMITS[-1]), task.is_measured)
     return _with_lens(model, task, options, sightings, zooms=zooms)
+
+
+def _told(settled: _Settled, tracks: Tracks) -> Model:
+    """The camera with points of the tracks that were followed. Those that were measured again are explained better than
+    any that are followed, and gates are laid on these."""
+    if not settled.is_measured:
+        return settled.model
+    told = settled.model.copy()
+    triangulate(told, Sightings(tracks.frame, tracks.track, tracks.xy))
+    return told
 
 
 def _ordered(settled: _Settled, task: Task, options: BundleOptions, sightings: Sightings) -> tuple[_Settled, OrderTest]:
@@ -230,11 +265,11 @@ def _ordered(settled: _Settled, task: Task, options: BundleOptions, sightings: S
     compared = sightings.picked(np.isin(sightings.frame, some))
     for _ in range(MOST_TURNED):
         task.tick()
-        test = order_test(settled.model, task.tracks, compared, options, task.order)
+        test = order_test(_told(settled, task.tracks), task.tracks, compared, options, task.order)
         if test.better is None:
             return settled, test
         settled = _turned(test.better, settled, task, options, compared, sightings)
-    return settled, order_test(settled.model, task.tracks, compared, options, task.order)
+    return settled, order_test(_told(settled, task.tracks), task.tracks, compared, options, task.order)
 
 
 def _turned(
@@ -265,7 +300,9 @@ def _turned(
         return found
     effect = lens_effect(model, compared, held, LIMITS[-1], max(task.tracks.size))
     twice = repeat(model, sightings, held, LIMITS[-1])
-    return replace(settled, model=model, lens="not observable", repeat=twice, effect=effect, notes=())
+    return replace(
+        settled, model=model, lens="not observable", repeat=twice, is_measured=False, effect=effect, notes=()
+    )
 
 
 def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
@@ -278,15 +315,11 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         sightings: of the frames that tests look at.
         zooms: whether each frame has a focal length of its own from the start on.
     """
-    tracks, keys = task.tracks, task.keys
-    frames = bundled_frames(tracks, keys)
+    keys = task.keys
+    task, options, zooms = _shaped(model, task, options, sightings, zooms=zooms)
+    tracks = task.tracks
+    frames, sightings = bundled_frames(tracks, keys), sightings_of(tracks, np.unique(sightings.frame).tolist())
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    if zooms:
-        options = replace(options, focal="each")
-    else:
-        options, zooms = _with_shape(model, of_keys, options, tracks.size)
-    if options.radial or zooms:
-        refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
     settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
@@ -303,18 +336,12 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     if lens == "known" and options.radial:
         # A distortion and a focal length take each other's place by a few per cent.
         lens = "within 5 %"
-    side, found = max(tracks.size), float(np.median(model.focal[model.known]))
-    notes: tuple[str, ...] = ()
-    if lens != "not observable" and not is_believable(found, side):
-        notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
-        lens = "not observable"
+    side, note = max(tracks.size), None
     if lens != "not observable":
         changed = zoom_rise(model, of_keys, options, LIMITS[-1])
-        if zooms and changed < SURE_ZOOM_RISE:
+        note = _disbelief(float(np.median(model.focal[model.known])), side, changed, zooms=zooms)
+        if note is not None or (zooms and changed < SURE_ZOOM_RISE):
             lens = "not observable"
-        elif not zooms and changed < HIDDEN_ZOOM_RISE:
-            lens = "within 5 %"
-            notes = ("The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike.",)
     effect = None
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
@@ -322,9 +349,54 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         twice = repeat(model, sightings, held, LIMITS[-1])
         effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     else:
-        refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
+        free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
+        refine_whole(model, tracks, frames, free, LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, spread, effect, zooms, notes)
+    return _Settled(
+        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, () if note is None else (note,)
+    )
+
+
+def _shaped(
+    model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool
+) -> tuple[Task, BundleOptions, bool]:
+    """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
+    Returns the task with these, the options of further bundles, and whether the lens zooms."""
+    if zooms:
+        options = replace(options, focal="each")
+    else:
+        of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
+        options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
+    if options.radial or zooms:
+        refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
+    return *_measured(model, task, options), zooms
+
+
+def _measured(model: Model, task: Task, options: BundleOptions) -> tuple[Task, BundleOptions]:
+    """Measure the tracks again and bundle the model of them, in place. Returns the task with these tracks, and the
+    options of further bundles."""
+    again = task.measure(model)
+    if again is None:
+        return task, options
+    options = replace(options, loss=MEASURED_LOSS)
+    refine_whole(model, again, bundled_frames(again, task.keys), options, LIMITS[1:])
+    return replace(task, tracks=again, is_measured=True), options
+
+
+def _disbelief(focal: float, side: float, changed: float, *, zooms: bool) -> str | None:
+    """Why a lens that the plate seems to tell is not believed; None where nothing speaks against it.
+
+    Args:
+        focal: length, work pixels.
+        side: the longer one, work pixels.
+        changed: see ``zoom_rise``.
+        zooms: whether a zoom was found.
+    """
+    if not is_believable(focal, side):
+        return f"The plate seems to have a field of view of {fov_deg(focal, side):.0f}°, which is not believed."
+    if not zooms and changed < HIDDEN_ZOOM_RISE:
+        return "The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike."
+    return None
 
 
 def _with_expected(

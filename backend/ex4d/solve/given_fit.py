@@ -105,8 +105,8 @@ def fit_notes(fit: Fit | None, named: Callable[[Sequence[int]], str]) -> list[st
     ]
     if fit.contradicts:
         notes.append(
-            f"The given cameras do not fit the plate ({fit.free_error:.2f} are left when they may change): check "
-            "frame numbers, lens and picture size."
+            f"The given cameras do not fit the plate ({fit.free_error:.2f} work pixels are left once they may "
+            "change): check frame numbers, lens and picture size."
         )
     if fit.wrong:
         notes.append(f"The given cameras of these frames do not fit the plate: {named(fit.wrong)}.")

@@ -37,8 +37,10 @@ from ex4d.solve.plate_facts import (
     standing_tracks,
     unseen_reason,
 )
+from ex4d.solve.remeasure import remeasure
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
+from ex4d.solve.tracks import Tracks
 from ex4d.solve.work_picture import WorkPicture
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.blas import one_blas_thread
@@ -191,6 +193,9 @@ class _Solver:
         attempt = None
         if unseen is None:
             attempt = (attempt_turning if wanted == "turns" else attempt_moving)(self._task())
+            if wanted == "turns" and attempt is not None and attempt.lens is None and not self.focal_known:
+                # So far from a turn the lens was not looked for: the one that is expected is kept.
+                attempt = attempt_turning(replace(self._task(), focal_known=True)) or attempt
         if attempt is None:
             raise BadInputError(
                 f"No camera that {wanted} can be solved from this plate. "
@@ -214,7 +219,10 @@ class _Solver:
 
     def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:
         notes = []
-        if lens == "not observable":
+        if lens == "not observable" and attempt.zooms and attempt.numbers.move_error is None:
+            # A turn that zooms has no one focal length to put in place of what was found.
+            notes.append("The plate does not tell its lens surely; the focal lengths that explain it best are kept.")
+        elif lens == "not observable":
             notes.append(
                 f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
                 "Give it with --fov if you know it."
@@ -353,9 +361,16 @@ class _Solver:
             self.focal,
             self.focal_known,
             self.tick,
-            self.order,
-            self.facts.repeats,
+            self._measured,
+            order=self.order,
+            repeats=self.facts.repeats,
         )
+
+    def _measured(self, model: Model) -> Tracks | None:
+        """See ``Task.measure``."""
+        loose = self.raw.picked(~self.standing[self.raw.track])
+        found = remeasure(loose, model, self.view, self.picture.read, self.tick)
+        return None if found is None else self.view.of(found[0]).picked(found[1])
 
 
 def merged(numbers: Numbers, more: Numbers) -> Numbers:

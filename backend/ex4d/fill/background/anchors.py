@@ -23,6 +23,8 @@ CELLS, POINTS_PER_CELL = 64, 1.5
 OVERLAP_STEP, LEAST_OVERLAP = 16, 0.05
 #: A frame that sees less than this share of the holes that are left is not worth its time.
 LEAST_GAIN = 0.002
+#: One that sees this share of what the best does is as good where those before it have failed.
+NEARLY_AS_MUCH = 0.5
 
 
 def candidates(count: int) -> list[int]:
@@ -57,7 +59,8 @@ class AnchorChoice:
         """Indices of the frames to look at, the most alike view first.
 
         What moves in them, and what hides behind something else, is not known here: whoever has looked at them may ask
-        for others for what is left.
+        for others for what is left. Those are far in time from what has been looked at: what stood in the way there
+        stands in the way in its neighbours too.
 
         Args:
             index: of the take's frame.
@@ -69,17 +72,22 @@ class AnchorChoice:
         others = [other for other in self.candidates if other != index and other not in but]
         distance = {other: view_distance(camera, self._cameras[other], self._pivot) for other in others}
         others.sort(key=lambda other: (distance[other], abs(other - index), other))
+        tried = list(but)
         left = _cells(holes)
         seen = {other: self._seen_cells(other, camera, left.shape) for other in others}
         wanted = left.astype(np.int8) * WANTED
         chosen: list[int] = []
         least = max(1.0, LEAST_GAIN * WANTED * float(left.sum()))
         while others and len(chosen) < most:
-            # Of equal ones the first, which is nearest in view.
             gains = [int(((wanted > 0) & seen[other]).sum()) for other in others]
+            # Of equal ones the first, which is nearest in view.
             best = int(np.argmax(gains))
             if gains[best] < least:
                 break
+            if tried:
+                enough = [place for place, gain in enumerate(gains) if gain >= NEARLY_AS_MUCH * gains[best]]
+                best = max(enough, key=lambda place: min(abs(others[place] - other) for other in tried))
+                tried.append(others[best])
             wanted[seen[others[best]]] -= 1
             chosen.append(others.pop(best))
         return sorted(chosen, key=lambda other: (distance[other], abs(other - index), other))
@@ -116,4 +124,4 @@ def _sparse_points(grid: DepthGrid) -> NDArray[np.float32]:
     # The outermost ones count most: they are what only this frame shows.
     rows, columns = (np.unique([*range(0, side, step), side - 1]) for side in grid.z.shape)
     points = grid.world_points[np.ix_(rows, columns)]
-    return np.asarray(points[grid.measured[np.ix_(rows, columns)]], np.float32)
+    return np.asarray(points[grid.known[np.ix_(rows, columns)]], np.float32)

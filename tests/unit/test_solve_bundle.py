@@ -32,6 +32,21 @@ def test_rotation_vectors_and_matrices():
     assert np.allclose(rotation_vectors(matrices), vectors, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"focal": "each"}, {"focal": "fixed", "radial": 2}])
+def test_sightings_taken_in_parts_give_what_all_of_them_give(monkeypatch, options):
+    scene = track_scene("slides")
+    model, s = true_model(scene), sightings(scene)
+    triangulate(model, s)
+    model.position += np.random.default_rng(0).normal(0, 0.01, model.position.shape)
+    parted = model.copy()
+    cost = bundle(model, s, BundleOptions(**options))
+    monkeypatch.setattr("ex4d.solve.bundle._SIGHTINGS", 300)
+    monkeypatch.setattr("ex4d.solve.bundle._KEPT_BLOCKS", 0)
+    assert bundle(parted, s, BundleOptions(**options)) == pytest.approx(cost, rel=1e-9)
+    assert np.allclose(parted.points, model.points, atol=1e-6)
+    assert np.allclose(parted.position, model.position, atol=1e-7)
+
+
 def test_derivatives_are_those_of_differences():
     scene = track_scene("walks", points=30, count=3)
     model, s = true_model(scene), sightings(scene)

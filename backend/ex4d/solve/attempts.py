@@ -208,9 +208,10 @@ def attempt_moving(task: Task) -> Attempt | None:
         return None
     settled = _settled(moving.model, task, options, sightings, zooms=moving.starts[0].zooms)
     settled, test = _ordered(settled, task, options, sightings)
-    error, explained = explained_share(_told(settled, tracks), tracks)
+    told = _told(settled, tracks)
+    error, explained = explained_share(told, tracks)
     # A track that only a frame and its repeat have would tell of no parallax where there is some.
-    angle = angles(settled.model, sightings.picked(~np.isin(sightings.frame, task.repeats)))
+    angle = angles(told, sightings.picked(~np.isin(sightings.frame, task.repeats)))
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
         plane=moving.pair.plane_share,

@@ -9,13 +9,14 @@ its square. The loss is Cauchy's: what moves by itself pulls little.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.solve.model import Model, rotations
-from ex4d.solve.projection import by_rotation, by_world_point, gather, products, project, residuals
+from ex4d.solve.projection import Gathered, by_rotation, by_world_point, gather, products, project, residuals
 from ex4d.solve.tracks import Ints
 
 Array = NDArray[np.float64]
@@ -23,6 +24,9 @@ Bools = NDArray[np.bool_]
 
 #: Points that are eliminated at a time.
 _BLOCK = 256
+#: Sightings that are differentiated at a time, about, and blocks of points that are kept from the elimination on: so a
+#: long plate takes little more memory than a short one.
+_SIGHTINGS, _KEPT_BLOCKS = 20_000, 16
 #: The damping is multiplied or divided by these, and gives up here.
 _UP, _DOWN, _MOST_DAMPING = 8.0, 8.0, 1e8
 #: A step that lowers the cost by less than this share is the last, where nothing else is asked for.
@@ -126,8 +130,6 @@ class _Problem:
         self.seen = sightings.picked(by_point)
         self.xy = np.ascontiguousarray(self.seen.xy.T)
         self.starts = np.searchsorted(self.point, np.arange(len(tracks) + 1))
-        self.by_camera = np.argsort(self.camera, kind="stable")
-        self.camera_starts = np.searchsorted(self.camera[self.by_camera], np.arange(len(frames)))
         width = (3 if options.turns_only else 6) + (options.focal == "each")
         self.layout = _Layout(self.frames, width, (options.focal == "shared") + options.radial)
         held = np.zeros(len(frames), bool)
@@ -140,6 +142,12 @@ class _Problem:
             columns[:, -1] = True
         self.free = np.concatenate([columns.ravel(), np.ones(self.layout.shared, bool)])
         self.blocks = self._make_blocks()
+        self.chunks = self._make_chunks()
+
+    def _make_chunks(self) -> list[tuple[int, int]]:
+        """Points [a, b) that are differentiated together."""
+        cuts = np.searchsorted(self.starts, np.arange(_SIGHTINGS, len(self.seen), _SIGHTINGS))
+        return list(pairwise(np.unique([0, *cuts, len(self.tracks)]).tolist()))
 
     def _make_blocks(self) -> list[tuple[int, int, int, int]]:
         """Points [a, b) and the cameras [c, d) that they touch."""
@@ -151,10 +159,15 @@ class _Problem:
         return blocks
 
     def cost(self) -> float:
-        residual = residuals(self.model, gather(self.model, self.seen.frame, self.seen.track, self.xy))
         c2 = self.options.loss**2
-        total = c2 / 2 * float(np.log1p((residual[0] ** 2 + residual[1] ** 2) / c2).sum())
+        total = 0.0
+        for a, b in self.chunks:
+            residual = residuals(self.model, self._gathered(slice(self.starts[a], self.starts[b])))
+            total += c2 / 2 * float(np.log1p((residual[0] ** 2 + residual[1] ** 2) / c2).sum())
         return total + self._priors()[0]
+
+    def _gathered(self, part: slice) -> Gathered:
+        return gather(self.model, self.seen.frame[part], self.seen.track[part], self.xy[:, part])
 
     def _priors(self) -> tuple[float, tuple[Array, Array]]:
         """Cost, and the priors' part of the normal equations: matrix and gradient over the camera unknowns."""
@@ -224,8 +237,17 @@ class _Problem:
     def _normal_equations(self) -> tuple[Array, Array, Array, Array, Array]:
         """Camera part with the priors, its gradient, the points' parts (3, 3, P) and (3, P), and per sighting the
         products of what is left with its point, (width + shared, 3, N)."""
+        _, (H, gradient) = self._priors()
+        parts = [self._differentiated(H, gradient, a, b) for a, b in self.chunks]
+        V, v, W = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
+        return H, gradient, V, v, W
+
+    def _differentiated(self, H: Array, gradient: Array, a: int, b: int) -> tuple[Array, Array, Array]:
+        """The sightings of the points [a, b): adds to the camera part and its gradient, and gives the rest of
+        ``_normal_equations``."""
         o, shared = self.options, self.layout.shared
-        g = gather(self.model, self.seen.frame, self.seen.track, self.xy)
+        part = slice(self.starts[a], self.starts[b])
+        g = self._gathered(part)
         seen = project(self.model, g)
         residual = seen.residual
         root = np.where(seen.in_front, 1 / np.sqrt(1 + (residual[0] ** 2 + residual[1] ** 2) / o.loss**2), 0.0)
@@ -237,30 +259,31 @@ class _Problem:
         by_camera = np.concatenate(parts, axis=1) * root
         by_point = by_world_point(seen.by_point, g.rotation) * root
         residual = (residual * root)[:, None]
-        _, (H, gradient) = self._priors()
-        width, cameras = self.layout.width, len(self.frames)
-        at = cameras * width
-        ordered, ordered_residual = by_camera[:, :, self.by_camera], residual[:, :, self.by_camera]
-        own = np.add.reduceat(products(ordered[:, :width], ordered), self.camera_starts, axis=-1)
-        for index in range(cameras):
-            part = slice(index * width, (index + 1) * width)
-            H[part, part] += own[:, :width, index]
+        width = self.layout.width
+        at = len(self.frames) * width
+        order = np.argsort(self.camera[part], kind="stable")
+        cameras, camera_starts = np.unique(self.camera[part][order], return_index=True)
+        ordered, ordered_residual = by_camera[:, :, order], residual[:, :, order]
+        own = np.add.reduceat(products(ordered[:, :width], ordered), camera_starts, axis=-1)
+        down = np.add.reduceat(products(ordered, ordered_residual)[:, 0], camera_starts, axis=-1)
+        for index, camera in enumerate(cameras.tolist()):
+            columns = slice(camera * width, (camera + 1) * width)
+            H[columns, columns] += own[:, :width, index]
+            gradient[columns] += down[:width, index]
             if shared:
-                H[part, at:] += own[:, width:, index]
-                H[at:, part] += own[:, width:, index].T
-        down = np.add.reduceat(products(ordered, ordered_residual)[:, 0], self.camera_starts, axis=-1)
-        gradient[:at] += down[:width].T.ravel()
+                H[columns, at:] += own[:, width:, index]
+                H[at:, columns] += own[:, width:, index].T
         if shared:
             flat = by_camera[:, width:].transpose(1, 0, 2).reshape(shared, -1)
             H[at:, at:] += flat @ flat.T
             gradient[at:] += down[width:].sum(axis=1)
-        V = np.add.reduceat(products(by_point, by_point), self.starts[:-1], axis=-1)
-        v = np.add.reduceat(products(by_point, residual)[:, 0], self.starts[:-1], axis=-1)
-        return H, gradient, V, v, products(by_camera, by_point)
+        starts = self.starts[a:b] - self.starts[a]
+        V = np.add.reduceat(products(by_point, by_point), starts, axis=-1)
+        v = np.add.reduceat(products(by_point, residual)[:, 0], starts, axis=-1)
+        return V, v, products(by_camera, by_point)
 
     def _step(self, system: tuple[Array, Array, Array, Array, Array], damping: float) -> None:
         H, g, V, v, W = system
-        width, at, shared = self.layout.width, len(self.frames) * self.layout.width, self.layout.shared
         V = V.copy()
         trace = V[0, 0] + V[1, 1] + V[2, 2]
         for axis in range(3):
@@ -272,32 +295,46 @@ class _Problem:
         inverse = np.linalg.inv(V.transpose(2, 0, 1)).transpose(1, 2, 0)
         S, s = H.copy(), g.copy()
         S[np.diag_indices_from(S)] *= 1 + damping
-        blocks = []
-        for a, b, c, d in self.blocks:
-            part = slice(self.starts[a], self.starts[b])
-            own = (d - c) * width
-            full = np.zeros((own + shared, 3, b - a))
-            cameras = full[:own].reshape(d - c, width, 3, b - a)
-            cameras[self.camera[part] - c, :, :, self.point[part] - a] = W[:width, :, part].transpose(2, 0, 1)
-            if shared:
-                full[own:] = np.add.reduceat(W[width:, :, part], self.starts[a:b] - self.starts[a], axis=-1)
+        kept: list[Array] = []
+        for index, (a, b, c, d) in enumerate(self.blocks):
+            full = self._block(W, a, b, c, d)
+            if index < _KEPT_BLOCKS:
+                kept.append(full)
             scaled = np.empty_like(full)
             for axis in range(3):
                 scaled[:, axis] = sum(full[:, other] * inverse[other, axis, a:b] for other in range(3))
-            local = np.concatenate([np.arange(c * width, d * width), np.arange(at, at + shared)])
+            local = self._columns(c, d)
             flat = scaled.reshape(len(local), -1)
             S[np.ix_(local, local)] -= flat @ full.reshape(len(local), -1).T
             s[local] -= flat @ v[:, a:b].ravel()
-            blocks.append((full, local))
         step = np.zeros(self.layout.size)
         S = S[np.ix_(self.free, self.free)]
         S[np.diag_indices_from(S)] += 1e-12 * np.abs(np.diag(S)).max(initial=0) + 1e-30
         step[self.free] = -np.linalg.solve(S, s[self.free])
         moved = np.empty((len(self.tracks), 3))
-        for (a, b, _, _), (full, local) in zip(self.blocks, blocks, strict=True):
+        for index, (a, b, c, d) in enumerate(self.blocks):
+            full = kept[index] if index < _KEPT_BLOCKS else self._block(W, a, b, c, d)
+            local = self._columns(c, d)
             pull = v[:, a:b] + (step[local] @ full.reshape(len(local), -1)).reshape(3, b - a)
             moved[a:b] = -np.stack([sum(inverse[i, j, a:b] * pull[j] for j in range(3)) for i in range(3)], axis=-1)
         self._apply(step, moved)
+
+    def _block(self, W: Array, a: int, b: int, c: int, d: int) -> Array:
+        """(columns, 3, b - a) of ``W`` for the points [a, b): of each of their cameras [c, d), and of the lens."""
+        width, shared = self.layout.width, self.layout.shared
+        part = slice(self.starts[a], self.starts[b])
+        own = (d - c) * width
+        full = np.zeros((own + shared, 3, b - a))
+        cameras = full[:own].reshape(d - c, width, 3, b - a)
+        cameras[self.camera[part] - c, :, :, self.point[part] - a] = W[:width, :, part].transpose(2, 0, 1)
+        if shared:
+            full[own:] = np.add.reduceat(W[width:, :, part], self.starts[a:b] - self.starts[a], axis=-1)
+        return full
+
+    def _columns(self, c: int, d: int) -> NDArray[np.intp]:
+        """The unknowns of the cameras [c, d), and of the lens."""
+        width, at = self.layout.width, len(self.frames) * self.layout.width
+        return np.concatenate([np.arange(c * width, d * width), np.arange(at, at + self.layout.shared)])
 
     def _apply(self, step: Array, moved: Array) -> None:
         model, o, width = self.model, self.options, self.layout.width

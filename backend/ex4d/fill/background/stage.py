@@ -49,7 +49,7 @@ class BackgroundStage(PartedStage):
     """
 
     name = "background"
-    version = 2
+    version = 3
     weight = 2.0
 
     raster_key: str

@@ -51,7 +51,7 @@ KEPT_BYTES = 256 << 20
 #: Pixels of a frame on which exposures are compared.
 COMPARED_PIXELS = 4096
 #: Pixels round what moves that are left out: its mixed edge colours are not background. On the small grid.
-MOVING_RIM = 2
+MOVING_RIM = 3
 #: Disparities of neighbours that differ by less than this share are of one surface.
 SMOOTH = 0.02
 #: So wide round the holes other frames are looked at too, to be compared with what the frame shows itself.

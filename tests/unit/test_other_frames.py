@@ -355,6 +355,21 @@ def test_guessed_depth_loses_nothing_of_what_other_frames_show() -> None:
     assert unknown.known.sum() < 0.7 * exact.known.sum()
 
 
+def test_in_its_own_picture_no_guess_that_may_move_is_put_into_a_frame() -> None:
+    """A walker beside whom nothing was measured, so that no measurement says that he left."""
+    shot = Shot(sliding(), crossing)
+    take = build_take(parse_preset("truck:-0.6..-0.6"), shot.source, np.array([0, 0, WALL_Z]))
+    for index in (5, 6, 7):
+        found, _ = shot.uncover(take, index, measured=lambda index: np.zeros((HEIGHT, WIDTH), np.bool_))
+        origin, directions = rays(take[index])
+        shown = origin + directions * np.where(found.known, found.z, 1)[..., None]
+        pixels, _ = shot.source[index].project(shown)
+        inside = (pixels > 0).all(-1) & (pixels < (WIDTH, HEIGHT)).all(-1)
+        error = errors(shot, take, index, replace(found, known=found.known & inside))
+        assert len(error) > 30
+        assert error.max() < 0.1
+
+
 def test_measured_depth_goes_before_guesses_and_of_these_the_most_alike_view() -> None:
     shape = (HEIGHT, WIDTH)
     everywhere, nowhere = np.ones(shape, np.bool_), np.zeros(shape, np.bool_)

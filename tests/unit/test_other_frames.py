@@ -312,7 +312,7 @@ def test_frames_that_cover_the_holes_are_chosen() -> None:
     shot = Shot(turning(48, 0.03))
     take, index = zoomed_out(shot), 24
     store: Any = SimpleNamespace(read=shot.mesh, far=far_plane(2 * WALL_Z, WALL_Z))
-    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z)
+    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z, turns=True)
     left = np.zeros((HEIGHT, WIDTH), np.bool_)
     left[:, :20] = True
     for holes, side in ((left, -1), (left[:, ::-1], 1)):
@@ -326,7 +326,7 @@ def test_where_frames_have_not_shown_what_is_wanted_others_far_from_them_in_time
     """Somebody who stands in the way stands there in the next frame too."""
     shot = Shot(sliding(48, 0.01))
     store: Any = SimpleNamespace(read=shot.mesh, far=far_plane(2 * WALL_Z, WALL_Z))
-    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z)
+    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z, turns=False)
     holes = np.zeros((HEIGHT, WIDTH), np.bool_)
     holes[30:40, 40:50] = True
     first = choice.choose(4, shot.source[4], holes, 8)

@@ -98,7 +98,7 @@ class OtherFrames:
         self._pivot = float(scene.mesh.pivot)
         self._turns = source_turns(scene.mesh.source, self._pivot)
         self._grids = DepthGrids(scene.mesh)
-        self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot)
+        self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot, turns=self._turns)
         self._moving: dict[int, Bool] = {}
         self._textures = _Textures(scene.frames)
         self._turned = TurnedSights(self._grids, self._left_out, scene.mesh.far)

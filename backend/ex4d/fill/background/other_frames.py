@@ -98,7 +98,7 @@ class OtherFrames:
         self._pivot = float(scene.mesh.pivot)
         self._turns = source_turns(scene.mesh.source, self._pivot)
         self._grids = DepthGrids(scene.mesh)
-        self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot, turns=self._turns)
+        self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot)
         self._moving: dict[int, Bool] = {}
         self._textures = _Textures(scene.frames)
         self._turned = TurnedSights(self._grids, self._left_out, scene.mesh.far)
@@ -146,7 +146,9 @@ class OtherFrames:
         sights: list[Sight] = []
         left = wanted
         for most in ROUNDS:
-            more = self._choice.choose(index, camera, left, most, [sight.index for sight in sights])
+            looked_at = [sight.index for sight in sights]
+            # A camera that only turns sees things from one place: what is far in time is only farther off in view.
+            more = self._choice.choose(index, camera, left, most, looked_at, spread=not self._turns)
             sights += [self._look(other, index, camera) for other in more]
             for sight in sights[len(sights) - len(more) :]:
                 left = left & ~sight.known

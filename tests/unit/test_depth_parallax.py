@@ -17,12 +17,13 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthResult
-from ex4d.depth.parallax import cards, gaps, mirrors
+from ex4d.depth.parallax import cards, gaps, mirrors, movers, outlines
 from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
+from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
-from ex4d.depth.parallax.sky import plain_sky
+from ex4d.depth.parallax.sky import endless, plain_sky
 from ex4d.depth.parallax.source import Mattes, ParallaxDepth
 from ex4d.depth.parallax.sweep import Neighbour, sweep
 from ex4d.depth.parallax.views import Passage
@@ -368,6 +369,30 @@ def test_noise_far_away_is_no_speck() -> None:
     assert np.isfinite(without_specks(w, 0.01, 30)).mean() > 0.99
 
 
+def test_noise_far_away_is_no_outline() -> None:
+    """Else whatever is infinitely far away is one outline, at which nothing tells the two surfaces apart."""
+    step = 0.01
+    noise = np.random.default_rng(3).uniform(0, 0.5 * step, (60, 60)).astype(np.float32)
+    colour = np.full((60, 60, 4), 90, np.float32)
+    still = Passage(np.eye(3), np.zeros(3))
+    sharp, unclear = outlines.sharpened(noise, colour, [(colour, still, True)], step)
+    assert not unclear.any()
+    np.testing.assert_array_equal(sharp, noise)
+    noise[:, :30] += 0.1
+    _, unclear = outlines.sharpened(noise, colour, [(colour, still, True)], step)
+    assert unclear[:, 28:32].all()
+
+
+def test_a_measured_sky_need_not_reach_what_was_not_measured_at_the_edge() -> None:
+    measured = np.full((60, 80), 0.2, np.float32)
+    measured[:30, :40] = 0.001
+    measured[:6] = np.nan
+    measured[40:50, 50:70] = 0.001  # a mirror
+    sky = np.zeros(measured.shape, bool)
+    sky[6:30, :40] = True
+    np.testing.assert_array_equal(endless(measured, 0.01), sky)
+
+
 def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:
     """A grey post before a wall of nearly its colour; beside it nothing was measured."""
     rng = np.random.default_rng(0)
@@ -427,6 +452,70 @@ def test_a_card_is_steady_over_time() -> None:
     standing = cards.Cards()
     thing = np.zeros((40, 30), bool)
     thing[10:25, 12:18] = True
+    ground = np.linspace(0.5, 1.5, 40, dtype=np.float32)[:, None] * np.ones((1, 30), np.float32)
     for value in (0.5, 0.5, 0.9, 0.5, 0.5):
-        standing.add(thing, np.full((40, 30), value, np.float32))
-    assert [standing.disparities(index) for index in range(5)] == [[0.5]] * 5
+        standing.add(thing, value * ground)
+    alone = cards.foot_disparity(thing, 0.5 * ground)
+    assert [standing.disparities(index) for index in range(5)] == [[alone]] * 5
+
+
+def test_a_foot_before_a_wall_or_a_post_says_nothing() -> None:
+    ground = np.tile(np.linspace(0.1, 0.3, 90, dtype=np.float32)[:, None], (1, 60))
+    thing = np.zeros((90, 60), bool)
+    thing[20:50, 20:30] = True
+    assert cards.foot_disparity(thing, ground) == pytest.approx(ground[51, 0], rel=0.02)
+    ground[45:70, 15:35] = 0.4
+    assert np.isnan(cards.foot_disparity(thing, ground))
+
+
+def test_a_card_is_carried_on_from_where_its_foot_was_seen_and_not_behind_what_it_covers() -> None:
+    ground = np.tile(np.linspace(0.1, 0.3, 90, dtype=np.float32)[:, None], (1, 120))
+    shot = cards.Cards()
+    masks = []
+    for frame in range(16):
+        mask = np.zeros((90, 120), bool)
+        # Of two pieces; its foot leaves the picture.
+        mask[20:30, 20:30] = mask[31 : min(50 + 10 * frame, 90), 20:30] = True
+        masks.append(mask)
+        shot.add(mask, ground)
+    assert [len(shot.disparities(frame)) for frame in range(16)] == [1] * 16
+    last = shot.disparities(15)[0]
+    assert last == pytest.approx(ground[min(50 + 30, 89), 0], rel=0.03)
+    behind = np.full((90, 120), 0.1, np.float32)
+    out = cards.placed(behind, masks[15], [last], behind)
+    assert np.all(out[masks[15]] == np.float32(last))
+    assert np.all(cards.placed(behind + 1, masks[15], [last], behind)[masks[15]] >= 1.1)
+
+
+def _shifted(frame: int) -> np.ndarray:
+    """A texture that goes to the right by 3 pixels a frame, before one that stands."""
+    rng = np.random.default_rng(1)
+    wall, thing = (cv2.GaussianBlur(rng.uniform(0, 255, (96, 128)), (0, 0), 1.5) for _ in range(2))
+    picture = 4 * (wall - 127) + 127
+    left = 40 + 3 * frame
+    picture[30:70, left : left + 30] = 4 * (thing[30:70, :30] - 127) + 127
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
+
+
+def test_flows_lead_back_but_for_what_is_hidden_there() -> None:
+    flow, leads_back = Flows(_shifted).between(0, 2)
+    assert np.median(flow[36:64, 46:64, 0]) == pytest.approx(6, abs=0.4)
+    assert leads_back[36:64, 46:64].mean() > 0.9
+    assert leads_back[5:25, 5:120].mean() > 0.9
+    assert leads_back[34:66, 71:75].mean() < 0.6
+
+
+def test_a_mover_is_whole_and_as_the_frames_beside_say() -> None:
+    here = Passage(np.eye(3), np.zeros(3))
+    grey = np.zeros((100, 100), np.uint8)
+    look = movers.Look(grey, here, np.zeros((100, 100, 2), np.float32), np.ones((100, 100), bool))
+    thing = np.zeros((100, 100), bool)
+    thing[20:60, 30:50] = True
+    found = thing.copy()
+    found[40:50] = False  # legs that were missed
+    found[28:32, 38:42] = False  # a hole
+    found[70:80, 70:80] = True  # what no other frame has
+    everywhere = np.ones((100, 100), bool)
+    np.testing.assert_array_equal(movers.in_time(found, everywhere, [(thing, look)] * 3), thing)
+    # What was measured, or is seen at rest, is not added.
+    assert not movers.in_time(found, ~thing, [(thing, look)] * 3)[40:50].any()

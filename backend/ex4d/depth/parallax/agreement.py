@@ -125,11 +125,11 @@ def is_confirmed(sides: Sequence[Answers]) -> Bool:
     return np.asarray(np.logical_or.reduce(every) | (agree >= MANY_AGREEING))
 
 
-def beside_jumps(disparity: Float, ratio: float, reach: int) -> Bool:
-    """Pixels (H, W) within ``reach`` of a step of the disparity by more than ``ratio``."""
+def beside_jumps(disparity: Float, ratio: float, least: float, reach: int) -> Bool:
+    """Pixels (H, W) within ``reach`` of a step of the disparity by more than ``ratio`` and, besides, ``least``: as good
+    as infinitely far away any noise is a large ratio."""
     kernel = np.ones((3, 3), np.uint8)
-    floor = np.float32(1e-12)
-    jumps = cv2.dilate(disparity, kernel) > ratio * np.maximum(cv2.erode(disparity, kernel), floor)
+    jumps = cv2.dilate(disparity, kernel) > ratio * cv2.erode(disparity, kernel) + np.float32(least)
     if reach > 1:
         size = 2 * reach - 1
         jumps = cv2.dilate(jumps.astype(np.uint8), np.ones((size, size), np.uint8)) > 0

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.cues import flow_between
 from ex4d.depth.parallax.agreement import without_islands
 from ex4d.depth.parallax.views import Passage
 
@@ -17,57 +17,105 @@ Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Grey = NDArray[np.uint8]
 
-#: Frames before and after that the flow is taken to.
-FLOW_FRAMES = 2
+#: Frames before and after that the flow is taken to: what moves fast is lost soon, what moves slowly shows late.
+FLOW_FRAMES = (1, 2, 5)
 #: What comes nearer to the border than this share of the width may leave the picture.
 BORDER = 0.02
-#: Longer side of the pictures that the flow is found in, about.
-FLOW_SIDE = 512
 #: Pixels beyond which a residual is motion: at least these, this share of the width, and this share of the flow.
 LEAST_PX, LEAST_SHARE, OF_FLOW = 1.5, 0.004, 0.07
-#: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than rest does.
-BETTER_BY, BETTER_WINDOW = 2.5, 5
+#: Grey levels, means over a window of so many pixels, by which the flow explains a neighbour better than rest does, and
+#: the share of rest's that it leaves at most: where something else has come, neither explains it.
+BETTER_BY, MOST_LEFT, BETTER_WINDOW = 2.5, 0.7, 5
+#: What differs by fewer grey levels from what a neighbour shows at its place of rest, is not explained better than that
+#: by the flow, and has that much texture, is no mover's.
+AT_REST, NO_BETTER, LEAST_TEXTURE = 3.0, 1.0, 2.0
+#: Surfaces that are guessed to be this many times nearer than the farthest measured one may be any farther.
+MAY_BE_FARTHER = 1.5
 #: Side of the smallest square that fits into a part, as a share of the width.
 LEAST_SIDE = 0.016
-#: Of the picture: smaller parts are noise. Of a part, whose depth nothing confirms.
-LEAST_AREA, LEAST_UNCONFIRMED = 6e-4, 0.3
+#: Of the picture: smaller parts are noise. Of a part, whose depth nothing confirms; of a hole in one, which is filled.
+LEAST_AREA, LEAST_UNCONFIRMED, UNCONFIRMED_HOLE = 6e-4, 0.3, 0.5
 #: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this share of
 #: the width.
 LIKE_COLOUR, GROWTH = 14.0, 0.06
 #: Colours of a thing and of what lies behind it are means over this share of the width.
 COLOUR_REACH = 0.03
+#: Frames before and after whose masks are asked, how many must agree to add a pixel, and how many must be able to say
+#: so to take one away that none has.
+ASKED_FRAMES, ADDS, CAN_SAY = (1, 2), 2, 2
 
 
-def flow_residual(grey: Grey, others: Sequence[tuple[Grey, Passage]], disparity: Float) -> Float:
-    """By how many pixels (H, W) the flow misses that of a still scene, less what it may; the least of all others, since
-    what a neighbour hides has no flow to it. Above 0 = it moves."""
+@dataclass(frozen=True)
+class Look:
+    """Another frame, as a frame's flow finds it.
+
+    Attributes:
+        grey: (H, W) uint8.
+        passage: from the frame to it.
+        flow: (H, W, 2) float32, pixels.
+        leads_back: (H, W), where the flow from there leads back.
+    """
+
+    grey: Grey
+    passage: Passage
+    flow: Float
+    leads_back: Bool
+
+
+def motion(grey: Grey, looks: Sequence[Sequence[Look]], disparity: Float, far: float) -> tuple[Float, Bool]:
+    """By how many pixels (H, W) the flow misses that of a still scene, less what it may, above 0 = it moves; and where
+    (H, W) another frame shows the pixel at its place of rest.
+
+    Of the frames of one distance the least counts, since one may hide what the other shows; of distances the most.
+
+    Args:
+        grey: (H, W) uint8.
+        looks: other frames, of one distance each.
+        disparity: (H, W) of what stands still, without gaps.
+        far: of the farthest measured surface.
+    """
+    residual = np.full(disparity.shape, -1, np.float32)
+    rests = np.zeros(disparity.shape, bool)
+    for same_distance in looks:
+        least = np.full(disparity.shape, np.inf, np.float32)
+        for look in same_distance:
+            excess, at_rest = _excess(grey, look, disparity, far)
+            least, rests = np.minimum(least, excess), rests | at_rest
+        residual = np.maximum(residual, np.where(np.isfinite(least), least, -1))
+    # What is plain looks the same wherever it is.
+    return residual, rests & (_texture(grey) > LEAST_TEXTURE)
+
+
+def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float, Bool]:
+    """The same of one look; inf where it says nothing."""
     height, width = disparity.shape
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    residual = np.full(disparity.shape, np.inf, np.float32)
+    to_x, to_y = columns + look.flow[..., 0], rows + look.flow[..., 1]
+    x, y, ratio = look.passage.positions(disparity)
+    at_rest = _difference(grey, look.grey, x, y)
+    moved = _difference(grey, look.grey, to_x, to_y)
+    # What leaves the picture has no flow.
     edge = BORDER * width
-    floor = max(LEAST_PX, LEAST_SHARE * width)
-    for other, passage in others:
-        flow = _flow(grey, other)
-        x, y, ratio = passage.positions(disparity)
-        off = np.hypot(columns + flow[..., 0] - x, rows + flow[..., 1] - y)
-        better = _difference(grey, other, x, y) - _difference(grey, other, columns + flow[..., 0], rows + flow[..., 1])
-        excess = off - OF_FLOW * np.hypot(flow[..., 0], flow[..., 1]) - np.float32(floor)
-        # What leaves the picture has no flow.
-        inside = (x >= edge) & (x <= width - 1 - edge) & (y >= edge) & (y <= height - 1 - edge) & (ratio > 0)
-        residual = np.minimum(residual, np.where(inside & (better > BETTER_BY), excess, -1))
-    return np.where(np.isfinite(residual), residual, -1).astype(np.float32)
+    inside = (x >= edge) & (x <= width - 1 - edge) & (y >= edge) & (y <= height - 1 - edge) & (ratio > 0)
+    inside &= (to_x >= edge) & (to_x <= width - 1 - edge) & (to_y >= edge) & (to_y <= height - 1 - edge)
+    # Beyond all that was measured: anywhere on the way to what is infinitely far away.
+    end_x, end_y, _ = look.passage.positions(np.where(disparity <= MAY_BE_FARTHER * far, np.float32(0), disparity))
+    way_x, way_y = end_x - x, end_y - y
+    along = ((to_x - x) * way_x + (to_y - y) * way_y) / np.maximum(way_x * way_x + way_y * way_y, np.float32(1e-9))
+    along = np.clip(along, 0, 1)
+    off = np.hypot(to_x - x - along * way_x, to_y - y - along * way_y)
+    floor = np.float32(max(LEAST_PX, LEAST_SHARE * width))
+    excess = off - OF_FLOW * np.hypot(look.flow[..., 0], look.flow[..., 1]) - floor
+    better = (at_rest - moved > BETTER_BY) & (moved < MOST_LEFT * at_rest)
+    excess = np.where(inside & better, excess, np.float32(-1))
+    rests = inside & (at_rest < AT_REST) & (at_rest - moved < NO_BETTER)
+    return np.where(look.leads_back | ~inside, excess, np.float32(np.inf)).astype(np.float32), rests
 
 
-def _flow(start: Grey, end: Grey) -> Float:
-    """Optical flow (h, w, 2) in pixels; of small pictures enlarged, since it looks at blocks of them."""
-    height, width = start.shape
-    factor = max(1, round(FLOW_SIDE / max(height, width)))
-    size = (factor * width, factor * height)
-    large = (
-        np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), np.uint8) for picture in (start, end)
-    )
-    flow = cv2.resize(flow_between(*large), (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(flow / np.float32(factor), np.float32)
+def _texture(grey: Grey) -> Float:
+    """Mean over windows of the difference in grey levels to the window's mean."""
+    window = (BETTER_WINDOW, BETTER_WINDOW)
+    return np.asarray(cv2.blur(cv2.absdiff(grey, cv2.blur(grey, window)).astype(np.float32), window), np.float32)
 
 
 def _difference(grey: Grey, other: Grey, x: Float, y: Float) -> Float:
@@ -76,11 +124,11 @@ def _difference(grey: Grey, other: Grey, x: Float, y: Float) -> Float:
     return np.asarray(cv2.blur(cv2.absdiff(grey, seen).astype(np.float32), (BETTER_WINDOW, BETTER_WINDOW)), np.float32)
 
 
-def moving_parts(residual: Float, picture: NDArray[np.uint8], disparity: Float) -> Bool:
+def moving_parts(residual: Float, rests: Bool, picture: NDArray[np.uint8], disparity: Float) -> Bool:
     """Masks (H, W) of what moves.
 
     Args:
-        residual: see ``flow_residual``.
+        residual, rests: see ``motion``.
         picture: (H, W, 3) uint8.
         disparity: (H, W) measured, NaN = not measured.
     """
@@ -91,12 +139,13 @@ def moving_parts(residual: Float, picture: NDArray[np.uint8], disparity: Float) 
     if not mask.any():
         return mask
     unmeasured = ~np.isfinite(disparity)
+    free = unmeasured & ~rests
     smooth = cv2.blur(picture, (3, 3)).astype(np.float32)
     kernel = np.ones((3, 3), np.uint8)
     colours = smooth.reshape(-1, 3)
     for _ in range(round(GROWTH * width)):
         part = mask.astype(np.uint8)
-        rim = np.flatnonzero((cv2.dilate(part, kernel) > 0) & ~mask & unmeasured)
+        rim = np.flatnonzero((cv2.dilate(part, kernel) > 0) & ~mask & free)
         weight = cv2.blur(part.astype(np.float32), (9, 9)).reshape(-1).take(rim)
         beside = cv2.blur(cv2.copyTo(smooth, part), (9, 9)).reshape(-1, 3).take(rim, axis=0)
         unlike = np.abs(beside / np.maximum(weight, 1e-3)[:, None] - colours.take(rim, axis=0)).mean(axis=-1)
@@ -106,7 +155,43 @@ def moving_parts(residual: Float, picture: NDArray[np.uint8], disparity: Float) 
         mask = mask.copy()
         mask.reshape(-1)[like] = True
     closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
-    return without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
+    parts = without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
+    return _without_holes(parts, unmeasured)
+
+
+def in_time(mask: Bool, free: Bool, others: Sequence[tuple[Bool, Look]]) -> Bool:
+    """The mask (H, W) as the frames nearby bear it out: what two of them have moving moves here too, what none has does
+    not.
+
+    Args:
+        free: (H, W), what was not measured and is seen nowhere at its place of rest.
+        others: masks of other frames, and these.
+    """
+    said, could = np.zeros(mask.shape, np.uint8), np.zeros(mask.shape, np.uint8)
+    height, width = mask.shape
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    for other, look in others:
+        x, y = columns + look.flow[..., 0], rows + look.flow[..., 1]
+        there = cv2.remap(other.astype(np.uint8), x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        said += look.leads_back & (there > 0)
+        could += look.leads_back
+    added = cv2.morphologyEx(((said >= ADDS) & free).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    borne_out = (mask & ~((said == 0) & (could >= CAN_SAY))) | added
+    closed = cv2.morphologyEx(borne_out.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
+    parts = without_islands(closed & (mask | free), round(LEAST_AREA * height * width))
+    return _without_holes(parts, free)
+
+
+def _without_holes(mask: Bool, unmeasured: Bool) -> Bool:
+    """The mask with the holes of its parts, but for those through which what was measured is seen."""
+    height, width = mask.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    left, top, across, down = stats[:, : cv2.CC_STAT_AREA].T
+    hole = (left > 0) & (top > 0) & (left + across < width) & (top + down < height)
+    share = np.bincount(labels.reshape(-1), weights=unmeasured.reshape(-1), minlength=count)
+    hole &= share >= UNCONFIRMED_HOLE * stats[:, cv2.CC_STAT_AREA]
+    hole[labels[mask]] = False
+    return mask | np.asarray(hole[labels])
 
 
 def without(mask: Bool, still: Bool) -> Bool:

@@ -20,8 +20,9 @@ from ex4d.depth.parallax.views import Passage
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
-#: Surfaces within this many pixels are offered, if their disparities differ by more than this ratio.
-REACH, JUMP = 3, 1.06
+#: Surfaces within this many pixels are offered, if their disparities differ by more than this ratio and so many of the
+#: planes' steps.
+REACH, JUMP, LEAST_STEPS = 3, 1.06, 1.5
 #: Differences of colour (0..255, mean of channels) beyond which a neighbour says no more.
 MOST_DIFFERENCE = 40.0
 #: Side of the window of like pixels, and the difference of colour at which one counts a third.
@@ -74,17 +75,20 @@ def _apart(a: Float, b: Float) -> Float:
     return np.asarray(cv2.transform(cv2.absdiff(a, b), _MEAN), np.float32)
 
 
-def sharpened(disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]]) -> tuple[Float, Bool]:
+def sharpened(
+    disparity: Float, colour: Float, neighbours: Sequence[tuple[Float, Passage, bool]], step: float
+) -> tuple[Float, Bool]:
     """Disparities (H, W) whose outlines lie where the picture's do, and where nothing tells which surface it is.
 
     Args:
         disparity: (H, W) float32.
         colour: (H, W, 4) float32 in 0..255; the fourth channel is not looked at.
         neighbours: such pictures, the passage to each, and whether it is later.
+        step: of disparity between two planes.
     """
     kernel = np.ones((2 * REACH + 1, 2 * REACH + 1), np.uint8)
     near, far = (np.asarray(end(disparity, kernel), np.float32) for end in (cv2.dilate, cv2.erode))
-    where = beside_jumps(disparity, JUMP, REACH)
+    where = beside_jumps(disparity, JUMP, LEAST_STEPS * step, REACH)
     if not where.any():
         return disparity, where
     as_far, as_near = _over_like_pixels([_difference(colour, neighbours, w) for w in (far, near)], colour)

@@ -49,6 +49,22 @@ def sky(disparity: Float, measured: Bool, estimate: Float, grey: Grey, step: flo
     return reaches_top(far | empty)
 
 
+def endless(measured: Float, step: float) -> Bool:
+    """Where a frame measured the sky, (H, W): as good as infinitely far away, and up to the upper edge nothing nearer.
+
+    At the edge itself little is measured: it is not in the other frames.
+
+    Args:
+        measured: (H, W) disparity, NaN = not measured.
+        step: of disparity between two planes of the sweep.
+    """
+    known = np.isfinite(measured)
+    with np.errstate(invalid="ignore"):
+        far = measured < FAR_STEPS * step
+    open_above = ~np.logical_or.accumulate(known & ~far, axis=0)
+    return reaches_top(far | (~known & open_above)) & far
+
+
 def is_plain(grey: Grey) -> Bool:
     """Where a picture (H, W) shows nothing that could be followed, (H, W)."""
     return np.asarray(_texture(grey) <= PLAIN)

@@ -18,11 +18,12 @@ from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.parallax import agreement, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
+from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
 from ex4d.depth.parallax.semi_global import MOST_COST
 from ex4d.depth.parallax.sightings import find_points, sightings
-from ex4d.depth.parallax.sky import FAR_STEPS, far_end, plain_sky, reaches_top, sky
+from ex4d.depth.parallax.sky import FAR_STEPS, endless, far_end, plain_sky, sky
 from ex4d.depth.parallax.sweep import Neighbour
 from ex4d.depth.parallax.views import Passage
 from ex4d.depth.parallax.working import WorkingFrames
@@ -79,7 +80,9 @@ class _Shot:
         surface: those of all pixels, believed or not.
         estimate: the estimator's disparity.
         final: disparities of all pixels, 0 = sky.
-        flags: bit 0 = measured, bit 1 = moves, bit 2 = a sky without texture.
+        flags: bit 0 = measured, bit 1 = moves, bit 2 = a sky without texture; of its own flow alone: bit 3 = moves, bit
+            4 = is seen at rest.
+        flows: between the frames.
     """
 
     frames: WorkingFrames
@@ -90,6 +93,7 @@ class _Shot:
     estimate: FrameMaps
     final: FrameMaps
     flags: FrameMaps
+    flows: Flows
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -108,8 +112,16 @@ class _Shot:
         with np.errstate(invalid="ignore"):
             return np.where(measured > FAR_STEPS * self.step(index), measured, np.float32(np.nan))
 
+    def look(self, start: int, end: int) -> movers.Look:
+        flow, leads_back = self.flows.between(start, end)
+        return movers.Look(self.frames.grey_8bit(end), self.passage(start, end), flow, leads_back)
 
-_MEASURED, _MOVES, _PLAIN_SKY = np.uint8(1), np.uint8(2), np.uint8(4)
+    def around(self, index: int, distance: int) -> list[int]:
+        """Frames so far before and after one."""
+        return [other for other in (index - distance, index + distance) if 0 <= other < len(self)]
+
+
+_MEASURED, _MOVES, _PLAIN_SKY, _FLOWS, _RESTS = (np.uint8(1 << bit) for bit in range(5))
 
 
 @dataclass(frozen=True)
@@ -152,7 +164,7 @@ class ParallaxDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "parallax": 4,
+            "parallax": 5,
             "estimator": [self.estimator.name, self.estimator.inputs()],
             **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,
@@ -204,6 +216,7 @@ class ParallaxDepth:
             estimates,
             maps("final"),
             maps("flags", np.uint8),
+            Flows(working.grey_8bit),
         )
 
     def _measure(self, shot: _Shot, progress: Progress) -> None:
@@ -242,7 +255,7 @@ class ParallaxDepth:
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
         surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks)
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
@@ -254,31 +267,30 @@ class ParallaxDepth:
         far = far_end((shot.estimate[index], frames.grey_8bit(index)) for index in range(count))
         standing = cards.Cards()
 
-        def fitted(index: int) -> tuple[Float, Float, Bool, Bool]:
+        def fitted(index: int) -> tuple[Float, Float, NDArray[np.uint8]]:
             picture, measured = frames.pictures[index], shot.measured[index]
             is_sky = plain_sky(np.isfinite(measured), shot.estimate[index], frames.grey_8bit(index), far)
             measured = np.where(is_sky, np.float32(np.nan), measured)
             plain = local_fit.on_line(shot.estimate[index], line)
-            with np.errstate(invalid="ignore"):
-                endless = reaches_top(measured < FAR_STEPS * shot.step(index))
-            mirrored = mirrors.reflections(measured, plain) & ~endless
+            mirrored = mirrors.reflections(measured, plain) & ~endless(measured, shot.step(index))
             measured = np.where(mirrored, np.float32(np.nan), measured)
             # Not before: a reflection is told by the hole that it is, and without specks it is in pieces.
             measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
             estimate = local_fit.fitted_locally(plain, measured, picture)
-            moves = self._moving(shot, index, picture, measured, estimate)
-            return np.where(moves, np.float32(np.nan), measured), estimate, moves, is_sky & ~moves
+            moves, rests = self._moving(shot, index, measured, estimate, line[2] * local_fit.FARTHEST)
+            flags = np.where(moves, _FLOWS, np.where(is_sky, _PLAIN_SKY, 0)) | np.where(rests, _RESTS, 0)
+            return np.where(moves, np.float32(np.nan), measured), estimate, flags.astype(np.uint8)
 
-        for index, (measured, estimate, moves, is_sky) in enumerate(_on_threads(fitted, count)):
-            shot.measured[index], shot.estimate[index] = measured, estimate
-            shot.flags[index] = np.where(moves, _MOVES, 0) | np.where(is_sky, _PLAIN_SKY, 0)
+        for index, (measured, estimate, flags) in enumerate(_on_threads(fitted, count)):
+            shot.measured[index], shot.estimate[index], shot.flags[index] = measured, estimate, flags
 
         uncovered_maps = _on_threads(lambda index: self._uncovered(shot, index), count)
         for index, (measured, ground, moves) in enumerate(uncovered_maps):
             standing.add(moves, ground)
             shot.final[index] = measured
-            known, is_sky = np.isfinite(measured), shot.flags[index] & _PLAIN_SKY
-            shot.flags[index] = np.where(known, _MEASURED, is_sky) | np.where(moves, _MOVES, 0)
+            flags, known = shot.flags[index], np.isfinite(measured)
+            flags = np.where(known, flags & ~_PLAIN_SKY | _MEASURED, flags)
+            shot.flags[index] = np.where(moves, flags & ~_PLAIN_SKY | _MOVES, flags)
 
         def whole(index: int) -> Float:
             picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
@@ -297,7 +309,7 @@ class ParallaxDepth:
     def _uncovered(self, shot: _Shot, index: int) -> tuple[Float, Float, Bool]:
         """What was measured in a frame or, where nothing was, in others; the same without gaps; and what moves."""
         picture, measured = shot.frames.pictures[index], shot.measured[index]
-        moves, known = (shot.flags[index] & _MOVES) > 0, np.isfinite(measured)
+        moves, known = self._moving_in_time(shot, index, measured), np.isfinite(measured)
         guess = gaps.filled(np.where(known, measured, 0), known, shot.estimate[index], picture, together=False)
         sights = [
             uncovered.Sight(shot.measured[k], shot.frames.pictures[k], shot.passage(index, k))
@@ -312,16 +324,30 @@ class ParallaxDepth:
         measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
         return measured, np.where(np.isfinite(measured), measured, guess), moves
 
-    def _moving(self, shot: _Shot, index: int, picture: NDArray[np.uint8], measured: Float, estimate: Float) -> Bool:
-        """What moves, (H, W): as people drew it, else as it was found."""
-        if self.mattes is None:
-            known = np.isfinite(measured)
-            guess = gaps.filled(np.where(known, measured, 0), known, estimate, picture, together=False)
-            near = [k for k in (index - movers.FLOW_FRAMES, index + movers.FLOW_FRAMES) if 0 <= k < len(shot)]
-            flows = [(shot.frames.grey_8bit(k), shot.passage(index, k)) for k in near]
-            residual = movers.flow_residual(shot.frames.grey_8bit(index), flows, guess)
-            return movers.moving_parts(residual, picture, measured)
-        drawn = self.mattes.frames.read_8bit(self.mattes.numbers[index])
+    def _moving(self, shot: _Shot, index: int, measured: Float, estimate: Float, far: float) -> tuple[Bool, Bool]:
+        """What moves, (H, W): as people drew it, else as its flow tells; and what is seen at rest."""
+        if self.mattes is not None:
+            return self._drawn(shot, index, self.mattes), np.zeros(measured.shape, bool)
+        picture, known = shot.frames.pictures[index], np.isfinite(measured)
+        guess = gaps.filled(np.where(known, measured, 0), known, estimate, picture, together=False)
+        looks = [[shot.look(index, k) for k in shot.around(index, distance)] for distance in movers.FLOW_FRAMES]
+        residual, rests = movers.motion(shot.frames.grey_8bit(index), looks, guess, far)
+        return movers.moving_parts(residual, rests, picture, measured), rests
+
+    def _moving_in_time(self, shot: _Shot, index: int, measured: Float) -> Bool:
+        """What moves, (H, W), where frames nearby bear that out."""
+        flags = shot.flags[index]
+        mask = (flags & _FLOWS) > 0
+        if self.mattes is not None:
+            return mask
+        others = [k for distance in movers.ASKED_FRAMES for k in shot.around(index, distance)]
+        masks = [((shot.flags[k] & _FLOWS) > 0, shot.look(index, k)) for k in others]
+        return movers.in_time(mask, ~np.isfinite(measured) & ((flags & _RESTS) == 0), masks)
+
+    @staticmethod
+    def _drawn(shot: _Shot, index: int, mattes: Mattes) -> Bool:
+        """What moves, (H, W), as people drew it."""
+        drawn = mattes.frames.read_8bit(mattes.numbers[index])
         grey = cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
         height, width = shot.frames.plate.size[::-1]
         if grey.shape != (height, width):

@@ -79,6 +79,15 @@ def test_the_film_camera_turns_while_a_rabbit_fills_the_picture() -> None:
     assert len(found.repeats) == 2
 
 
+def test_clouds_that_drift_by_night_stand_where_the_sky_is(shot: Path) -> None:
+    (folder,) = (shot / "cache").glob("depth-*")
+    maps = [np.load(path) for path in sorted((folder / "z").iterdir())]
+    assert len(maps) == 13
+    # Left of the big tower, above the other one.
+    assert min(np.isinf(z[:70, :130]).mean() for z in maps) > 0.98
+    assert max(np.isinf(z[120:, 160:250]).mean() for z in maps) == 0
+
+
 def test_a_locked_camera_stands_still(shot: Path, tmp_path: Path) -> None:
     """Solve, depth and mesh together: what is nearer or farther than was measured would drift."""
     assert np.median(strayed(DATA / "towers.mp4")) > 5

@@ -115,6 +115,7 @@ def score(scene: TruthScene, view: TruthView, made: Reconstruction, camera: Traj
         made.depth.tolerance,
         lambda: borrow_rasterizer("embree")[0],
         lambda index: made.depth.read_moving(made.frames.numbers[index]),
+        lambda index: made.depth.read_measured(made.frames.numbers[index]),
     )
     row, frames = Row(), {}
     indices = range(0, len(scene.numbers), scene.step)

@@ -31,7 +31,7 @@ import numpy as np
 
 from benchmarks.parallax_devices import Kept, print_table
 from ex4d.depth import create_depth_source
-from ex4d.depth.base import DepthSource
+from ex4d.depth.base import DepthFrame, DepthSource
 from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.evaluation.depth import score_depth
 from ex4d.evaluation.truth import TruthScene, find_scenes
@@ -130,9 +130,7 @@ def run(scene: TruthScene, source: DepthSource, estimator: Timed, pictures: Path
 class Nowhere:
     """A sink that keeps nothing."""
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
+    def write(self, frame: DepthFrame) -> None:
         """See ``DepthSink``."""
 
 

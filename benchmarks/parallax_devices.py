@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from ex4d.camera import Trajectory, intrinsics
-from ex4d.depth import create_depth_source
+from ex4d.depth import DepthFrame, create_depth_source
 from ex4d.depth.parallax.matcher import Matcher
 from ex4d.depth.parallax.matching import THREADS, CpuMatcher
 from ex4d.depth.parallax.neighbours import choose
@@ -49,13 +49,11 @@ class Kept:
     depth: dict[int, np.ndarray] = field(default_factory=dict)
     measured: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
+    def write(self, frame: DepthFrame) -> None:
         """See ``DepthSink``."""
-        self.depth[number] = depth
-        if measured is not None:
-            self.measured[number] = measured
+        self.depth[frame.number] = frame.depth
+        if frame.measured is not None:
+            self.measured[frame.number] = frame.measured
 
 
 @contextmanager

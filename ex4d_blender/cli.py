@@ -29,7 +29,7 @@ from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import PreviewRequest, RenderRequest, TrajectoryCamera
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, Result, result_record
 
-from . import backend_link, capabilities, colour_spaces, job_list, menus, props, saved
+from . import backend_link, capabilities, job_list, menus, props, saved
 from .cli_camera import add_camera_options, set_fov, set_source_camera
 from .cli_film import add_output_options, add_plate_options, add_take_options, set_plate, take_settings
 from .cli_values import file_path, filled_text, number_in, whole_in
@@ -40,13 +40,13 @@ from .core.saving import FileStamp
 from .core.texts import job_state
 from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
-from .ops.reconstruct import reconstruct_request
+from .ops.reconstruct import submit_reconstruction
+from .ops.separate import separate_shots
 from .ops.takes import new_take, require_shot, sample_take, take_lens
 from .props import state_of
 from .scene import takes as take_cameras
 from .scene.sequencer import working_scene
 from .scene.shot import check_scene, find_shots, shot_of, take_shot
-from .scene.shot_place import plate_name
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +111,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--viewport",
         type=whole_in(*ranges.VIEWPORT_SIDE),
         help="vertices along the longer side of the viewport's mesh",
+    )
+    found.add_argument(
+        "--split-cuts",
+        action="store_true",
+        help="also make a shot of its own, in a scene of its own, of each shot of a plate that cuts",
     )
     found.add_argument("--keep-scene", action="store_true", help="leave resolution, rate, range and view as they are")
     saves(found)
@@ -262,23 +267,27 @@ def _reconstruct(args: argparse.Namespace, output: _Output) -> None:
         state.shot_folder = str(args.shot.absolute())
     if args.viewport is not None:
         state.viewport_side = args.viewport
-    colour_spaces.ask(scene, block=True)
-    request, notes = reconstruct_request(scene, block=True, blend=_target(args))
-    start = state.plate_scene_start if state.plate_scene_start >= 0 else None
-    name = plate_name(state.plate_path)
-    job = job_list.current().submit(
-        scene,
-        request,
-        action="reconstruct",
-        data={"name": name, "scene_start": start, "match_scene": not args.keep_scene},
-        title=f"Reconstruct {name}",
-        block=True,
-    )
+    job, notes = submit_reconstruction(scene, match_scene=not args.keep_scene, block=True, blend=_target(args))
     result = _finish(output, job, notes, ReconstructResult)
-    plate = result.plate
+    of_shots = _separate(scene, output) if args.split_cuts else []
     _save(args, output, before, result.shot)
-    text = f"{result.shot}: {len(plate.numbers)} frames of {plate.width}x{plate.height}"
-    output.event("done", text, result=result_record(result))
+    text = "\n".join(_reconstructed(made) for made in (result, *of_shots))
+    records = {"shots": [result_record(made) for made in of_shots]} if args.split_cuts else {}
+    output.event("done", text, result=result_record(result), **records)
+
+
+def _separate(scene: bpy.types.Scene, output: _Output) -> list[ReconstructResult]:
+    """Reconstruct each shot of the scene's plate in a scene of its own; none where the plate does not cut."""
+    found = []
+    for own in separate_shots(scene):
+        job, notes = submit_reconstruction(own.scene, match_scene=True, block=True, name=own.name)
+        found.append(_finish(output, job, notes, ReconstructResult))
+    return found
+
+
+def _reconstructed(result: ReconstructResult) -> str:
+    plate = result.plate
+    return f"{result.shot}: {len(plate.numbers)} frames of {plate.width}x{plate.height}"
 
 
 def _set_depth(state: Any, args: argparse.Namespace) -> None:

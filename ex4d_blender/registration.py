@@ -25,7 +25,7 @@ from . import (
     props,
     timer,
 )
-from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, sequencer, takes
+from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, separate, sequencer, takes
 from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ CLASSES: tuple[type, ...] = (
     *errors.CLASSES,
     *plate.CLASSES,
     *reconstruct.CLASSES,
+    *separate.CLASSES,
     *move_shot.CLASSES,
     *takes.CLASSES,
     *generate.CLASSES,

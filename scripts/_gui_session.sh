@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # gui_test's inner part, in a mount and process namespace of its own: mounts, virtual screen, Blender, screenshots.
-#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE
+#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE [PART]
 set -euo pipefail
 folder=$(realpath "$1")
-out=$2 plate=$3 until=$4 python_folder=$5 moving=$6
+out=$2 plate=$3 until=$4 python_folder=$5 moving=$6 only=${7:-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 screen=1600x1000
 limit=1500 # seconds for Blender as a whole
@@ -58,7 +58,7 @@ display=:$number
 
 inside timeout -k 10 "$limit" blender --python-use-system-env --python-exit-code 3 \
     --window-geometry 0 0 "${screen%x*}" "${screen#*x}" --python "$root/scripts/gui_drive.py" \
-    -- --out "$out" --plate "$plate" --moving-plate "$moving" --until "$until" >"$out/blender.log" 2>&1 &
+    -- --out "$out" --plate "$plate" --moving-plate "$moving" --until "$until" ${only:+--only "$only"} >"$out/blender.log" 2>&1 &
 blender=$!
 
 # What the driver cannot do from inside: screenshots of the whole screen, and the mouse.
@@ -103,7 +103,7 @@ if [ -n "$left" ]; then
     exit 1
 fi
 # The same work from the command line, on the file that was saved.
-if [ "$until" = generate ]; then
+if [ "$until" = generate ] && [ -z "$only" ]; then
     if ! inside timeout 300 blender -b "$out/gui.blend" --python-use-system-env --command ex4d generate \
         --move orbit:10 --frames 1001-1004 --json >"$out/command.log" 2>&1 ||
         ! grep -q '"event": "done"' "$out/command.log"; then

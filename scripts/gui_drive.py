@@ -2,9 +2,9 @@
 """What gui_test does in Blender: the artist's way from a plate to a finished take, with screenshots.
 
 Runs in a Blender with a window: ``blender --python gui_drive.py -- --out DIR --plate VIDEO --moving-plate VIDEO --until
-STEP``. The work is a generator that a timer steps, so that Blender draws and the add-on's own timer runs between the
-steps. It looks at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the mouse are the
-outside's part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
+STEP [--only PART]``. The work is a generator that a timer steps, so that Blender draws and the add-on's own timer runs
+between the steps. It looks at what an artist sees: objects in the scene, strips in the sequencer. Screenshots and the
+mouse are the outside's part; each is asked for with a file in ``DIR/requests`` and answered by renaming it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -26,6 +27,12 @@ CATEGORY = "EX-4D"
 MOVE = "orbit:30"
 #: Of the scene-linear plate, and the light of the lamp in it.
 FILM_SIZE, LAMP = (320, 180), 40.0
+#: Of the interface, where more of it is to be seen.
+SMALL = 0.55
+#: Frames, pixels along each side, and solved points of the long plate.
+LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
+#: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
+MOST_STILL = 0.75
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
@@ -116,6 +123,15 @@ def shot(out: Path, name: str) -> Iterator[Wait]:
     yield request(out, f"shot {name}")
 
 
+def small_shot(out: Path, name: str) -> Iterator[Wait]:
+    """The same with a smaller interface, so that long panels are seen to their end."""
+    view = bpy.context.preferences.view
+    former, view.ui_scale = view.ui_scale, SMALL
+    yield from shot(out, name)
+    view.ui_scale = former
+    yield after(0.5)
+
+
 def window() -> bpy.types.Window:
     """Blender's one window."""
     return bpy.context.window_manager.windows[0]
@@ -189,6 +205,15 @@ def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
         other.select_set(True)
 
 
+def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
+    """See the plate on the mesh, as it will be."""
+    call(bpy.ops.ex4d.view_shot, area=view)
+    # Software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
+    yield after(20.0)
+    # Pictures that are drawn as missing stay so until the frame changes.
+    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+
+
 def strips() -> list[bpy.types.Strip]:
     """All strips of the scene whose sequencer shows the results."""
     scene = window().workspace.sequencer_scene
@@ -216,14 +241,45 @@ class DrawCount:
         return self.drawn
 
 
-def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wait]:  # noqa: PLR0912, PLR0915  steps in one place
-    """The artist's way; each step is named in ``STEPS``."""
+class Heartbeat:
+    """The longest time for which Blender's main thread was busy without a look at its timers, which come between
+    whatever else it does. Of waiting for other processes of the machine it knows nothing."""
+
+    def __init__(self) -> None:
+        """Begin to measure."""
+        self.longest, self.clock = 0.0, 0.0
+        self._processor, self._time = time.thread_time(), time.perf_counter()
+        # Blender knows a timer by its function, and each look at a method gives another.
+        self._timer = self._beat
+        bpy.app.timers.register(self._timer, first_interval=0.01, persistent=True)
+
+    def _beat(self) -> float:
+        processor, now = time.thread_time(), time.perf_counter()
+        if processor - self._processor > self.longest:
+            self.longest, self.clock = processor - self._processor, now - self._time
+        self._processor, self._time = processor, now
+        return 0.01
+
+    def stop(self, what: str) -> float:
+        """End measuring and print it; returns seconds of the main thread's processor time."""
+        self._beat()
+        bpy.app.timers.unregister(self._timer)
+        print(f"longest stop while {what}: {self.longest:.2f} s busy, {self.clock:.2f} s on the clock", flush=True)
+        return self.longest
+
+
+def story(  # noqa: PLR0912, PLR0915  steps in one place
+    out: Path, plate: Path, moving_plate: Path, until: str, only: str | None
+) -> Iterator[Wait]:
+    """The artist's way; each step is named in ``STEPS``. Or one of the ``PARTS`` alone that come after it."""
     scene = bpy.context.scene
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
     yield from shot(out, "1-window")
-    if until == "window":
+    if only is not None:
+        yield from PARTS[only](out, view, moving_plate)
+    if until == "window" or only is not None:
         return
 
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
@@ -243,11 +299,7 @@ def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wa
     call(bpy.ops.ex4d.hide_in_the_way, area=view)
     if scene.objects["Cube"].visible_get() or scene.camera.name == "Camera":
         raise DriveError("The startup cube still hides the mesh, or the camera is not the source camera.")
-    # Not before: software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
-    call(bpy.ops.ex4d.view_shot, area=view)
-    yield after(20.0)
-    # Pictures that are drawn as missing stay so until the frame changes.
-    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+    yield from look_through_camera(view)
     yield from shot(out, "4-reconstructed")
     if until == "reconstruct":
         return
@@ -302,9 +354,8 @@ def story(out: Path, plate: Path, moving_plate: Path, until: str) -> Iterator[Wa
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
 
-    yield from film(out, view)
-    yield from moving(out, view, moving_plate)
-    yield from wrong_button_and_preferences(out, view)
+    for part in PARTS.values():
+        yield from part(out, view, moving_plate)
 
 
 def film_plate(folder: Path) -> Path:
@@ -324,7 +375,7 @@ def film_plate(folder: Path) -> Path:
     return first
 
 
-def film(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+def film(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """A scene-linear plate, in a scene of its own, to the strip of its result."""
     former, scene = window().scene, bpy.data.scenes.new("Film")
     window().scene = scene
@@ -356,15 +407,17 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
     scene.ex4d.match_without_asking = scene.ex4d.show_tracks = True
     call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    beat = Heartbeat()
     yield lambda: any(item.type == "MESH" for item in scene.objects)
+    beat.stop("a moving plate is reconstructed and comes")
     clouds = [item for item in scene.objects if item.type == "MESH" and not item.data.polygons]
     if len(clouds) != 1 or len(clouds[0].data.vertices) < 20:
         raise DriveError("The points of the moving plate's solve are not there.")
     if not is_keyed(scene.camera):
         raise DriveError("The source camera of the moving plate stands still.")
-    call(bpy.ops.ex4d.view_shot, area=view)
-    yield after(10.0)
+    yield from look_through_camera(view)
     yield from shot(out, "10-moving")
+    yield from small_shot(out, "10-moving-small")
     scene.ex4d.move, scene.ex4d.move_path = "orbit", "lock"
     call(bpy.ops.ex4d.add_take_camera, area=view)
     scene.frame_set(scene.frame_end)
@@ -384,6 +437,89 @@ def moving(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     window().scene = former
 
 
+def cuts(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A plate that cuts, in a scene of its own, and its shots in theirs."""
+    former, scene = window().scene, bpy.data.scenes.new("Cutting")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next((out / "cutting").iterdir())))
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    yield from small_shot(out, "13-cuts")
+    before = set(bpy.data.scenes)
+    call(bpy.ops.ex4d.separate_shots, "INVOKE_DEFAULT", area=view)
+    made = sorted(set(bpy.data.scenes) - before, key=lambda item: item.name)
+    if len(made) != 2 or any(item.objects for item in made):
+        raise DriveError("The shots of the plate that cuts have no scenes that wait for them.")
+    yield lambda: all(any(item.type == "MESH" for item in own.objects) for own in made)
+    window().scene = made[1]
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(2.0)
+    yield from small_shot(out, "14-separated")
+    window().scene = former
+
+
+def extension(name: str) -> Any:
+    """A module of the extension as Blender runs it."""
+    addon = next(addon.module for addon in bpy.context.preferences.addons if addon.module.endswith("ex4d_blender"))
+    return sys.modules[f"{addon}.{name}"]
+
+
+def long_plate(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """The result of a long moving plate comes, as it does from a backend, while the artist works."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "blender"))
+    from viewport_factory import add_solve, long_shot
+
+    from ex4d.protocol.jobs import JobSnapshot
+    from ex4d.protocol.results import parse_result
+
+    former, scene = window().scene, bpy.data.scenes.new("Long")
+    window().scene = scene
+    view.spaces.active.shading.type = "SOLID"
+    scene.ex4d.match_without_asking = scene.ex4d.show_tracks = True
+    result = parse_result("reconstruct", add_solve(long_shot(out / "long", LONG_SIDE, LONG), points=LONG_POINTS))
+    jobs, job = extension("job_list").current(), "20260101-000000-00000000"
+    yield after(2.0)
+    stops: dict[str, float] = {}
+    handler = jobs.handlers["reconstruct"]
+
+    def timed(*arguments: Any) -> None:
+        began = time.thread_time()
+        handler(*arguments)
+        stops["its result is put into the scene"] = time.thread_time() - began
+
+    jobs.handlers["reconstruct"] = timed
+    beat = Heartbeat()
+    jobs.expect(scene, job, "reconstruct", {"match_scene": True, "name": "long"})
+    jobs.link.client.jobs[job] = JobSnapshot(job, "reconstruct", state="done", result=result)
+    extension("timer").wake()
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    jobs.handlers["reconstruct"] = handler
+    yield after(1.0)
+    # With what Blender draws by processor here.
+    beat.stop("a long plate's result comes and is drawn")
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(2.0)
+    for path in ("source", "stabilise", "lock"):
+        scene.ex4d.move_path = path
+        began = time.thread_time()
+        call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
+        stops[f"a take gets its keys, path {path}"] = time.thread_time() - began
+        yield after(0.5)
+    scene.camera = next(item for item in scene.objects if item.name.endswith("Source Camera"))
+    beat = Heartbeat()
+    for frame in range(scene.frame_start, scene.frame_start + 20):
+        scene.frame_set(frame)
+        yield after(0.2)
+    beat.stop("its frames are drawn with tracks")
+    yield from shot(out, "15-long-plate")
+    for what, seconds in stops.items():
+        print(f"{what}: {seconds:.2f} s of processor time", flush=True)
+        if seconds > MOST_STILL:
+            raise DriveError(f"Blender stands still for {seconds:.2f} s of processor time while {what}.")
+    window().scene = former
+
+
 def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
     """Raise DriveError unless a screenshot shows ``film_plate`` in a region: green, and a lamp near white in it."""
     image = bpy.data.images.load(str(screenshot))
@@ -399,13 +535,17 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
         raise DriveError(f"The EXR strip is not seen: {green:.0%} of the preview are green, {lamp:.1%} are the lamp.")
 
 
-def wrong_button_and_preferences(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
-    yield from shot(out, "13-preferences")
+    yield from shot(out, "16-preferences")
     with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
         bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
-    yield from shot(out, "14-error")
+    yield from shot(out, "17-error")
+
+
+#: What follows the steps, each in a scene of its own.
+PARTS = {"film": film, "moving": moving, "cuts": cuts, "long": long_plate, "preferences": wrong_button_and_preferences}
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:
@@ -439,10 +579,12 @@ def main() -> None:
     parser.add_argument("--plate", type=Path, required=True)
     parser.add_argument("--moving-plate", type=Path, required=True)
     parser.add_argument("--until", choices=STEPS, default=STEPS[-1])
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args(sys.argv[sys.argv.index("--") + 1 :])
     # It would come up before the timer's first call and take the mouse.
     bpy.context.preferences.view.show_splash = False
-    driver = Driver(options.out, story(options.out, options.plate, options.moving_plate, options.until))
+    steps = story(options.out, options.plate, options.moving_plate, options.until, options.only)
+    driver = Driver(options.out, steps)
     bpy.app.timers.register(driver.tick, first_interval=1.0, persistent=True)
 
 

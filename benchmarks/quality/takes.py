@@ -137,6 +137,7 @@ def _delivered(plate: Reconstruction, camera: Trajectory, indices: range) -> dic
         plate.depth.tolerance,
         lambda: borrow_rasterizer()[0],
         lambda index: plate.depth.read_moving(numbers[index]),
+        lambda index: plate.depth.read_measured(numbers[index]),
     )
     still, drawn = source_stands_still(source), {}
     rasterizer = borrow_rasterizer()[0]

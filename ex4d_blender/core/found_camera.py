@@ -20,7 +20,7 @@ def said_of(found: SourceCameraInfo, measured: float | None) -> tuple[str, ...]:
         found: of the camera.
         measured: share of the depth that was measured; None: its source does not tell.
     """
-    lines = [f"{_KINDS[found.kind]}."]
+    lines = ["Taken to stand still." if found.assumed else f"{_KINDS[found.kind]}."]
     if lens_is_known(found):
         lines.append(f"Field of view: {found.fov_deg:.1f}°, {_LENSES[found.lens]}.")
     if measured is not None:
@@ -41,13 +41,18 @@ def lens_is_known(found: SourceCameraInfo) -> bool:
     return found.lens != "not observable"
 
 
+def asks_for_lens(found: SourceCameraInfo) -> bool:
+    """Whether people may know the lens, and the plate does not tell it; each shot of one that cuts has its own."""
+    return not lens_is_known(found) and not found.cuts
+
+
 def asked_of(found: SourceCameraInfo) -> tuple[str, ...]:
     """What the plate could not tell and people may know, one sentence each."""
     lines = []
-    if not lens_is_known(found):
+    if asks_for_lens(found):
         lines.append(f"The plate does not tell its lens: {found.fov_deg:.1f}° are assumed.")
     if found.cuts:
-        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot.")
+        lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot, or separate them.")
     return tuple(lines)
 
 

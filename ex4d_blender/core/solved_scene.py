@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.camera import Trajectory, read_trajectory
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import read_bytes
@@ -19,6 +20,9 @@ from ex4d.system.npz import read_npz
 Array = NDArray[np.float64]
 
 SOLVE_FORMAT, SOLVE_VERSION = "ex4d-solve", 1
+CAMERA_FILE = "solved_camera.json"
+#: Focal lengths that differ by less than this share are the same.
+SAME_FOCAL = 1e-3
 #: Bytes of solve.json at most.
 MAX_JSON = 16 << 20
 #: Arrays that are read, with the length of their second axis; 0 = they have none.
@@ -50,7 +54,7 @@ class SolvedTracks:
         frame: (S,) int32 index of the plate's frame of each sighting.
         track: (S,) int32 which track it is of, 0..T-1.
         xy: (S, 2) float64 where, as shares of the picture's width and height from its upper left corner.
-        aspect: width of the picture divided by its height.
+        camera: the solved one of each frame, of all the plate's pixels.
         error: (T,) float64 error of a track's point, NaN where it has none.
         moving: (T,) bool whether what a track shows moves by itself.
         on_screen: (T,) bool whether it stands on the screen where the scene moves.
@@ -59,7 +63,7 @@ class SolvedTracks:
     frame: NDArray[np.int32]
     track: NDArray[np.int32]
     xy: Array
-    aspect: float
+    camera: Trajectory
     error: Array
     moving: NDArray[np.bool_]
     on_screen: NDArray[np.bool_]
@@ -67,6 +71,34 @@ class SolvedTracks:
     def seen_in(self, index: int) -> NDArray[np.int64]:
         """The sightings of the plate's frame with that index."""
         return np.flatnonzero(self.frame == index)
+
+    def on_frame(self, index: int, view: Trajectory) -> Array | None:
+        """Where the sightings of the plate's frame with that index lie as Blender shows the plate: without what its
+        lens bends, and without what lies around its frame.
+
+        Args:
+            view: the shot's source camera per frame.
+
+        Returns:
+            (N, 2) shares of the frame's width and height from its upper left corner; None where that is not known.
+
+        Raises:
+            BadInputError: the lens has no inverse there.
+        """
+        if not 0 <= index < min(len(self.camera), len(view)):
+            return None
+        K, size = view.K[index], np.array([view.width, view.height])
+        focal, middle = np.array([K[0, 0], K[1, 1]]), K[:2, 2]
+        pixels = self.xy[self.seen_in(index)] * (self.camera.width, self.camera.height)
+        if (view.width, view.height) != (self.camera.width, self.camera.height):
+            own = self.camera.K[index]
+            # The frame was cut out of the plate's pixels: the same lens looks at both.
+            if not np.allclose((own[0, 0], own[1, 1]), focal, rtol=SAME_FOCAL):
+                return None
+            pixels = pixels + middle - own[:2, 2]
+        if view.lens is not None:
+            pixels = view.lens.undistort((pixels - middle) / focal) * focal + middle
+        return np.asarray(pixels / size)
 
 
 def solve_folder(record: Mapping[str, Any]) -> Path | None:
@@ -98,13 +130,14 @@ def read_tracks(folder: Path) -> SolvedTracks:
     for index in (arrays["point_track"], arrays["sighting_track"]):
         if index.size and not 0 <= index.min() <= index.max() < count:
             raise _damaged(folder)
+    camera = read_trajectory(folder / CAMERA_FILE)
     errors = np.full(count, np.nan)
     errors[arrays["point_track"]] = arrays["point_error"]
     return SolvedTracks(
         arrays["sighting_frame"].astype(np.int32),
         arrays["sighting_track"].astype(np.int32),
         arrays["sighting_xy"].astype(np.float64) / (width, height),
-        width / height,
+        camera,
         errors,
         arrays["track_moving"].astype(bool),
         arrays["track_on_screen"].astype(bool),

@@ -228,6 +228,39 @@ def expected_memory(size: tuple[int, int], side: int, frames: int) -> "meshes.Vi
     return meshes.viewport_memory(grid, frames)
 
 
+def submit_reconstruction(
+    scene: bpy.types.Scene, *, match_scene: bool, block: bool, name: str | None = None, blend: Path | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Ask for the reconstruction of a scene's plate; returns the job's id, and what should be known of its solved
+    camera.
+
+    Args:
+        scene: with the plate, which gets the result.
+        match_scene: set the scene up for the plate then.
+        block: wait for the backend to take the job.
+        name: of the shot's objects; None: the plate's.
+        blend: see ``shot_folder``.
+
+    Raises:
+        Ex4dError: as ``reconstruct_request``, or there is no backend.
+    """
+    # A name of Blender's own spaces is translated by what the backend knows of them.
+    colour_spaces.ask(scene, block=block)
+    request, notes = reconstruct_request(scene, block=block, blend=blend)
+    state = state_of(scene)
+    name = name or plate_name(state.plate_path)
+    data = {
+        "name": name,
+        "scene_start": state.plate_scene_start if state.plate_scene_start >= 0 else None,
+        "notes": list(notes),
+        "match_scene": match_scene,
+    }
+    job = job_list.current().submit(
+        scene, request, action="reconstruct", data=data, title=f"Reconstruct {name}", block=block
+    )
+    return job, notes
+
+
 class Reconstructs(JobOperator):
     """An operator that reconstructs the scene's plate as the panel says."""
 
@@ -246,27 +279,11 @@ class Reconstructs(JobOperator):
             match_scene: set the scene up for the plate, where nobody can be asked.
             block: wait for the backend.
         """
-        # A name of Blender's own spaces is translated by what the backend knows of them.
-        colour_spaces.ask(scene, block=block)
-        request, notes = reconstruct_request(scene, block=block)
-        state = state_of(scene)
+        # With a window the scene is changed only after asking, unless told otherwise.
+        matches = match_scene if block else state_of(scene).match_without_asking
+        job, notes = submit_reconstruction(scene, match_scene=matches, block=block)
         self.report_notes(notes)
-        start = state.plate_scene_start if state.plate_scene_start >= 0 else None
-        name = plate_name(state.plate_path)
-        return job_list.current().submit(
-            scene,
-            request,
-            action="reconstruct",
-            # With a window the scene is changed only after asking, unless told otherwise.
-            data={
-                "name": name,
-                "scene_start": start,
-                "notes": list(notes),
-                "match_scene": match_scene if block else state.match_without_asking,
-            },
-            title=f"Reconstruct {name}",
-            block=block,
-        )
+        return job
 
 
 class EX4D_OT_reconstruct(Reconstructs, bpy.types.Operator):

@@ -11,7 +11,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from .. import capabilities, disk_watch, job_list, menus, props
-from ..core.found_camera import asked_of, lens_is_known, said_of, shots_between
+from ..core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ..core.generator_options import PROMPT, SEED, takes
 from ..core.shot_rules import source_camera_of
 from ..core.texts import size as size_text
@@ -266,7 +266,8 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         for first, last in shots_between(record["plate"]["numbers"], found.cuts)[:SHOWN_SHOTS]:
             button = box.operator("ex4d.use_shot_frames", text=f"Frames {first}-{last}", icon="TIME")
             button.first, button.last = first, last
-    if not lens_is_known(found):
+        box.operator("ex4d.separate_shots", icon="SCENE_DATA")
+    if asks_for_lens(found):
         form = _form(box.column())
         form.prop(state, "use_fov", text="Give It")
         _draw_fov(form, state)

@@ -15,8 +15,11 @@ from gpu_extras.batch import batch_for_shader
 from numpy.typing import NDArray
 
 import gpu
+from ex4d.camera import Trajectory
 from ex4d.protocol.errors import BadInputError
 
+from ..core.shot_rules import parsed_record
+from ..core.shot_source import source_trajectory
 from ..core.solved_scene import SolvedTracks, read_tracks, solve_folder
 from ..props import state_of
 from ..scene import shot as shots
@@ -34,8 +37,6 @@ POOR_ERROR = 1.0
 GOOD, POOR = np.array([0.2, 0.9, 0.3, 1.0]), np.array([1.0, 0.85, 0.1, 1.0])
 #: What moves by itself; what stands on the screen; what no point came of.
 MOVING, ON_SCREEN, UNUSED = (1.0, 0.2, 0.2, 1.0), (0.3, 0.5, 1.0, 1.0), (0.6, 0.6, 0.6, 0.8)
-#: Pictures whose sides' ratio differs by more than this share are not the same picture.
-SAME_ASPECT = 0.01
 
 _handle: Any = None
 
@@ -49,9 +50,19 @@ def _read(folder: Path) -> SolvedTracks | None:
         return None
 
 
+@lru_cache(maxsize=4)
+def _view(record: str) -> Trajectory | None:
+    """The source camera of a shot's record, read once; None where its file is gone."""
+    try:
+        return source_trajectory(parsed_record(record))
+    except BadInputError:
+        return None
+
+
 def forget() -> None:
     """Read again what was read before."""
     _read.cache_clear()
+    _view.cache_clear()
 
 
 def colours(solved: SolvedTracks, sightings: NDArray[np.int64]) -> Colours:
@@ -79,17 +90,24 @@ def places(corners: Array, xy: Array) -> Array:
     return np.asarray(upper_left + xy[:, :1] * across + xy[:, 1:] * down)
 
 
-def shown(scene: bpy.types.Scene) -> tuple[shots.ShotObjects, SolvedTracks] | None:
-    """The shot whose source camera the scene looks through, and its tracks; None where there are none to be drawn."""
+def shown(scene: bpy.types.Scene) -> tuple[Array, Colours] | None:
+    """What is drawn of the tracks of the shot whose source camera the scene looks through, in the scene's frame: where
+    on the camera's frame, (N, 2) as ``places`` takes them, and (N, 4) colours. None where nothing is."""
     if not hasattr(scene, "ex4d") or not state_of(scene).show_tracks or scene.camera is None:
         return None
     for shot in shots.known(scene).shots:
         folder = solve_folder(shot.record) if shot.source_camera == scene.camera else None
         solved = _read(folder) if folder is not None else None
-        plate = shot.record["plate"]
-        # Through a lens the viewport shows the plate without its distortion, and more of it.
-        if solved is not None and abs(plate["width"] / plate["height"] / solved.aspect - 1) < SAME_ASPECT:
-            return shot, solved
+        view = _view(str(shot.root[shots.PROPERTY]["record"])) if solved is not None else None
+        if solved is None or view is None:
+            continue
+        index = scene.frame_current - shot.first_frame
+        try:
+            xy = solved.on_frame(index, view)
+        except BadInputError:
+            continue
+        if xy is not None and len(xy):
+            return xy, colours(solved, solved.seen_in(index))
     return None
 
 
@@ -102,21 +120,18 @@ def _draw() -> None:
     found = shown(scene)
     if found is None:
         return
-    shot, solved = found
-    sightings = solved.seen_in(scene.frame_current - shot.first_frame)
-    if not len(sightings):
-        return
+    xy, coloured = found
     camera = scene.camera.evaluated_get(context.evaluated_depsgraph_get())
     frame = [camera.matrix_world @ corner for corner in camera_data(camera).view_frame(scene=scene)]
     seen = [location_3d_to_region_2d(context.region, context.region_data, corner) for corner in frame]
     if None in seen:
         return
-    where = places(np.array([corner[:] for corner in seen]), solved.xy[sightings])
+    where = places(np.array([corner[:] for corner in seen]), xy)
     half = DOT / 2 * context.preferences.system.ui_scale
     shader = gpu.shader.from_builtin("FLAT_COLOR")
     gpu.state.blend_set("ALPHA")
     corners = (where[:, None] + half * _SQUARE).reshape(-1, 2)
-    values = {"pos": corners.astype(np.float32), "color": colours(solved, sightings).repeat(len(_SQUARE), axis=0)}
+    values = {"pos": corners.astype(np.float32), "color": coloured.repeat(len(_SQUARE), axis=0)}
     batch_for_shader(shader, "TRIS", values).draw(shader)
     gpu.state.blend_set("NONE")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ex4d_blender.scene import camera, plates, shot
 from panel_drawing import draw_all
 from viewport_factory import add_solve, make_shot, write_png
 
-from ex4d.camera import Trajectory, parse_trajectory
+from ex4d.camera import Lens, Trajectory, parse_trajectory
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.results import SourceCameraInfo
 
@@ -104,6 +105,46 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
     np.testing.assert_allclose(pixels[:, :2] / pixels[:, 2:], solved.xy[sightings] * (48, 32), atol=1e-3)
 
 
+def test_tracks_lie_where_the_viewport_shows_the_plate(scene: Any, tmp_path: Path, addon: Any) -> None:
+    """Which draws it without its lens, and without what lies around its frame."""
+    from ex4d_blender.ui import tracks
+
+    record = add_solve(make_shot(tmp_path, moving=True))
+    placed = shot.import_shot(scene, record)
+    scene.ex4d.show_tracks = True
+    scene.frame_set(placed.frames[1])
+    plain = read_tracks(Path(record["solve"]))
+    found = tracks.shown(scene)
+    assert found is not None
+    np.testing.assert_allclose(found[0], plain.xy[plain.seen_in(1)], atol=1e-9)
+    view, lens = placed.source(), Lens("brown", (-0.2, 0.05))
+    ideal = np.random.default_rng(1).uniform(0, (48, 32), (len(found[0]), 2))
+    focal, middle = np.array([view.K[1, 0, 0], view.K[1, 1, 1]]), view.K[1, :2, 2]
+    through = lens.distort((ideal - middle) / focal) * focal + middle
+    assert np.abs(through - ideal).max() > 0.3
+
+    def on_frame(camera: Trajectory, seen: np.ndarray, seen_by: Trajectory) -> np.ndarray | None:
+        xy = plain.xy.copy()
+        xy[plain.seen_in(1)] = seen / (camera.width, camera.height)
+        return replace(plain, xy=xy, camera=camera).on_frame(1, seen_by)
+
+    np.testing.assert_allclose(on_frame(view, through, replace(view, lens=lens)), ideal / (48, 32), atol=1e-9)
+    # Overscan: the plate has more pixels than the frame.
+    wide = view.cropped(-5, -3, 60, 40)
+    np.testing.assert_allclose(
+        on_frame(wide, through + np.array([5, 3]), replace(view, lens=lens)), ideal / (48, 32), atol=1e-9
+    )
+    assert on_frame(replace(wide, K=wide.K * (2.0, 2.0, 1.0)), ideal, view) is None
+    # Nothing is drawn of frames that the plate has not, of other cameras, and of files that are gone.
+    scene.frame_set(placed.frames[-1] + 1)
+    assert tracks.shown(scene) is None
+    scene.frame_set(placed.frames[1])
+    (Path(record["solve"]) / "solved_camera.json").unlink()
+    assert tracks.shown(scene) is not None
+    tracks.forget()
+    assert tracks.shown(scene) is None
+
+
 # What is said of it, and asked
 
 
@@ -119,12 +160,14 @@ def test_tracks_are_coloured_by_what_the_solve_says_of_them(scene: bpy.types.Sce
             [],
         ),
         (SourceCameraInfo("moves", "known", 54.2), 0.001, ["none of it could be measured"], []),
+        (SourceCameraInfo("still", "not observable", 54.2, assumed=True), None, ["Taken to"], ["54.2° are assumed"]),
+        (SourceCameraInfo("still", "not observable", 54.2, assumed=True, cuts=(3,)), None, ["Taken to"], ["frame 3:"]),
         (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° are assumed"]),
         (
             SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)),
             None,
-            ["still."],
-            ["frames 3, 4, 5, 6 and 1 more: choose one shot"],
+            ["Stands still."],
+            ["frames 3, 4, 5, 6 and 1 more: choose one shot, or separate them."],
         ),
     ],
 )
@@ -169,6 +212,48 @@ def test_a_plate_that_cuts_is_offered_shot_by_shot(scene: Any, tmp_path: Path, a
     assert (scene.ex4d.plate_frames, scene.ex4d.plate_scene_start) == ("1003-1005", placed.frame_of(1003))
     with pytest.raises(RuntimeError, match="not the plate's"):
         bpy.ops.ex4d.use_shot_frames(first=1003, last=1006)
+
+
+def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
+    scene: Any, tmp_path: Path, addon: Any, cutting_plate: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ex4d_blender import cli
+
+    state = scene.ex4d
+    state.viewport_side, state.depth_source, state.thickness = 32, "prior", 0.5
+    with pytest.raises(RuntimeError, match="poll"):
+        bpy.ops.ex4d.separate_shots()
+    bpy.ops.ex4d.load_plate(filepath=str(cutting_plate / "room.1001.png"))
+    state.shot_folder = str(tmp_path / "cut")
+    bpy.ops.ex4d.reconstruct()
+    assert "ex4d.separate_shots" in draw_all(scene)
+    whole = shot.find_shots(scene)[0]
+    before = set(bpy.data.scenes)
+    state.source_camera = "OBJECT"
+    with pytest.raises(RuntimeError, match="object of this scene"):
+        bpy.ops.ex4d.separate_shots()
+    state.source_camera = "auto"
+    assert set(bpy.data.scenes) == before
+    assert bpy.ops.ex4d.separate_shots() == {"FINISHED"}
+    made = sorted(set(bpy.data.scenes) - before, key=lambda item: item.name)
+    assert [item.name for item in made] == ["room 1001-1007", "room 1008-1012"]
+    for own, numbers in zip(made, (range(1001, 1008), range(1008, 1013)), strict=True):
+        (found,) = shot.find_shots(own)
+        assert found.numbers == list(numbers)
+        assert found.folder == str(tmp_path / f"cut-{numbers[0]}-{numbers[-1]}")
+        assert (own.frame_start, own.frame_end, own.camera) == (numbers[0], numbers[-1], found.source_camera)
+        assert own.render.resolution_x == 192
+        assert own.ex4d.thickness == pytest.approx(0.5)
+        assert "Source camera: Moves." in draw_all(own) or "Source camera: Turns on its place." in draw_all(own)
+    # The whole plate's shot stays, and what is asked for again goes into the same scenes.
+    assert (shot.find_shots(scene), state.plate_frames) == ([whole], "")
+    made[0].ex4d.thickness = 0.25
+    assert cli.main(["reconstruct", "--split-cuts", "--json"]) == 0
+    assert made[0].ex4d.thickness == 0.25
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [result["shot"] for result in told["shots"]] == [shot.find_shots(own)[0].folder for own in made]
+    assert set(bpy.data.scenes) == before | set(made)
+    assert [len(shot.find_shots(own)) for own in made] == [1, 1]
 
 
 # Cameras that are given
@@ -290,17 +375,31 @@ def test_mattes_of_what_moves_go_with_measured_depth(scene: Any, tmp_path: Path,
 # From a plate to a scene
 
 
-@pytest.fixture(scope="module")
-def moving_plate(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Path:
-    """Pictures of a room past which a camera slides."""
-    folder = tmp_path_factory.mktemp("room")
+def write_room(folder: Path, backend_python: str, pictures: str) -> Path:
+    """Pictures of a room, as the backend's tests draw them: ``pictures`` is what makes them."""
     code = (
-        "import sys, cv2; sys.path.insert(0, sys.argv[1]); from solve_scenes import room_pictures\n"
-        "for i, picture in enumerate(room_pictures('slides', count=9, size=(128, 96))[0]):\n"
+        "import sys, cv2, numpy as np; sys.path.insert(0, sys.argv[1])\n"
+        "from solve_scenes import room_pictures as room\n"
+        f"for i, picture in enumerate({pictures}):\n"
         "    cv2.imwrite(f'{sys.argv[2]}/room.{1001 + i}.png', picture)"
     )
     subprocess.run([backend_python, "-c", code, str(Path(__file__).parents[1] / "unit"), str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="module")
+def moving_plate(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Path:
+    """A camera slides past a room."""
+    return write_room(tmp_path_factory.mktemp("room"), backend_python, "room('slides', count=9, size=(128, 96))[0]")
+
+
+@pytest.fixture(scope="module")
+def cutting_plate(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Path:
+    """A camera slides past a room; then another turns in a negative of it."""
+    size = "size=(192, 144)"
+    first, second = f"room('slides', count=7, {size})[0]", f"255 - room('turns', count=5, {size})[0][:, ::-1]"
+    pictures = f"np.concatenate([{first}, {second}])"
+    return write_room(tmp_path_factory.mktemp("cut"), backend_python, pictures)
 
 
 def test_a_plate_whose_camera_moves_is_solved_chosen_and_solved_again(

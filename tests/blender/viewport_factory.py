@@ -227,6 +227,17 @@ def large_shot(folder: Path, side: int, count: int) -> dict:
     return record
 
 
+def long_shot(folder: Path, side: int, count: int) -> dict[str, Any]:
+    """``large_shot`` with a camera that moves in every frame."""
+    record = large_shot(folder, side, count)
+    plate = record["plate"]
+    plate["width"] = plate["height"] = side
+    source = moving_source(intrinsics_from_fov(60.0, side, side), (side, side), count)
+    write_json(Path(record["source"]), source.numbered(plate["numbers"], None))
+    record["depth"]["source_poses_known"] = True
+    return record
+
+
 def add_solve(record: dict[str, Any], *, points: int = 20, seed: int = 0, **told: Any) -> dict[str, Any]:
     """Give a shot what its camera's solve leaves: points before the first camera, each seen in every frame by its own
     track, and two tracks more, one of a thing that moves and one that stands on the screen."""
@@ -247,6 +258,7 @@ def add_solve(record: dict[str, Any], *, points: int = 20, seed: int = 0, **told
         "track_on_screen": np.arange(tracks) == points + 1,
     }
     np.savez_compressed(folder / "solve.npz", **arrays)
+    shutil.copy(record["source"], folder / "solved_camera.json")
     document = {"format": "ex4d-solve", "version": 1, "work_size": [plate["width"], plate["height"]]}
     (folder / "solve.json").write_text(json.dumps(document))
     found = {"kind": "moves", "lens": "known", "fov_deg": 60.0, **told}

@@ -15,12 +15,13 @@ from parallax_scenes import FLOOR, POST, WALL, draw, slider
 
 from ex4d.camera import Trajectory
 from ex4d.depth import create_depth_source
+from ex4d.depth.base import DepthFrame
 from ex4d.depth.parallax import matching
 from ex4d.depth.parallax.matching import CpuMatcher, create_matcher
 from ex4d.depth.parallax.semi_global import MOST_COST, jump_costs, semi_global
 from ex4d.depth.parallax.source import ParallaxDepth
-from ex4d.depth.parallax.sweep import Neighbour
-from ex4d.depth.parallax.torch_matching import TorchMatcher, _semi_global
+from ex4d.depth.parallax.sweep import WINDOW, Neighbour
+from ex4d.depth.parallax.torch_matching import TorchMatcher, _blur, _semi_global
 from ex4d.depth.parallax.views import Passage
 from ex4d.system.progress import Silent
 
@@ -32,10 +33,8 @@ class Kept:
     def __init__(self) -> None:
         self.depth: list[np.ndarray] = []
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        self.depth.append(depth)
+    def write(self, frame: DepthFrame) -> None:
+        self.depth.append(frame.depth)
 
 
 def different(a: np.ndarray, b: np.ndarray) -> float:
@@ -64,6 +63,14 @@ def test_both_find_the_same_surfaces(index: int) -> None:
     assert np.median(np.abs(found.disparity / expected.disparity - 1)) < 1e-3
     # Costs are cut to whole bytes, so rounding moves some by one.
     assert np.abs(found.cost.astype(int) - expected.cost)[found.disparity > 0.06].mean() < 0.2
+
+
+def test_means_over_windows_are_exact_to_rounding() -> None:
+    values = (1.9 + 1e-3 * np.random.default_rng(3).random((1, 40, 50))).astype(np.float32)
+    exact = cv2.blur(values[0].astype(np.float64), (WINDOW, WINDOW))
+    found = _blur(torch.from_numpy(values))[0].numpy()
+    # Variances are differences of such means: half a float32's last digit is all that may be lost.
+    assert np.abs(found - exact).max() <= np.spacing(np.float32(1.9)) / 2
 
 
 def test_paths_are_the_same_to_the_bit() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ex4d.depth.base import DepthResult, DepthSource
+from ex4d.depth.base import DepthFrame, DepthResult, DepthSource
 from ex4d.media.frames import ArrayFrames, FrameSource
 from ex4d.system.progress import Silent
 
@@ -35,12 +35,10 @@ class Collected:
 
     maps: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        assert depth.dtype == np.float32
-        assert number not in self.maps
-        self.maps[number] = depth
+    def write(self, frame: DepthFrame) -> None:
+        assert frame.depth.dtype == np.float32
+        assert frame.number not in self.maps
+        self.maps[frame.number] = frame.depth
 
 
 def estimated(source: DepthSource, frames: FrameSource, scratch: Path) -> tuple[DepthResult, np.ndarray]:
@@ -60,10 +58,8 @@ class _Dropped:
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        assert depth.shape == self._size[::-1]
+    def write(self, frame: DepthFrame) -> None:
+        assert frame.depth.shape == self._size[::-1]
 
 
 def peak_memory(source: DepthSource, frames: FrameSource, scratch: Path) -> int:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ex4d.camera import Camera, Trajectory, intrinsics, static_trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthResult
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult
 from ex4d.media.frames import ArrayFrames
 
 
@@ -145,7 +145,7 @@ class Flat:
 
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for number in frames.numbers:
-            sink.write(number, np.full(frames.size[::-1], self.z, np.float32))
+            sink.write(DepthFrame(number, np.full(frames.size[::-1], self.z, np.float32)))
             progress.advance()
         camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
         return DepthResult(camera, False, False, (STATIC_NOTE,))

@@ -20,7 +20,7 @@ from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.commands.render import _rest
 from ex4d.composite.result_files import sequence_file
 from ex4d.depth import create_depth_source
-from ex4d.depth.base import DepthResult
+from ex4d.depth.base import DepthFrame, DepthResult
 from ex4d.fill import create_generator
 from ex4d.fill.base import PixelOrigin
 from ex4d.fill.stage import FillStage
@@ -202,7 +202,7 @@ class _Flat:
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for index, (number, camera) in enumerate(zip(frames.numbers, self.source, strict=True)):
             depth = cast([Plane((0.0, 0.0, 1.0), WALL_Z)], camera)[0].astype(np.float32)
-            sink.write(number, depth, moving=self.moving[index] if self.moving else None)
+            sink.write(DepthFrame(number, depth, moving=self.moving[index] if self.moving else None))
         return DepthResult(self.source, poses_known=True, intrinsics_known=True)
 
 

@@ -818,8 +818,8 @@ def test_a_long_file_is_not_read_whole(tmp_path, suffix):
     np.save(path, values) if suffix == ".npy" else save(path, depth=values)
 
     class Dropped:
-        def write(self, number, depth, measured=None):
-            assert depth.shape == (240, 320)
+        def write(self, frame):
+            assert frame.depth.shape == (240, 320)
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -837,7 +837,7 @@ FLAT_ESTIMATOR = """
 import numpy as np
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
-from ex4d.depth.base import DepthResult
+from ex4d.depth.base import DepthFrame, DepthResult
 
 
 class Flat:
@@ -855,7 +855,7 @@ class Flat:
     def estimate(self, frames, sink, scratch, progress):
         width, height = frames.size
         for number in frames.numbers:
-            sink.write(number, np.full((height, width), number / 1000, np.float32))
+            sink.write(DepthFrame(number, np.full((height, width), number / 1000, np.float32)))
         source = static_trajectory(intrinsics_from_fov(self.fov_deg, width, height), width, height, len(frames))
         return DepthResult(source, False, True, ("A wall.",))
 

@@ -13,7 +13,7 @@ import pytest
 from depth_factory import grey_plate
 
 from ex4d.camera import intrinsics, static_trajectory
-from ex4d.depth.base import DepthResult
+from ex4d.depth.base import DepthFrame, DepthResult
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
@@ -45,7 +45,7 @@ class Source:
         for index, number in enumerate(frames.numbers):
             depth = np.full(frames.size[::-1], 2, np.float32) if self.depth is None else self.depth
             told = {"measured": self.masks, "moving": self.moving}
-            sink.write(number, depth, **{name: masks[index] for name, masks in told.items() if masks})
+            sink.write(DepthFrame(number, depth, **{name: masks[index] for name, masks in told.items() if masks}))
         camera = static_trajectory(intrinsics(50, *frames.size), *frames.size, len(frames))
         return DepthResult(camera.numbered(frames.numbers, None), False, False)
 

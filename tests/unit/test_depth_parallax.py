@@ -16,7 +16,7 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 
 from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
-from ex4d.depth.base import STATIC_NOTE, DepthResult
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult
 from ex4d.depth.parallax import cards, gaps, mirrors, movers, outlines
 from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
 from ex4d.depth.parallax.flows import Flows
@@ -42,14 +42,12 @@ class Marked(Collected):
         self.measured: dict[int, np.ndarray] = {}
         self.moving: dict[int, np.ndarray | None] = {}
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        super().write(number, depth)
-        assert measured is not None
-        assert measured.shape == depth.shape
-        self.measured[number] = measured
-        self.moving[number] = moving
+    def write(self, frame: DepthFrame) -> None:
+        super().write(frame)
+        assert frame.measured is not None
+        assert frame.measured.shape == frame.depth.shape
+        self.measured[frame.number] = frame.measured
+        self.moving[frame.number] = frame.moving
 
 
 def measure(
@@ -159,7 +157,7 @@ class Told(Flat):
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         result = super().estimate(frames, Collected(), scratch, progress)
         for number, is_sky in zip(frames.numbers, self.sky, strict=True):
-            sink.write(number, np.where(is_sky, self.sky_z, self.z).astype(np.float32))
+            sink.write(DepthFrame(number, np.where(is_sky, self.sky_z, self.z).astype(np.float32)))
         return result
 
 

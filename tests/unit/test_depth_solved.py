@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ex4d.camera import Trajectory, intrinsics
-from ex4d.depth.base import DepthResult, KnownMovers
+from ex4d.depth.base import DepthFrame, DepthResult, KnownMovers
 from ex4d.depth.solved import LEAST_SIGHTINGS, SolvedDepth, fit_line, parse_points
 from ex4d.protocol.errors import BadInputError
 from ex4d.system.progress import Silent
@@ -38,11 +38,9 @@ class _Kept(dict):
         super().__init__()
         self.moving: list[np.ndarray | None] = []
 
-    def write(
-        self, number: int, depth: np.ndarray, measured: np.ndarray | None = None, moving: np.ndarray | None = None
-    ) -> None:
-        self[number] = depth
-        self.moving.append(moving)
+    def write(self, frame: DepthFrame) -> None:
+        self[frame.number] = frame.depth
+        self.moving.append(frame.moving)
 
 
 def _truth(camera: Trajectory) -> list[np.ndarray]:
@@ -80,7 +78,7 @@ class _Estimator:
 
     def estimate(self, frames: Any, sink: Any, scratch: Path, progress: Any) -> DepthResult:
         for number, depth in zip(frames.numbers, self.maps, strict=True):
-            sink.write(number, depth.astype(np.float32))
+            sink.write(DepthFrame(number, depth.astype(np.float32)))
         camera = Trajectory(intrinsics(99, *SIZE), np.broadcast_to(np.eye(4), (3, 4, 4)), *SIZE)
         return DepthResult(camera.numbered(NUMBERS, None), poses_known=False, intrinsics_known=False)
 

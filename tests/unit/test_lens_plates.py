@@ -28,7 +28,7 @@ from ex4d.camera import (
     write_json,
 )
 from ex4d.composite.pixel_aspect import take_pixel_aspect
-from ex4d.depth.base import DepthResult
+from ex4d.depth.base import DepthFrame, DepthResult
 from ex4d.depth.plate_camera import PlateCamera
 from ex4d.depth.plate_pixels import SquareFrames
 from ex4d.depth.stage import DepthStage
@@ -162,7 +162,7 @@ class Known:
         for number in frames.numbers:
             self.sizes.add((frames.size, frames.read_8bit(number).shape[:2][::-1]))
             column = np.linspace(1, 2, frames.width, dtype=np.float32)
-            sink.write(number, np.broadcast_to(column, (frames.height, frames.width)).copy())
+            sink.write(DepthFrame(number, np.broadcast_to(column, (frames.height, frames.width)).copy()))
         K = intrinsics(123, *frames.size)
         source = static_trajectory(K, *frames.size, len(frames)).numbered(frames.numbers, frames.fps)
         return DepthResult(source, poses_known=False, intrinsics_known=self.fov_deg is not None)

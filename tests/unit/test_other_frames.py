@@ -20,9 +20,10 @@ from ex4d.camera.transforms import invert_rigid, rigid, rotation_y
 from ex4d.fill.background.anchors import WIDEST_SPACING, AnchorChoice, candidates
 from ex4d.fill.background.depth_grids import DepthGrids
 from ex4d.fill.background.exposure import SAME, match_exposure
-from ex4d.fill.background.movers import WITNESSES, witnesses
+from ex4d.fill.background.gather import gather
+from ex4d.fill.background.movers import WITNESSES, moving_by_depth, witnesses
 from ex4d.fill.background.other_frames import Measured, OtherFrames, source_stands_still, source_turns
-from ex4d.fill.background.sights import MeshSights
+from ex4d.fill.background.sights import MeshSights, Sight
 from ex4d.fill.base import OtherFrame, TakeFrame, TakeScene
 from ex4d.media.encoding import DISPLAY_16, LINEAR_HALF, TruthEncoding
 from ex4d.media.frames import ArrayFrames
@@ -320,6 +321,56 @@ def test_frames_that_cover_the_holes_are_chosen() -> None:
         assert 0 < len(chosen) <= 5
         assert index not in chosen
         assert all(side * (other - index) > 0 for other in chosen)
+
+
+def moving_share(factors: dict[int, float], guessed: set[int] | None) -> float:
+    """Share of the wall in frame 5 that is taken for moving, where some frames' depth is wrong by a factor, and that of
+    others is guessed; None = it is not known of any."""
+    count = 12
+    shot = Shot(sliding(count), depth_factors=np.array([factors.get(index, 1.0) for index in range(count)]))
+    measured = None if guessed is None else lambda index: np.full((HEIGHT, WIDTH), index not in guessed)
+    grids = DepthGrids(shot.scene(shot.source).mesh, measured)
+    return float(moving_by_depth(grids[5], [grids[index] for index in range(count) if index != 5], 0.03).mean())
+
+
+def test_a_guess_that_disagrees_is_no_movement() -> None:
+    nearer, all_but_it_farther = {5: 0.92}, {index: 1.3 for index in range(12) if index != 5}
+    assert moving_share(nearer, None) > 0.8
+    assert moving_share(nearer, set()) > 0.8
+    assert moving_share(nearer, {5}) == 0
+    # Nor do guesses witness that something has left: what was measured does, whatever it is held against.
+    assert moving_share(all_but_it_farther, set()) > 0.8
+    assert moving_share(all_but_it_farther, set(all_but_it_farther)) == 0
+    assert moving_share({5: 0.6}, {5}) > 0.8
+
+
+def test_guessed_depth_loses_nothing_of_what_other_frames_show() -> None:
+    """Depths of the frames disagree by more than the tolerance, as guesses do."""
+    shot = Shot(sliding(), depth_factors=np.where(abs(np.arange(12) - 6) < 2, 1.12, 1.0))
+    take = zoomed_out(shot)
+    unknown, _ = shot.uncover(take, 6)
+    found, _ = shot.uncover(take, 6, measured=lambda index: np.zeros((HEIGHT, WIDTH), np.bool_))
+    exact, _ = Shot(sliding()).uncover(take, 6)
+    assert found.known.sum() > 0.9 * exact.known.sum()
+    assert unknown.known.sum() < 0.7 * exact.known.sum()
+
+
+def test_measured_depth_goes_before_guesses_and_of_these_the_most_alike_view() -> None:
+    shape = (HEIGHT, WIDTH)
+    everywhere, nowhere = np.ones(shape, np.bool_), np.zeros(shape, np.bool_)
+
+    def sight(index: int, z: float, guessed: NDArray[np.bool_] | None) -> Sight:
+        return Sight(index, np.full(shape, z, np.float32), everywhere, guessed)
+
+    def says(*sights: Sight) -> list[float]:
+        gathered = gather(sights, [1.0] * len(sights), everywhere, 0.03, by_depth=True)
+        return [float(say[HEIGHT // 2, WIDTH // 2]) for say in gathered]
+
+    assert says(sight(0, 6, everywhere), sight(1, 7, nowhere)) == [0, 1]
+    assert says(sight(0, 6, everywhere), sight(1, 5, everywhere)) == [1, 0]
+    assert says(sight(0, 6, nowhere), sight(1, 5, nowhere)) == [0, 1]
+    assert says(sight(0, 6, None), sight(1, 5, None)) == [0, 1]
+    assert says(sight(0, 6, everywhere), sight(1, 6.1, everywhere)) == [0.5, 0.5]
 
 
 def test_witnesses_are_near_and_far() -> None:

@@ -90,6 +90,7 @@ def test_where_all_moves_by_itself_no_camera_is_believed():
     found = solve(track_scene("stands", movers=1.0))
     assert found.kind == "still"
     assert found.refused
+    assert source_camera_info(found, found.camera).assumed
     assert source_camera_info(found, found.camera).headline.startswith(
         "The source camera is taken to stand still, because no solve of it is believed; its depth is a guess. "
     )

@@ -107,7 +107,7 @@ def test_a_zoom_while_the_camera_moves_is_solved_or_refused():
 def test_a_zoom_straight_ahead_is_no_known_lens():
     scene = track_scene("walks", count=9, points=200, zoom=1.3, noise=0.05)
     found = solve_tracks(scene.picture, scene.followed, SolveOptions(), lambda: None)
-    assert found.lens != "known"
+    assert found.lens == "not observable"
     assert found.kind == "still" or any("taken not to zoom" in note for note in found.notes)
 
 

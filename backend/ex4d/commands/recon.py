@@ -7,7 +7,9 @@ As EX-4D's recon.py: ex4d recon --input_video input.mp4 --cam 180 --output_dir o
 from __future__ import annotations
 
 import argparse
-from typing import cast, get_args
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast, get_args
 
 from ex4d.camera import preset_help
 from ex4d.commands.console import Console
@@ -27,7 +29,7 @@ from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import reconstruct_plan
 from ex4d.jobs.takes import check_rasterizer
 from ex4d.protocol.errors import UsageError
-from ex4d.protocol.requests import CameraFormat, ExportRequest, MeshFormat
+from ex4d.protocol.requests import CameraFormat, ExportRequest, MeshFormat, ReconstructRequest
 from ex4d.protocol.results import ExportResult
 from ex4d.shot.folder import Shot
 
@@ -57,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMATS",
         help="write the plate's own camera as source_camera.json (default), colmap (a text model with the solve's "
         "points), chan (Nuke), or several: json,colmap,chan",
+    )
+    parser.add_argument(
+        "--split-cuts",
+        action="store_true",
+        help="make a shot of its own of each shot of a plate that cuts, beside --out: OUT-FIRST-LAST",
     )
     add_recon_options(parser)
     parser.epilog = f"camera moves:\n{preset_help()}"
@@ -90,20 +97,34 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         check_rasterizer(args.raster)
     for note in (*notes, *recon_notes(args)):
         console.note(note)
-    with console.whole((*reconstruct_plan(request, Shot.read_record(args.out)), *export.plan(files))):
+    if not args.split_cuts:
+        record, text = _reconstructed(request, files, context, console)
+        console.result(record, text)
+        return
+    shots = reconstruct.split_at_cuts(request, context)
+    console.note(f"The plate has {len(shots)} shots." if len(shots) > 1 else "The plate has no cut.")
+    made = [_reconstructed(shot, replace(files, shot=shot.shot, out=shot.shot), context, console) for shot in shots]
+    console.result({"shots": [record for record, _ in made]}, "\n".join(text for _, text in made))
+
+
+def _reconstructed(
+    request: ReconstructRequest, files: ExportRequest, context: JobContext, console: Console
+) -> tuple[dict[str, Any], str]:
+    """A shot with the files that are wanted of it: what is told of them, for machines and as text."""
+    with console.whole((*reconstruct_plan(request, Shot.read_record(Path(request.shot))), *export.plan(files))):
         result = reconstruct.run(request, context)
-        wanted = formats or chosen or args.save_stmap or of_camera
+        wanted = files.meshes or files.cameras or files.stmaps or files.source_camera
         paths = _paths(files, export.run(files, context)) if wanted else {}
     numbers = result.plate.numbers
     record = {
-        "shot": out,
+        "shot": request.shot,
         "frames": len(numbers),
         "size": [result.plate.width, result.plate.height],
         "depth": result.depth.label,
         "source_camera": source_camera_record(result),
         "files": paths,
     }
-    console.result(record, "\n".join([f"{out}: {len(numbers)} frames reconstructed", *paths.values()]))
+    return record, "\n".join([f"{request.shot}: {len(numbers)} frames reconstructed", *paths.values()])
 
 
 def _formats(text: str | None, known: tuple[str, ...], kind: str, option: str) -> tuple[str, ...]:

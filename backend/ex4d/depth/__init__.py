@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from ex4d.depth.base import DepthResult, DepthSink, DepthSource
+from ex4d.depth.base import DepthFrame, DepthResult, DepthSink, DepthSource
 from ex4d.depth.estimators import create_estimator, estimator_names
 from ex4d.depth.files import FileDepth
 from ex4d.depth.learned.estimator_spec import DEFAULT
@@ -15,6 +15,7 @@ from ex4d.protocol.errors import Ex4dError, UsageError
 __all__ = [
     "AUTOMATIC",
     "BUILT_IN",
+    "DepthFrame",
     "DepthResult",
     "DepthSink",
     "DepthSource",

@@ -52,24 +52,31 @@ class KnownMovers:
     key: str
 
 
+@dataclass(frozen=True)
+class DepthFrame:
+    """What a source says of one frame.
+
+    Attributes:
+        number: of the frame, as the plate has it.
+        depth: z-depth (H, W) float32 at the size of the frames that the source was given, world units; NaN = there is
+            none, inf = sky.
+        measured: (H, W) bool, True = measured, False = guessed; None = the source does not tell them apart. A source
+            tells them apart in all frames or in none.
+        moving: (H, W) bool, True = shows something that moves by itself; None = the source does not tell. A source
+            tells it of all frames or of none.
+    """
+
+    number: int
+    depth: NDArray[np.float32]
+    measured: NDArray[np.bool_] | None = None
+    moving: NDArray[np.bool_] | None = None
+
+
 class DepthSink(Protocol):
     """Takes the depth of one frame after the other, in the plate's order."""
 
-    def write(
-        self,
-        number: int,
-        depth: NDArray[np.float32],
-        measured: NDArray[np.bool_] | None = None,
-        moving: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Store z-depth (H, W) float32 at the plate's size, world units; NaN = there is none, inf = sky.
-
-        Args:
-            measured: (H, W), True = measured, False = guessed; None = the source does not tell them apart. A source
-                tells them apart in all frames or in none.
-            moving: (H, W), True = shows something that moves by itself; None = the source does not tell. A source
-                tells it of all frames or of none.
-        """
+    def write(self, frame: DepthFrame) -> None:
+        """Store it."""
         ...
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory, read_trajectory, resize_intrinsics
 from ex4d.camera.camera_arrays import CAMERA_NAMES
 from ex4d.depth.affine import AffineDepth, relative_depth
-from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink
+from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthFrame, DepthResult, DepthSink
 from ex4d.depth.kinds import LIKE_DEPTH, LIKE_DISPARITY, is_normalised, upward_share
 from ex4d.depth.maps import (
     DEPTH_NAMES,
@@ -177,7 +177,7 @@ class FileDepth:
                 depth = relative(raw)
             else:
                 depth = to_depth(raw, disparity=disparity, scale=self.scale or 1.0, coded=maps.coded)
-            sink.write(number, depth if map_size == frames.size else _on_plate(depth, frames))
+            sink.write(DepthFrame(number, depth if map_size == frames.size else _on_plate(depth, frames)))
             progress.advance()
         # What was read must be what was hashed: under that name it stays.
         for hashed in (self._hashed, self._hashed_camera):

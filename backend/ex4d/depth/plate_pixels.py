@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.base import DepthResult, DepthSink, DepthSource
+from ex4d.depth.base import DepthFrame, DepthResult, DepthSink, DepthSource
 from ex4d.depth.resample import resample_depth
 from ex4d.media.frames import FrameSource, FrameSourceBase, Pixels
 from ex4d.stages.plate_pixels import square_size
@@ -63,15 +63,11 @@ class PlateSink:
     sink: DepthSink
     size: tuple[int, int]
 
-    def write(
-        self,
-        number: int,
-        depth: NDArray[np.float32],
-        measured: NDArray[np.bool_] | None = None,
-        moving: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, frame: DepthFrame) -> None:
         """See ``DepthSink``."""
-        self.sink.write(number, resample_depth(depth, *self.size), self._resized(measured), self._resized(moving))
+        depth = resample_depth(frame.depth, *self.size)
+        measured, moving = self._resized(frame.measured), self._resized(frame.moving)
+        self.sink.write(DepthFrame(frame.number, depth, measured, moving))
 
     def _resized(self, mask: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
         if mask is None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, KnownMovers, camera_apart
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, KnownMovers, camera_apart
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file
@@ -87,14 +87,8 @@ class _Scratch:
 
     folder: Path
 
-    def write(
-        self,
-        number: int,
-        depth: NDArray[np.float32],
-        measured: NDArray[np.bool_] | None = None,
-        moving: NDArray[np.bool_] | None = None,
-    ) -> None:
-        np.save(frame_file(self.folder, number, ".npy"), depth)
+    def write(self, frame: DepthFrame) -> None:
+        np.save(frame_file(self.folder, frame.number, ".npy"), frame.depth)
 
     def read(self, number: int) -> NDArray[np.float32]:
         return np.asarray(np.load(frame_file(self.folder, number, ".npy")), dtype=np.float32)
@@ -166,7 +160,7 @@ class SolvedDepth:
         if _stands_in_one_place(camera):
             # Turning moves nothing against anything, so that any scale will do.
             for index, number in enumerate(frames.numbers):
-                sink.write(number, kept.read(number), moving=self._moving(index, frames))
+                sink.write(DepthFrame(number, kept.read(number), moving=self._moving(index, frames)))
             return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
@@ -178,7 +172,7 @@ class SolvedDepth:
             still = Trajectory(camera.K, E, camera.width, camera.height, lens=camera.lens)
             still = still.numbered(frames.numbers, frames.fps)
             for index, number in enumerate(frames.numbers):
-                sink.write(number, kept.read(number), moving=self._moving(index, frames))
+                sink.write(DepthFrame(number, kept.read(number), moving=self._moving(index, frames)))
             return DepthResult(still, poses_known=False, intrinsics_known=True, notes=tuple(notes))
         slope, offset = fit_line(estimated, solved)
         error = float(np.median(np.abs((slope * estimated + offset) / solved - 1)))
@@ -190,7 +184,7 @@ class SolvedDepth:
         for index, number in enumerate(frames.numbers):
             disparity = slope / kept.read(number).astype(np.float64) + offset
             depth = (1 / np.maximum(disparity, floor)).astype(np.float32)
-            sink.write(number, depth, moving=self._moving(index, frames))
+            sink.write(DepthFrame(number, depth, moving=self._moving(index, frames)))
         return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
 
     def _moving(self, index: int, frames: FrameSource) -> NDArray[np.bool_] | None:

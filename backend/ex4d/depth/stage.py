@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ex4d.camera import LensCalibration, subject_distance, write_json
-from ex4d.depth.base import DepthResult, DepthSource
+from ex4d.depth.base import DepthFrame, DepthResult, DepthSource
 from ex4d.depth.files import FileDepth
 from ex4d.depth.parallax.source import ParallaxDepth
 from ex4d.depth.plate_camera import PlateCamera
@@ -44,13 +43,8 @@ class _Sink:
     measured: list[float] = field(default_factory=list)
     moving: list[float] = field(default_factory=list)
 
-    def write(
-        self,
-        number: int,
-        depth: NDArray[np.float32],
-        measured: NDArray[np.bool_] | None = None,
-        moving: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, frame: DepthFrame) -> None:
+        depth = frame.depth
         self.sky |= bool(np.isposinf(depth).any())
         finite = depth[np.isfinite(depth) & (depth > 0)]
         if finite.size:
@@ -58,18 +52,18 @@ class _Sink:
             self.medians.append(float(np.median(finite)))
         elif not np.isposinf(depth).any():
             raise BadInputError(
-                f"The depth of frame {number} has no valid pixel.",
+                f"The depth of frame {frame.number} has no valid pixel.",
                 "Depth must be above zero and not NaN somewhere in every frame; check the files and --depth-kind.",
             )
-        self.pool.submit(np.save, frame_file(self.folder, number, ".npy"), depth)
+        self.pool.submit(np.save, frame_file(self.folder, frame.number, ".npy"), depth)
         for name, mask, shares in (
-            (MEASURED_FOLDER, measured, self.measured),
-            (MOVING_FOLDER, moving, self.moving),
+            (MEASURED_FOLDER, frame.measured, self.measured),
+            (MOVING_FOLDER, frame.moving, self.moving),
         ):
             if mask is not None:
                 shares.append(float(mask.mean()))
                 folder = make_folder(self.folder.with_name(name))
-                self.pool.submit(np.save, frame_file(folder, number, ".npy"), np.packbits(mask, axis=-1))
+                self.pool.submit(np.save, frame_file(folder, frame.number, ".npy"), np.packbits(mask, axis=-1))
 
 
 @dataclass

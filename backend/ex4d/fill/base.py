@@ -98,6 +98,8 @@ class TakeScene:
         create_rasterizer: gives a rasterizer, to be closed when it has served.
         movers: gives what moves by itself in the plate's frame with an index, (h, w) bool at any size, or None where
             that is not known. What other frames find to move moves as well.
+        measured: gives where depth was measured in the plate's frame with an index, (h, w) bool at any size, and not
+            guessed, or None where that is not known.
     """
 
     frames: FrameSource
@@ -106,6 +108,7 @@ class TakeScene:
     tolerance: float
     create_rasterizer: Callable[[], Rasterizer]
     movers: Callable[[int], NDArray[np.bool_] | None] | None = None
+    measured: Callable[[int], NDArray[np.bool_] | None] | None = None
 
 
 class TakeView(Protocol):

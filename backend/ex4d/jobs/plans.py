@@ -41,6 +41,11 @@ def reconstruct_plan(request: ReconstructRequest, record: Mapping[str, Any]) -> 
     return stages if request.viewport_side is None else (*stages, *VIEWPORT)
 
 
+def cuts_plan() -> tuple[PlannedStage, ...]:
+    """That of looking for cuts."""
+    return planned(PlateStage, SolveStage)
+
+
 def take_plan(generator: Generator) -> tuple[PlannedStage, ...]:
     """That of one take; other frames are passed over where the source camera stands still."""
     fill = PlannedStage(FillStage.name, FillStage.weight_of(generator))

@@ -16,7 +16,7 @@ from ex4d.depth.solved import SolvedDepth, parse_points
 from ex4d.jobs.cameras import keep_camera
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.lens_files import parse_lens_file
-from ex4d.jobs.plans import reconstruct_plan
+from ex4d.jobs.plans import cuts_plan, reconstruct_plan
 from ex4d.jobs.source_camera import KEPT_STILL, keeps_still, wanted_solve
 from ex4d.jobs.viewport import make_viewport
 from ex4d.media.frames import frame_window
@@ -27,10 +27,10 @@ from ex4d.plate.store import FrameStore
 from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import MeshRequest, PlateRequest, ReconstructRequest
 from ex4d.protocol.results import ColourInfo, DepthInfo, PlateInfo, ReconstructResult
-from ex4d.protocol.values import AUTOMATIC, DEFAULT_FOV_DEG, PARALLAX
+from ex4d.protocol.values import AUTOMATIC, DEFAULT_FOV_DEG, PARALLAX, FrameRange, shot_folder_of_frames
 from ex4d.shot.depth_plan import DepthPlan
 from ex4d.shot.folder import Shot
-from ex4d.shot.reconstruction import Reconstruction, make_reconstruction
+from ex4d.shot.reconstruction import Reconstruction, find_shots, make_reconstruction
 from ex4d.solve import SolveOptions
 from ex4d.solve.stage import SolveStage
 
@@ -73,6 +73,40 @@ def reconstruct(
         viewport = make_viewport(shot, reconstruction, request.viewport_side, progress)
         result = replace(result, viewport=str(viewport))
     return reconstruction, result
+
+
+def split_at_cuts(request: ReconstructRequest, context: JobContext) -> tuple[ReconstructRequest, ...]:
+    """The request for each shot of a plate that cuts, in a folder of its own (``shot_folder_of_frames``); the request
+    itself where the plate has no cut. For that the plate is read and its camera is solved, as ``run`` would.
+
+    Raises:
+        UsageError: the camera is not solved, which is what finds cuts; or as ``run``.
+        BadInputError, ResourceError: as ``run``.
+    """
+    shot = Shot(Path(request.shot))
+    context.progress.expect(cuts_plan())
+    # Across a cut no camera turns or moves: that is asked of each shot.
+    looks = replace(request, source_camera="auto") if request.source_camera in ("turns", "moves") else request
+    depth = depth_plan(looks, shot)
+    lens = _lens(request.plate)
+    plate = replace(request.plate, lens=lens.text() if lens is not None else None)
+    found = shot.heal(lambda: find_shots(shot, plate, depth, context.progress), context.progress)
+    if found is None:
+        raise UsageError(
+            "Cuts are found where the source camera is solved, and here it is not.",
+            "Add --source-camera auto, or choose the frames of each shot with --frames.",
+        )
+    if len(found) == 1:
+        return (request,)
+    return tuple(
+        replace(
+            request,
+            shot=shot_folder_of_frames(request.shot, first, last),
+            # Frames around them are another shot's.
+            plate=replace(request.plate, frames=str(FrameRange(first, last + 1)), handles=0),
+        )
+        for first, last in found
+    )
 
 
 def mesh_settings(mesh: MeshRequest) -> MeshSettings:

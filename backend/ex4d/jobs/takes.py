@@ -195,6 +195,7 @@ class TakePipeline:
             depth.tolerance,
             self._borrow,
             lambda index: depth.read_moving(frames.numbers[index]),
+            lambda index: depth.read_measured(frames.numbers[index]),
         )
         background, background_key = self.background(rendered, scene)
         stage = FillStage(

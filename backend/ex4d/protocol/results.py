@@ -102,6 +102,7 @@ class SourceCameraInfo:
         interpolated: numbers of the frames whose camera was not found but laid between those around them.
         cuts: numbers of the frames at which the plate seems to cut.
         notes: further sentences for the report.
+        assumed: whether it is only taken to stand still, because no solve of it is believed.
     """
 
     kind: Literal["still", "turns", "moves"]
@@ -112,6 +113,7 @@ class SourceCameraInfo:
     interpolated: tuple[int, ...] = ()
     cuts: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    assumed: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 from ex4d.protocol.errors import UsageError
@@ -77,6 +78,13 @@ DEFAULT_GENERATOR = "preview"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RANGE = re.compile(r"\s*(?P<first>-?[0-9]{1,9})\s*(?P<dash>-\s*(?P<last>-?[0-9]{1,9})?)?\s*")
+
+
+def shot_folder_of_frames(folder: str, first: int, last: int) -> str:
+    """Where the shot of frames ``first`` to ``last`` of a plate that cuts lies: beside the folder of the whole plate's
+    shot, NAME-FIRST-LAST."""
+    path = Path(folder).absolute()
+    return str(path.with_name(f"{path.name}-{first}-{last}"))
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,62 @@ def make_reconstruction(
         TransientError: a file of the plate or the depth is written to meanwhile.
         DamagedCacheError: see ``StageCache.heal``.
     """
+    solved = _solved_plate(shot, request, plan, progress, accept)
+    plan, plate_stage, frames, solve = solved.plan, solved.stage, solved.frames, solved.solve
+    lens_note, hashed, source_files = solved.lens_note, solved.hashed, solved.source_files
+    lens = parse_lens(request.lens) if request.lens is not None else None
+    mattes = _mattes(shot, plan, solve, request.first_frame, frames, progress)
+    depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve, mattes), lens)
+    depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
+    mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
+    mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
+    stages = (plate_stage, *solved.solve_stages, depth_stage, mesh_stage)
+    plate = {"path": str(Path(request.path).absolute()), "sha256": hashed.hash}
+    found = None if solve is None else source_camera_info(solve, mesh.view)
+    shot.write_record(
+        {
+            "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
+            "stages": {stage.name: stage.key() for stage in stages},
+            "recipe": Recipe.of(_selection(request), plan, settings, lens).record(),
+            **({} if found is None else {"solve": to_record(found)}),
+            **({} if lens_note is None else {"lens_note": lens_note}),
+        }
+    )
+    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, found, lens_note)
+    for note in reconstruction.notes():
+        progress.note(note)
+    return reconstruction
+
+
+@dataclass(frozen=True)
+class _SolvedPlate:
+    """A plate that was read, and what was found of its source camera.
+
+    Attributes:
+        plan: of its depth, with what the plate's files tell.
+        lens_note: see ``Reconstruction``.
+        hashed: its files.
+        source_files: where its truth is read.
+        stage: that it was read by.
+        frames: of it.
+        solve_stages: what the camera was solved by; none where it was not.
+        solve: of the camera; None = it was not solved.
+    """
+
+    plan: DepthPlan
+    lens_note: str | None
+    hashed: HashedFiles
+    source_files: PlateSource
+    stage: PlateStage
+    frames: FrameStore
+    solve_stages: tuple[Stage, ...]
+    solve: Solve | None
+
+
+def _solved_plate(
+    shot: Shot, request: PlateRequest, plan: DepthPlan, progress: Progress, accept: Callable[[PlateInfo], None]
+) -> _SolvedPlate:
+    """See ``make_reconstruction``, whose first stages these are."""
     reader, hashed = _open_plate(request, shot.record)
     accept(reader.info)
     plan, lens_note = plan.of_plate(reader.info)
@@ -198,36 +254,27 @@ def make_reconstruction(
             "Choose another output folder for this plate.",
         )
     make_folder(shot.root)
-    selection = _selection(request)
-    plate_stage = PlateStage(hashed.hash, selection, reader, hashed)
+    plate_stage = PlateStage(hashed.hash, _selection(request), reader, hashed)
     source_files = PlateSource.of(reader.info)
     frames = FrameStore.open(shot.cache.ensure(plate_stage, progress), source_files)
-    lens = parse_lens(request.lens) if request.lens is not None else None
-    solve_stages: list[Stage] = []
+    solve_stages: tuple[Stage, ...] = ()
     solve = None
     if (options := plan.solved(frames)) is not None:
-        solve_stages = [solve_stage := SolveStage(plate_stage.key(), frames, options)]
+        solve_stages = (solve_stage := SolveStage(plate_stage.key(), frames, options),)
         solve = read_solve(shot.cache.ensure(solve_stage, progress))
-    mattes = _mattes(shot, plan, solve, request.first_frame, frames, progress)
-    depth_stage = DepthStage(plate_stage.key(), frames, plan.chosen(solve, mattes), lens)
-    depth = DepthStore.open(shot.cache.ensure(depth_stage, progress))
-    mesh_stage = MeshStage(plate_stage.key(), depth_stage.key(), frames, depth, settings)
-    mesh = MeshStore.open(shot.cache.ensure(mesh_stage, progress))
-    plate = {"path": path, "sha256": hashed.hash}
-    found = None if solve is None else source_camera_info(solve, mesh.view)
-    shot.write_record(
-        {
-            "plate": {**plate, "files": hashed.stamps.record(), **source_files.record()},
-            "stages": {stage.name: stage.key() for stage in (plate_stage, *solve_stages, depth_stage, mesh_stage)},
-            "recipe": Recipe.of(selection, plan, settings, lens).record(),
-            **({} if found is None else {"solve": to_record(found)}),
-            **({} if lens_note is None else {"lens_note": lens_note}),
-        }
-    )
-    reconstruction = Reconstruction(frames, depth, mesh, plate_stage.key(), mesh_stage.key(), plate, found, lens_note)
-    for note in reconstruction.notes():
-        progress.note(note)
-    return reconstruction
+    return _SolvedPlate(plan, lens_note, hashed, source_files, plate_stage, frames, solve_stages, solve)
+
+
+def find_shots(
+    shot: Shot, request: PlateRequest, plan: DepthPlan, progress: Progress
+) -> tuple[tuple[int, int], ...] | None:
+    """Numbers of the first and the last frame of each shot that a plate's cuts leave: the first stages of
+    ``make_reconstruction``, which raises the same. None = nobody looked for cuts, because no camera was solved."""
+    solved = _solved_plate(shot, request, plan, progress, lambda _: None)
+    numbers = solved.frames.numbers
+    if len(numbers) == 1:
+        return ((numbers[0], numbers[0]),)
+    return None if solved.solve is None else solved.solve.shots
 
 
 def _selection(request: PlateRequest) -> dict[str, Any]:

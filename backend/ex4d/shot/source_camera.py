@@ -33,6 +33,7 @@ def source_camera_info(solve: Solve, view: Trajectory) -> SourceCameraInfo:
         solve.interpolated,
         solve.cuts,
         solve.notes,
+        _is_assumed(solve),
     )
 
 
@@ -52,14 +53,19 @@ def _fov_deg(view: Trajectory) -> float:
     return math.degrees(2 * math.atan(max(view.width / K[0, 0], view.height / K[1, 1]) / 2))
 
 
+def _is_assumed(solve: Solve) -> bool:
+    """Whether it is taken to stand still, and was not seen to."""
+    is_seen = solve.refused in ((), (still_reason(solve.numbers),))
+    return solve.kind == "still" and not solve.given and not is_seen
+
+
 def _headline(solve: Solve, fov_deg: float) -> str:
     """What was found, with the numbers that decided."""
     numbers, frames = solve.numbers, len(solve.camera)
     known = "given" if len(solve.given) == frames else f"given in {len(solve.given)} of {frames} frames, else solved"
     known = known if solve.given else "solved"
     if solve.kind == "still":
-        is_seen = solve.refused in ((), (still_reason(numbers),))
-        how = "stands still" if is_seen else "is taken to stand still, because no solve of it is believed"
+        how = "is taken to stand still, because no solve of it is believed" if _is_assumed(solve) else "stands still"
         how = f"stands still: {known}" if solve.given else how
         why = "".join(f" {sentence}" for sentence in solve.refused)
         return f"The source camera {how}; its depth is a guess.{why}"

@@ -29,14 +29,17 @@ from ex4d.solve.model import Model
 from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
 from ex4d.solve.repeat import Repeat, repeat
 from ex4d.solve.tracks import Tracks
-from ex4d.solve.triangulate import angles
-from ex4d.solve.turning import finish_turning, solve_turning
+from ex4d.solve.triangulate import angles, triangulate
+from ex4d.solve.turning import directions, finish_turning, solve_turning
 from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
+#: Residual, px, from which a sighting that was measured again counts less. The last bundle takes so many steps at most,
+#: and small ones, too: where the camera goes straight ahead the focal length creeps.
+MEASURED_LOSS, LAST_ITERATIONS, LAST_CONVERGED = 0.2, 40, 1e-7
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
@@ -81,6 +84,8 @@ class Task:
         focal: work pixels: known, or expected.
         focal_known: whether it is known.
         tick: called now and then; may raise to stop.
+        measure: gives the tracks measured again, with a model of them; None where the pictures show too little.
+        is_measured: whether these tracks are.
     """
 
     tracks: Tracks
@@ -89,6 +94,8 @@ class Task:
     focal: float
     focal_known: bool
     tick: Callable[[], None]
+    measure: Callable[[Model], Tracks | None]
+    is_measured: bool = False
 
 
 def attempt_turning(task: Task) -> Attempt | None:
@@ -109,9 +116,14 @@ def attempt_turning(task: Task) -> Attempt | None:
     lens: LensState | None = None
     rise = None
     side = max(tracks.size)
+    followed, is_near = tracks, explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)
+    if is_near and (again := task.measure(model)) is not None:
+        tracks, sightings = again, sightings_of(again, keys)
+        prior, fixed, options = (replace(one, loss=MEASURED_LOSS) for one in (prior, fixed, options))
+        finish_turning(model, tracks, keys, options)
     is_flat = not task.pairs or task.pairs[0].plane_share >= TURN_PLANE
     zooms = not focal_known and is_flat and find_zoom(model, sightings, prior)
-    if not focal_known and (zooms or explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)):
+    if not focal_known and (zooms or is_near):
         test = lens_test(model, sightings, options, LIMITS[-1])
         rise, lens = test.rise, test.state
         found = float(np.median(model.focal[list(keys)]))
@@ -131,7 +143,11 @@ def attempt_turning(task: Task) -> Attempt | None:
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    error, explained = explained_share(model, tracks)
+    told = model
+    if tracks is not followed:
+        told = model.copy()
+        directions(told, Sightings(followed.frame, followed.track, followed.xy))
+    error, explained = explained_share(told, followed)
     return Attempt(
         model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
     )
@@ -139,11 +155,12 @@ def attempt_turning(task: Task) -> Attempt | None:
 
 @dataclass(frozen=True)
 class _Settled:
-    """A camera that moves, with its lens."""
+    """A camera that moves, with its lens; whether it is of tracks that were measured again."""
 
     model: Model
     lens: LensState | None
     repeat: Repeat
+    is_measured: bool
     rise: float | None = None
     parts: float | None = None
     effect: LensEffect | None = None
@@ -165,10 +182,18 @@ def attempt_moving(task: Task) -> Attempt | None:
     if not len(usable(moving.model, sightings, LIMITS[-1])):
         return None
     if task.focal_known:
-        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]))
+        if task.is_measured:
+            options = replace(options, loss=MEASURED_LOSS)
+            refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[-1:])
+        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]), task.is_measured)
     else:
         settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
-    error, explained = explained_share(settled.model, tracks)
+    told = settled.model
+    if settled.is_measured:
+        # Tracks that were measured again are explained better than any that are followed, and gates are laid on these.
+        told = told.copy()
+        triangulate(told, Sightings(tracks.frame, tracks.track, tracks.xy))
+    error, explained = explained_share(told, tracks)
     angle = angles(settled.model, sightings)
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
@@ -200,16 +225,11 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         options: it was solved with.
         sightings: of the frames that tests look at.
     """
-    tracks, keys = task.tracks, task.keys
-    frames = bundled_frames(tracks, keys)
+    keys = task.keys
+    task, options, zooms = _shaped(model, began, task, options, sightings)
+    tracks = task.tracks
+    frames, sightings = bundled_frames(tracks, keys), sightings_of(tracks, np.unique(sightings.frame).tolist())
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
-    zooms = began.zooms
-    if zooms:
-        options = replace(options, focal="each")
-    else:
-        options, zooms = _with_shape(model, of_keys, options, tracks.size)
-    if options.radial or zooms:
-        refine_whole(model, tracks, frames, options, LIMITS)
     task.tick()
     settle_focal(model, of_keys, options, LIMITS[-1])
     test = lens_test(model, of_keys, options, LIMITS[-1])
@@ -226,18 +246,12 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
     if lens == "known" and options.radial:
         # A distortion and a focal length take each other's place by a few per cent.
         lens = "within 5 %"
-    side, found = max(tracks.size), float(np.median(model.focal[model.known]))
-    notes: tuple[str, ...] = ()
-    if lens != "not observable" and not is_believable(found, side):
-        notes = (f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed.",)
-        lens = "not observable"
+    side, note = max(tracks.size), None
     if lens != "not observable":
         changed = zoom_rise(model, of_keys, options, LIMITS[-1])
-        if zooms and changed < SURE_ZOOM_RISE:
+        note = _disbelief(float(np.median(model.focal[model.known])), side, changed, zooms=zooms)
+        if note is not None or (zooms and changed < SURE_ZOOM_RISE):
             lens = "not observable"
-        elif not zooms and changed < HIDDEN_ZOOM_RISE:
-            lens = "within 5 %"
-            notes = ("The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike.",)
     effect = None
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
@@ -245,9 +259,55 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
         twice = repeat(model, sightings, held, LIMITS[-1])
         effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     else:
-        refine_whole(model, tracks, frames, replace(options, prior_sigma=np.inf), LIMITS[-1:])
+        free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
+        refine_whole(model, tracks, frames, free, LIMITS[-1:])
     task.tick()
-    return _Settled(model, lens, twice, test.rise, spread, effect, zooms, notes)
+    return _Settled(
+        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, () if note is None else (note,)
+    )
+
+
+def _shaped(
+    model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings
+) -> tuple[Task, BundleOptions, bool]:
+    """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
+    Returns the task with these, the options of further bundles, and whether the lens zooms."""
+    zooms = began.zooms
+    if zooms:
+        options = replace(options, focal="each")
+    else:
+        of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
+        options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
+    if options.radial or zooms:
+        refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
+    return *_measured(model, task, options), zooms
+
+
+def _measured(model: Model, task: Task, options: BundleOptions) -> tuple[Task, BundleOptions]:
+    """Measure the tracks again and bundle the model of them, in place. Returns the task with these tracks, and the
+    options of further bundles."""
+    again = task.measure(model)
+    if again is None:
+        return task, options
+    options = replace(options, loss=MEASURED_LOSS)
+    refine_whole(model, again, bundled_frames(again, task.keys), options, LIMITS[1:])
+    return replace(task, tracks=again, is_measured=True), options
+
+
+def _disbelief(focal: float, side: float, changed: float, *, zooms: bool) -> str | None:
+    """Why a lens that the plate seems to tell is not believed; None where nothing speaks against it.
+
+    Args:
+        focal: length, work pixels.
+        side: the longer one, work pixels.
+        changed: see ``zoom_rise``.
+        zooms: whether a zoom was found.
+    """
+    if not is_believable(focal, side):
+        return f"The plate seems to have a field of view of {fov_deg(focal, side):.0f}°, which is not believed."
+    if not zooms and changed < HIDDEN_ZOOM_RISE:
+        return "The lens is taken not to zoom: the camera goes so straight ahead that a zoom would look alike."
+    return None
 
 
 def _with_expected(

@@ -25,7 +25,7 @@ Bools = NDArray[np.bool_]
 _BLOCK = 256
 #: The damping is multiplied or divided by these, and gives up here.
 _UP, _DOWN, _MOST_DAMPING = 8.0, 8.0, 1e8
-#: A step that lowers the cost by less than this share is the last.
+#: A step that lowers the cost by less than this share is the last, where nothing else is asked for.
 CONVERGED = 1e-5
 
 
@@ -42,6 +42,7 @@ class BundleOptions:
         prior_sigma: how sure that is, in the same; inf = no matter.
         zoom_sigma: change of the log focal length from one frame to the next that is expected of "each".
         iterations: steps at most.
+        converged: share of the cost; a step that lowers it by less is the last.
     """
 
     loss: float = 1.0
@@ -52,6 +53,7 @@ class BundleOptions:
     prior_sigma: float = np.inf
     zoom_sigma: float = 0.01
     iterations: int = 30
+    converged: float = CONVERGED
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class _Problem:
                 damping *= _UP
             if not improved:
                 break
-            done = cost - new < CONVERGED * cost
+            done = cost - new < o.converged * cost
             cost = new
             if done:
                 break

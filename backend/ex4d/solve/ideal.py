@@ -33,10 +33,27 @@ class IdealView:
 
     def of(self, tracks: Tracks) -> Tracks:
         """The tracks as a pinhole with the principal point in the middle of the picture would see them."""
-        xy = tracks.xy - self.centre
+        return replace(tracks, xy=self.ideal(tracks.xy, tracks.size))
+
+    def ideal(self, xy: Array, size: tuple[int, int]) -> Array:
+        """Where a pinhole with the principal point in the middle of a picture of that size would see what the plate
+        shows in these work pixels (N, 2)."""
+        xy = xy - self.centre
         if self.lens is not None and not self.lens.is_identity:
             xy = self.lens.undistort(xy / self.focal) * self.focal
-        return replace(tracks, xy=xy + np.array(tracks.size) / 2)
+        return xy + np.array(size) / 2
+
+    @property
+    def is_pinhole(self) -> bool:
+        """Whether the plate shows what a pinhole sees."""
+        return self.lens is None or self.lens.is_identity
+
+    def seen(self, offsets: Array) -> Array:
+        """Work pixels (N, 2) in which the plate shows what a pinhole sees so many pixels (N, 2) from its principal
+        point."""
+        if self.lens is not None and not self.lens.is_identity:
+            offsets = self.lens.distort(offsets / self.focal) * self.focal
+        return offsets + self.centre
 
     def intrinsics(self, focal: Array) -> Array:
         """(T, 3, 3) K, work pixels, of focal lengths (T,)."""

@@ -24,7 +24,7 @@ LensState = Literal["known", "within 5 %", "not observable"]
 #: Other focal lengths that are tried, as multiples: of cameras that move, and of those that only turn.
 MOVING_FACTORS, TURNING_FACTORS = (0.6, 1.6), (0.9, 1.1)
 #: Rise of the error, on the flatter side, below which the lens is not observable, and from which it is known.
-MOVING_RISES, TURNING_RISES = (0.07, 0.15), (0.1, 0.2)
+MOVING_RISES, TURNING_RISES = (0.07, 0.3), (0.1, 0.2)
 #: Share of the cost with the focal length that came out, below which another one's is better: the solve had run into a
 #: side valley.
 LEAST_BETTER = 0.97

@@ -115,7 +115,10 @@ def notes_of(facts: PlateFacts, numbers: Sequence[int]) -> list[str]:
     if facts.breaks:
         starts = ", ".join(str(numbers[index]) for index in facts.breaks)
         option = frames_options(shots(facts.breaks, numbers))
-        notes.append(f"The plate seems to cut at frame {starts}; solve one shot at a time: {option}.")
+        notes.append(
+            f"The plate seems to cut at frame {starts}; solve one shot at a time: {option}. With --split-cuts each is "
+            "made a shot of its own."
+        )
     if facts.skipped:
         shown = ", ".join(str(numbers[index]) for index in facts.skipped)
         notes.append(f"Frame {shown} shows nothing of the frames around it (a flash, a drop-out) and was stepped over.")

@@ -36,8 +36,10 @@ from ex4d.solve.plate_facts import (
     standing_tracks,
     unseen_reason,
 )
+from ex4d.solve.remeasure import remeasure
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
+from ex4d.solve.tracks import Tracks
 from ex4d.solve.work_picture import WorkPicture
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.blas import one_blas_thread
@@ -336,7 +338,13 @@ class _Solver:
 
     def _task(self) -> Task:
         keys = key_frames(self.loose, 0, self.loose.frames)
-        return Task(self.loose, keys, pairs(self.loose, keys), self.focal, self.focal_known, self.tick)
+        return Task(self.loose, keys, pairs(self.loose, keys), self.focal, self.focal_known, self.tick, self._measured)
+
+    def _measured(self, model: Model) -> Tracks | None:
+        """See ``Task.measure``."""
+        loose = self.raw.picked(~self.standing[self.raw.track])
+        found = remeasure(loose, model, self.view, self.picture.read, self.tick)
+        return None if found is None else self.view.of(found[0]).picked(found[1])
 
 
 def merged(numbers: Numbers, more: Numbers) -> Numbers:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, cut_notes
 from ex4d.depth.cues import carry, flow_between, is_cut, movement, sharpness
 from ex4d.depth.edge_aware import crisp, follow_edges, spread
 from ex4d.depth.frame_maps import FrameMaps
@@ -231,7 +231,7 @@ class PriorDepth:
             # Half of what the knee lets through above 1 is kept; beyond it the nearest plane ends.
             unit_near = np.clip(fitted / (1 + KNEE_SLOPE / 2), 0, 1)
             disparity = 1 / far_z + unit_near * (1 / NEAR_Z - 1 / far_z)
-            sink.write(number, (1 / disparity).astype(np.float32))
+            sink.write(DepthFrame(number, (1 / disparity).astype(np.float32)))
             progress.advance()
 
 

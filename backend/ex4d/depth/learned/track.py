@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.depth.affine import AffineDepth
-from ex4d.depth.base import DepthSink
+from ex4d.depth.base import DepthFrame, DepthSink
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.learned.depth_model import DepthModel, check_estimate
 from ex4d.depth.resample import resample_depth
@@ -96,5 +96,5 @@ def write_depth(track: Track, mapping: AffineDepth, frames: FrameSource, sink: D
         return own if own.shape[::-1] == frames.size else resample_depth(own, *frames.size)
 
     for number, values in zip(frames.numbers, prefetched(depth, range(len(frames))), strict=True):
-        sink.write(number, values)
+        sink.write(DepthFrame(number, values))
         progress.advance()

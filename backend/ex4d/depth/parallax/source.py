@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
-from ex4d.depth.base import STATIC_NOTE, DepthResult, DepthSink, DepthSource, camera_apart
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.parallax import agreement, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
 from ex4d.depth.parallax.flows import Flows
@@ -389,7 +389,7 @@ class ParallaxDepth:
             measured, moves = (flags & _MEASURED) > 0, (flags & _MOVES) > 0
             shares.append(float(measured.mean()))
             with np.errstate(divide="ignore"):
-                sink.write(number, (np.float32(unit) / w).astype(np.float32), measured, moves)
+                sink.write(DepthFrame(number, (np.float32(unit) / w).astype(np.float32), measured, moves))
             progress.advance()
         notes.append(f"Depth was measured from parallax in {np.mean(shares):.0%} of the pixels; the rest is estimated.")
         return DepthResult(_scaled(camera, unit), poses_known=True, intrinsics_known=True, notes=tuple(notes))
@@ -408,7 +408,7 @@ class ParallaxDepth:
         for index, number in enumerate(frames.numbers):
             w, flags = working.to_plate(index, estimates[index], np.zeros(working.size[::-1], np.uint8))
             with np.errstate(divide="ignore"):
-                sink.write(number, (1 / w).astype(np.float32), flags > 0)
+                sink.write(DepthFrame(number, (1 / w).astype(np.float32), flags > 0))
             progress.advance()
         notes.append(
             "No parallax is seen in these frames, so their depth is only estimated: the solved camera's lens is used, "
@@ -425,8 +425,8 @@ class _Estimates:
     frames: WorkingFrames
     maps: FrameMaps
 
-    def write(self, number: int, depth: Float, measured: Bool | None = None, moving: Bool | None = None) -> None:
-        index = self.frames.plate.numbers.index(number)
+    def write(self, frame: DepthFrame) -> None:
+        index, depth = self.frames.plate.numbers.index(frame.number), frame.depth
         with np.errstate(divide="ignore", invalid="ignore"):
             disparity = np.where(depth > 0, 1 / depth, np.float32(np.nan)).astype(np.float32)
         self.maps[index] = self.frames.from_plate(index, disparity)

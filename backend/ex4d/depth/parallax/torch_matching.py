@@ -66,9 +66,11 @@ class _Other:
 def _blur(values: Tensor) -> Tensor:
     """Means (N, H, W) over windows."""
     reach = WINDOW // 2
-    padded = functional.pad(values[:, None], (reach, reach, reach, reach), mode="reflect")
+    # Summed with the digits that OpenCV sums with: a variance is a small difference of means, and a cost that comes out
+    # a step otherwise can decide whether a whole part is kept.
+    padded = functional.pad(values[:, None].double(), (reach, reach, reach, reach), mode="reflect")
     # Row by row and column by column, as it is a box.
-    return functional.avg_pool2d(functional.avg_pool2d(padded, (WINDOW, 1), 1), (1, WINDOW), 1)[:, 0]
+    return functional.avg_pool2d(functional.avg_pool2d(padded, (WINDOW, 1), 1), (1, WINDOW), 1)[:, 0].to(values.dtype)
 
 
 def _positions(passage: Passage, w: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

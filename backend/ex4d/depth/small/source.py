@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import intrinsics_from_fov, static_trajectory
 from ex4d.depth.affine import relative_depth
-from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthResult, DepthSink, cut_notes
+from ex4d.depth.base import FOV_NOTE, STATIC_NOTE, DepthFrame, DepthResult, DepthSink, cut_notes
 from ex4d.depth.edge_aware import crisp, follow_edges
 from ex4d.depth.frame_maps import FrameMaps
 from ex4d.depth.small.focus import Focus
@@ -137,7 +137,7 @@ class SmallDepth:
             return mapping(np.exp(fine))
 
         for number, values in zip(frames.numbers, prefetched(depth, range(count)), strict=True):
-            sink.write(number, values)
+            sink.write(DepthFrame(number, values))
             progress.advance()
 
 

@@ -127,4 +127,4 @@ def _sparse_points(grid: DepthGrid) -> NDArray[np.float32]:
     # The outermost ones count most: they are what only this frame shows.
     rows, columns = (np.unique([*range(0, side, step), side - 1]) for side in grid.z.shape)
     points = grid.world_points[np.ix_(rows, columns)]
-    return np.asarray(points[grid.measured[np.ix_(rows, columns)]], np.float32)
+    return np.asarray(points[grid.known[np.ix_(rows, columns)]], np.float32)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Camera
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh import DWMesh, MeshSettings, build_mesh
+from ex4d.mesh.dwmesh import sample_grid
 from ex4d.mesh.store import MeshStore
 
 Float = NDArray[np.float32]
@@ -24,6 +26,9 @@ Bool = NDArray[np.bool_]
 GRID_SIDE = 320
 #: Maps that are kept in memory.
 KEPT = 48
+#: Relative error within which two depths may be the same surface where one of them was guessed: such depths follow the
+#: picture's shapes and are off by a few per cent, at the picture's border by more.
+GUESSED_TOLERANCE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +36,12 @@ class DepthGrid:
     """A frame's depth on a small grid.
 
     Attributes:
-        mesh: on the grid, of all that was measured.
+        mesh: on the grid, of all that has a depth.
+        guessed: (h, w) bool, where that was not measured; None = nothing is known of it, and no depth is doubted.
     """
 
     mesh: DWMesh
+    guessed: Bool | None = None
 
     @property
     def z(self) -> Float:
@@ -42,8 +49,8 @@ class DepthGrid:
         return self.mesh.grid_z
 
     @property
-    def measured(self) -> Bool:
-        """(h, w) bool."""
+    def known(self) -> Bool:
+        """(h, w) bool, where there is a depth."""
         return self.mesh.pixel_valid
 
     @cached_property
@@ -69,12 +76,20 @@ class DepthGrid:
         at = np.where(inside[..., None], at, 0).astype(np.intp)
         return at[..., 1], at[..., 0], z, inside
 
+    def is_guessed(self, points: Points) -> Bool | None:
+        """Whether the frame's depth was guessed where it has points (h, w, 3) of the world, (h, w) bool, False outside
+        the picture; None = it is not known."""
+        if self.guessed is None:
+            return None
+        row, column, _, inside = self.look_up(points)
+        return inside & self.guessed[row, column]
+
 
 class DepthGrids:
     """``DepthGrid`` of each frame, by index; the last ones are kept."""
 
-    def __init__(self, mesh: MeshStore) -> None:
-        self._store = mesh
+    def __init__(self, mesh: MeshStore, measured: Callable[[int], Bool | None] | None = None) -> None:
+        self._store, self._measured = mesh, measured
         self._kept: OrderedDict[int, DepthGrid] = OrderedDict()
 
     def __getitem__(self, index: int) -> DepthGrid:
@@ -83,7 +98,9 @@ class DepthGrids:
         else:
             full = self._store.read(index)
             depth = np.where(full.pixel_valid, full.grid_z, np.float32(np.nan))
-            self._kept[index] = DepthGrid(self._built(depth, full.source))
+            mesh = self._built(depth, full.source)
+            measured = None if self._measured is None else self._measured(index)
+            self._kept[index] = DepthGrid(mesh, None if measured is None else ~sample_grid(measured, mesh.topology))
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return self._kept[index]
@@ -92,26 +109,32 @@ class DepthGrids:
         """The frame's mesh on the grid, of what is ``still`` (h, w). The rest is not there: what moves hides nothing of
         the world that stands still, only its own place in that frame."""
         grid = self[index]
-        return self._built(np.where(grid.measured & still, grid.z, np.float32(np.nan)), grid.mesh.source)
+        return self._built(np.where(grid.known & still, grid.z, np.float32(np.nan)), grid.mesh.source)
 
     def _built(self, depth: Float, source: Camera) -> DWMesh:
         return build_mesh(depth, source, self._store.far, settings=MeshSettings(max_grid_side=GRID_SIDE))
 
 
-def looks_past(grid: DepthGrid, points: Points, tolerance: float) -> tuple[Bool, Bool]:
+def looks_past(grid: DepthGrid, points: Points, tolerance: float, guessed: Bool | None = None) -> tuple[Bool, Bool]:
     """See-through test: a frame has looked past points (h, w, 3) of the world, which then are not there in it.
+
+    What a frame shows at a guessed depth may as well be nearer: it looks past nothing.
 
     Args:
         tolerance: relative error within which two depths may be the same surface.
+        guessed: (h, w) bool, whether the points' own depth was guessed; None = nowhere, or it is not known.
 
     Returns:
         Where it looked past them, and where it shows a surface there, (h, w) each.
     """
     row, column, expected, inside = grid.look_up(points)
     z = grid.z[row, column]
-    inside &= grid.measured[row, column]
-    past = inside & (z > (1 + tolerance) * expected)
-    there = inside & ~past & (z >= expected / (1 + tolerance))
+    inside &= grid.known[row, column]
+    unsure = np.zeros(inside.shape, np.bool_) if grid.guessed is None else grid.guessed[row, column]
+    limit = 1 + np.where(unsure if guessed is None else unsure | guessed, max(tolerance, GUESSED_TOLERANCE), tolerance)
+    farther = inside & (z > limit * expected)
+    past = farther & ~unsure
+    there = inside & ~farther & (z >= expected / limit)
     # Depth edges are never quite in the same place, so a lone pixel is no evidence.
     return cv2.erode(past.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0, there
 

@@ -24,43 +24,48 @@ def gather(
     sights: Sequence[Sight], weights: Sequence[float], wanted: Bool, tolerance: float, *, by_depth: bool
 ) -> list[Float]:
     """First what is surely one surface; what only edges show fills what then is left. Slanted surfaces have gaps all
-    over in a view from elsewhere, and near gaps nothing is sure.
+    over in a view from elsewhere, and near gaps nothing is sure. Of both, what was measured goes before what was
+    guessed, and guessed depths, which are off by more than surfaces are apart, are not compared: the most alike view is
+    shifted least by its error.
 
     Args:
         sights: the most alike view first.
         weights: say of each, above 0.
         wanted: (h, w) bool, where anything is wanted.
         tolerance: relative error within which two depths may be the same surface.
-        by_depth: whether the nearest surface hides the others; False = depths of two frames cannot be compared, and
-            the first sight that shows anything goes before the others.
+        by_depth: whether depths of two frames can be compared, and the nearest measured surface hides the others;
+            False = all that is shown there counts.
 
     Returns:
         Say (h, w) float32 of each sight: 0 where it does not show the surface that is seen, all together 1, or 0 where
         nothing is known.
     """
-    sure = _gather(sights, [sight.sure & wanted for sight in sights], weights, tolerance, by_depth)
+    guessed = [np.zeros(wanted.shape, np.bool_) if sight.guessed is None else sight.guessed for sight in sights]
+    sure, known = [sight.sure for sight in sights], [sight.known for sight in sights]
+    total = [np.zeros(wanted.shape, np.float32) for _ in sights]
     left = wanted.copy()
-    for say in sure:
-        left &= say == 0
-    rest = _gather(sights, [sight.known & left for sight in sights], weights, tolerance, by_depth)
-    return [own + more for own, more in zip(sure, rest, strict=True)]
+    for shown in (sure, known):
+        for of_guesses in (False, True):
+            where = [own & left & (guess == of_guesses) for own, guess in zip(shown, guessed, strict=True)]
+            if any(mask.any() for mask in where):
+                part = _gather(sights, where, weights, tolerance if by_depth else None, nearest=not of_guesses)
+                total = [own + more for own, more in zip(total, part, strict=True)]
+                left &= np.sum(part, axis=0) == 0
+    return total
 
 
 def _gather(
-    sights: Sequence[Sight], where: Sequence[Bool], weights: Sequence[float], tolerance: float, by_depth: bool
+    sights: Sequence[Sight], where: Sequence[Bool], weights: Sequence[float], tolerance: float | None, *, nearest: bool
 ) -> list[Float]:
-    if not sights:
-        return []
+    """Say of each sight where it shows the same surface as the nearest one, or as the first: all that is shown, with a
+    tolerance of None."""
     z = np.full(where[0].shape, np.inf, np.float32)
     for sight, shown in zip(sights, where, strict=True):
-        if by_depth:
-            nearer = shown & (sight.z < z)
-        else:
-            nearer = shown & ~np.isfinite(z)
-        z[nearer] = sight.z[nearer]
+        chosen = shown & (sight.z < z if nearest else ~np.isfinite(z))
+        z[chosen] = sight.z[chosen]
     say: list[Float] = []
     for sight, shown, weight in zip(sights, where, weights, strict=True):
-        same = shown if not by_depth else shown & (sight.z <= z * np.float32(1 + tolerance))
+        same = shown if tolerance is None else shown & (np.abs(sight.z - z) <= np.float32(tolerance) * z)
         say.append(np.where(same, np.float32(weight) * _feather(sight), np.float32(0)))
     most = np.max(say, axis=0)
     say = [np.where(own >= LEAST_SAY * most, own, np.float32(0)) for own in say]

@@ -55,7 +55,7 @@ def moving_by_depth(anchor: DepthGrid, others: Sequence[DepthGrid], tolerance: f
     points = anchor.world_points
     past, there = np.zeros(anchor.z.shape, np.int16), np.zeros(anchor.z.shape, np.int16)
     for other in others:
-        looked_past, shown = looks_past(other, points, tolerance)
+        looked_past, shown = looks_past(other, points, tolerance, anchor.guessed)
         past += looked_past
         there += shown
     return _grown(_often_past(past, there), anchor.z, past + there < SURE)

@@ -97,7 +97,7 @@ class OtherFrames:
         self._take = scene
         self._pivot = float(scene.mesh.pivot)
         self._turns = source_turns(scene.mesh.source, self._pivot)
-        self._grids = DepthGrids(scene.mesh)
+        self._grids = DepthGrids(scene.mesh, scene.measured)
         self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot)
         self._moving: dict[int, Bool] = {}
         self._textures = _Textures(scene.frames)
@@ -165,8 +165,10 @@ class OtherFrames:
         if self._turns:
             return sight
         # What the frame itself has looked past was not there at its time, whatever it did at others.
-        past, _ = looks_past(self._grids[index], _world_points(camera, sight.z), self._take.tolerance)
-        return Sight(other, np.where(past, np.float32(np.nan), sight.z), sight.sure & ~past)
+        points = _world_points(camera, sight.z)
+        guessed = self._grids[other].is_guessed(points)
+        past, _ = looks_past(self._grids[index], points, self._take.tolerance, guessed)
+        return Sight(other, np.where(past, np.float32(np.nan), sight.z), sight.sure & ~past, guessed)
 
     def _is_at_its_place(self, camera: Camera, index: int) -> bool:
         """Whether the source camera only turns, and a camera of the take stands where it does."""

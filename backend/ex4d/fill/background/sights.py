@@ -33,11 +33,13 @@ class Sight:
         index: of the frame.
         z: (h, w) float32 z-depth in the take camera, NaN where it shows nothing that stands still.
         sure: (h, w) bool, where it is away from edges.
+        guessed: (h, w) bool, where its depth was guessed; None = nowhere, or it is not known.
     """
 
     index: int
     z: Float
     sure: Bool
+    guessed: Bool | None = None
 
     @property
     def known(self) -> Bool:

@@ -42,14 +42,15 @@ class BackgroundStage(PartedStage):
     """Looks at other frames.
 
     Attributes:
-        raster_key: key of the raster stage, which counts in the depth and what it says of movers.
+        raster_key: key of the raster stage, which counts in the depth and what it says of movers and of what was
+            measured.
         raster: gives its output; called only when there is something to do.
         scene: behind the take.
         colour: the colour space of a truth that is not the working picture.
     """
 
     name = "background"
-    version = 2
+    version = 3
     weight = 2.0
 
     raster_key: str

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth import create_depth_source
+from ex4d.depth import DepthFrame, create_depth_source
 from ex4d.media.frames import ArrayFrames
 from ex4d.system.progress import Silent
 from ex4d.training.data.windows import Frames
@@ -22,14 +22,8 @@ from ex4d.training.data.windows import Frames
 class _Kept:
     maps: list[NDArray[np.float32]] = field(default_factory=list)
 
-    def write(
-        self,
-        number: int,
-        depth: NDArray[np.float32],
-        measured: NDArray[np.bool_] | None = None,
-        moving: NDArray[np.bool_] | None = None,
-    ) -> None:
-        self.maps.append(depth)
+    def write(self, frame: DepthFrame) -> None:
+        self.maps.append(frame.depth)
 
 
 def estimate_depth(frames: Frames, name: str, fov_deg: float) -> tuple[list[NDArray[np.float32]], Trajectory]:

@@ -323,6 +323,21 @@ def test_frames_that_cover_the_holes_are_chosen() -> None:
         assert all(side * (other - index) > 0 for other in chosen)
 
 
+def test_where_frames_have_not_shown_what_is_wanted_others_far_from_them_in_time_are_chosen() -> None:
+    """Somebody who stands in the way stands there in the next frame too."""
+    shot = Shot(sliding(48, 0.01))
+    store: Any = SimpleNamespace(read=shot.mesh, far=far_plane(2 * WALL_Z, WALL_Z))
+    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z)
+    holes = np.zeros((HEIGHT, WIDTH), np.bool_)
+    holes[30:40, 40:50] = True
+    first = choice.choose(4, shot.source[4], holes, 8)
+    assert max(first) <= 8
+    chosen = choice.choose(4, shot.source[4], holes, 8, first, spread=True)
+    assert len(chosen) >= 2
+    together = sorted([*first, *chosen])
+    assert all(min(abs(other - before) for before in together if before != other) >= 10 for other in chosen)
+
+
 def moving_share(factors: dict[int, float], guessed: set[int] | None) -> float:
     """Share of the wall in frame 5 that is taken for moving, where some frames' depth is wrong by a factor, and that of
     others is guessed; None = it is not known of any."""
@@ -410,18 +425,3 @@ def test_a_frame_with_what_others_show() -> None:
     assert bare.with_other_frames() is bare
     nothing = replace(bare, other=replace(other, known=np.zeros_like(known)))
     assert nothing.with_other_frames() is nothing
-
-
-def test_where_frames_have_not_shown_what_is_wanted_others_far_from_them_in_time_are_chosen() -> None:
-    """Somebody who stands in the way stands there in the next frame too."""
-    shot = Shot(sliding(48, 0.01))
-    store: Any = SimpleNamespace(read=shot.mesh, far=far_plane(2 * WALL_Z, WALL_Z))
-    choice = AnchorChoice(DepthGrids(store), 48, WALL_Z)
-    holes = np.zeros((HEIGHT, WIDTH), np.bool_)
-    holes[30:40, 40:50] = True
-    first = choice.choose(4, shot.source[4], holes, 8)
-    assert max(first) <= 8
-    chosen = choice.choose(4, shot.source[4], holes, 8, first, spread=True)
-    assert len(chosen) >= 2
-    together = sorted([*first, *chosen])
-    assert all(min(abs(other - before) for before in together if before != other) >= 10 for other in chosen)

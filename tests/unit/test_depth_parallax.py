@@ -510,6 +510,16 @@ def test_flows_lead_back_but_for_what_is_hidden_there() -> None:
     assert leads_back[34:66, 71:75].mean() < 0.6
 
 
+def test_what_drifts_in_a_plain_sky_is_no_mover_but_what_crosses_it_is() -> None:
+    sky = np.zeros((100, 100), bool)
+    sky[:50] = True
+    cloud, walker = np.zeros((2, 100, 100), bool)
+    cloud[5:25, 5:30] = True
+    walker[35:90, 60:80] = True
+    np.testing.assert_array_equal(movers.without_clouds(cloud | walker, sky), walker)
+    assert not movers.without_clouds(np.zeros((100, 100), bool), sky).any()
+
+
 def test_a_mover_is_whole_and_as_the_frames_beside_say() -> None:
     here = Passage(np.eye(3), np.zeros(3))
     grey = np.zeros((100, 100), np.uint8)

@@ -332,7 +332,7 @@ def test_where_frames_have_not_shown_what_is_wanted_others_far_from_them_in_time
     holes[30:40, 40:50] = True
     first = choice.choose(4, shot.source[4], holes, 8)
     assert max(first) <= 8
-    chosen = choice.choose(4, shot.source[4], holes, 8, first)
+    chosen = choice.choose(4, shot.source[4], holes, 8, first, spread=True)
     assert len(chosen) >= 2
     together = sorted([*first, *chosen])
     assert all(min(abs(other - before) for before in together if before != other) >= 10 for other in chosen)

@@ -278,6 +278,7 @@ class ParallaxDepth:
             measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves, rests = self._moving(shot, index, measured, estimate, line[2] * local_fit.FARTHEST)
+            moves = movers.without_clouds(moves, is_sky)
             flags = np.where(moves, _FLOWS, np.where(is_sky, _PLAIN_SKY, 0)) | np.where(rests, _RESTS, 0)
             return np.where(moves, np.float32(np.nan), measured), estimate, flags.astype(np.uint8)
 

@@ -147,7 +147,9 @@ class OtherFrames:
         sights: list[Sight] = []
         left = wanted
         for most in ROUNDS:
-            more = self._choice.choose(index, camera, left, most, [sight.index for sight in sights])
+            looked_at = [sight.index for sight in sights]
+            # A camera that only turns sees things from one place: what is far in time is only farther off in view.
+            more = self._choice.choose(index, camera, left, most, looked_at, spread=not self._turns)
             sights += [self._look(other, index, camera) for other in more]
             for sight in sights[len(sights) - len(more) :]:
                 left = left & ~sight.known

@@ -211,7 +211,14 @@ def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     # Software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
     yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
-    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+    yield lambda: all(image.has_data for image in pictures())
+
+
+def pictures() -> set[bpy.types.Image]:
+    """The image sequences on the meshes of the window's scene."""
+    materials = {slot.material for item in window().scene.objects for slot in item.material_slots if slot.material}
+    nodes = [node for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    return {node.image for node in nodes if node.image is not None and node.image.source == "SEQUENCE"}
 
 
 def strips() -> list[bpy.types.Strip]:

@@ -32,7 +32,7 @@ SMALL = 0.55
 #: Frames, pixels along each side, and solved points of the long plate.
 LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 #: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
-MOST_STILL = 0.75
+MOST_STILL = 0.4
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.

@@ -332,7 +332,7 @@ def test_where_frames_have_not_shown_what_is_wanted_others_far_from_them_in_time
     holes[30:40, 40:50] = True
     first = choice.choose(4, shot.source[4], holes, 8)
     assert max(first) <= 8
-    chosen = choice.choose(4, shot.source[4], holes, 8, first)
+    chosen = choice.choose(4, shot.source[4], holes, 8, first, spread=True)
     assert len(chosen) >= 2
     together = sorted([*first, *chosen])
     assert all(min(abs(other - before) for before in together if before != other) >= 10 for other in chosen)
@@ -368,6 +368,28 @@ def test_guessed_depth_loses_nothing_of_what_other_frames_show() -> None:
     exact, _ = Shot(sliding()).uncover(take, 6)
     assert found.known.sum() > 0.9 * exact.known.sum()
     assert unknown.known.sum() < 0.7 * exact.known.sum()
+
+
+class _Sunken(Shot):
+    """What all frames but one guess of the card's depth is too far, so that it hides behind what the one guesses."""
+
+    def z(self, camera: Camera, index: int) -> NDArray[np.float32]:
+        """See ``Shot``."""
+        z = super().z(camera, index)
+        return z if index == 6 else np.where(z == CARD_Z, np.float32(1.5 * CARD_Z), z)
+
+
+def test_in_its_own_picture_no_guess_that_may_move_is_put_into_a_frame() -> None:
+    shot = _Sunken(sliding(), lambda index: 0.2 * index - 1.2)
+    take = build_take(parse_preset("truck:-0.6..-0.6"), shot.source, np.array([0, 0, WALL_Z]))
+    found, _ = shot.uncover(take, 6, measured=lambda index: np.zeros((HEIGHT, WIDTH), np.bool_))
+    origin, directions = rays(take[6])
+    shown = origin + directions * np.where(found.known, found.z, 1)[..., None]
+    pixels, _ = shot.source[6].project(shown)
+    inside = (pixels > 0).all(-1) & (pixels < (WIDTH, HEIGHT)).all(-1)
+    error = errors(shot, take, 6, replace(found, known=found.known & inside))
+    assert len(error) > 100
+    assert error.max() < 0.1
 
 
 def test_measured_depth_goes_before_guesses_and_of_these_the_most_alike_view() -> None:

@@ -38,6 +38,8 @@ LEAST_AREA, LEAST_UNCONFIRMED, UNCONFIRMED_HOLE = 6e-4, 0.3, 0.5
 #: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this share of
 #: the width.
 LIKE_COLOUR, GROWTH = 14.0, 0.06
+#: Share of a part that is plain sky, above which it is a cloud.
+MOSTLY_SKY = 0.5
 #: Colours of a thing and of what lies behind it are means over this share of the width.
 COLOUR_REACH = 0.03
 #: Frames before and after whose masks are asked, how many must agree to add a pixel, and how many must be able to say
@@ -180,6 +182,20 @@ def in_time(mask: Bool, free: Bool, others: Sequence[tuple[Bool, Look]]) -> Bool
     closed = cv2.morphologyEx(borne_out.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)) > 0
     parts = without_islands(closed & (mask | free), round(LEAST_AREA * height * width))
     return _without_holes(parts, free)
+
+
+def without_clouds(mask: Bool, sky: Bool) -> Bool:
+    """The mask without the parts of it that are mostly plain sky: clouds drift, and stay where the sky is.
+
+    Args:
+        sky: (H, W), see ``plain_sky``.
+    """
+    count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=4)
+    sizes = np.bincount(labels.reshape(-1), minlength=count)
+    plain = np.bincount(labels.reshape(-1), weights=sky.reshape(-1), minlength=count)
+    drifts = plain > MOSTLY_SKY * sizes
+    drifts[0] = False
+    return np.asarray(mask & ~drifts[labels])
 
 
 def _without_holes(mask: Bool, unmeasured: Bool) -> Bool:

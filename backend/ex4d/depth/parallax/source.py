@@ -278,6 +278,7 @@ class ParallaxDepth:
             measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
             estimate = local_fit.fitted_locally(plain, measured, picture)
             moves, rests = self._moving(shot, index, measured, estimate, line[2] * local_fit.FARTHEST)
+            moves = movers.without_clouds(moves, is_sky)
             flags = np.where(moves, _FLOWS, np.where(is_sky, _PLAIN_SKY, 0)) | np.where(rests, _RESTS, 0)
             return np.where(moves, np.float32(np.nan), measured), estimate, flags.astype(np.uint8)
 
@@ -373,13 +374,16 @@ class ParallaxDepth:
         def steady(index: int) -> tuple[Float, NDArray[np.uint8]]:
             own, flags = shot.final[index], shot.flags[index]
             moves = (flags & _MOVES) > 0
-            others = []
-            for k in (index + sign * distance for distance in STEADY for sign in (-1, 1)):
-                if 0 <= k < count:
-                    still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
-                    others.append(agreement.OtherMap(still, shot.passage(index, k)))
+            others, said = [], []
+            picture = shot.frames.pictures[index]
+            for k in (k for distance in STEADY for k in shot.around(index, distance)):
+                still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
+                other = agreement.OtherMap(still, shot.passage(index, k))
+                others.append(other)
+                unlike = agreement.unlike(picture, shot.frames.pictures[k], other.passage, own)
+                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_from(own, other)))
             # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
-            middle = agreement.middle(own, others)
+            middle = agreement.middle(own, said)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, flags)

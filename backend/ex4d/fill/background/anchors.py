@@ -55,12 +55,13 @@ class AnchorChoice:
         points = self._points[index][::OVERLAP_STEP].astype(np.float64)
         return [other for other in self.candidates if _inside(self._cameras[other], points)[0].mean() > LEAST_OVERLAP]
 
-    def choose(self, index: int, camera: Camera, holes: Bool, most: int, but: Sequence[int] = ()) -> list[int]:
+    def choose(
+        self, index: int, camera: Camera, holes: Bool, most: int, but: Sequence[int] = (), *, spread: bool = False
+    ) -> list[int]:
         """Indices of the frames to look at, the most alike view first.
 
         What moves in them, and what hides behind something else, is not known here: whoever has looked at them may ask
-        for others for what is left. Those are far in time from what has been looked at: what stood in the way there
-        stands in the way in its neighbours too.
+        for others for what is left.
 
         Args:
             index: of the take's frame.
@@ -68,11 +69,13 @@ class AnchorChoice:
             holes: (h, w) bool, what it lacks, at any size.
             most: frames that are chosen at most.
             but: frames that have been looked at.
+            spread: those far in time from what has been looked at go first: what stood in the way there stands in the
+                way in its neighbours too.
         """
         others = [other for other in self.candidates if other != index and other not in but]
         distance = {other: view_distance(camera, self._cameras[other], self._pivot) for other in others}
         others.sort(key=lambda other: (distance[other], abs(other - index), other))
-        tried = list(but)
+        tried = list(but) if spread else []
         left = _cells(holes)
         seen = {other: self._seen_cells(other, camera, left.shape) for other in others}
         wanted = left.astype(np.int8) * WANTED

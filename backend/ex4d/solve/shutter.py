@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ex4d.solve.kind import NEAR
-from ex4d.solve.model import Model
+from ex4d.solve.model import SIGHTINGS, Model
 from ex4d.solve.tracks import Tracks
 
 #: Share of the time between frames, from which it is said, and how much it must explain of the squared residuals.
@@ -25,18 +25,25 @@ def readout(model: Model, tracks: Tracks) -> tuple[float, float]:
     frame, after, before, track = frame[can], after[can], before[can], tracks.track[can]
     if len(frame) < 100:
         return 0.0, 0.0
-    at, _ = model.project(frame, track)
-    residual = tracks.xy[can] - at
-    velocity = (model.project(after, track)[0] - model.project(before, track)[0]) / (after - before)[:, None]
-    near = np.linalg.norm(residual, axis=1) < NEAR
-    residual, velocity = residual[near], velocity[near]
-    height = tracks.size[1]
-    basis = velocity * ((tracks.xy[can][near, 1] - height / 2) / height)[:, None]
-    squares = float((basis**2).sum())
+    xy, height = tracks.xy[can], tracks.size[1]
+    squares = product = left = 0.0
+    # So many at a time: a long plate needs no more memory than a short one.
+    for start in range(0, len(frame), SIGHTINGS):
+        part = slice(start, start + SIGHTINGS)
+        own = track[part]
+        residual = xy[part] - model.project(frame[part], own)[0]
+        moved = model.project(after[part], own)[0] - model.project(before[part], own)[0]
+        velocity = moved / (after[part] - before[part])[:, None]
+        near = np.linalg.norm(residual, axis=1) < NEAR
+        residual = residual[near]
+        basis = velocity[near] * ((xy[part][near, 1] - height / 2) / height)[:, None]
+        squares += float((basis**2).sum())
+        product += float((basis * residual).sum())
+        left += float((residual**2).sum())
     if squares <= 0:
         return 0.0, 0.0
-    share = float((basis * residual).sum()) / squares
-    return share, share**2 * squares / max(float((residual**2).sum()), 1e-12)
+    share = product / squares
+    return share, share**2 * squares / max(left, 1e-12)
 
 
 def shutter_note(model: Model, tracks: Tracks) -> str | None:

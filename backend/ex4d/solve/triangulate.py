@@ -120,13 +120,22 @@ def angles(model: Model, sightings: Sightings) -> Array:
     out = np.zeros(len(model.points))
     if not len(s):
         return out
-    ray = model.points[s.track] - model.centres()[s.frame]
+    s = s.picked(np.lexsort((s.frame, s.track)))
+    # So many at a time: a long plate needs no more memory than a short one.
+    cut = [0, *(int(at) for at in np.searchsorted(s.track, s.track[SIGHTINGS::SIGHTINGS])), len(s)]
+    centres = model.centres()
+    for begin, stop in pairwise(cut):
+        if stop > begin:
+            _angles(model, s.picked(np.arange(begin, stop)), centres, out)
+    return out
+
+
+def _angles(model: Model, s: Sightings, centres: Array, out: Array) -> None:
+    """See ``angles``: those of sightings by rising track and frame, into ``out``."""
+    ray = model.points[s.track] - centres[s.frame]
     ray /= np.maximum(np.linalg.norm(ray, axis=1, keepdims=True), 1e-300)
-    order = np.lexsort((s.frame, s.track))
-    track, ray = s.track[order], ray[order]
-    _, start, count = np.unique(track, return_index=True, return_counts=True)
+    _, start, count = np.unique(s.track, return_index=True, return_counts=True)
     for end in (start, start + count - 1):
         reference = np.repeat(ray[end], count, axis=0)
         sine = np.linalg.norm(np.cross(ray, reference), axis=1)
-        np.maximum.at(out, track, np.arcsin(np.clip(sine, 0, 1)))
-    return out
+        np.maximum.at(out, s.track, np.arcsin(np.clip(sine, 0, 1)))

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ex4d.camera import Trajectory, read_trajectory
+from ex4d.depth.small.order import depth_order
 from ex4d.media.frames import ArrayFrames
 from ex4d.media.images import read_image
 from ex4d.solve import Solve, SolveOptions, solve_camera
@@ -86,7 +87,7 @@ def errors(solve: Solve, truth: Trajectory) -> tuple[float, float, float]:
 def row(clip: Clip, fov: float) -> tuple[str, ...]:
     """One line of the table."""
     started = time.process_time()
-    solve = solve_camera(clip.frames, SolveOptions(fov_deg=fov), Silent())
+    solve = solve_camera(clip.frames, SolveOptions(fov_deg=fov), Silent(), depth_order(clip.frames))
     seconds = (time.process_time() - started) / len(clip.frames)
     rotation, path, focal = errors(solve, clip.camera)
     numbers = ", ".join(f"{name} {value:.3g}" for name, value in vars(solve.numbers).items() if value is not None)

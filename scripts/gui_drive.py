@@ -32,7 +32,7 @@ SMALL = 0.55
 #: Frames, pixels along each side, and solved points of the long plate.
 LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 #: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
-MOST_STILL = 0.75
+MOST_STILL = 0.4
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
@@ -211,7 +211,14 @@ def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     # Software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
     yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
-    yield lambda: all(image.has_data for image in bpy.data.images if image.source == "SEQUENCE")
+    yield lambda: all(image.has_data for image in pictures())
+
+
+def pictures() -> set[bpy.types.Image]:
+    """The image sequences on the meshes of the window's scene."""
+    materials = {slot.material for item in window().scene.objects for slot in item.material_slots if slot.material}
+    nodes = [node for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    return {node.image for node in nodes if node.image is not None and node.image.source == "SEQUENCE"}
 
 
 def strips() -> list[bpy.types.Strip]:

@@ -29,6 +29,9 @@ KIND_NAMES = {
     "free_memory": "Free memory",
 }
 
+#: A space at which no line ends.
+_UNBROKEN = "\u00a0"
+
 
 def duration(seconds: float) -> str:
     """«45 s», «3:20 min», «1:05 h»."""
@@ -96,5 +99,8 @@ def without_options(note: str) -> str:
 
 
 def wrapped(text: str, columns: int) -> list[str]:
-    """Lines of at most ``columns`` characters; line breaks of the text stay, long words are cut."""
-    return [line for part in text.splitlines() for line in (textwrap.wrap(part, max(columns, 8)) or [""])]
+    """Lines of at most ``columns`` characters; line breaks of the text stay, long words are cut, and a number stays
+    with its per cent."""
+    parts = [part.replace(" %", f"{_UNBROKEN}%") for part in text.splitlines()]
+    lines = [line for part in parts for line in (textwrap.wrap(part, max(columns, 8)) or [""])]
+    return [line.replace(_UNBROKEN, " ") for line in lines]

@@ -183,6 +183,14 @@ def test_what_was_found_in_words(
     assert all(words in question for words, question in zip(asked, questions, strict=True))
 
 
+def test_no_line_of_a_panel_begins_with_a_per_cent_sign() -> None:
+    from ex4d_blender.core.texts import wrapped
+
+    said = "Field of view: 58.9°, solved to 5 %."
+    assert [wrapped(said, columns) for columns in (35, 36)] == [["Field of view: 58.9°, solved to", "5 %."], [said]]
+    assert wrapped("10 %\n\nlong", 8) == ["10 %", "", "long"]
+
+
 def test_the_panel_says_what_was_found_and_asks_for_the_rest(scene: Any, tmp_path: Path, addon: Any) -> None:
     record = make_shot(tmp_path, moving=True)
     record["depth"]["source_poses_known"] = False

@@ -30,6 +30,10 @@ def path(kind: str, count: int) -> np.ndarray:
             centre = np.array([0.35 * t, 0.02 * np.sin(5 * t), 0.05 * t])
         elif kind == "walks":
             turn, centre = rotation_y(0.02 * np.sin(5 * t)), np.array([0.05 * np.sin(3 * t), 0.0, 0.8 * t])
+        elif kind == "orbits":
+            # Round a point 40 away.
+            turn = rotation_y(0.05 * t) @ rotation_x(0.02 * np.sin(3 * t))
+            centre = np.array([0, 0, 40.0]) - turn.T @ [0, 0, 40.0]
         elif kind == "turns":
             turn = rotation_y(0.3 * t) @ rotation_x(0.05 * t * t)
         elif kind == "tilts":
@@ -64,17 +68,19 @@ def track_scene(
     k1: float = 0.0,
     zoom: float = 1.0,
     overlay: int = 0,
+    held: int = 1,
     depth: tuple[float, float] = (2.0, 9.0),
     seed: int = 1,
 ) -> TrackScene:
-    """Points before a camera, of which a share moves by itself; ``overlay`` tracks stand on the screen."""
+    """Points before a camera, of which a share moves by itself; ``overlay`` tracks stand on the screen; each frame is
+    ``held`` for so many."""
     random = np.random.default_rng(seed)
     world = np.stack(
         [random.uniform(-4, 4, points), random.uniform(-3, 3, points), random.uniform(*depth, points)], axis=-1
     )
     is_mover = np.arange(points) < movers * points
     speed = random.normal(0, 0.05, (points, 3)) * is_mover[:, None]
-    E = path(kind, count)
+    E = path(kind, count)[np.arange(count) // held * held]
     K = np.tile(intrinsics_from_fov(fov, *size), (count, 1, 1))
     K[:, (0, 1), (0, 1)] *= np.linspace(1, zoom, count)[:, None]
     middle = np.array(size) / 2

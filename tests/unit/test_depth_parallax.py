@@ -18,7 +18,7 @@ from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult
 from ex4d.depth.parallax import cards, gaps, mirrors, movers, outlines
-from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, without_islands, without_specks
+from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, unlike, without_islands, without_specks
 from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.neighbours import choose
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
@@ -335,11 +335,18 @@ def test_a_measurement_needs_others_that_agree() -> None:
 
 def test_the_middle_is_what_most_frames_say() -> None:
     own = np.array([[0.5, 0.9, 0.3, 0.7]], np.float32)
-    here = Passage(np.eye(3), np.zeros(3))
     said = ([0.52, 0.5, np.nan, 0.0], [0.48, 0.52, 0.2, np.nan])
-    found = middle(own, [OtherMap(np.array([values], np.float32), here) for values in said])
+    found = middle(own, [np.array([values], np.float32) for values in said])
     # Of two the farther one; the sky says nothing.
     np.testing.assert_allclose(found, [[0.5, 0.52, 0.2, 0.7]])
+
+
+def test_a_frame_that_shows_another_colour_sees_another_surface() -> None:
+    picture, other = np.full((10, 20, 3), 90, np.uint8), np.full((10, 20, 3), 96, np.uint8)
+    other[:, 12:] = 140
+    by_two = Passage(np.eye(3), np.array([2.0, 0.0, 0.0]))
+    differs = unlike(picture, other, by_two, np.ones((10, 20), np.float32))
+    np.testing.assert_array_equal(differs, np.tile(np.arange(20) >= 10, (10, 1)))
 
 
 def test_islands_go() -> None:

@@ -370,6 +370,28 @@ def test_guessed_depth_loses_nothing_of_what_other_frames_show() -> None:
     assert unknown.known.sum() < 0.7 * exact.known.sum()
 
 
+class _Sunken(Shot):
+    """What all frames but one guess of the card's depth is too far, so that it hides behind what the one guesses."""
+
+    def z(self, camera: Camera, index: int) -> NDArray[np.float32]:
+        """See ``Shot``."""
+        z = super().z(camera, index)
+        return z if index == 6 else np.where(z == CARD_Z, np.float32(1.5 * CARD_Z), z)
+
+
+def test_in_its_own_picture_no_guess_that_may_move_is_put_into_a_frame() -> None:
+    shot = _Sunken(sliding(), lambda index: 0.2 * index - 1.2)
+    take = build_take(parse_preset("truck:-0.6..-0.6"), shot.source, np.array([0, 0, WALL_Z]))
+    found, _ = shot.uncover(take, 6, measured=lambda index: np.zeros((HEIGHT, WIDTH), np.bool_))
+    origin, directions = rays(take[6])
+    shown = origin + directions * np.where(found.known, found.z, 1)[..., None]
+    pixels, _ = shot.source[6].project(shown)
+    inside = (pixels > 0).all(-1) & (pixels < (WIDTH, HEIGHT)).all(-1)
+    error = errors(shot, take, 6, replace(found, known=found.known & inside))
+    assert len(error) > 100
+    assert error.max() < 0.1
+
+
 def test_measured_depth_goes_before_guesses_and_of_these_the_most_alike_view() -> None:
     shape = (HEIGHT, WIDTH)
     everywhere, nowhere = np.ones(shape, np.bool_), np.zeros(shape, np.bool_)

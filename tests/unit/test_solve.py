@@ -9,7 +9,9 @@ from ex4d.evaluation.poses import camera_errors
 from ex4d.protocol.errors import BadInputError
 from ex4d.shot.source_camera import source_camera_info
 from ex4d.solve import SolveOptions
+from ex4d.solve.follow import Followed
 from ex4d.solve.kind import Numbers, has_parallax, move_refusal, rough_note, still_reason, turn_refusal
+from ex4d.solve.plate_facts import PlateFacts
 from ex4d.solve.solve import solve_tracks
 
 
@@ -66,6 +68,27 @@ def test_a_turning_camera_is_found_with_its_lens(prior):
     assert focal_error(found, scene) < 0.01
     assert not found.camera.E[:, :3, 3].any()
     assert len(found.points) == 0
+
+
+def test_tracks_that_only_a_frame_and_its_repeat_have_hide_no_parallax():
+    scene = track_scene("slides", count=16, held=2)
+    tracks = scene.tracks
+    # Three in five live in one frame and its repeat.
+    lives = (tracks.track % 5 < 2) | (tracks.frame // 2 == tracks.track % 8)
+    followed = Followed(tracks.picked(lives), PlateFacts(repeats=tuple(range(1, 16, 2))))
+    found = solve_tracks(scene.picture, followed, SolveOptions(), lambda: None)
+    assert found.kind == "moves"
+    assert found.numbers.angle_deg > 1
+    assert camera_errors(found.camera.E, scene.camera.E).translation < 0.02
+
+
+def test_a_long_lens_of_a_turn_is_found_though_a_usual_one_was_expected():
+    # Ten per cent of the focal length raise the error little, but the expected one explains no turn at all.
+    scene = track_scene("turns", fov=25.0, points=600, seed=3)
+    found = solve(scene)
+    assert (found.kind, found.lens) == ("turns", "within 5 %")
+    assert found.numbers.lens_rise < 0.1
+    assert focal_error(found, scene) < 0.02
 
 
 def test_a_still_camera_stands_still_whatever_moves():

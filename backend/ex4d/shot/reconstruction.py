@@ -13,6 +13,7 @@ from typing import Any
 from ex4d.camera import parse_lens
 from ex4d.depth.base import camera_apart
 from ex4d.depth.parallax.source import Mattes
+from ex4d.depth.small.order import depth_order
 from ex4d.depth.stage import DepthStage
 from ex4d.depth.store import DepthStore
 from ex4d.mesh import MeshSettings
@@ -260,7 +261,7 @@ def _solved_plate(
     solve_stages: tuple[Stage, ...] = ()
     solve = None
     if (options := plan.solved(frames)) is not None:
-        solve_stages = (solve_stage := SolveStage(plate_stage.key(), frames, options),)
+        solve_stages = (solve_stage := SolveStage(plate_stage.key(), frames, options, depth_order(frames)),)
         solve = read_solve(shot.cache.ensure(solve_stage, progress))
     return _SolvedPlate(plan, lens_note, hashed, source_files, plate_stage, frames, solve_stages, solve)
 
@@ -433,7 +434,9 @@ def open_solve(shot: Shot, reconstruction: Reconstruction, progress: Progress) -
 def _solve_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> SolveStage | None:
     plan = recipe.plan() if recipe else None
     options = plan.solved(frames) if plan else None
-    return SolveStage(shot.record["stages"]["plate"], frames, options) if options is not None else None
+    if options is None:
+        return None
+    return SolveStage(shot.record["stages"]["plate"], frames, options, depth_order(frames))
 
 
 def _depth_stage(shot: Shot, recipe: Recipe | None, frames: FrameStore) -> DepthStage | None:

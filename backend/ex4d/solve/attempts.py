@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, Start, cost, sightings_of, usable
+from ex4d.solve.depth_order import DepthOrder, OrderTest, order_test
+from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, cost, sightings_of, usable
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
@@ -26,8 +27,9 @@ from ex4d.solve.lens_test import (
     zoom_rise,
 )
 from ex4d.solve.model import Model
-from ex4d.solve.moving import LIMITS, bundled_frames, refine_whole, solve_moving
+from ex4d.solve.moving import LIMITS, bundled_frames, complete, grow, refine_whole, solve_moving
 from ex4d.solve.repeat import Repeat, repeat
+from ex4d.solve.reversal import have_same_order
 from ex4d.solve.tracks import Tracks
 from ex4d.solve.triangulate import angles, triangulate
 from ex4d.solve.turning import directions, finish_turning, solve_turning
@@ -35,6 +37,10 @@ from ex4d.solve.two_view import PairView
 
 #: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
 LOSS, ITERATIONS = 0.6, 15
+#: How often a solve is turned inside out at most.
+MOST_TURNED = 2
+#: Frames at least, where there are so many, in which it is compared with what it was.
+LEAST_COMPARED = 10
 #: Steps where distortion is solved for: it changes places with the focal length slowly.
 BENT_ITERATIONS = 30
 #: Residual, px, from which a sighting that was measured again counts less. The last bundle takes so many steps at most,
@@ -50,6 +56,8 @@ MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
 AS_GOOD = 1.05
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
+#: Rise of a turn's error with other focal lengths from which its lens is believed where the expected one fails.
+WEAK_TURN_RISE = 0.05
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 
@@ -86,6 +94,8 @@ class Task:
         tick: called now and then; may raise to stop.
         measure: gives the tracks measured again, with a model of them; None where the pictures show too little.
         is_measured: whether these tracks are.
+        order: estimates the order of depth where the tracks leave it open; None = nothing does.
+        repeats: frames that repeat the one before.
     """
 
     tracks: Tracks
@@ -96,6 +106,8 @@ class Task:
     tick: Callable[[], None]
     measure: Callable[[Model], Tracks | None]
     is_measured: bool = False
+    order: DepthOrder | None = None
+    repeats: Sequence[int] = ()
 
 
 def attempt_turning(task: Task) -> Attempt | None:
@@ -132,25 +144,38 @@ def attempt_turning(task: Task) -> Attempt | None:
                 f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
             )
             lens = "not observable"
+        if lens == "not observable" and not zooms:
+            expected = model.copy()
+            rescale_focal(expected, focal / found, turns_only=True)
+            finish_turning(expected, tracks, keys, fixed)
+            with_found, with_expected = (_turn_share(each, tracks, followed)[0] for each in (model, expected))
+            # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
+            is_wrong = with_found <= turn_error_limit(side) < with_expected
+            if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):
+                lens = "within 5 %"
+            else:
+                model = expected
         if zooms:
             finish_turning(model, tracks, keys, replace(prior, focal="each", prior_sigma=np.inf))
-        elif lens == "not observable":
-            rescale_focal(model, focal / found, turns_only=True)
-            finish_turning(model, tracks, keys, fixed)
-        else:
+        elif lens != "not observable":
             free = replace(prior, prior_sigma=np.inf)
             finish_turning(model, tracks, keys, free)
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    told = model
-    if tracks is not followed:
-        told = model.copy()
-        directions(told, Sightings(followed.frame, followed.track, followed.xy))
-    error, explained = explained_share(told, followed)
+    error, explained = _turn_share(model, tracks, followed)
     return Attempt(
         model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
     )
+
+
+def _turn_share(model: Model, tracks: Tracks, followed: Tracks) -> tuple[float, float]:
+    """See ``explained_share``: of the tracks that were followed, where the model is of measured ones."""
+    if tracks is followed:
+        return explained_share(model, tracks)
+    told = model.copy()
+    directions(told, Sightings(followed.frame, followed.track, followed.xy))
+    return explained_share(told, followed)
 
 
 @dataclass(frozen=True)
@@ -181,20 +206,11 @@ def attempt_moving(task: Task) -> Attempt | None:
     sightings = sightings_of(tracks, _tested_frames(tracks, keys, moving.pair))
     if not len(usable(moving.model, sightings, LIMITS[-1])):
         return None
-    if task.focal_known:
-        if task.is_measured:
-            options = replace(options, loss=MEASURED_LOSS)
-            refine_whole(moving.model, tracks, bundled_frames(tracks, keys), options, LIMITS[-1:])
-        settled = _Settled(moving.model, None, repeat(moving.model, sightings, options, LIMITS[-1]), task.is_measured)
-    else:
-        settled = _with_lens(moving.model, moving.starts[0], task, options, sightings)
-    told = settled.model
-    if settled.is_measured:
-        # Tracks that were measured again are explained better than any that are followed, and gates are laid on these.
-        told = told.copy()
-        triangulate(told, Sightings(tracks.frame, tracks.track, tracks.xy))
-    error, explained = explained_share(told, tracks)
-    angle = angles(settled.model, sightings)
+    settled = _settled(moving.model, task, options, sightings, zooms=moving.starts[0].zooms)
+    settled, test = _ordered(settled, task, options, sightings)
+    error, explained = explained_share(_told(settled, tracks), tracks)
+    # A track that only a frame and its repeat have would tell of no parallax where there is some.
+    angle = angles(settled.model, sightings.picked(~np.isin(sightings.frame, task.repeats)))
     focals = [start.focal for start in moving.starts]
     numbers = Numbers(
         plane=moving.pair.plane_share,
@@ -211,22 +227,96 @@ def attempt_moving(task: Task) -> Attempt | None:
         lens_parts=settled.parts,
         lens_path=None if settled.effect is None else settled.effect.path,
         lens_turn_deg=None if settled.effect is None else settled.effect.turn_deg,
+        reversal=test.numbers.reversal,
+        order=test.numbers.order,
+        order_reversed=test.numbers.order_reversed,
     )
     return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
 
 
-def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings) -> _Settled:
+def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
+    """A camera with its lens; see ``_with_lens``."""
+    if task.focal_known:
+        if task.is_measured:
+            options = replace(options, loss=MEASURED_LOSS)
+            refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS[-1:])
+        return _Settled(model, None, repeat(model, sightings, options, LIMITS[-1]), task.is_measured)
+    return _with_lens(model, task, options, sightings, zooms=zooms)
+
+
+def _told(settled: _Settled, tracks: Tracks) -> Model:
+    """The camera with points of the tracks that were followed. Those that were measured again are explained better than
+    any that are followed, and gates are laid on these."""
+    if not settled.is_measured:
+        return settled.model
+    told = settled.model.copy()
+    triangulate(told, Sightings(tracks.frame, tracks.track, tracks.xy))
+    return told
+
+
+def _ordered(settled: _Settled, task: Task, options: BundleOptions, sightings: Sightings) -> tuple[_Settled, OrderTest]:
+    """The camera with near and far the right way round, and the test that says so."""
+    frames = np.unique(sightings.frame)
+    some = np.intersect1d(frames, task.keys)
+    if len(some) < LEAST_COMPARED:
+        # A few frames are explained by anything: the points follow them.
+        spread = np.linspace(0, len(frames) - 1, min(len(frames), LEAST_COMPARED)).round().astype(int)
+        some = np.union1d(some, frames[spread])
+    compared = sightings.picked(np.isin(sightings.frame, some))
+    for _ in range(MOST_TURNED):
+        task.tick()
+        test = order_test(_told(settled, task.tracks), task.tracks, compared, options, task.order)
+        if test.better is None:
+            return settled, test
+        settled = _turned(test.better, settled, task, options, compared, sightings)
+    return settled, order_test(_told(settled, task.tracks), task.tracks, compared, options, task.order)
+
+
+def _turned(
+    better: Model, settled: _Settled, task: Task, options: BundleOptions, compared: Sightings, sightings: Sightings
+) -> _Settled:
+    """The whole camera from the frames in which a better one is known, with what the plate then tells of the lens,
+    unless that turns it back.
+
+    Args:
+        better: solved in the frames of ``compared``, with the lens of the camera before.
+        settled: the camera before.
+        task: what is solved.
+        options: of the bundles.
+        compared: sightings of the frames that were compared.
+        sightings: of all frames that tests look at.
+    """
+    model, held = better.copy(), replace(options, focal="fixed", radial=0)
+    inside = np.isin(np.arange(len(model.known)), compared.frame)
+    model.known &= inside
+    grow(model, task.tracks, task.keys, held, task.tick)
+    complete(model, task.tracks, task.keys, held, task.tick)
+    if task.focal_known:
+        return _settled(model, task, options, sightings, zooms=False)
+    anew = model.copy()
+    anew.radial[:] = 0
+    found = _with_lens(anew, task, options, sightings, zooms=settled.zooms)
+    if have_same_order(found.model, model, compared):
+        return found
+    effect = lens_effect(model, compared, held, LIMITS[-1], max(task.tracks.size))
+    twice = repeat(model, sightings, held, LIMITS[-1])
+    return replace(
+        settled, model=model, lens="not observable", repeat=twice, is_measured=False, effect=effect, notes=()
+    )
+
+
+def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
     """What the plate tells of the lens, and the camera with it.
 
     Args:
         model: solved with the expected focal length as a hint.
-        began: the start it came from.
         task: what is solved.
         options: it was solved with.
         sightings: of the frames that tests look at.
+        zooms: whether each frame has a focal length of its own from the start on.
     """
     keys = task.keys
-    task, options, zooms = _shaped(model, began, task, options, sightings)
+    task, options, zooms = _shaped(model, task, options, sightings, zooms=zooms)
     tracks = task.tracks
     frames, sightings = bundled_frames(tracks, keys), sightings_of(tracks, np.unique(sightings.frame).tolist())
     of_keys = sightings.picked(np.isin(sightings.frame, keys))
@@ -268,11 +358,10 @@ def _with_lens(model: Model, began: Start, task: Task, options: BundleOptions, s
 
 
 def _shaped(
-    model: Model, began: Start, task: Task, options: BundleOptions, sightings: Sightings
+    model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool
 ) -> tuple[Task, BundleOptions, bool]:
     """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
     Returns the task with these, the options of further bundles, and whether the lens zooms."""
-    zooms = began.zooms
     if zooms:
         options = replace(options, focal="each")
     else:

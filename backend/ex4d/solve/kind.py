@@ -37,6 +37,10 @@ SMALL_ANGLE = 1.0
 #: Homography's inliers by the fundamental matrix's from which there is too little parallax between key frames for a
 #: move: a turn, a zoom or a plane explains them.
 MOVE_PLANE = 0.8
+#: The order of depth is open where neither the solve turned inside out nor this one costs so many times as much as the
+#: other; then the estimator's order decides where the rank correlation with it is so much at least, and by so much more
+#: than the other's.
+REVERSAL_SURE, ORDER_LEAST, ORDER_LEAD = 2.0, 0.15, 0.2
 #: A path is said to be rough whose halves differ by so much, or where the median angle is less, degrees.
 ROUGH_PATH, ROUGH_ANGLE = 0.04, 0.5
 #: Error, px, up to which a sighting counts as explained.
@@ -63,6 +67,9 @@ class Numbers:
         lens_rise: rise of the error with other focal lengths.
         lens_parts: largest share by which parts of the picture and of the depth tell another focal length.
         lens_path, lens_turn_deg: see ``LensEffect``; only where the lens is not observable.
+        reversal: cost of the solve turned inside out (near for far) by its own; None where that is no other solve.
+        order, order_reversed: rank correlation of estimated disparity with the nearness of the points, and of those of
+            the solve turned inside out; only where ``reversal`` leaves the order open.
         given_error: median error, work px, of cameras that were given, in their frames.
         given_explained: share of the sightings there that they explain.
         given_free_error: what is left of that error when these cameras and their lens may change.
@@ -86,6 +93,9 @@ class Numbers:
     lens_parts: float | None = None
     lens_path: float | None = None
     lens_turn_deg: float | None = None
+    reversal: float | None = None
+    order: float | None = None
+    order_reversed: float | None = None
     given_error: float | None = None
     given_explained: float | None = None
     given_free_error: float | None = None
@@ -156,9 +166,40 @@ def move_refusal(numbers: Numbers) -> str | None:
         ),
         (n.frames < MOVE_FRAMES, f"Only {n.frames:.0%} of the frames found their camera."),
         (path > most_path, f"Each half of the tracks tells another path ({path:.0%} apart)."),
+        (
+            n.reversal is not None and is_order_open(n.reversal) and not leads(n.order, n.order_reversed),
+            "The order of depth is not observable: with near and far exchanged the plate is explained nearly as well, "
+            "and the depth estimator does not tell either.",
+        ),
         (turn > MOVE_TURN_DEG, f"Each half of the tracks tells other turns ({turn:.1f}° apart)."),
     )
     return next((reason for fails, reason in gates if fails), None)
+
+
+def is_order_open(ratio: float) -> bool:
+    """Whether the costs of a solve and of the one turned inside out, by that ratio, leave the order of depth open."""
+    return 1 / REVERSAL_SURE < ratio < REVERSAL_SURE
+
+
+def leads(own: float | None, other: float | None) -> bool:
+    """Whether the estimator's order speaks for the first of two orders: by the rank correlations with each."""
+    if own is None or other is None:
+        return False
+    return own >= ORDER_LEAST and own - other >= ORDER_LEAD
+
+
+def order_note(numbers: Numbers) -> str | None:
+    """That the plate does not tell near from far by itself, as a sentence; None where it does."""
+    if (
+        numbers.reversal is None
+        or not is_order_open(numbers.reversal)
+        or not leads(numbers.order, numbers.order_reversed)
+    ):
+        return None
+    return (
+        "The order of depth is not observable from the plate's motion: with near and far exchanged it is explained "
+        "nearly as well. The order that the depth estimator sees was taken."
+    )
 
 
 def rough_note(numbers: Numbers) -> str | None:

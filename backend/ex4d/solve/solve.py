@@ -17,6 +17,7 @@ from ex4d.solve import result
 from ex4d.solve.attempts import Attempt, Task, attempt_moving, attempt_turning, explained_share
 from ex4d.solve.classify import angles_deg, contradicting, explain_all, track_errors
 from ex4d.solve.complete_path import copy_repeated, interpolate_unknown
+from ex4d.solve.depth_order import DepthOrder
 from ex4d.solve.follow import Followed, follow
 from ex4d.solve.given import GivenCameras, solve_around
 from ex4d.solve.given_fit import fit_notes, fit_of
@@ -56,22 +57,31 @@ POINT_ERROR, POINT_ANGLE = 1.5, 0.2
 COMPARED_KEYS = 8
 
 
-def solve_camera(frames: FrameSource, options: SolveOptions, progress: Progress) -> Solve:
+def solve_camera(
+    frames: FrameSource, options: SolveOptions, progress: Progress, order: DepthOrder | None = None
+) -> Solve:
     """Solve a plate's camera.
 
     Args:
         frames: of the plate; each is read once, in order.
         options: what is known.
         progress: advances with each frame.
+        order: estimates the order of depth where the plate leaves it open; None = nothing does.
 
     Raises:
         BadInputError: a kind of shot was asked for that the plate does not allow at all.
     """
     picture = WorkPicture.of(frames)
-    return solve_tracks(picture, follow(picture, progress.advance), options, progress.check)
+    return solve_tracks(picture, follow(picture, progress.advance), options, progress.check, order)
 
 
-def solve_tracks(picture: WorkPicture, followed: Followed, options: SolveOptions, tick: Callable[[], None]) -> Solve:
+def solve_tracks(
+    picture: WorkPicture,
+    followed: Followed,
+    options: SolveOptions,
+    tick: Callable[[], None],
+    order: DepthOrder | None = None,
+) -> Solve:
     """As ``solve_camera``, from tracks.
 
     Args:
@@ -79,9 +89,10 @@ def solve_tracks(picture: WorkPicture, followed: Followed, options: SolveOptions
         followed: its tracks.
         options: what is known.
         tick: called now and then; may raise to stop.
+        order: see ``solve_camera``.
     """
     with one_blas_thread():
-        return _Solver(picture, followed, options, tick).solve()
+        return _Solver(picture, followed, options, tick, order).solve()
 
 
 @dataclass
@@ -99,9 +110,14 @@ class _Answer:
 
 class _Solver:
     def __init__(
-        self, picture: WorkPicture, followed: Followed, options: SolveOptions, tick: Callable[[], None]
+        self,
+        picture: WorkPicture,
+        followed: Followed,
+        options: SolveOptions,
+        tick: Callable[[], None],
+        order: DepthOrder | None = None,
     ) -> None:
-        self.picture, self.options, self.tick = picture, options, tick
+        self.picture, self.options, self.tick, self.order = picture, options, tick, order
         self.facts = followed.facts
         self.raw = followed.tracks
         centre, focal = picture.centre, picture.focal(options.fov_deg)
@@ -197,8 +213,8 @@ class _Solver:
         numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise, lens_parts=attempt.numbers.lens_parts)
         lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
-        if kind == "moves" and (rough := gates.rough_note(numbers)):
-            notes.append(rough)
+        if kind == "moves":
+            notes += [note for note in (gates.order_note(numbers), gates.rough_note(numbers)) if note]
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)
 
     def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:
@@ -338,7 +354,17 @@ class _Solver:
 
     def _task(self) -> Task:
         keys = key_frames(self.loose, 0, self.loose.frames)
-        return Task(self.loose, keys, pairs(self.loose, keys), self.focal, self.focal_known, self.tick, self._measured)
+        return Task(
+            self.loose,
+            keys,
+            pairs(self.loose, keys),
+            self.focal,
+            self.focal_known,
+            self.tick,
+            self._measured,
+            order=self.order,
+            repeats=self.facts.repeats,
+        )
 
     def _measured(self, model: Model) -> Tracks | None:
         """See ``Task.measure``."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
 from ex4d.media.frames import FrameSource
+from ex4d.solve.depth_order import DepthOrder
 from ex4d.solve.follow import Gathered, followed
 from ex4d.solve.options import SolveOptions
 from ex4d.solve.result import write_solve
@@ -49,6 +50,7 @@ class SolveStage(PartedStage):
         plate_key: key of the plate stage.
         frames: its output.
         options: what is known of the camera.
+        order: estimates the order of depth where the plate leaves it open; None = nothing does.
     """
 
     name = "solve"
@@ -58,6 +60,7 @@ class SolveStage(PartedStage):
     plate_key: str
     frames: FrameSource
     options: SolveOptions
+    order: DepthOrder | None = None
     _check: Callable[[], None] = field(default=lambda: None, init=False, repr=False)
 
     def inputs(self) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class SolveStage(PartedStage):
             gathered.add(_seen(arrays))
             brightest = arrays["brightest"]
         found = followed(picture.size, len(self.frames), gathered, brightest)
-        return write_solve(out, solve_tracks(picture, found, self.options, self._check))
+        return write_solve(out, solve_tracks(picture, found, self.options, self._check, self.order))
 
 
 def _restored(path: Path, picture: WorkPicture) -> Tracker:

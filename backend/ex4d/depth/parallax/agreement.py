@@ -20,6 +20,7 @@ from ex4d.depth.parallax.views import Passage
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Count = NDArray[np.uint8]
+Picture = NDArray[np.uint8]
 
 #: Disparities agree within this share, or within this many of the planes' steps.
 SAME_SHARE, SAME_STEPS = 0.03, 0.75
@@ -28,6 +29,8 @@ LEAST_AGREEING, MANY_AGREEING, MOST_ASKED = 2, 4, 3
 #: Ratio of neighbouring disparities up to which they are of one surface; how finely that is told apart; planes' steps
 #: that are added to both, so that the far end is not all jumps; and the code of what was not measured.
 ONE_SURFACE, LEVELS, SOFT_STEPS, UNKNOWN = 1.1, 16, 4, 32000
+#: Difference of colour (0..255, mean of channels) up to which two frames may see one surface.
+LIKE_COLOUR = 12.0
 #: Spread of the disparities round a speck, as a share of their mean, up to which they are of one surface.
 MOST_UNEVEN = 0.25
 
@@ -100,10 +103,24 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     return Answers(total, agree, asked)
 
 
-def middle(own: Float, others: Sequence[OtherMap]) -> Float:
-    """The median of a frame's disparities (H, W), above 0, and what others say of them, the farther one of two in the
-    middle; its own where nothing is said."""
-    every = np.stack([own, *(seen_from(own, other) for other in others)])
+def unlike(picture: Picture, other: Picture, passage: Passage, disparity: Float) -> Bool:
+    """Where (H, W) another picture shows another colour where this map puts the pixels: at outlines it sees the other
+    side there.
+
+    Args:
+        picture, other: (H, W, 3) uint8.
+        passage: to the other.
+        disparity: (H, W) of the first.
+    """
+    x, y, _ = passage.positions(disparity)
+    seen = cv2.remap(other, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.absdiff(seen, picture).sum(axis=-1, dtype=np.uint16) > 3 * LIKE_COLOUR)
+
+
+def middle(own: Float, said: Sequence[Float]) -> Float:
+    """The median of a frame's disparities (H, W), above 0, and what others say of them, NaN = nothing, the farther one
+    of two in the middle; its own where nothing is said."""
+    every = np.stack([own, *said])
     every[~(every > 0)] = np.nan
     every.sort(axis=0)
     last = np.maximum(np.isfinite(every).sum(axis=0) - 1, 0)

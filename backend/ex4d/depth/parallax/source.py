@@ -374,13 +374,16 @@ class ParallaxDepth:
         def steady(index: int) -> tuple[Float, NDArray[np.uint8]]:
             own, flags = shot.final[index], shot.flags[index]
             moves = (flags & _MOVES) > 0
-            others = []
-            for k in (index + sign * distance for distance in STEADY for sign in (-1, 1)):
-                if 0 <= k < count:
-                    still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
-                    others.append(agreement.OtherMap(still, shot.passage(index, k)))
+            others, said = [], []
+            picture = shot.frames.pictures[index]
+            for k in (k for distance in STEADY for k in shot.around(index, distance)):
+                still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
+                other = agreement.OtherMap(still, shot.passage(index, k))
+                others.append(other)
+                unlike = agreement.unlike(picture, shot.frames.pictures[k], other.passage, own)
+                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_from(own, other)))
             # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
-            middle = agreement.middle(own, others)
+            middle = agreement.middle(own, said)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
             return shot.frames.to_plate(index, w, flags)

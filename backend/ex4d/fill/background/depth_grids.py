@@ -76,13 +76,9 @@ class DepthGrid:
         at = np.where(inside[..., None], at, 0).astype(np.intp)
         return at[..., 1], at[..., 0], z, inside
 
-    def is_guessed(self, points: Points) -> Bool | None:
-        """Whether the frame's depth was guessed where it has points (h, w, 3) of the world, (h, w) bool, False outside
-        the picture; None = it is not known."""
-        if self.guessed is None:
-            return None
-        row, column, _, inside = self.look_up(points)
-        return inside & self.guessed[row, column]
+    def trusting(self) -> DepthGrid:
+        """The same with no depth doubted."""
+        return replace(self, guessed=None)
 
 
 class DepthGrids:

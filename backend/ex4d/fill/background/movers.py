@@ -46,6 +46,9 @@ def witnesses(anchor: int, candidates: Sequence[int]) -> list[int]:
 def moving_by_depth(anchor: DepthGrid, others: Sequence[DepthGrid], tolerance: float) -> Bool:
     """Where an anchor's surface moves: enough of the frames that could see it look past the place where it is.
 
+    Guessed depths tell no movement; of the grids as ``trusting`` has them they do, and more is found that moves, and
+    more that stands still.
+
     Args:
         tolerance: relative error within which two depths may be the same surface.
 

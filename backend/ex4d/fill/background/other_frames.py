@@ -51,7 +51,7 @@ KEPT_BYTES = 256 << 20
 #: Pixels of a frame on which exposures are compared.
 COMPARED_PIXELS = 4096
 #: Pixels round what moves that are left out: its mixed edge colours are not background. On the small grid.
-MOVING_RIM = 2
+MOVING_RIM = 3
 #: Disparities of neighbours that differ by less than this share are of one surface.
 SMOOTH = 0.02
 #: So wide round the holes other frames are looked at too, to be compared with what the frame shows itself.
@@ -100,6 +100,7 @@ class OtherFrames:
         self._grids = DepthGrids(scene.mesh, scene.measured)
         self._choice = AnchorChoice(self._grids, len(scene.frames), self._pivot)
         self._moving: dict[int, Bool] = {}
+        self._suspected: dict[int, Bool] = {}
         self._textures = _Textures(scene.frames)
         self._turned = TurnedSights(self._grids, self._left_out, scene.mesh.far)
         self._meshes: MeshSights | None = None
@@ -165,10 +166,16 @@ class OtherFrames:
         if self._turns:
             return sight
         # What the frame itself has looked past was not there at its time, whatever it did at others.
-        points = _world_points(camera, sight.z)
-        guessed = self._grids[other].is_guessed(points)
-        past, _ = looks_past(self._grids[index], points, self._take.tolerance, guessed)
-        return Sight(other, np.where(past, np.float32(np.nan), sight.z), sight.sure & ~past, guessed)
+        points, own, grid = _world_points(camera, sight.z), self._grids[index].trusting(), self._grids[other]
+        dropped, _ = looks_past(own, points, self._take.tolerance)
+        guessed = None
+        if grid.guessed is not None:
+            row, column, _, shown = grid.look_up(points)
+            guessed = shown & grid.guessed[row, column]
+            # Beyond its picture a guess that is off by some pixels is better than nothing. In it holes are behind
+            # something, often what moves, and a piece of that must not come in its place.
+            dropped |= shown & self._suspects(other)[row, column] & own.look_up(points)[3]
+        return Sight(other, np.where(dropped, np.float32(np.nan), sight.z), sight.sure & ~dropped, guessed)
 
     def _is_at_its_place(self, camera: Camera, index: int) -> bool:
         """Whether the source camera only turns, and a camera of the take stands where it does."""
@@ -202,9 +209,16 @@ class OtherFrames:
             moving = self._found_movers(index)
             if (given := self._given_movers(index)) is not None:
                 moving = moving | given
-            side = 2 * MOVING_RIM + 1
-            self._moving[index] = cv2.dilate(moving.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+            self._moving[index] = _with_rim(moving)
         return self._moving[index]
+
+    def _suspects(self, index: int) -> Bool:
+        """(h, w) bool on the frame's small grid: what moves if guesses are as good as what was measured, with rim."""
+        if index not in self._suspected:
+            others = [self._grids[other].trusting() for other in witnesses(index, self._choice.overlapping(index))]
+            moving = moving_by_depth(self._grids[index].trusting(), others, self._take.tolerance)
+            self._suspected[index] = _with_rim(moving)
+        return self._suspected[index]
 
     def _given_movers(self, index: int) -> Bool | None:
         if self._take.movers is None:
@@ -315,6 +329,11 @@ class _Mosaic:
         shown = known | overlap
         values[~shown] = 0
         return OtherFrame(values, known, overlap, np.where(known, z, np.float32(np.nan)))
+
+
+def _with_rim(moving: Bool) -> Bool:
+    side = 2 * MOVING_RIM + 1
+    return cv2.dilate(moving.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def _resized(values: Float, camera: Camera, method: int) -> Float:

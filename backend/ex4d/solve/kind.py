@@ -40,7 +40,7 @@ MOVE_PLANE = 0.8
 #: The order of depth is open where neither the solve turned inside out nor this one costs so many times as much as the
 #: other; then the estimator's order decides where the rank correlation with it is so much at least, and by so much more
 #: than the other's.
-REVERSAL_SURE, ORDER_LEAST, ORDER_LEAD = 2.0, 0.15, 0.2
+REVERSAL_SURE, ORDER_LEAST, ORDER_LEAD = 1.8, 0.15, 0.2
 #: A path is said to be rough whose halves differ by so much, or where the median angle is less, degrees.
 ROUGH_PATH, ROUGH_ANGLE = 0.04, 0.5
 #: Error, px, up to which a sighting counts as explained.

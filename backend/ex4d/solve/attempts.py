@@ -50,7 +50,7 @@ MEASURED_LOSS, LAST_ITERATIONS, LAST_CONVERGED = 0.2, 40, 1e-7
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
 #: lengths raise the error but little.
-MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.035
+MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.03
 #: A camera with the expected focal length that costs no more than so many times what it does with the best one
 #: is not solved anew.
 AS_GOOD = 1.05

@@ -62,9 +62,7 @@ def order_test(
     if not turned.is_reversed:
         return OrderTest(Numbers(), turned.model if turned.ratio < MUCH_BETTER else None)
     numbers = Numbers(reversal=turned.ratio)
-    if not is_order_open(turned.ratio):
-        return OrderTest(numbers, turned.model if turned.ratio < 1 else None)
-    if order is None:
+    if order is None or not is_order_open(turned.ratio):
         return OrderTest(numbers, turned.model if turned.ratio < 1 else None)
     frames = np.unique(sightings.frame).tolist()
     own, other = (order_agreement(each, tracks, frames, order) for each in (model, turned.model))

@@ -534,3 +534,19 @@ def test_a_mover_is_whole_and_as_the_frames_beside_say() -> None:
     np.testing.assert_array_equal(movers.in_time(found, everywhere, [(thing, look)] * 3), thing)
     # What was measured, or is seen at rest, is not added.
     assert not movers.in_time(found, ~thing, [(thing, look)] * 3)[40:50].any()
+
+
+def test_guessed_specks_go_over_to_the_surface_around_them() -> None:
+    disparity = np.full((60, 80), 0.3, np.float32)
+    disparity[:, 50:] = 0.9
+    disparity[20:22, 10:14] = 0.9
+    disparity[40:42, 10:14] = 0.0
+    disparity[30:32, 30:34] = 0.6
+    guessed = np.ones(disparity.shape, bool)
+    guessed[30:32, 30:34] = False
+    expected = disparity.copy()
+    expected[20:22, 10:14] = expected[40:42, 10:14] = 0.3
+    found = gaps.without_specks(disparity, guessed, 0.01, 30)
+    # What was measured stays, and so do both sides of an outline.
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(gaps.without_specks(disparity, guessed, 0.01, 5), disparity)

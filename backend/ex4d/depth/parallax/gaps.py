@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ex4d.depth.parallax import agreement
 from ex4d.depth.parallax.like_colours import as_neighbours
 
 Float = NDArray[np.float32]
@@ -148,3 +150,26 @@ def filled(
     out = w.copy()
     out[gap] = chosen
     return out.reshape(disparity.shape)
+
+
+def without_specks(disparity: Float, guessed: Bool, step: float, least: int) -> Float:
+    """Disparities (H, W) where small guessed parts amid another surface have gone over to what is beside them.
+
+    Pixels of a gap choose their surface one by one, so that a few may choose the near one amid many that do not: in a
+    take they hang in the air.
+
+    Args:
+        disparity: (H, W), 0 = infinitely far away.
+        guessed: (H, W) what may change.
+        step: of disparity between two planes.
+        least: pixels of a part that is large enough to stay.
+    """
+    specks = guessed & ~np.isfinite(agreement.without_specks(disparity, step, least))
+    if not specks.any():
+        return disparity
+    _, nearest = cv2.distanceTransformWithLabels(
+        specks.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    values = np.zeros(int(nearest.max()) + 1, np.float32)
+    values[nearest[~specks]] = disparity[~specks]
+    return np.where(specks, values[nearest], disparity).astype(np.float32)

@@ -386,6 +386,8 @@ class ParallaxDepth:
             middle = agreement.middle(own, said)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)
             w = np.where(moves | (own <= 0), own, mean)
+            guessed = (flags & (_MEASURED | _MOVES)) == 0
+            w = gaps.without_specks(w, guessed, shot.step(index), round(LEAST_ISLAND * w.size))
             return shot.frames.to_plate(index, w, flags)
 
         for number, (w, flags) in zip(frames.numbers, _on_threads(steady, count), strict=True):

@@ -32,7 +32,7 @@ from .core import property_ranges as ranges
 from .core import records
 from .core.camera_channels import SENSOR_WIDTH
 from .core.records import move_number
-from .scene import colour_tables, scan
+from .scene import colour_tables, editors, scan, takes
 from .scene.data import scene_state
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
@@ -150,6 +150,20 @@ def _show_options(state: Any, _context: bpy.types.Context | None) -> None:
     take, generator = active_take(state.id_data), capabilities.find_generator(state.profile)
     if take is not None and generator is not None:
         take_options.ensure_rows(take, generator)
+
+
+def _take_chosen(state: Any, context: bpy.types.Context) -> None:
+    """Who clicks on a take looks through it, and finds its keys selected; scripts choose one and nothing else moves."""
+    _show_options(state, context)
+    take, scene = active_take(state.id_data), state.id_data
+    camera = take.camera if take is not None and camera_state(scene, take) == "own" else None
+    if context.area is None or camera is None:
+        return
+    scene.camera = camera
+    if context.window is not None and context.window.scene == scene:
+        takes.select_move(context.window.view_layer, camera)
+        editors.look_through_scene_camera(context.space_data)
+        editors.frame_time_editors(context.window)
 
 
 def _choice_changed(row: Any, number: int) -> None:
@@ -586,7 +600,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         )
 
         takes: CollectionProperty(type=EX4D_PG_take)
-        active_take: IntProperty(name="Take", update=_show_options)
+        active_take: IntProperty(name="Take", update=_take_chosen)
         move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
         move_default_amount: BoolProperty(
             name="Usual Amount", default=True, description="Use the amount that the move comes with"

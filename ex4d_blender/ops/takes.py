@@ -16,7 +16,7 @@ from ex4d.protocol.values import TakeLens
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
 from ..props import state_of
-from ..scene import background, takes
+from ..scene import background, editors, takes
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -184,7 +184,15 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
         )
         new_take(scene, shot, camera, camera.name)
         scene.camera = camera
+        _select_move(context, camera)
         return {"FINISHED"}
+
+
+def _select_move(context: bpy.types.Context, camera: bpy.types.Object) -> None:
+    """Select what a camera's new keys are on, and show these in the window's editors of time."""
+    if context.view_layer is not None:
+        takes.select_move(context.view_layer, camera)
+        editors.frame_time_editors(context.window)
 
 
 class EX4D_OT_add_take(bpy.types.Operator):
@@ -320,6 +328,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         # The rig of a former move goes with it; an Empty of the artist's own stays.
         former = parent.name if parent is not None and shots.role(parent) is None else None
         takes.apply_preset(scene, camera, move, record=shot.record, follow=state_of(scene).move_follow, shot=shot)
+        _select_move(context, camera)
         if former is not None:
             self.report({"INFO"}, f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
         if also := ", ".join(takes.acting_besides(camera)):

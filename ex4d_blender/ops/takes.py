@@ -290,6 +290,12 @@ def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
     return False
 
 
+def _forget_preview(take: "props.EX4D_PG_take", camera: bpy.types.Object) -> None:
+    """Take away the picture and the coverage of a former move: they would lie over the new one."""
+    take.coverage = ""
+    background.hide_preview(camera)
+
+
 def _own_camera(take: "props.EX4D_PG_take") -> bpy.types.Object:
     """The take's own camera; raises BadInputError."""
     if take.camera is None:
@@ -328,6 +334,7 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         # The rig of a former move goes with it; an Empty of the artist's own stays.
         former = parent.name if parent is not None and shots.role(parent) is None else None
         takes.apply_preset(scene, camera, move, record=shot.record, follow=state_of(scene).move_follow, shot=shot)
+        _forget_preview(take, camera)
         _select_move(context, camera)
         if former is not None:
             self.report({"INFO"}, f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
@@ -366,6 +373,7 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
         else:
             seed = self.seed if self.seed >= 0 else state.handheld_seed
             takes.add_handheld(_own_camera(take), strength, seed, shot=shot)
+        _forget_preview(take, _own_camera(take))
         return {"FINISHED"}
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import bpy
 
-from .data import operators
+from . import material
+from .data import mesh_data, operators
 
 #: Editors of time, by the module of the operator that frames their keys.
 _TIME_EDITORS = {"DOPESHEET_EDITOR": "action", "GRAPH_EDITOR": "graph"}
@@ -33,3 +34,20 @@ def look_through_scene_camera(space: Any) -> None:
     """Let a 3D viewport (its space; another editor's is left alone) show what the scene's camera sees."""
     if space is not None and space.type == "VIEW_3D" and not space.use_local_camera:
         space.region_3d.view_perspective = "CAMERA"
+
+
+def shade(space: Any, mesh_obj: bpy.types.Object | None, *, fast: bool) -> None:
+    """Let a 3D viewport (its space) show the pictures of a shot's mesh.
+
+    Args:
+        mesh_obj: None where there is none.
+        fast: in Solid mode, which shows the picture alone, without the holes; else in Material Preview.
+    """
+    if not fast:
+        space.shading.type = "MATERIAL"
+        return
+    space.shading.type, space.shading.light, space.shading.color_type = "SOLID", "FLAT", "TEXTURE"
+    for item in mesh_data(mesh_obj).materials if mesh_obj is not None else ():
+        # Those of earlier files have no active picture; linked ones are as their file has them.
+        if item is not None and item.library is None and material.is_ours(item):
+            material.show_in_solid(item)

@@ -207,7 +207,9 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     if shot is None:
         return
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
-        layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
+        row = layout.row(align=True)
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "HOLES"
+        row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
     _draw_shot(layout, state, scene, shot)
 
 

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import bpy
+import numpy as np
 import pytest
-from ex4d_blender.scene import editors, takes
+from ex4d_blender.scene import editors, material, takes
 from ex4d_blender.scene import shot as shots
-from viewport_factory import make_shot
+from results_factory import render_result
+from viewport_factory import make_shot, write_png
 
 pytest_plugins = ["addon_fixtures"]
 
@@ -96,6 +98,57 @@ def test_a_click_on_a_take_looks_through_it(scene: bpy.types.Scene, tmp_path: Pa
         with bpy.context.temp_override(window=window, area=area):
             state.active_take = index
         assert scene.camera == first
+
+
+def test_a_new_move_does_away_with_the_preview_of_the_former(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any
+) -> None:
+    from ex4d_blender import job_results
+    from ex4d_blender.scene import background
+
+    placed = place(scene, tmp_path / "shot")
+    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    take, numbers = scene.ex4d.takes[0], list(placed.numbers)
+    for number in numbers:
+        write_png(tmp_path / "render" / "color" / f"color.{number}.png", np.zeros((4, 6, 3), np.uint8))
+    render = render_result(tmp_path / "render", numbers)
+
+    def preview() -> tuple[bool, bool]:
+        job_results.show_preview(scene, render, {"take": take.uid, "offset": 0})
+        return has_preview()
+
+    def has_preview() -> tuple[bool, bool]:
+        return background.has_preview(take.camera), bool(take.coverage)
+
+    for change in (
+        lambda: bpy.ops.ex4d.apply_preset(move="crane:0.2"),
+        lambda: bpy.ops.ex4d.add_handheld(strength=0.5),
+        lambda: bpy.ops.ex4d.add_handheld(strength=0.0),
+    ):
+        assert preview() == (True, True)
+        assert change() == {"FINISHED"}
+        assert has_preview() == (False, False)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_plate_is_shown_in_both_modes(scene: bpy.types.Scene, tmp_path: Path, addon: Any, fast: bool) -> None:
+    placed = shots.import_shot(scene, make_shot(tmp_path))
+    found = placed.mesh.data.materials[0]
+    nodes = found.node_tree.nodes
+    assert nodes.active == nodes[material.COLOR_NODE]
+    # As in a file of an earlier version.
+    nodes.active = nodes[material.VALID_NODE]
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "VIEW_3D"
+    with bpy.context.temp_override(window=window, area=area):
+        assert bpy.ops.ex4d.view_shot(shading="FAST" if fast else "HOLES") == {"FINISHED"}
+    shading = area.spaces.active.shading
+    if fast:
+        assert (shading.type, shading.light, shading.color_type) == ("SOLID", "FLAT", "TEXTURE")
+        assert nodes.active == nodes[material.COLOR_NODE]
+    else:
+        assert shading.type == "MATERIAL"
 
 
 def test_a_viewport_with_a_camera_of_its_own_keeps_it() -> None:

@@ -6,7 +6,7 @@ Scene properties are saved and undone with the file; window-manager properties a
 
 import math
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 from bpy.props import (
@@ -31,6 +31,7 @@ from . import capabilities, menus, take_options
 from .core import property_ranges as ranges
 from .core import records
 from .core.camera_channels import SENSOR_WIDTH
+from .core.move_amounts import AMOUNTS
 from .core.records import move_number
 from .scene import colour_tables, editors, scan, takes
 from .scene.data import scene_state
@@ -126,6 +127,34 @@ RESULT_MOVIES = [
     ("prores4444", "ProRes 4444", "A movie for editing, with alpha", 2),
     ("h265", "H.265, 10 Bits", "A small movie of ten bits", 3),
 ]
+
+
+#: How amounts are called, and where their sliders end: in degrees, factors and shares.
+_AMOUNT_NAMES = {"degrees": "Angle", "factor": "Factor", "share": "Distance"}
+_AMOUNT_SLIDERS = {"degrees": (-90.0, 90.0), "factor": (1.0, 4.0), "share": (-1.0, 1.0)}
+_AMOUNT_SUBTYPES = {"degrees": "ANGLE", "factor": "NONE", "share": "PERCENTAGE"}
+_AMOUNT_TEXTS = {
+    "degrees": "How far the camera turns",
+    "factor": "What the focal length is changed by",
+    "share": "How far the camera goes, in per cent of the distance to the pivot",
+}
+
+
+def _amount(move: str) -> Any:
+    """The property of a move's amount."""
+    amount = AMOUNTS[move]
+    slider = [amount.to_property(end) for end in _AMOUNT_SLIDERS[amount.unit]]
+    limits = [amount.to_property(end) for end in amount.limits]
+    return FloatProperty(
+        name=_AMOUNT_NAMES[amount.unit],
+        subtype=cast(Any, _AMOUNT_SUBTYPES[amount.unit]),
+        default=amount.to_property(amount.default),
+        min=limits[0],
+        max=limits[1],
+        soft_min=slider[0],
+        soft_max=slider[1],
+        description=f"{_AMOUNT_TEXTS[amount.unit]}: {PRESETS[move].help}",
+    )
 
 
 def _space_search(_state: Any, _context: bpy.types.Context, text: str) -> list[str]:
@@ -351,8 +380,16 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         takes: bpy.types.bpy_prop_collection_idprop[EX4D_PG_take]
         active_take: int
         move: str
-        move_default_amount: bool
-        move_amount: float
+        amount_orbit: float
+        amount_zoom_in: float
+        amount_zoom_out: float
+        amount_dolly_in: float
+        amount_dolly_out: float
+        amount_truck: float
+        amount_crane: float
+        amount_pan: float
+        amount_tilt: float
+        amount_figure_eight: float
         move_ease: str
         move_follow: bool
         move_path: str
@@ -602,14 +639,16 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         takes: CollectionProperty(type=EX4D_PG_take)
         active_take: IntProperty(name="Take", update=_take_chosen)
         move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
-        move_default_amount: BoolProperty(
-            name="Usual Amount", default=True, description="Use the amount that the move comes with"
-        )
-        move_amount: FloatProperty(
-            name="Amount",
-            default=30.0,
-            description="Degrees for turns, factor for zooms, share of the pivot's distance else",
-        )
+        amount_orbit: _amount("orbit")
+        amount_zoom_in: _amount("zoom_in")
+        amount_zoom_out: _amount("zoom_out")
+        amount_dolly_in: _amount("dolly_in")
+        amount_dolly_out: _amount("dolly_out")
+        amount_truck: _amount("truck")
+        amount_crane: _amount("crane")
+        amount_pan: _amount("pan")
+        amount_tilt: _amount("tilt")
+        amount_figure_eight: _amount("figure_eight")
         move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
         move_follow: BoolProperty(
             name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"

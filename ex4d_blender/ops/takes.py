@@ -15,6 +15,7 @@ from ex4d.protocol.values import TakeLens
 
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
+from ..core.move_amounts import AMOUNTS, property_name
 from ..props import state_of
 from ..scene import background, editors, takes
 from ..scene import camera as cameras
@@ -35,9 +36,10 @@ def move_text(state: "props.EX4D_PG_scene", shot: shots.ShotObjects) -> str:
         level=state.stabilise_level,
         frame=None if state.lock_first else shot.number_at(state.lock_frame),
     )
+    amount = AMOUNTS.get(state.move)
     move = shot_rules.move_text(
         state.move,
-        amount=None if state.move_default_amount else state.move_amount,
+        amount=amount.from_property(getattr(state, property_name(state.move))) if amount is not None else None,
         ease=None if state.move_ease == "DEFAULT" else state.move_ease,
     )
     return shot_rules.on_path(path, move)

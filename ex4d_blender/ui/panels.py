@@ -13,6 +13,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import capabilities, disk_watch, job_list, menus, props
 from ..core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ..core.generator_options import PROMPT, SEED, takes
+from ..core.move_amounts import AMOUNTS, property_name
 from ..core.shot_rules import source_camera_of
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
@@ -370,10 +371,9 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         _text(layout, f"New takes are of the shot {shot.root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
+    if state.move in AMOUNTS:
+        form.prop(state, property_name(state.move))
     if not state.move.isdigit():
-        form.prop(state, "move_default_amount")
-        if not state.move_default_amount:
-            form.prop(state, "move_amount")
         form.prop(state, "move_ease")
     _draw_path(form, state, shot)
     row = layout.row(align=True)

@@ -33,8 +33,8 @@ from .core import records
 from .core.camera_channels import SENSOR_WIDTH
 from .core.move_amounts import AMOUNTS
 from .core.records import move_number
-from .scene import colour_tables, editors, scan, takes
-from .scene.data import scene_state
+from .scene import background, colour_tables, editors, scan, takes
+from .scene.data import camera_data, scene_state
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
 
@@ -193,6 +193,14 @@ def _take_chosen(state: Any, context: bpy.types.Context) -> None:
         takes.select_move(context.window.view_layer, camera)
         editors.look_through_scene_camera(context.space_data)
         editors.frame_time_editors(context.window)
+
+
+def _preview_look_changed(state: Any, _context: bpy.types.Context) -> None:
+    for take in state.takes:
+        for camera in preview_cameras(state.id_data, take):
+            # Linked cameras have none of ours.
+            if camera.library is None and camera_data(camera).library is None:
+                background.set_preview_look(camera, opacity=state.preview_opacity, in_front=True)
 
 
 def _choice_changed(row: Any, number: int) -> None:
@@ -401,6 +409,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         lock_frame: int
         handheld_strength: float
         handheld_seed: int
+        preview_opacity: float
         show_coverage: bool
         show_tracks: bool
         profile: str
@@ -680,6 +689,15 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             description="How much a hand-held camera sways and turns",
         )
         handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
+        preview_opacity: FloatProperty(
+            name="Opacity",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            subtype="FACTOR",
+            update=_preview_look_changed,
+            description="How much of the scene the previews of takes hide",
+        )
         show_coverage: BoolProperty(
             name="Coverage Bar",
             default=True,
@@ -823,3 +841,10 @@ def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The cameras that are active at some time: the scene's and those of its markers."""
     found = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
     return list(dict.fromkeys(camera for camera in found if camera is not None))
+
+
+def preview_cameras(scene: bpy.types.Scene, take: EX4D_PG_take) -> list[bpy.types.Object]:
+    """The cameras that show a take's preview: its own, or all that are active at some frame."""
+    if take.use_scene_camera:
+        return scene_cameras(scene)
+    return [take.camera] if take.camera is not None else []

@@ -428,21 +428,14 @@ class EX4D_OT_hide_preview(bpy.types.Operator):
         return take is not None and has_preview(scene_of(context), take)
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
-        for camera in preview_cameras(scene_of(context), require_take(scene_of(context))):
+        for camera in props.preview_cameras(scene_of(context), require_take(scene_of(context))):
             background.hide_preview(camera)
         return {"FINISHED"}
 
 
-def preview_cameras(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> list[bpy.types.Object]:
-    """The cameras that show a take's preview: its own, or all that are active at some frame."""
-    if take.use_scene_camera:
-        return props.scene_cameras(scene)
-    return [take.camera] if take.camera is not None else []
-
-
 def has_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> bool:
     """Whether a preview lies over a camera of the take."""
-    return any(background.has_preview(camera) for camera in preview_cameras(scene, take))
+    return any(background.has_preview(camera) for camera in props.preview_cameras(scene, take))
 
 
 CLASSES = (

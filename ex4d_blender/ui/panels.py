@@ -395,6 +395,7 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(scene_of(context), take):
         row.operator("ex4d.hide_preview", text="", icon="X")
+        _form(layout.column()).prop(state, "preview_opacity")
     _draw_progress(layout, "preview")
     if take.coverage:
         with suppress(BadInputError):

@@ -100,6 +100,31 @@ def test_a_click_on_a_take_looks_through_it(scene: bpy.types.Scene, tmp_path: Pa
         assert scene.camera == first
 
 
+def test_previews_have_the_chosen_opacity(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender import job_results
+
+    placed = place(scene, tmp_path / "shot")
+    render = render_result(tmp_path / "render", list(placed.numbers))
+    for number in placed.numbers:
+        write_png(tmp_path / "render" / "color" / f"color.{number}.png", np.zeros((4, 6, 3), np.uint8))
+    scene.ex4d.preview_opacity = 0.25
+    for _ in range(2):
+        bpy.ops.ex4d.add_take_camera(move="none")
+    cameras = [take.camera.data for take in scene.ex4d.takes]
+    own = cameras[1].background_images.new()
+    own.image = bpy.data.images.new("Reference", 4, 4)
+    for take in scene.ex4d.takes:
+        job_results.show_preview(scene, render, {"take": take.uid, "offset": 0})
+
+    def shown() -> list[list[float]]:
+        return [[round(item.alpha, 3) for item in data.background_images] for data in cameras]
+
+    assert shown() == [[0.25], [round(own.alpha, 3), 0.25]]
+    former = round(own.alpha, 3)
+    scene.ex4d.preview_opacity = 0.75
+    assert shown() == [[0.75], [former, 0.75]]
+
+
 def test_a_new_move_does_away_with_the_preview_of_the_former(
     scene: bpy.types.Scene, tmp_path: Path, addon: Any
 ) -> None:

@@ -25,7 +25,7 @@ from ex4d.protocol.results import (
     result_record,
 )
 
-from . import backend_link, props
+from . import arrivals, backend_link, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
@@ -145,6 +145,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     for window in windows():
         if sequencer.working_scene_of(window) == scene:
             sequencer.show_edit(window, edit)
+    arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}"))
     if version is not None:
         version.strip, version.note = placed.result.name, " ".join(placed.notes)
         _push_undo("Place Take")

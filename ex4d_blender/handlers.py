@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import backend_link, job_list, migrations, saved
+from . import arrivals, backend_link, job_list, migrations, saved
 from .ops import move_shot
 from .scene.shot_place import propose_folder
 from .ui import cached
@@ -21,6 +21,7 @@ def _load_pre(path: str = "", *_: object) -> None:
 def _load_post(*_: object) -> None:
     """A file is open: its scenes may wait for jobs that were asked for before it was closed."""
     saved.remember_read()
+    arrivals.forget()
     migrations.migrate()
     for scene in bpy.data.scenes:
         propose_folder(scene)

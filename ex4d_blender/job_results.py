@@ -25,11 +25,10 @@ from ex4d.protocol.results import (
     result_record,
 )
 
-from . import backend_link, props
+from . import arrivals, backend_link, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
-from .ops.takes import preview_cameras
 from .scene import background, colour_tables, mesh, obstacles, plates, sequencer
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
@@ -99,10 +98,11 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
         return
     _remember_coverage(take, result.numbers, result.coverage, result.never_covered)
     if data.get("show", True):
-        for camera in preview_cameras(scene, take):
+        for camera in props.preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
             if shots.is_local(camera_data(camera)):
-                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)))
+                opacity = props.state_of(scene).preview_opacity
+                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)), opacity=opacity)
 
 
 def _remember_coverage(
@@ -145,6 +145,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     for window in windows():
         if sequencer.working_scene_of(window) == scene:
             sequencer.show_edit(window, edit)
+    arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}"))
     if version is not None:
         version.strip, version.note = placed.result.name, " ".join(placed.notes)
         _push_undo("Place Take")

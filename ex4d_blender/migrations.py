@@ -11,6 +11,7 @@ import bpy
 
 from . import capabilities
 from .core import records
+from .core.move_amounts import AMOUNTS, property_name
 from .scene import scan
 from .scene import shot as shots
 from .scene.data import scene_state
@@ -19,13 +20,32 @@ from .scene.shot import PROPERTY
 log = logging.getLogger(__name__)
 
 
-def _stored(scene: bpy.types.Scene) -> dict[str, Any]:
-    """The scene's properties as they lie in the file: reading one as another type would drop it."""
+def _group(scene: bpy.types.Scene) -> Any:
+    """The scene's properties as they lie in the file, those without a definition too; None where there are none."""
     # Since Blender 5 properties with a definition are kept apart from those without.
     system = getattr(scene, "bl_system_properties_get", None)
     found = system(do_create=False) if system is not None else None
-    group = (found.get("ex4d") if found is not None else None) or scene.get("ex4d")
+    return (found.get("ex4d") if found is not None else None) or scene.get("ex4d")
+
+
+def _stored(scene: bpy.types.Scene) -> dict[str, Any]:
+    """The scene's properties as they lie in the file: reading one as another type would drop it."""
+    group = _group(scene)
     return {key: group[key] for key in ("version", "profile", "depth_source") if key in group} if group else {}
+
+
+def _take_over_amount(scene: bpy.types.Scene) -> None:
+    """Moves had one amount for all of them, in the unit of each: it was meant for the chosen one."""
+    group, state = _group(scene), scene_state(scene)
+    if not group or "move_amount" not in group:
+        return
+    amount = AMOUNTS.get(state.move)
+    # The tick for the usual amount was on by default, and then left no trace.
+    if amount is not None and not group.get("move_default_amount", True):
+        setattr(state, property_name(state.move), amount.to_property(float(group["move_amount"])))
+    for key in ("move_amount", "move_default_amount"):
+        if key in group:
+            del group[key]
 
 
 def migrate() -> list[str]:
@@ -42,6 +62,8 @@ def migrate() -> list[str]:
         elif version < records.VERSION:
             notes += _from_0(scene, stored)
             scene_state(scene).version = records.VERSION
+        if not records.is_newer(version):
+            _take_over_amount(scene)
     for note in notes:
         log.warning("EX-4D: %s", note)
     return notes

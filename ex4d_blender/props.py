@@ -6,7 +6,7 @@ Scene properties are saved and undone with the file; window-manager properties a
 
 import math
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 from bpy.props import (
@@ -31,9 +31,10 @@ from . import capabilities, menus, take_options
 from .core import property_ranges as ranges
 from .core import records
 from .core.camera_channels import SENSOR_WIDTH
+from .core.move_amounts import AMOUNTS
 from .core.records import move_number
-from .scene import colour_tables, scan
-from .scene.data import scene_state
+from .scene import background, colour_tables, editors, scan, takes
+from .scene.data import camera_data, scene_state
 from .scene.holes import update_holes
 from .scene.shot_place import propose_folder
 
@@ -128,6 +129,34 @@ RESULT_MOVIES = [
 ]
 
 
+#: How amounts are called, and where their sliders end: in degrees, factors and shares.
+_AMOUNT_NAMES = {"degrees": "Angle", "factor": "Factor", "share": "Distance"}
+_AMOUNT_SLIDERS = {"degrees": (-90.0, 90.0), "factor": (1.0, 4.0), "share": (-1.0, 1.0)}
+_AMOUNT_SUBTYPES = {"degrees": "ANGLE", "factor": "NONE", "share": "PERCENTAGE"}
+_AMOUNT_TEXTS = {
+    "degrees": "How far the camera turns",
+    "factor": "What the focal length is changed by",
+    "share": "How far the camera goes, in per cent of the distance to the pivot",
+}
+
+
+def _amount(move: str) -> Any:
+    """The property of a move's amount."""
+    amount = AMOUNTS[move]
+    slider = [amount.to_property(end) for end in _AMOUNT_SLIDERS[amount.unit]]
+    limits = [amount.to_property(end) for end in amount.limits]
+    return FloatProperty(
+        name=_AMOUNT_NAMES[amount.unit],
+        subtype=cast(Any, _AMOUNT_SUBTYPES[amount.unit]),
+        default=amount.to_property(amount.default),
+        min=limits[0],
+        max=limits[1],
+        soft_min=slider[0],
+        soft_max=slider[1],
+        description=f"{_AMOUNT_TEXTS[amount.unit]}: {PRESETS[move].help}",
+    )
+
+
 def _space_search(_state: Any, _context: bpy.types.Context, text: str) -> list[str]:
     """Names of the plates' configuration and of Blender's, as the backend has told them; any other may be typed."""
     names = colour_tables.plate_space_names()
@@ -150,6 +179,28 @@ def _show_options(state: Any, _context: bpy.types.Context | None) -> None:
     take, generator = active_take(state.id_data), capabilities.find_generator(state.profile)
     if take is not None and generator is not None:
         take_options.ensure_rows(take, generator)
+
+
+def _take_chosen(state: Any, context: bpy.types.Context) -> None:
+    """Who clicks on a take looks through it, and finds its keys selected; scripts choose one and nothing else moves."""
+    _show_options(state, context)
+    take, scene = active_take(state.id_data), state.id_data
+    camera = take.camera if take is not None and camera_state(scene, take) == "own" else None
+    if context.area is None or camera is None:
+        return
+    scene.camera = camera
+    if context.window is not None and context.window.scene == scene:
+        takes.select_move(context.window.view_layer, camera)
+        editors.look_through_scene_camera(context.space_data)
+        editors.frame_time_editors(context.window)
+
+
+def _preview_look_changed(state: Any, _context: bpy.types.Context) -> None:
+    for take in state.takes:
+        for camera in preview_cameras(state.id_data, take):
+            # Linked cameras have none of ours.
+            if camera.library is None and camera_data(camera).library is None:
+                background.set_preview_look(camera, opacity=state.preview_opacity, in_front=True)
 
 
 def _choice_changed(row: Any, number: int) -> None:
@@ -337,8 +388,16 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         takes: bpy.types.bpy_prop_collection_idprop[EX4D_PG_take]
         active_take: int
         move: str
-        move_default_amount: bool
-        move_amount: float
+        amount_orbit: float
+        amount_zoom_in: float
+        amount_zoom_out: float
+        amount_dolly_in: float
+        amount_dolly_out: float
+        amount_truck: float
+        amount_crane: float
+        amount_pan: float
+        amount_tilt: float
+        amount_figure_eight: float
         move_ease: str
         move_follow: bool
         move_path: str
@@ -350,6 +409,7 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         lock_frame: int
         handheld_strength: float
         handheld_seed: int
+        preview_opacity: float
         show_coverage: bool
         show_tracks: bool
         profile: str
@@ -586,16 +646,18 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
         )
 
         takes: CollectionProperty(type=EX4D_PG_take)
-        active_take: IntProperty(name="Take", update=_show_options)
+        active_take: IntProperty(name="Take", update=_take_chosen)
         move: EnumProperty(name="Move", items=MOVES, description="How the new camera moves")
-        move_default_amount: BoolProperty(
-            name="Usual Amount", default=True, description="Use the amount that the move comes with"
-        )
-        move_amount: FloatProperty(
-            name="Amount",
-            default=30.0,
-            description="Degrees for turns, factor for zooms, share of the pivot's distance else",
-        )
+        amount_orbit: _amount("orbit")
+        amount_zoom_in: _amount("zoom_in")
+        amount_zoom_out: _amount("zoom_out")
+        amount_dolly_in: _amount("dolly_in")
+        amount_dolly_out: _amount("dolly_out")
+        amount_truck: _amount("truck")
+        amount_crane: _amount("crane")
+        amount_pan: _amount("pan")
+        amount_tilt: _amount("tilt")
+        amount_figure_eight: _amount("figure_eight")
         move_ease: EnumProperty(name="Easing", items=EASINGS, description="How the move is spread over its frames")
         move_follow: BoolProperty(
             name="Follow Source", default=True, description="Ride on the source camera's own motion; off takes it out"
@@ -627,6 +689,15 @@ class EX4D_PG_scene(bpy.types.PropertyGroup):
             description="How much a hand-held camera sways and turns",
         )
         handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
+        preview_opacity: FloatProperty(
+            name="Opacity",
+            default=1.0,
+            min=0.0,
+            max=1.0,
+            subtype="FACTOR",
+            update=_preview_look_changed,
+            description="How much of the scene the previews of takes hide",
+        )
         show_coverage: BoolProperty(
             name="Coverage Bar",
             default=True,
@@ -770,3 +841,10 @@ def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The cameras that are active at some time: the scene's and those of its markers."""
     found = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
     return list(dict.fromkeys(camera for camera in found if camera is not None))
+
+
+def preview_cameras(scene: bpy.types.Scene, take: EX4D_PG_take) -> list[bpy.types.Object]:
+    """The cameras that show a take's preview: its own, or all that are active at some frame."""
+    if take.use_scene_camera:
+        return scene_cameras(scene)
+    return [take.camera] if take.camera is not None else []

@@ -9,6 +9,7 @@ import time
 import bpy
 
 from . import (
+    arrivals,
     backend_link,
     capabilities,
     cli,
@@ -108,6 +109,7 @@ def _stop() -> None:
     job_list.unregister()
     backend_link.close()
     error_dialog.clear()
+    arrivals.forget()
 
 
 def unregister() -> None:

@@ -20,7 +20,7 @@ from ..core import frame_mapping
 from ..menus import AUTOMATIC, FILES
 from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
 from ..scene import camera as cameras
-from ..scene import colour_tables, obstacles, plates
+from ..scene import colour_tables, editors, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
@@ -339,6 +339,24 @@ class EX4D_OT_view_shot(bpy.types.Operator):
     bl_description = "Show the plate on the mesh, seen through the scene's camera"
     bl_options = {"REGISTER"}
 
+    if TYPE_CHECKING:
+        shading: str
+    else:
+        shading: EnumProperty(
+            name="Shading",
+            items=[
+                (
+                    "HOLES",
+                    "Holes",
+                    "As it renders: what the plate never showed is a hole; slow in heavy scenes",
+                ),
+                ("FAST", "Fast", "Pictures without light: plays fastest; stretched faces cover the holes"),
+            ],
+            default="HOLES",
+            options={"SKIP_SAVE"},
+            description="How the mesh is drawn",
+        )
+
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.space_data is not None and context.space_data.type == "VIEW_3D":
@@ -357,9 +375,8 @@ class EX4D_OT_view_shot(bpy.types.Operator):
             self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
         # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
-        # Only this mode and rendering show image sequences.
         view: Any = context.space_data
-        view.shading.type = "MATERIAL"
+        editors.shade(view, shot.mesh, fast=self.shading == "FAST")
         view.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 

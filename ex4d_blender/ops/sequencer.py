@@ -8,7 +8,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from .. import props
+from .. import arrivals, props
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -75,6 +75,7 @@ class EX4D_OT_show_result(bpy.types.Operator):
             self._back(context, window, working)
         else:
             self._show(context, window, working)
+            arrivals.forget()
         return {"FINISHED"}
 
     @staticmethod

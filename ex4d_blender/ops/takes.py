@@ -15,8 +15,9 @@ from ex4d.protocol.values import TakeLens
 
 from .. import job_list, props
 from ..core import records, shot_folders, shot_rules
+from ..core.move_amounts import AMOUNTS, property_name
 from ..props import state_of
-from ..scene import background, takes
+from ..scene import background, editors, takes
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -35,9 +36,10 @@ def move_text(state: "props.EX4D_PG_scene", shot: shots.ShotObjects) -> str:
         level=state.stabilise_level,
         frame=None if state.lock_first else shot.number_at(state.lock_frame),
     )
+    amount = AMOUNTS.get(state.move)
     move = shot_rules.move_text(
         state.move,
-        amount=None if state.move_default_amount else state.move_amount,
+        amount=amount.from_property(getattr(state, property_name(state.move))) if amount is not None else None,
         ease=None if state.move_ease == "DEFAULT" else state.move_ease,
     )
     return shot_rules.on_path(path, move)
@@ -184,7 +186,15 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
         )
         new_take(scene, shot, camera, camera.name)
         scene.camera = camera
+        _select_move(context, camera)
         return {"FINISHED"}
+
+
+def _select_move(context: bpy.types.Context, camera: bpy.types.Object) -> None:
+    """Select what a camera's new keys are on, and show these in the window's editors of time."""
+    if context.view_layer is not None:
+        takes.select_move(context.view_layer, camera)
+        editors.frame_time_editors(context.window)
 
 
 class EX4D_OT_add_take(bpy.types.Operator):
@@ -282,6 +292,12 @@ def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
     return False
 
 
+def _forget_preview(take: "props.EX4D_PG_take", camera: bpy.types.Object) -> None:
+    """Take away the picture and the coverage of a former move: they would lie over the new one."""
+    take.coverage = ""
+    background.hide_preview(camera)
+
+
 def _own_camera(take: "props.EX4D_PG_take") -> bpy.types.Object:
     """The take's own camera; raises BadInputError."""
     if take.camera is None:
@@ -320,6 +336,8 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         # The rig of a former move goes with it; an Empty of the artist's own stays.
         former = parent.name if parent is not None and shots.role(parent) is None else None
         takes.apply_preset(scene, camera, move, record=shot.record, follow=state_of(scene).move_follow, shot=shot)
+        _forget_preview(take, camera)
+        _select_move(context, camera)
         if former is not None:
             self.report({"INFO"}, f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
         if also := ", ".join(takes.acting_besides(camera)):
@@ -357,6 +375,7 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
         else:
             seed = self.seed if self.seed >= 0 else state.handheld_seed
             takes.add_handheld(_own_camera(take), strength, seed, shot=shot)
+        _forget_preview(take, _own_camera(take))
         return {"FINISHED"}
 
 
@@ -409,21 +428,14 @@ class EX4D_OT_hide_preview(bpy.types.Operator):
         return take is not None and has_preview(scene_of(context), take)
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
-        for camera in preview_cameras(scene_of(context), require_take(scene_of(context))):
+        for camera in props.preview_cameras(scene_of(context), require_take(scene_of(context))):
             background.hide_preview(camera)
         return {"FINISHED"}
 
 
-def preview_cameras(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> list[bpy.types.Object]:
-    """The cameras that show a take's preview: its own, or all that are active at some frame."""
-    if take.use_scene_camera:
-        return props.scene_cameras(scene)
-    return [take.camera] if take.camera is not None else []
-
-
 def has_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> bool:
     """Whether a preview lies over a camera of the take."""
-    return any(background.has_preview(camera) for camera in preview_cameras(scene, take))
+    return any(background.has_preview(camera) for camera in props.preview_cameras(scene, take))
 
 
 CLASSES = (

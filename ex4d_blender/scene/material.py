@@ -87,7 +87,15 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
     retime(material, viewport.pictures, first_frame)
     set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
+    show_in_solid(material)
     return material
+
+
+def show_in_solid(material: bpy.types.Material) -> None:
+    """Let viewports in Solid mode with *Texture* colours show the plate: they show the active picture, and a material
+    without one as if its files were missing."""
+    nodes = node_tree(material).nodes
+    nodes.active = nodes[COLOR_NODE]
 
 
 def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: int) -> None:

@@ -13,6 +13,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import capabilities, disk_watch, job_list, menus, props
 from ..core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ..core.generator_options import PROMPT, SEED, takes
+from ..core.move_amounts import AMOUNTS, property_name
 from ..core.shot_rules import source_camera_of
 from ..core.texts import size as size_text
 from ..core.texts import without_options, wrapped
@@ -207,7 +208,9 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     if shot is None:
         return
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
-        layout.operator("ex4d.view_shot", icon="VIEW_CAMERA")
+        row = layout.row(align=True)
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "HOLES"
+        row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
     _draw_shot(layout, state, scene, shot)
 
 
@@ -368,10 +371,9 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         _text(layout, f"New takes are of the shot {shot.root.name}.", "EMPTY_ARROWS")
     form = _form(layout.column())
     form.prop(state, "move")
+    if state.move in AMOUNTS:
+        form.prop(state, property_name(state.move))
     if not state.move.isdigit():
-        form.prop(state, "move_default_amount")
-        if not state.move_default_amount:
-            form.prop(state, "move_amount")
         form.prop(state, "move_ease")
     _draw_path(form, state, shot)
     row = layout.row(align=True)
@@ -393,6 +395,7 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(scene_of(context), take):
         row.operator("ex4d.hide_preview", text="", icon="X")
+        _form(layout.column()).prop(state, "preview_opacity")
     _draw_progress(layout, "preview")
     if take.coverage:
         with suppress(BadInputError):

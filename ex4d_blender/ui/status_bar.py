@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The running job in the status bar, in every workspace, and the way back from results in the sequencer's header."""
+"""The running job, or the take that has come, in every workspace's status bar; the way back in the sequencer."""
 
 from __future__ import annotations
 
@@ -7,20 +7,32 @@ from typing import Any
 
 import bpy
 
-from .. import job_list
+from .. import arrivals, job_list
 from ..ops.sequencer import is_shown
+from ..scene import sequencer
 
 
-def _draw(self: Any, _context: bpy.types.Context) -> None:
+def _draw(self: Any, context: bpy.types.Context) -> None:
     jobs = job_list.current()
     running = jobs.running()
     job = next((row for row in jobs.rows if running is not None and row.job == running.id), None)
     if job is None:
+        _draw_arrival(self.layout, context)
         return
     row = self.layout.row(align=True)
     row.ui_units_x = 16
     row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
     row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
+
+
+def _draw_arrival(layout: Any, context: bpy.types.Context) -> None:
+    arrival, window = arrivals.last(), context.window
+    if arrival is None or window is None or sequencer.working_scene_of(window).session_uid != arrival.scene:
+        return
+    row = layout.row(align=True)
+    row.label(text=f"{arrival.name} is done", icon="CHECKMARK")
+    if not is_shown(window):
+        row.operator("ex4d.show_result", text="Show Result", icon="SEQUENCE")
 
 
 def _draw_way_back(self: Any, context: bpy.types.Context) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ex4d_blender import redraw
 from ex4d_blender.scene import obstacles, sequencer
 from ex4d_blender.scene import shot as shots
+from panel_drawing import Layout, context_of
 from results_factory import delivered, generate_result, reconstruct_result
 from viewport_factory import make_shot, write_png
 
@@ -134,6 +135,30 @@ def test_show_result_and_back(scene: bpy.types.Scene, addon: Any) -> None:
     press()
     assert state() == ("VIEW_3D", edit)
     window.scene = scene
+
+
+def test_a_take_that_came_is_said_until_it_is_looked_at(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender import arrivals, job_results
+    from ex4d_blender.ui import status_bar
+
+    def said(where: bpy.types.Scene) -> list[str]:
+        lines: list[str] = []
+        context = context_of(where, "VIEW_3D")
+        context.window = SimpleNamespace(scene=where, workspace=SimpleNamespace(), screen=None)
+        status_bar._draw(SimpleNamespace(layout=Layout(context, lines)), context)
+        return lines
+
+    assert said(scene) == []
+    job_results.place_take(scene, make_take(tmp_path), {"take": "T", "title": "T", "offset": -1000})
+    assert said(scene) == ["T v001 is done", "ex4d.show_result", "Show Result"]
+    other = bpy.data.scenes.new("Other")
+    assert said(other) == []
+    bpy.ops.ex4d.show_result()
+    assert (arrivals.last(), said(scene)) == (None, [])
+    job_results.place_take(scene, make_take(tmp_path, name="v002"), {"take": "T", "title": "T", "offset": -1000})
+    assert said(scene)[0] == "T v002 is done"
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert arrivals.last() is None
 
 
 def test_panels_in_a_scene_of_results_lead_back(scene: bpy.types.Scene, addon: Any) -> None:

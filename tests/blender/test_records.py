@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,53 @@ def test_takes_of_version_0_without_a_camera(disabled: None) -> None:
 
     scene = bpy.context.scene
     assert [props.camera_state(scene, take) for take in scene.ex4d.takes] == ["scene", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("number", "untouched", "amount", "found"),
+    [(0, 0, 47.5, "orbit:47.5"), (1, 0, 30.0, "zoom_in:30"), (3, 0, 0.4, "dolly_in:0.4"), (0, 1, 47.5, "orbit")],
+)
+def test_the_one_amount_of_earlier_files_is_that_of_the_chosen_move(
+    disabled: None, number: int, untouched: int, amount: float, found: str
+) -> None:
+    values = {"version": 1, "move": number, "move_default_amount": untouched, "move_amount": amount}
+    store(bpy.context.scene, values)
+    addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import migrations
+    from ex4d_blender.ops.takes import move_text
+
+    state = bpy.context.scene.ex4d
+    assert move_text(state, None) == found
+    # What is set later stays: it is brought over once.
+    state.move, state.amount_pan = "pan", math.radians(7)
+    migrations.migrate()
+    assert move_text(state, None) == "pan:7"
+    state.move = "orbit" if number else "zoom_in"
+    assert move_text(state, None) == state.move
+
+
+def test_each_move_has_an_amount_of_its_own(quiet: Any) -> None:
+    from ex4d_blender.core.move_amounts import AMOUNTS, property_name
+    from ex4d_blender.ops.takes import move_text
+
+    from ex4d.camera import PRESETS, parse_preset
+
+    state = bpy.context.scene.ex4d
+    assert set(AMOUNTS) == set(PRESETS) - {"hold"}
+    for move, amount in AMOUNTS.items():
+        state.move = move
+        assert move_text(state, None) == move
+        for end in amount.limits:
+            setattr(state, property_name(move), amount.to_property(end))
+            assert parse_preset(move_text(state, None)).end == end
+        setattr(state, property_name(move), 1e9)
+        assert parse_preset(move_text(state, None)).end == amount.limits[1]
+    # That of one says nothing of another.
+    state.property_unset("amount_zoom_in")
+    state.move, state.amount_orbit = "orbit", math.radians(30.5)
+    assert move_text(state, None) == "orbit:30.5"
+    state.move = "zoom_in"
+    assert move_text(state, None) == "zoom_in"
 
 
 # Newer versions

@@ -3,6 +3,7 @@
 
 from .acting import acting_besides
 from .cameras import add_moving_camera, add_take_camera
+from .choosing import select_move
 from .handheld import HANDHELD_PATHS, add_handheld, has_handheld, remove_handheld
 from .moves import apply_preset, clear_move
 
@@ -16,4 +17,5 @@ __all__ = [
     "clear_move",
     "has_handheld",
     "remove_handheld",
+    "select_move",
 ]

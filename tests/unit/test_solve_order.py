@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from solve_scenes import track_scene
 
+from ex4d.camera.transforms import rotation_x
 from ex4d.solve import SolveOptions
 from ex4d.solve.bundle import BundleOptions
-from ex4d.solve.depth_order import order_agreement
+from ex4d.solve.depth_order import MUCH_BETTER, order_agreement
 from ex4d.solve.initial import sightings_of
 from ex4d.solve.kind import Numbers, is_order_open, leads, move_refusal, order_note
 from ex4d.solve.model import Model
@@ -57,6 +58,16 @@ def test_where_there_is_perspective_the_mirror_image_fits_far_worse():
     assert other.is_reversed
     assert not is_order_open(other.ratio)
     assert other.ratio > 2
+
+
+def test_a_solve_that_drifts_is_not_taken_for_a_worse_one():
+    """A part of a long plate: bundled by itself it is always explained better than by the whole plate's solve."""
+    model, sightings = true_model(track_scene("orbits"))
+    drift = np.linspace(-2e-3, 2e-3, len(model.rotation))
+    model.rotation = np.array([rotation_x(angle) @ R for angle, R in zip(drift, model.rotation, strict=True)])
+    other = reversal(model, sightings, HELD)
+    assert not other.is_reversed
+    assert other.ratio > MUCH_BETTER
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -35,7 +35,8 @@ class Reversal:
     Attributes:
         model: cameras and points of the bundled frames, with the lens of the solve.
         ratio: its cost by the solve's, over the sightings that either of them explains; by the loss of bundles, for
-            with squares the few things that move by themselves and fit one of the two would decide.
+            with squares the few things that move by themselves and fit one of the two would decide. Where it fell back
+            to the solve's order, by the cost of the solve bundled in the same frames.
         is_reversed: whether it still has another order of depth; else it fell back to that of the solve.
     """
 
@@ -57,16 +58,27 @@ def reversal(model: Model, sightings: Sightings, options: BundleOptions) -> Reve
         return None
     held = replace(options, focal="fixed", radial=0)
     other = inside_out(model, int(frames[len(frames) // 2]))
-    for limit in LIMITS:
-        triangulate(other, sightings)
-        bundle(other, usable(other, sightings, limit), held)
-    triangulate(other, sightings)
-    errors = _errors(model, sightings), _errors(other, sightings)
+    _bundle(other, sightings, held)
+    is_reversed = not have_same_order(model, other, sightings)
+    first = model
+    if not is_reversed:
+        # Another solve of these frames alone, which a solve of a long plate explains less well than one of theirs.
+        first = model.copy()
+        _bundle(first, sightings, held)
+    errors = _errors(first, sightings), _errors(other, sightings)
     either = np.minimum(*errors) < LIMITS[-1]
     if not either.any():
         return None
     own, turned = (float(np.log1p((error[either] / options.loss) ** 2).sum()) for error in errors)
-    return Reversal(other, turned / max(own, 1e-12), not have_same_order(model, other, sightings))
+    return Reversal(other, turned / max(own, 1e-12), is_reversed)
+
+
+def _bundle(model: Model, sightings: Sightings, options: BundleOptions) -> None:
+    """Bundle a model in place, with falling limits of what is explained."""
+    for limit in LIMITS:
+        triangulate(model, sightings)
+        bundle(model, usable(model, sightings, limit), options)
+    triangulate(model, sightings)
 
 
 def inside_out(model: Model, frame: int) -> Model:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.solve.bundle import Sightings
-from ex4d.solve.model import Model
+from ex4d.solve.model import SIGHTINGS, Model
 from ex4d.solve.projection import by_world_point, gather, products, project, residuals
 
 Array = NDArray[np.float64]
@@ -20,8 +21,6 @@ Bools = NDArray[np.bool_]
 FAR = 1000.0
 #: Steps of refining a point, and the residual, px, from which a sighting counts less.
 _STEPS, _LOSS = 4, 1.0
-#: Sightings that are looked at at a time, about.
-SIGHTINGS = 40_000
 
 
 def triangulate(model: Model, sightings: Sightings, chosen: Bools | None = None) -> None:
@@ -46,11 +45,18 @@ def triangulate(model: Model, sightings: Sightings, chosen: Bools | None = None)
     weight = np.bincount(s.frame, minlength=len(model.known))[np.unique(s.frame)]
     middle = np.average(seen_from, axis=0, weights=weight)
     spread = max(float(np.linalg.norm(seen_from - middle, axis=1).max()), 1e-9)
-    # So many at a time: a long plate needs no more memory than a short one.
-    cut = [0, *(int(at) for at in np.searchsorted(s.track, s.track[SIGHTINGS::SIGHTINGS])), len(s)]
-    for start, stop in pairwise(cut):
+    for part in parts_of_tracks(s):
+        _triangulate(model, part, spread)
+
+
+def parts_of_tracks(sightings: Sightings) -> Iterator[Sightings]:
+    """Sightings by rising track in parts of whole tracks, of about ``SIGHTINGS`` each: a long plate then needs no more
+    memory than a short one."""
+    track = sightings.track
+    cuts = np.searchsorted(track, track[SIGHTINGS::SIGHTINGS])
+    for start, stop in pairwise([0, *cuts.tolist(), len(sightings)]):
         if stop > start:
-            _triangulate(model, s.picked(np.arange(start, stop)), spread)
+            yield sightings.picked(np.arange(start, stop))
 
 
 def _triangulate(model: Model, s: Sightings, spread: float) -> None:
@@ -121,12 +127,9 @@ def angles(model: Model, sightings: Sightings) -> Array:
     if not len(s):
         return out
     s = s.picked(np.lexsort((s.frame, s.track)))
-    # So many at a time: a long plate needs no more memory than a short one.
-    cut = [0, *(int(at) for at in np.searchsorted(s.track, s.track[SIGHTINGS::SIGHTINGS])), len(s)]
     centres = model.centres()
-    for begin, stop in pairwise(cut):
-        if stop > begin:
-            _angles(model, s.picked(np.arange(begin, stop)), centres, out)
+    for part in parts_of_tracks(s):
+        _angles(model, part, centres, out)
     return out
 
 

@@ -18,7 +18,7 @@ from ex4d.solve.initial import FOCAL_SHARES, PRIOR_SIGMA, cost, sightings_of, us
 from ex4d.solve.model import Model
 from ex4d.solve.resect import LEAST_POINTS, refine_cameras
 from ex4d.solve.tracks import Tracks
-from ex4d.solve.triangulate import SIGHTINGS
+from ex4d.solve.triangulate import parts_of_tracks
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -152,11 +152,8 @@ def directions(model: Model, sightings: Sightings, chosen: Bools | None = None) 
     if not len(s):
         return
     s = s.picked(np.argsort(s.track, kind="stable"))
-    # So many at a time: a long plate needs no more memory than a short one.
-    cut = [0, *(int(at) for at in np.searchsorted(s.track, s.track[SIGHTINGS::SIGHTINGS])), len(s)]
-    for start, stop in pairwise(cut):
-        if stop > start:
-            _directions(model, s.picked(np.arange(start, stop)))
+    for part in parts_of_tracks(s):
+        _directions(model, part)
 
 
 def _directions(model: Model, s: Sightings) -> None:

@@ -54,7 +54,7 @@ class SolveStage(PartedStage):
     """
 
     name = "solve"
-    version = 1
+    version = 2
     weight = 1.0
 
     plate_key: str

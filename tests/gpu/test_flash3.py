@@ -67,6 +67,4 @@ def test_quantized_heads_are_the_expressions() -> None:
         wanted = ops._heads_fp8(query, weight, *rotary, common, inverse, HEADS, 1e-6)
         # A value between two neighbours may go to either.
         assert error(found.float(), wanted.float()) < 0.02
-    assert torch.equal(
-        ops.scaled_fp8(value, inverse, HEADS).float(), ops._scaled_fp8(value, inverse, HEADS).float()
-    )
+    assert torch.equal(ops.scaled_fp8(value, inverse, HEADS).float(), ops._scaled_fp8(value, inverse, HEADS).float())

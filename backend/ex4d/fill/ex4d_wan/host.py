@@ -524,12 +524,12 @@ def _denoised(
         progress: shows pictures too, but those of other ranks than the first one.
         group: of several ranks, each of which calls this alike.
     """
-    profile = request.profile
+    profile, looks = request.profile, _Looks(progress)
     color, mask, image, *contexts = given
 
     def step_done(pipeline: EX4DPipeline, index: int, _moment: float, tensors: dict[str, torch.Tensor]) -> None:
         if group is None or group.rank == 0:
-            _step_done(pipeline, index, tensors["x0"], progress)
+            looks.step_done(pipeline, index, tensors["x0"])
 
     return loaded.model(
         color,
@@ -555,12 +555,33 @@ def _decoded(pipeline: EX4DPipeline, latents: torch.Tensor) -> Iterator[NDArray[
         yield from (frames[0].permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
 
 
-def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:
-    """Report a step; now and then with a look at the middle of the clip as it would be if this were the last."""
-    progress.advance()
-    if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
-        picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
-        progress.thumbnail(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
+class _Looks:
+    """Pictures of the middle of a clip as it would be if the step were the last, one every few steps. They are shown
+    when they are there: a step that waited for one would leave the GPU, or all of them, without work."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._coming: tuple[torch.Tensor, Any] | None = None
+
+    def step_done(self, pipeline: EX4DPipeline, index: int, estimate: torch.Tensor) -> None:
+        """Report a step; ``estimate``: its latents of the end."""
+        self._progress.advance()
+        self._show()
+        if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
+            picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
+            codes = ((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
+            ready = None
+            if codes.is_cuda:
+                codes = torch.empty(codes.shape, dtype=codes.dtype, pin_memory=True).copy_(codes, non_blocking=True)
+                ready = torch.cuda.Event()
+                ready.record()
+            self._coming = codes, ready
+            self._show()
+
+    def _show(self) -> None:
+        if self._coming is not None and (self._coming[1] is None or self._coming[1].query()):
+            self._progress.thumbnail(self._coming[0].numpy())
+            self._coming = None
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:

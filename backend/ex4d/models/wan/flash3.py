@@ -15,9 +15,9 @@ from ex4d.models.wan.kernels.ops import FP8_MAX
 
 #: Of ``pip install "ex4d[hopper]"``.
 PACKAGE = "fa3_fwd_interface"
-#: One token of so many says what all keys have in common, and how large values are. Any vector may be taken off all
-#: keys: it changes no weight of attention.
-_SAMPLE = 16
+#: So many tokens say what all keys have in common, and how large values are. Any vector may be taken off all keys: it
+#: changes no weight of attention.
+_SAMPLE = 128
 #: Values may be so much larger than the sample's largest. Numbers in floating point lose nothing by the room.
 _ROOM = 4.0
 
@@ -75,20 +75,29 @@ def quantized_heads(
     """Queries, keys and values (B, S, heads, D) in 8 bits, and their scales (heads,): ``query · scale`` and ``key ·
     scale`` have the products of the heads less what all keys have in common; arguments as above."""
     query, key, value = qkv
-    heads = attn.heads
-    q_scale, k_scale = _norm_scale(attn.norm_q.weight, heads), _norm_scale(attn.norm_k.weight, heads)
-    sample = [x[:, ::_SAMPLE] for x in (key, value)]
-    tables = [table[:, ::_SAMPLE].contiguous() for table in rotary]
-    normed = ops.heads_norm(sample[0].contiguous(), attn.norm_k.weight, *tables, heads, attn.norm_k.eps)
-    mean = normed.float().mean(dim=(0, 1)).contiguous()
-    largest = sample[1].unflatten(-1, (heads, -1)).abs().amax(dim=(0, 1, 3)).float()
-    v_scale = _ROOM * largest.clamp_min(1e-6) / FP8_MAX
+    heads, every = attn.heads, max(1, key.shape[1] // _SAMPLE)
+    q_scale, k_scale = _norm_scales(attn)
+    tables = [table[:, ::every].contiguous() for table in rotary]
+    normed = ops.heads_norm(key[:, ::every], attn.norm_k.weight, *tables, heads, attn.norm_k.eps)
+    mean = normed.mean(dim=(0, 1), dtype=torch.float32)
+    sample = value[:, ::every].unflatten(-1, (heads, -1))
+    largest = torch.linalg.vector_norm(sample, float("inf"), dim=(0, 1, 3), dtype=torch.float32)
+    v_scale = largest.clamp_min(1e-6) * (_ROOM / FP8_MAX)
     return (
         ops.heads_fp8(query, attn.norm_q.weight, *rotary, None, 1 / q_scale, heads, attn.norm_q.eps),
         ops.heads_fp8(key, attn.norm_k.weight, *rotary, mean, 1 / k_scale, heads, attn.norm_k.eps),
         ops.scaled_fp8(value, 1 / v_scale, heads),
         [q_scale, k_scale, v_scale],
     )
+
+
+def _norm_scales(attn: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of queries and keys, kept with the layer: they follow from its weights."""
+    kept: tuple[torch.Tensor, torch.Tensor] | None = getattr(attn, "flash3_scales", None)
+    if kept is None:
+        kept = _norm_scale(attn.norm_q.weight, attn.heads), _norm_scale(attn.norm_k.weight, attn.heads)
+        attn.flash3_scales = kept
+    return kept
 
 
 def _norm_scale(weight: torch.Tensor, heads: int) -> torch.Tensor:

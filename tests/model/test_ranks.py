@@ -89,13 +89,6 @@ def test_two_ranks_make_what_one_makes(model_folder: Path, host: ModelHost, prof
     assert any("on 2 GPUs" in note for note in notes)
 
 
-def test_four_ranks_make_what_one_makes(model_folder: Path, host: ModelHost) -> None:
-    given = clip(80, 48, 9)
-    for profile in (GUIDED, PLAIN):
-        found, _ = generated(host, model_folder, profile, given, 4)
-        assert np.abs(found - by_one(model_folder, profile, given, fast_blocks=True)).max() <= 1e-6
-
-
 class Stopping(Silent):
     """Is cancelled in the second step."""
 
@@ -156,6 +149,13 @@ def test_what_a_rank_has_to_say_is_said(model_folder: Path, host: ModelHost, tmp
         group.gather_branches(torch.zeros(1))
     assert getattr(caught.value, "exit_code", None) == 10
     assert not team.alive
+
+
+def test_four_ranks_make_what_one_makes(model_folder: Path, host: ModelHost) -> None:
+    given = clip(80, 48, 9)
+    for profile in (GUIDED, PLAIN):
+        found, _ = generated(host, model_folder, profile, given, 4)
+        assert np.abs(found - by_one(model_folder, profile, given, fast_blocks=True)).max() <= 1e-6
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ from typing import Any
 
 import torch
 
+from ex4d.models.packages import FLASH3
 from ex4d.models.wan.kernels import ops
 from ex4d.models.wan.kernels.ops import FP8_MAX
 
-#: Of ``pip install "ex4d[hopper]"``.
-PACKAGE = "fa3_fwd_interface"
 #: So many tokens say what all keys have in common, and how large values are. Any vector may be taken off all keys: it
 #: changes no weight of attention.
 _SAMPLE = 128
@@ -30,7 +29,7 @@ def has_flash3(device: torch.device | str) -> bool:
         device.type == "cuda"
         and torch.cuda.get_device_capability(device) == (9, 0)
         and torch.version.cuda is not None
-        and find_spec(PACKAGE) is not None
+        and find_spec(FLASH3) is not None
     )
 
 

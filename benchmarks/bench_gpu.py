@@ -4,6 +4,7 @@
     python -m benchmarks.bench_gpu VERB
 
     profiles                    a whole job with each profile, against the first, exact
+    gpus                        whole jobs that several GPUs share, against one
     memory                      whole jobs within so many GiB of GPU memory
     vae                         the VAE, plain and fast, against float32
     files FOLDER                writes a model of the released size, 35 GB
@@ -38,17 +39,24 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="what", required=True)
     helps = {
         "profiles": "whole jobs",
+        "gpus": "whole jobs on several GPUs",
         "memory": "whole jobs in less memory",
         "vae": "the VAE",
         "files": "write a model with random weights",
         "cold": "whole jobs from files, in fresh processes",
     }
     subs = {name: verbs.add_parser(name, help=text, parents=[common]) for name, text in helps.items()}
-    for name, default in (("profiles", PROFILES), ("memory", ("exact", "fast")), ("cold", ("exact", "fast"))):
+    for name, default in (
+        ("profiles", PROFILES),
+        ("gpus", ("exact", "fast")),
+        ("memory", ("exact", "fast")),
+        ("cold", ("exact", "fast")),
+    ):
         subs[name].add_argument("--profiles", "--profile", nargs="+", default=default, choices=PROFILES)
     subs["memory"].add_argument(
         "--limits", nargs="+", type=float, metavar="GIB", help="of cards; default: exact 80 48 24, fast 80 24 16 12"
     )
+    subs["gpus"].add_argument("--counts", nargs="+", type=int, default=(1, 2), metavar="N", help="default: 1 2")
     for name in ("files", "cold"):
         subs[name].add_argument("folder", type=Path)
     subs["files"].add_argument("--float8", type=Path, metavar="NEW", help="also write it as `models convert` does")
@@ -63,7 +71,7 @@ def _in_process(args: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.gpu.files import bench_files
-    from benchmarks.gpu.jobs import bench_memory, bench_profiles
+    from benchmarks.gpu.jobs import bench_gpus, bench_memory, bench_profiles
     from benchmarks.gpu.sizes import RELEASED, TOY
     from benchmarks.gpu.vae import bench_vae
     from ex4d.models.wan.attention import fastest_kernel
@@ -78,6 +86,8 @@ def _in_process(args: argparse.Namespace) -> int:
         match args.what:
             case "profiles":
                 bench_profiles(args.profiles, sizes)
+            case "gpus":
+                bench_gpus(args.profiles, args.counts, sizes)
             case "memory":
                 bench_memory(args.profiles, args.limits, sizes)
             case "files":

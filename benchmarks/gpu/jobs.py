@@ -84,6 +84,10 @@ class RandomWeights:
         """See ``WeightSource``."""
         return self.sizes.parameters
 
+    def heads(self, _models: ModelFiles) -> int:
+        """See ``WeightSource``."""
+        return int(self.sizes.transformer["num_attention_heads"])
+
     def component(
         self,
         _models: ModelFiles,
@@ -179,12 +183,12 @@ class Done:
     forwards: int
 
 
-def job(host: ModelHost, profile: Profile, weights: RandomWeights) -> Done:
-    """Run a whole job of a host that has such weights."""
+def job(host: ModelHost, profile: Profile, weights: RandomWeights, gpus: int = 1) -> Done:
+    """Run a whole job of a host that has such weights, on so many GPUs."""
     stages, clip = Stages(), weights.sizes.clip()
     peak_gib()
     weights.forwards, started = 0, time.monotonic()
-    pictures, _ = host.run(Request((Path(),), profile, "", "", 0), clip, stages)
+    pictures, _ = host.run(Request((Path(),), profile, "", "", 0, gpus=gpus), clip, stages)
     made = np.stack([(picture * 255 + 0.5).astype(np.uint8) for picture in pictures])
     stages.end()
     return Done(made, stages, time.monotonic() - started, peak_gib(), weights.forwards)
@@ -242,6 +246,52 @@ def _profile_row(name: str, cold: str, warm: Done, reference: np.ndarray[Any, An
         f"{warm.peak_gib:.1f}",
         f"{psnr(warm.pictures, reference):.1f}",
     )
+
+
+def bench_gpus(names: Sequence[str], counts: Sequence[int], sizes: Sizes) -> None:
+    """Whole jobs that several GPUs share, against the same on one.
+
+    Args:
+        names: of profiles.
+        counts: of GPUs; one comes first.
+        sizes: of the model.
+    """
+    head(
+        "profile",
+        "GPUs",
+        "first job, s",
+        "warm job, s",
+        "times as fast",
+        "encode, s",
+        "denoise, s",
+        "times as fast",
+        "decode, s",
+        "peak GiB of the first",
+        "PSNR to one GPU, dB",
+    )
+    for name in names:
+        weights = RandomWeights(sizes)
+        host, one = ModelHost(weights), None
+        for count in counts:
+            cold = job(host, PROFILES[name], weights, count)
+            warm = job(host, PROFILES[name], weights, count)
+            one = one or warm
+            seconds, first = warm.stages.seconds, one.stages.seconds
+            cells(
+                name,
+                count,
+                f"{cold.seconds:.1f}",
+                f"{warm.seconds:.2f}",
+                f"{one.seconds / warm.seconds:.2f}",
+                f"{seconds['encode']:.2f}",
+                f"{seconds['denoise']:.2f}",
+                f"{first['denoise'] / seconds['denoise']:.2f}",
+                f"{seconds['decode']:.2f}",
+                f"{warm.peak_gib:.1f}",
+                f"{psnr(warm.pictures, one.pictures):.1f}",
+            )
+        host.dismiss()
+        host.unload()
 
 
 def bench_memory(names: Sequence[str], limits: Sequence[float] | None, sizes: Sizes) -> None:

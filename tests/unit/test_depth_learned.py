@@ -138,6 +138,19 @@ def test_models_for_an_estimator_that_is_none(capsys) -> None:
     assert "Leave --depth out" in capsys.readouterr().err
 
 
+def test_the_doctor_knows_what_makes_hopper_faster(monkeypatch) -> None:
+    found = {}
+    for card in ("NVIDIA H200, 139 GiB", "NVIDIA A100, 80 GiB"):
+        for installed in (True, False):
+            monkeypatch.setattr(doctor, "graphics_cards", lambda card=card: [card])
+            monkeypatch.setattr(doctor, "find_spec", lambda _name, installed=installed: installed or None)
+            rows = [finding for finding in doctor._machine() if finding.name == "FlashAttention-3"]
+            found[card[7:11], installed] = [(row.works, row.hint) for row in rows]
+    assert found["A100", True] == found["A100", False] == []
+    assert found["H200", True] == [(True, "")]
+    assert found["H200", False] == [(False, 'pip install "ex4d[hopper]".')]
+
+
 def test_the_doctor_steers_to_a_real_estimator(models: Path, missing: Missing, monkeypatch) -> None:
     monkeypatch.setattr(doctor, "graphics_cards", lambda: ["a GPU"])
     missing("torch")

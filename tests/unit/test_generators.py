@@ -47,8 +47,8 @@ def test_the_ways_to_fill_and_what_can_be_chosen_of_each() -> None:
     assert list(infos) == ["preview", "exact", "fast", "turbo", "draft"]
     assert infos["preview"].options == ()
     assert [info.name for info in infos.values() if info.generative] == ["exact", "fast", "turbo", "draft"]
-    assert [option.name for option in infos["exact"].options] == ["seed", "prompt", "fill_size", "steps"]
-    assert [option.name for option in infos["draft"].options][4:] == ["distill_lora"]
+    assert [option.name for option in infos["exact"].options] == ["seed", "prompt", "fill_size", "steps", "gpus"]
+    assert [option.name for option in infos["draft"].options][5:] == ["distill_lora"]
     for info in infos.values():
         made = create_generator(info.name)
         assert (made.name, made.label, made.licence, made.generative) == (

@@ -144,7 +144,7 @@ def create_generator(name: str, options: Options | None = None, *, models: tuple
 
 def _refusal(info: GeneratorInfo, option: OptionInfo) -> UsageError:
     """Of an option that others have."""
-    if not info.generative and (option.kind in ("size", "file") or option.name == "steps"):
+    if not info.generative and (option.kind in ("size", "file") or option.name in ("steps", "gpus")):
         return _no_model(info)
     return UsageError(f"The fill «{info.name}» takes no {option.label.lower()}.", "Leave it out.")
 

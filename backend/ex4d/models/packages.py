@@ -9,6 +9,8 @@ from ex4d.protocol.errors import ResourceError
 
 #: What the model needs beyond the base install; module names.
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "accelerate", "safetensors")
+#: FlashAttention-3's module, of ``pip install "ex4d[hopper]"``.
+FLASH3 = "fa3_fwd_interface"
 
 
 def missing_packages() -> tuple[str, ...]:

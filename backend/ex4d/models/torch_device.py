@@ -29,3 +29,20 @@ def pick_device() -> torch.device:
     if device.index is not None:
         torch.cuda.set_device(device)
     return device
+
+
+def rank_devices(first: torch.device, count: int) -> tuple[str, ...]:
+    """The devices of so many ranks, by name: GPUs in their order from the first one on, or the CPU for all.
+
+    Raises:
+        ResourceError: there are fewer GPUs.
+    """
+    if first.type != "cuda":
+        return (str(first),) * count
+    found = torch.cuda.device_count()
+    if count > found:
+        raise ResourceError(
+            f"A take is to be made on {count} GPUs, and torch sees {found}.",
+            f"Give --gpus {found}, or let it see more of them (CUDA_VISIBLE_DEVICES).",
+        )
+    return tuple(f"cuda:{((first.index or 0) + number) % found}" for number in range(count))

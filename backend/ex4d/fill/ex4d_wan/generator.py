@@ -103,7 +103,7 @@ class ModelFill:
             )
         from ex4d.fill.ex4d_wan.host import model_host
 
-        self._plan = model_host().plan(self.places, self.profile, self.options.size, count)
+        self._plan = model_host().plan(self.places, self.profile, self.options.size, count, self.options.gpus or 1)
         return self._plan.text
 
     def _planned(self) -> Plan:
@@ -161,7 +161,16 @@ class ModelFill:
         clip = make_clip(take, size, self.seed, progress.advance)
         progress.end()
         plan = self._planned()
-        request = Request(self.places, self.profile, self.prompt, NEGATIVE_PROMPT, self.seed, self.lora, plan.fp8)
+        request = Request(
+            self.places,
+            self.profile,
+            self.prompt,
+            NEGATIVE_PROMPT,
+            self.seed,
+            self.lora,
+            plan.fp8,
+            self.options.gpus or 1,
+        )
         dtype = np.uint8 if clip.white == 255 else np.uint16
         PREFETCHER.end()
         pictures, notes = model_host().run(request, clip, progress)

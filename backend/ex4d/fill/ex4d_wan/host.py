@@ -7,8 +7,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,16 @@ from ex4d.models.interrupt import interruptible
 from ex4d.models.locations import lora_fingerprint
 from ex4d.models.memory_plan import MemoryPlan
 from ex4d.models.model_files import ModelFiles
+from ex4d.models.parallel.group import RankGroup
+from ex4d.models.parallel.layout import RankLayout, choose_layout
+from ex4d.models.parallel.sequence import SharedTokens
+from ex4d.models.parallel.team import Team
 from ex4d.models.runtime import Loaded, ModelRuntime, ModelSpec, model_runtime, out_of_memory
-from ex4d.models.torch_device import pick_device
-from ex4d.models.wan.attention import fastest_kernel
-from ex4d.models.wan.block import use_fast_blocks
+from ex4d.models.torch_device import pick_device, rank_devices
+from ex4d.models.wan.attention import SelfAttention, attend, fastest_kernel, self_attention
+from ex4d.models.wan.block import is_fp8, use_fast_blocks
 from ex4d.models.wan.feedforward import use_fused_gelu
+from ex4d.models.wan.flash3 import attend_flash3, has_flash3, self_attention_8_bits
 from ex4d.models.wan.fp8 import has_fp8
 from ex4d.models.wan.image import encode_image
 from ex4d.models.wan.load import Layout, load_tokenizer
@@ -45,7 +51,7 @@ from ex4d.models.wan.sampler import create_scheduler
 from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.models.wan.text import count_tokens, encode_prompt
 from ex4d.models.wan.vae import use_fast_vae
-from ex4d.system.progress import Progress
+from ex4d.system.progress import Progress, Silent
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +78,7 @@ class Request:
         lora: file of a LoRA that distils steps.
         fp8: whether the transformer's linear layers are in 8 bits, as ``ModelHost.plan`` found; None = as the profile
             says.
+        gpus: that share the work.
     """
 
     places: tuple[Path, ...]
@@ -81,11 +88,27 @@ class Request:
     seed: int
     lora: Path | None = None
     fp8: bool | None = None
+    gpus: int = 1
 
     @property
     def in_8_bits(self) -> bool:
         """Whether the transformer's linear layers are."""
         return self.profile.fp8 if self.fp8 is None else self.fp8
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the other ranks of a job are told before they are given its pictures.
+
+    Attributes:
+        request: of the job.
+        fit: how rank 0 lays the model out.
+        weights: where they come from.
+    """
+
+    request: Request
+    fit: MemoryPlan
+    weights: WeightSource
 
 
 def _check_profile(models: ModelFiles, profile: Profile) -> None:
@@ -110,15 +133,23 @@ class ModelHost:
     runtime: ModelRuntime = field(default_factory=ModelRuntime)
     layout: MemoryPlan | None = None
     _models: tuple[str, ModelFiles] | None = None
+    _team: Team | None = None
 
     # Before ------------------------------------------------------------------------------------------------------
 
-    def plan(self, places: Sequence[Path], profile: Profile, size: tuple[int, int] | None, count: int | None) -> Plan:
+    def plan(
+        self,
+        places: Sequence[Path],
+        profile: Profile,
+        size: tuple[int, int] | None,
+        count: int | None,
+        gpus: int = 1,
+    ) -> Plan:
         """Where and how the model would run; reads no weights.
 
         Raises:
             BadInputError: parts of the model are missing or damaged, or the profile cannot use them.
-            ResourceError: there is too little memory, or no GPU.
+            ResourceError: there is too little memory, no GPU, or fewer than ``gpus``.
         """
         models = self._find(places)
         _check_profile(models, profile)
@@ -129,7 +160,20 @@ class ModelHost:
         device, side = pick_device(), TAKES.size.trained_side
         fit = self._choose(models, profile, size or (side, side), count or TAKES.frames.trained, device)
         text = f"{device_name(device)}: {fit.describe()}" if device.type == "cuda" else "on the CPU"
-        return Plan(device.type, fit.fp8, has_fp8(device), text, models.fingerprint())
+        ranks = self._ranks(models, profile, device, gpus)
+        if ranks.size > 1:
+            text = f"{text}, {ranks.describe()}"
+        attention = attention_kind(device, fit.fp8 and profile.fp8, ranks.sequence)
+        if attention:
+            text = f"{text}, {_ATTENTION[attention]}"
+        return Plan(device.type, fit.fp8, has_fp8(device), text, models.fingerprint(), attention, ranks.sequence)
+
+    def _ranks(self, models: ModelFiles, profile: Profile, device: torch.device, gpus: int) -> RankLayout:
+        """How so many GPUs share the work; raises ResourceError where there are fewer."""
+        if gpus == 1:
+            return RankLayout()
+        rank_devices(device, gpus)
+        return choose_layout(gpus, self.weights.heads(models), guided=profile.guidance != 1)
 
     def _find(self, places: Sequence[Path]) -> ModelFiles:
         key = self.weights.fingerprint(places)
@@ -201,36 +245,66 @@ class ModelHost:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             notes.append(f"{device_name(device)}: {fit.describe()}.")
+        ranks = self._ranks(models, profile, device, request.gpus)
+        if ranks.size > 1:
+            notes.append(f"Made {ranks.describe()}.")
         color, mask = clip_tensors(clip)
         progress.begin("prompt", None)
         prompts = [request.prompt, *([request.negative_prompt] if profile.guidance != 1 else [])]
         contexts, prompt_notes = self._embed_prompts(models, prompts, device, progress)
         image = self._embed_image(models, color, device, progress)
         progress.end()
-        progress.begin("load", None)
-        loaded = self._load(request, models, fit, device, progress)
-        pipeline = loaded.model
-        progress.end()
-        latents = pipeline(
-            color.to(device),
-            mask.to(device),
-            prompt_embeds=contexts[0],
-            negative_prompt_embeds=contexts[1] if len(contexts) > 1 else None,
-            image_embeds=image,
-            num_inference_steps=profile.steps,
-            guidance_scale=profile.guidance,
-            generator=torch.Generator().manual_seed(request.seed),
-            output_type="latent",
-            held_guidance=profile.held_guidance,
-            surroundings=_Job(loaded, progress, profile.steps),
-            callback_on_step_end=lambda pipeline, index, _moment, tensors: _step_done(
-                pipeline, index, tensors["x0"], progress
-            ),
-        ).frames
+        with self._gathered(ranks, device, Order(request, fit, self.weights)) as group:
+            progress.begin("load", None)
+            loaded = self._load(request, models, fit, device, progress, group)
+            progress.end()
+            given = [color.to(device), mask.to(device), image, *contexts]
+            latents = _denoised(loaded, request, given if group is None else group.share(given), progress, group)
         progress.begin("decode", len(clip.numbers))
         loaded.residence.offload()
         log.info("denoised after %.1f s", time.monotonic() - started)
-        return self._pictures(pipeline, latents, clip, progress), (*prompt_notes, *notes)
+        return self._pictures(loaded.model, latents, clip, progress), (*prompt_notes, *notes)
+
+    # Several ranks -----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _gathered(self, ranks: RankLayout, device: torch.device, order: Order) -> Iterator[RankGroup | None]:
+        """Within the context the other ranks follow ``order``; None where there is but this one."""
+        devices = rank_devices(device, ranks.size)
+        team = self._team
+        if team is not None and (ranks.size == 1 or not team.alive or team.devices != devices):
+            self.dismiss()
+        if ranks.size == 1:
+            yield None
+            return
+        if self._team is None:
+            self._team = Team("ex4d.fill.ex4d_wan.rank", devices)
+        with self._team.work(ranks, order) as group:
+            yield group
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """Process numbers of the other ranks."""
+        return self._team.processes if self._team is not None else ()
+
+    def dismiss(self) -> None:
+        """End the other ranks, and the model that shares its work with them."""
+        if self._team is not None:
+            self._team.close()
+            self._team = None
+            self.unload()
+
+    @torch.no_grad()
+    def follow(self, order: Order, group: RankGroup) -> None:
+        """Be one of the other ranks of a job.
+
+        Raises:
+            as ``run``.
+        """
+        progress = Silent()
+        models = self._find(order.request.places)
+        loaded = self._load(order.request, models, order.fit, group.device, progress, group)
+        _denoised(loaded, order.request, group.share(None), progress, group)
 
     def _pictures(
         self, pipeline: EX4DPipeline, latents: torch.Tensor, clip: Clip, progress: Progress
@@ -301,16 +375,22 @@ class ModelHost:
     # Layout ------------------------------------------------------------------------------------------------------
 
     def _load(
-        self, request: Request, models: ModelFiles, fit: MemoryPlan, device: torch.device, progress: Progress
+        self,
+        request: Request,
+        models: ModelFiles,
+        fit: MemoryPlan,
+        device: torch.device,
+        progress: Progress,
+        group: RankGroup | None,
     ) -> Loaded[EX4DPipeline]:
         profile = request.profile
         extra = request.lora if profile.distilled else None
         assert self._models is not None
         lora = extra and lora_fingerprint(extra)
-        key = ("ex4d_wan", self._models[0], fit.name, fit.fp8, lora, profile.shift, str(device))
+        key = ("ex4d_wan", self._models[0], fit.name, fit.fp8, profile.fp8, lora, profile.shift, str(device), group)
 
         def build() -> tuple[EX4DPipeline, nn.ModuleList]:
-            return self._build(models, fit, extra, profile.shift, device, progress)
+            return self._build(models, fit, extra, profile, device, progress, group)
 
         return self.runtime.load(key, fit, device, build)
 
@@ -319,9 +399,10 @@ class ModelHost:
         models: ModelFiles,
         fit: MemoryPlan,
         extra: Path | None,
-        shift: float,
+        profile: Profile,
         device: torch.device,
         progress: Progress,
+        group: RankGroup | None,
     ) -> tuple[EX4DPipeline, nn.ModuleList]:
         """The pipeline without its encoders, and the blocks of its transformer.
 
@@ -329,9 +410,10 @@ class ModelHost:
             models: its files.
             fit: its layout.
             extra: file of a LoRA on top of the adapter's.
-            shift: of the sampler.
+            profile: how it will be used.
             device: to compute on.
             progress: told of each tensor.
+            group: the ranks that share the work, None = this one does it alone.
         """
         weights, dtype, ticks = self.weights, _dtype(device), progress.advance
         adapter, geometry = weights.adapter(models, dtype, device)
@@ -345,14 +427,46 @@ class ModelHost:
         transformer: Any = weights.component(models, "transformer", dtype, device, loras, layout, loaded=ticks)
         vae: Any = weights.component(models, "vae", dtype, device, loaded=ticks)
         check_fit(transformer, vae, geometry, adapter)
-        if device.type == "cuda":
+        kind = attention_kind(device, fit.fp8 and profile.fp8, group.layout.sequence if group is not None else 1)
+        if group is not None and group.layout.sequence > 1:
+            transformer.shared_tokens = SharedTokens(group, attend_flash3 if kind else attend)
+        if device.type == "cuda" or hasattr(transformer, "shared_tokens"):
             # Where blocks come and go memory is short, and copying them hides the few projections.
-            use_fast_blocks(transformer, keep_context=fit.name == "resident")
+            keep = fit.name == "resident"
+            use_fast_blocks(transformer, keep_context=keep, attention=partial(_attention, transformer, kind))
+        if device.type == "cuda":
             use_fused_gelu(transformer)
             use_fast_vae(vae)
-        pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(shift))
+        pipeline = EX4DPipeline(transformer, vae, geometry, create_scheduler(profile.shift))
         pipeline.set_progress_bar_config(disable=True)
         return pipeline, transformer.blocks
+
+
+#: Of ``attention_kind``, for people.
+_ATTENTION = {"flash3": "FlashAttention-3", "flash3-8bit": "FlashAttention-3 in 8 bits"}
+
+
+def attention_kind(device: torch.device, in_8_bits: bool, sequence: int) -> str:
+    """How the transformer attends to itself: "" = by torch's own kernels, "flash3" or "flash3-8bit".
+
+    Args:
+        device: where it computes.
+        in_8_bits: whether the profile wants 8 bits.
+        sequence: ranks that share the tokens. They exchange heads in 16 bits: what keys have in common would have to be
+            known to all before.
+    """
+    if not has_flash3(device):
+        return ""
+    return "flash3-8bit" if in_8_bits and sequence == 1 else "flash3"
+
+
+def _attention(transformer: Any, kind: str, block: Any) -> SelfAttention:
+    """The self-attention of a block; in 8 bits only where its layers are."""
+    if hasattr(transformer, "shared_tokens"):
+        return self_attention(transformer.shared_tokens.attend)
+    if kind == "flash3-8bit" and is_fp8(block.attn1.to_out[0]):
+        return self_attention_8_bits
+    return self_attention(attend_flash3 if kind else attend)
 
 
 @dataclass(frozen=True)
@@ -362,6 +476,7 @@ class _Job(Surroundings):
     loaded: Loaded[EX4DPipeline]
     progress: Progress
     steps: int
+    alone: bool
 
     @contextmanager
     def phase(self, name: Phase) -> Iterator[None]:
@@ -371,18 +486,66 @@ class _Job(Surroundings):
             self.progress.begin(name, self.steps)
             residence.onload()
             fastest = fastest_kernel() if self.loaded.device.type == "cuda" else nullcontext()
-            with interruptible(pipeline.transformer, self.progress.check), fastest:
+            with self._interruptible(pipeline.transformer), fastest:
                 yield
         else:
             self.progress.begin(name, None)
             residence.offload()
-            with interruptible(pipeline.vae, self.progress.check):
+            with self._interruptible(pipeline.vae):
                 yield
         self.progress.end()
+
+    def _interruptible(self, network: nn.Module) -> AbstractContextManager[None]:
+        # One of several ranks must not stop where the others wait for it: they agree, see ``RankGroup.agree``.
+        return interruptible(network, self.progress.check) if self.alone else nullcontext()
 
     def advance(self) -> None:
         """See ``Surroundings``."""
         self.progress.advance()
+
+    def check(self) -> None:
+        """See ``Surroundings``."""
+        self.progress.check()
+
+
+def _denoised(
+    loaded: Loaded[EX4DPipeline],
+    request: Request,
+    given: Sequence[torch.Tensor],
+    progress: Progress,
+    group: RankGroup | None,
+) -> torch.Tensor:
+    """The latents (1, 16, t, h, w) of a job.
+
+    Args:
+        loaded: the model.
+        request: of the job.
+        given: colour, mask, embeddings of the first frame, of the prompt and, with guidance, of the negative one.
+        progress: shows pictures too, but those of other ranks than the first one.
+        group: of several ranks, each of which calls this alike.
+    """
+    profile, looks = request.profile, _Looks(progress)
+    color, mask, image, *contexts = given
+
+    def step_done(pipeline: EX4DPipeline, index: int, _moment: float, tensors: dict[str, torch.Tensor]) -> None:
+        if group is None or group.rank == 0:
+            looks.step_done(pipeline, index, tensors["x0"])
+
+    return loaded.model(
+        color,
+        mask,
+        prompt_embeds=contexts[0],
+        negative_prompt_embeds=contexts[1] if len(contexts) > 1 else None,
+        image_embeds=image,
+        num_inference_steps=profile.steps,
+        guidance_scale=profile.guidance,
+        generator=torch.Generator().manual_seed(request.seed),
+        output_type="latent",
+        held_guidance=profile.held_guidance,
+        surroundings=_Job(loaded, progress, profile.steps, alone=group is None),
+        ranks=group,
+        callback_on_step_end=step_done,
+    ).frames
 
 
 @torch.no_grad()
@@ -392,12 +555,33 @@ def _decoded(pipeline: EX4DPipeline, latents: torch.Tensor) -> Iterator[NDArray[
         yield from (frames[0].permute(1, 2, 3, 0) * 0.5 + 0.5).clamp(0, 1).cpu().numpy()
 
 
-def _step_done(pipeline: EX4DPipeline, index: int, estimate: torch.Tensor, progress: Progress) -> None:
-    """Report a step; now and then with a look at the middle of the clip as it would be if this were the last."""
-    progress.advance()
-    if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
-        picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
-        progress.thumbnail(((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
+class _Looks:
+    """Pictures of the middle of a clip as it would be if the step were the last, one every few steps. They are shown
+    when they are there: a step that waited for one would leave the GPU, or all of them, without work."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._coming: tuple[torch.Tensor, Any] | None = None
+
+    def step_done(self, pipeline: EX4DPipeline, index: int, estimate: torch.Tensor) -> None:
+        """Report a step; ``estimate``: its latents of the end."""
+        self._progress.advance()
+        self._show()
+        if index % THUMBNAIL_STEPS == THUMBNAIL_STEPS - 1:
+            picture = pipeline.decode_picture(estimate, estimate.shape[2] // 2)[0]
+            codes = ((picture.permute(1, 2, 0) * 0.5 + 0.5).clamp(0, 1) * 255).to(torch.uint8)
+            ready = None
+            if codes.is_cuda:
+                codes = torch.empty(codes.shape, dtype=codes.dtype, pin_memory=True).copy_(codes, non_blocking=True)
+                ready = torch.cuda.Event()
+                ready.record()
+            self._coming = codes, ready
+            self._show()
+
+    def _show(self) -> None:
+        if self._coming is not None and (self._coming[1] is None or self._coming[1].query()):
+            self._progress.thumbnail(self._coming[0].numpy())
+            self._coming = None
 
 
 def clip_tensors(clip: Clip) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,6 +13,8 @@ from ex4d.protocol.values import MAX_SEED, check_seed, parse_size
 
 #: Steps of a sampler: those of its training.
 MAX_STEPS = 1000
+#: GPUs of a host: the transformer's heads are shared by no more.
+MAX_GPUS = 80
 
 SEED = OptionInfo(
     "seed", "Seed", "integer", minimum=0, maximum=MAX_SEED, help="of a model's random numbers (default 0)"
@@ -29,6 +31,9 @@ STEPS = OptionInfo(
 DISTILL_LORA = OptionInfo(
     "distill_lora", "Distilling LoRA", "file", help="LoRA of Wan 2.1 that distils steps, for --fill draft"
 )
+GPUS = OptionInfo(
+    "gpus", "GPUs", "integer", minimum=1, maximum=MAX_GPUS, help="GPUs that share the work on one take (default 1)"
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class ModelOptions:
         models: folders or files of the model, () = ``EX4D_MODELS`` or the user's folder.
         lora: file of a LoRA that distils steps.
         steps: of the sampler, None = the profile's.
+        gpus: that share the work on a take, None = one.
 
     Raises:
         UsageError: a number is out of range.
@@ -53,12 +59,15 @@ class ModelOptions:
     models: tuple[Path, ...] = ()
     lora: Path | None = None
     steps: int | None = None
+    gpus: int | None = None
 
     def __post_init__(self) -> None:
         if self.seed is not None:
             check_seed(self.seed)
         if self.steps is not None and not 1 <= self.steps <= MAX_STEPS:
             raise UsageError(f"A model cannot take {self.steps} steps.", f"Give 1 to {MAX_STEPS}.")
+        if self.gpus is not None and not 1 <= self.gpus <= MAX_GPUS:
+            raise UsageError(f"A take cannot be made on {self.gpus} GPUs.", f"Give 1 to {MAX_GPUS}.")
 
     @classmethod
     def parse(cls, options: Options, models: tuple[Path, ...] = ()) -> ModelOptions:
@@ -75,6 +84,7 @@ class ModelOptions:
             models=models,
             lora=Path(str(lora)) if lora else None,
             steps=_integer(options, STEPS),
+            gpus=_integer(options, GPUS),
         )
 
 

@@ -20,6 +20,8 @@ from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder, geometry_added
 from ex4d.fill.ex4d_wan.quirks import GUIDANCE, NEGATIVE_PROMPT, PROMPT, STEPS, first_frame, mask_for_vae
 from ex4d.fill.ex4d_wan.weights import load_peft_lora
+from ex4d.models.parallel.group import RankGroup
+from ex4d.models.parallel.sequence import tokens_shared
 from ex4d.models.wan.block import branch_of, contexts_kept
 from ex4d.models.wan.guidance import Guidance, HeldGuidance
 from ex4d.models.wan.image import encode_image
@@ -47,6 +49,9 @@ class Surroundings:
 
     def advance(self) -> None:
         """Half of the encoding is done."""
+
+    def check(self) -> None:
+        """Called before each step where several ranks make the clip, which can stop nowhere else."""
 
 
 @dataclass
@@ -143,6 +148,14 @@ class EX4DPipeline(DiffusionPipeline):
         encoder = self.geometry_encoder
         return encoder(*(latents.to(encoder.device) for latents in self.encode_color_and_mask(color, mask)))
 
+    def encode_shared(
+        self, color: torch.Tensor, mask: torch.Tensor, ranks: RankGroup
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Geometry and condition as ``encode_geometry`` and ``encode_condition`` make them, by several ranks."""
+        videos = (color, mask_for_vae(_three(mask)), _first_then_zeros(color))
+        seen, hidden, first = ranks.spread([partial(self.encode_video, video) for video in videos])
+        return self.geometry_encoder(seen, hidden), _known_first(first)
+
     def encode_color_and_mask(self, color: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the geometry encoder gets: latents (B, 16, t, h, w), float32, of the colour and of the coded mask."""
         # One after the other: together they take three times the memory and no less time.
@@ -151,10 +164,7 @@ class EX4DPipeline(DiffusionPipeline):
     def encode_condition(self, color: torch.Tensor) -> torch.Tensor:
         """Wan's image-to-video condition (B, 20, t, h, w): four mask channels, 1 in the first latent frame, and the
         latents of the first frame followed by black; ``color`` as in ``__call__``."""
-        latents = self.encode_video(_first_then_zeros(color))
-        known = torch.zeros_like(latents[:, :FRAMES_PER_LATENT])
-        known[:, :, 0] = 1
-        return torch.cat([known, latents], dim=1)
+        return _known_first(self.encode_video(_first_then_zeros(color)))
 
     # Denoising ---------------------------------------------------------------------------------------------------
 
@@ -197,6 +207,8 @@ class EX4DPipeline(DiffusionPipeline):
         guidance_scale: float,
         callback: StepCallback,
         held_guidance: HeldGuidance | None = None,
+        ranks: RankGroup | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> torch.Tensor:
         """Noise → latents of a video, (B, 16, t, h, w) float32.
 
@@ -208,23 +220,35 @@ class EX4DPipeline(DiffusionPipeline):
             steps, guidance_scale: of the sampler.
             callback: called after each step; may raise to stop.
             held_guidance: leave forwards without the prompt out; lossy.
+            ranks: share the work with these, None = do it alone.
+            check: asked by rank 0 before each step whether to go on.
         """
         device, scheduler = self.transformer_device, self.scheduler
         latents, geometry, condition = latents.to(device, torch.float32), geometry.to(device), condition.to(device)
         contexts, image_embeds = [context.to(device) for context in contexts], image_embeds.to(device)
         set_steps(scheduler, steps, device)
         guidance = Guidance(guidance_scale, held_guidance)
-        with geometry_added(self.transformer, geometry), contexts_kept(self.transformer):
+        with (
+            geometry_added(self.transformer, geometry),
+            contexts_kept(self.transformer),
+            tokens_shared(self.transformer),
+        ):
             for index, timestep in enumerate(scheduler.timesteps):
                 moment = timestep.expand(latents.shape[0])
 
                 def forward(
-                    branch: int, latents: torch.Tensor = latents, moment: torch.Tensor = moment
+                    branch: int, of: int = len(contexts), latents: torch.Tensor = latents, moment: torch.Tensor = moment
                 ) -> torch.Tensor:
-                    with branch_of(self.transformer, branch, len(contexts)):
+                    with branch_of(self.transformer, branch, of):
                         return self.predict_velocity(latents, moment, condition, contexts[branch], image_embeds)
 
-                velocity = guidance.velocity(forward(0), partial(forward, 1))
+                if ranks is not None:
+                    ranks.agree(check)
+                if ranks is not None and ranks.layout.branches > 1 and guidance.needs_plain:
+                    both = ranks.gather_branches(forward(ranks.branch, 1))
+                    velocity = guidance.velocity(both[0], partial(both.pop, 1))
+                else:
+                    velocity = guidance.velocity(forward(0), partial(forward, 1))
                 x0 = latents - scheduler.sigmas[index] * velocity
                 latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
                 callback(self, index, float(timestep), {"latents": latents, "x0": x0})
@@ -253,6 +277,7 @@ class EX4DPipeline(DiffusionPipeline):
         output_type: str = "pt",
         held_guidance: HeldGuidance | None = None,
         surroundings: Surroundings | None = None,
+        ranks: RankGroup | None = None,
         callback_on_step_end: StepCallback | None = None,
         return_dict: bool = True,
     ) -> EX4DOutput | tuple[torch.Tensor]:
@@ -272,6 +297,7 @@ class EX4DPipeline(DiffusionPipeline):
             output_type: "pt", or "latent", for ``decode_frames`` to decode one by one.
             held_guidance: see ``denoise``.
             surroundings: what goes on around the phases, None = nothing.
+            ranks: the processes that make this video together, each with the same arguments; None = this one alone.
             callback_on_step_end: called after each step with the tensors ``latents`` and ``x0``, the step's estimate
                 of the end; may raise to stop.
             return_dict: as in diffusers.
@@ -293,9 +319,13 @@ class EX4DPipeline(DiffusionPipeline):
         if image_embeds is None:
             image_embeds = self.encode_image(color)
         with around.phase("encode"):
-            geometry = self.encode_geometry(color, mask)
-            around.advance()
-            condition = self.encode_condition(color)
+            if ranks is not None:
+                ranks.agree(around.check)
+                geometry, condition = self.encode_shared(color, mask, ranks)
+            else:
+                geometry = self.encode_geometry(color, mask)
+                around.advance()
+                condition = self.encode_condition(color)
             if latents is None:
                 latents = initial_noise(condition.shape, generator)
 
@@ -320,6 +350,8 @@ class EX4DPipeline(DiffusionPipeline):
                 guidance_scale,
                 ended,
                 held_guidance,
+                ranks,
+                around.check,
             )
             if not bool(torch.isfinite(latents).all()):
                 raise ResourceError(
@@ -405,6 +437,13 @@ def _first_then_zeros(color: torch.Tensor) -> torch.Tensor:
     video = torch.zeros_like(color)
     video[:, :, 0] = first_frame(color)
     return video
+
+
+def _known_first(latents: torch.Tensor) -> torch.Tensor:
+    """Latents behind the four channels that say which frame is known: the first."""
+    known = torch.zeros_like(latents[:, :FRAMES_PER_LATENT])
+    known[:, :, 0] = 1
+    return torch.cat([known, latents], dim=1)
 
 
 def _padded(embeds: torch.Tensor) -> torch.Tensor:

@@ -84,6 +84,8 @@ class Plan:
         multiplies_8_bit: whether they are multiplied in 8 bits; a GPU that cannot does it in 16.
         text: for people.
         weights: ``ModelFiles.fingerprint`` of the model.
+        attention: of the transformer with itself where it is not torch's own: ``flash3``, or ``flash3-8bit``.
+        sequence: GPUs that share the tokens of a forward: products of other shapes round otherwise.
     """
 
     device: str
@@ -91,12 +93,18 @@ class Plan:
     multiplies_8_bit: bool
     text: str
     weights: str
+    attention: str = ""
+    sequence: int = 1
 
     def inputs(self) -> dict[str, Any]:
         """What the machine adds to the key of a fill; nothing on the GPUs that profiles are described for."""
         found: dict[str, Any] = {} if self.device == "cuda" else {"device": self.device}
         if self.fp8 and self.device == "cuda" and not self.multiplies_8_bit:
             found["multiply"] = "bfloat16"
+        if self.attention:
+            found["attention"] = self.attention
+        if self.sequence > 1:
+            found["sequence"] = self.sequence
         return found
 
 

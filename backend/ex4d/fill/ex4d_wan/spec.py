@@ -8,14 +8,14 @@ from pathlib import Path
 from ex4d.fill.base import Generator
 from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.file_kinds import EX4D_FILES
-from ex4d.fill.ex4d_wan.options import DISTILL_LORA, PROMPT, SEED, SIZE, STEPS, ModelOptions
+from ex4d.fill.ex4d_wan.options import DISTILL_LORA, GPUS, PROMPT, SEED, SIZE, STEPS, ModelOptions
 from ex4d.fill.ex4d_wan.profiles import LICENCE, PROFILES, Profile
 from ex4d.fill.spec import GeneratorSpec, Options
 from ex4d.protocol.capabilities import GeneratorInfo
 
 
 def _info(profile: Profile) -> GeneratorInfo:
-    options = (SEED, PROMPT, SIZE, STEPS, *((DISTILL_LORA,) if profile.distilled else ()))
+    options = (SEED, PROMPT, SIZE, STEPS, GPUS, *((DISTILL_LORA,) if profile.distilled else ()))
     return GeneratorInfo(profile.name, profile.label, LICENCE, generative=True, options=options)
 
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ex4d.models.wan.kernels import ops
 
 #: cuDNN's kernel is the fastest on Hopper (700 TFLOP/s against 360 of the built-in flash kernel at 13,312 tokens,
 #: docs/benchmarks.md); the others take over where it does not run.
@@ -19,6 +21,12 @@ _BACKENDS = [
     SDPBackend.EFFICIENT_ATTENTION,
     SDPBackend.MATH,
 ]
+
+
+#: Of queries, keys and values (B, S, heads, D), → (B, S, heads·D).
+Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+#: Of a layer, its projections (B, S, N) before norms, and tables (1, S, 1, D) of cosines and sines, → (B, S, N).
+SelfAttention = Callable[[Any, tuple[torch.Tensor, ...], tuple[torch.Tensor, torch.Tensor]], torch.Tensor]
 
 
 @contextmanager
@@ -32,6 +40,18 @@ def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch
     """(B, S, heads, D) → (B, S, heads·D). The kernels take strided tensors, so nothing is copied before."""
     out = functional.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
     return out.transpose(1, 2).flatten(2)
+
+
+def self_attention(attend: Attend = attend) -> SelfAttention:
+    """Self-attention in the dtype of its inputs: norms, rotary embedding, then ``attend``."""
+
+    def attention(attn: Any, qkv: tuple[torch.Tensor, ...], rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        query, key, value = qkv
+        query = ops.heads_norm(query, attn.norm_q.weight, *rotary, attn.heads, attn.norm_q.eps)
+        key = ops.heads_norm(key, attn.norm_k.weight, *rotary, attn.heads, attn.norm_k.eps)
+        return attend(query, key, value.unflatten(2, (attn.heads, -1)))
+
+    return attention
 
 
 @torch.no_grad()

@@ -9,14 +9,14 @@ both branches of guidance, may be done once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 
-from ex4d.models.wan.attention import attend, fuse_projections
+from ex4d.models.wan.attention import SelfAttention, attend, fuse_projections, self_attention
 from ex4d.models.wan.fp8 import Fp8Linear
 from ex4d.models.wan.kernels import ops
 from ex4d.models.wan.sizes import TEXT_LENGTH
@@ -78,24 +78,29 @@ def branch_of(transformer: Any, number: int, of: int = 1) -> Iterator[None]:
             keys.start = None
 
 
-def use_fast_blocks(transformer: Any, *, keep_context: bool = True) -> None:
+def use_fast_blocks(
+    transformer: Any, *, keep_context: bool = True, attention: Callable[[Any], SelfAttention] | None = None
+) -> None:
     """Give a transformer's blocks this forward. Projections are joined (``attention.fuse_projections``).
 
     Args:
         transformer: diffusers' Wan image-to-video transformer; its layers may be 8-bit ones.
         keep_context: whether keys and values of the context may be kept within ``contexts_kept``.
+        attention: the self-attention of a block, None = ``self_attention`` of all.
     """
+    chosen = attention or (lambda _block: self_attention())
     transformer.context_keys = ContextKeys(allowed=keep_context)
     for index, block in enumerate(transformer.blocks):
         for attn in (block.attn1, block.attn2):
             fuse_projections(attn)
-        block.forward = partial(_forward, block, transformer.context_keys, index)
+        block.forward = partial(_forward, block, transformer.context_keys, index, chosen(block))
 
 
 def _forward(
     block: Any,
     keys: ContextKeys,
     index: int,
+    attention: SelfAttention,
     hidden: torch.Tensor,
     embeds: torch.Tensor,
     temb: torch.Tensor,
@@ -112,7 +117,7 @@ def _forward(
     if shared and keys.branch and keys.start is not None:
         started = keys.start
     else:
-        started = _before_context(block, hidden, parts, rotary)
+        started = _before_context(block, hidden, parts, rotary, attention)
         if shared:
             keys.start = started
     return _after_context(block, *started, context, parts)
@@ -140,6 +145,7 @@ def _before_context(
     hidden: torch.Tensor,
     modulation: tuple[torch.Tensor, ...],
     rotary: tuple[torch.Tensor, torch.Tensor],
+    attention: SelfAttention,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Self-attention, and the queries to the context.
 
@@ -148,6 +154,7 @@ def _before_context(
         hidden: (B, S, N).
         modulation: see ``_modulation``.
         rotary: tables (1, S, 1, D) of cosines and sines.
+        attention: of the block with itself.
 
     Returns:
         Hidden states (B, S, N), queries (B, S, heads, D).
@@ -155,11 +162,8 @@ def _before_context(
     shift, scale, gate, *_ = modulation
     attn, cross, norm = block.attn1, block.attn2, block.norm2
     qkv = _norm_into(attn.to_qkv, hidden, scale, shift, block.norm1.eps)
-    query, key, value = qkv.chunk(3, dim=-1)
-    query = ops.heads_norm(query, attn.norm_q.weight, *rotary, attn.heads, attn.norm_q.eps)
-    key = ops.heads_norm(key, attn.norm_k.weight, *rotary, attn.heads, attn.norm_k.eps)
-    update = attn.to_out[0](attend(query, key, value.unflatten(2, (attn.heads, -1))))
-    del qkv, query, key, value
+    update = attn.to_out[0](attention(attn, qkv.chunk(3, dim=-1), rotary))
+    del qkv
     hidden, query = _add_norm_into(
         cross.to_q, hidden, update, gate, norm.weight[None], norm.bias[None], norm.eps, plus_one=False
     )

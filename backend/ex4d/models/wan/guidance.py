@@ -50,6 +50,13 @@ class Guidance:
         #: Forwards without the prompt so far.
         self.forwards = 0
 
+    @property
+    def needs_plain(self) -> bool:
+        """Whether the next step computes the velocity without the prompt."""
+        if self._scale == 1.0:
+            return False
+        return self._held is None or self._difference is None or self._step >= self._next
+
     def velocity(self, prompted: torch.Tensor, plain: Callable[[], torch.Tensor]) -> torch.Tensor:
         """The guided velocity of the next step.
 
@@ -57,10 +64,11 @@ class Guidance:
             prompted: velocity with the prompt.
             plain: computes the one without; called only where it is needed.
         """
+        needed = self.needs_plain
         step, self._step = self._step, self._step + 1
         if self._scale == 1.0:
             return prompted
-        if self._held is None or self._difference is None or step >= self._next:
+        if needed:
             other = plain()
             self.forwards += 1
             if self._held is None:

@@ -64,6 +64,43 @@ def _heads_normed(
     return out.contiguous() if cos is None or sin is None else _rotated(out, cos, sin)
 
 
+def _hadamard(values: torch.Tensor) -> torch.Tensor:
+    """The last axis, a power of two, turned by Sylvester's Hadamard matrix of length 1."""
+    size, width = values.shape[-1], 1
+    while width < size:
+        one, other = values.unflatten(-1, (-1, 2, width)).unbind(-2)
+        values = torch.stack((one + other, one - other), dim=-2).flatten(-3)
+        width *= 2
+    return values / size**0.5
+
+
+def _in_8_bits(values: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
+    return (values.float() * inverse[:, None]).clamp(-FP8_MAX, FP8_MAX).to(torch.float8_e4m3fn)
+
+
+def _heads_fp8(
+    values: torch.Tensor,
+    weight: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    mean: torch.Tensor | None,
+    inverse: torch.Tensor,
+    heads: int,
+    eps: float,
+) -> torch.Tensor:
+    turned = _heads_normed(values.float(), weight, cos, sin, heads, eps)
+    return _in_8_bits(_hadamard(turned if mean is None else turned - mean), inverse)
+
+
+def _scaled_fp8(values: torch.Tensor, inverse: torch.Tensor, heads: int) -> torch.Tensor:
+    return _in_8_bits(values.unflatten(-1, (heads, -1)), inverse)
+
+
+def _heads_shape(values: torch.Tensor, heads: int) -> torch.Tensor:
+    shape = (*values.shape[:-1], heads, values.shape[-1] // heads)
+    return values.new_empty(shape, dtype=torch.float8_e4m3fn)
+
+
 def _empty_rows(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     number = values.numel() // values.shape[-1]
     rows = values.new_empty((number, values.shape[-1]), dtype=torch.float8_e4m3fn)
@@ -127,6 +164,20 @@ def _heads_norm_kernel(values: Any, weight: Any, cos: Any, sin: Any, heads: int,
     if not fits_heads(heads, values.shape[-1] // heads):
         return _heads_normed(values, weight, cos, sin, heads, eps)
     return launch_heads_norm(values, weight, cos, sin, heads, eps)
+
+
+def _heads_fp8_kernel(
+    values: Any, weight: Any, cos: Any, sin: Any, mean: Any, inverse: Any, heads: int, eps: float
+) -> torch.Tensor:
+    from ex4d.models.wan.kernels.heads_fp8 import launch_heads_fp8
+
+    return launch_heads_fp8(values, weight, cos, sin, mean, inverse, heads, eps)
+
+
+def _scaled_fp8_kernel(values: Any, inverse: Any, heads: int) -> torch.Tensor:
+    from ex4d.models.wan.kernels.heads_fp8 import launch_scaled_fp8
+
+    return launch_scaled_fp8(values, inverse, heads)
 
 
 def _quantize(values: torch.Tensor, other: torch.Tensor | None, gelu: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -197,4 +248,23 @@ heads_norm = _define(
         (*values.shape[:-1], heads, values.shape[-1] // heads)
     ),
     _heads_norm_kernel,
+)
+#: (values, weight (N,), cos, sin, mean (heads, N/heads) float32 or None, inverse (heads,) float32, heads, eps) → (B, S,
+#: heads, N/heads) in float8_e4m3fn: ``heads_norm``, less the mean, each head turned by a Hadamard matrix, times the
+#: inverse of the head's scale. What is turned alike, queries and keys, keeps its products.
+heads_fp8 = _define(
+    "heads_fp8",
+    "(Tensor values, Tensor weight, Tensor cos, Tensor sin, Tensor? mean, Tensor inverse, int heads, float eps)"
+    " -> Tensor",
+    _heads_fp8,
+    lambda values, weight, cos, sin, mean, inverse, heads, eps: _heads_shape(values, heads),
+    _heads_fp8_kernel,
+)
+#: (values, inverse (heads,) float32, heads) → (B, S, heads, N/heads) in float8_e4m3fn, times the inverse of its scale.
+scaled_fp8 = _define(
+    "scaled_fp8",
+    "(Tensor values, Tensor inverse, int heads) -> Tensor",
+    _scaled_fp8,
+    lambda values, inverse, heads: _heads_shape(values, heads),
+    _scaled_fp8_kernel,
 )

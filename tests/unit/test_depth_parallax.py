@@ -468,6 +468,31 @@ def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
     assert mirrors.reflections(np.full_like(wall, 0.1), wall).all()
 
 
+def test_what_is_seen_between_two_things_is_no_reflection() -> None:
+    measured = np.full((60, 80), 0.25, np.float32)
+    measured[20:, 10:70] = 0.5
+    # The estimator takes the things, and what is seen between them, for one.
+    estimate = measured.copy()
+    measured[20:45, 25:50] = 0.25
+    assert not mirrors.reflections(measured, estimate).any()
+    # A mirror between them shows what is nowhere beside it.
+    mirror = measured.copy()
+    mirror[20:45, 25:50] = 0.17
+    assert mirrors.reflections(mirror, estimate)[20:45, 25:50].all()
+
+
+def test_a_mirror_is_told_though_little_round_it_was_measured() -> None:
+    wall = np.full((128, 256), 0.5, np.float32)
+    measured = wall.copy()
+    measured[30:90, 60:160] = 0.25
+    frame = np.zeros(measured.shape, bool)
+    frame[25:95, 55:165] = True
+    # Along half of one side, and not at the others.
+    beside = (np.arange(128) < 90)[:, None] | (np.arange(256) >= 113)
+    measured[frame & (measured > 0.3) & beside] = np.nan
+    np.testing.assert_array_equal(mirrors.reflections(measured, wall), measured == 0.25)
+
+
 def test_a_card_stands_on_the_ground_below_it() -> None:
     ground = np.linspace(0.1, 0.8, 40, dtype=np.float32)[:, None] * np.ones((1, 30), np.float32)
     thing = np.zeros((40, 30), bool)

@@ -21,6 +21,7 @@ from ex4d.depth.parallax import cards, gaps, mirrors, movers, outlines
 from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, unlike, without_islands, without_specks
 from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.neighbours import choose
+from ex4d.depth.parallax.refine import refine
 from ex4d.depth.parallax.semi_global import MOST_COST, semi_global
 from ex4d.depth.parallax.sightings import Sightings, find_points, sightings
 from ex4d.depth.parallax.sky import endless, plain_sky
@@ -317,6 +318,29 @@ def test_semi_global_matching_bridges_what_says_nothing() -> None:
     assert (surface.plane[:, 16:].round() == 6).all()
 
 
+def test_refinement_takes_noise_out_of_planes_and_leaves_creases() -> None:
+    # Two sides of a box whose edge stands towards the camera, one in the shade, slanted by a third of a step a pixel.
+    left = Board((-1.6, -1.8, 4.4), (1.6, 0, -1.4), (0, 3.6, 0), seed=11, tint=(170, 165, 160))
+    right = Board((0, -1.8, 3), (1.6, 0, 1.4), (0, 3.6, 0), seed=12, tint=(85, 85, 90))
+    clip = draw([WALL, left, right], slider(5, 0.8))
+    grey = [
+        cv2.cvtColor(clip.plate.read_8bit(n), cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255)
+        for n in clip.plate.numbers
+    ]
+    near = [Neighbour(grey[k], Passage.between(clip.camera, 2, k), k > 2) for k in (0, 1, 3, 4)]
+    step = 0.01
+    truth = 1 / clip.z[2]
+    rough = np.round(truth / step) * step + step * np.random.default_rng(5).uniform(-0.5, 0.5, truth.shape)
+    with ThreadPoolExecutor(2) as pool:
+        fine = refine(grey[2], near, rough.astype(np.float32), step, pool)
+    off = (fine - truth) / step
+    edge = np.argmax(clip.which[2] == 2, axis=1)[36]
+    assert (clip.which[2, :, edge - 8 : edge] == 1).all()
+    inside, crease = np.s_[8:-8, edge + 6 : edge + 20], np.s_[8:-8, edge - 2 : edge + 2]
+    assert np.abs(off[inside]).mean() < 0.1
+    assert abs(off[crease].mean()) < 0.2
+
+
 def test_a_measurement_needs_others_that_agree() -> None:
     own = np.full((8, 10), 0.5, np.float32)
     own[2, 3] = 0.9
@@ -442,6 +466,31 @@ def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
     assert not mirrors.reflections(np.where(inside, np.float32(0.9), wall), wall).any()
     # Three times as far is one anywhere.
     assert mirrors.reflections(np.full_like(wall, 0.1), wall).all()
+
+
+def test_what_is_seen_between_two_things_is_no_reflection() -> None:
+    measured = np.full((60, 80), 0.25, np.float32)
+    measured[20:, 10:70] = 0.5
+    # The estimator takes the things, and what is seen between them, for one.
+    estimate = measured.copy()
+    measured[20:45, 25:50] = 0.25
+    assert not mirrors.reflections(measured, estimate).any()
+    # A mirror between them shows what is nowhere beside it.
+    mirror = measured.copy()
+    mirror[20:45, 25:50] = 0.17
+    assert mirrors.reflections(mirror, estimate)[20:45, 25:50].all()
+
+
+def test_a_mirror_is_told_though_little_round_it_was_measured() -> None:
+    wall = np.full((128, 256), 0.5, np.float32)
+    measured = wall.copy()
+    measured[30:90, 60:160] = 0.25
+    frame = np.zeros(measured.shape, bool)
+    frame[25:95, 55:165] = True
+    # Along half of one side, and not at the others.
+    beside = (np.arange(128) < 90)[:, None] | (np.arange(256) >= 113)
+    measured[frame & (measured > 0.3) & beside] = np.nan
+    np.testing.assert_array_equal(mirrors.reflections(measured, wall), measured == 0.25)
 
 
 def test_a_card_stands_on_the_ground_below_it() -> None:

@@ -17,7 +17,9 @@ DEEPER = 1.5
 #: Share of the picture that a hole has at least.
 LEAST_AREA = 1e-3
 #: What is round a hole: pixels within this share of the width, of which this share was measured.
-RING, LEAST_RING = 0.02, 0.2
+RING, LEAST_RING = 0.02, 0.15
+#: A hole goes on round it where this share of what was measured there has its disparity, within this ratio.
+GOES_ON, ONE_SURFACE = 0.2, 1.1
 #: By how many times more the measured depth jumps into a hole than the estimated one, and by how many times it does.
 JUMP, NEARER = 1.4, 1.2
 
@@ -25,7 +27,8 @@ JUMP, NEARER = 1.4, 1.2
 def reflections(measured: Float, estimate: Float) -> Bool:
     """Where a frame's measurements are reflections, (H, W).
 
-    A window or a doorway is a hole too, but there the estimator sees some of the jump.
+    A window or a doorway is a hole too, but there the estimator sees some of the jump. So is what is seen between two
+    things, but that goes on beside them.
 
     Args:
         measured: (H, W) disparity, NaN = not measured.
@@ -53,7 +56,10 @@ def _holes(candidates: Bool, measured: Float, estimate: Float) -> Bool:
         round_it, inside = ring & known, hole & known
         if not inside.any() or round_it.sum() < LEAST_RING * ring.sum():
             continue
-        jump = np.median(measured[round_it]) / np.median(measured[inside])
+        beside, within = measured[round_it], np.median(measured[inside])
+        if np.mean(np.maximum(beside, within) < ONE_SURFACE * np.minimum(beside, within)) > GOES_ON:
+            continue
+        jump = np.median(beside) / within
         guessed = np.median(estimate[round_it]) / np.median(estimate[inside])
         if jump > NEARER and jump > JUMP * guessed:
             out |= hole

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disparity to a fraction of a plane's step: Gauss-Newton on what all neighbours see, with a smoothness that planes of
-any slant fulfil.
+any slant fulfil and that ends at creases.
 
-Disparity is linear over the picture of a plane, so the mean of two opposite pixels is that of the one between them;
-pairs that lie on two surfaces are left out. Windows are normalised as in ``sweep``.
+Disparity is linear over the picture of a plane, so the mean of two opposite pixels is that of the one between them.
+Pairs that lie on two surfaces are left out. At a crease both lie on the pixel's surface, but their mean does not: a
+pair says the less the farther its mean is off (a Cauchy weight), and the less alike the three look (as in a bilateral
+filter). Windows are normalised as in ``sweep``.
 """
 
 from __future__ import annotations
@@ -20,14 +22,24 @@ from ex4d.depth.parallax.sweep import NOISE, WINDOW, Neighbour
 Float = NDArray[np.float32]
 
 ROUNDS = 2
-#: Smoothing steps a round, and the distances of the opposite pixels, in turn.
-SMOOTHING, DISTANCES = 2, (1, 3, 2)
+#: Distances of the opposite pixels, a smoothing step of a round each.
+DISTANCES = (3, 1)
 #: Weight of smoothness against pixels of unit contrast per plane's step.
-SMOOTHNESS = 0.2
-#: Opposite pixels within this many steps of the pixel's disparity lie on its surface.
-SAME_STEPS = 0.75
+SMOOTHNESS = 0.1
+#: Side of the window over which pixels say together how far their surface is off.
+TOGETHER = 7
+#: Opposite pixels whose disparities differ from the pixel's by more than so many steps a pixel of distance lie on other
+#: surfaces, and so does one between two whose mean does.
+MOST_SLOPE, MOST_BEND = 1.5, 0.75
+#: Steps that a mean is off at which a pair says half, and the difference of grey levels (0..1, means of 3x3 pixels) at
+#: which it says a third.
+BEND, LIKE_GREY = 0.5, 0.04
+#: What smoothness weighs at least, in pairs.
+LEAST_PAIRS = 0.25
 #: A round moves a pixel by this many steps at most.
 MOST_STEPS = 0.5
+#: Directions, (row, column), in which opposite pixels lie.
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 
 def _normalised(values: Float, size: tuple[int, int]) -> tuple[Float, Float]:
@@ -37,21 +49,44 @@ def _normalised(values: Float, size: tuple[int, int]) -> tuple[Float, Float]:
     return np.asarray((values - mean) * scale, np.float32), scale
 
 
-def _opposite_means(w: Float, distance: int, same: float) -> tuple[Float, Float]:
-    """Sum over the pairs on the pixel's surface of their mean's difference to it, and how many pairs there are."""
-    padded = cv2.copyMakeBorder(w, distance, distance, distance, distance, cv2.BORDER_CONSTANT, value=1e9)
-    height, width = w.shape
-    total, count = np.zeros_like(w), np.zeros_like(w)
+def _beside(values: Float, distance: int, border: int) -> list[tuple[Float, Float]]:
+    """The opposite pixels (H, W) of each direction; ``border`` is OpenCV's, a constant one is far from all values."""
+    padded = cv2.copyMakeBorder(values, distance, distance, distance, distance, border, value=1e9)
+    height, width = values.shape
 
     def at(dy: int, dx: int) -> Float:
-        return np.asarray(padded[distance + dy :, distance + dx :][:height, :width], np.float32)
+        return np.asarray(padded[distance * (1 + dy) :, distance * (1 + dx) :][:height, :width], np.float32)
 
-    for dy, dx in ((0, distance), (distance, 0), (distance, distance), (distance, -distance)):
-        a, b = at(dy, dx) - w, at(-dy, -dx) - w
-        ok = (np.abs(a) < same * distance) & (np.abs(b) < same * distance)
-        total += np.where(ok, (a + b) / 2, 0)
-        count += ok
-    return total, count
+    return [(at(dy, dx), at(-dy, -dx)) for dy, dx in DIRECTIONS]
+
+
+def _likeness(grey: Float, distance: int) -> list[Float]:
+    """How alike (H, W), 0..1, a pixel and both opposite ones of each direction look."""
+    plain = np.asarray(cv2.blur(grey, (3, 3)), np.float32)
+    pairs = _beside(plain, distance, cv2.BORDER_REPLICATE)
+    unlike = (np.maximum(cv2.absdiff(a, plain), cv2.absdiff(b, plain)) for a, b in pairs)
+    return [np.asarray(cv2.exp(each * np.float32(-1 / LIKE_GREY)), np.float32) for each in unlike]
+
+
+def _opposite_means(w: Float, distance: int, like: Sequence[Float]) -> tuple[Float, Float]:
+    """Weighted sum over the pairs on the pixel's surface of their mean's difference to it, and the sum of the weights.
+
+    Args:
+        w: (H, W) disparities in planes' steps.
+        distance: of the opposite pixels.
+        like: of ``_likeness``.
+    """
+    total, weights = np.zeros_like(w), np.zeros_like(w)
+    for (first, second), alike in zip(_beside(w, distance, cv2.BORDER_CONSTANT), like, strict=True):
+        a, b = first - w, second - w
+        off = (a + b) * np.float32(0.5)
+        same = (np.maximum(np.abs(a), np.abs(b)) < MOST_SLOPE * distance) & (np.abs(off) < MOST_BEND * distance)
+        off[~same] = 0
+        weight = alike / (1 + np.square(off * np.float32(1 / BEND)))
+        weight[~same] = 0
+        total += weight * off
+        weights += weight
+    return total, weights
 
 
 def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, pool: Executor) -> Float:
@@ -65,6 +100,7 @@ def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, 
     """
     size = (WINDOW, WINDOW)
     own, _ = _normalised(grey, size)
+    like = [_likeness(grey, distance) for distance in DISTANCES]
     w = np.ascontiguousarray(w, dtype=np.float32)
     slopes = [(cv2.Sobel(n.grey, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(n.grey, cv2.CV_32F, 0, 1) / 8) for n in neighbours]
     packed = [np.dstack([n.grey + 1, *slope, slope[0]]) for n, slope in zip(neighbours, slopes, strict=True)]
@@ -79,8 +115,7 @@ def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, 
         b = passage.b.astype(np.float32)
         slope = (gx * (b[0] - x * b[2]) + gy * (b[1] - y * b[2])) / np.maximum(ratio, 0.05) * scale * np.float32(step)
         alike = np.clip(cv2.blur(own * other, size), 0, 1)
-        weight = np.where(inside, alike**3, 0)
-        weighted = weight * slope
+        weighted = np.where(inside, alike, 0) * slope
         return weighted * (own - other), weighted * slope
 
     for _ in range(ROUNDS):
@@ -88,15 +123,16 @@ def refine(grey: Float, neighbours: Sequence[Neighbour], w: Float, step: float, 
         for top, bottom in pool.map(normal_equation, range(len(neighbours))):
             numerator += top
             denominator += bottom
-        numerator = np.asarray(cv2.blur(numerator, size) / len(neighbours), np.float32)
-        denominator = np.asarray(cv2.blur(denominator, size) / len(neighbours), np.float32)
+        numerator, denominator = (
+            np.asarray(cv2.blur(total, (TOGETHER, TOGETHER)) / len(neighbours), np.float32)
+            for total in (numerator, denominator)
+        )
         # In steps; the data's optimum does not move while the surface is smoothed.
-        move = np.zeros_like(w)
-        for smoothing in range(SMOOTHING):
-            total, count = _opposite_means(w + move * step, DISTANCES[smoothing % len(DISTANCES)], SAME_STEPS * step)
-            total /= step
-            wanted = numerator - denominator * move
-            move += (wanted + SMOOTHNESS * total) / (denominator + SMOOTHNESS * np.maximum(count, 0.25))
+        start, move = w / np.float32(step), np.zeros_like(w)
+        for distance, alike in zip(DISTANCES, like, strict=True):
+            total, weights = _opposite_means(start + move, distance, alike)
+            wanted = numerator - denominator * move + SMOOTHNESS * total
+            move += wanted / (denominator + SMOOTHNESS * np.maximum(weights, LEAST_PAIRS))
             np.clip(move, -MOST_STEPS, MOST_STEPS, out=move)
         w = (w + move * np.float32(step)).astype(np.float32)
     return w

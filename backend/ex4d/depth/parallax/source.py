@@ -164,7 +164,7 @@ class ParallaxDepth:
     def inputs(self) -> dict[str, Any]:
         """See ``DepthSource``."""
         return {
-            "parallax": 5,
+            "parallax": 6,
             "estimator": [self.estimator.name, self.estimator.inputs()],
             **camera_inputs(self.camera, self.points),
             "mattes": self.mattes.key if self.mattes else None,

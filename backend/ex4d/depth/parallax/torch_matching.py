@@ -63,14 +63,14 @@ class _Other:
         self.grey, self.passage, self.is_later = grey, passage, is_later
 
 
-def _blur(values: Tensor) -> Tensor:
+def _blur(values: Tensor, window: int = WINDOW) -> Tensor:
     """Means (N, H, W) over windows."""
-    reach = WINDOW // 2
+    reach = window // 2
     # Summed with the digits that OpenCV sums with: a variance is a small difference of means, and a cost that comes out
     # a step otherwise can decide whether a whole part is kept.
     padded = functional.pad(values[:, None].double(), (reach, reach, reach, reach), mode="reflect")
     # Row by row and column by column, as it is a box.
-    return functional.avg_pool2d(functional.avg_pool2d(padded, (WINDOW, 1), 1), (1, WINDOW), 1)[:, 0].to(values.dtype)
+    return functional.avg_pool2d(functional.avg_pool2d(padded, (window, 1), 1), (1, window), 1)[:, 0].to(values.dtype)
 
 
 def _positions(passage: Passage, w: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -190,17 +190,36 @@ def _normalised(values: Tensor) -> tuple[Tensor, Tensor]:
     return (values - mean) * scale, scale
 
 
-def _opposite_means(w: Tensor, distance: int, same: float) -> tuple[Tensor, Tensor]:
-    """``refine._opposite_means`` of (H, W)."""
-    height, width = w.shape
-    padded = functional.pad(w, (distance, distance, distance, distance), value=_FAR)
-    total, count = torch.zeros_like(w), torch.zeros_like(w)
-    for dy, dx in ((0, distance), (distance, 0), (distance, distance), (distance, -distance)):
-        a, b = (padded[distance + sign * dy :, distance + sign * dx :][:height, :width] - w for sign in (1, -1))
-        ok = (a.abs() < same * distance) & (b.abs() < same * distance)
-        total += torch.where(ok, (a + b) / 2, 0.0)
-        count += ok
-    return total, count
+def _beside(padded: Tensor, distance: int) -> list[tuple[Tensor, Tensor]]:
+    """The opposite pixels (H, W) of each direction in a map (H + 2 * distance, W + 2 * distance)."""
+    height, width = (side - 2 * distance for side in padded.shape)
+
+    def at(dy: int, dx: int) -> Tensor:
+        return padded[distance * (1 + dy) :, distance * (1 + dx) :][:height, :width]
+
+    return [(at(dy, dx), at(-dy, -dx)) for dy, dx in fine.DIRECTIONS]
+
+
+def _likeness(grey: Tensor, distance: int) -> list[Tensor]:
+    """``refine._likeness``."""
+    plain = _blur(grey[None], 3)
+    pairs = _beside(functional.pad(plain[None], (distance,) * 4, mode="replicate")[0, 0], distance)
+    return [(torch.maximum((a - plain[0]).abs(), (b - plain[0]).abs()) / -fine.LIKE_GREY).exp() for a, b in pairs]
+
+
+def _opposite_means(w: Tensor, distance: int, like: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """``refine._opposite_means``."""
+    pairs = _beside(functional.pad(w, (distance,) * 4, value=_FAR), distance)
+    total, weights = torch.zeros_like(w), torch.zeros_like(w)
+    for (first, second), alike in zip(pairs, like, strict=True):
+        a, b = first - w, second - w
+        off = (a + b) / 2
+        same = (torch.maximum(a.abs(), b.abs()) < fine.MOST_SLOPE * distance) & (off.abs() < fine.MOST_BEND * distance)
+        off = torch.where(same, off, 0.0)
+        weight = torch.where(same, alike / (1 + (off / fine.BEND).square()), 0.0)
+        total += weight * off
+        weights += weight
+    return total, weights
 
 
 def _slopes(grey: Tensor) -> tuple[Tensor, Tensor]:
@@ -217,6 +236,7 @@ def _slopes(grey: Tensor) -> tuple[Tensor, Tensor]:
 def _refine(grey: Tensor, others: Sequence[_Other], w: Tensor, step: float) -> Tensor:
     """``refine.refine`` (H, W)."""
     own, _ = _normalised(grey[None])
+    like = [_likeness(grey, distance) for distance in fine.DISTANCES]
     packed = [torch.stack([other.grey + 1, *_slopes(other.grey)]) for other in others]
     for _ in range(fine.ROUNDS):
         numerator, denominator = torch.zeros_like(w), torch.zeros_like(w)
@@ -228,16 +248,16 @@ def _refine(grey: Tensor, others: Sequence[_Other], w: Tensor, step: float) -> T
             b = other.passage.b.tolist()
             slope = (gx * (b[0] - x * b[2]) + gy * (b[1] - y * b[2])) / ratio.clamp(min=0.05) * scale * step
             alike = _blur(own * there)[0].clamp(0, 1)
-            weighted = torch.where(inside, alike**3, 0.0) * slope
+            weighted = torch.where(inside, alike, 0.0) * slope
             numerator += weighted * (own[0] - there)
             denominator += weighted * slope
-        numerator, denominator = (_blur(total[None])[0] / len(others) for total in (numerator, denominator))
-        move = torch.zeros_like(w)
-        for smoothing in range(fine.SMOOTHING):
-            distance = fine.DISTANCES[smoothing % len(fine.DISTANCES)]
-            total, count = _opposite_means(w + move * step, distance, fine.SAME_STEPS * step)
-            wanted = numerator - denominator * move
-            move += (wanted + fine.SMOOTHNESS * total / step) / (denominator + fine.SMOOTHNESS * count.clamp(min=0.25))
+        sums = (numerator, denominator)
+        numerator, denominator = (_blur(total[None], fine.TOGETHER)[0] / len(others) for total in sums)
+        start, move = w / step, torch.zeros_like(w)
+        for distance, alike in zip(fine.DISTANCES, like, strict=True):
+            total, weights = _opposite_means(start + move, distance, alike)
+            wanted = numerator - denominator * move + fine.SMOOTHNESS * total
+            move += wanted / (denominator + fine.SMOOTHNESS * weights.clamp(min=fine.LEAST_PAIRS))
             move.clamp_(-fine.MOST_STEPS, fine.MOST_STEPS)
         w = w + move * step
     return w

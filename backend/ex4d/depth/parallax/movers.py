@@ -85,7 +85,7 @@ def motion(grey: Grey, looks: Sequence[Sequence[Look]], disparity: Float, far: f
             least, rests = np.minimum(least, excess), rests | at_rest
         residual = np.maximum(residual, np.where(np.isfinite(least), least, -1))
     # What is plain looks the same wherever it is.
-    return residual, rests & (_texture(grey) > LEAST_TEXTURE)
+    return residual, rests & (texture(grey) > LEAST_TEXTURE)
 
 
 def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float, Bool]:
@@ -114,8 +114,8 @@ def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float
     return np.where(look.leads_back | ~inside, excess, np.float32(np.inf)).astype(np.float32), rests
 
 
-def _texture(grey: Grey) -> Float:
-    """Mean over windows of the difference in grey levels to the window's mean."""
+def texture(grey: Grey) -> Float:
+    """(H, W): mean over windows of the difference in grey levels to the window's mean."""
     window = (BETTER_WINDOW, BETTER_WINDOW)
     return np.asarray(cv2.blur(cv2.absdiff(grey, cv2.blur(grey, window)).astype(np.float32), window), np.float32)
 

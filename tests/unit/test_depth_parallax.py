@@ -411,6 +411,21 @@ def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:
     assert near.mean() < 0.03
 
 
+def test_a_thing_that_was_measured_too_wide_does_not_spread_over_the_gap_beside_it() -> None:
+    """Two pixels of what is behind a post have the post's depth: a window takes the near depth at outlines."""
+    rng = np.random.default_rng(1)
+    picture = rng.integers(100, 140, (80, 160, 3), dtype=np.uint8)
+    picture[:, 60:80] -= 30
+    w = np.full((80, 160), 0.25, np.float32)
+    w[:, 58:82] = 0.5
+    measured = np.ones(w.shape, bool)
+    measured[:, 48:58] = measured[:, 82:92] = False
+    near = gaps.filled(np.where(measured, w, 0), measured, w, picture) > 0.4
+    assert near[:, 48:58].mean() < 0.03
+    assert near[:, 82:92].mean() < 0.03
+    assert near[:, 58:82].all()
+
+
 def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> None:
     picture = np.full((20, 40, 3), 80, np.uint8)
     picture[:, 18:] = 200

@@ -214,6 +214,27 @@ def filled(
     return out.reshape(disparity.shape)
 
 
+def strangeness(disparity: Float, measured: Bool, picture: NDArray[np.uint8]) -> Float:
+    """Grey levels (H, W), means of channels, by which the pixels of gaps differ from all surfaces that were measured
+    beside them; 0 outside of gaps.
+
+    Args:
+        disparity: (H, W) float32.
+        measured: (H, W), where it counts.
+        picture: (H, W, 3) uint8.
+    """
+    out = np.zeros(measured.size, np.float32)
+    gap = np.flatnonzero(~measured)
+    if len(gap) and measured.any():
+        known, w, colours = measured.reshape(-1), disparity.reshape(-1), _Colours.of(picture)
+        walks = [_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)]
+        ways = [_way(known, w, gap, walk, measured) for walk in walks]
+        none: Places = np.empty(0, np.intp)
+        unlike = [np.where(way.arrives, colours.of_surface(gap, way, none, []), np.inf) for way in ways]
+        out[gap] = np.min(unlike, axis=0) / np.float32(3)
+    return out.reshape(measured.shape)
+
+
 def without_specks(disparity: Float, guessed: Bool, step: float, least: int) -> Float:
     """Disparities (H, W) where small guessed parts amid another surface have gone over to what is beside them.
 

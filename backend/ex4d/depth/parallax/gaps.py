@@ -171,7 +171,8 @@ def filled(
         measured: (H, W), where it counts.
         estimate: (H, W) the estimator's, fitted to what was measured.
         picture: (H, W, 3) uint8.
-        together: whether pixels of like colour decide together, so that no row leaves a streak; a guess does without.
+        together: whether pixels of like colour decide together, so that no row leaves a streak, and rims are looked
+            at; a guess of what stands still, which others are asked about, does without.
     """
     if measured.all():
         return disparity
@@ -191,7 +192,7 @@ def filled(
     for walk, way in zip(walks, ways, strict=True):
         spans.append(np.where(way.arrives, way.length / width, np.inf))
         nearest, last = w.take(way.first), w.take(way.surface[-1])
-        mixed = (nearest > SAME_SURFACE * farthest) & (nearest < MUCH_NEARER * farthest)
+        mixed = together & (nearest > SAME_SURFACE * farthest) & (nearest < MUCH_NEARER * farthest)
         unlike = colours.of_surface(gap, way, np.flatnonzero(mixed), behind) / np.float32(3 * UNLIKE_COLOUR)
         unlike += (way.length / (FAR_AWAY * width)).astype(np.float32)
         costs.append(np.where(way.arrives, unlike, np.float32(np.inf)))

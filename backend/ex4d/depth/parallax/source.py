@@ -266,9 +266,8 @@ class ParallaxDepth:
         farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
         far = far_end((shot.estimate[index], frames.grey_8bit(index)) for index in range(count))
         standing = cards.Cards()
-        if self.mattes is None:
-            for index, known in enumerate(_on_threads(lambda index: self._background(shot, index), count)):
-                shot.flags[index] = np.where(known.hidden, _HIDES, np.uint8(0))
+        for index, hides in enumerate(_on_threads(lambda index: self._hides(shot, index), count)):
+            shot.flags[index] = np.where(hides, _HIDES, np.uint8(0))
 
         def fitted(index: int) -> tuple[Float, Float, NDArray[np.uint8]]:
             picture, measured = frames.pictures[index], shot.measured[index]
@@ -324,8 +323,7 @@ class ParallaxDepth:
         elsewhere = uncovered.seen_elsewhere(guess, picture, sights)
         shown = np.isfinite(elsewhere) & ~known & ((shot.flags[index] & _PLAIN_SKY) == 0)
         if self.mattes is None:
-            moves = movers.without(moves, shown)
-            known = known | shown
+            moves, known = movers.without(moves, shown), known | shown
             strange = gaps.strangeness(np.where(shown, elsewhere, np.nan_to_num(measured)), known, picture)
             moves = movers.whole(moves, (shot.flags[index] & _HIDES) > 0, picture, known, strange)
         measured = np.where(shown & ~moves, elsewhere, measured)
@@ -336,6 +334,12 @@ class ParallaxDepth:
         measured = np.where(more, behind, measured)
         measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
         return measured, np.where(np.isfinite(measured), measured, guess), moves
+
+    def _hides(self, shot: _Shot, index: int) -> Bool:
+        """Where a frame shows something before what others measured, (H, W); nobody asks where people drew it."""
+        if self.mattes is not None:
+            return np.zeros(shot.measured[index].shape, bool)
+        return self._background(shot, index).hidden
 
     def _background(self, shot: _Shot, index: int) -> background.Background:
         """What other frames know of what was not measured in a frame."""

@@ -229,10 +229,12 @@ def strangeness(disparity: Float, measured: Bool, picture: NDArray[np.uint8]) ->
     if len(gap) and measured.any():
         known, w, colours = measured.reshape(-1), disparity.reshape(-1), _Colours.of(picture)
         walks = [_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)]
-        ways = [_way(known, w, gap, walk, measured) for walk in walks]
-        none: Places = np.empty(0, np.intp)
-        unlike = [np.where(way.arrives, colours.of_surface(gap, way, none, []), np.inf) for way in ways]
-        out[gap] = np.min(unlike, axis=0) / np.float32(3)
+        unlike = np.full(len(gap), np.inf, np.float32)
+        for way in (_way(known, w, gap, walk, measured) for walk in walks):
+            # At its rim a near surface may have been taken from the thing itself.
+            for pixels in way.surface[RIM_STEPS:]:
+                np.minimum(unlike, np.where(way.arrives, colours.apart(pixels, gap), np.inf), out=unlike)
+        out[gap] = unlike / np.float32(3)
     return out.reshape(measured.shape)
 
 

@@ -443,6 +443,18 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
 
 
+def test_behind_what_moves_its_colours_say_nothing_and_the_farthest_surface_goes_on() -> None:
+    """A dark leg beside a dark post, before a light wall."""
+    picture = np.full((40, 80, 3), 200, np.uint8)
+    picture[:, 30:50] = 30
+    w = np.where(np.arange(80) < 40, 0.25, 0.5).astype(np.float32) * np.ones((40, 1), np.float32)
+    leg = np.zeros(w.shape, bool)
+    leg[:, 30:40] = True
+    known = np.where(leg, 0, w).astype(np.float32)
+    np.testing.assert_allclose(gaps.filled(known, ~leg, w, picture)[leg], 0.5, rtol=1e-4)
+    np.testing.assert_allclose(gaps.filled(known, ~leg, w, picture, hidden=leg)[leg], 0.25, rtol=1e-4)
+
+
 def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
     wall = np.full((60, 80), 0.5, np.float32)
     measured = wall.copy()

@@ -162,7 +162,13 @@ class _Colours:
 
 
 def filled(
-    disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8], *, together: bool = True
+    disparity: Float,
+    measured: Bool,
+    estimate: Float,
+    picture: NDArray[np.uint8],
+    *,
+    together: bool = True,
+    hidden: Bool | None = None,
 ) -> Float:
     """Disparities (H, W) without gaps.
 
@@ -173,6 +179,8 @@ def filled(
         picture: (H, W, 3) uint8.
         together: whether pixels of like colour decide together, so that no row leaves a streak, and rims are looked
             at; a guess of what stands still, which others are asked about, does without.
+        hidden: (H, W), where something else stands before what is looked for: its colours say nothing, and the farthest
+            surface beside it is taken. None = nowhere.
     """
     if measured.all():
         return disparity
@@ -202,6 +210,8 @@ def filled(
     cost, value = np.array(costs), np.array(values)
     if together:
         cost = as_neighbours(cost, gap, picture)
+    if hidden is not None:
+        cost = np.where(hidden.reshape(-1)[gap] & np.isfinite(cost), np.float32(0), cost)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)

@@ -40,7 +40,7 @@ LEAST_AREA, LEAST_UNCONFIRMED, UNCONFIRMED_HOLE = 6e-4, 0.3, 0.5
 LIKE_COLOUR, GROWTH = 14.0, 0.06
 #: What hides what other frames measured belongs to a part that comes so near to it, as a share of the width; and what
 #: is so like it, and so unlike all that was measured beside it, over this share of the width.
-NEXT_TO, MORE_ALIKE, STRANGE, FURTHER_GROWTH = 0.01, 10.0, 20.0, 0.2
+NEXT_TO, MORE_ALIKE, STRANGE, FURTHER_GROWTH = 0.01, 10.0, 14.0, 0.2
 #: Share of a part that is plain sky, above which it is a cloud.
 MOSTLY_SKY = 0.5
 #: Colours of a thing and of what lies behind it are means over this share of the width.

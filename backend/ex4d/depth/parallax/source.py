@@ -300,7 +300,7 @@ class ParallaxDepth:
             picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
             moves = (shot.flags[index] & _MOVES) > 0
             known = np.isfinite(measured)
-            full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
+            full = gaps.filled(np.where(known, measured, 0), known, estimate, picture, hidden=moves)
             full = cards.placed(full, moves, standing.disparities(index), estimate)
             is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index))
             is_sky = (is_sky | ((shot.flags[index] & _PLAIN_SKY) > 0)) & ~moves

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from parallax_scenes import FLOOR, POST, WALL, Board, Clip, Flat, draw, slider
 from ex4d.camera import Trajectory, intrinsics
 from ex4d.camera.lens import Lens
 from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult
-from ex4d.depth.parallax import cards, gaps, mirrors, movers, outlines
+from ex4d.depth.parallax import background, cards, gaps, mirrors, movers, outlines
 from ex4d.depth.parallax.agreement import OtherMap, ask, is_confirmed, middle, unlike, without_islands, without_specks
 from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.neighbours import choose
@@ -435,6 +436,21 @@ def test_a_gap_in_noise_goes_to_one_surface_without_streaks() -> None:
     assert near.mean() < 0.03
 
 
+def test_a_thing_that_was_measured_too_wide_does_not_spread_over_the_gap_beside_it() -> None:
+    """Two pixels of what is behind a post have the post's depth: a window takes the near depth at outlines."""
+    rng = np.random.default_rng(1)
+    picture = rng.integers(100, 140, (80, 160, 3), dtype=np.uint8)
+    picture[:, 60:80] -= 30
+    w = np.full((80, 160), 0.25, np.float32)
+    w[:, 58:82] = 0.5
+    measured = np.ones(w.shape, bool)
+    measured[:, 48:58] = measured[:, 82:92] = False
+    near = gaps.filled(np.where(measured, w, 0), measured, w, picture) > 0.4
+    assert near[:, 48:58].mean() < 0.03
+    assert near[:, 82:92].mean() < 0.03
+    assert near[:, 58:82].all()
+
+
 def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> None:
     picture = np.full((20, 40, 3), 80, np.uint8)
     picture[:, 18:] = 200
@@ -449,6 +465,18 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
         np.where(measured, w, 0), measured, np.full((20, 40), 0.5, np.float32), np.full_like(picture, 80)
     )
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
+
+
+def test_behind_what_moves_its_colours_say_nothing_and_the_farthest_surface_goes_on() -> None:
+    """A dark leg beside a dark post, before a light wall."""
+    picture = np.full((40, 80, 3), 200, np.uint8)
+    picture[:, 30:50] = 30
+    w = np.where(np.arange(80) < 40, 0.25, 0.5).astype(np.float32) * np.ones((40, 1), np.float32)
+    leg = np.zeros(w.shape, bool)
+    leg[:, 30:40] = True
+    known = np.where(leg, 0, w).astype(np.float32)
+    np.testing.assert_allclose(gaps.filled(known, ~leg, w, picture)[leg], 0.5, rtol=1e-4)
+    np.testing.assert_allclose(gaps.filled(known, ~leg, w, picture, hidden=leg)[leg], 0.25, rtol=1e-4)
 
 
 def test_a_hole_that_the_estimator_does_not_see_is_a_reflection() -> None:
@@ -599,3 +627,62 @@ def test_guessed_specks_go_over_to_the_surface_around_them() -> None:
     # What was measured stays, and so do both sides of an outline.
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(gaps.without_specks(disparity, guessed, 0.01, 5), disparity)
+
+
+def _sights(clip: Clip, at: int, others: Sequence[int]) -> list[background.Sight]:
+    """What other frames truly measured of a clip."""
+    return [
+        background.Sight(
+            (1 / clip.z[other]).astype(np.float32),
+            clip.plate.read_8bit(clip.plate.numbers[other]),
+            Passage.between(clip.camera, other, at),
+            Passage.between(clip.camera, at, other),
+        )
+        for other in others
+    ]
+
+
+def test_what_a_frame_shows_beside_a_post_is_told_by_those_that_measured_it(post_clip: Clip) -> None:
+    at, picture = 4, post_clip.plate.read_8bit(1005)
+    found = background.seen_behind(picture, _sights(post_clip, at, (2, 3, 5, 6)), np.ones(picture.shape[:2], bool))
+    known = np.isfinite(found.shown)
+    assert known.mean() > 0.8
+    assert (np.abs(found.shown * post_clip.z[at] - 1)[known] < 0.02).mean() > 0.97
+    assert found.hidden.mean() < 0.01
+
+
+def test_what_hides_what_several_frames_measured_has_come_in_between(post_clip: Clip) -> None:
+    """The same wall without the post, and then something dark before it."""
+    clip = draw([WALL], post_clip.camera)
+    picture = clip.plate.read_8bit(1005).copy()
+    picture[20:60, 40:60] = 10
+    wanted = np.ones(picture.shape[:2], bool)
+    found = background.seen_behind(picture, _sights(clip, 4, (2, 3, 5, 6)), wanted)
+    thing = np.zeros(wanted.shape, bool)
+    thing[20:60, 40:60] = True
+    assert found.hidden[thing].mean() > 0.85
+    # Colours are means over three by three pixels.
+    beside = cv2.dilate(thing.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert not found.hidden[~beside].any()
+    # Two frames may both have it wrong.
+    assert not background.seen_behind(picture, _sights(clip, 4, (3, 5)), wanted).hidden.any()
+
+
+def test_a_walker_behind_a_post_is_whole_and_does_not_grow_into_the_wall() -> None:
+    """His flow tells his body; a leg beside the post stands, and another hides what was measured."""
+    rng = np.random.default_rng(3)
+    picture = np.stack([rng.integers(150, 170, (120, 160), dtype=np.uint8)] * 3, axis=2)
+    picture[:, 80:96] = rng.integers(90, 110, (120, 16, 1), dtype=np.uint8)  # the post
+    body, leg, other = np.zeros((3, 120, 160), bool)
+    body[10:50, 60:80], leg[50:75, 66:80], other[50:110, 58:64] = True, True, True
+    picture[body | leg] = 20
+    picture[other] = 60
+    # Beside the post nothing was measured, and so it is where he was a moment ago.
+    measured = np.ones((120, 160), bool)
+    measured[body | leg | other] = measured[50:110, 64:80] = measured[5:60, 30:60] = False
+    w = np.where(np.arange(160) < 80, 0.2, 0.5).astype(np.float32) * np.ones((120, 1), np.float32)
+    strange = gaps.strangeness(np.where(measured, w, 0).astype(np.float32), measured, picture)
+    found = movers.whole(body, other, picture, measured, strange)
+    assert found[body | leg | other].mean() > 0.95
+    assert found[~(body | leg | other)].mean() < 0.01
+    assert not movers.whole(np.zeros_like(body), other, picture, measured, strange).any()

@@ -39,17 +39,43 @@ class DepthResult:
     notes: tuple[str, ...] = ()
 
 
+class Movers(Protocol):
+    """How it is found what moves by itself."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from others."""
+        ...
+
+    def look_for(self, frames: FrameSource, camera: Trajectory, scratch: Path) -> Callable[[int], NDArray[np.bool_]]:
+        """Look at the frames.
+
+        Args:
+            frames: of the plate.
+            camera: of its pixels, one per frame.
+            scratch: folder for temporary files.
+
+        Returns:
+            what gives (h, w) bool of the frame with an index, at any size.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class KnownMovers:
-    """What moves by itself, as who solved the camera has found it.
+    """``Movers`` that who solved the camera has found.
 
     Attributes:
         of_frame: (h, w) bool of the frame with an index, at any size.
-        key: tells these from others.
+        key: see ``Movers``.
     """
 
     of_frame: Callable[[int], NDArray[np.bool_]]
     key: str
+
+    def look_for(self, frames: FrameSource, camera: Trajectory, scratch: Path) -> Callable[[int], NDArray[np.bool_]]:
+        """See ``Movers``."""
+        return self.of_frame
 
 
 @dataclass(frozen=True)

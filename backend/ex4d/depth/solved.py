@@ -8,6 +8,7 @@ One line from estimated to solved disparity (1/z), fitted over the points in all
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
-from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, KnownMovers, camera_apart
+from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, Movers, camera_apart
 from ex4d.depth.plate_pixels import estimate_in_square_pixels
 from ex4d.media.frames import FrameSource
 from ex4d.plate.store import frame_file
@@ -106,14 +107,14 @@ class SolvedDepth:
         estimator: what estimates.
         camera: the solved camera, by the plate's frame numbers or one per frame; shot world.
         points: (N, 3) solved points in the shot's world; may be empty.
-        movers: what the solve found to move by itself, by the plate's frames; None = it does not tell.
+        movers: how it is found what moves by itself; None = nothing is told of it.
         notes: sentences on why depth comes from here, which the camera and the points have decided.
     """
 
     estimator: DepthSource
     camera: Trajectory
     points: Array
-    movers: KnownMovers | None = None
+    movers: Movers | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -157,10 +158,11 @@ class SolvedDepth:
         inner = estimate_in_square_pixels(self.estimator, frames, kept, room, progress)
         estimated, solved = self._sightings(camera, kept)
         notes = [*self.notes, *camera.notes, *camera_apart(inner.notes)]
+        moving = self._moving(frames, camera, scratch)
         if _stands_in_one_place(camera):
             # Turning moves nothing against anything, so that any scale will do.
             for index, number in enumerate(frames.numbers):
-                sink.write(DepthFrame(number, kept.read(number), moving=self._moving(index, frames)))
+                sink.write(DepthFrame(number, kept.read(number), moving=moving(index)))
             return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
         if len(estimated) < LEAST_SIGHTINGS:
             # Without a common scale, moving the camera would tear the scene apart.
@@ -172,7 +174,7 @@ class SolvedDepth:
             still = Trajectory(camera.K, E, camera.width, camera.height, lens=camera.lens)
             still = still.numbered(frames.numbers, frames.fps)
             for index, number in enumerate(frames.numbers):
-                sink.write(DepthFrame(number, kept.read(number), moving=self._moving(index, frames)))
+                sink.write(DepthFrame(number, kept.read(number), moving=moving(index)))
             return DepthResult(still, poses_known=False, intrinsics_known=True, notes=tuple(notes))
         slope, offset = fit_line(estimated, solved)
         error = float(np.median(np.abs((slope * estimated + offset) / solved - 1)))
@@ -184,15 +186,22 @@ class SolvedDepth:
         for index, number in enumerate(frames.numbers):
             disparity = slope / kept.read(number).astype(np.float64) + offset
             depth = (1 / np.maximum(disparity, floor)).astype(np.float32)
-            sink.write(DepthFrame(number, depth, moving=self._moving(index, frames)))
+            sink.write(DepthFrame(number, depth, moving=moving(index)))
         return DepthResult(camera, poses_known=True, intrinsics_known=True, notes=tuple(notes))
 
-    def _moving(self, index: int, frames: FrameSource) -> NDArray[np.bool_] | None:
-        """(H, W) of the frame with that index, at the plate's size."""
+    def _moving(
+        self, frames: FrameSource, camera: Trajectory, scratch: Path
+    ) -> Callable[[int], NDArray[np.bool_] | None]:
+        """What gives (H, W) of the frame with an index, at the plate's size."""
         if self.movers is None:
-            return None
-        mask = self.movers.of_frame(index).astype(np.uint8)
-        return np.asarray(cv2.resize(mask, frames.size, interpolation=cv2.INTER_NEAREST), np.uint8) > 0
+            return lambda index: None
+        of_frame = self.movers.look_for(frames, camera, scratch)
+
+        def of_plate(index: int) -> NDArray[np.bool_]:
+            mask = of_frame(index).astype(np.uint8)
+            return np.asarray(cv2.resize(mask, frames.size, interpolation=cv2.INTER_NEAREST), np.uint8) > 0
+
+        return of_plate
 
     def _sightings(self, camera: Trajectory, kept: _Scratch) -> tuple[Array, Array]:
         """Disparities (N,) of all points in all frames: estimated, and by the solve."""

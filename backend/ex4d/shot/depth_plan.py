@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import read_trajectory
-from ex4d.depth.base import DepthSource, KnownMovers
+from ex4d.depth.base import DepthSource, KnownMovers, Movers
 from ex4d.depth.estimators import create_estimator
 from ex4d.depth.files import FileDepth
 from ex4d.depth.parallax.neighbours import LEAST_OF_SHOT, parallax_share
 from ex4d.depth.parallax.source import LEAST_POINTS, Mattes, ParallaxDepth
+from ex4d.depth.parallax.turning_movers import TurningMovers
 from ex4d.depth.plate_camera import has_own_camera
 from ex4d.depth.solved import SolvedDepth
 from ex4d.media.frames import FrameSource
@@ -144,8 +145,10 @@ class DepthPlan:
         return SolvedDepth(self.source, solve.camera, points, _movers(solve), () if why is None else (why,))
 
 
-def _movers(solve: Solve) -> KnownMovers:
-    """What the solve found to move by itself."""
+def _movers(solve: Solve) -> Movers:
+    """How it is found what moves by itself: where the camera only turns by the pictures, else by the solve's tracks."""
+    if solve.kind == "turns":
+        return TurningMovers()
     digest = hashlib.sha256()
     for values in (solve.tracks.frame, solve.tracks.track, solve.tracks.xy, solve.moving, solve.on_screen):
         digest.update(np.ascontiguousarray(values).tobytes())

@@ -34,6 +34,11 @@ EQUAL, SAME_SURFACE = 0.3, 1.1
 UNLIKE = 4.0
 #: A surface's colours are those of its pixels so far behind the first one.
 COLOUR_STEPS = (0, 1, 2, 4, 8)
+#: The first so many of these lie at the rim. Of a near surface they may have been taken from what lies behind it, since
+#: a window that straddles an outline takes the near depth: they do not count where they are by so much (sum of
+#: channels) more like the farthest surface beside the gap than like the rest of their own. What is nearer than that by
+#: this factor ends before a sky or far houses, of which no window mixes anything in.
+RIM_STEPS, MORE_LIKE, MUCH_NEARER = 3, 15.0, 4.0
 #: Share of the width beyond which a gap is wide.
 WIDE_GAP = 0.06
 #: A surface goes on with the slope that it has over its last pixels, for so large a share of the width and while its
@@ -97,8 +102,73 @@ def _behind(measured: Flat, disparity: FlatFloat, first: Places, walk: _Walk) ->
         yield np.where(same, at, first)
 
 
+@dataclass(frozen=True)
+class _Way:
+    """From each pixel of a gap (N,) along a walk.
+
+    Attributes:
+        arrives: whether there is something measured.
+        length: pixels.
+        first: the first measured pixel.
+        surface: of ``COLOUR_STEPS`` pixels of its surface.
+    """
+
+    arrives: Flat
+    length: Places
+    first: Places
+    surface: list[Places]
+
+
+def _way(known: Flat, disparity: FlatFloat, gap: Places, walk: _Walk, measured: Bool) -> _Way:
+    place = _first_measured(measured, walk.axis, backwards=walk.backwards).reshape(-1).take(gap)
+    first = gap + np.where(place >= 0, place - walk.place(gap), 0) * walk.stride
+    surface = list(_behind(known, disparity, first, walk))
+    return _Way(place >= 0, np.abs(place - walk.place(gap)), first, surface)
+
+
+@dataclass(frozen=True)
+class _Colours:
+    """The channels of a picture, flat."""
+
+    channels: list[NDArray[np.int16]]
+
+    @classmethod
+    def of(cls, picture: NDArray[np.uint8]) -> _Colours:
+        return cls([np.ascontiguousarray(picture[..., channel], np.int16).reshape(-1) for channel in range(3)])
+
+    def apart(self, a: Places, b: Places) -> FlatFloat:
+        """Differences (N,), sums of the channels, between pixels."""
+        return np.asarray(sum(np.abs(c.take(a) - c.take(b)) for c in self.channels), np.float32)
+
+    def of_surface(self, gap: Places, way: _Way, mixed: Places, behind: list[Places]) -> FlatFloat:
+        """Differences (N,) of a gap's pixels to the surface at a way's end, its most alike pixel counts.
+
+        Args:
+            mixed: indices of the ways at whose ends the rim may show what is farther.
+            behind: pixels of that surface.
+        """
+        unlike = np.full(len(gap), np.inf, np.float32)
+        inner = [pixels.take(mixed) for pixels in way.surface[RIM_STEPS:]]
+        farther = [pixels.take(mixed) for pixels in behind]
+        for step, pixels in enumerate(way.surface):
+            apart = self.apart(pixels, gap)
+            if step < RIM_STEPS and len(mixed):
+                rim = pixels.take(mixed)
+                to_own = np.minimum.reduce([self.apart(rim, other) for other in inner])
+                to_farther = np.minimum.reduce([self.apart(rim, other) for other in farther])
+                apart[mixed[to_farther + MORE_LIKE < to_own]] = np.inf
+            np.minimum(unlike, apart, out=unlike)
+        return unlike
+
+
 def filled(
-    disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8], *, together: bool = True
+    disparity: Float,
+    measured: Bool,
+    estimate: Float,
+    picture: NDArray[np.uint8],
+    *,
+    together: bool = True,
+    hidden: Bool | None = None,
 ) -> Float:
     """Disparities (H, W) without gaps.
 
@@ -107,7 +177,10 @@ def filled(
         measured: (H, W), where it counts.
         estimate: (H, W) the estimator's, fitted to what was measured.
         picture: (H, W, 3) uint8.
-        together: whether pixels of like colour decide together, so that no row leaves a streak; a guess does without.
+        together: whether pixels of like colour decide together, so that no row leaves a streak, and rims are looked
+            at; a guess of what stands still, which others are asked about, does without.
+        hidden: (H, W), where something else stands before what is looked for: its colours say nothing, and the farthest
+            surface beside it is taken. None = nowhere.
     """
     if measured.all():
         return disparity
@@ -117,28 +190,28 @@ def filled(
     width = disparity.shape[1]
     # Flat, and channel by channel: so numpy picks pixels several times faster.
     known, w = measured.reshape(-1), disparity.reshape(-1)
-    channels = [np.ascontiguousarray(picture[..., channel], np.int16).reshape(-1) for channel in range(3)]
-    own = [channel.take(gap) for channel in channels]
+    colours = _Colours.of(picture)
+    walks = [_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)]
+    ways = [_way(known, w, gap, walk, measured) for walk in walks]
+    ends = np.array([np.where(way.arrives, w.take(way.first), np.inf) for way in ways])
+    farthest, which = ends.min(axis=0), ends.argmin(axis=0)
+    behind = [np.choose(which, [way.surface[step] for way in ways]) for step in range(len(COLOUR_STEPS))]
     costs, values, spans = [], [], []
-    for walk in (_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)):
-        place = _first_measured(measured, walk.axis, backwards=walk.backwards).reshape(-1).take(gap)
-        from_here = np.abs(place - walk.place(gap))
-        first = gap + np.where(place >= 0, place - walk.place(gap), 0) * walk.stride
-        spans.append(np.where(place >= 0, from_here / width, np.inf))
-        unlike, back = np.full(len(gap), np.inf, np.float32), first
-        for back in _behind(known, w, first, walk):
-            apart = [np.abs(channel.take(back) - mine) for channel, mine in zip(channels, own, strict=True)]
-            np.minimum(unlike, (apart[0] + apart[1] + apart[2]).astype(np.float32), out=unlike)
-        unlike /= np.float32(3 * UNLIKE_COLOUR)
-        unlike += (from_here / (FAR_AWAY * width)).astype(np.float32)
-        costs.append(np.where(place >= 0, unlike, np.float32(np.inf)))
-        nearest, last = w.take(first), w.take(back)
-        steps = np.maximum(np.abs(back - first) // walk.stride, 1)
-        beyond = nearest + (nearest - last) / steps * np.minimum(from_here, FURTHEST * width)
+    for walk, way in zip(walks, ways, strict=True):
+        spans.append(np.where(way.arrives, way.length / width, np.inf))
+        nearest, last = w.take(way.first), w.take(way.surface[-1])
+        mixed = together & (nearest > SAME_SURFACE * farthest) & (nearest < MUCH_NEARER * farthest)
+        unlike = colours.of_surface(gap, way, np.flatnonzero(mixed), behind) / np.float32(3 * UNLIKE_COLOUR)
+        unlike += (way.length / (FAR_AWAY * width)).astype(np.float32)
+        costs.append(np.where(way.arrives, unlike, np.float32(np.inf)))
+        steps = np.maximum(np.abs(way.surface[-1] - way.first) // walk.stride, 1)
+        beyond = nearest + (nearest - last) / steps * np.minimum(way.length, FURTHEST * width)
         values.append(np.clip(beyond, nearest / MOST_BENT, nearest * MOST_BENT))
     cost, value = np.array(costs), np.array(values)
     if together:
         cost = as_neighbours(cost, gap, picture)
+    if hidden is not None:
+        cost = np.where(hidden.reshape(-1)[gap] & np.isfinite(cost), np.float32(0), cost)
     best = cost.min(axis=0)
     lost = (best >= UNLIKE) & (np.min(spans, axis=0) > WIDE_GAP)
     chosen = np.where(cost <= best + EQUAL, value, np.inf).min(axis=0)
@@ -150,6 +223,29 @@ def filled(
     out = w.copy()
     out[gap] = chosen
     return out.reshape(disparity.shape)
+
+
+def strangeness(disparity: Float, measured: Bool, picture: NDArray[np.uint8]) -> Float:
+    """Grey levels (H, W), means of channels, by which the pixels of gaps differ from all surfaces that were measured
+    beside them; 0 outside of gaps.
+
+    Args:
+        disparity: (H, W) float32.
+        measured: (H, W), where it counts.
+        picture: (H, W, 3) uint8.
+    """
+    out = np.zeros(measured.size, np.float32)
+    gap = np.flatnonzero(~measured)
+    if len(gap) and measured.any():
+        known, w, colours = measured.reshape(-1), disparity.reshape(-1), _Colours.of(picture)
+        walks = [_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)]
+        unlike = np.full(len(gap), np.inf, np.float32)
+        for way in (_way(known, w, gap, walk, measured) for walk in walks):
+            # At its rim a near surface may have been taken from the thing itself.
+            for pixels in way.surface[RIM_STEPS:]:
+                np.minimum(unlike, np.where(way.arrives, colours.apart(pixels, gap), np.inf), out=unlike)
+        out[gap] = unlike / np.float32(3)
+    return out.reshape(measured.shape)
 
 
 def without_specks(disparity: Float, guessed: Bool, step: float, least: int) -> Float:

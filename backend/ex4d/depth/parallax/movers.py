@@ -38,6 +38,9 @@ LEAST_AREA, LEAST_UNCONFIRMED, UNCONFIRMED_HOLE = 6e-4, 0.3, 0.5
 #: A part grows into what looks like it (mean difference of channels, 0..255) and was not measured, over this share of
 #: the width.
 LIKE_COLOUR, GROWTH = 14.0, 0.06
+#: What hides what other frames measured belongs to a part that comes so near to it, as a share of the width; and what
+#: is so like it, and so unlike all that was measured beside it, over this share of the width.
+NEXT_TO, MORE_ALIKE, STRANGE, FURTHER_GROWTH = 0.01, 10.0, 14.0, 0.2
 #: Share of a part that is plain sky, above which it is a cloud.
 MOSTLY_SKY = 0.5
 #: Colours of a thing and of what lies behind it are means over this share of the width.
@@ -85,7 +88,7 @@ def motion(grey: Grey, looks: Sequence[Sequence[Look]], disparity: Float, far: f
             least, rests = np.minimum(least, excess), rests | at_rest
         residual = np.maximum(residual, np.where(np.isfinite(least), least, -1))
     # What is plain looks the same wherever it is.
-    return residual, rests & (_texture(grey) > LEAST_TEXTURE)
+    return residual, rests & (texture(grey) > LEAST_TEXTURE)
 
 
 def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float, Bool]:
@@ -114,8 +117,8 @@ def _excess(grey: Grey, look: Look, disparity: Float, far: float) -> tuple[Float
     return np.where(look.leads_back | ~inside, excess, np.float32(np.inf)).astype(np.float32), rests
 
 
-def _texture(grey: Grey) -> Float:
-    """Mean over windows of the difference in grey levels to the window's mean."""
+def texture(grey: Grey) -> Float:
+    """(H, W): mean over windows of the difference in grey levels to the window's mean."""
     window = (BETTER_WINDOW, BETTER_WINDOW)
     return np.asarray(cv2.blur(cv2.absdiff(grey, cv2.blur(grey, window)).astype(np.float32), window), np.float32)
 
@@ -141,24 +144,62 @@ def moving_parts(residual: Float, rests: Bool, picture: NDArray[np.uint8], dispa
     if not mask.any():
         return mask
     unmeasured = ~np.isfinite(disparity)
-    free = unmeasured & ~rests
     smooth = cv2.blur(picture, (3, 3)).astype(np.float32)
+    mask = _grown(mask, unmeasured & ~rests, smooth, LIKE_COLOUR, round(GROWTH * width))
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
+    parts = without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
+    return _without_holes(parts, unmeasured)
+
+
+def _grown(mask: Bool, free: Bool, smooth: Float, unlike: float, steps: int) -> Bool:
+    """The mask, grown over pixels that are free by as many steps into what looks like what it has beside them."""
     kernel = np.ones((3, 3), np.uint8)
     colours = smooth.reshape(-1, 3)
-    for _ in range(round(GROWTH * width)):
+    for _ in range(steps):
         part = mask.astype(np.uint8)
         rim = np.flatnonzero((cv2.dilate(part, kernel) > 0) & ~mask & free)
         weight = cv2.blur(part.astype(np.float32), (9, 9)).reshape(-1).take(rim)
         beside = cv2.blur(cv2.copyTo(smooth, part), (9, 9)).reshape(-1, 3).take(rim, axis=0)
-        unlike = np.abs(beside / np.maximum(weight, 1e-3)[:, None] - colours.take(rim, axis=0)).mean(axis=-1)
-        like = rim[unlike < LIKE_COLOUR]
+        apart = np.abs(beside / np.maximum(weight, 1e-3)[:, None] - colours.take(rim, axis=0)).mean(axis=-1)
+        like = rim[apart < unlike]
         if not len(like):
             break
         mask = mask.copy()
         mask.reshape(-1)[like] = True
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
-    parts = without_islands(_outlined(closed, smooth, ~unmeasured, side), round(LEAST_AREA * height * width))
-    return _without_holes(parts, unmeasured)
+    return mask
+
+
+def whole(mask: Bool, hides: Bool, picture: NDArray[np.uint8], measured: Bool, strangeness: Float) -> Bool:
+    """The mask (H, W) of what moves with the rest of each thing: what its flow does not tell, because it stands for a
+    moment or goes behind something.
+
+    Args:
+        mask: what is known to move.
+        hides: (H, W), see ``Background.hidden``.
+        picture: (H, W, 3) uint8.
+        measured: (H, W).
+        strangeness: (H, W), see ``gaps.strangeness``.
+    """
+    if not mask.any():
+        return mask
+    width = mask.shape[1]
+    mask = _with_neighbours(mask, hides & ~measured, max(1, round(NEXT_TO * width)))
+    free = ~measured & (strangeness > STRANGE)
+    smooth = cv2.blur(picture, (3, 3)).astype(np.float32)
+    grown = _grown(mask, free, smooth, MORE_ALIKE, round(FURTHER_GROWTH * width))
+    closed = cv2.morphologyEx(grown.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0
+    return _without_holes(closed & (mask | ~measured), ~measured)
+
+
+def _with_neighbours(mask: Bool, others: Bool, reach: int) -> Bool:
+    """The mask with the connected parts of another that come within ``reach`` pixels of it."""
+    opened = cv2.morphologyEx(others.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels = cv2.connectedComponents(opened, connectivity=4)
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+    beside = np.zeros(count, bool)
+    beside[labels[near]] = True
+    beside[0] = False
+    return mask | np.asarray(beside[labels])
 
 
 def in_time(mask: Bool, free: Bool, others: Sequence[tuple[Bool, Look]]) -> Bool:

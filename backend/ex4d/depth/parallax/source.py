@@ -17,7 +17,7 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
+from ex4d.depth.parallax import agreement, background, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
 from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
@@ -81,7 +81,7 @@ class _Shot:
         estimate: the estimator's disparity.
         final: disparities of all pixels, 0 = sky.
         flags: bit 0 = measured, bit 1 = moves, bit 2 = a sky without texture; of its own flow alone: bit 3 = moves, bit
-            4 = is seen at rest.
+            4 = is seen at rest; bit 5 = stands before what other frames measured.
         flows: between the frames.
     """
 
@@ -121,7 +121,7 @@ class _Shot:
         return [other for other in (index - distance, index + distance) if 0 <= other < len(self)]
 
 
-_MEASURED, _MOVES, _PLAIN_SKY, _FLOWS, _RESTS = (np.uint8(1 << bit) for bit in range(5))
+_MEASURED, _MOVES, _PLAIN_SKY, _FLOWS, _RESTS, _HIDES = (np.uint8(1 << bit) for bit in range(6))
 
 
 @dataclass(frozen=True)
@@ -266,6 +266,8 @@ class ParallaxDepth:
         farthest = line[2] * local_fit.FARTHEST / FARTHER_THAN_MEASURED
         far = far_end((shot.estimate[index], frames.grey_8bit(index)) for index in range(count))
         standing = cards.Cards()
+        for index, hides in enumerate(_on_threads(lambda index: self._hides(shot, index), count)):
+            shot.flags[index] = np.where(hides, _HIDES, np.uint8(0))
 
         def fitted(index: int) -> tuple[Float, Float, NDArray[np.uint8]]:
             picture, measured = frames.pictures[index], shot.measured[index]
@@ -280,6 +282,7 @@ class ParallaxDepth:
             moves, rests = self._moving(shot, index, measured, estimate, line[2] * local_fit.FARTHEST)
             moves = movers.without_clouds(moves, is_sky)
             flags = np.where(moves, _FLOWS, np.where(is_sky, _PLAIN_SKY, 0)) | np.where(rests, _RESTS, 0)
+            flags = flags | (shot.flags[index] & _HIDES)
             return np.where(moves, np.float32(np.nan), measured), estimate, flags.astype(np.uint8)
 
         for index, (measured, estimate, flags) in enumerate(_on_threads(fitted, count)):
@@ -297,7 +300,7 @@ class ParallaxDepth:
             picture, measured, estimate = frames.pictures[index], shot.final[index], shot.estimate[index]
             moves = (shot.flags[index] & _MOVES) > 0
             known = np.isfinite(measured)
-            full = gaps.filled(np.where(known, measured, 0), known, estimate, picture)
+            full = gaps.filled(np.where(known, measured, 0), known, estimate, picture, hidden=moves)
             full = cards.placed(full, moves, standing.disparities(index), estimate)
             is_sky = sky(full, known, estimate, frames.grey_8bit(index), shot.step(index))
             is_sky = (is_sky | ((shot.flags[index] & _PLAIN_SKY) > 0)) & ~moves
@@ -320,10 +323,32 @@ class ParallaxDepth:
         elsewhere = uncovered.seen_elsewhere(guess, picture, sights)
         shown = np.isfinite(elsewhere) & ~known & ((shot.flags[index] & _PLAIN_SKY) == 0)
         if self.mattes is None:
-            moves = movers.without(moves, shown)
+            moves, known = movers.without(moves, shown), known | shown
+            strange = gaps.strangeness(np.where(shown, elsewhere, np.nan_to_num(measured)), known, picture)
+            moves = movers.whole(moves, (shot.flags[index] & _HIDES) > 0, picture, known, strange)
         measured = np.where(shown & ~moves, elsewhere, measured)
+        # Only against a guess that takes the near surface beside it: outlines that others measured are no sharper.
+        behind = self._background(shot, index).shown
+        with np.errstate(invalid="ignore"):
+            more = ~np.isfinite(measured) & ~moves & (behind * gaps.SAME_SURFACE < guess)
+        measured = np.where(more, behind, measured)
         measured = agreement.without_specks(measured, shot.step(index), round(LEAST_ISLAND * measured.size))
         return measured, np.where(np.isfinite(measured), measured, guess), moves
+
+    def _hides(self, shot: _Shot, index: int) -> Bool:
+        """Where a frame shows something before what others measured, (H, W); nobody asks where people drew it."""
+        if self.mattes is not None:
+            return np.zeros(shot.measured[index].shape, bool)
+        return self._background(shot, index).hidden
+
+    def _background(self, shot: _Shot, index: int) -> background.Background:
+        """What other frames know of what was not measured in a frame."""
+        sights = [
+            background.Sight(shot.measured[k], shot.frames.pictures[k], shot.passage(k, index), shot.passage(index, k))
+            for distance in background.DISTANCES
+            for k in shot.around(index, distance)
+        ]
+        return background.seen_behind(shot.frames.pictures[index], sights, ~np.isfinite(shot.measured[index]))
 
     def _moving(self, shot: _Shot, index: int, measured: Float, estimate: Float, far: float) -> tuple[Bool, Bool]:
         """What moves, (H, W): as people drew it, else as its flow tells; and what is seen at rest."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -68,15 +69,28 @@ def _often_past(past: NDArray[np.int16], there: NDArray[np.int16]) -> Bool:
     return np.asarray((past > 0) & (past >= LEAST_PAST * (past + there)))
 
 
-def moving_by_color(
-    anchor: DepthGrid, picture: Float, others: Sequence[tuple[DepthGrid, Float]], tolerance: float
-) -> Bool:
+@dataclass(frozen=True)
+class Shown:
+    """What another frame shows.
+
+    Attributes:
+        grid: its depth.
+        picture: (h, w, 3) float32 0..1, on its grid.
+        moving: (h, w) bool, what is known to move in it, and says nothing of what stands still; None = nothing is.
+    """
+
+    grid: DepthGrid
+    picture: Float
+    moving: Bool | None = None
+
+
+def moving_by_color(anchor: DepthGrid, picture: Float, others: Sequence[Shown], tolerance: float) -> Bool:
     """The same for cameras that only turn, where no parallax has measured depth, and colours have to agree as well:
     a surface moves where enough frames show another colour and something farther away, or most another colour.
 
     Args:
         picture: (h, w, 3) float32 0..1, the anchor's frame on its grid.
-        others: other frames and their pictures.
+        others: other frames.
         tolerance: relative error within which two depths may be the same surface.
 
     Returns:
@@ -85,14 +99,16 @@ def moving_by_color(
     points = anchor.world_points
     own = _soft(picture)
     differ, agree, past = (np.zeros(anchor.z.shape, np.int16) for _ in range(3))
-    for other, other_picture in others:
-        row, column, _, inside = other.look_up(points)
-        theirs = _soft(other_picture)[row, column]
+    for other in others:
+        row, column, _, inside = other.grid.look_up(points)
+        if other.moving is not None:
+            inside = inside & ~other.moving[row, column]
+        theirs = _soft(other.picture)[row, column]
         # Exposure may have changed between the frames.
         gain = _gain(own[inside], theirs[inside]) if inside.any() else np.float32(1)
         codes = (inside & (np.abs(own * gain - theirs).max(axis=-1) > SAME_COLOR)).astype(np.uint8)
         unlike = cv2.morphologyEx(codes, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
-        looked_past, _ = looks_past(other, points, tolerance)
+        looked_past, _ = looks_past(other.grid, points, tolerance)
         differ += unlike
         agree += inside & ~unlike
         past += looked_past & unlike

@@ -24,7 +24,7 @@ from ex4d.fill.background.anchors import AnchorChoice
 from ex4d.fill.background.depth_grids import DepthGrids, looks_past, view_distance
 from ex4d.fill.background.exposure import Exposure, match_exposure
 from ex4d.fill.background.gather import gather
-from ex4d.fill.background.movers import moving_by_color, moving_by_depth, witnesses
+from ex4d.fill.background.movers import Shown, moving_by_color, moving_by_depth, witnesses
 from ex4d.fill.background.sights import MeshSights, Sight, TurnedSights
 from ex4d.fill.base import OtherFrame, TakeScene
 from ex4d.media.encoding import TruthEncoding
@@ -229,8 +229,10 @@ class OtherFrames:
     def _found_movers(self, index: int) -> Bool:
         others = witnesses(index, self._choice.overlapping(index))
         if self._turns:
-            pictures = [(self._grids[other], self._small_picture(other)) for other in others]
-            return moving_by_color(self._grids[index], self._small_picture(index), pictures, self._take.tolerance)
+            shown = [
+                Shown(self._grids[other], self._small_picture(other), self._given_movers(other)) for other in others
+            ]
+            return moving_by_color(self._grids[index], self._small_picture(index), shown, self._take.tolerance)
         return moving_by_depth(self._grids[index], [self._grids[other] for other in others], self._take.tolerance)
 
     def _small_picture(self, index: int) -> Float:

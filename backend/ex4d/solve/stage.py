@@ -66,7 +66,7 @@ class SolveStage(PartedStage):
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
         o = self.options
-        return {
+        inputs = {
             "plate": self.plate_key,
             "source_camera": o.source_camera,
             "fov_deg": o.fov_deg,
@@ -74,6 +74,10 @@ class SolveStage(PartedStage):
             "lens": None if o.lens is None else o.lens.record(),
             "given": None if o.given is None else camera_digest(o.given),
         }
+        # Only of a camera that may turn out to move is it asked.
+        if self.order is not None and o.given is None and o.source_camera in ("auto", "moves"):
+            inputs["order"] = self.order.weights
+        return inputs
 
     def steps(self) -> int:
         """See ``Stage``."""

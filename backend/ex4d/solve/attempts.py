@@ -5,12 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.depth_order import DepthOrder, OrderTest, order_test
-from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, cost, sightings_of, usable
+from ex4d.solve.initial import (
+    LEAST_ZOOM,
+    LEAST_ZOOM_GAIN,
+    PRIOR_SIGMA,
+    cost,
+    errors_of,
+    sightings_of,
+    span_of_focal,
+    usable,
+)
 from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
 from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
@@ -54,10 +64,15 @@ MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.03
 #: A camera with the expected focal length that costs no more than so many times what it does with the best one
 #: is not solved anew.
 AS_GOOD = 1.05
+#: The expected lens is wrong where it raises the median error by so much, as a share, and its focal length is so many
+#: times as far from the found one as that of parts of the tracks (both as logarithms).
+WRONG_RISE, FAR_LENS = 0.1, 2.0
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
 #: Rise of a turn's error with other focal lengths from which its lens is believed where the expected one fails.
 WEAK_TURN_RISE = 0.05
+#: Two key frames tell whether the same tracks are explained in both where so many are in either.
+LEAST_KEPT = 20
 #: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
 NEAR_TURN = 2.0
 
@@ -72,6 +87,8 @@ class Attempt:
         numbers: those that this attempt tells; the others None.
         zooms: whether the focal length changes over time.
         notes: sentences for the report.
+        keeps_found: the lens is not observable, but the expected one is surely wrong, so that was kept which explains
+            the plate best.
     """
 
     model: Model
@@ -79,6 +96,7 @@ class Attempt:
     numbers: Numbers
     zooms: bool = False
     notes: tuple[str, ...] = ()
+    keeps_found: bool = False
 
 
 @dataclass(frozen=True)
@@ -148,7 +166,8 @@ def attempt_turning(task: Task) -> Attempt | None:
             expected = model.copy()
             rescale_focal(expected, focal / found, turns_only=True)
             finish_turning(expected, tracks, keys, fixed)
-            with_found, with_expected = (_turn_share(each, tracks, followed)[0] for each in (model, expected))
+            told = (_turn_told(each, tracks, followed) for each in (model, expected))
+            with_found, with_expected = (explained_share(each, followed)[0] for each in told)
             # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
             is_wrong = with_found <= turn_error_limit(side) < with_expected
             if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):
@@ -163,19 +182,21 @@ def attempt_turning(task: Task) -> Attempt | None:
             if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
                 finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
         tick()
-    error, explained = _turn_share(model, tracks, followed)
-    return Attempt(
-        model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
+    told = _turn_told(model, tracks, followed)
+    error, explained = explained_share(told, followed)
+    numbers = Numbers(
+        turn_error=error, turn_explained=explained, turn_kept=kept_share(told, followed, keys), lens_rise=rise
     )
+    return Attempt(model, lens, numbers, zooms, tuple(notes))
 
 
-def _turn_share(model: Model, tracks: Tracks, followed: Tracks) -> tuple[float, float]:
-    """See ``explained_share``: of the tracks that were followed, where the model is of measured ones."""
+def _turn_told(model: Model, tracks: Tracks, followed: Tracks) -> Model:
+    """The camera with directions of the tracks that were followed, where the model is of measured ones."""
     if tracks is followed:
-        return explained_share(model, tracks)
+        return model
     told = model.copy()
     directions(told, Sightings(followed.frame, followed.track, followed.xy))
-    return explained_share(told, followed)
+    return told
 
 
 @dataclass(frozen=True)
@@ -191,6 +212,7 @@ class _Settled:
     effect: LensEffect | None = None
     zooms: bool = False
     notes: tuple[str, ...] = ()
+    keeps_found: bool = False
 
 
 def attempt_moving(task: Task) -> Attempt | None:
@@ -232,7 +254,7 @@ def attempt_moving(task: Task) -> Attempt | None:
         order=test.numbers.order,
         order_reversed=test.numbers.order_reversed,
     )
-    return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
+    return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes, settled.keeps_found)
 
 
 def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
@@ -343,18 +365,22 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         note = _disbelief(float(np.median(model.focal[model.known])), side, changed, zooms=zooms)
         if note is not None or (zooms and changed < SURE_ZOOM_RISE):
             lens = "not observable"
-    effect = None
+    effect, keeps_found = None, False
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
-        model, zooms = _with_expected(model, task, held, sightings, zooms=zooms)
-        twice = repeat(model, sightings, held, LIMITS[-1])
+        expected, still_zooms = _with_expected(model, task, held, sightings, zooms=zooms)
+        keeps_found = not zooms and is_expected_wrong(model, expected, sightings, max(spread, twice.focal))
+        if not keeps_found:
+            model, zooms = expected, still_zooms
+            twice = repeat(model, sightings, held, LIMITS[-1])
         effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     else:
         free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
         refine_whole(model, tracks, frames, free, LIMITS[-1:])
     task.tick()
+    notes = () if note is None else (note,)
     return _Settled(
-        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, () if note is None else (note,)
+        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, notes, keeps_found=keeps_found
     )
 
 
@@ -368,9 +394,16 @@ def _shaped(
     else:
         of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
         options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
+    frames = bundled_frames(task.tracks, task.keys)
     if options.radial or zooms:
-        refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
-    return *_measured(model, task, options), zooms
+        refine_whole(model, task.tracks, frames, options, LIMITS)
+    task, options = _measured(model, task, options)
+    if zooms and span_of_focal(model) < LEAST_ZOOM:
+        # One focal length for all had bent the start; where each frame has its own they are found to be alike.
+        zooms, options = False, replace(options, focal="shared")
+        model.log_focal[:] = np.median(model.log_focal[model.known])
+        refine_whole(model, task.tracks, frames, options, LIMITS[1:])
+    return task, options, zooms
 
 
 def _measured(model: Model, task: Task, options: BundleOptions) -> tuple[Task, BundleOptions]:
@@ -430,6 +463,23 @@ def _with_expected(
     return scaled, zooms
 
 
+def is_expected_wrong(found: Model, expected: Model, sightings: Sightings, spread: float) -> bool:
+    """Whether a lens that the plate does not tell surely is nearer to the truth than the expected one, which explains
+    the plate worse and lies far outside of what parts of it tell.
+
+    Args:
+        found: the camera with the lens that explains the plate best.
+        expected: the one with the expected lens.
+        sightings: of the frames that tests look at.
+        spread: share by which parts and halves of the tracks tell another focal length than all of them.
+    """
+    apart = abs(float(np.median(found.log_focal[found.known]) - np.median(expected.log_focal[expected.known])))
+    if apart < FAR_LENS * np.log1p(spread):
+        return False
+    best, other = (float(np.median(errors_of(each, sightings))) for each in (found, expected))
+    return other >= (1 + WRONG_RISE) * best
+
+
 def _with_shape(
     model: Model, sightings: Sightings, options: BundleOptions, size: tuple[int, int]
 ) -> tuple[BundleOptions, bool]:
@@ -471,6 +521,22 @@ def repeated_state(state: LensState, halves: float, parts: float) -> LensState:
         return "not observable"
     unsure = halves > SURE_FOCAL_SPREAD or parts > SURE_PART_SPREAD
     return "within 5 %" if state == "known" and unsure else state
+
+
+def kept_share(model: Model, tracks: Tracks, keys: Sequence[int]) -> float | None:
+    """Of the tracks that a model explains in one of two key frames, one after the other, the share that it explains in
+    both; the least of all. Where it follows now one thing and now another, few are. None where no two have tracks
+    enough."""
+    near = errors_of(model, Sightings(tracks.frame, tracks.track, tracks.xy)) < NEAR
+    shares = []
+    for first, second in pairwise(keys):
+        a, b = tracks.in_frame(first), tracks.in_frame(second)
+        _, i, j = np.intersect1d(tracks.track[a], tracks.track[b], assume_unique=True, return_indices=True)
+        one, other = near[a][i], near[b][j]
+        either = int((one | other).sum())
+        if either >= LEAST_KEPT:
+            shares.append(float((one & other).sum()) / either)
+    return min(shares, default=None)
 
 
 def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:

@@ -168,13 +168,12 @@ class _Solver:
         if turning is not None:
             numbers = merged(numbers, turning.numbers)
         numbers = replace(numbers, plane=task.pairs[0].plane_share if task.pairs else None)
-        no_turn = gates.turn_refusal(numbers, side)
         if turning is not None and gates.is_surely_turn(numbers, side):
             return self._as("turns", turning, numbers, [])
         moving = attempt_moving(task)
         if moving is not None:
             numbers = merged(numbers, moving.numbers)
-        no_move = gates.move_refusal(numbers)
+        no_turn, no_move = gates.turn_refusal(numbers, side), gates.move_refusal(numbers)
         if no_move is None and not gates.has_parallax(numbers):
             no_move = "A move explains the plate no better than a turn: what moves by itself can look like parallax."
         if no_move is None and moving is not None and moving.zooms and moving.lens == "not observable":
@@ -223,10 +222,11 @@ class _Solver:
             # A turn that zooms has no one focal length to put in place of what was found.
             notes.append("The plate does not tell its lens surely; the focal lengths that explain it best are kept.")
         elif lens == "not observable":
-            notes.append(
-                f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
-                "Give it with --fov if you know it."
-            )
+            expected, kept = f"a field of view of {self.options.fov_deg:.0f}°", "is kept"
+            if attempt.keeps_found:
+                found = fov_deg(float(np.median(attempt.model.focal)), max(self.tracks.size))
+                kept = f"explains it worse than the {found:.0f}° that explain it best and are kept"
+            notes.append(f"The plate does not tell its lens; {expected} {kept}. Give it with --fov if you know it.")
             if attempt.numbers.lens_path is not None and attempt.numbers.lens_turn_deg is not None:
                 low, high = OTHER_FOVS
                 notes.append(

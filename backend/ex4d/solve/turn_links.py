@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ def chosen_turns(links: Sequence[Link]) -> list[Array]:
         return []
     best = _ALONE * links[0].follows.sum(axis=1)
     came_from = []
-    for before, after in zip(links[:-1], links[1:], strict=True):
+    for before, after in pairwise(links):
         _, i, j = np.intersect1d(before.tracks, after.tracks, assume_unique=True, return_indices=True)
         first, second = before.follows[:, i], after.follows[:, j]
         both = first @ second.T

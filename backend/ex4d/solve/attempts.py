@@ -373,10 +373,12 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         if not keeps_found:
             model, zooms = expected, still_zooms
             twice = repeat(model, sightings, held, LIMITS[-1])
-        effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
-    else:
+    if lens != "not observable" or keeps_found:
         free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
         refine_whole(model, tracks, frames, free, LIMITS[-1:])
+    if lens == "not observable":
+        held = replace(options, focal="fixed", radial=0)
+        effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     task.tick()
     notes = () if note is None else (note,)
     return _Settled(

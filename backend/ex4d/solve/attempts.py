@@ -166,8 +166,8 @@ def attempt_turning(task: Task) -> Attempt | None:
             expected = model.copy()
             rescale_focal(expected, focal / found, turns_only=True)
             finish_turning(expected, tracks, keys, fixed)
-            told = (_turn_told(each, tracks, followed) for each in (model, expected))
-            with_found, with_expected = (explained_share(each, followed)[0] for each in told)
+            both = (_turn_told(each, tracks, followed) for each in (model, expected))
+            with_found, with_expected = (explained_share(each, followed)[0] for each in both)
             # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
             is_wrong = with_found <= turn_error_limit(side) < with_expected
             if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):

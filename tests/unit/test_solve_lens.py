@@ -8,11 +8,12 @@ from ex4d.camera.transforms import rotation_y
 from ex4d.evaluation.poses import camera_errors
 from ex4d.solve import SolveOptions
 from ex4d.solve import triangulate as triangulation
-from ex4d.solve.attempts import is_expected_wrong, kept_share, repeated_state
+from ex4d.solve.attempt import kept_share
 from ex4d.solve.bundle import BundleOptions, Sightings
 from ex4d.solve.keys import key_frames
 from ex4d.solve.lens_test import part_spread, rescale_focal, settle_focal
 from ex4d.solve.model import Model
+from ex4d.solve.move_attempt import is_expected_wrong, repeated_state
 from ex4d.solve.solve import solve_tracks
 from ex4d.solve.tracks import tracks_of
 from ex4d.solve.triangulate import triangulate

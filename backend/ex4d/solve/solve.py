@@ -14,7 +14,7 @@ from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 from ex4d.solve import kind as gates
 from ex4d.solve import result
-from ex4d.solve.attempts import Attempt, Task, attempt_moving, attempt_turning, explained_share
+from ex4d.solve.attempt import Attempt, Task, explained_share
 from ex4d.solve.classify import angles_deg, contradicting, explain_all, track_errors
 from ex4d.solve.complete_path import copy_repeated, interpolate_unknown
 from ex4d.solve.depth_order import DepthOrder
@@ -28,6 +28,7 @@ from ex4d.solve.kind import Kind, Numbers
 from ex4d.solve.lens_effect import OTHER_FOVS
 from ex4d.solve.lens_test import fov_deg
 from ex4d.solve.model import Model
+from ex4d.solve.move_attempt import attempt_moving
 from ex4d.solve.options import SolveOptions
 from ex4d.solve.plate_facts import (
     frames_options,
@@ -41,6 +42,7 @@ from ex4d.solve.remeasure import remeasure
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
 from ex4d.solve.tracks import Tracks
+from ex4d.solve.turn_attempt import attempt_turning
 from ex4d.solve.work_picture import WorkPicture
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.blas import one_blas_thread

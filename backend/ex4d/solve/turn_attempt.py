@@ -97,7 +97,7 @@ def attempt_turning(task: Task) -> Attempt | None:
     told = _turn_told(model, tracks, followed)
     error, explained = explained_share(told, followed)
     numbers = Numbers(
-        turn_error=error, turn_explained=explained, turn_kept=kept_share(told, followed, keys), lens_rise=rise
+        turn_error=error, turn_explained=explained, turn_kept=kept_share(model, followed, keys), lens_rise=rise
     )
     return Attempt(model, lens, numbers, zooms, tuple(notes))
 

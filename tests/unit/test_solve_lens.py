@@ -1,5 +1,7 @@
 """What is said of the lens, and the focal length laid to where the plate is explained best."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from solve_scenes import track_scene
@@ -10,10 +12,12 @@ from ex4d.solve import SolveOptions
 from ex4d.solve import triangulate as triangulation
 from ex4d.solve.attempt import kept_share
 from ex4d.solve.bundle import BundleOptions, Sightings
+from ex4d.solve.ideal import extrinsics
 from ex4d.solve.keys import key_frames
 from ex4d.solve.lens_test import part_spread, rescale_focal, settle_focal
 from ex4d.solve.model import Model
 from ex4d.solve.move_attempt import is_expected_wrong, repeated_state
+from ex4d.solve.moving import LIMITS, WHOLE, refine_whole
 from ex4d.solve.solve import solve_tracks
 from ex4d.solve.tracks import tracks_of
 from ex4d.solve.triangulate import triangulate
@@ -119,3 +123,32 @@ def test_a_camera_keeps_the_tracks_that_it_explains_unless_it_follows_now_one_th
     triangulate(model, Sightings(scene.tracks.frame, scene.tracks.track, scene.tracks.xy))
     assert kept_share(model, scene.tracks, keys) < steady / 2
     assert kept_share(model, scene.tracks.picked(scene.tracks.track < 5), keys) is None
+
+
+@pytest.mark.parametrize("turn", [np.pi, 0.4])
+def test_a_frame_outside_of_the_bundle_that_was_lost_is_placed_anew(turn):
+    scene = track_scene("slides", count=WHOLE + 7, points=120)
+    model, _ = true_model(scene)
+    keys = key_frames(scene.tracks, 0, scene.tracks.frames)
+    lost = next(frame for frame in range(30, 60) if frame not in keys)
+    model.rotation[lost] = rotation_y(turn) @ model.rotation[lost]
+    options = BundleOptions(loss=0.6, focal="fixed", iterations=4)
+    refine_whole(model, scene.tracks, keys, options, LIMITS[-1:])
+    assert model.known.all()
+    error = camera_errors(extrinsics(model), scene.camera.E)
+    assert error.rotation_deg < 0.1
+    assert error.translation < 0.01
+
+
+def test_a_frame_that_cannot_be_placed_is_not_known_any_more():
+    scene = track_scene("slides", count=WHOLE + 7, points=120)
+    keys = key_frames(scene.tracks, 0, scene.tracks.frames)
+    lost = next(frame for frame in range(30, 60) if frame not in keys)
+    xy = scene.tracks.xy.copy()
+    xy[scene.tracks.frame == lost] = np.random.default_rng(1).uniform(
+        0, 190, (int((scene.tracks.frame == lost).sum()), 2)
+    )
+    tracks = replace(scene.tracks, xy=xy)
+    model, _ = true_model(scene)
+    refine_whole(model, tracks, keys, BundleOptions(loss=0.6, focal="fixed", iterations=4), LIMITS[-1:])
+    assert np.flatnonzero(~model.known).tolist() == [lost]

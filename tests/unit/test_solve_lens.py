@@ -125,13 +125,12 @@ def test_a_camera_keeps_the_tracks_that_it_explains_unless_it_follows_now_one_th
     assert kept_share(model, scene.tracks.picked(scene.tracks.track < 5), keys) is None
 
 
-@pytest.mark.parametrize("turn", [np.pi, 0.4])
-def test_a_frame_outside_of_the_bundle_that_was_lost_is_placed_anew(turn):
+def test_a_frame_outside_of_the_bundle_that_was_lost_is_placed_anew():
     scene = track_scene("slides", count=WHOLE + 7, points=120)
     model, _ = true_model(scene)
     keys = key_frames(scene.tracks, 0, scene.tracks.frames)
     lost = next(frame for frame in range(30, 60) if frame not in keys)
-    model.rotation[lost] = rotation_y(turn) @ model.rotation[lost]
+    model.rotation[lost] = rotation_y(np.pi) @ model.rotation[lost]
     options = BundleOptions(loss=0.6, focal="fixed", iterations=4)
     refine_whole(model, scene.tracks, keys, options, LIMITS[-1:])
     assert model.known.all()

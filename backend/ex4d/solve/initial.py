@@ -32,8 +32,9 @@ STRICT, WORSE, WORSE_LEAST = 3.0, 3.0, 0.3
 PRIOR_SIGMA = 0.35
 #: A zoom is believed that changes the focal length by this share and lowers the cost by that share.
 LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
-#: Change of the log focal length from frame to frame that a start expects of a zoom.
-ZOOM_SIGMA = 0.02
+#: Change of the log focal length from frame to frame that a start expects of a zoom, and that the bundles after it do:
+#: where the camera moves, too, a path takes the place of a zoom that is expected to be slower than it is.
+ZOOM_SIGMA, MOVING_ZOOM_SIGMA = 0.02, 0.05
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ex4d.solve.depth_order import OrderTest, order_test
 from ex4d.solve.initial import (
     LEAST_ZOOM,
     LEAST_ZOOM_GAIN,
+    MOVING_ZOOM_SIGMA,
     PRIOR_SIGMA,
     cost,
     errors_of,
@@ -269,7 +270,7 @@ def _shaped(
     """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
     Returns the task with these, the options of further bundles, and whether the lens zooms."""
     if zooms:
-        options = replace(options, focal="each")
+        options = replace(options, focal="each", zoom_sigma=MOVING_ZOOM_SIGMA)
     else:
         of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
         options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
@@ -277,11 +278,17 @@ def _shaped(
     if options.radial or zooms:
         refine_whole(model, task.tracks, frames, options, LIMITS)
     task, options = _measured(model, task, options)
-    if zooms and span_of_focal(model) < LEAST_ZOOM:
-        # One focal length for all had bent the start; where each frame has its own they are found to be alike.
-        zooms, options = False, replace(options, focal="shared")
-        model.log_focal[:] = np.median(model.log_focal[model.known])
-        refine_whole(model, task.tracks, frames, options, LIMITS[1:])
+    if zooms:
+        # One focal length for all may have bent the start alone; now it is as good, and then there is no zoom.
+        same = model.copy()
+        same.log_focal[:] = np.median(same.log_focal[same.known])
+        shared = replace(options, focal="shared")
+        refine_whole(same, task.tracks, frames, shared, LIMITS[1:])
+        of_all = sightings_of(task.tracks, frames)
+        gains = cost(model, of_all) < (1 - LEAST_ZOOM_GAIN) * cost(same, of_all)
+        if not gains or span_of_focal(model) < LEAST_ZOOM:
+            take(model, same)
+            return task, shared, False
     return task, options, zooms
 
 

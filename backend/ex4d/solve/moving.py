@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.initial import (
     FOCAL_SHARES,
+    MOVING_ZOOM_SIGMA,
     PRIOR_SIGMA,
     Start,
     place,
@@ -96,7 +97,7 @@ def solve_moving(
         return None
     model = found[0].model.copy()
     if found[0].zooms:
-        first, options = replace(first, focal="each"), replace(options, focal="each")
+        first, options = (replace(one, focal="each", zoom_sigma=MOVING_ZOOM_SIGMA) for one in (first, options))
     grow(model, tracks, keys, first, tick)
     complete(model, tracks, keys, options, tick)
     return Moving(model, found[0].pair, tuple(found))

@@ -55,7 +55,7 @@ def main() -> None:
 
         addon_utils.enable("ex4d_blender", default_set=True)
         from ex4d_blender import job_results
-        from ex4d_blender.ops.takes import sample_take
+        from ex4d_blender.ops.take_cameras import sample_take
         from ex4d_blender.scene import shot
         from ex4d_blender.ui import tracks
 

@@ -42,7 +42,7 @@ from .ops.generate import scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import submit_reconstruction
 from .ops.separate import separate_shots
-from .ops.takes import new_take, require_shot, sample_take, take_lens
+from .ops.take_cameras import new_take, require_shot, sample_take, take_lens
 from .props import state_of
 from .scene import takes as take_cameras
 from .scene.sequencer import working_scene

@@ -26,7 +26,19 @@ from . import (
     props,
     timer,
 )
-from .ops import backend, errors, generate, jobs, move_shot, plate, reconstruct, separate, sequencer, takes
+from .ops import (
+    backend,
+    errors,
+    generate,
+    jobs,
+    move_shot,
+    plate,
+    preview,
+    reconstruct,
+    separate,
+    sequencer,
+    take_cameras,
+)
 from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
@@ -40,7 +52,8 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *separate.CLASSES,
     *move_shot.CLASSES,
-    *takes.CLASSES,
+    *take_cameras.CLASSES,
+    *preview.CLASSES,
     *generate.CLASSES,
     *sequencer.CLASSES,
     *jobs.CLASSES,

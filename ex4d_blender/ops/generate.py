@@ -23,7 +23,7 @@ from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..take_versions import version_options
 from .common import JobOperator, OperatorResult, report_errors
-from .takes import TakeJobOperator, new_take, require_take, take_lens
+from .take_cameras import TakeJobOperator, new_take, require_take, take_lens
 
 
 def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list[int], str | None]:

@@ -101,13 +101,13 @@ def draw_panels(scene: Any) -> list[str]:
 
 def draw_all(scene: Any) -> list[str]:
     """``draw_panels``, and the headers and the preferences; texts stand on one line however long."""
-    from ex4d_blender.ui import panels, status_bar
+    from ex4d_blender.ui import layout, status_bar
 
-    columns, panels.COLUMNS = panels.COLUMNS, 1000
+    columns, layout.COLUMNS = layout.COLUMNS, 1000
     try:
         lines = draw_panels(scene)
     finally:
-        panels.COLUMNS = columns
+        layout.COLUMNS = columns
     context = context_of(scene, "VIEW_3D")
     for draw in (status_bar._draw, status_bar._draw_way_back):
         draw(SimpleNamespace(layout=Layout(context, lines)), context)

@@ -70,13 +70,13 @@ def pump(addon: Any, done: Any, seconds: float = 60.0) -> None:
 def begin(operator: str, **options: Any) -> str:
     """Submit without waiting, as a click does; returns the job's id."""
     from ex4d_blender import ops
-    from ex4d_blender.ops import generate, reconstruct, takes
+    from ex4d_blender.ops import generate, preview, reconstruct, take_cameras
 
     found = {"reconstruct": reconstruct.EX4D_OT_reconstruct, "generate": generate.EX4D_OT_generate}
-    cls = {**found, "preview": takes.EX4D_OT_preview_take}[operator]
+    cls = {**found, "preview": preview.EX4D_OT_preview_take}[operator]
     assert ops
 
-    class Click(takes.TakeJobOperator):
+    class Click(take_cameras.TakeJobOperator):
         match_scene = True
         report = staticmethod(lambda *_: None)
 

@@ -382,11 +382,11 @@ def test_shots_of_other_files_are_copied_out_of_the_extensions_folder(
 
 
 def test_sizes_that_no_take_has_are_refused_before_they_are_asked_for(shot: Any) -> None:
-    from ex4d_blender.ops import takes
+    from ex4d_blender.ops import take_cameras
 
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     found = shots_of(shot)[0]
-    assert takes.size_notes(shot, found) == ()
+    assert take_cameras.size_notes(shot, found) == ()
     shot.render.resolution_x = shot.render.resolution_y = 32000
     for operator in (bpy.ops.ex4d.generate, bpy.ops.ex4d.preview_take):
         with pytest.raises(RuntimeError, match=r"32000x32000 pixels.*Match the scene"):
@@ -394,7 +394,7 @@ def test_sizes_that_no_take_has_are_refused_before_they_are_asked_for(shot: Any)
     assert len(shot.ex4d.pending) == 0
     shot.render.resolution_x, shot.render.resolution_y = 1920, 1080
     shot.use_preview_range, shot.frame_preview_start, shot.frame_preview_end = True, 1002, 1003
-    size, preview = takes.size_notes(shot, found)
+    size, preview = take_cameras.size_notes(shot, found)
     assert "1920x1080" in size
     assert "96x64" in size
     assert "1002-1003" in preview

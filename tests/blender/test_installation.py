@@ -87,13 +87,13 @@ def drawn_preferences() -> list[str]:
 
 def drawn_sidebar() -> str:
     from ex4d_blender import disk_watch
-    from ex4d_blender.ui import panels
+    from ex4d_blender.ui import layout as layouts
 
     # The timer's look at the disk; panels draw what it has seen.
     disk_watch.forget()
     disk_watch.look(time.monotonic())
     layout = Layout()
-    panels._needs_backend(layout)
+    layouts.needs_backend(layout)
     return " ".join(layout.drawn)
 
 

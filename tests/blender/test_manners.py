@@ -333,7 +333,7 @@ class Drawing:
 
 def drawn(scene: bpy.types.Scene) -> list[str]:
     """All that the 3D viewport's panels say, wrapped lines joined."""
-    from ex4d_blender.ui import panels
+    from ex4d_blender.ui import layout, panels
 
     lines: list[str] = []
     context = SimpleNamespace(
@@ -343,7 +343,7 @@ def drawn(scene: bpy.types.Scene) -> list[str]:
         workspace=None,
         window=bpy.context.window_manager.windows[0],
     )
-    columns, panels.COLUMNS = panels.COLUMNS, 1000
+    columns, layout.COLUMNS = layout.COLUMNS, 1000
     try:
         for draw in (
             panels.draw_plate,
@@ -354,7 +354,7 @@ def drawn(scene: bpy.types.Scene) -> list[str]:
         ):
             draw(Drawing(lines), context)
     finally:
-        panels.COLUMNS = columns
+        layout.COLUMNS = columns
     return lines
 
 

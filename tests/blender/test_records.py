@@ -160,7 +160,7 @@ def test_the_one_amount_of_earlier_files_is_that_of_the_chosen_move(
     store(bpy.context.scene, values)
     addon_utils.enable(ADDON, default_set=True)
     from ex4d_blender import migrations
-    from ex4d_blender.ops.takes import move_text
+    from ex4d_blender.ops.take_cameras import move_text
 
     state = bpy.context.scene.ex4d
     assert move_text(state, None) == found
@@ -174,7 +174,7 @@ def test_the_one_amount_of_earlier_files_is_that_of_the_chosen_move(
 
 def test_each_move_has_an_amount_of_its_own(quiet: Any) -> None:
     from ex4d_blender.core.move_amounts import AMOUNTS, property_name
-    from ex4d_blender.ops.takes import move_text
+    from ex4d_blender.ops.take_cameras import move_text
 
     from ex4d.camera import PRESETS, parse_preset
 

@@ -523,21 +523,21 @@ def test_relinked_after_moving_by_hand_what_came_along_is_found(scene: Any, tmp_
 
 
 def test_a_copied_project_that_makes_takes_in_the_first_ones_folder_says_so(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender.ops import takes
+    from ex4d_blender.ops import take_cameras
 
     first = tmp_path / "first"
     first.mkdir()
     bpy.ops.wm.save_as_mainfile(filepath=str(first / "a.blend"))
     shot, _ = shot_in(scene, first / "ex4d")
-    assert takes.newer_notes(shot) == ()
+    assert take_cameras.newer_notes(shot) == ()
     bpy.ops.wm.save_mainfile()
     shutil.copytree(first, tmp_path / "second")
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "second" / "a.blend"))
-    (note,) = takes.newer_notes(only_shot(bpy.context.scene))
+    (note,) = take_cameras.newer_notes(only_shot(bpy.context.scene))
     assert f"shown from {tmp_path / 'second'}" in note
     assert f"made in {first}" in note
     assert bpy.ops.ex4d.relink(directory=str(tmp_path / "second" / "ex4d" / "shot")) == {"FINISHED"}
-    assert takes.newer_notes(only_shot(bpy.context.scene)) == ()
+    assert take_cameras.newer_notes(only_shot(bpy.context.scene)) == ()
 
 
 @pytest.mark.parametrize("name", ["shot #2.png", "shot#0001.png"])
@@ -610,7 +610,7 @@ def test_a_take_of_a_shot_that_is_not_here_has_its_own_frames_and_rate(scene: An
 
 
 def test_a_shot_that_was_reconstructed_elsewhere_is_said(scene: Any, tmp_path: Path) -> None:
-    from ex4d_blender.ops import takes
+    from ex4d_blender.ops import take_cameras
     from ex4d_blender.scene import shot as shots
 
     record = make_shot(tmp_path / "plate")
@@ -621,10 +621,10 @@ def test_a_shot_that_was_reconstructed_elsewhere_is_said(scene: Any, tmp_path: P
     shot = shots.import_shot(scene, record)
     for key, said in (("0123", False), ("4567", True)):
         (folder / "shot.json").write_text(json.dumps({"stages": {"mesh": key}}))
-        assert bool(takes.newer_notes(shot)) is said
+        assert bool(take_cameras.newer_notes(shot)) is said
     for damaged in ("", "[]", '{"stages": 5}'):
         (folder / "shot.json").write_text(damaged)
-        assert takes.newer_notes(shot) == ()
+        assert take_cameras.newer_notes(shot) == ()
 
 
 # The command

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Take cameras: adding them, moving them, looking through them."""
+"""Take cameras: adding them, moving them, and what is sampled from them for a job."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,9 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 from ex4d.protocol.values import TakeLens
 
-from .. import job_list, props
+from .. import props
 from ..core import records, shot_folders, shot_rules
 from ..core.move_amounts import AMOUNTS, property_name
 from ..props import state_of
@@ -379,65 +378,6 @@ class EX4D_OT_add_handheld(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
-    bl_idname = "ex4d.preview_take"
-    bl_label = "Preview"
-    bl_description = (
-        "Render the take quickly at a quarter of its size, show it through its camera, and count what is seen"
-    )
-    bl_options = {"REGISTER"}
-
-    def begin(self, context: bpy.types.Context, *, block: bool) -> str:
-        scene = scene_of(context)
-        shots.check_scene(scene)
-        take = require_take(scene)
-        shot = shots.take_shot(scene, take)
-        jobs = job_list.current()
-        for job, waiting in jobs.waiting.items():
-            known = jobs.link.client.jobs.get(job)
-            # A preview that is not finished yet is of no more use.
-            if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
-                jobs.link.client.cancel(job)
-        trajectory = self.sample(scene, shot, take, list(shot.frames))
-        return jobs.submit(
-            scene,
-            PreviewRequest(
-                shot.folder,
-                TrajectoryCamera(trajectory),
-                raster=state_of(scene).rasterizer,
-                # It lies over the viewport, which draws everything as a pinhole sees it.
-                lens="none",
-                take=take.uid,
-            ),
-            action="preview",
-            data={"take": take.uid, "offset": shot.timing.offset},
-            title=f"Preview {take.name}",
-            block=block,
-        )
-
-
-class EX4D_OT_hide_preview(bpy.types.Operator):
-    bl_idname = "ex4d.hide_preview"
-    bl_label = "Hide Preview"
-    bl_description = "Take the preview away from the take's camera"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        take = props.active_take(scene_of(context))
-        return take is not None and has_preview(scene_of(context), take)
-
-    def execute(self, context: bpy.types.Context) -> OperatorResult:
-        for camera in props.preview_cameras(scene_of(context), require_take(scene_of(context))):
-            background.hide_preview(camera)
-        return {"FINISHED"}
-
-
-def has_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> bool:
-    """Whether a preview lies over a camera of the take."""
-    return any(background.has_preview(camera) for camera in props.preview_cameras(scene, take))
-
-
 CLASSES = (
     EX4D_OT_add_take_camera,
     EX4D_OT_add_take,
@@ -445,6 +385,4 @@ CLASSES = (
     EX4D_OT_find_versions,
     EX4D_OT_apply_preset,
     EX4D_OT_add_handheld,
-    EX4D_OT_preview_take,
-    EX4D_OT_hide_preview,
 )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What fills a take, what is delivered, and what was."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ... import capabilities, props
+from ...core.generator_options import PROMPT, SEED, takes
+from ...ops.sequencer import EX4D_OT_show_result, stray_strips
+from ...props import state_of
+from ...scene import shot as shots
+from ...scene.data import scene_of
+from ..layout import draw_progress, draw_text, form_of, needs_backend, section
+from ..options import draw_options
+
+
+def _draw_profile(layout: Any, state: Any, take: Any) -> None:
+    """What fills, and what it takes."""
+    profile = capabilities.find_generator(state.profile)
+    form = form_of(layout.column())
+    form.prop(state, "profile_menu")
+    if profile is None:
+        draw_text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
+    else:
+        draw_text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+    if profile is None or takes(profile, SEED):
+        form.prop(state, "seed")
+    if profile is None or takes(profile, PROMPT):
+        form.prop(state, "prompt")
+    if profile is not None and take is not None:
+        draw_options(form, take, profile)
+
+
+def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> None:
+    """What is delivered; choices without effect for the shot's plate are left out."""
+    form = section(layout, "ex4d_output", "Output")
+    if form is None:
+        return
+    colour = shot.record["plate"].get("colour") if shot is not None else None
+    kind = colour["kind"] if colour else "display"
+    form.prop(state, "take_handles")
+    form.prop(state, "take_lens")
+    if kind == "codes":
+        form.prop(state, "result_pictures")
+    form.prop(state, "result_aov")
+    if state.result_aov or kind == "linear" or (kind == "codes" and state.result_pictures == "linear"):
+        form.prop(state, "result_compression")
+    form.prop(state, "result_movie")
+    form.prop(state, "result_audio")
+    form.prop(state, "result_grain")
+    form.prop(state, "result_colour_match")
+
+
+def _draw_extras(layout: Any, version: Any) -> None:
+    """Where the files of a version are that Blender does not show by itself."""
+    if version.passes:
+        row = layout.row(align=True)
+        row.label(text=f"AOV files: {version.passes}", icon="RENDERLAYERS")
+        folder = str(Path(version.folder) / version.passes)
+        row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = folder
+    if version.movie:
+        layout.label(text=f"Movie: {version.movie}", icon="FILE_MOVIE")
+
+
+def draw_generate(layout: Any, context: bpy.types.Context) -> None:
+    """Generate."""
+    state = state_of(scene_of(context))
+    needs_backend(layout)
+    take = props.active_take(scene_of(context))
+    _draw_profile(layout, state, take)
+    form = form_of(layout.column())
+    form.prop(state, "rasterizer")
+    if state.rasterizer == "nvdiffrast":
+        draw_text(layout, "nvdiffrast is licensed for research and evaluation only.", "ERROR")
+    form.prop(state, "use_frames")
+    if state.use_frames:
+        row = form.row(align=True)
+        row.prop(state, "frame_start")
+        row.prop(state, "frame_end")
+    form.prop(state, "with_mask")
+    form.prop(state, "with_color")
+    known = shots.known(scene_of(context))
+    _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
+    row = layout.row()
+    row.scale_y = 1.4
+    row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    if take is not None and take.shot is not None and len(shots.known(scene_of(context)).shots) > 1:
+        draw_text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
+    draw_progress(layout, "generate")
+    layout.operator("ex4d.import_take", icon="IMPORT")
+    if EX4D_OT_show_result.poll(context):
+        layout.operator("ex4d.show_result", icon="SEQUENCE")
+    if count := stray_strips(scene_of(context)):
+        box = layout.box()
+        what = "strip of a take is" if count == 1 else "strips of takes are"
+        draw_text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
+        box.operator("ex4d.move_strips", icon="SEQUENCE")
+    if take is not None and len(take.versions):
+        column = layout.column(align=True)
+        for version in reversed(take.versions):
+            row = column.row(align=True)
+            row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
+            row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
+            if version.filled:
+                draw_text(column, version.filled, "BLANK1")
+            _draw_extras(column, version)
+            if version.note:
+                draw_text(column, version.note, "ERROR")
+    if take is not None:
+        layout.operator("ex4d.find_versions", icon="VIEWZOOM")

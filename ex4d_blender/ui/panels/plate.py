@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plate: what is filmed, and what its files do not say of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ...ops.plate import lacks_solved_frames, may_be_movie
+from ...props import state_of
+from ...scene import plates
+from ...scene import shot as shots
+from ...scene.data import scene_of
+from ..layout import draw_text, form_of, section
+
+
+def differs(path: str, other: str) -> bool:
+    """Whether two texts name different plates; neither is looked for on disk."""
+    return os.path.normcase(os.path.normpath(bpy.path.abspath(path))) != os.path.normcase(os.path.normpath(other))
+
+
+def draw_plate(layout: Any, context: bpy.types.Context) -> None:
+    """Plate."""
+    state = state_of(scene_of(context))
+    column = layout.column(align=True)
+    column.operator("ex4d.load_plate", icon="FILE_MOVIE")
+    row = column.row(align=True)
+    row.operator("ex4d.plate_from_clip", text="Movie Clip", icon="TRACKER")
+    row.operator("ex4d.plate_from_strip", text="Strip", icon="SEQUENCE")
+    if not state.plate_path:
+        return
+    layout.label(text=Path(state.plate_path).name, icon="FILE_MOVIE")
+    if state.plate_info:
+        draw_text(layout, state.plate_info)
+    form = form_of(layout.column())
+    form.prop(state, "plate_frames")
+    form.prop(state, "plate_fps")
+    form.prop(state, "plate_first_frame")
+    form.prop(state, "plate_colour_space")
+    form.prop(state, "plate_handles")
+    _draw_film(layout, state)
+    form = form_of(layout.column())
+    if state.plate_clip is not None and plates.is_solved(state.plate_clip):
+        form.prop(state, "use_solved_camera")
+        if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
+            layout.operator("ex4d.use_solved_frames", icon="TRACKER")
+    shot = shots.known(scene_of(context)).find()
+    made_from = shot.record["plate"].get("path", "") if shot is not None else ""
+    if made_from and differs(state.plate_path, made_from):
+        draw_text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
+
+
+def _draw_film(layout: Any, state: Any) -> None:
+    """What is to be said of a plate where its files do not say it."""
+    form = section(layout, "ex4d_film", "Film")
+    if form is None:
+        return
+    form.prop(state, "plate_layer")
+    form.prop(state, "plate_pixel_aspect")
+    if may_be_movie(Path(state.plate_path)):
+        form.prop(state, "plate_over_range")
+    form.prop(state, "plate_lens")
+    if state.plate_lens == "FILE":
+        form.prop(state, "plate_lens_file")
+    if state.plate_lens == "CLIP" and state.plate_clip is None:
+        draw_text(form, "The plate is no Movie Clip.", "ERROR")

@@ -247,7 +247,9 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
         expected, still_zooms = _with_expected(model, task, held, sightings, zooms=zooms)
-        keeps_found = not zooms and is_expected_wrong(model, expected, sightings, max(spread, twice.focal))
+        found = float(np.median(model.focal[model.known]))
+        keeps_found = not zooms and is_believable(found, side)
+        keeps_found = keeps_found and is_expected_wrong(model, expected, sightings, max(spread, twice.focal))
         if not keeps_found:
             model, zooms = expected, still_zooms
             twice = repeat(model, sightings, held, LIMITS[-1])

@@ -90,9 +90,7 @@ def _source_camera(
         blobs, notes = solved_blobs(scene)
         return SolvedCamera(*blobs) if blobs else None, notes, None
     if state.source_camera == "OBJECT":
-        if state.source_object is None:
-            raise BadInputError("No source camera is chosen.", "Choose its object, or another Source Camera.")
-        sampled = _sampled_object(scene, state.source_object, former)
+        sampled = _sampled_object(scene, chosen_object(state), former)
         return SolvedCamera(json_bytes(sampled.trajectory)), sampled.notes, "auto"
     if state.source_camera == "FILE":
         return None, (), None
@@ -103,6 +101,13 @@ def _source_camera(
     if not blobs:
         return None, notes, kind
     return SolvedCamera(*blobs), notes, "auto" if asked not in (None, "still") else None
+
+
+def chosen_object(state: EX4D_PG_scene) -> bpy.types.Object:
+    """The camera object that is to be the source camera; raises BadInputError where none is chosen."""
+    if state.source_object is None:
+        raise BadInputError("No source camera is chosen.", "Choose its object, or another Source Camera.")
+    return state.source_object
 
 
 def _sampled_object(

@@ -18,7 +18,7 @@ from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.shot_scenes import scene_of_frames
 from .common import OperatorResult, run_reporting
-from .reconstruct import submit_reconstruction
+from .reconstruct import chosen_object, submit_reconstruction
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,21 @@ def separate_shots(scene: bpy.types.Scene) -> list[SeparateShot]:
     """A scene for each shot of the scene's plate, as it was before or new; none where the plate does not cut.
 
     Raises:
-        BadInputError: the scene has no shot.
-        UsageError: what was chosen of the source camera cannot be taken along.
+        BadInputError: the scene has no shot, or an object is to be its source camera and none is chosen.
+        UsageError: the source camera's keys cannot be taken along.
     """
     shot = shots.chosen_shot(scene)
-    if state_of(scene).source_camera == "OBJECT":
-        raise UsageError(
-            "The source camera is an object of this scene, which the shots' scenes do not have.",
-            "Take the frames of one shot after the other, or set Source Camera to Automatic.",
-        )
+    ranges = ranges_of(shot)
+    state = state_of(scene)
+    if state.source_camera == "OBJECT":
+        chosen_object(state)
+        if any(shot.frame_of(first) < 0 for first, _ in ranges):
+            raise UsageError(
+                "The shot begins before frame 0, where the parts cannot stay, and the source camera is keyed there.",
+                "Move the shot and the keys of its camera to later frames.",
+            )
     found = []
-    for first, last in ranges_of(shot):
+    for first, last in ranges:
         name = f"{shot.root.name} {first}-{last}"
         folder = shot_folder_of_frames(shot.folder, first, last)
         own = scene_of_frames(scene, shot, folder, name, (first, last))

@@ -23,7 +23,8 @@ def scene_of_frames(
     scene: bpy.types.Scene, shot: shots.ShotObjects, folder: str, name: str, frames: tuple[int, int]
 ) -> bpy.types.Scene:
     """The scene in which a part of a shot's plate is reconstructed: the one that was made for its folder before, with
-    what was chosen there, else a new one, set up as ``scene`` is. Nothing is reconstructed yet.
+    what was chosen there, else a new one, set up as ``scene`` is. A camera object that is the source camera is in both:
+    the part takes its frames. Nothing is reconstructed yet.
 
     Args:
         scene: the shot's.
@@ -40,6 +41,10 @@ def scene_of_frames(
     state.plate_frames, state.shot_folder = f"{frames[0]}-{frames[1]}", folder
     # They stay where they were in time.
     state.plate_scene_start = max(shot.frame_of(frames[0]), -1)
+    camera = state.source_object
+    # A camera object is evaluated in the scenes that have it; what it hangs on comes along by itself.
+    if state.source_camera == "OBJECT" and camera is not None and own not in camera.users_scene:
+        own.collection.objects.link(camera)
     return own
 
 

@@ -19,7 +19,7 @@ from panel_drawing import draw_all
 from viewport_factory import add_solve, make_shot, write_png
 
 from ex4d.camera import Lens, Trajectory, parse_trajectory
-from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.results import SourceCameraInfo
 
 pytest_plugins = ["addon_fixtures"]
@@ -238,7 +238,7 @@ def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
     whole = shot.find_shots(scene)[0]
     before = set(bpy.data.scenes)
     state.source_camera = "OBJECT"
-    with pytest.raises(RuntimeError, match="object of this scene"):
+    with pytest.raises(RuntimeError, match="No source camera"):
         bpy.ops.ex4d.separate_shots()
     state.source_camera = "auto"
     assert set(bpy.data.scenes) == before
@@ -304,6 +304,60 @@ def test_a_camera_object_is_the_source_camera(scene: Any, tmp_path: Path, addon:
     assert camera_given.centers()[-1, 0] == pytest.approx(4, abs=1e-5)
     assert (steps[:, 0] > 0.2).all()
     np.testing.assert_allclose(steps[:, 1:], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [1001, 11])
+def test_each_shot_of_a_plate_that_cuts_has_its_frames_of_a_camera_object(
+    scene: Any, tmp_path: Path, addon: Any, start: int
+) -> None:
+    from ex4d_blender.ops.reconstruct import reconstruct_request
+    from ex4d_blender.ops.separate import separate_shots
+
+    for number in range(1001, 1006):
+        write_png(tmp_path / f"plate/p.{number}.png", np.zeros((32, 48, 3), np.uint8))
+    bpy.ops.ex4d.load_plate(filepath=str(tmp_path / "plate/p.1001.png"))
+    record = make_shot(tmp_path)
+    record["plate"]["path"] = str(tmp_path / "plate/p.1001.png")
+    placed = shot.import_shot(scene, add_solve(record, kind="still", cuts=[1003]), first_frame=start)
+    state = scene.ex4d
+    obj = moving_object(scene, start)
+    # What it hangs on is in the first scene alone.
+    rail = bpy.data.objects.new("Rail", None)
+    scene.collection.objects.link(rail)
+    rail.location = (0, 0, 2)
+    obj.parent = rail
+    state.source_camera, state.source_object = "OBJECT", obj
+    whole = camera.sample_camera(
+        scene, range(start, start + 5), root=None, camera=obj, picture_size=(48, 32)
+    ).trajectory
+    for _ in range(2):
+        parts = separate_shots(scene)
+        assert len(parts) == 2
+        for part, numbers in zip(parts, ((1001, 1002), (1003, 1004, 1005)), strict=True):
+            assert list(part.scene.objects).count(obj) == 1
+            request, _ = reconstruct_request(part.scene, block=False)
+            given: Trajectory = parse_trajectory(request.solved.camera, Path("c.json"))
+            assert given.frame_numbers == numbers
+            own = [number - 1001 for number in numbers]
+            np.testing.assert_allclose(given.E, whole.E[own], atol=1e-6)
+            np.testing.assert_allclose(given.K, whole.K[own], atol=1e-6)
+    assert placed.root.name in scene.objects
+    state.source_object = None
+    with pytest.raises(BadInputError, match="No source camera"):
+        separate_shots(scene)
+
+
+def test_keys_before_frame_0_cannot_be_taken_along(scene: Any, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.ops.separate import separate_shots
+
+    record = add_solve(make_shot(tmp_path), kind="still", cuts=[1003])
+    record["plate"]["handles"] = [2, 0]
+    shot.import_shot(scene, record, first_frame=-2)
+    scenes = set(bpy.data.scenes)
+    scene.ex4d.source_camera, scene.ex4d.source_object = "OBJECT", moving_object(scene, -2)
+    with pytest.raises(UsageError, match="before frame 0"):
+        separate_shots(scene)
+    assert set(bpy.data.scenes) == scenes
 
 
 def _through_usd(path: Path) -> None:

@@ -1,22 +1,32 @@
 """What is said of the lens, and the focal length laid to where the plate is explained best."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from solve_scenes import track_scene
 
+from ex4d.camera.transforms import rotation_y
+from ex4d.evaluation.poses import camera_errors
+from ex4d.solve import SolveOptions
 from ex4d.solve import triangulate as triangulation
-from ex4d.solve.attempts import repeated_state
+from ex4d.solve.attempt import kept_share
 from ex4d.solve.bundle import BundleOptions, Sightings
+from ex4d.solve.ideal import extrinsics
 from ex4d.solve.keys import key_frames
 from ex4d.solve.lens_test import part_spread, rescale_focal, settle_focal
 from ex4d.solve.model import Model
+from ex4d.solve.move_attempt import is_expected_wrong, repeated_state
+from ex4d.solve.moving import LIMITS, WHOLE, refine_whole
+from ex4d.solve.solve import solve_tracks
 from ex4d.solve.tracks import tracks_of
 from ex4d.solve.triangulate import triangulate
 
 
-def true_model(scene) -> tuple[Model, Sightings]:
+def true_model(scene, factor=1.0) -> tuple[Model, Sightings]:
+    """The scene's cameras, with so many times the focal length, and points from them."""
     tracks = scene.tracks
-    model = Model.empty(tracks.frames, tracks.count, float(scene.camera.K[0, 0, 0]), np.array(tracks.size) / 2)
+    model = Model.empty(tracks.frames, tracks.count, factor * float(scene.camera.K[0, 0, 0]), np.array(tracks.size) / 2)
     model.rotation, model.position = scene.camera.E[:, :3, :3].copy(), scene.camera.E[:, :3, 3].copy()
     model.known[:] = True
     sightings = Sightings(tracks.frame, tracks.track, tracks.xy)
@@ -81,3 +91,63 @@ def test_a_key_frame_comes_while_tracks_of_the_one_before_the_last_are_left():
     keys = key_frames(tracks, 0, 120)
     for before, _, after in zip(keys, keys[1:-1], keys[2:-1], strict=False):
         assert len(tracks.common(before, after)[0]) > 0
+
+
+def test_a_lens_that_explains_the_plate_is_kept_where_the_expected_one_does_not():
+    scene = track_scene("walks", fov=25.0, depth=(3.0, 9.0), points=400, count=9)
+    found = solve_tracks(scene.picture, scene.followed, SolveOptions(fov_deg=54.0), lambda: None)
+    assert (found.kind, found.lens) == ("moves", "not observable")
+    assert any("54° explains it worse than" in note for note in found.notes)
+    assert found.camera.K[0, 0, 0] == pytest.approx(scene.camera.K[0, 0, 0], rel=0.15)
+    error = camera_errors(found.camera.E, scene.camera.E)
+    assert error.rotation_deg < 0.15
+    assert error.translation < 0.004
+
+
+def test_the_expected_lens_is_wrong_only_where_it_is_far_off_and_explains_less():
+    scene = track_scene("slides")
+    (true, sightings), (near, _), (far, _) = (true_model(scene, factor) for factor in (1.0, 1.02, 1.5))
+    assert is_expected_wrong(true, far, sightings, 0.05)
+    assert not is_expected_wrong(true, far, sightings, 0.3)
+    assert not is_expected_wrong(far, true, sightings, 0.05)
+    assert not is_expected_wrong(true, near, sightings, 0.0)
+
+
+def test_a_camera_keeps_the_tracks_that_it_explains_unless_it_follows_now_one_thing_and_now_another():
+    scene = track_scene("slides", movers=0.4)
+    model, _ = true_model(scene)
+    keys = range(13)
+    steady = kept_share(model, scene.tracks, keys)
+    assert steady > 0.7
+    model.rotation[6:] = model.rotation[6:] @ rotation_y(0.05)
+    triangulate(model, Sightings(scene.tracks.frame, scene.tracks.track, scene.tracks.xy))
+    assert kept_share(model, scene.tracks, keys) < steady / 2
+    assert kept_share(model, scene.tracks.picked(scene.tracks.track < 5), keys) is None
+
+
+def test_a_frame_outside_of_the_bundle_that_was_lost_is_placed_anew():
+    scene = track_scene("slides", count=WHOLE + 7, points=120)
+    model, _ = true_model(scene)
+    keys = key_frames(scene.tracks, 0, scene.tracks.frames)
+    lost = next(frame for frame in range(30, 60) if frame not in keys)
+    model.rotation[lost] = rotation_y(np.pi) @ model.rotation[lost]
+    options = BundleOptions(loss=0.6, focal="fixed", iterations=4)
+    refine_whole(model, scene.tracks, keys, options, LIMITS[-1:])
+    assert model.known.all()
+    error = camera_errors(extrinsics(model), scene.camera.E)
+    assert error.rotation_deg < 0.1
+    assert error.translation < 0.01
+
+
+def test_a_frame_that_cannot_be_placed_is_not_known_any_more():
+    scene = track_scene("slides", count=WHOLE + 7, points=120)
+    keys = key_frames(scene.tracks, 0, scene.tracks.frames)
+    lost = next(frame for frame in range(30, 60) if frame not in keys)
+    xy = scene.tracks.xy.copy()
+    xy[scene.tracks.frame == lost] = np.random.default_rng(1).uniform(
+        0, 190, (int((scene.tracks.frame == lost).sum()), 2)
+    )
+    tracks = replace(scene.tracks, xy=xy)
+    model, _ = true_model(scene)
+    refine_whole(model, tracks, keys, BundleOptions(loss=0.6, focal="fixed", iterations=4), LIMITS[-1:])
+    assert np.flatnonzero(~model.known).tolist() == [lost]

@@ -7,7 +7,7 @@ from solve_scenes import track_scene
 from ex4d.camera.transforms import rotation_x
 from ex4d.solve import SolveOptions
 from ex4d.solve.bundle import BundleOptions
-from ex4d.solve.depth_order import MUCH_BETTER, order_agreement
+from ex4d.solve.depth_order import MUCH_BETTER, DepthOrder, order_agreement
 from ex4d.solve.initial import sightings_of
 from ex4d.solve.kind import Numbers, is_order_open, leads, move_refusal, order_note
 from ex4d.solve.model import Model
@@ -33,14 +33,14 @@ def true_model(scene):
 def estimator(model, sightings, sign):
     """Sees the disparity that a model has at the nearest of its points, or its opposite."""
 
-    def order(index):
+    def disparity(index):
         own = sightings.picked(sightings.frame == index)
         own = own.picked(model.has_point[own.track])
         at = np.stack(np.meshgrid(np.arange(64) * 4 + 2, np.arange(48) * 4 + 2), axis=-1)
         nearest = np.argmin(((at[:, :, None] - own.xy) ** 2).sum(axis=-1), axis=-1)
         return (-sign * model.in_camera(own.frame, own.track)[nearest, 2]).astype(np.float32)
 
-    return order
+    return DepthOrder(disparity, "")
 
 
 def test_through_a_long_lens_the_mirror_image_moves_nearly_alike():
@@ -90,7 +90,7 @@ def test_where_the_plate_leaves_the_order_open_the_estimator_decides(sign):
 def test_where_nothing_tells_the_order_the_solve_is_refused():
     scene = track_scene("orbits", **FAR)
     options = SolveOptions(fov_deg=5.0, fov_known=True)
-    for order in (None, lambda index: np.zeros((48, 64), np.float32)):
+    for order in (None, DepthOrder(lambda index: np.zeros((48, 64), np.float32), "")):
         found = solve_tracks(scene.picture, scene.followed, options, lambda: None, order)
         assert found.kind == "still"
         assert "near and far exchanged" in found.refused[-1]

@@ -11,6 +11,7 @@ from ex4d.evaluation.poses import camera_errors
 from ex4d.media.frames import ArrayFrames
 from ex4d.protocol.errors import BadInputError
 from ex4d.solve import SolveOptions, read_solve, write_solve
+from ex4d.solve.depth_order import DepthOrder
 from ex4d.solve.solve import solve_camera, solve_tracks
 from ex4d.solve.stage import SolveStage
 from ex4d.stages import stage as stages
@@ -96,6 +97,28 @@ def test_the_key_knows_all_that_changes_the_solve(plate):
     keys.add(SolveStage("other", frames, options).key())
     assert len(keys) == len(changed) + 2
     assert SolveStage("plate", frames, SolveOptions()).key() in keys
+
+
+@pytest.mark.parametrize(
+    ("options", "may_decide"),
+    [
+        ({}, True),
+        ({"source_camera": "moves"}, True),
+        ({"source_camera": "turns"}, False),
+        ({"source_camera": "still"}, False),
+        ({"given": True}, False),
+    ],
+)
+def test_the_key_knows_the_weights_that_may_decide_the_order_of_depth(plate, options, may_decide):
+    frames, camera = plate
+    asked = SolveOptions(**options | ({"given": camera} if "given" in options else {}))
+
+    def key(order):
+        return SolveStage("plate", frames, asked, order).key()
+
+    first, second = (DepthOrder(lambda index: np.zeros((4, 4), np.float32), weights) for weights in "ab")
+    assert (key(first) != key(second)) == may_decide
+    assert (key(first) != key(None)) == may_decide
 
 
 def test_a_solve_is_read_as_it_was_written(tmp_path):

@@ -238,8 +238,11 @@ class _Problem:
         """Camera part with the priors, its gradient, the points' parts (3, 3, P) and (3, P), and per sighting the
         products of what is left with its point, (width + shared, 3, N)."""
         _, (H, gradient) = self._priors()
-        parts = [self._differentiated(H, gradient, a, b) for a, b in self.chunks]
-        V, v, W = (np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True))
+        count = len(self.tracks)
+        V, v = np.empty((3, 3, count)), np.empty((3, count))
+        W = np.empty((self.layout.width + self.layout.shared, 3, len(self.seen)))
+        for a, b in self.chunks:
+            V[..., a:b], v[:, a:b], W[..., self.starts[a] : self.starts[b]] = self._differentiated(H, gradient, a, b)
         return H, gradient, V, v, W
 
     def _differentiated(self, H: Array, gradient: Array, a: int, b: int) -> tuple[Array, Array, Array]:
@@ -308,7 +311,9 @@ class _Problem:
             S[np.ix_(local, local)] -= flat @ full.reshape(len(local), -1).T
             s[local] -= flat @ v[:, a:b].ravel()
         step = np.zeros(self.layout.size)
-        S = S[np.ix_(self.free, self.free)]
+        first = int(np.argmax(self.free))
+        # Where the first camera alone is held the rest is not copied: of long plates it is large.
+        S = S[first:, first:] if self.free[first:].all() else S[np.ix_(self.free, self.free)]
         S[np.diag_indices_from(S)] += 1e-12 * np.abs(np.diag(S)).max(initial=0) + 1e-30
         step[self.free] = -np.linalg.solve(S, s[self.free])
         moved = np.empty((len(self.tracks), 3))

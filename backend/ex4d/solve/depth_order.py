@@ -18,13 +18,23 @@ from ex4d.solve.tracks import Tracks
 
 Array = NDArray[np.float64]
 
-#: ln disparity (h, w) of the frame with an index, at any size, up to a constant.
-DepthOrder = Callable[[int], NDArray[np.float32]]
-
 #: Points that a frame needs to tell, and frames that are looked at.
 LEAST_POINTS, LOOKED_AT = 50, 5
 #: A solve that fell back to the same order but costs no more than this share of the first is taken in its place.
 MUCH_BETTER = 0.9
+
+
+@dataclass(frozen=True)
+class DepthOrder:
+    """What estimates the order of depth in single frames.
+
+    Attributes:
+        disparity: gives ln disparity (h, w) of the frame with an index, at any size, up to a constant.
+        weights: hash of what it was trained to; another one may decide otherwise.
+    """
+
+    disparity: Callable[[int], NDArray[np.float32]]
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ def order_agreement(model: Model, tracks: Tracks, frames: Sequence[int], order: 
         near[known] = model.errors(at[known], track[known], xy[known]) < NEAR
         if near.sum() < LEAST_POINTS:
             continue
-        disparity = order(frame)
+        disparity = order.disparity(frame)
         height, width = disparity.shape
         column, row = np.clip((xy[near] / tracks.size * [width, height]).astype(int), 0, [width - 1, height - 1]).T
         depth = model.in_camera(at[near], track[near])[:, 2]

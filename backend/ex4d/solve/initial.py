@@ -32,8 +32,9 @@ STRICT, WORSE, WORSE_LEAST = 3.0, 3.0, 0.3
 PRIOR_SIGMA = 0.35
 #: A zoom is believed that changes the focal length by this share and lowers the cost by that share.
 LEAST_ZOOM, LEAST_ZOOM_GAIN = 0.03, 0.15
-#: Change of the log focal length from frame to frame that a start expects of a zoom.
-ZOOM_SIGMA = 0.02
+#: Change of the log focal length from frame to frame that a start expects of a zoom, and that the bundles after it do:
+#: where the camera moves, too, a path takes the place of a zoom that is expected to be slower than it is.
+ZOOM_SIGMA, MOVING_ZOOM_SIGMA = 0.02, 0.05
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,8 @@ def starts(
             zoomed.append(Start(unimproved, cost(unimproved, sightings), start.pair, zooms=True))
     best.sort(key=lambda start: start.cost)
     zoomed.sort(key=lambda start: start.cost)
-    if zoomed and zoomed[0].cost < (1 - LEAST_ZOOM_GAIN) * best[0].cost and _span(zoomed[0].model) >= LEAST_ZOOM:
+    gains = bool(zoomed) and zoomed[0].cost < (1 - LEAST_ZOOM_GAIN) * best[0].cost
+    if gains and span_of_focal(zoomed[0].model) >= LEAST_ZOOM:
         return zoomed
     return best
 
@@ -124,7 +126,7 @@ def _zoom(model: Model, sightings: Sightings, options: BundleOptions) -> None:
         _improve(model, sightings, replace(each, iterations=iterations))
 
 
-def _span(model: Model) -> float:
+def span_of_focal(model: Model) -> float:
     """How much the focal length changes over the known frames, as a share."""
     return float(np.expm1(np.ptp(model.log_focal[model.known])))
 
@@ -138,14 +140,17 @@ def sightings_of(tracks: Tracks, frames: Sequence[int]) -> Sightings:
     return Sightings(tracks.frame[use], tracks.track[use], tracks.xy[use])
 
 
+def errors_of(model: Model, sightings: Sightings) -> Array:
+    """(N,) errors, px, of sightings: ``UNEXPLAINED`` at most, and where there is no camera or no point."""
+    can = model.known[sightings.frame] & model.has_point[sightings.track]
+    error = np.full(len(sightings), UNEXPLAINED)
+    error[can] = model.errors(sightings.frame[can], sightings.track[can], sightings.xy[can])
+    return np.minimum(error, UNEXPLAINED)
+
+
 def cost(model: Model, sightings: Sightings) -> float:
     """See ``Start.cost``."""
-    error = np.where(
-        model.known[sightings.frame] & model.has_point[sightings.track],
-        model.errors(sightings.frame, sightings.track, sightings.xy),
-        np.inf,
-    )
-    return float((np.minimum(error, UNEXPLAINED) ** 2).mean()) if len(error) else np.inf
+    return float((errors_of(model, sightings) ** 2).mean()) if len(sightings) else np.inf
 
 
 def usable(model: Model, sightings: Sightings, limit: float) -> Sightings:

@@ -18,8 +18,9 @@ STILL_MOTION = 0.005
 STILL_STANDING = 0.5
 #: A turn explains the plate up to this median error, px: for sides up to LEAST_SIDE, and beyond by the side.
 TURN_ERROR, TURN_ERROR_SIDE = 0.3, 640
-#: Share of the tracks that a turn explains, within ``NEAR`` px.
-TURN_EXPLAINED = 0.5
+#: Share of the tracks that a turn explains, within ``NEAR`` px: where a camera that moves leaves a smaller error, and
+#: where it does not. Of those that it explains in one of two key frames, the share that it explains in both.
+TURN_EXPLAINED, TURN_EXPLAINED_LEAST, TURN_KEPT = 0.5, 0.4, 0.45
 #: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
 TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
 #: Share of the tracks from which a turn needs no further proof.
@@ -58,6 +59,8 @@ class Numbers:
         plane_error: median distance, px, of that pair's tracks from where the homography takes them.
         turn_error: median error, work px, of a camera that only turns.
         turn_explained: share of the sightings that it explains.
+        turn_kept: of the tracks that it explains in one of two key frames, one after the other, the share that it
+            explains in both; the least of all.
         move_error: median error, work px, of a camera that moves.
         move_explained: share of the sightings that it explains.
         angle_deg: median of the greatest angles at the points.
@@ -81,6 +84,7 @@ class Numbers:
     plane_error: float | None = None
     turn_error: float | None = None
     turn_explained: float | None = None
+    turn_kept: float | None = None
     move_error: float | None = None
     move_explained: float | None = None
     angle_deg: float | None = None
@@ -122,9 +126,21 @@ def turn_refusal(numbers: Numbers, side: float) -> str | None:
         return "The frames share too few tracks for a turn."
     if error > turn_error_limit(side):
         return f"A turn leaves {error:.2f} px, more than {turn_error_limit(side):.2f}."
-    if explained < TURN_EXPLAINED:
-        return f"A turn explains {explained:.0%} of the tracks, less than {TURN_EXPLAINED:.0%}."
+    least = TURN_EXPLAINED if _moves_better(numbers) else TURN_EXPLAINED_LEAST
+    if explained < least:
+        return f"A turn explains {explained:.0%} of the tracks, less than {least:.0%}."
+    if numbers.turn_kept is not None and numbers.turn_kept < TURN_KEPT:
+        return (
+            "A turn explains now these, now other tracks: of those that it explains in one of two frames, "
+            f"{numbers.turn_kept:.0%} in both."
+        )
     return None
+
+
+def _moves_better(numbers: Numbers) -> bool:
+    """Whether a camera that moves leaves a smaller error than one that turns."""
+    n = numbers
+    return n.move_error is not None and (n.turn_error or 0.0) >= PARALLAX_MORE_GAIN * n.move_error
 
 
 def is_surely_turn(numbers: Numbers, side: float) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import usable
+from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, usable
 from ex4d.solve.model import Model, rotation_vectors, rotations
 
 Array = NDArray[np.float64]
@@ -38,6 +38,8 @@ SETTLE_STEPS, MOST_SETTLES = (0.12, 0.04), 8
 #: Change of the log focal length over the shot that another zoom is tried with; rise of the error below which a zoom
 #: may be hidden, and from which one that was found is believed while the camera moves.
 ZOOM_TRIAL, HIDDEN_ZOOM_RISE, SURE_ZOOM_RISE = 0.15, 0.15, 0.6
+#: Error, px, above which sightings are not looked at for a zoom: without it they are explained badly.
+ZOOM_LIMIT = 6.0
 #: Parts of the picture and of the depth have each so many sightings at least, or are not asked; steps of their bundles.
 LEAST_PART, PART_ITERATIONS = 150, 10
 
@@ -271,3 +273,25 @@ def find_radial(
     model.radial, model.log_focal = bent.radial, bent.log_focal
     model.rotation, model.position, model.points = bent.rotation, bent.position, bent.points
     return True
+
+
+def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> bool:
+    """Give each frame a focal length of its own where the lens zooms, in place; returns whether it does."""
+    s = usable(model, sightings, ZOOM_LIMIT)
+    free = model.copy()
+    before = bundle(free, s, replace(options, iterations=4))
+    after = bundle(free, s, replace(options, focal="each", iterations=20))
+    frames = np.unique(s.frame)
+    span = float(np.ptp(free.log_focal[frames]))
+    if span < LEAST_ZOOM or after > (1 - LEAST_ZOOM_GAIN) * before:
+        return False
+    take(model, free)
+    others = np.setdiff1d(np.arange(len(model.known)), frames)
+    model.log_focal[others] = np.interp(others, frames, model.log_focal[frames])
+    return True
+
+
+def take(model: Model, other: Model) -> None:
+    """Change a model into another one of the same frames and tracks, in place."""
+    for name, value in vars(other).items():
+        setattr(model, name, value)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
 from ex4d.solve.initial import (
     FOCAL_SHARES,
+    MOVING_ZOOM_SIGMA,
     PRIOR_SIGMA,
     Start,
     place,
@@ -26,6 +27,7 @@ from ex4d.solve.triangulate import triangulate
 from ex4d.solve.two_view import PairView
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 #: Plates of no more frames than this are bundled whole; of longer ones the key frames are.
 WHOLE = 64
@@ -35,6 +37,9 @@ LOCAL, HELD = 8, 4
 GLOBAL_EVERY = 12
 #: Errors, px, above which sightings are dropped, round by round.
 LIMITS = (6.0, 3.0, 2.0)
+#: A frame outside of the bundle is lost of whose tracks less than so many times the share is explained that usually is
+#: in the frames around it, so many on each side.
+LOST, AROUND = 0.75, 3
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def solve_moving(
         return None
     model = found[0].model.copy()
     if found[0].zooms:
-        first, options = replace(first, focal="each"), replace(options, focal="each")
+        first, options = (replace(one, focal="each", zoom_sigma=MOVING_ZOOM_SIGMA) for one in (first, options))
     grow(model, tracks, keys, first, tick)
     complete(model, tracks, keys, options, tick)
     return Moving(model, found[0].pair, tuple(found))
@@ -148,8 +153,27 @@ def refine_whole(
         bundled = np.array([frame for frame in frames if model.known[frame]])
         model.log_focal[others] = np.interp(np.flatnonzero(others), bundled, model.log_focal[bundled])
         refine_cameras(model, everything.picked(others[everything.frame] & model.known[everything.frame]))
+        _place_lost(model, everything, others)
     place_between(model, everything)
     triangulate(model, everything, ~model.has_point)
+
+
+def _place_lost(model: Model, sightings: Sightings, others: Bools) -> None:
+    """Place frames outside of the bundle anew, in place, that are explained far less than those around them: the key
+    frames had moved from under them. One that cannot be placed is not known any more."""
+    frames = np.arange(len(model.known), dtype=np.int32)
+    shares = fit_shares(model, sightings, frames)
+    around = np.array([np.median(shares[max(0, frame - AROUND) : frame + AROUND + 1]) for frame in frames])
+    lost = np.flatnonzero(others & model.known & (shares < LOST * around))
+    if not len(lost):
+        return
+    old = model.copy()
+    model.known[lost] = False
+    place_between(model, sightings)
+    worse = lost[fit_shares(model, sightings, frames)[lost] < shares[lost]]
+    model.rotation[worse], model.position[worse] = old.rotation[worse], old.position[worse]
+    model.log_focal[lost] = old.log_focal[lost]
+    model.known[worse] = shares[worse] >= LEAST_SHARE
 
 
 def _round(model: Model, sightings: Sightings, limit: float, options: BundleOptions) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.initial import UNEXPLAINED, usable
+from ex4d.solve.initial import UNEXPLAINED, errors_of, usable
 from ex4d.solve.model import Model
 from ex4d.solve.triangulate import triangulate
 
@@ -65,7 +65,7 @@ def reversal(model: Model, sightings: Sightings, options: BundleOptions) -> Reve
         # Another solve of these frames alone, which a solve of a long plate explains less well than one of theirs.
         first = model.copy()
         _bundle(first, sightings, held)
-    errors = _errors(first, sightings), _errors(other, sightings)
+    errors = errors_of(first, sightings), errors_of(other, sightings)
     either = np.minimum(*errors) < LIMITS[-1]
     if not either.any():
         return None
@@ -101,7 +101,7 @@ def inside_out(model: Model, frame: int) -> Model:
 
 def have_same_order(first: Model, second: Model, sightings: Sightings) -> bool:
     """Whether two solves of the same tracks have the same points near and far."""
-    s = sightings.picked(np.maximum(_errors(first, sightings), _errors(second, sightings)) < LIMITS[-1])
+    s = sightings.picked(np.maximum(errors_of(first, sightings), errors_of(second, sightings)) < LIMITS[-1])
     if len(s) < LEAST_POINTS:
         return False
     # Of each frame by itself: between frames the depth of everything may change.
@@ -120,11 +120,3 @@ def rank_correlation(first: Array, second: Array) -> float:
         return 0.0
     a, b = (np.argsort(np.argsort(values)) for values in (first, second))
     return float(np.corrcoef(a, b)[0, 1])
-
-
-def _errors(model: Model, sightings: Sightings) -> Array:
-    """(N,) errors, px, of sightings: ``UNEXPLAINED`` at most, and where there is no camera or no point."""
-    can = model.known[sightings.frame] & model.has_point[sightings.track]
-    error = np.full(len(sightings), UNEXPLAINED)
-    error[can] = model.errors(sightings.frame[can], sightings.track[can], sightings.xy[can])
-    return np.minimum(error, UNEXPLAINED)

@@ -14,7 +14,7 @@ from ex4d.media.frames import FrameSource
 from ex4d.protocol.errors import BadInputError
 from ex4d.solve import kind as gates
 from ex4d.solve import result
-from ex4d.solve.attempts import Attempt, Task, attempt_moving, attempt_turning, explained_share
+from ex4d.solve.attempt import Attempt, Task, explained_share
 from ex4d.solve.classify import angles_deg, contradicting, explain_all, track_errors
 from ex4d.solve.complete_path import copy_repeated, interpolate_unknown
 from ex4d.solve.depth_order import DepthOrder
@@ -28,6 +28,7 @@ from ex4d.solve.kind import Kind, Numbers
 from ex4d.solve.lens_effect import OTHER_FOVS
 from ex4d.solve.lens_test import fov_deg
 from ex4d.solve.model import Model
+from ex4d.solve.move_attempt import attempt_moving
 from ex4d.solve.options import SolveOptions
 from ex4d.solve.plate_facts import (
     frames_options,
@@ -41,6 +42,7 @@ from ex4d.solve.remeasure import remeasure
 from ex4d.solve.result import Solve, SolvedPoints
 from ex4d.solve.shutter import shutter_note
 from ex4d.solve.tracks import Tracks
+from ex4d.solve.turn_attempt import attempt_turning
 from ex4d.solve.work_picture import WorkPicture
 from ex4d.stages.plate_pixels import on_plate
 from ex4d.system.blas import one_blas_thread
@@ -168,13 +170,12 @@ class _Solver:
         if turning is not None:
             numbers = merged(numbers, turning.numbers)
         numbers = replace(numbers, plane=task.pairs[0].plane_share if task.pairs else None)
-        no_turn = gates.turn_refusal(numbers, side)
         if turning is not None and gates.is_surely_turn(numbers, side):
             return self._as("turns", turning, numbers, [])
         moving = attempt_moving(task)
         if moving is not None:
             numbers = merged(numbers, moving.numbers)
-        no_move = gates.move_refusal(numbers)
+        no_turn, no_move = gates.turn_refusal(numbers, side), gates.move_refusal(numbers)
         if no_move is None and not gates.has_parallax(numbers):
             no_move = "A move explains the plate no better than a turn: what moves by itself can look like parallax."
         if no_move is None and moving is not None and moving.zooms and moving.lens == "not observable":
@@ -223,10 +224,11 @@ class _Solver:
             # A turn that zooms has no one focal length to put in place of what was found.
             notes.append("The plate does not tell its lens surely; the focal lengths that explain it best are kept.")
         elif lens == "not observable":
-            notes.append(
-                f"The plate does not tell its lens; a field of view of {self.options.fov_deg:.0f}° is kept. "
-                "Give it with --fov if you know it."
-            )
+            expected, kept = f"a field of view of {self.options.fov_deg:.0f}°", "is kept"
+            if attempt.keeps_found:
+                found = fov_deg(float(np.median(attempt.model.focal)), max(self.tracks.size))
+                kept = f"explains it worse than the {found:.0f}° that explain it best and are kept"
+            notes.append(f"The plate does not tell its lens; {expected} {kept}. Give it with --fov if you know it.")
             if attempt.numbers.lens_path is not None and attempt.numbers.lens_turn_deg is not None:
                 low, high = OTHER_FOVS
                 notes.append(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ex4d.camera import Trajectory
 from ex4d.media.frames import FrameSource
 from ex4d.solve.depth_order import DepthOrder
-from ex4d.solve.follow import Gathered, followed
+from ex4d.solve.follow import Followed, Gathered, followed
 from ex4d.solve.options import SolveOptions
 from ex4d.solve.result import write_solve
 from ex4d.solve.solve import solve_tracks
@@ -54,7 +54,7 @@ class SolveStage(PartedStage):
     """
 
     name = "solve"
-    version = 2
+    version = 3
     weight = 1.0
 
     plate_key: str
@@ -66,7 +66,7 @@ class SolveStage(PartedStage):
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
         o = self.options
-        return {
+        inputs = {
             "plate": self.plate_key,
             "source_camera": o.source_camera,
             "fov_deg": o.fov_deg,
@@ -74,6 +74,10 @@ class SolveStage(PartedStage):
             "lens": None if o.lens is None else o.lens.record(),
             "given": None if o.given is None else camera_digest(o.given),
         }
+        # Only of a camera that may turn out to move is it asked.
+        if self.order is not None and o.given is None and o.source_camera in ("auto", "moves"):
+            inputs["order"] = self.order.weights
+        return inputs
 
     def steps(self) -> int:
         """See ``Stage``."""
@@ -107,14 +111,19 @@ class SolveStage(PartedStage):
     def finish(self, out: Path, done: Sequence[PartOutput]) -> list[str]:
         """See ``PartedWork``."""
         picture = WorkPicture.of(self.frames)
-        gathered = Gathered()
-        brightest = np.zeros(0, np.uint8)
-        for output in done:
-            arrays = read_npz(out / output.names[0], (*_STATE, *_SEEN))
-            gathered.add(_seen(arrays))
-            brightest = arrays["brightest"]
-        found = followed(picture.size, len(self.frames), gathered, brightest)
+        found = _followed(picture, len(self.frames), [out / output.names[0] for output in done])
         return write_solve(out, solve_tracks(picture, found, self.options, self._check, self.order))
+
+
+def _followed(picture: WorkPicture, frames: int, parts: Sequence[Path]) -> Followed:
+    """What was followed, from the files of all parts."""
+    gathered = Gathered()
+    brightest = np.zeros(0, np.uint8)
+    for part in parts:
+        arrays = read_npz(part, (*_STATE, *_SEEN))
+        gathered.add(_seen(arrays))
+        brightest = arrays["brightest"]
+    return followed(picture.size, frames, gathered, brightest)
 
 
 def _restored(path: Path, picture: WorkPicture) -> Tracker:

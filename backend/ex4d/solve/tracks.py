@@ -45,7 +45,9 @@ class Tracks:
         return np.bincount(self.track, minlength=self.count)
 
     def picked(self, sightings: Bools) -> Tracks:
-        """Only these sightings, (N,) bool; tracks keep their index."""
+        """Only these sightings, (N,) bool; tracks keep their index. All of them are not copied."""
+        if sightings.all():
+            return self
         return replace(self, frame=self.frame[sightings], track=self.track[sightings], xy=self.xy[sightings])
 
     def of_frames(self, start: int, stop: int) -> Tracks:

@@ -19,14 +19,13 @@ from ex4d.solve.model import Model
 from ex4d.solve.resect import LEAST_POINTS, refine_cameras
 from ex4d.solve.tracks import Tracks
 from ex4d.solve.triangulate import parts_of_tracks
+from ex4d.solve.turn_links import chosen_turns, link
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 #: Errors, px, above which sightings are dropped, round by round.
 LIMITS = (8.0, 3.0, 2.0)
-#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving the best.
-_GUESSES, _JUDGES, _ROUNDS = 200, 250, 5
 
 
 def solve_turning(
@@ -90,45 +89,19 @@ def finish_turning(model: Model, tracks: Tracks, keys: Sequence[int], options: B
 def chained(tracks: Tracks, keys: Sequence[int], focal: float) -> Model | None:
     """Rotations of the key frames, each against the one before, and directions of the points in them."""
     model = Model.empty(tracks.frames, tracks.count, focal, np.array(tracks.size) / 2)
-    model.known[keys[0]] = True
+    links = []
     for before, frame in pairwise(keys):
         common, a, b = tracks.common(before, frame)
         if len(common) < LEAST_POINTS:
             return None
         at = np.full(len(common), frame, np.int32)
-        turn = relative_rotation(unit_rays(model, at, a), unit_rays(model, at, b), 1.0 / focal)
+        links.append(link(common, unit_rays(model, at, a), unit_rays(model, at, b), 1.0 / focal))
+    model.known[keys[0]] = True
+    for (before, frame), turn in zip(pairwise(keys), chosen_turns(links), strict=True):
         model.rotation[frame] = turn @ model.rotation[before]
         model.known[frame] = True
     directions(model, sightings_of(tracks, keys))
     return model
-
-
-def relative_rotation(a: Array, b: Array, noise: float) -> Array:
-    """(3, 3) rotation that takes the unit rays a (M, 3) to b, as the most of them say that say the same.
-
-    Args:
-        a, b: unit rays of the same points.
-        noise: angle, radians, from which a ray counts less.
-    """
-    # Of two rays at a time: what moves by itself may be more than half, but says no one thing.
-    random = np.random.default_rng(0)
-    pairs = random.integers(0, len(a), (_GUESSES, 2))
-    guesses = _frames(b[pairs]) @ np.swapaxes(_frames(a[pairs]), 1, 2)
-    some = random.permutation(len(a))[:_JUDGES]
-    error = np.linalg.norm(b[some] - a[some] @ np.swapaxes(guesses, 1, 2), axis=2)
-    R = guesses[int(np.argmax((1 / (1 + (error / (3 * noise)) ** 2) ** 2).sum(axis=1)))]
-    for _ in range(_ROUNDS):
-        weights = 1 / (1 + (np.linalg.norm(b - a @ R.T, axis=1) / (2 * noise)) ** 2) ** 2
-        U, _, Vt = np.linalg.svd((b * weights[:, None]).T @ a)
-        R = U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
-    return R
-
-
-def _frames(rays: Array) -> Array:
-    """(G, 3, 3) axes in columns that two rays each (G, 2, 3) make."""
-    across = np.cross(rays[:, 0], rays[:, 1])
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
-    return np.stack([rays[:, 0], across, np.cross(rays[:, 0], across)], axis=2)
 
 
 def unit_rays(model: Model, frame: NDArray[np.int32], xy: Array) -> Array:

@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-from numpy.typing import NDArray
-
-from ex4d.depth.small.network import SmallNetwork
+from ex4d.depth.small.network import SHA256, SmallNetwork
 from ex4d.media.frames import FrameSource
+from ex4d.solve.depth_order import DepthOrder
 
 
-def depth_order(frames: FrameSource) -> Callable[[int], NDArray[np.float32]]:
-    """Gives ln disparity (h, w) float32, up to a constant, of the frame with an index; nothing is read before that."""
+def depth_order(frames: FrameSource) -> DepthOrder:
+    """Estimates the order of depth in a plate's frames; nothing is read before it is asked."""
     network = SmallNetwork()
-    return lambda index: network(frames.read_8bit(frames.numbers[index]))
+    return DepthOrder(lambda index: network(frames.read_8bit(frames.numbers[index])), SHA256)

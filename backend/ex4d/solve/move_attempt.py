@@ -1,29 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plate solved as one kind of shot, with its lens, and the numbers that tell whether that is believed."""
+"""The plate solved as filmed by a camera that moves, with its lens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ex4d.solve.bundle import BundleOptions, Sightings, bundle
-from ex4d.solve.depth_order import DepthOrder, OrderTest, order_test
-from ex4d.solve.initial import LEAST_ZOOM, LEAST_ZOOM_GAIN, PRIOR_SIGMA, cost, sightings_of, usable
-from ex4d.solve.kind import NEAR, TURN_PLANE, Numbers, turn_error_limit
+from ex4d.solve.attempt import (
+    BENT_ITERATIONS,
+    ITERATIONS,
+    LOSS,
+    MEASURED_LOSS,
+    Attempt,
+    Task,
+    explained_share,
+)
+from ex4d.solve.bundle import BundleOptions, Sightings
+from ex4d.solve.depth_order import OrderTest, order_test
+from ex4d.solve.initial import (
+    LEAST_ZOOM,
+    LEAST_ZOOM_GAIN,
+    MOVING_ZOOM_SIGMA,
+    PRIOR_SIGMA,
+    cost,
+    errors_of,
+    sightings_of,
+    span_of_focal,
+    usable,
+)
+from ex4d.solve.kind import Numbers
 from ex4d.solve.lens_effect import LensEffect, lens_effect
 from ex4d.solve.lens_test import (
     HIDDEN_ZOOM_RISE,
     SURE_ZOOM_RISE,
     LensState,
     find_radial,
+    find_zoom,
     fov_deg,
     is_believable,
     lens_test,
     part_spread,
     rescale_focal,
     settle_focal,
+    take,
     zoom_rise,
 )
 from ex4d.solve.model import Model
@@ -32,20 +53,15 @@ from ex4d.solve.repeat import Repeat, repeat
 from ex4d.solve.reversal import have_same_order
 from ex4d.solve.tracks import Tracks
 from ex4d.solve.triangulate import angles, triangulate
-from ex4d.solve.turning import directions, finish_turning, solve_turning
 from ex4d.solve.two_view import PairView
 
-#: Residual, px, from which a sighting counts less in the last bundles, and their steps at most.
-LOSS, ITERATIONS = 0.6, 15
 #: How often a solve is turned inside out at most.
 MOST_TURNED = 2
 #: Frames at least, where there are so many, in which it is compared with what it was.
 LEAST_COMPARED = 10
-#: Steps where distortion is solved for: it changes places with the focal length slowly.
-BENT_ITERATIONS = 30
-#: Residual, px, from which a sighting that was measured again counts less. The last bundle takes so many steps at most,
-#: and small ones, too: where the camera goes straight ahead the focal length creeps.
-MEASURED_LOSS, LAST_ITERATIONS, LAST_CONVERGED = 0.2, 40, 1e-7
+#: The last bundle takes so many steps at most, and small ones, too: where the camera goes straight ahead the focal
+#: length creeps.
+LAST_ITERATIONS, LAST_CONVERGED = 40, 1e-7
 #: Halves of the tracks whose focal lengths differ by more than this share tell none; up to which it is known.
 MOST_FOCAL_SPREAD, SURE_FOCAL_SPREAD = 0.06, 0.03
 #: So too for near and far points and parts of the picture, each of which tells less; the second where other focal
@@ -54,128 +70,11 @@ MOST_PART_SPREAD, WEAK_PART_SPREAD, SURE_PART_SPREAD = 0.1, 0.06, 0.03
 #: A camera with the expected focal length that costs no more than so many times what it does with the best one
 #: is not solved anew.
 AS_GOOD = 1.05
+#: The expected lens is wrong where it raises the median error by so much, as a share, and its focal length is so many
+#: times as far from the found one as that of parts of the tracks (both as logarithms).
+WRONG_RISE, FAR_LENS = 0.1, 2.0
 #: Frames that tests of a long plate look at.
 MOST_TESTED = 64
-#: Rise of a turn's error with other focal lengths from which its lens is believed where the expected one fails.
-WEAK_TURN_RISE = 0.05
-#: A turn's lens is looked for where its error is no more than so many times what a turn may leave.
-NEAR_TURN = 2.0
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """What came out.
-
-    Attributes:
-        model: cameras and points.
-        lens: what is known of the focal length.
-        numbers: those that this attempt tells; the others None.
-        zooms: whether the focal length changes over time.
-        notes: sentences for the report.
-    """
-
-    model: Model
-    lens: LensState | None
-    numbers: Numbers
-    zooms: bool = False
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is solved.
-
-    Attributes:
-        tracks: of a pinhole with its principal point in the middle; none that stands on the screen.
-        keys: key frames.
-        pairs: of them, the best start first.
-        focal: work pixels: known, or expected.
-        focal_known: whether it is known.
-        tick: called now and then; may raise to stop.
-        measure: gives the tracks measured again, with a model of them; None where the pictures show too little.
-        is_measured: whether these tracks are.
-        order: estimates the order of depth where the tracks leave it open; None = nothing does.
-        repeats: frames that repeat the one before.
-    """
-
-    tracks: Tracks
-    keys: Sequence[int]
-    pairs: Sequence[PairView]
-    focal: float
-    focal_known: bool
-    tick: Callable[[], None]
-    measure: Callable[[Model], Tracks | None]
-    is_measured: bool = False
-    order: DepthOrder | None = None
-    repeats: Sequence[int] = ()
-
-
-def attempt_turning(task: Task) -> Attempt | None:
-    """As a camera that turns; None where the frames do not hang together."""
-    tracks, keys, focal, focal_known, tick = task.tracks, task.keys, task.focal, task.focal_known, task.tick
-    prior = BundleOptions(
-        loss=LOSS, prior=float(np.log(focal)), prior_sigma=PRIOR_SIGMA, turns_only=True, iterations=ITERATIONS
-    )
-    fixed = replace(prior, focal="fixed")
-    options = fixed if focal_known else prior
-    model = solve_turning(tracks, keys, focal, focal_known=focal_known, options=options, tick=tick)
-    if model is None:
-        return None
-    sightings = sightings_of(tracks, keys)
-    if not len(usable(model, sightings, LIMITS[-1])):
-        return None
-    notes: list[str] = []
-    lens: LensState | None = None
-    rise = None
-    side = max(tracks.size)
-    followed, is_near = tracks, explained_share(model, tracks)[0] <= NEAR_TURN * turn_error_limit(side)
-    if is_near and (again := task.measure(model)) is not None:
-        tracks, sightings = again, sightings_of(again, keys)
-        prior, fixed, options = (replace(one, loss=MEASURED_LOSS) for one in (prior, fixed, options))
-        finish_turning(model, tracks, keys, options)
-    is_flat = not task.pairs or task.pairs[0].plane_share >= TURN_PLANE
-    zooms = not focal_known and is_flat and find_zoom(model, sightings, prior)
-    if not focal_known and (zooms or is_near):
-        test = lens_test(model, sightings, options, LIMITS[-1])
-        rise, lens = test.rise, test.state
-        found = float(np.median(model.focal[list(keys)]))
-        if lens != "not observable" and not is_believable(found, side):
-            notes.append(
-                f"The plate seems to have a field of view of {fov_deg(found, side):.0f}°, which is not believed."
-            )
-            lens = "not observable"
-        if lens == "not observable" and not zooms:
-            expected = model.copy()
-            rescale_focal(expected, focal / found, turns_only=True)
-            finish_turning(expected, tracks, keys, fixed)
-            with_found, with_expected = (_turn_share(each, tracks, followed)[0] for each in (model, expected))
-            # Where the expected lens is surely wrong, one that is seen weakly is nearer to the truth.
-            is_wrong = with_found <= turn_error_limit(side) < with_expected
-            if is_wrong and test.rise >= WEAK_TURN_RISE and is_believable(found, side):
-                lens = "within 5 %"
-            else:
-                model = expected
-        if zooms:
-            finish_turning(model, tracks, keys, replace(prior, focal="each", prior_sigma=np.inf))
-        elif lens != "not observable":
-            free = replace(prior, prior_sigma=np.inf)
-            finish_turning(model, tracks, keys, free)
-            if find_radial(model, sightings, free, tracks.size, LIMITS[-1]):
-                finish_turning(model, tracks, keys, replace(free, radial=2, iterations=BENT_ITERATIONS))
-        tick()
-    error, explained = _turn_share(model, tracks, followed)
-    return Attempt(
-        model, lens, Numbers(turn_error=error, turn_explained=explained, lens_rise=rise), zooms, tuple(notes)
-    )
-
-
-def _turn_share(model: Model, tracks: Tracks, followed: Tracks) -> tuple[float, float]:
-    """See ``explained_share``: of the tracks that were followed, where the model is of measured ones."""
-    if tracks is followed:
-        return explained_share(model, tracks)
-    told = model.copy()
-    directions(told, Sightings(followed.frame, followed.track, followed.xy))
-    return explained_share(told, followed)
 
 
 @dataclass(frozen=True)
@@ -191,6 +90,7 @@ class _Settled:
     effect: LensEffect | None = None
     zooms: bool = False
     notes: tuple[str, ...] = ()
+    keeps_found: bool = False
 
 
 def attempt_moving(task: Task) -> Attempt | None:
@@ -232,7 +132,7 @@ def attempt_moving(task: Task) -> Attempt | None:
         order=test.numbers.order,
         order_reversed=test.numbers.order_reversed,
     )
-    return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes)
+    return Attempt(settled.model, settled.lens, numbers, settled.zooms, settled.notes, settled.keeps_found)
 
 
 def _settled(model: Model, task: Task, options: BundleOptions, sightings: Sightings, *, zooms: bool) -> _Settled:
@@ -343,18 +243,26 @@ def _with_lens(model: Model, task: Task, options: BundleOptions, sightings: Sigh
         note = _disbelief(float(np.median(model.focal[model.known])), side, changed, zooms=zooms)
         if note is not None or (zooms and changed < SURE_ZOOM_RISE):
             lens = "not observable"
-    effect = None
+    effect, keeps_found = None, False
     if lens == "not observable":
         held = replace(options, focal="fixed", radial=0)
-        model, zooms = _with_expected(model, task, held, sightings, zooms=zooms)
-        twice = repeat(model, sightings, held, LIMITS[-1])
-        effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
-    else:
+        expected, still_zooms = _with_expected(model, task, held, sightings, zooms=zooms)
+        found = float(np.median(model.focal[model.known]))
+        keeps_found = not zooms and is_believable(found, side)
+        keeps_found = keeps_found and is_expected_wrong(model, expected, sightings, max(spread, twice.focal))
+        if not keeps_found:
+            model, zooms = expected, still_zooms
+            twice = repeat(model, sightings, held, LIMITS[-1])
+    if lens != "not observable" or keeps_found:
         free = replace(options, prior_sigma=np.inf, converged=LAST_CONVERGED, iterations=LAST_ITERATIONS)
         refine_whole(model, tracks, frames, free, LIMITS[-1:])
+    if lens == "not observable":
+        held = replace(options, focal="fixed", radial=0)
+        effect = lens_effect(model, of_keys, held, LIMITS[-1], side)
     task.tick()
+    notes = () if note is None else (note,)
     return _Settled(
-        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, () if note is None else (note,)
+        model, lens, twice, task.is_measured, test.rise, spread, effect, zooms, notes, keeps_found=keeps_found
     )
 
 
@@ -364,13 +272,26 @@ def _shaped(
     """Give the model a distortion or a zoom where the plate shows one, in place, and measure the tracks again with it.
     Returns the task with these, the options of further bundles, and whether the lens zooms."""
     if zooms:
-        options = replace(options, focal="each")
+        options = replace(options, focal="each", zoom_sigma=MOVING_ZOOM_SIGMA)
     else:
         of_keys = sightings.picked(np.isin(sightings.frame, task.keys))
         options, zooms = _with_shape(model, of_keys, options, task.tracks.size)
+    frames = bundled_frames(task.tracks, task.keys)
     if options.radial or zooms:
-        refine_whole(model, task.tracks, bundled_frames(task.tracks, task.keys), options, LIMITS)
-    return *_measured(model, task, options), zooms
+        refine_whole(model, task.tracks, frames, options, LIMITS)
+    task, options = _measured(model, task, options)
+    if zooms:
+        # One focal length for all may have bent the start alone; now it is as good, and then there is no zoom.
+        same = model.copy()
+        same.log_focal[:] = np.median(same.log_focal[same.known])
+        shared = replace(options, focal="shared")
+        refine_whole(same, task.tracks, frames, shared, LIMITS[1:])
+        of_all = sightings_of(task.tracks, frames)
+        gains = cost(model, of_all) < (1 - LEAST_ZOOM_GAIN) * cost(same, of_all)
+        if not gains or span_of_focal(model) < LEAST_ZOOM:
+            take(model, same)
+            return task, shared, False
+    return task, options, zooms
 
 
 def _measured(model: Model, task: Task, options: BundleOptions) -> tuple[Task, BundleOptions]:
@@ -430,6 +351,23 @@ def _with_expected(
     return scaled, zooms
 
 
+def is_expected_wrong(found: Model, expected: Model, sightings: Sightings, spread: float) -> bool:
+    """Whether a lens that the plate does not tell surely is nearer to the truth than the expected one, which explains
+    the plate worse and lies far outside of what parts of it tell.
+
+    Args:
+        found: the camera with the lens that explains the plate best.
+        expected: the one with the expected lens.
+        sightings: of the frames that tests look at.
+        spread: share by which parts and halves of the tracks tell another focal length than all of them.
+    """
+    apart = abs(float(np.median(found.log_focal[found.known]) - np.median(expected.log_focal[expected.known])))
+    if apart < FAR_LENS * np.log1p(spread):
+        return False
+    best, other = (float(np.median(errors_of(each, sightings))) for each in (found, expected))
+    return other >= (1 + WRONG_RISE) * best
+
+
 def _with_shape(
     model: Model, sightings: Sightings, options: BundleOptions, size: tuple[int, int]
 ) -> tuple[BundleOptions, bool]:
@@ -439,18 +377,12 @@ def _with_shape(
     is_bent = find_radial(bent, sightings, options, size, LIMITS[-1])
     zooms = find_zoom(zoomed, sightings, options)
     if zooms and (not is_bent or cost(zoomed, sightings) < cost(bent, sightings)):
-        _take(model, zoomed)
+        take(model, zoomed)
         return replace(options, focal="each"), True
     if is_bent:
-        _take(model, bent)
+        take(model, bent)
         return replace(options, radial=2, iterations=BENT_ITERATIONS), False
     return options, False
-
-
-def _take(model: Model, other: Model) -> None:
-    """Change a model into another one of the same frames and tracks, in place."""
-    for name, value in vars(other).items():
-        setattr(model, name, value)
 
 
 def _tested_frames(tracks: Tracks, keys: Sequence[int], pair: PairView) -> list[int]:
@@ -471,29 +403,3 @@ def repeated_state(state: LensState, halves: float, parts: float) -> LensState:
         return "not observable"
     unsure = halves > SURE_FOCAL_SPREAD or parts > SURE_PART_SPREAD
     return "within 5 %" if state == "known" and unsure else state
-
-
-def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:
-    """Median error, px, of the sightings that a model explains, and the share of all that these are."""
-    can = model.known[tracks.frame] & model.has_point[tracks.track]
-    error = np.full(len(tracks), np.inf)
-    error[can] = model.errors(tracks.frame[can], tracks.track[can], tracks.xy[can])
-    near = error < NEAR
-    return float(np.median(error[near])) if near.any() else np.inf, float(near.mean()) if len(error) else 0.0
-
-
-def find_zoom(model: Model, sightings: Sightings, options: BundleOptions) -> bool:
-    """Give each frame a focal length of its own where the lens zooms, in place; returns whether it does."""
-    limit = LIMITS[0]
-    s = usable(model, sightings, limit)
-    free = model.copy()
-    before = bundle(free, s, replace(options, iterations=4))
-    after = bundle(free, s, replace(options, focal="each", iterations=20))
-    frames = np.unique(s.frame)
-    span = float(np.ptp(free.log_focal[frames]))
-    if span < LEAST_ZOOM or after > (1 - LEAST_ZOOM_GAIN) * before:
-        return False
-    _take(model, free)
-    others = np.setdiff1d(np.arange(len(model.known)), frames)
-    model.log_focal[others] = np.interp(others, frames, model.log_focal[frames])
-    return True

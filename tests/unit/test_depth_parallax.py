@@ -345,7 +345,7 @@ def test_a_frame_that_shows_another_colour_sees_another_surface() -> None:
     picture, other = np.full((10, 20, 3), 90, np.uint8), np.full((10, 20, 3), 96, np.uint8)
     other[:, 12:] = 140
     by_two = Passage(np.eye(3), np.array([2.0, 0.0, 0.0]))
-    differs = unlike(picture, other, by_two, np.ones((10, 20), np.float32))
+    differs = unlike(picture, other, by_two.positions(np.ones((10, 20), np.float32)))
     np.testing.assert_array_equal(differs, np.tile(np.arange(20) >= 10, (10, 1)))
 
 

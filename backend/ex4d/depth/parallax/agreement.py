@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.parallax.views import Passage
+from ex4d.depth.parallax.views import Passage, Positions
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -48,13 +48,16 @@ class OtherMap:
     passage: Passage
 
 
-def seen_from(disparity: Float, other: OtherMap) -> Float:
-    """What another frame says of the pixels' disparities (H, W): those of the surfaces that it sees where this map puts
-    the pixels; NaN outside of its picture."""
-    x, y, ratio = other.passage.positions(disparity)
-    there = cv2.remap(
-        other.disparity, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
-    )
+def seen_at(positions: Positions, disparity: Float) -> Float:
+    """What another frame says of the disparities of pixels, (H, W): those of the surfaces that it sees where these are
+    in its picture; NaN outside of it.
+
+    Args:
+        positions: of the pixels in it, see ``Passage.positions``.
+        disparity: (H, W) float32 of it; NaN = nothing to say.
+    """
+    x, y, ratio = positions
+    there = cv2.remap(disparity, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
     return np.where(ratio > 0, there * ratio, np.float32(np.nan)).astype(np.float32)
 
 
@@ -94,7 +97,7 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     agree, asked = np.zeros(disparity.shape, np.uint8), np.zeros(disparity.shape, np.uint8)
     limit = np.maximum(share * disparity, np.float32(SAME_STEPS * step))
     for other in others:
-        said = seen_from(disparity, other)
+        said = seen_at(other.passage.positions(disparity), other.disparity)
         with np.errstate(invalid="ignore"):
             same = np.abs(said - disparity) <= limit
         total += np.where(same, said, 0)
@@ -103,16 +106,14 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     return Answers(total, agree, asked)
 
 
-def unlike(picture: Picture, other: Picture, passage: Passage, disparity: Float) -> Bool:
-    """Where (H, W) another picture shows another colour where this map puts the pixels: at outlines it sees the other
-    side there.
+def unlike(picture: Picture, other: Picture, positions: Positions) -> Bool:
+    """Where (H, W) another picture shows another colour than the pixels have: at outlines it sees the other side there.
 
     Args:
         picture, other: (H, W, 3) uint8.
-        passage: to the other.
-        disparity: (H, W) of the first.
+        positions: of the pixels in the other, see ``Passage.positions``.
     """
-    x, y, _ = passage.positions(disparity)
+    x, y, _ = positions
     seen = cv2.remap(other, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.absdiff(seen, picture).sum(axis=-1, dtype=np.uint16) > 3 * LIKE_COLOUR)
 

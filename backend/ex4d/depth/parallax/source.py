@@ -378,10 +378,11 @@ class ParallaxDepth:
             picture = shot.frames.pictures[index]
             for k in (k for distance in STEADY for k in shot.around(index, distance)):
                 still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
-                other = agreement.OtherMap(still, shot.passage(index, k))
-                others.append(other)
-                unlike = agreement.unlike(picture, shot.frames.pictures[k], other.passage, own)
-                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_from(own, other)))
+                passage = shot.passage(index, k)
+                others.append(agreement.OtherMap(still, passage))
+                there = passage.positions(own)
+                unlike = agreement.unlike(picture, shot.frames.pictures[k], there)
+                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_at(there, still)))
             # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
             middle = agreement.middle(own, said)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)

@@ -117,6 +117,16 @@ def test_a_camera_that_drives_forwards(tmp_path: Path) -> None:
     assert error.mean() < 0.09
 
 
+def test_what_soon_leaves_the_picture_is_measured_with_nearer_frames(tmp_path: Path) -> None:
+    clip = draw([WALL, FLOOR], slider(9, 0.2, ahead=0.8))
+    _, z, measured = measure(clip, tmp_path)
+    error = np.abs(z / clip.z - 1)
+    # 0.59 and 0.096 with the neighbours alone that show the middle of the picture well.
+    assert measured[0].mean() > 0.65
+    assert error[0].mean() < 0.07
+    assert np.median(error[measured]) < 0.015
+
+
 def test_a_thing_that_moves_stands_where_its_foot_is(tmp_path: Path) -> None:
     foot = 4.0
     walker = Board(
@@ -288,6 +298,18 @@ def test_neighbours_are_chosen_by_parallax_not_by_time() -> None:
 def test_a_side_that_shows_too_little_is_left_out() -> None:
     seen = Sightings(np.random.default_rng(0).uniform(0, 72, (100, 2)), np.full(100, 0.25))
     assert all(index > 1 for index in choose(slider(41, 2.0), 1, seen).indices)
+
+
+def test_nearer_frames_are_neighbours_where_the_others_no_longer_show_it() -> None:
+    # Forwards: the outermost points leave the picture first.
+    camera = slider(41, 0.0, ahead=4.0)
+    at = np.random.default_rng(0).uniform(0, (96, 72), (400, 2))
+    seen = Sightings(at, np.full(400, 0.2))
+    first, middle = choose(camera, 0, seen), choose(camera, 30, seen)
+    assert first.nearer
+    assert max(first.nearer) < max(first.indices)
+    # Frames that come before show all of it.
+    assert not middle.nearer
 
 
 def test_the_sweep_costs_least_at_the_true_plane() -> None:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.depth.parallax.agreement import LEAST_AGREEING
 from ex4d.depth.parallax.sightings import Sightings, sightings
 from ex4d.depth.parallax.views import Passage
 
 Array = NDArray[np.float64]
+Bool = NDArray[np.bool_]
 
 #: Median parallax to the neighbours of each side, as shares of the picture's width.
 PARALLAX = (0.02, 0.045, 0.09)
@@ -34,6 +36,9 @@ LEAST_SIDE = 0.5
 REACH, LEAST_POINTS = 60, 12
 #: A neighbour shows at least this share of the points.
 LEAST_OVERLAP = 0.4
+#: Nearer frames are asked besides for the points that fewer than two neighbours of a side show, from this share of all
+#: points on; each of them shows most of these.
+LEAST_UNSHOWN, MOST_OF_THEM = 0.05, 0.75
 #: Percentiles of the points' disparities that count as far and near, and by what the planes go beyond these.
 FAR_PERCENTILE, NEAR_PERCENTILE, FARTHER, NEARER = 1, 99, 0.6, 1.35
 #: Planes begin infinitely far away where the far end has less than this share of the near end's disparity.
@@ -50,11 +55,14 @@ class Choice:
         indices: of the neighbours, ascending; may be empty.
         disparities: (D,) of the planes, ascending, even.
         parallax_px: median over the points, to the farthest neighbour.
+        nearer: of frames that show what leaves the picture before it is seen in two neighbours of a side, ascending;
+            mostly empty.
     """
 
     indices: tuple[int, ...]
     disparities: Array
     parallax_px: float
+    nearer: tuple[int, ...] = ()
 
 
 def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
@@ -67,25 +75,14 @@ def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
     """
     if len(seen.at) < LEAST_POINTS:
         return Choice((), np.linspace(0, 1, LEAST_PLANES), 0.0)
-    sides = []
-    earlier = range(index - 1, max(-1, index - 1 - REACH), -1)
-    later = range(index + 1, min(len(cameras), index + 1 + REACH))
-    for side in (earlier, later):
-        shown = {other: _median_parallax(cameras, index, other, seen) for other in side}
-        offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
-        if offered:
-            wanted = [share * cameras.width for share in PARALLAX]
-            nearest = {_nearest(offered, px) for px in wanted}
-            sides.append((max(offered[other] for other in nearest), nearest))
-    parallax = max((most for most, _ in sides), default=0.0)
-    chosen = sorted(other for most, side in sides for other in side if most >= LEAST_SIDE * parallax)
+    chosen, parallax = _by_parallax(cameras, index, seen)
     far, near = np.percentile(seen.disparity, [FAR_PERCENTILE, NEAR_PERCENTILE])
     far, near = far * FARTHER, near * NEARER
     if far < FROM_INFINITY * near:
         far = 0.0
     spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
     count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
-    return Choice(tuple(chosen), np.linspace(far, near, count), parallax)
+    return Choice(chosen, np.linspace(far, near, count), parallax, _nearer(cameras, index, chosen, seen))
 
 
 def parallax_share(cameras: Trajectory, points: Array) -> float:
@@ -102,21 +99,57 @@ def parallax_share(cameras: Trajectory, points: Array) -> float:
     return max(shown, default=0.0) / cameras.width
 
 
+def _by_parallax(
+    cameras: Trajectory, index: int, seen: Sightings, least_overlap: float = LEAST_OVERLAP
+) -> tuple[tuple[int, ...], float]:
+    """Neighbours of a frame that show so large a share of the points, ascending, and the median parallax to the
+    farthest of them, pixels."""
+    sides = []
+    earlier = range(index - 1, max(-1, index - 1 - REACH), -1)
+    later = range(index + 1, min(len(cameras), index + 1 + REACH))
+    for side in (earlier, later):
+        shown = {other: _median_parallax(cameras, index, other, seen, least_overlap) for other in side}
+        offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
+        if offered:
+            wanted = [share * cameras.width for share in PARALLAX]
+            nearest = {_nearest(offered, px) for px in wanted}
+            sides.append((max(offered[other] for other in nearest), nearest))
+    parallax = max((most for most, _ in sides), default=0.0)
+    return tuple(sorted(other for most, side in sides for other in side if most >= LEAST_SIDE * parallax)), parallax
+
+
+def _nearer(cameras: Trajectory, index: int, chosen: tuple[int, ...], seen: Sightings) -> tuple[int, ...]:
+    """Frames for the points that too few of the chosen ones show."""
+    unshown = np.ones(len(seen.at), np.bool_)
+    for later in (False, True):
+        side = [other for other in chosen if (other > index) is later]
+        unshown &= np.sum([_inside(cameras, index, other, seen) for other in side], axis=0) < LEAST_AGREEING
+    if unshown.sum() < LEAST_POINTS or unshown.mean() < LEAST_UNSHOWN:
+        return ()
+    found, _ = _by_parallax(cameras, index, Sightings(seen.at[unshown], seen.disparity[unshown]), MOST_OF_THEM)
+    return () if set(found) <= set(chosen) else found
+
+
 def _nearest(offered: Mapping[int, float], wanted: float) -> int:
     """The frame whose parallax comes nearest to the wanted one, as a ratio."""
     return min(offered, key=lambda other: abs(math.log(offered[other] / wanted)))
 
 
-def _median_parallax(cameras: Trajectory, index: int, other: int, seen: Sightings) -> float:
-    """Pixels; 0 where too little of the picture is seen there."""
+def _median_parallax(cameras: Trajectory, index: int, other: int, seen: Sightings, least_overlap: float) -> float:
+    """Pixels; 0 where too few of the points are seen there."""
+    passage = Passage.between(cameras, index, other)
+    if _inside(cameras, index, other, seen).mean() < least_overlap:
+        return 0.0
+    return float(np.nan_to_num(np.nanmedian(passage.parallax(seen.at, seen.disparity))))
+
+
+def _inside(cameras: Trajectory, index: int, other: int, seen: Sightings) -> Bool:
+    """Which of the points (N,) are in another frame's picture."""
     passage = Passage.between(cameras, index, other)
     there = np.column_stack([seen.at, np.ones(len(seen.at))]) @ passage.A.T + seen.disparity[:, None] * passage.b
     with np.errstate(divide="ignore", invalid="ignore"):
         at = there[:, :2] / there[:, 2:]
-    inside = (there[:, 2] > 0) & (at >= 0).all(axis=1) & (at < (cameras.width, cameras.height)).all(axis=1)
-    if inside.mean() < LEAST_OVERLAP:
-        return 0.0
-    return float(np.nan_to_num(np.nanmedian(passage.parallax(seen.at, seen.disparity))))
+    return np.asarray((there[:, 2] > 0) & (at >= 0).all(axis=1) & (at < (cameras.width, cameras.height)).all(axis=1))
 
 
 def _spread(cameras: Trajectory, index: int, other: int, seen: Sightings, ends: tuple[float, float]) -> float:

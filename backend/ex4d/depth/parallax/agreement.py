@@ -75,13 +75,16 @@ class Answers:
     agree: Count
     asked: Count
 
-    def and_those(self, more: Answers) -> Answers:
-        """These and those."""
-        return Answers(self.total + more.total, self.agree + more.agree, self.asked + more.asked)
-
     def mean(self, own: Float) -> Float:
         """The mean of a map and of all that agree with it."""
-        return np.asarray((own + self.total) / (1 + self.agree), np.float32)
+        return mean(own, [self])
+
+
+def mean(own: Float, sides: Sequence[Answers]) -> Float:
+    """The mean (H, W) of a frame's disparities and of all that agree with them, of both sides in time."""
+    total = np.sum([side.total for side in sides], axis=0)
+    agree = np.sum([side.agree for side in sides], axis=0, dtype=np.uint8)
+    return np.asarray((own + total) / (1 + agree), np.float32)
 
 
 def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float = SAME_SHARE) -> Answers:
@@ -141,6 +144,17 @@ def is_confirmed(sides: Sequence[Answers]) -> Bool:
     every = [(side.agree >= np.minimum(side.asked, MOST_ASKED)) & (side.agree >= LEAST_AGREEING) for side in sides]
     agree = np.sum([side.agree for side in sides], axis=0)
     return np.asarray(np.logical_or.reduce(every) | (agree >= MANY_AGREEING))
+
+
+def is_confirmed_by_the_only_one(sides: Sequence[Answers]) -> Bool:
+    """Where but one frame has anything to say of a measurement, (H, W), and agrees: a strip along the picture's border
+    that no other shows.
+
+    Args:
+        sides: what all frames that are nearby say.
+    """
+    asked, agree = (np.sum(counts, axis=0) for counts in zip(*((s.asked, s.agree) for s in sides), strict=True))
+    return np.asarray((asked == 1) & (agree == 1))
 
 
 def beside_jumps(disparity: Float, ratio: float, least: float, reach: int) -> Bool:

@@ -36,9 +36,9 @@ LEAST_SIDE = 0.5
 REACH, LEAST_POINTS = 60, 12
 #: A neighbour shows at least this share of the points.
 LEAST_OVERLAP = 0.4
-#: Nearer frames are asked besides for the points that fewer than two neighbours of a side show, from this share of all
-#: points on; each of them shows most of these.
-LEAST_UNSHOWN, MOST_OF_THEM = 0.05, 0.75
+#: Nearer frames are asked besides for what fewer than two neighbours of a side show, from this share of the picture on;
+#: each of them shows most of it. Cells along the longer side in which that is told.
+LEAST_UNSHOWN, MOST_OF_IT, CELLS = 0.03, 0.75, 32
 #: Percentiles of the points' disparities that count as far and near, and by what the planes go beyond these.
 FAR_PERCENTILE, NEAR_PERCENTILE, FARTHER, NEARER = 1, 99, 0.6, 1.35
 #: Planes begin infinitely far away where the far end has less than this share of the near end's disparity.
@@ -55,14 +55,14 @@ class Choice:
         indices: of the neighbours, ascending; may be empty.
         disparities: (D,) of the planes, ascending, even.
         parallax_px: median over the points, to the farthest neighbour.
-        nearer: of frames that show what leaves the picture before it is seen in two neighbours of a side, ascending;
-            mostly empty.
+        nearer: frames that show what leaves the picture before two neighbours of a side show it; None = there is little
+            of it.
     """
 
     indices: tuple[int, ...]
     disparities: Array
     parallax_px: float
-    nearer: tuple[int, ...] = ()
+    nearer: Choice | None = None
 
 
 def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
@@ -80,9 +80,8 @@ def choose(cameras: Trajectory, index: int, seen: Sightings) -> Choice:
     far, near = far * FARTHER, near * NEARER
     if far < FROM_INFINITY * near:
         far = 0.0
-    spread = [_spread(cameras, index, other, seen, (far, near)) for other in chosen]
-    count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
-    return Choice(chosen, np.linspace(far, near, count), parallax, _nearer(cameras, index, chosen, seen))
+    planes = _planes(cameras, index, chosen, seen, (far, near))
+    return Choice(chosen, planes, parallax, _nearer(cameras, index, chosen, seen, (far, near)))
 
 
 def parallax_share(cameras: Trajectory, points: Array) -> float:
@@ -100,34 +99,50 @@ def parallax_share(cameras: Trajectory, points: Array) -> float:
 
 
 def _by_parallax(
-    cameras: Trajectory, index: int, seen: Sightings, least_overlap: float = LEAST_OVERLAP
+    cameras: Trajectory, index: int, seen: Sightings, least_overlap: float = LEAST_OVERLAP, least: int = 1
 ) -> tuple[tuple[int, ...], float]:
-    """Neighbours of a frame that show so large a share of the points, ascending, and the median parallax to the
-    farthest of them, pixels."""
+    """Neighbours of a frame that show so large a share of the points, of each side at least so many if there are, and
+    ascending; and the median parallax to the farthest of them, pixels."""
     sides = []
     earlier = range(index - 1, max(-1, index - 1 - REACH), -1)
     later = range(index + 1, min(len(cameras), index + 1 + REACH))
+    wanted = [share * cameras.width for share in PARALLAX]
     for side in (earlier, later):
         shown = {other: _median_parallax(cameras, index, other, seen, least_overlap) for other in side}
         offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
         if offered:
-            wanted = [share * cameras.width for share in PARALLAX]
             nearest = {_nearest(offered, px) for px in wanted}
+            while len(nearest) < min(least, len(offered)):
+                nearest.add(_nearest({other: px for other, px in offered.items() if other not in nearest}, wanted[-1]))
             sides.append((max(offered[other] for other in nearest), nearest))
     parallax = max((most for most, _ in sides), default=0.0)
     return tuple(sorted(other for most, side in sides for other in side if most >= LEAST_SIDE * parallax)), parallax
 
 
-def _nearer(cameras: Trajectory, index: int, chosen: tuple[int, ...], seen: Sightings) -> tuple[int, ...]:
-    """Frames for the points that too few of the chosen ones show."""
-    unshown = np.ones(len(seen.at), np.bool_)
+def _nearer(
+    cameras: Trajectory, index: int, chosen: tuple[int, ...], seen: Sightings, ends: tuple[float, float]
+) -> Choice | None:
+    """Frames for those parts of the picture that too few of the chosen ones show."""
+    cells = _all_over(cameras.width, cameras.height, seen)
+    unshown = np.ones(len(cells.at), np.bool_)
     for later in (False, True):
         side = [other for other in chosen if (other > index) is later]
-        unshown &= np.sum([_inside(cameras, index, other, seen) for other in side], axis=0) < LEAST_AGREEING
-    if unshown.sum() < LEAST_POINTS or unshown.mean() < LEAST_UNSHOWN:
-        return ()
-    found, _ = _by_parallax(cameras, index, Sightings(seen.at[unshown], seen.disparity[unshown]), MOST_OF_THEM)
-    return () if set(found) <= set(chosen) else found
+        unshown &= np.sum([_inside(cameras, index, other, cells) for other in side], axis=0) < LEAST_AGREEING
+    if unshown.mean() < LEAST_UNSHOWN:
+        return None
+    left = Sightings(cells.at[unshown], cells.disparity[unshown])
+    found, parallax = _by_parallax(cameras, index, left, MOST_OF_IT, LEAST_AGREEING)
+    return None if set(found) <= set(chosen) else Choice(found, _planes(cameras, index, found, left, ends), parallax)
+
+
+def _all_over(width: int, height: int, seen: Sightings) -> Sightings:
+    """Array positions evenly over the picture, with the disparity of the nearest point: few points are followed near
+    its borders."""
+    side = max(width, height) / CELLS
+    x, y = (np.arange(side / 2, length, side) - 0.5 for length in (width, height))
+    at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    nearest = [int(np.argmin(((seen.at - cell) ** 2).sum(axis=1))) for cell in at]
+    return Sightings(at, seen.disparity[nearest])
 
 
 def _nearest(offered: Mapping[int, float], wanted: float) -> int:
@@ -150,6 +165,15 @@ def _inside(cameras: Trajectory, index: int, other: int, seen: Sightings) -> Boo
     with np.errstate(divide="ignore", invalid="ignore"):
         at = there[:, :2] / there[:, 2:]
     return np.asarray((there[:, 2] > 0) & (at >= 0).all(axis=1) & (at < (cameras.width, cameras.height)).all(axis=1))
+
+
+def _planes(
+    cameras: Trajectory, index: int, chosen: tuple[int, ...], seen: Sightings, ends: tuple[float, float]
+) -> Array:
+    """Disparities (D,) between a far and a near end, so close that no match is missed."""
+    spread = [_spread(cameras, index, other, seen, ends) for other in chosen]
+    count = int(np.clip(math.ceil(max(spread, default=0.0) / STEP_PX) + 1, LEAST_PLANES, MOST_PLANES))
+    return np.linspace(*ends, count)
 
 
 def _spread(cameras: Trajectory, index: int, other: int, seen: Sightings, ends: tuple[float, float]) -> float:

@@ -235,8 +235,8 @@ class ParallaxDepth:
                 else:
                     match = matcher.match(grey, self._neighbours(shot, index, choice.indices), choice.disparities)
                     if choice.nearer:
-                        near = self._neighbours(shot, index, choice.nearer)
-                        nearer = matcher.match(grey, near, choice.disparities)
+                        near = self._neighbours(shot, index, choice.nearer.indices)
+                        nearer = matcher.match(grey, near, choice.nearer.disparities)
                         match = borders.completed(match, nearer, shot.sides(index, choice.indices))
                     shot.surface[index], shot.cost[index] = match.disparity, match.cost
                 progress.advance()
@@ -255,12 +255,16 @@ class ParallaxDepth:
         frames, own, choice = shot.frames, shot.surface[index], shot.choices[index]
         if not choice.indices:
             return np.full(own.shape, np.nan, np.float32)
-        confirmed, mean = self._asked(shot, index, choice.indices)
-        every = tuple(sorted({*choice.indices, *choice.nearer}))
+        sides = self._asked(shot, index, choice.indices)
+        confirmed, mean = agreement.is_confirmed(sides), agreement.mean(own, sides)
+        every = choice.indices
         if choice.nearer:
+            every = tuple(sorted({*choice.indices, *choice.nearer.indices}))
             little = borders.shown_too_little(own, shot.sides(index, choice.indices))
-            by_all, mean_of_all = self._asked(shot, index, every)
-            confirmed, mean = np.where(little, by_all, confirmed), np.where(little, mean_of_all, mean)
+            sides = self._asked(shot, index, every)
+            by_all = agreement.is_confirmed(sides) | agreement.is_confirmed_by_the_only_one(sides)
+            confirmed = np.where(little, by_all, confirmed)
+            mean = np.where(little, agreement.mean(own, sides), mean)
         believed = confirmed & (shot.cost[index] <= MOST_SHOWN_COST)
         believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
         surface = np.asarray(cv2.medianBlur(mean, 3), np.float32)
@@ -269,16 +273,15 @@ class ParallaxDepth:
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     @staticmethod
-    def _asked(shot: _Shot, index: int, indices: Sequence[int]) -> tuple[Bool, Float]:
-        """Where other frames confirm a frame's surface, (H, W), and the mean of what it and they say."""
+    def _asked(shot: _Shot, index: int, indices: Sequence[int]) -> list[agreement.Answers]:
+        """What the frames of each side in time say of a frame's surface."""
         own, sides = shot.surface[index], []
         for is_later in (False, True):
             asked = [k for k in indices if (k > index) is is_later]
             others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in asked]
             if others:
                 sides.append(agreement.ask(own, others, shot.step(index)))
-        answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
-        return agreement.is_confirmed(sides), answers.mean(own)
+        return sides
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
         """Third pass: things that move and gaps."""

@@ -8,7 +8,7 @@ far apart, and a fast one frames next to each other.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +37,9 @@ REACH, LEAST_POINTS = 60, 12
 #: A neighbour shows at least this share of the points.
 LEAST_OVERLAP = 0.4
 #: Nearer frames are asked besides for what fewer than two neighbours of a side show, from this share of the picture on;
-#: each of them shows most of it. Cells along the longer side in which that is told.
-LEAST_UNSHOWN, MOST_OF_IT, CELLS = 0.03, 0.75, 32
+#: each of them shows most of it. Cells along the longer side in which that is told, and percentiles of the points'
+#: disparities that may be seen in each.
+LEAST_UNSHOWN, MOST_OF_IT, CELLS, CELL_PERCENTILES = 0.02, 0.75, 32, (10, 50, 90)
 #: Percentiles of the points' disparities that count as far and near, and by what the planes go beyond these.
 FAR_PERCENTILE, NEAR_PERCENTILE, FARTHER, NEARER = 1, 99, 0.6, 1.35
 #: Planes begin infinitely far away where the far end has less than this share of the near end's disparity.
@@ -99,14 +100,25 @@ def parallax_share(cameras: Trajectory, points: Array) -> float:
 
 
 def _by_parallax(
-    cameras: Trajectory, index: int, seen: Sightings, least_overlap: float = LEAST_OVERLAP, least: int = 1
+    cameras: Trajectory,
+    index: int,
+    seen: Sightings,
+    shares: Sequence[float] = PARALLAX,
+    least_overlap: float = LEAST_OVERLAP,
+    least: int = 1,
 ) -> tuple[tuple[int, ...], float]:
-    """Neighbours of a frame that show so large a share of the points, of each side at least so many if there are, and
-    ascending; and the median parallax to the farthest of them, pixels."""
+    """Neighbours of a frame, ascending, and the median parallax to the farthest of them, pixels.
+
+    Args:
+        seen: points that they are for.
+        shares: of the width, median parallax to those of each side.
+        least_overlap: share of the points that each shows.
+        least: how many of each side are taken if there are as many, though they show as little parallax.
+    """
     sides = []
     earlier = range(index - 1, max(-1, index - 1 - REACH), -1)
     later = range(index + 1, min(len(cameras), index + 1 + REACH))
-    wanted = [share * cameras.width for share in PARALLAX]
+    wanted = [share * cameras.width for share in shares]
     for side in (earlier, later):
         shown = {other: _median_parallax(cameras, index, other, seen, least_overlap) for other in side}
         offered = {other: px for other, px in shown.items() if px > LEAST_PARALLAX_PX}
@@ -128,21 +140,21 @@ def _nearer(
     for later in (False, True):
         side = [other for other in chosen if (other > index) is later]
         unshown &= np.sum([_inside(cameras, index, other, cells) for other in side], axis=0) < LEAST_AGREEING
-    if unshown.mean() < LEAST_UNSHOWN:
+    if unshown.reshape(len(CELL_PERCENTILES), -1).any(axis=0).mean() < LEAST_UNSHOWN:
         return None
     left = Sightings(cells.at[unshown], cells.disparity[unshown])
-    found, parallax = _by_parallax(cameras, index, left, MOST_OF_IT, LEAST_AGREEING)
+    found, parallax = _by_parallax(cameras, index, left, PARALLAX[1:], MOST_OF_IT, LEAST_AGREEING)
     return None if set(found) <= set(chosen) else Choice(found, _planes(cameras, index, found, left, ends), parallax)
 
 
 def _all_over(width: int, height: int, seen: Sightings) -> Sightings:
-    """Array positions evenly over the picture, with the disparity of the nearest point: few points are followed near
-    its borders."""
+    """Array positions evenly over the picture, each at several disparities that the points have: few of them are
+    followed near its borders."""
     side = max(width, height) / CELLS
     x, y = (np.arange(side / 2, length, side) - 0.5 for length in (width, height))
     at = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    nearest = [int(np.argmin(((seen.at - cell) ** 2).sum(axis=1))) for cell in at]
-    return Sightings(at, seen.disparity[nearest])
+    disparities = np.percentile(seen.disparity, CELL_PERCENTILES)
+    return Sightings(np.tile(at, (len(disparities), 1)), np.repeat(disparities, len(at)))
 
 
 def _nearest(offered: Mapping[int, float], wanted: float) -> int:

@@ -36,9 +36,12 @@ UNLIKE = 4.0
 COLOUR_STEPS = (0, 1, 2, 4, 8)
 #: Share of the width beyond which a gap is wide.
 WIDE_GAP = 0.06
-#: A surface goes on with the slope that it has over its last pixels, for so large a share of the width and while its
-#: disparity changes by no more than this factor.
-FURTHEST, MOST_BENT = 0.15, 1.4
+#: A surface goes on with the slope that it has at its end, for so large a share of the width and while its disparity
+#: changes by no more than this factor.
+FURTHEST, MOST_BENT = 0.15, 2.0
+#: The slope is the mean over a window of so large shares of the width, along the way and across it, of differences
+#: between pixels that lie this share apart.
+SLOPE_ALONG, SLOPE_ACROSS, SLOPE_APART = 0.05, 0.08, 0.016
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,23 @@ def _behind(measured: Flat, disparity: FlatFloat, first: Places, walk: _Walk) ->
         yield np.where(same, at, first)
 
 
+def _slopes(disparity: Float, measured: Bool, axis: int) -> FlatFloat:
+    """By how much the surface around each pixel changes to the next pixel along an axis, flat; 0 = it is not known."""
+    w, known = (disparity, measured) if axis == 1 else (disparity.T, measured.T)
+    width = disparity.shape[1]
+    apart = max(1, min(round(SLOPE_APART * width), w.shape[1] - 1))
+    before, after = w[:, :-apart], w[:, apart:]
+    same = known[:, :-apart] & known[:, apart:]
+    same &= np.maximum(before, after) <= SAME_SURFACE * np.minimum(before, after)
+    change, count = np.zeros((2, *w.shape), np.float32)
+    between = np.s_[:, apart // 2 : apart // 2 + before.shape[1]]
+    change[between], count[between] = np.where(same, (after - before) / apart, 0), same
+    window = tuple(2 * round(share * width / 2) + 1 for share in (SLOPE_ALONG, SLOPE_ACROSS))
+    total, pairs = (cv2.boxFilter(values, cv2.CV_32F, window, normalize=False) for values in (change, count))
+    slopes = total / np.maximum(pairs, 1)
+    return np.ascontiguousarray(slopes if axis == 1 else slopes.T, np.float32).reshape(-1)
+
+
 def filled(
     disparity: Float, measured: Bool, estimate: Float, picture: NDArray[np.uint8], *, together: bool = True
 ) -> Float:
@@ -120,21 +140,23 @@ def filled(
     channels = [np.ascontiguousarray(picture[..., channel], np.int16).reshape(-1) for channel in range(3)]
     own = [channel.take(gap) for channel in channels]
     costs, values, spans = [], [], []
+    slopes = [_slopes(disparity, measured, axis) for axis in (0, 1)]
     for walk in (_Walk(axis, backwards, measured.shape) for axis in (0, 1) for backwards in (False, True)):
         place = _first_measured(measured, walk.axis, backwards=walk.backwards).reshape(-1).take(gap)
         from_here = np.abs(place - walk.place(gap))
         first = gap + np.where(place >= 0, place - walk.place(gap), 0) * walk.stride
         spans.append(np.where(place >= 0, from_here / width, np.inf))
-        unlike, back = np.full(len(gap), np.inf, np.float32), first
+        most_alike = np.full((2, len(gap)), np.inf, np.float32)
         for back in _behind(known, w, first, walk):
             apart = [np.abs(channel.take(back) - mine) for channel, mine in zip(channels, own, strict=True)]
-            np.minimum(unlike, (apart[0] + apart[1] + apart[2]).astype(np.float32), out=unlike)
-        unlike /= np.float32(3 * UNLIKE_COLOUR)
+            difference = (apart[0] + apart[1] + apart[2]).astype(np.float32)
+            most_alike = np.sort(np.stack([*most_alike, difference]), axis=0)[:2]
+        # Not the best: the outermost pixel of a surface is often of the colour of what is behind it.
+        unlike = most_alike[1] / np.float32(3 * UNLIKE_COLOUR)
         unlike += (from_here / (FAR_AWAY * width)).astype(np.float32)
         costs.append(np.where(place >= 0, unlike, np.float32(np.inf)))
-        nearest, last = w.take(first), w.take(back)
-        steps = np.maximum(np.abs(back - first) // walk.stride, 1)
-        beyond = nearest + (nearest - last) / steps * np.minimum(from_here, FURTHEST * width)
+        nearest = w.take(first)
+        beyond = nearest - walk.away * slopes[walk.axis].take(first) * np.minimum(from_here, FURTHEST * width)
         values.append(np.clip(beyond, nearest / MOST_BENT, nearest * MOST_BENT))
     cost, value = np.array(costs), np.array(values)
     if together:

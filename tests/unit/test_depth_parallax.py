@@ -449,18 +449,6 @@ def test_a_gap_takes_one_surface_by_its_colour_and_the_farther_of_equals() -> No
     np.testing.assert_allclose(plain[5:15, 20:24], 0.25, rtol=1e-4)
 
 
-def test_a_gap_does_not_follow_the_outermost_pixel_of_a_surface() -> None:
-    """A window reaches over an outline, so that a rim of the wall was measured as the post before it."""
-    picture = np.full((80, 160, 3), 40, np.uint8)
-    picture[:, 61:80] = 120
-    w = np.full((80, 160), 0.25, np.float32)
-    w[:, 60:80] = 1.0
-    measured = np.ones(w.shape, bool)
-    measured[20:, 30:60] = False
-    full = gaps.filled(np.where(measured, w, 0), measured, np.full(w.shape, 0.5, np.float32), picture)
-    np.testing.assert_allclose(full[~measured], 0.25, rtol=1e-3)
-
-
 def test_a_surface_goes_on_with_the_slope_that_it_has() -> None:
     """A floor that was measured with noise, and not at the lower edge."""
     w = np.broadcast_to(np.linspace(0.2, 1.0, 120, dtype=np.float32)[:, None], (120, 160))

@@ -146,13 +146,11 @@ def filled(
         from_here = np.abs(place - walk.place(gap))
         first = gap + np.where(place >= 0, place - walk.place(gap), 0) * walk.stride
         spans.append(np.where(place >= 0, from_here / width, np.inf))
-        most_alike = np.full((2, len(gap)), np.inf, np.float32)
+        unlike = np.full(len(gap), np.inf, np.float32)
         for back in _behind(known, w, first, walk):
             apart = [np.abs(channel.take(back) - mine) for channel, mine in zip(channels, own, strict=True)]
-            difference = (apart[0] + apart[1] + apart[2]).astype(np.float32)
-            most_alike = np.sort(np.stack([*most_alike, difference]), axis=0)[:2]
-        # Not the best: the outermost pixel of a surface is often of the colour of what is behind it.
-        unlike = most_alike[1] / np.float32(3 * UNLIKE_COLOUR)
+            np.minimum(unlike, (apart[0] + apart[1] + apart[2]).astype(np.float32), out=unlike)
+        unlike /= np.float32(3 * UNLIKE_COLOUR)
         unlike += (from_here / (FAR_AWAY * width)).astype(np.float32)
         costs.append(np.where(place >= 0, unlike, np.float32(np.inf)))
         nearest = w.take(first)

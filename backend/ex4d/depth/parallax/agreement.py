@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ex4d.depth.parallax.views import Passage
+from ex4d.depth.parallax.views import Passage, Positions
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -48,13 +48,16 @@ class OtherMap:
     passage: Passage
 
 
-def seen_from(disparity: Float, other: OtherMap) -> Float:
-    """What another frame says of the pixels' disparities (H, W): those of the surfaces that it sees where this map puts
-    the pixels; NaN outside of its picture."""
-    x, y, ratio = other.passage.positions(disparity)
-    there = cv2.remap(
-        other.disparity, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
-    )
+def seen_at(positions: Positions, disparity: Float) -> Float:
+    """What another frame says of the disparities of pixels, (H, W): those of the surfaces that it sees where these are
+    in its picture; NaN outside of it.
+
+    Args:
+        positions: of the pixels in it, see ``Passage.positions``.
+        disparity: (H, W) float32 of it; NaN = nothing to say.
+    """
+    x, y, ratio = positions
+    there = cv2.remap(disparity, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
     return np.where(ratio > 0, there * ratio, np.float32(np.nan)).astype(np.float32)
 
 
@@ -72,13 +75,16 @@ class Answers:
     agree: Count
     asked: Count
 
-    def and_those(self, more: Answers) -> Answers:
-        """These and those."""
-        return Answers(self.total + more.total, self.agree + more.agree, self.asked + more.asked)
-
     def mean(self, own: Float) -> Float:
         """The mean of a map and of all that agree with it."""
-        return np.asarray((own + self.total) / (1 + self.agree), np.float32)
+        return mean(own, [self])
+
+
+def mean(own: Float, sides: Sequence[Answers]) -> Float:
+    """The mean (H, W) of a frame's disparities and of all that agree with them, of both sides in time."""
+    total = np.sum([side.total for side in sides], axis=0)
+    agree = np.sum([side.agree for side in sides], axis=0, dtype=np.uint8)
+    return np.asarray((own + total) / (1 + agree), np.float32)
 
 
 def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float = SAME_SHARE) -> Answers:
@@ -94,7 +100,7 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     agree, asked = np.zeros(disparity.shape, np.uint8), np.zeros(disparity.shape, np.uint8)
     limit = np.maximum(share * disparity, np.float32(SAME_STEPS * step))
     for other in others:
-        said = seen_from(disparity, other)
+        said = seen_at(other.passage.positions(disparity), other.disparity)
         with np.errstate(invalid="ignore"):
             same = np.abs(said - disparity) <= limit
         total += np.where(same, said, 0)
@@ -103,16 +109,14 @@ def ask(disparity: Float, others: Sequence[OtherMap], step: float, share: float 
     return Answers(total, agree, asked)
 
 
-def unlike(picture: Picture, other: Picture, passage: Passage, disparity: Float) -> Bool:
-    """Where (H, W) another picture shows another colour where this map puts the pixels: at outlines it sees the other
-    side there.
+def unlike(picture: Picture, other: Picture, positions: Positions) -> Bool:
+    """Where (H, W) another picture shows another colour than the pixels have: at outlines it sees the other side there.
 
     Args:
         picture, other: (H, W, 3) uint8.
-        passage: to the other.
-        disparity: (H, W) of the first.
+        positions: of the pixels in the other, see ``Passage.positions``.
     """
-    x, y, _ = passage.positions(disparity)
+    x, y, _ = positions
     seen = cv2.remap(other, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.absdiff(seen, picture).sum(axis=-1, dtype=np.uint16) > 3 * LIKE_COLOUR)
 
@@ -140,6 +144,17 @@ def is_confirmed(sides: Sequence[Answers]) -> Bool:
     every = [(side.agree >= np.minimum(side.asked, MOST_ASKED)) & (side.agree >= LEAST_AGREEING) for side in sides]
     agree = np.sum([side.agree for side in sides], axis=0)
     return np.asarray(np.logical_or.reduce(every) | (agree >= MANY_AGREEING))
+
+
+def is_confirmed_by_the_only_one(sides: Sequence[Answers]) -> Bool:
+    """Where but one frame has anything to say of a measurement, (H, W), and agrees: a strip along the picture's border
+    that no other shows.
+
+    Args:
+        sides: what all frames that are nearby say.
+    """
+    asked, agree = (np.sum(counts, axis=0) for counts in zip(*((s.asked, s.agree) for s in sides), strict=True))
+    return np.asarray((asked == 1) & (agree == 1))
 
 
 def beside_jumps(disparity: Float, ratio: float, least: float, reach: int) -> Bool:

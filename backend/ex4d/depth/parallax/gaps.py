@@ -41,9 +41,12 @@ COLOUR_STEPS = (0, 1, 2, 4, 8)
 RIM_STEPS, MORE_LIKE, MUCH_NEARER = 3, 15.0, 4.0
 #: Share of the width beyond which a gap is wide.
 WIDE_GAP = 0.06
-#: A surface goes on with the slope that it has over its last pixels, for so large a share of the width and while its
-#: disparity changes by no more than this factor.
-FURTHEST, MOST_BENT = 0.15, 1.4
+#: A surface goes on with the slope that it has at its end, for so large a share of the width and while its disparity
+#: changes by no more than this factor.
+FURTHEST, MOST_BENT = 0.15, 2.0
+#: The slope is the mean over a window of so large shares of the width, along the way and across it, of differences
+#: between pixels that lie this share apart.
+SLOPE_ALONG, SLOPE_ACROSS, SLOPE_APART = 0.05, 0.08, 0.016
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,23 @@ class _Colours:
         return unlike
 
 
+def _slopes(disparity: Float, measured: Bool, axis: int) -> FlatFloat:
+    """By how much the surface around each pixel changes to the next pixel along an axis, flat; 0 = it is not known."""
+    w, known = (disparity, measured) if axis == 1 else (disparity.T, measured.T)
+    width = disparity.shape[1]
+    apart = max(1, min(round(SLOPE_APART * width), w.shape[1] - 1))
+    before, after = w[:, :-apart], w[:, apart:]
+    same = known[:, :-apart] & known[:, apart:]
+    same &= np.maximum(before, after) <= SAME_SURFACE * np.minimum(before, after)
+    change, count = np.zeros((2, *w.shape), np.float32)
+    between = np.s_[:, apart // 2 : apart // 2 + before.shape[1]]
+    change[between], count[between] = np.where(same, (after - before) / apart, 0), same
+    window = tuple(2 * round(share * width / 2) + 1 for share in (SLOPE_ALONG, SLOPE_ACROSS))
+    total, pairs = (cv2.boxFilter(values, cv2.CV_32F, window, normalize=False) for values in (change, count))
+    slopes = total / np.maximum(pairs, 1)
+    return np.ascontiguousarray(slopes if axis == 1 else slopes.T, np.float32).reshape(-1)
+
+
 def filled(
     disparity: Float,
     measured: Bool,
@@ -197,15 +217,16 @@ def filled(
     farthest, which = ends.min(axis=0), ends.argmin(axis=0)
     behind = [np.choose(which, [way.surface[step] for way in ways]) for step in range(len(COLOUR_STEPS))]
     costs, values, spans = [], [], []
+    slopes = [_slopes(disparity, measured, axis) for axis in (0, 1)]
     for walk, way in zip(walks, ways, strict=True):
         spans.append(np.where(way.arrives, way.length / width, np.inf))
-        nearest, last = w.take(way.first), w.take(way.surface[-1])
+        nearest = w.take(way.first)
         mixed = together & (nearest > SAME_SURFACE * farthest) & (nearest < MUCH_NEARER * farthest)
         unlike = colours.of_surface(gap, way, np.flatnonzero(mixed), behind) / np.float32(3 * UNLIKE_COLOUR)
         unlike += (way.length / (FAR_AWAY * width)).astype(np.float32)
         costs.append(np.where(way.arrives, unlike, np.float32(np.inf)))
-        steps = np.maximum(np.abs(way.surface[-1] - way.first) // walk.stride, 1)
-        beyond = nearest + (nearest - last) / steps * np.minimum(way.length, FURTHEST * width)
+        slope = slopes[walk.axis].take(way.first)
+        beyond = nearest - walk.away * slope * np.minimum(way.length, FURTHEST * width)
         values.append(np.clip(beyond, nearest / MOST_BENT, nearest * MOST_BENT))
     cost, value = np.array(costs), np.array(values)
     if together:

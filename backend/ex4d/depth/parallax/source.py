@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,18 @@ from ex4d.camera import Trajectory
 from ex4d.depth.affine import NEAR_PERCENTILE, NEAR_Z
 from ex4d.depth.base import STATIC_NOTE, DepthFrame, DepthResult, DepthSink, DepthSource, camera_apart
 from ex4d.depth.frame_maps import FrameMaps
-from ex4d.depth.parallax import agreement, background, cards, gaps, local_fit, mirrors, movers, outlines, uncovered
+from ex4d.depth.parallax import (
+    agreement,
+    background,
+    borders,
+    cards,
+    gaps,
+    local_fit,
+    mirrors,
+    movers,
+    outlines,
+    uncovered,
+)
 from ex4d.depth.parallax.flows import Flows
 from ex4d.depth.parallax.matching import THREADS, create_matcher
 from ex4d.depth.parallax.neighbours import Choice, choose
@@ -100,6 +111,10 @@ class _Shot:
 
     def passage(self, start: int, end: int) -> Passage:
         return Passage.between(self.frames.cameras, start, end)
+
+    def sides(self, index: int, indices: Sequence[int]) -> list[list[Passage]]:
+        """Passages from a frame to earlier and to later ones."""
+        return [[self.passage(index, k) for k in indices if (k > index) is later] for later in (False, True)]
 
     def step(self, index: int) -> float:
         """Of disparity between two planes."""
@@ -225,14 +240,21 @@ class ParallaxDepth:
         with closing(create_matcher()) as matcher:
             for index, choice in enumerate(shot.choices):
                 grey = frames.grey(index)
-                near = [Neighbour(frames.grey(k), shot.passage(index, k), k > index) for k in choice.indices]
-                if not near:
+                if not choice.indices:
                     shot.surface[index] = np.full(grey.shape, np.nan, np.float32)
                     shot.cost[index] = np.full(grey.shape, MOST_COST, np.uint8)
                 else:
-                    match = matcher.match(grey, near, choice.disparities)
+                    match = matcher.match(grey, self._neighbours(shot, index, choice.indices), choice.disparities)
+                    if choice.nearer:
+                        near = self._neighbours(shot, index, choice.nearer.indices)
+                        nearer = matcher.match(grey, near, choice.nearer.disparities)
+                        match = borders.completed(match, nearer, shot.sides(index, choice.indices))
                     shot.surface[index], shot.cost[index] = match.disparity, match.cost
                 progress.advance()
+
+    @staticmethod
+    def _neighbours(shot: _Shot, index: int, indices: Sequence[int]) -> list[Neighbour]:
+        return [Neighbour(shot.frames.grey(k), shot.passage(index, k), k > index) for k in indices]
 
     def _agree(self, shot: _Shot, progress: Progress) -> None:
         """Second pass: what other frames confirm, to the picture's outlines."""
@@ -244,19 +266,33 @@ class ParallaxDepth:
         frames, own, choice = shot.frames, shot.surface[index], shot.choices[index]
         if not choice.indices:
             return np.full(own.shape, np.nan, np.float32)
-        sides = []
+        sides = self._asked(shot, index, choice.indices)
+        confirmed, mean = agreement.is_confirmed(sides), agreement.mean(own, sides)
+        every = choice.indices
+        if choice.nearer:
+            every = tuple(sorted({*choice.indices, *choice.nearer.indices}))
+            little = borders.shown_too_little(own, shot.sides(index, choice.indices))
+            sides = self._asked(shot, index, every)
+            by_all = agreement.is_confirmed(sides) | agreement.is_confirmed_by_the_only_one(sides)
+            confirmed = np.where(little, by_all, confirmed)
+            mean = np.where(little, agreement.mean(own, sides), mean)
+        believed = confirmed & (shot.cost[index] <= MOST_SHOWN_COST)
+        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
+        surface = np.asarray(cv2.medianBlur(mean, 3), np.float32)
+        looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in every]
+        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
+        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
+
+    @staticmethod
+    def _asked(shot: _Shot, index: int, indices: Sequence[int]) -> list[agreement.Answers]:
+        """What the frames of each side in time say of a frame's surface."""
+        own, sides = shot.surface[index], []
         for is_later in (False, True):
-            asked = [k for k in choice.indices if (k > index) is is_later]
+            asked = [k for k in indices if (k > index) is is_later]
             others = [agreement.OtherMap(shot.surface[k], shot.passage(index, k)) for k in asked]
             if others:
                 sides.append(agreement.ask(own, others, shot.step(index)))
-        answers = sides[0] if len(sides) == 1 else sides[0].and_those(sides[1])
-        believed = agreement.is_confirmed(sides) & (shot.cost[index] <= MOST_SHOWN_COST)
-        believed = agreement.without_islands(believed, round(LEAST_ISLAND * own.size))
-        surface = np.asarray(cv2.medianBlur(answers.mean(own), 3), np.float32)
-        looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in choice.indices]
-        sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
-        return np.where(believed & ~unclear, sharp, np.float32(np.nan))
+        return sides
 
     def _fill(self, shot: _Shot, progress: Progress) -> None:
         """Third pass: things that move and gaps."""
@@ -403,10 +439,11 @@ class ParallaxDepth:
             picture = shot.frames.pictures[index]
             for k in (k for distance in STEADY for k in shot.around(index, distance)):
                 still = np.where((shot.flags[k] & _MOVES) > 0, np.float32(np.nan), shot.final[k])
-                other = agreement.OtherMap(still, shot.passage(index, k))
-                others.append(other)
-                unlike = agreement.unlike(picture, shot.frames.pictures[k], other.passage, own)
-                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_from(own, other)))
+                passage = shot.passage(index, k)
+                others.append(agreement.OtherMap(still, passage))
+                there = passage.positions(own)
+                unlike = agreement.unlike(picture, shot.frames.pictures[k], there)
+                said.append(np.where(unlike, np.float32(np.nan), agreement.seen_at(there, still)))
             # What most frames say first: where a gap was filled, neighbours may have chosen other surfaces.
             middle = agreement.middle(own, said)
             mean = agreement.ask(middle, others, 0.0, STEADY_SHARE).mean(middle)

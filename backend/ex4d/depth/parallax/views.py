@@ -16,6 +16,8 @@ from ex4d.camera import Trajectory
 
 Array = NDArray[np.float64]
 Float = NDArray[np.float32]
+#: Where a frame's pixels are in another picture: column and row, and depth there by depth here, (H, W) each.
+Positions = tuple[Float, Float, Float]
 
 #: From array positions to the pixel positions that K counts in.
 _TO_CENTRES = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
@@ -46,7 +48,7 @@ class Passage:
         """3x3, array positions to array positions, of the plane of this disparity across the first camera's axis."""
         return self.A + disparity * np.outer(self.b, [0.0, 0.0, 1.0])
 
-    def positions(self, disparity: Float) -> tuple[Float, Float, Float]:
+    def positions(self, disparity: Float) -> Positions:
         """Where the pixels of a map (H, W) of disparities are seen: column, row, and depth there by depth here, each
         (H, W) float32. What lies behind the other camera has a ratio of 0 or less, and any position."""
         height, width = disparity.shape

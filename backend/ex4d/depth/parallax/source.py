@@ -136,6 +136,8 @@ class _Shot:
         return [other for other in (index - distance, index + distance) if 0 <= other < len(self)]
 
 
+#: What an outline's pixels are offered lies so near.
+_BESIDE = np.ones((2 * outlines.REACH + 1, 2 * outlines.REACH + 1), np.uint8)
 _MEASURED, _MOVES, _PLAIN_SKY, _FLOWS, _RESTS, _HIDES = (np.uint8(1 << bit) for bit in range(6))
 
 
@@ -281,6 +283,11 @@ class ParallaxDepth:
         surface = np.asarray(cv2.medianBlur(mean, 3), np.float32)
         looks = [(_padded(frames.pictures[k]), shot.passage(index, k), k > index) for k in every]
         sharp, unclear = outlines.sharpened(surface, _padded(frames.pictures[index]), looks, shot.step(index))
+        # A pixel at an outline may go over to a far side that nothing confirms, a plain wall's say. That it is
+        # infinitely far away is believed where what is beside it was.
+        endless_here = surface < FAR_STEPS * shot.step(index)
+        beside = cv2.dilate((believed & endless_here).astype(np.uint8), _BESIDE) > 0
+        unclear |= (sharp < FAR_STEPS * shot.step(index)) & ~endless_here & ~beside
         return np.where(believed & ~unclear, sharp, np.float32(np.nan))
 
     @staticmethod

@@ -29,7 +29,7 @@ from . import arrivals, backend_link, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
-from .scene import background, colour_tables, mesh, obstacles, plates, sequencer
+from .scene import asked, background, colour_tables, mesh, obstacles, plates, sequencer, showing
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
@@ -49,8 +49,13 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     # What was said when the job was asked for belongs to what is assumed of the shot.
     notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes, *_clip_notes(scene, result)]))
     record = result_record(replace(result, notes=notes))
+    former = shots.former_shot(scene, record)
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
-    if data.get("match_scene"):
+    if isinstance(data.get("asked"), dict):
+        asked.keep(shot, data["asked"])
+    # A scene that nobody has set up is not asked about; without a window there is nobody to ask, and who calls says.
+    matches = data.get("match_scene") or (not bpy.app.background and former is None and shots.is_as_new(scene))
+    if matches:
         shots.match_scene(scene, record, first_frame=shot.first_frame)
     state = scene_state(scene)
     update_holes(scene)
@@ -60,10 +65,12 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
     inside = scene.frame_current in shot.frames
     scene.frame_set(scene.frame_current if inside else first)
+    if former is None and not bpy.app.background:
+        showing.show_shot(windows(), scene, shot)
     obstacles.remember(scene, shot)
     propose_folder(scene)
     _push_undo("Import Shot")
-    if not data.get("match_scene") and not bpy.app.background:
+    if not matches and not bpy.app.background:
         _ask_to_match(scene, record, shot.first_frame)
 
 

@@ -37,6 +37,7 @@ from .ops import (
     reconstruct,
     separate,
     sequencer,
+    shots,
     take_cameras,
 )
 from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
@@ -52,6 +53,7 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *separate.CLASSES,
     *move_shot.CLASSES,
+    *shots.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
     *generate.CLASSES,

@@ -40,7 +40,7 @@ from .ops import (
     shots,
     take_cameras,
 )
-from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
+from .ui import cached, coverage, lists, menu_entries, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ CLASSES: tuple[type, ...] = (
     *jobs.CLASSES,
     *backend.CLASSES,
     *lists.CLASSES,
+    *menu_entries.CLASSES,
     *panels.CLASSES,
 )
 
@@ -80,6 +81,7 @@ def register() -> None:
         handlers.register()
         _start()
         status_bar.register()
+        menu_entries.register()
         coverage.register()
         tracks.register()
         cli.register()
@@ -135,6 +137,7 @@ def unregister() -> None:
         coverage.unregister,
         tracks.unregister,
         status_bar.unregister,
+        menu_entries.unregister,
         _stop,
         cached.forget,
         handlers.unregister,

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import bpy
@@ -53,8 +52,7 @@ def _opens(state: Any, step: str) -> bool:
         return not is_done(state, step) or needs_look(state, step)
     if step == "geometry":
         return is_done(state, "plate") and (not is_done(state, step) or needs_look(state, step))
-    before = {"takes": "geometry", "generate": "takes"}[step]
-    return shots.known(state.id_data).find() is not None and is_done(state, before)
+    return is_done(state, "geometry") and (step == "takes" or is_done(state, "takes"))
 
 
 def _open(step: str) -> Any:
@@ -70,9 +68,8 @@ def _open(step: str) -> Any:
         by_itself = _opens(state, step) == value
         setattr(state, touched, _UNTOUCHED if by_itself else _OPENED if value else _FOLDED)
 
-    getter: Callable[[Any], bool] = get
     return BoolProperty(
-        name="Open", get=getter, set=set_by_hand, options={"SKIP_SAVE"}, description="Show this step of the work"
+        name="Open", get=get, set=set_by_hand, options={"SKIP_SAVE"}, description="Show this step of the work"
     )
 
 

@@ -13,6 +13,8 @@ from .shot import PROPERTY, ShotObjects
 
 #: Custom property of a shot's root: the name of the startup cube that was hidden for it.
 HIDDEN = "ex4d_hidden"
+#: After so long a shot that has come is drawn.
+DRAWN_SECONDS = 0.5
 #: Blender's startup cube: name, and how far its corners are from its origin along each axis.
 _CUBE, _HALF = "Cube", 1.0
 
@@ -39,6 +41,21 @@ def show_shot(windows: Iterable[bpy.types.Window], scene: bpy.types.Scene, shot:
             editors.look_through_scene_camera(space)
             if space.shading.type == "SOLID":
                 editors.shade(space, shot.mesh, fast=True)
+    _look_for_pictures_soon(scene)
+
+
+def _look_for_pictures_soon(scene: bpy.types.Scene) -> None:
+    """Set the scene's frame once more when it has been drawn: until then a new sequence's picture is drawn as missing,
+    and it is looked for only when a frame is set."""
+    uid = scene.session_uid
+
+    def look() -> None:
+        # The scene may be gone meanwhile, with its file.
+        for found in bpy.data.scenes:
+            if found.session_uid == uid:
+                found.frame_set(found.frame_current, subframe=found.frame_subframe)
+
+    bpy.app.timers.register(look, first_interval=DRAWN_SECONDS)
 
 
 def startup_cube(scene: bpy.types.Scene, shot: ShotObjects) -> bpy.types.Object | None:

@@ -115,19 +115,21 @@ def _draw_shot(layout: Any, context: bpy.types.Context, shot: shots.ShotObjects)
         box.operator("ex4d.relink", icon="FILE_FOLDER")
     _draw_place(layout, shot)
     _draw_camera(layout, state, shot.record)
-    _draw_notes(layout, state, shot.record)
+    _draw_missing(layout, state, shot.record)
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
         row = layout.row(align=True)
         row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "HOLES"
         row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
     if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):
         layout.operator("ex4d.match_scene", icon="SCENE_DATA")
-    if (details := section(layout, "ex4d_details", "Details")) is not None:
+    if (details := section(layout, "ex4d_details", "Notes and Details")) is not None:
         _draw_details(details, state, shot)
 
 
 def _draw_details(layout: Any, state: Any, shot: shots.ShotObjects) -> None:
-    """How its holes look, and what its record says."""
+    """What should be known of it, and how its holes look."""
+    for text in geometry_notes(shot.record):
+        draw_text(layout, text, "QUESTION")
     form = form_of(layout.column())
     form.prop(state, "holes_transparent")
     if not state.holes_transparent:
@@ -153,7 +155,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         box.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Camera", icon="TRACKER")
         return
     said = said_of(found, record["depth"].get("measured"))
-    draw_text(box, f"Source camera: {said[0]}", "CAMERA_DATA")
+    draw_text(box, f"Camera: {said[0]}", "CAMERA_DATA")
     for text in said[1:]:
         draw_text(box, text, "BLANK1")
     for text in asked_of(found):
@@ -164,23 +166,22 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
             button.first, button.last = first, last
         box.operator("ex4d.separate_shots", icon="SCENE_DATA")
     if asks_for_lens(found):
-        form = form_of(box.column())
-        form.prop(state, "use_fov", text="Give It")
-        _draw_fov(form, state)
+        box.prop(state, "use_fov", text="Give the Field of View")
+        _draw_fov(form_of(box.column()), state)
     row = box.row(align=True)
     row.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Again", icon="TRACKER")
     if record.get("solve"):
         row.prop(state, "show_tracks", text="", icon="TRACKING")
 
 
-def _draw_notes(layout: Any, state: Any, record: dict[str, Any]) -> None:
-    """What was assumed of the plate, and should be known of it."""
-    for text in geometry_notes(record):
-        draw_text(layout, text, "QUESTION")
+def _draw_missing(layout: Any, state: Any, record: dict[str, Any]) -> None:
+    """What was assumed where nobody has looked for the camera, and what mends it."""
     depth = record["depth"]
-    # What mends the most frequent of them stands right there.
     if record.get("source_camera") is not None:
         return
+    for text in geometry_notes(record):
+        if "assumed" in text:
+            draw_text(layout, text, "QUESTION")
     if not depth.get("intrinsics_known", True) and not state.use_fov:
         layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
     if not depth.get("source_poses_known", True) and state.depth_source != menus.FILES:

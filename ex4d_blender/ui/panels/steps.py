@@ -31,7 +31,7 @@ class _Step:
         title: of its line while it is open.
         draw: what is in it.
         line: what it is called while it is folded.
-        action: the button of its line while it is folded, as operator and text; None where it has none.
+        action: the button of its line while it is folded, as operator, text and icon; None where it has none.
         jobs: the kind of its jobs, "" for none.
     """
 
@@ -39,7 +39,7 @@ class _Step:
     title: str
     draw: Callable[[Any, bpy.types.Context], None]
     line: Callable[[bpy.types.Context], str]
-    action: Callable[[bpy.types.Context], tuple[str, str] | None]
+    action: Callable[[bpy.types.Context], tuple[str, str, str] | None]
     jobs: str = ""
 
 
@@ -63,17 +63,17 @@ def _takes_line(context: bpy.types.Context) -> str:
     return f"Takes ({count})" if count else "Takes"
 
 
-def _add_take(context: bpy.types.Context) -> tuple[str, str] | None:
-    return ("ex4d.add_take_camera", "Add") if shots.known(scene_of(context)).shots else None
+def _add_take(context: bpy.types.Context) -> tuple[str, str, str] | None:
+    return ("ex4d.add_take_camera", "Add", "NONE") if shots.known(scene_of(context)).shots else None
 
 
-def _generate(context: bpy.types.Context) -> tuple[str, str] | None:
+def _generate(context: bpy.types.Context) -> tuple[str, str, str] | None:
     take = props.active_take(scene_of(context))
-    return ("ex4d.generate", f"Generate {take.name}") if take is not None else None
+    return ("ex4d.generate", f"Generate {take.name}", "NONE") if take is not None else None
 
 
 _STEPS = (
-    _Step("plate", "Plate", draw_plate, _plate_line, lambda _context: ("ex4d.load_plate", "Open")),
+    _Step("plate", "Plate", draw_plate, _plate_line, lambda _context: ("ex4d.load_plate", "", "FILE_FOLDER")),
     _Step("geometry", "Geometry", draw_reconstruct, _geometry_line, lambda _context: None, "reconstruct"),
     _Step("takes", "Takes", draw_take, _takes_line, _add_take, "preview"),
     _Step("generate", "Generate", draw_generate, lambda _context: "Generate", _generate, "generate"),
@@ -105,4 +105,4 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     if running is not None:
         header.progress(factor=running.fraction, text=running.text, type="BAR")
     elif action is not None:
-        header.operator(action[0], text=action[1])
+        header.operator(action[0], text=action[1], icon=action[2])

@@ -87,7 +87,14 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     take = props.active_take(scene_of(context))
     if take is None:
         return
-    _draw_take_camera(layout, context, take)
+    # What is missing is not folded away.
+    camera = (
+        section(layout, "ex4d_camera", "Camera, Hand-Held")
+        if shots.camera_state(scene_of(context), take) != "missing"
+        else layout
+    )
+    if camera is not None:
+        _draw_take_camera(camera, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(scene_of(context), take):

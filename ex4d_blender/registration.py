@@ -16,6 +16,7 @@ from . import (
     colour_spaces,
     disk_watch,
     error_dialog,
+    folder_sizes,
     handlers,
     installation,
     job_list,
@@ -28,6 +29,7 @@ from . import (
 )
 from .ops import (
     backend,
+    clean_cache,
     errors,
     generate,
     jobs,
@@ -54,6 +56,7 @@ CLASSES: tuple[type, ...] = (
     *separate.CLASSES,
     *move_shot.CLASSES,
     *shots.CLASSES,
+    *clean_cache.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
     *generate.CLASSES,
@@ -106,6 +109,7 @@ def _start() -> None:
             capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
+            folder_sizes.look,
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
@@ -113,6 +117,7 @@ def _start() -> None:
             lambda: backend_link.current().is_busy(),
             lambda: job_list.current().is_preparing,
             installation.is_running,
+            folder_sizes.is_counting,
             panel_updates.is_due,
         ),
     )

@@ -602,19 +602,12 @@ class Clicks:
         raise DriveError(f"No button {operator} is to be seen.")
 
 
-def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
-    """From Blender's startup scene with its cube to the result, by the mouse alone, the tab being open."""
-    if "Cube" not in bpy.context.scene.objects or not bpy.context.scene.objects["Cube"].visible_get():
-        bpy.ops.wm.read_homefile()
-        yield after(2.0)
-        view = largest("VIEW_3D")
-        yield from open_sidebar(out, view)
-    scene, home = bpy.context.scene, Path.home()
-    plate = next(out.glob("plate.*"))
-    shutil.copy(plate, home / plate.name)
+def open_plate_by_mouse(out: Path, view: bpy.types.Area, hand: Clicks) -> Iterator[Wait]:
+    """Open Plate, the file, and the file browser's button; the file lies in the home, where the browser opens."""
+    scene, plate = bpy.context.scene, next(out.glob("plate.*"))
+    shutil.copy(plate, Path.home() / plate.name)
     # Without a window manager a window of its own may lie half outside of a small screen.
     bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
-    hand = Clicks(out)
     yield from hand.press("ex4d.load_plate", view, "UI")
     yield lambda: any(area.type == "FILE_BROWSER" for item in windows() for area in item.screen.areas)
     browser = next(item for item in windows() if any(area.type == "FILE_BROWSER" for area in item.screen.areas))
@@ -630,6 +623,18 @@ def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wai
     yield from hand.press("file.execute", files, "EXECUTE", browser)
     yield lambda: bool(scene.ex4d.plate_path) and not any(area.type == "FILE_BROWSER" for area in window().screen.areas)
     yield after(1.0)
+
+
+def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """From Blender's startup scene with its cube to the result, by the mouse alone, the tab being open."""
+    if "Cube" not in bpy.context.scene.objects or not bpy.context.scene.objects["Cube"].visible_get():
+        bpy.ops.wm.read_homefile()
+        yield after(2.0)
+        view = largest("VIEW_3D")
+        yield from open_sidebar(out, view)
+    scene = bpy.context.scene
+    hand = Clicks(out)
+    yield from open_plate_by_mouse(out, view, hand)
     view = largest("VIEW_3D")
     yield from shot(out, "19-plate-folded")
     yield from hand.press("ex4d.reconstruct", view, "UI")

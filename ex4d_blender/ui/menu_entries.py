@@ -30,6 +30,7 @@ class EX4D_MT_shot(bpy.types.Menu):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
         layout.separator()
         layout.operator("ex4d.move_shot", icon="FILE_FOLDER")
+        layout.operator("ex4d.look_at_cache", icon="TRASH")
 
 
 def _in_import(self: Any, _context: bpy.types.Context) -> None:

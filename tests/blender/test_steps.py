@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -222,3 +223,88 @@ def test_the_menu_search_finds_the_work(scene: bpy.types.Scene, addon: Any) -> N
         if draw.__module__ == menu_entries.__name__:
             draw(SimpleNamespace(layout=Layout(context, lines)), context)
     assert {"ex4d.load_plate", "ex4d.reconstruct", "ex4d.generate", "ex4d.show_result"} <= set(lines)
+
+
+# The shot's folder
+
+
+def test_the_size_of_the_folder_is_counted_beside_and_again_after_a_job(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender import folder_sizes
+
+    from ex4d.protocol.jobs import JobSnapshot
+
+    def counted() -> int | None:
+        folder_sizes.look()
+        while folder_sizes.is_counting():
+            time.sleep(0.01)
+        return folder_sizes.size(shot.folder)
+
+    shot = place(scene, tmp_path, "a")
+    files = [path for path in Path(shot.folder).rglob("*") if path.is_file()]
+    assert folder_sizes.size(shot.folder) is None
+    assert counted() == sum(path.stat().st_size for path in files)
+    before = counted()
+    (Path(shot.folder) / "more.bin").write_bytes(b"x" * 1000)
+    # Nothing has ended: it is not walked again.
+    assert counted() == before
+    jobs = addon.current()
+    jobs.link.client.jobs["a"] = JobSnapshot("a", "preview", state="done", title="Preview")
+    jobs.mirror()
+    assert counted() == before + 1000
+
+
+def test_what_the_file_shows_of_the_cache_stays(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.scene import cache_use
+
+    shot = place(scene, tmp_path, "a")
+    folder = Path(shot.folder)
+    image = bpy.data.images.new("mask", 4, 4)
+    image.filepath = str(folder / "cache" / "raster-0123" / "mask" / "1001.png")
+    bpy.data.images.new("other", 4, 4).filepath = str(tmp_path / "raster-9" / "1001.png")
+    used = cache_use.used_of_cache(folder)
+    assert "raster-0123" in used
+    assert any(name.startswith("viewport-") for name in used)
+    assert all((folder / "cache" / name) for name in used if name != "raster-0123")
+    assert "raster-9" not in used
+
+
+def test_cleaning_tells_what_goes_before_it_goes(shot: Any, addon: Any) -> None:
+    from ex4d_blender.ops import clean_cache
+
+    folder = Path(shots.find_shot(shot).folder)
+    old = folder / "cache" / "raster-0000"
+    old.mkdir()
+    (old / "1001.png").write_bytes(b"x" * 5_000_000)
+    with pytest.raises(RuntimeError, match="Nobody has looked at the cache yet"):
+        bpy.ops.ex4d.clean_cache()
+    assert bpy.ops.ex4d.look_at_cache() == {"FINISHED"}
+    assert old.is_dir()
+    assert clean_cache.lines(clean_cache.told[str(folder)]) == ["Rendering: 1 folder, 5 MB"]
+    assert bpy.ops.ex4d.clean_cache() == {"FINISHED"}
+    assert not old.exists()
+    assert shots.missing_files(shots.find_shot(shot).mesh) == []
+    bpy.ops.ex4d.look_at_cache()
+    assert clean_cache.told[str(folder)].stages == ()
+
+
+def test_where_the_blend_moves_its_shot_may_follow(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.scene.shot_place import is_left_behind
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    bpy.ops.wm.save_as_mainfile(filepath=str(first / "a.blend"))
+    record = make_shot(first / "ex4d", grid=(6, 4), plate=(96, 64), count=3, pictures=False)
+    shots.import_shot(scene, record)
+    bpy.ops.wm.save_mainfile()
+    assert not is_left_behind(shots.find_shot(scene))
+    bpy.ops.wm.save_as_mainfile(filepath=str(second / "a.blend"))
+    assert is_left_behind(shots.find_shot(scene))
+    assert bpy.ops.ex4d.leave_shot() == {"FINISHED"}
+    assert not is_left_behind(shots.find_shot(scene))
+    # A file that was carried elsewhere by other means knows it as well.
+    (first / "a.blend").rename(second / "b.blend")
+    bpy.ops.wm.open_mainfile(filepath=str(second / "b.blend"))
+    assert is_left_behind(shots.find_shot(bpy.context.scene))

@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of shots, on top of all steps."""
 
+from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ... import folder_sizes
+from ...core.texts import size as size_text
 from ...scene import shot as shots
 from ...scene.data import scene_of
+from ...scene.shot_place import is_left_behind
+from ..layout import draw_text
 
 #: So many shots have a row each; with more of them they are in a menu.
 ROWS = 5
+
+
+def _draw_move(layout: Any, shot: shots.ShotObjects) -> None:
+    """Offer to take a shot along where the .blend has moved."""
+    if not is_left_behind(shot):
+        return
+    box = layout.box()
+    draw_text(box, f"The .blend has moved, its shot is still in {Path(shot.folder).parent}.", "QUESTION")
+    row = box.row(align=True)
+    row.operator("ex4d.move_shot", icon="FILE_FOLDER")
+    row.operator("ex4d.leave_shot")
 
 
 def draw_shots(layout: Any, context: bpy.types.Context) -> None:
@@ -33,4 +49,8 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
             row.root = shot.root.name
     row = layout.row(align=True)
     row.label(text=f"Shot: {chosen.root.name}", icon="EMPTY_ARROWS")
+    if (size := folder_sizes.size(chosen.folder)) is not None:
+        row.label(text=size_text(size))
     row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER").folder = chosen.folder
+    row.operator("ex4d.look_at_cache", text="", icon="TRASH")
+    _draw_move(layout, chosen)

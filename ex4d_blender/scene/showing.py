@@ -45,15 +45,17 @@ def show_shot(windows: Iterable[bpy.types.Window], scene: bpy.types.Scene, shot:
 
 
 def _look_for_pictures_soon(scene: bpy.types.Scene) -> None:
-    """Set the scene's frame once more when it has been drawn: until then a new sequence's picture is drawn as missing,
-    and it is looked for only when a frame is set."""
+    """Change the scene's frame and back when it has been drawn: a new sequence's picture is drawn as missing at first,
+    and it is looked for again only when the frame is another."""
     uid = scene.session_uid
 
     def look() -> None:
         # The scene may be gone meanwhile, with its file.
         for found in bpy.data.scenes:
             if found.session_uid == uid:
-                found.frame_set(found.frame_current, subframe=found.frame_subframe)
+                frame, subframe = found.frame_current, found.frame_subframe
+                found.frame_set(frame + 1)
+                found.frame_set(frame, subframe=subframe)
 
     bpy.app.timers.register(look, first_interval=DRAWN_SECONDS)
 

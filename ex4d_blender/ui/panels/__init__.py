@@ -52,22 +52,25 @@ def _draw_readable(draw: Any, layout: Any, context: bpy.types.Context) -> None:
     draw(layout, context)
 
 
-def _panel(name: str, label: str, draw: Any, place: type, *, options: frozenset[str] = frozenset()) -> type:
+def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False, header: bool = True) -> type:
     """A panel class of one of the two editors."""
     editor = "view3d" if place is _View3D else "sequencer"
+    options = {"DEFAULT_CLOSED"} if closed else set()
+    if not header:
+        options.add("HIDE_HEADER")
     return type(
         f"EX4D_PT_{editor}_{name}",
         (place, bpy.types.Panel),
         {
             "bl_label": label,
-            "bl_options": set(options),
+            "bl_options": options,
             "draw": lambda self, context: _draw_in(draw, self.layout, context),
         },
     )
 
 
 CLASSES = (
-    _panel("steps", "Shot", draw_steps, _View3D, options=frozenset({"HIDE_HEADER"})),
+    _panel("steps", "Shot", draw_steps, _View3D, header=False),
     _panel("jobs", "Jobs", draw_jobs, _View3D),
     _panel("plate", "Plate", draw_plate, _Sequencer),
     _panel("generate", "Generate", draw_generate, _Sequencer),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import bpy
 from bpy.props import BoolProperty, IntProperty
 
+from .. import disk_watch
 from ..core.assumptions import geometry_needs_look, plate_needs_look
+from ..scene import obstacles
 from ..scene import shot as shots
 
 #: What ``hand_…`` holds: nobody has touched the step, or somebody has opened or folded it.
@@ -34,16 +36,19 @@ def is_done(state: Any, step: str) -> bool:
         return len(state.takes) > 0
     if step == "generate":
         return any(len(take.versions) for take in state.takes)
-    shot = shots.known(state.id_data).find()
-    return shot is not None and is_of_plate(state, shot)
+    # Another shot's object may be the active one just now.
+    return any(is_of_plate(state, shot) for shot in shots.known(state.id_data).shots)
 
 
 def needs_look(state: Any, step: str) -> bool:
-    """Whether a step that is done has assumed something that should be looked at."""
-    shot = shots.known(state.id_data).find()
-    if shot is None or step not in ("plate", "geometry") or not is_of_plate(state, shot):
+    """Whether a step that is done has assumed something that should be looked at, or its files or its view are lost."""
+    shot, scene = shots.known(state.id_data).find(), state.id_data
+    if shot is None or not is_of_plate(state, shot):
         return False
-    return (plate_needs_look if step == "plate" else geometry_needs_look)(shot.record)
+    if step == "geometry":
+        is_lost = disk_watch.lacks_files(scene, shot) or any(obstacles.remembered(scene, shot.root))
+        return is_lost or geometry_needs_look(shot.record)
+    return step == "plate" and plate_needs_look(shot.record)
 
 
 def _opens(state: Any, step: str) -> bool:

@@ -47,6 +47,28 @@ def test_a_step_that_is_done_folds_and_the_next_opens(scene: bpy.types.Scene, tm
     assert opened(scene) == ["geometry"]
 
 
+def test_another_shots_object_may_be_active(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    known = {"intrinsics_known": True, "source_poses_known": True}
+    place(scene, tmp_path / "a", "a", **known)
+    other = place(scene, tmp_path / "b", "b", **known)
+    scene.ex4d.plate_path = str(tmp_path / "a" / "a.mp4")
+    bpy.context.view_layer.objects.active = other.root
+    assert opened(scene) == ["takes"]
+
+
+def test_what_stands_in_the_way_keeps_its_step_open(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.scene import obstacles
+
+    shot = place(scene, tmp_path, "a", intrinsics_known=True, source_poses_known=True)
+    scene.ex4d.plate_path = str(tmp_path / "a.mp4")
+    wall = bpy.data.objects.new("Wall", bpy.data.meshes.new("Wall"))
+    scene.collection.objects.link(wall)
+    shot.root[obstacles.IN_THE_WAY] = "Wall"
+    assert opened(scene) == ["geometry", "takes"]
+    wall.hide_set(True)
+    assert opened(scene) == ["takes"]
+
+
 def test_what_was_assumed_keeps_its_step_open(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     scene.ex4d.plate_path = str(tmp_path / "a.mp4")
     shot = place(scene, tmp_path, "a", intrinsics_known=False, source_poses_known=True)

@@ -10,7 +10,6 @@ from ...core.assumptions import geometry_notes
 from ...core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ...core.shot_rules import source_camera_of
 from ...core.texts import size as size_text
-from ...ops.move_shot import is_in_old_place, stray_shots
 from ...ops.reconstruct import expected_memory
 from ...props import state_of
 from ...props.steps import is_of_plate
@@ -62,7 +61,6 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     """Reconstruct; where it is done, first what came of it."""
     state, scene = state_of(scene_of(context)), scene_of(context)
     needs_backend(layout)
-    _draw_stray_shots(layout)
     shot = shots.known(scene).find()
     done = shot is not None and is_of_plate(state, shot)
     if not done:
@@ -113,7 +111,6 @@ def _draw_shot(layout: Any, context: bpy.types.Context, shot: shots.ShotObjects)
         box = layout.box()
         draw_text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
-    _draw_place(layout, shot)
     _draw_camera(layout, state, shot.record)
     _draw_missing(layout, state, shot.record)
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
@@ -186,21 +183,3 @@ def _draw_missing(layout: Any, state: Any, record: dict[str, Any]) -> None:
         layout.prop(state, "use_fov", text="Give the Field of View", icon="CAMERA_DATA")
     if not depth.get("source_poses_known", True) and state.depth_source != menus.FILES:
         layout.operator("ex4d.plate_from_clip", text="Use a Solved Movie Clip", icon="TRACKER")
-
-
-def _draw_stray_shots(layout: Any) -> None:
-    """Offer to take other files' shots out of the extension's folder."""
-    if stray_shots:
-        box = layout.box()
-        draw_text(
-            box, f"{len(stray_shots)} shots of other files lie in the extension's folder and go with it.", "ERROR"
-        )
-        box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
-
-
-def _draw_place(layout: Any, shot: shots.ShotObjects) -> None:
-    """Offer to take a shot out of the extension's folder."""
-    if is_in_old_place(shot.folder):
-        box = layout.box()
-        draw_text(box, "This shot lies in the extension's folder, which goes when the extension is removed.", "ERROR")
-        box.operator("ex4d.move_shot", icon="FILE_FOLDER")

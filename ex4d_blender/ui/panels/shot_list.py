@@ -8,6 +8,7 @@ import bpy
 
 from ... import folder_sizes
 from ...core.texts import size as size_text
+from ...ops.move_shot import is_in_old_place, stray_shots
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ...scene.shot_place import is_left_behind
@@ -28,8 +29,27 @@ def _draw_move(layout: Any, shot: shots.ShotObjects) -> None:
     row.operator("ex4d.leave_shot")
 
 
+def _draw_stray_shots(layout: Any) -> None:
+    """Offer to take other files' shots out of the extension's folder."""
+    if stray_shots:
+        box = layout.box()
+        draw_text(
+            box, f"{len(stray_shots)} shots of other files lie in the extension's folder and go with it.", "ERROR"
+        )
+        box.operator("ex4d.copy_stray_shots", icon="FILE_FOLDER")
+
+
+def _draw_place(layout: Any, shot: shots.ShotObjects) -> None:
+    """Offer to take a shot out of the extension's folder."""
+    if is_in_old_place(shot.folder):
+        box = layout.box()
+        draw_text(box, "This shot lies in the extension's folder, which goes when the extension is removed.", "ERROR")
+        box.operator("ex4d.move_shot", icon="FILE_FOLDER")
+
+
 def draw_shots(layout: Any, context: bpy.types.Context) -> None:
     """Shots."""
+    _draw_stray_shots(layout)
     known = shots.known(scene_of(context))
     chosen = known.find()
     if chosen is None:
@@ -53,4 +73,5 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
         row.label(text=size_text(size))
     row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER").folder = chosen.folder
     row.operator("ex4d.look_at_cache", text="", icon="TRASH")
+    _draw_place(layout, chosen)
     _draw_move(layout, chosen)

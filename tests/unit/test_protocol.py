@@ -20,6 +20,7 @@ from ex4d.cli import build_parser
 from ex4d.jobs.reconstruct import mesh_settings
 from ex4d.mesh import MeshSettings
 from ex4d.protocol import wire
+from ex4d.protocol.capabilities import EstimatorInfo
 from ex4d.protocol.errors import (
     MAX_SENTENCE,
     BadInputError,
@@ -39,18 +40,21 @@ from ex4d.protocol.jobs import (
     job_of,
     new_job_id,
 )
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.requests import (
     REQUESTS,
     CheckRequest,
     ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
+    DownloadRequest,
     ExportRequest,
     FillMoviesRequest,
     FillRequest,
     FreeMemoryRequest,
     GenerateRequest,
     MeshRequest,
+    ModelsRequest,
     MoveCamera,
     PlateRequest,
     PreviewRequest,
@@ -69,11 +73,13 @@ from ex4d.protocol.results import (
     CheckResult,
     DepthInfo,
     DoctorResult,
+    DownloadResult,
     ExportedRender,
     ExportResult,
     Finding,
     FreeMemoryResult,
     GenerateResult,
+    ModelsResult,
     PlateInfo,
     ReconstructResult,
     RenderResult,
@@ -211,6 +217,8 @@ REQUESTED: dict[str, Request] = {
     "doctor": DoctorRequest(),
     "check": CheckRequest("/s"),
     "colour_spaces": ColourSpacesRequest("/config.ocio"),
+    "models": ModelsRequest(),
+    "download": DownloadRequest("moge"),
     "free_memory": FreeMemoryRequest(),
 }
 
@@ -312,6 +320,10 @@ def test_job_ids_are_ids() -> None:
     assert all(wire.is_job_id(job) for job in ids)
 
 
+MODEL = ModelInfo(
+    "moge", "depth", "MoGe-2", "learned", "MIT", "yes", ("a/b",), 10, False, False, False, "begun", 3, ("torch",),
+    "gpu", "pip", "/m/depth",
+)  # fmt: skip
 RESULT_RECORDS: dict[str, Result] = {
     "reconstruct": ReconstructResult(
         "/s",
@@ -330,6 +342,10 @@ RESULT_RECORDS: dict[str, Result] = {
     ),
     "doctor": DoctorResult(True, None, (Finding("depth", "prior", True, "fine"),)),
     "check": CheckResult("/s", False, (ShotPart("shot.json", "damaged", 1, "It is."),)),
+    "models": ModelsResult((MODEL,)),
+    "download": DownloadResult(
+        "moge", "/m/depth", {"a/b": "mit"}, {"a/b": "c" * 40}, (EstimatorInfo("small", "small network", "MIT"),)
+    ),
     "free_memory": FreeMemoryResult(None),
 }
 

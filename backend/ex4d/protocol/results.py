@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ex4d.protocol.capabilities import EstimatorInfo
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.parse_dataclass import from_record, to_record
 
 PartState: TypeAlias = Literal["ok", "damaged", "missing", "not hashed", "newer", "left over", "in work"]
@@ -453,6 +455,36 @@ class ColourSpacesResult:
 
 
 @dataclass(frozen=True)
+class ModelsResult:
+    """The models that can be downloaded, those for commercial work first.
+
+    Attributes:
+        models: depth models, then those that fill.
+    """
+
+    models: tuple[ModelInfo, ...]
+
+
+@dataclass(frozen=True)
+class DownloadResult:
+    """A model that has come whole.
+
+    Attributes:
+        model: its name.
+        folder: where its folders lie.
+        licences: as its pages state them, by repository.
+        revisions: of its repositories.
+        estimators: that work now, the default first.
+    """
+
+    model: str
+    folder: str
+    licences: dict[str, str]
+    revisions: dict[str, str]
+    estimators: tuple[EstimatorInfo, ...]
+
+
+@dataclass(frozen=True)
 class FreeMemoryResult:
     """The worker process has ended.
 
@@ -474,6 +506,8 @@ Result: TypeAlias = (
     | DoctorResult
     | CheckResult
     | ColourSpacesResult
+    | ModelsResult
+    | DownloadResult
     | FreeMemoryResult
 )
 #: By the name of the job.
@@ -489,6 +523,8 @@ RESULTS: dict[str, type[Result]] = {
     "doctor": DoctorResult,
     "check": CheckResult,
     "colour_spaces": ColourSpacesResult,
+    "models": ModelsResult,
+    "download": DownloadResult,
     "free_memory": FreeMemoryResult,
 }
 

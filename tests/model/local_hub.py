@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ class Hub(BaseHTTPRequestHandler):
             the hub keeps as text.
         breaks: how many bytes of a file come in each of its next answers, by its name.
         answers: what is answered in place of a file, by its name: HTTP's codes, one after the other.
+        slow: seconds after each 64 KiB of a file, by its name.
         ranges_known: whether only parts of a file can be asked for.
         asked, ranges: names of files that were asked for, and with the place to begin at those of which a part was.
         revision: of everything.
@@ -34,6 +36,7 @@ class Hub(BaseHTTPRequestHandler):
     text: set[str]
     breaks: dict[str, list[int]]
     answers: dict[str, list[int]]
+    slow: dict[str, float]
     ranges_known: bool
     asked: list[str]
     ranges: list[str]
@@ -51,8 +54,17 @@ class Hub(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        pause = self.slow.get(self.path.rpartition("/")[2], 0.0)
+        if self.command == "GET" and not pause:
             self.wfile.write(body)
+        elif self.command == "GET":
+            for start in range(0, len(body), 1 << 16):
+                try:
+                    self.wfile.write(body[start : start + (1 << 16)])
+                except OSError:
+                    # Who has asked is gone.
+                    return
+                time.sleep(pause)
 
     def do_GET(self) -> None:
         repository, rest = self._repository()
@@ -148,7 +160,7 @@ def serving(root: Path) -> Iterator[tuple[type[Hub], str]]:
     """Serve a folder of repositories, "owner/name"; gives the server's class, whose attributes are its moods, and its
     address."""
     moods: dict[str, object] = {name: set() for name in ("broken", "cut", "changed", "text")}
-    moods |= {"breaks": {}, "answers": {}, "ranges_known": True, "asked": [], "ranges": []}
+    moods |= {"breaks": {}, "answers": {}, "slow": {}, "ranges_known": True, "asked": [], "ranges": []}
     moods |= {"root": root, "revision": "c" * 40, "sent": staticmethod(lambda _name: None)}
     handler = type("OwnHub", (Hub,), moods)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

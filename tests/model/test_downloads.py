@@ -15,11 +15,12 @@ import pytest
 from local_hub import Hub, serving
 
 from ex4d.models import downloads, fetch
-from ex4d.models.downloads import BEGUN_FILE, PLAN, STEP_BYTES, Begun, bytes_in, download
+from ex4d.models.downloads import BEGUN_FILE, PLAN, Begun, bytes_in, download
 from ex4d.models.fetch import PART
 from ex4d.models.hub import Record, Source
 from ex4d.models.pins import Pin, PinnedFile
 from ex4d.protocol.errors import CancelledError, Ex4dError, TransientError
+from ex4d.protocol.models import DOWNLOAD_STEP_BYTES as STEP_BYTES
 from ex4d.system.progress import OpenStage, Progress
 
 SOURCE = Source("somebody/model", ("weights.bin", "config.json"), "A model")

@@ -25,13 +25,12 @@ from ex4d.models.hub import (
 )
 from ex4d.models.pins import Pin, PinnedFile, pinned_files, read_pins
 from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.models import DOWNLOAD_STEP_BYTES as STEP_BYTES
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.files import atomic_write, make_folder, writing
 from ex4d.system.progress import PlannedStage, Progress
 
 BEGUN_FILE = "ex4d-download.json"
-#: A step of the stage "download".
-STEP_BYTES = 1_000_000
 #: What is left free on the disk.
 SPARE_BYTES = 100_000_000
 

@@ -14,6 +14,9 @@ Commercial: TypeAlias = Literal["yes", "no", "read"]
 #: The installer's set of packages that brings what a model imports; "" = pip brings it.
 Extra: TypeAlias = Literal["", "gpu"]
 
+#: Bytes that a step of a download's stage stands for.
+DOWNLOAD_STEP_BYTES = 1_000_000
+
 
 @dataclass(frozen=True)
 class ModelInfo:

@@ -37,10 +37,12 @@ class Found:
     Attributes:
         missing: one sentence on why none can be started; "" where one can be, or runs.
         installed: one sentence on what is installed where.
+        foreign: whether the backend's Python is of somebody else's making, which the installer leaves alone.
     """
 
     missing: str
     installed: str
+    foreign: bool = False
 
 
 _found: Found | None = None
@@ -62,8 +64,8 @@ def log_path() -> Path | None:
     return _installer.log_path if _installer else None
 
 
-def make_plan() -> InstallPlan:
-    """What the preferences ask for.
+def make_plan(*, extra: str | None = None) -> InstallPlan:
+    """What the preferences ask for; with ``extra`` that set of packages, which they ask for from now on.
 
     Raises:
         BadInputError: it cannot be done that way.
@@ -83,12 +85,13 @@ def make_plan() -> InstallPlan:
             "Allow it in Preferences, System, Network, or choose a folder of wheels.",
         )
     base = Path(bpy.path.abspath(preferences.base_python)) if preferences.base_python else Path(sys.executable)
-    extra = "gpu" if preferences.extra == "GPU" else ""
+    if extra == "gpu":
+        preferences.extra = "GPU"
     return InstallPlan(
         folder=folder,
         base_python=base,
         source=source,
-        extra=extra,
+        extra="gpu" if preferences.extra == "GPU" else "",
         wheels=wheels,
         blender_folder=paths.blender_folder(),
     )
@@ -157,7 +160,7 @@ def look() -> Found:
     try:
         backend = backend_link.current().backend_process()
         missing = "" if backend.python is not None or backend.find() is not None else backend.problem
-        _found = Found(missing, _installed())
+        _found = Found(missing, _installed(), backend.python is not None and _is_foreign())
     except Ex4dError as error:
         _found = Found(error.message, error.message)
     return _found
@@ -171,6 +174,11 @@ def found() -> Found:
 def missing() -> str:
     """One sentence on why no backend can be started; "" where one can be, or runs."""
     return "The backend is being installed." if is_running() else found().missing
+
+
+def _is_foreign() -> bool:
+    folder = paths.environment_folder()
+    return bool(os.environ.get(PYTHON_VARIABLE)) or folder is None or not environment_state(folder).installed
 
 
 def _installed() -> str:

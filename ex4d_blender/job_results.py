@@ -19,13 +19,14 @@ from ex4d.protocol.results import (
     ColourSpacesResult,
     DoctorResult,
     GenerateResult,
+    ModelsResult,
     ReconstructResult,
     RenderResult,
     Result,
     result_record,
 )
 
-from . import arrivals, backend_link, props
+from . import arrivals, backend_link, model_downloads, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
@@ -163,6 +164,12 @@ def keep_colour_spaces(_scene: bpy.types.Scene, result: Result, data: dict[str, 
     colour_tables.remember(data.get("config"), result)
 
 
+def keep_models(_scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) -> None:
+    """Keep which models there are, for the preferences and for better depth."""
+    assert isinstance(result, ModelsResult)
+    model_downloads.remember(result)
+
+
 def nothing(_scene: bpy.types.Scene, _result: Result, _data: dict[str, Any]) -> None:
     """For jobs whose end is all that was wanted."""
 
@@ -180,6 +187,7 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "generate": place_take,
     "doctor": keep_diagnosis,
     "colour_spaces": keep_colour_spaces,
+    "models": keep_models,
     "nothing": nothing,
 }
 #: What is done for them ahead.

@@ -21,6 +21,7 @@ from . import (
     job_list,
     job_results,
     migrations,
+    model_downloads,
     panel_updates,
     preferences,
     props,
@@ -31,6 +32,7 @@ from .ops import (
     errors,
     generate,
     jobs,
+    models,
     move_shot,
     plate,
     preview,
@@ -58,6 +60,7 @@ CLASSES: tuple[type, ...] = (
     *sequencer.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
+    *models.CLASSES,
     *lists.CLASSES,
     *panels.CLASSES,
 )
@@ -101,6 +104,7 @@ def _start() -> None:
             lambda: job_list.current().pump(),
             capabilities.follow,
             installation.pump,
+            model_downloads.follow,
             lambda: disk_watch.look(time.monotonic()),
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
@@ -123,6 +127,7 @@ def _stop() -> None:
     backend_link.close()
     error_dialog.clear()
     arrivals.forget()
+    model_downloads.forget()
 
 
 def unregister() -> None:

@@ -17,11 +17,15 @@ from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, Resou
 from . import backend_link, error_dialog, panel_updates, paths, timer
 from .core.environment import PYTHON_VARIABLE
 from .core.environment_state import environment_state
-from .core.install_plan import InstallPlan, bundled_wheel
+from .core.install_plan import EXTRAS, InstallPlan, bundled_wheel
 from .core.installer import Installer, InstallState
 
 _installer: Installer | None = None
 _state: InstallState | None = None
+
+#: Sets of packages by what the preferences call them.
+EXTRAS_BY_CHOICE = {"CPU": "", "GPU": "gpu", "MOGE": "moge"}
+_WITH = {"gpu": " with its GPU packages", "moge": " with its GPU packages and MoGe's"}
 
 #: Lines of the log that the preferences show.
 SHOWN_LINES = 200
@@ -65,7 +69,7 @@ def log_path() -> Path | None:
 
 
 def make_plan(*, extra: str | None = None) -> InstallPlan:
-    """What the preferences ask for; with ``extra`` that set of packages, which they ask for from now on.
+    """What the preferences ask for; with ``extra`` at least that set of packages, which they ask for from now on.
 
     Raises:
         BadInputError: it cannot be done that way.
@@ -85,13 +89,14 @@ def make_plan(*, extra: str | None = None) -> InstallPlan:
             "Allow it in Preferences, System, Network, or choose a folder of wheels.",
         )
     base = Path(bpy.path.abspath(preferences.base_python)) if preferences.base_python else Path(sys.executable)
-    if extra == "gpu":
-        preferences.extra = "GPU"
+    wanted = EXTRAS_BY_CHOICE[preferences.extra]
+    if extra is not None and EXTRAS.index(extra) > EXTRAS.index(wanted):
+        preferences.extra = next(choice for choice, found in EXTRAS_BY_CHOICE.items() if found == extra)
     return InstallPlan(
         folder=folder,
         base_python=base,
         source=source,
-        extra="gpu" if preferences.extra == "GPU" else "",
+        extra=EXTRAS_BY_CHOICE[preferences.extra],
         wheels=wheels,
         blender_folder=paths.blender_folder(),
     )
@@ -189,5 +194,5 @@ def _installed() -> str:
         return "No folder for the backend is chosen."
     state = environment_state(folder)
     if state.installed and state.complete:
-        return f"Backend {state.version} is installed{' with its GPU packages' if state.extra == 'gpu' else ''}."
+        return f"Backend {state.version} is installed{_WITH.get(state.extra, '')}."
     return state.problem or "No backend is installed."

@@ -10,7 +10,7 @@ from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError
 
 from . import backend_link, installation, model_downloads
-from .core.model_texts import packages_text
+from .core.model_texts import moge_text, packages_text
 from .core.texts import wrapped
 from .core.versions import protocol_difference, version_difference
 from .model_table import draw_models
@@ -57,6 +57,11 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
                     "NVIDIA GPU",
                     f"With PyTorch and what models need besides; {packages_text()} more to download, about twice "
                     "that on disk",
+                ),
+                (
+                    "MOGE",
+                    "NVIDIA GPU, with MoGe",
+                    f"The same, and what MoGe-2 needs besides; {moge_text()} more to download",
                 ),
             ],
             description="What is installed",

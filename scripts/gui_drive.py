@@ -10,6 +10,7 @@ mouse are the outside's part; each is asked for with a file in ``DIR/requests`` 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -29,6 +30,8 @@ MOVE = "orbit:30"
 FILM_SIZE, LAMP = (320, 180), 40.0
 #: Of the interface, where more of it is to be seen.
 SMALL = 0.55
+#: The panel's button *Strip* in a window of 1600 x 1000.
+STRIP_BUTTON = (1223, 147)
 #: Frames, pixels along each side, and solved points of the long plate.
 LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 #: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
@@ -542,17 +545,81 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
         raise DriveError(f"The EXR strip is not seen: {green:.0%} of the preview are green, {lamp:.1%} are the lamp.")
 
 
+def models(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A model got by its button from a hub on this machine: asked, paused, gone on with, there; then better depth."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
+    from local_hub import serving
+
+    repository = out / "hub" / "depth-anything" / "Video-Depth-Anything-Small"
+    repository.mkdir(parents=True)
+    (repository / "video_depth_anything_vits.pth").write_bytes(bytes(30_000_000))
+    bpy.context.preferences.system.use_online_access = True
+    with serving(out / "hub") as (hub, address):
+        os.environ |= {"HF_ENDPOINT": address, "HF_HOME": str(out / "cache"), "EX4D_MODELS": str(out / "models")}
+        hub.slow = {"video_depth_anything_vits.pth": 0.02}
+        yield from show_preferences(view)
+        downloads, jobs = extension("model_downloads"), extension("job_list")
+        yield lambda: bool(downloads.known())
+        yield from small_shot(out, "18-models")
+
+        def state() -> str:
+            return str(downloads.find("video_depth_anything").state)
+
+        def press() -> Iterator[Wait]:
+            call(bpy.ops.ex4d.get_model, "INVOKE_DEFAULT", area=view, model="video_depth_anything")
+            yield after(1.0)
+
+        yield from press()
+        yield from shot(out, "19-model-asked")
+        yield request(out, "key Return")
+        yield lambda: any(
+            row.kind == "download" and "MB of" in row.text and row.fraction > 0.3 for row in jobs.current().rows
+        )
+        yield from small_shot(out, "20-model-comes")
+        bpy.ops.ex4d.cancel_job(job=next(row.job for row in jobs.current().rows if row.kind == "download"))
+        yield lambda: state() == "begun"
+        yield from small_shot(out, "21-model-paused")
+        hub.slow = {}
+        yield from press()
+        yield from shot(out, "22-model-asked-again")
+        yield request(out, "key Return")
+        yield lambda: state() == "here"
+        yield from small_shot(out, "23-model-here")
+        names = {found.name for found in extension("capabilities").estimators()}
+        if "video_depth_anything" not in names:
+            print(f"offered: {sorted(names)}", flush=True)
+        view.ui_type = "VIEW_3D"
+        yield from open_sidebar(out, view)
+        yield from shot(out, "24-jobs")
+        call(bpy.ops.ex4d.better_depth, "INVOKE_DEFAULT", area=view)
+        yield after(1.0)
+        yield from shot(out, "25-better-depth")
+
+
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
+    from ex4d.protocol.errors import TransientError  # of the extension
+
+    # A button that has nothing to work on: the status bar says so.
+    yield request(out, f"click {STRIP_BUTTON[0]} {STRIP_BUTTON[1]}")
+    yield after(1.0)
+    yield request(out, "shot 15-wrong-click")
     yield from show_preferences(view)
-    yield from shot(out, "16-preferences")
-    with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
-        bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
+    yield from small_shot(out, "16-preferences")
+    problem = TransientError("The disk that holds the shot is full.", "Free some space.")
+    extension("error_dialog").show_error(problem, "what was printed last\n" * 5)
     yield from shot(out, "17-error")
 
 
 #: What follows the steps, each in a scene of its own.
-PARTS = {"film": film, "moving": moving, "cuts": cuts, "long": long_plate, "preferences": wrong_button_and_preferences}
+PARTS = {
+    "film": film,
+    "moving": moving,
+    "cuts": cuts,
+    "long": long_plate,
+    "models": models,
+    "preferences": wrong_button_and_preferences,
+}
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:

@@ -31,6 +31,11 @@ def packages_text() -> str:
     return _PACKAGES.get(sys.platform, "several GB")
 
 
+def moge_text() -> str:
+    """How much MoGe-2 needs besides."""
+    return "40 MB"
+
+
 def heading(info: ModelInfo) -> str:
     """The part of the list that it stands in."""
     return HEADINGS[info.commercial]
@@ -59,9 +64,11 @@ def sentences_before(info: ModelInfo) -> list[str]:
     rest = f" {size(info.got)} are here, {size(left)} are still to come." if info.state == "begun" else ""
     said = [f"{heading(info)}. Licence: {info.licence}.", f"To download: {size_text(info)}.{rest}"]
     if info.missing:
+        # MoGe's own are few; the others may be there already.
+        few = moge_text() if info.missing == ("moge",) else packages_text()
         said.append(
-            f"Before that the packages that it runs with are installed, as for an NVIDIA GPU: {packages_text()} to "
-            "download, about twice that on disk. The backend is stopped for it, and goes on from finished stages."
+            f"Before that the packages that it runs with are installed: {few} to download, about twice that on disk. "
+            "The backend is stopped for it, and goes on from finished stages."
         )
     if info.gated:
         said.append(

@@ -81,7 +81,7 @@ class EX4D_OT_get_model(bpy.types.Operator):
             return self.execute(context)
         word = "Install and Download" if info.missing else "Go On" if info.state == "begun" else "Download"
         manager: Any = manager_of(context)
-        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=info.title, confirm_text=word)
+        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=f"Download {info.title}?", confirm_text=word)
 
     def draw(self, _context: bpy.types.Context) -> None:
         info = model_downloads.find(self.model)

@@ -199,6 +199,35 @@ def test_missing_packages_are_installed_first(
     assert len(online.asked) == (failure is None)
 
 
+@pytest.mark.parametrize(
+    ("before", "extra", "after", "planned"),
+    [
+        ("CPU", "gpu", "GPU", "gpu"),
+        ("GPU", "moge", "MOGE", "moge"),
+        ("MOGE", "gpu", "MOGE", "moge"),
+        ("CPU", None, "CPU", ""),
+    ],
+)
+def test_a_models_packages_are_asked_for_from_now_on(
+    addon: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    before: str,
+    extra: str | None,
+    after: str,
+    planned: str,
+) -> None:
+    from ex4d_blender import installation, paths
+
+    preferences: Any = paths.addon_preferences()
+    preferences.wheels_folder, preferences.environment_folder = str(tmp_path), str(tmp_path / "backend")
+    preferences.extra = before
+    monkeypatch.setattr(installation, "bundled_wheel", lambda _folder: tmp_path / "ex4d.whl")
+    plan = installation.make_plan(extra=extra)
+    assert (plan.extra, preferences.extra) == (planned, after)
+    assert all(path.is_file() for path in (*plan.locks(hashed=True), *plan.locks(hashed=False)))
+
+
 def test_the_list_is_asked_for_where_somebody_looks(online: Any) -> None:
     online.models.follow()
     assert online.asked == []

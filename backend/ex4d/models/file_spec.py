@@ -68,7 +68,8 @@ class FileSpec:
         quantized_use: what such a transformer is for, for messages.
         sources: the repositories that the files are got from.
         name, title, label: of the model to who downloads it: a short name, one for people, what it does in a few words.
-        commercial: whether its licences allow commercial use; "read" = its pages must be read.
+        licence: of its weights, for people.
+        commercial: whether that allows commercial use; "read" = its pages must be read.
         megabytes: of what is downloaded, about.
     """
 
@@ -80,6 +81,7 @@ class FileSpec:
     name: str = ""
     title: str = ""
     label: str = ""
+    licence: str = ""
     commercial: Commercial = "read"
     megabytes: int = 0
 

@@ -12,7 +12,7 @@ ModelState: TypeAlias = Literal["here", "begun", "absent"]
 #: Whether its licences allow commercial use; "read" = its page must be read.
 Commercial: TypeAlias = Literal["yes", "no", "read"]
 #: The installer's set of packages that brings what a model imports; "" = pip brings it.
-Extra: TypeAlias = Literal["", "gpu"]
+Extra: TypeAlias = Literal["", "gpu", "moge"]
 
 #: Bytes that a step of a download's stage stands for.
 DOWNLOAD_STEP_BYTES = 1_000_000

@@ -150,7 +150,7 @@ _ALL = (
         tolerance=0.05,
         packages=(*_GPU_PACKAGES, "moge"),
         install=MOGE_EXTRA,
-        extra="",
+        extra="moge",
     ),
     EstimatorSpec(
         "depth_pro",

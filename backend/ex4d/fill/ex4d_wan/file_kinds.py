@@ -46,5 +46,6 @@ EX4D_FILES = FileSpec(
     name="ex4d",
     title="EX-4D on Wan 2.1 14B",
     label="fills what a move reveals: the profiles exact, fast, turbo, draft; needs an NVIDIA GPU",
+    licence="Wan 2.1: Apache-2.0; EX-4D's adapter: as its page says",
     megabytes=80_000,
 )

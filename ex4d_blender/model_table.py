@@ -43,7 +43,7 @@ def _draw_model(layout: Any, info: ModelInfo, columns: int) -> None:
     _draw_state(split.row(align=True), info)
     about = layout.column(align=True)
     about.active = False
-    for line in wrapped(f"{info.label[:1].upper()}{info.label[1:]}. {info.licence}.", columns):
+    for line in wrapped(f"{info.label[:1].upper()}{info.label[1:]}. Licence: {info.licence}.", columns):
         about.label(text=line, icon="BLANK1")
     job = model_downloads.job_of(info)
     if job is not None and job.state == "failed" and info.state != "here":

@@ -42,7 +42,9 @@ def as_text(found: DoctorResult, heading: str) -> str:
         lines += ["", AREAS.get(area, area.capitalize())]
         for finding in findings:
             licence = f" [{finding.licence}]" if finding.licence else ""
-            lines.append(f"  {'+' if finding.works else '-'} {finding.name}: {finding.detail}{licence}")
+            lines.append(
+                f"  {'+' if finding.works else '-'} {finding.title or finding.name}: {finding.detail}{licence}"
+            )
             if finding.hint:
                 lines.append(f"      {finding.hint}")
     return without_user("\n".join(lines))

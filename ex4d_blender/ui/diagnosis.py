@@ -7,6 +7,7 @@ from typing import Any
 
 from ex4d.protocol.results import DoctorResult, Finding
 
+from .. import model_downloads
 from ..core.diagnosis_texts import AREAS, is_restricted, rows
 from ..core.texts import wrapped
 
@@ -37,12 +38,20 @@ def _icon(finding: Finding) -> str:
     return "CHECKMARK" if finding.works else "X"
 
 
+def _hint(finding: Finding) -> str:
+    """What to do: the backend speaks of commands, here there are buttons."""
+    info = model_downloads.find(finding.model) if not finding.works and finding.model else None
+    if info is None or info.state == "here":
+        return finding.hint
+    return f"{'Resume' if info.state == 'begun' else 'Get'} {info.title} in the list of models above."
+
+
 def _draw_finding(layout: Any, finding: Finding, columns: int) -> None:
     split = layout.split(factor=_SPLIT)
-    split.label(text=finding.name, icon=_icon(finding))
+    split.label(text=finding.title or finding.name, icon=_icon(finding))
     column = split.column(align=True)
     licence = f" Licence: {finding.licence}." if finding.licence else ""
     for line in wrapped(f"{finding.detail.rstrip('.')}.{licence}", columns):
         column.label(text=line)
-    for index, line in enumerate(wrapped(finding.hint, columns)):
+    for index, line in enumerate(wrapped(_hint(finding), columns)):
         column.label(text=line, icon="FORWARD" if index == 0 else "BLANK1")

@@ -11,11 +11,12 @@ from typing import Any
 import bpy
 import pytest
 from panel_drawing import Layout, context_of
+from results_factory import model_info
 
 from ex4d.protocol.errors import BadInputError, ErrorInfo, Ex4dError, ResourceError, UsageError
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.requests import DoctorRequest
-from ex4d.protocol.results import DoctorResult, Finding
+from ex4d.protocol.results import DoctorResult, Finding, ModelsResult
 
 pytest_plugins = ["addon_fixtures"]
 
@@ -187,7 +188,7 @@ FOUND = DoctorResult(
     (
         Finding("depth", "depth_pro", True, "ready", "", "apple-amlr, research only, no commercial use"),
         Finding("machine", "ex4d", True, "ex4d 1 on Python (/home/somebody/x)"),
-        Finding("depth", "moge", False, "MoGe-2 needs packages.", "Install them.", "MIT"),
+        Finding("depth", "moge", False, "MoGe-2 needs packages.", "Install them.", "MIT", "MoGe-2", "moge"),
         Finding("depth", "small", True, "a small network", "", "MIT"),
         Finding("odd", "thing", True, "fine"),
     ),
@@ -195,6 +196,7 @@ FOUND = DoctorResult(
 
 
 def test_the_diagnosis_is_a_table(addon: Any) -> None:
+    from ex4d_blender import model_downloads
     from ex4d_blender.core.diagnosis_texts import is_restricted, rows
     from ex4d_blender.ui.diagnosis import _icon, draw_diagnosis
 
@@ -209,8 +211,15 @@ def test_the_diagnosis_is_a_table(addon: Any) -> None:
     assert is_restricted(replace(FOUND.findings[0], licence="CC-BY-NC-4.0, no commercial use"))
     lines: list[str] = []
     draw_diagnosis(Layout(context_of(bpy.context.scene, "VIEW_3D"), lines), FOUND, 90)
-    for text in ("This Computer", "Depth", "Odd", "a small network. Licence: MIT.", "Install them."):
+    for text in ("This Computer", "Depth", "Odd", "MoGe-2", "a small network. Licence: MIT.", "Install them."):
         assert text in lines
+    # What a button gets is got by that button.
+    model_downloads.remember(ModelsResult((model_info("MoGe-2", name="moge"),)))
+    lines.clear()
+    draw_diagnosis(Layout(context_of(bpy.context.scene, "VIEW_3D"), lines), FOUND, 90)
+    assert "Get MoGe-2 in the list of models above." in lines
+    assert "Install them." not in lines
+    model_downloads.forget()
 
 
 def test_the_diagnosis_is_copied_without_the_users_name(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +229,7 @@ def test_the_diagnosis_is_copied_without_the_users_name(addon: Any, monkeypatch:
     text = as_text(FOUND, "EX-4D 1 in Blender 2")
     assert text.splitlines()[0] == "EX-4D 1 in Blender 2"
     assert "somebody" not in text
-    assert "  - moge: MoGe-2 needs packages. [MIT]\n      Install them." in text
+    assert "  - MoGe-2: MoGe-2 needs packages. [MIT]\n      Install them." in text
     assert not bpy.ops.ex4d.copy_diagnosis.poll()
     addon.current().link.doctor = FOUND
     assert bpy.ops.ex4d.copy_diagnosis() == {"FINISHED"}

@@ -363,6 +363,8 @@ class Finding:
         detail: one sentence: what it is, or why not.
         hint: one sentence what to do, empty when there is nothing to do.
         licence: of what would be used.
+        title: what it is called to people, "" = by its name.
+        model: name of the model that it uses (``ModelInfo``), "" = of none that can be downloaded.
     """
 
     area: str
@@ -371,6 +373,8 @@ class Finding:
     detail: str
     hint: str = ""
     licence: str = ""
+    title: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)

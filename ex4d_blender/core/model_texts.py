@@ -80,7 +80,7 @@ def sentences_before(info: ModelInfo) -> list[str]:
             "This version of EX-4D does not know its checksums: the newest files are taken and compared with the "
             "checksums that the hub itself tells. Damage on the way is found, a file changed on the hub is not."
         )
-    said.append(f"It comes from huggingface.co, {', '.join(info.repositories)}, to {info.folder}.")
+    said.append(f"It comes from the Hugging Face hub, {', '.join(info.repositories)}, to {info.folder}.")
     return said
 
 

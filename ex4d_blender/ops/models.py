@@ -79,7 +79,7 @@ class EX4D_OT_get_model(bpy.types.Operator):
         model_downloads.check(info)
         if bpy.app.background:
             return self.execute(context)
-        word = "Install and Download" if info.missing else "Go On" if info.state == "begun" else "Download"
+        word = "Install and Download" if info.missing else "Resume" if info.state == "begun" else "Download"
         manager: Any = manager_of(context)
         return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=f"Download {info.title}?", confirm_text=word)
 

@@ -127,7 +127,7 @@ def get(scene: bpy.types.Scene, info: ModelInfo, *, block: bool) -> str | None:
 
 def follow() -> None:
     """Ask anew where that is due, and get what waited for an installation; called by the timer."""
-    global _after_install, _wanted  # noqa: PLW0603
+    global _after_install, _told_by  # noqa: PLW0603
     client = backend_link.current().client
     scene = bpy.context.scene
     if scene is None:
@@ -143,10 +143,11 @@ def follow() -> None:
         return
     # A look costs a process of the backend, so there is one only where somebody has looked, or something was got.
     is_old = bool(_known) and _told_by != client.welcome.pid
-    if ended - _seen or is_old or (_wanted and not _known):
+    # A backend that cannot tell is not asked for ever: the next look is the button's.
+    is_due = _wanted and not _known and known is None
+    if ended - _seen or is_old or is_due:
         _seen.update(ended)
-        # One that does not answer is not asked for ever.
-        _wanted = False
+        _told_by = client.welcome.pid
         try:
             ask(scene, block=False)
         except Ex4dError as error:

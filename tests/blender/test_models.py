@@ -241,6 +241,21 @@ def test_the_list_is_asked_for_where_somebody_looks(online: Any) -> None:
     online.jobs.link.client.welcome = replace(online.jobs.link.client.welcome, pid=99)
     online.models.follow()
     assert online.asked == [ModelsRequest(), ModelsRequest()]
+    # Neither is asked again and again where it cannot tell.
+    end(online, "job2", "failed")
+    online.models.follow()
+    assert len(online.asked) == 2
+
+
+def test_a_backend_that_cannot_tell_is_asked_once(online: Any) -> None:
+    online.models.want()
+    online.models.follow()
+    end(online, "job1", "failed")
+    for _ in range(3):
+        # The preferences are drawn again.
+        online.models.want()
+        online.models.follow()
+    assert online.asked == [ModelsRequest()]
 
 
 # A real download

@@ -17,11 +17,15 @@ from ex4d.protocol.errors import BadInputError, CancelledError, Ex4dError, Resou
 from . import backend_link, error_dialog, panel_updates, paths, timer
 from .core.environment import PYTHON_VARIABLE
 from .core.environment_state import environment_state
-from .core.install_plan import InstallPlan, bundled_wheel
+from .core.install_plan import EXTRAS, InstallPlan, bundled_wheel
 from .core.installer import Installer, InstallState
 
 _installer: Installer | None = None
 _state: InstallState | None = None
+
+#: Sets of packages by what the preferences call them.
+EXTRAS_BY_CHOICE = {"CPU": "", "GPU": "gpu", "MOGE": "moge"}
+_WITH = {"gpu": " with its GPU packages", "moge": " with its GPU packages and MoGe's"}
 
 #: Lines of the log that the preferences show.
 SHOWN_LINES = 200
@@ -37,10 +41,12 @@ class Found:
     Attributes:
         missing: one sentence on why none can be started; "" where one can be, or runs.
         installed: one sentence on what is installed where.
+        foreign: whether the backend's Python is of somebody else's making, which the installer leaves alone.
     """
 
     missing: str
     installed: str
+    foreign: bool = False
 
 
 _found: Found | None = None
@@ -62,8 +68,8 @@ def log_path() -> Path | None:
     return _installer.log_path if _installer else None
 
 
-def make_plan() -> InstallPlan:
-    """What the preferences ask for.
+def make_plan(*, extra: str | None = None) -> InstallPlan:
+    """What the preferences ask for; with ``extra`` at least that set of packages, which they ask for from now on.
 
     Raises:
         BadInputError: it cannot be done that way.
@@ -83,12 +89,14 @@ def make_plan() -> InstallPlan:
             "Allow it in Preferences, System, Network, or choose a folder of wheels.",
         )
     base = Path(bpy.path.abspath(preferences.base_python)) if preferences.base_python else Path(sys.executable)
-    extra = "gpu" if preferences.extra == "GPU" else ""
+    wanted = EXTRAS_BY_CHOICE[preferences.extra]
+    if extra is not None and EXTRAS.index(extra) > EXTRAS.index(wanted):
+        preferences.extra = next(choice for choice, found in EXTRAS_BY_CHOICE.items() if found == extra)
     return InstallPlan(
         folder=folder,
         base_python=base,
         source=source,
-        extra=extra,
+        extra=EXTRAS_BY_CHOICE[preferences.extra],
         wheels=wheels,
         blender_folder=paths.blender_folder(),
     )
@@ -157,7 +165,7 @@ def look() -> Found:
     try:
         backend = backend_link.current().backend_process()
         missing = "" if backend.python is not None or backend.find() is not None else backend.problem
-        _found = Found(missing, _installed())
+        _found = Found(missing, _installed(), backend.python is not None and _is_foreign())
     except Ex4dError as error:
         _found = Found(error.message, error.message)
     return _found
@@ -173,6 +181,11 @@ def missing() -> str:
     return "The backend is being installed." if is_running() else found().missing
 
 
+def _is_foreign() -> bool:
+    folder = paths.environment_folder()
+    return bool(os.environ.get(PYTHON_VARIABLE)) or folder is None or not environment_state(folder).installed
+
+
 def _installed() -> str:
     if os.environ.get(PYTHON_VARIABLE):
         return f"{PYTHON_VARIABLE} names the backend's Python: {os.environ[PYTHON_VARIABLE]}"
@@ -181,5 +194,5 @@ def _installed() -> str:
         return "No folder for the backend is chosen."
     state = environment_state(folder)
     if state.installed and state.complete:
-        return f"Backend {state.version} is installed{' with its GPU packages' if state.extra == 'gpu' else ''}."
+        return f"Backend {state.version} is installed{_WITH.get(state.extra, '')}."
     return state.problem or "No backend is installed."

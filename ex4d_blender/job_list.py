@@ -32,7 +32,7 @@ from .scene.data import scene_state
 log = logging.getLogger(__name__)
 
 #: Kinds of jobs that nobody has asked for and that are over at once.
-UNSEEN_KINDS = ("colour_spaces",)
+UNSEEN_KINDS = ("colour_spaces", "models")
 #: Ended jobs that stay in the list, and those that are remembered at all.
 SHOWN_JOBS, KEPT_JOBS = 20, 200
 
@@ -100,6 +100,7 @@ class JobList:
     finished: set[str] = field(default_factory=set)
     rows: tuple[JobRow, ...] = ()
     cut_off: dict[str, str] = field(default_factory=dict)
+    _scrolled_to: str = ""
     _preparing: dict[str, threading.Thread] = field(default_factory=dict)
 
     # Asking -------------------------------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ class JobList:
         entry.job, entry.action, entry.data = job, action, json.dumps(data)
 
     def retry(self, job: str) -> str | None:
-        """Ask for an ended job once more, for the same scene."""
+        """Ask for an ended job once more, for the same scene and in the same row; returns its new id."""
         self.link.connect(block=bpy.app.background)
         again = self.link.client.retry(job)
         known = self.waiting.get(job)
@@ -322,11 +323,11 @@ class JobList:
         return next((job for job in self.link.client.unfinished if job.state != "queued"), None)
 
     def shown_jobs(self) -> list[JobSnapshot]:
-        """Jobs for the list, the newest first."""
-        found = (job for job in self.link.client.jobs.values() if job.kind not in UNSEEN_KINDS)
-        jobs = sorted(found, key=lambda job: job.created, reverse=True)
-        unfinished = [job for job in jobs if not job.is_final]
-        return (unfinished + [job for job in jobs if job.is_final])[: SHOWN_JOBS + len(unfinished)]
+        """Jobs for the list, from top to bottom as they were asked for: what has ended, what runs, what waits."""
+        jobs = [job for job in self.link.client.in_order if job.kind not in UNSEEN_KINDS]
+        ended = [job.id for job in jobs if job.is_final]
+        hidden = set(ended[: max(0, len(ended) - SHOWN_JOBS)])
+        return [job for job in jobs if job.id not in hidden]
 
     def mirror(self) -> None:
         """Keep what panels show of the jobs, and draw again where that has changed.
@@ -346,7 +347,15 @@ class JobList:
         for item, job in zip(items, jobs, strict=True):
             if item.job != job.id:
                 item.name = item.job = job.id
+        self._scroll_to_running(manager.ex4d, jobs)
         panel_updates.show("jobs", (self.rows, tuple(self.cut_off.values())))
+
+    def _scroll_to_running(self, state: Any, jobs: list[JobSnapshot]) -> None:
+        """A list shows its active row; it becomes the job that is being done, once for each."""
+        current = next((job.id for job in jobs if not job.is_final), jobs[-1].id if jobs else "")
+        if current != self._scrolled_to:
+            self._scrolled_to = current
+            state.active_job = next((index for index, job in enumerate(jobs) if job.id == current), 0)
 
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)

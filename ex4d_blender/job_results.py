@@ -20,13 +20,14 @@ from ex4d.protocol.results import (
     ColourSpacesResult,
     DoctorResult,
     GenerateResult,
+    ModelsResult,
     ReconstructResult,
     RenderResult,
     Result,
     result_record,
 )
 
-from . import arrivals, backend_link, folder_sizes, props
+from . import arrivals, backend_link, folder_sizes, model_downloads, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
@@ -187,6 +188,12 @@ def tell_cache(scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) ->
             operators.ex4d.clean_cache("INVOKE_DEFAULT")
 
 
+def keep_models(_scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) -> None:
+    """Keep which models there are, for the preferences and for better depth."""
+    assert isinstance(result, ModelsResult)
+    model_downloads.remember(result)
+
+
 def nothing(_scene: bpy.types.Scene, _result: Result, _data: dict[str, Any]) -> None:
     """For jobs whose end is all that was wanted."""
 
@@ -205,6 +212,7 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "doctor": keep_diagnosis,
     "colour_spaces": keep_colour_spaces,
     "clean": tell_cache,
+    "models": keep_models,
     "nothing": nothing,
 }
 #: What is done for them ahead.

@@ -20,6 +20,8 @@ Item: TypeAlias = tuple[str, str, str, int]
 
 #: The backend's own choice, and the user's files; what else there is, it says when it answers.
 AUTOMATIC, FILES = "auto", "FILES"
+#: The estimator that every backend has: a small network, whose depth is coarse.
+BUILT_IN = "small"
 #: Numbers of sources of depth that .blend files of version 0 keep; those of estimators come from their names.
 _DEPTH_NUMBERS = {AUTOMATIC: 0, FILES: 1}
 #: Rasterizers with the numbers that .blend files keep.

@@ -9,10 +9,13 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError
 
-from . import backend_link, installation
+from . import backend_link, installation, model_downloads
+from .core.model_texts import moge_text, packages_text
 from .core.texts import wrapped
 from .core.versions import protocol_difference, version_difference
+from .model_table import draw_models
 from .scene.data import manager_of
+from .ui.diagnosis import draw_diagnosis
 
 COLUMNS = 90
 
@@ -49,7 +52,17 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
                     "Any Computer",
                     "Reconstruction, rendering and preview fill; 130 MB to download, 420 MB on disk",
                 ),
-                ("GPU", "NVIDIA GPU", "With PyTorch and the diffusion packages besides; several GB to download"),
+                (
+                    "GPU",
+                    "NVIDIA GPU",
+                    f"With PyTorch and what models need besides; {packages_text()} more to download, about twice "
+                    "that on disk",
+                ),
+                (
+                    "MOGE",
+                    "NVIDIA GPU, with MoGe",
+                    f"The same, and what MoGe-2 needs besides; {moge_text()} more to download",
+                ),
             ],
             description="What is installed",
         )
@@ -159,7 +172,17 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             column.prop(self, "base_python")
 
     def _draw_models(self, box: Any) -> None:
-        box.label(text="The EX-4D model, for the profiles beyond Preview", icon="FILE_FOLDER")
+        row = box.row()
+        row.label(text="Depth and fill models", icon="FILE_FOLDER")
+        known = model_downloads.known()
+        if not installation.found().missing:
+            row.operator("ex4d.list_models", text="Look Again" if known else "Look for Models", icon="FILE_REFRESH")
+            model_downloads.want()
+        if known:
+            draw_models(box, known, COLUMNS)
+        else:
+            text = "Better depth and the EX-4D model come from here. The backend tells what there is."
+            box.label(text=text, icon="BLANK1")
         box.prop(self, "models_folder")
         box.prop(self, "distill_lora")
 
@@ -171,17 +194,8 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         if found is None:
             box.label(text="Press Diagnose to look.", icon="BLANK1")
             return
-        for finding in found.findings:
-            column = box.column(align=True)
-            licence = f"  [{finding.licence}]" if finding.licence else ""
-            text = f"{finding.area} {finding.name}: {finding.detail}{licence}"
-            # Research-only parts stand out: nobody should find out after delivery.
-            research = "research" in finding.licence.lower()
-            icon = "ERROR" if research else "CHECKMARK" if finding.works else "X"
-            for index, line in enumerate(wrapped(text, COLUMNS)):
-                column.label(text=line, icon=icon if index == 0 else "BLANK1")
-            for line in wrapped(finding.hint, COLUMNS):
-                column.label(text=line, icon="BLANK1")
+        row.operator("ex4d.copy_diagnosis", icon="COPYDOWN")
+        draw_diagnosis(box, found, COLUMNS)
 
 
 CLASSES = (EX4D_AP_preferences,)

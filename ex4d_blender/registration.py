@@ -22,6 +22,7 @@ from . import (
     job_list,
     job_results,
     migrations,
+    model_downloads,
     panel_updates,
     preferences,
     props,
@@ -33,6 +34,7 @@ from .ops import (
     errors,
     generate,
     jobs,
+    models,
     move_shot,
     plate,
     preview,
@@ -63,6 +65,7 @@ CLASSES: tuple[type, ...] = (
     *sequencer.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
+    *models.CLASSES,
     *lists.CLASSES,
     *menu_entries.CLASSES,
     *panels.CLASSES,
@@ -108,6 +111,7 @@ def _start() -> None:
             lambda: job_list.current().pump(),
             capabilities.follow,
             installation.pump,
+            model_downloads.follow,
             lambda: disk_watch.look(time.monotonic()),
             folder_sizes.look,
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
@@ -132,6 +136,7 @@ def _stop() -> None:
     backend_link.close()
     error_dialog.clear()
     arrivals.forget()
+    model_downloads.forget()
 
 
 def unregister() -> None:

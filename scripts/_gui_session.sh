@@ -21,6 +21,10 @@ share() {
 share "$root"
 case "$out" in "$root"/*) ;; *) share "$out" ;; esac
 
+# Models are downloaded by a backend that has what they run with.
+backend=$root/.venv/bin/python
+if [ "$only" = models ] && [ -x "$root/.venv-model/bin/python" ]; then backend=$root/.venv-model/bin/python; fi
+
 mkdir -p "$out/home" "$out/user" "$out/tmp" "$out/requests"
 # The backend reads Blender's own colour configuration, which must have the same path on both sides.
 cp -r "$folder/usr/share/blender/datafiles" "$out/datafiles"
@@ -28,7 +32,7 @@ cat >"$out/backend-python" <<WRAPPER
 #!/bin/sh
 # Steps back into the root that the backend's environment was made for; the process keeps its id.
 unset DISPLAY
-exec chroot /host "$root/.venv/bin/python" "\$@"
+exec chroot /host "$backend" "\$@"
 WRAPPER
 chmod +x "$out/backend-python"
 
@@ -70,6 +74,7 @@ serve() {
         wheel) inside xdotool mousemove "$first" "$second" sleep 0.2 keydown ctrl sleep 0.2 click 5 sleep 0.2 keyup ctrl ;;
         rest) inside xdotool mousemove "$first" "$second" ;;
         click) inside xdotool mousemove "$first" "$second" sleep 0.2 click 1 ;;
+        key) inside xdotool key "$first" ;;
     esac
 }
 while kill -0 "$blender" 2>/dev/null; do
@@ -91,7 +96,7 @@ if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
 fi
 # The backend belongs to the Blender that started it, and goes with it.
 # By the output, not by the status: that is an error's whenever a process ends while grep looks at it.
-backends() { grep -lazFx "$root/.venv/bin/python" /proc/[0-9]*/cmdline 2>/dev/null || true; }
+backends() { grep -lazFx "$backend" /proc/[0-9]*/cmdline 2>/dev/null || true; }
 for _ in $(seq 200); do
     [ -n "$(backends)" ] || break
     sleep 0.1

@@ -10,6 +10,7 @@ mouse are the outside's part; each is asked for with a file in ``DIR/requests`` 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -29,6 +30,8 @@ MOVE = "orbit:30"
 FILM_SIZE, LAMP = (320, 180), 40.0
 #: Of the interface, where more of it is to be seen.
 SMALL = 0.55
+#: The panel's button *Strip* in a window of 1600 x 1000.
+STRIP_BUTTON = (1223, 147)
 #: Frames, pixels along each side, and solved points of the long plate.
 LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 #: Seconds of the main thread's processor time for which Blender may stand still over one thing that is done with it.
@@ -546,12 +549,69 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
         raise DriveError(f"The EXR strip is not seen: {green:.0%} of the preview are green, {lamp:.1%} are the lamp.")
 
 
+def models(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A model got by its button from a hub on this machine: asked, paused, gone on with, there; then better depth."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "model"))
+    from local_hub import serving
+
+    repository = out / "hub" / "depth-anything" / "Video-Depth-Anything-Small"
+    repository.mkdir(parents=True)
+    (repository / "video_depth_anything_vits.pth").write_bytes(bytes(30_000_000))
+    bpy.context.preferences.system.use_online_access = True
+    with serving(out / "hub") as (hub, address):
+        os.environ |= {"HF_ENDPOINT": address, "HF_HOME": str(out / "cache"), "EX4D_MODELS": str(out / "models")}
+        hub.slow = {"video_depth_anything_vits.pth": 0.02}
+        yield from show_preferences(view)
+        downloads, jobs = extension("model_downloads"), extension("job_list")
+        yield lambda: bool(downloads.known())
+        yield from small_shot(out, "18-models")
+
+        def state() -> str:
+            return str(downloads.find("video_depth_anything").state)
+
+        def press() -> Iterator[Wait]:
+            call(bpy.ops.ex4d.get_model, "INVOKE_DEFAULT", area=view, model="video_depth_anything")
+            yield after(1.0)
+
+        yield from press()
+        yield from shot(out, "19-model-asked")
+        yield request(out, "key Return")
+        yield lambda: any(
+            row.kind == "download" and "MB of" in row.text and row.fraction > 0.3 for row in jobs.current().rows
+        )
+        yield from small_shot(out, "20-model-comes")
+        bpy.ops.ex4d.cancel_job(job=next(row.job for row in jobs.current().rows if row.kind == "download"))
+        yield lambda: state() == "begun"
+        yield from small_shot(out, "21-model-paused")
+        hub.slow = {}
+        yield from press()
+        yield from shot(out, "22-model-asked-again")
+        yield request(out, "key Return")
+        yield lambda: state() == "here"
+        yield from small_shot(out, "23-model-here")
+        names = {found.name for found in extension("capabilities").estimators()}
+        if "video_depth_anything" not in names:
+            print(f"offered: {sorted(names)}", flush=True)
+        view.ui_type = "VIEW_3D"
+        yield from open_sidebar(out, view)
+        yield from shot(out, "24-jobs")
+        call(bpy.ops.ex4d.better_depth, "INVOKE_DEFAULT", area=view)
+        yield after(1.0)
+        yield from shot(out, "25-better-depth")
+
+
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
+    from ex4d.protocol.errors import TransientError  # of the extension
+
+    # A button that has nothing to work on: the status bar says so.
+    yield request(out, f"click {STRIP_BUTTON[0]} {STRIP_BUTTON[1]}")
+    yield after(1.0)
+    yield request(out, "shot 15-wrong-click")
     yield from show_preferences(view)
-    yield from shot(out, "16-preferences")
-    with bpy.context.temp_override(window=window(), area=view, region=region(view, "WINDOW")):
-        bpy.ops.ex4d.load_plate(filepath=str(out / "no such plate.mp4"))
+    yield from small_shot(out, "16-preferences")
+    problem = TransientError("The disk that holds the shot is full.", "Free some space.")
+    extension("error_dialog").show_error(problem, "what was printed last\n" * 5)
     yield from shot(out, "17-error")
 
 
@@ -617,7 +677,7 @@ def open_plate_by_mouse(out: Path, view: bpy.types.Area, hand: Clicks) -> Iterat
     x, y = browser.x + place.x + 60, window().height - browser.y - place.y - place.height
     yield hand.at(x, y + FIRST_FILE, "the file")
     yield after(1.0)
-    yield request(out, "shot 18-file")
+    yield request(out, "shot 25-file")
     if files.spaces.active.params.filename != plate.name:
         raise DriveError(f"The click has not chosen the file, but «{files.spaces.active.params.filename}».")
     yield from hand.press("file.execute", files, "EXECUTE", browser)
@@ -636,11 +696,11 @@ def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wai
     hand = Clicks(out)
     yield from open_plate_by_mouse(out, view, hand)
     view = largest("VIEW_3D")
-    yield from shot(out, "19-plate-folded")
+    yield from shot(out, "26-plate-folded")
     yield from hand.press("ex4d.reconstruct", view, "UI")
     yield lambda: dw_mesh() is not None
     yield after(2.0)
-    yield from shot(out, "20-ends-looking-through")
+    yield from shot(out, "27-ends-looking-through")
     if "Cube" not in scene.objects or scene.objects["Cube"].visible_get():
         raise DriveError("The startup cube is gone, or still hides the mesh.")
     if view.spaces.active.region_3d.view_perspective != "CAMERA" or not scene.camera.name.endswith("Source Camera"):
@@ -648,7 +708,7 @@ def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wai
     yield from hand.press("ex4d.add_take_camera", view, "UI")
     yield lambda: len(scene.ex4d.takes) == 1
     yield after(1.0)
-    yield from shot(out, "21-take-added")
+    yield from shot(out, "28-take-added")
     yield from hand.press("ex4d.generate", view, "UI")
     yield lambda: bool(strips())
     yield after(1.0)
@@ -656,7 +716,7 @@ def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wai
     yield hand.at(window().width - 50, window().height - 12, "Show Result in the status bar")
     yield lambda: view.type == "SEQUENCE_EDITOR"
     yield after(2.0)
-    yield from shot(out, "22-result")
+    yield from shot(out, "29-result")
     size = f"{window().width}x{window().height}"
     print(f"{hand.count} clicks from the startup scene to the result, without scrolling, at {size}", flush=True)
     if hand.count > MOST_CLICKS:
@@ -674,6 +734,7 @@ PARTS = {
     "moving": moving,
     "cuts": cuts,
     "long": long_plate,
+    "models": models,
     "preferences": wrong_button_and_preferences,
     "clicks": clicks,
 }

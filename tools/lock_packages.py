@@ -57,6 +57,10 @@ _APPLE_SILICON = "sys_platform == 'darwin' and platform_machine == 'arm64'"
 #: Packages that not every platform has wheels of, with the marker of those that do. Elsewhere they are left out: the
 #: backend takes another rasterizer, and a user may build them.
 WHERE_WHEELS = {"moderngl": Marker(f"sys_platform == 'win32' or {_INTEL_LINUX} or {_APPLE_SILICON}")}
+#: What MoGe-2's network imports that the extra gpu lacks. Its packages ask for much besides that only their own demo
+#: needs, and for another build of OpenCV than ours: what they ask for is left out.
+MOGE = ("dlr-moge>=2.0", "dlr-utils3d>=1.3", "scipy>=1.17")
+TAKEN_ALONE = ("dlr-moge", "dlr-utils3d")
 #: torch's GPU build for Windows is not in the package index but in torch's own, under another hash.
 NOT_HASHED = {"torch": Marker("sys_platform == 'win32'")}
 
@@ -197,7 +201,8 @@ class Index:
         if not url.endswith(".whl") or "+" in version:
             raise LockError(f"{url.rpartition('/')[2]} is no public wheel. Take local ones out of pip's settings.")
         package = self.packages.setdefault(name, Package(version))
-        package.requires[target] = [Requirement(text) for text in metadata.get("requires_dist") or ()]
+        required = () if name in TAKEN_ALONE else metadata.get("requires_dist") or ()
+        package.requires[target] = [Requirement(text) for text in required]
         package.wheels[target] = source["archive_info"]["hashes"]["sha256"]
 
 
@@ -287,13 +292,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base = [Requirement(text) for text in project["dependencies"]]
     gpu = [*base, *(Requirement(text) for text in project["optional-dependencies"]["gpu"])]
     # What no constraints file names keeps the version that the lock has.
-    known = [LOCKS / "gpu.txt", ROOT / "constraints-model.txt", ROOT / "constraints.txt"]
+    known = [LOCKS / "gpu.txt", LOCKS / "moge.txt", ROOT / "constraints-model.txt", ROOT / "constraints.txt"]
     pins = read_constraints(path for path in known if path.is_file())
     index = Index(pins)
     try:
         hashed, _ = lock(base, _targets(PLATFORMS), index, set())
         names = set(index.packages)
         more, loose = lock(gpu, _targets(GPU_PLATFORMS), index, names)
+        names = set(index.packages)
+        moge, _ = lock([Requirement(text) for text in MOGE], _targets(GPU_PLATFORMS), index, names)
     except LockError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -302,6 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "base.txt", "The backend's packages, with the sha256 of each wheel for Blender's Pythons and systems.", hashed
     )
     _write("gpu.txt", "What the extra gpu brings besides, with the sha256 of each wheel.", more)
+    _write("moge.txt", "What MoGe-2 needs besides, with the sha256 of each wheel.", moge)
     _write("gpu-unhashed.txt", "What the package index has no hash of; the version is exact.", loose)
     return 0
 

@@ -60,6 +60,7 @@ class BackendProcess:
     _ended: ProcessIdentity | None = None
     _ended_at: float = 0.0
     _killed: bool = False
+    _joined: bool = False
 
     def find(self) -> Handshake | None:
         """The handshake of the backend that holds the runtime folder and serves."""
@@ -75,7 +76,10 @@ class BackendProcess:
                 refuses.
         """
         if self._process is not None and self._process.poll() is None:
+            # It comes up, or was asked to end a moment ago and has not yet.
+            self._joined = True
             return
+        self._joined = False
         if self.python is None:
             raise ResourceError(self.problem, "Open Preferences, Add-ons, EX-4D and press Install Backend.")
         if time.monotonic() - self._started < RESTART_SECONDS and self._started:
@@ -160,6 +164,11 @@ class BackendProcess:
             )
         if self.find() is not None:
             # Another Blender of the same user was faster; its backend serves us as well.
+            return None
+        if self._joined and code == 0:
+            # The one that was there has ended as it was asked to.
+            self._started = 0.0
+            self.start()
             return None
         return TransientError(
             f"The backend has stopped with code {code}: {self._last_words()}", "See its log (Diagnose)."

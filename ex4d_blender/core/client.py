@@ -98,6 +98,8 @@ class JobClient:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
         self._asked: dict[str, AskedJob] = {}
+        #: The place of each job in the list, rising.
+        self._places: dict[str, int] = {}
         self._resumed: set[str] = set()
         self._last_heard = 0.0
         self._last_ping = 0.0
@@ -161,13 +163,14 @@ class JobClient:
 
     # Jobs ---------------------------------------------------------------------------------------------------------
 
-    def submit(self, request: Request, *, title: str = "", job: str | None = None) -> str:
+    def submit(self, request: Request, *, title: str = "", job: str | None = None, place: int | None = None) -> str:
         """Ask for a job; returns its id at once. Without a connection it is sent as soon as there is one.
 
         Args:
             request: what is asked for.
             title: for people.
             job: its id; the same id is the same job.
+            place: in the list, default after all others.
 
         Raises:
             ProtocolError: it is longer than the backend takes.
@@ -177,15 +180,29 @@ class JobClient:
         # What the backend would not even answer is refused here.
         wire.encode(asked.message(job))
         self._asked[job] = asked
+        self._place(job, place)
         self.jobs[job] = JobSnapshot(job, job_name(request), title=title, created=time.time())
         if self._socket is not None:
             self._send_asked(job, asked)
         return job
 
+    def _place(self, job: str, place: int | None = None) -> None:
+        self._places.setdefault(job, max(self._places.values(), default=0) + 1 if place is None else place)
+
     def retry(self, job: str) -> str | None:
-        """Ask for a finished job once more under a new id; None where its request is no longer known."""
+        """Ask for an ended job once more under a new id, in the place of the old one, which is forgotten; None where
+        its request is no longer known."""
         asked = self._asked.get(job)
-        return None if asked is None else self.submit(asked.request, title=asked.title)
+        if asked is None or not self.jobs[job].is_final:
+            return None
+        again = self.submit(asked.request, title=asked.title, place=self._places.get(job))
+        self.forget(job)
+        return again
+
+    @property
+    def in_order(self) -> Sequence[JobSnapshot]:
+        """All jobs in the order in which they were asked for; one that was asked for again is where it was."""
+        return sorted(self.jobs.values(), key=lambda job: self._places.get(job.id, 0))
 
     def cancel(self, job: str) -> None:
         """Ask to stop a job; its state tells when it has."""
@@ -206,6 +223,7 @@ class JobClient:
             return
         self._resumed.add(job)
         if self._socket is not None:
+            self._place(job)
             self.jobs.setdefault(job, JobSnapshot(job, "", created=time.time()))
             self.watch(job)
 
@@ -218,6 +236,7 @@ class JobClient:
         if job in self.jobs and self.jobs[job].is_final:
             del self.jobs[job]
             self._asked.pop(job, None)
+            self._places.pop(job, None)
 
     def shutdown(self) -> None:
         """Ask the backend to stop; unfinished jobs are cancelled, finished stages stay."""
@@ -355,6 +374,7 @@ class JobClient:
             return
         if snapshot.is_final:
             self._resumed.discard(snapshot.id)
+        self._place(snapshot.id)
         self.jobs[snapshot.id] = updates.jobs[snapshot.id] = snapshot
 
     def _send_asked(self, job: str, asked: AskedJob) -> None:

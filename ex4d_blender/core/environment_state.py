@@ -33,7 +33,7 @@ class EnvironmentState:
     Attributes:
         installed: whether there is an environment of ours.
         version: of the backend in it.
-        extra: "" or "gpu".
+        extra: "", "gpu" or "moge".
         complete: whether the installation went through to its end and its Python is there.
         usable: whether the backend can be started; it may still tell what the machine lacks.
         problem: one sentence, where it did not.

@@ -23,10 +23,10 @@ from ex4d.protocol.errors import BadInputError, ResourceError
 from .environment import clean_environment
 from .environment_state import check_ours
 
-EXTRAS = ("", "gpu")
+EXTRAS = ("", "gpu", "moge")
 #: Lock files of the packages by extra; those of the second kind have exact versions and no hashes.
-LOCKS = {"": ("base.txt",), "gpu": ("base.txt", "gpu.txt")}
-UNHASHED_LOCKS = {"": (), "gpu": ("gpu-unhashed.txt",)}
+LOCKS = {"": ("base.txt",), "gpu": ("base.txt", "gpu.txt"), "moge": ("base.txt", "gpu.txt", "moge.txt")}
+UNHASHED_LOCKS = {"": (), "gpu": ("gpu-unhashed.txt",), "moge": ("gpu-unhashed.txt",)}
 #: Says which wheel of ex4d a zip was built with.
 OWN_HASH = "ex4d.txt"
 #: Paths of packages are up to this long; Windows takes 260 characters in all.
@@ -48,7 +48,7 @@ class InstallPlan:
         folder: of the environment.
         base_python: makes it.
         source: the wheel of ex4d, or the project's folder.
-        extra: "" or "gpu".
+        extra: one of ``EXTRAS``; each has what those before it have.
         wheels: folder to install from without network; None = the package index.
         blender_folder: of Blender's executable, which must stay as it is.
         lock_folder: of the files that say which packages are installed.

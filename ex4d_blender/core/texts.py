@@ -8,10 +8,12 @@ import os
 import platform
 import re
 import textwrap
+import time
 from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import CANCELLED, CANCELLING, DONE, FAILED, QUEUED, JobSnapshot
+from ex4d.protocol.models import DOWNLOAD_STEP_BYTES
 from ex4d.protocol.stage_names import STAGE_NAMES
 
 KIND_NAMES = {
@@ -26,6 +28,8 @@ KIND_NAMES = {
     "clean": "Clean cache",
     "colour_spaces": "Colour spaces",
     "generate": "Generate",
+    "models": "Models",
+    "download": "Download",
     "doctor": "Diagnose",
     "free_memory": "Free memory",
 }
@@ -51,22 +55,37 @@ def size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1 if count else 0):.0f} MB"
 
 
+def clock(seconds: float) -> str:
+    """A time since 1970 as this place's clock shows it: «14:05»."""
+    return time.strftime("%H:%M", time.localtime(seconds))
+
+
 def job_state(job: JobSnapshot) -> str:
-    """Where a job is, in a few words."""
+    """Where a job is, in a few words; of one that has ended when, and how long it took."""
     if job.state == QUEUED:
-        return "waiting"
+        return f"waiting since {clock(job.created)}" if job.created else "waiting"
     if job.state == CANCELLING:
         return "stopping"
+    ended = f", {clock(job.finished)}" if job.finished is not None else ""
     if job.state == DONE:
-        return "done"
+        took = f" in {duration(job.finished - job.started)}" if job.finished and job.started else ""
+        return f"done{took}{ended}"
     if job.state == CANCELLED:
-        return "cancelled"
+        # A download is gone on with where it was.
+        return f"{'paused' if job.kind == 'download' else 'cancelled'}{ended}"
     if job.state == FAILED:
-        return "failed"
+        return f"failed{ended}"
     name = STAGE_NAMES.get(job.stage, job.stage or "starting")
-    steps = f" {job.step}/{job.of}" if job.of else ""
     eta = f", {duration(job.eta)} left" if job.eta is not None else ""
-    return f"{name}{steps}{eta}"
+    return f"{name}{_steps(job)}{eta}"
+
+
+def _steps(job: JobSnapshot) -> str:
+    if not job.of:
+        return ""
+    if job.stage == "download":
+        return f" {size(job.step * DOWNLOAD_STEP_BYTES)} of {size(job.of * DOWNLOAD_STEP_BYTES)}"
+    return f" {job.step}/{job.of}"
 
 
 def without_user(text: str) -> str:

@@ -3,10 +3,12 @@
 
 import bpy
 
+from ex4d import __version__
 from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest
 
 from .. import backend_link, installation, job_list, timer
-from ..scene.data import scene_of
+from ..core.diagnosis_texts import as_text
+from ..scene.data import manager_of, scene_of
 from .common import JobOperator, OperatorResult, report_errors
 
 
@@ -102,6 +104,30 @@ class EX4D_OT_diagnose(JobOperator, bpy.types.Operator):
         )
 
 
+class EX4D_OT_copy_diagnosis(bpy.types.Operator):
+    bl_idname = "ex4d.copy_diagnosis"
+    bl_label = "Copy"
+    bl_description = "Copy what was found, without your name, to the clipboard"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        if backend_link.current().doctor is not None:
+            return True
+        cls.poll_message_set("Press Diagnose first")
+        return False
+
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        link = backend_link.current()
+        if link.doctor is None:
+            return {"CANCELLED"}
+        backend = link.version() or "not connected"
+        heading = f"EX-4D {__version__} in Blender {bpy.app.version_string}, backend {backend}"
+        manager_of(context).clipboard = as_text(link.doctor, heading)
+        self.report({"INFO"}, "The diagnosis is in the clipboard")
+        return {"FINISHED"}
+
+
 class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
     bl_idname = "ex4d.free_memory"
     bl_label = "Free Memory"
@@ -127,5 +153,6 @@ CLASSES = (
     EX4D_OT_start_backend,
     EX4D_OT_stop_backend,
     EX4D_OT_diagnose,
+    EX4D_OT_copy_diagnosis,
     EX4D_OT_free_memory,
 )

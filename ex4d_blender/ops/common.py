@@ -12,13 +12,16 @@ from typing import Any, Literal
 
 import bpy
 
-from ex4d.protocol.errors import Ex4dError, InternalError
+from ex4d.protocol.errors import BadInputError, Ex4dError, InternalError, UsageError
 
 from .. import error_dialog, job_list, timer
 from ..scene import shot as shots
 from ..scene.data import scene_of
 
 log = logging.getLogger(__name__)
+
+#: The status bar shows so much of a report.
+STATUS_CHARACTERS = 140
 
 #: What an operator returns.
 OperatorResult = set[Literal["RUNNING_MODAL", "CANCELLED", "FINISHED", "PASS_THROUGH", "INTERFACE"]]
@@ -27,8 +30,8 @@ Execute = Callable[[Any, bpy.types.Context], OperatorResult]
 
 
 def run_reporting(operator: Any, context: bpy.types.Context, action: Callable[[], OperatorResult]) -> OperatorResult:
-    """Do an operator's work and show its errors in the dialog, in the window where it was called; for scripts and in
-    background mode they are raised: Blender makes a RuntimeError of a report."""
+    """Do an operator's work and show its errors: a wrong click in the status bar, others in the dialog, in the window
+    where it was called. In background mode they are raised: Blender makes a RuntimeError of a report."""
     # The work may close the window.
     details, window = "", context.window
     try:
@@ -40,9 +43,19 @@ def run_reporting(operator: Any, context: bpy.types.Context, action: Callable[[]
         error, details = InternalError(failure), traceback.format_exc()
     if bpy.app.background:
         operator.report({"ERROR"}, f"{error.message} {error.hint}")
+    elif is_wrong_click(error):
+        # A report of an error would open a popup of its own.
+        operator.report({"WARNING"}, f"{error.message} {error.hint}")
     else:
         error_dialog.show_error(error, details, window=window)
     return {"CANCELLED"}
+
+
+def is_wrong_click(error: Ex4dError) -> bool:
+    """Whether an error says that a button was pressed where it has nothing to work on, in words that the status bar has
+    room for: that is no reason to open a dialog."""
+    short = len(error.message) + len(error.hint) < STATUS_CHARACTERS
+    return isinstance(error, UsageError | BadInputError) and short
 
 
 def report_errors(

@@ -8,7 +8,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import backend_link, error_dialog, paths
-from ..core.texts import wrapped
+from ..core.texts import without_user, wrapped
 from ..scene.data import manager_of
 from .common import OperatorResult
 
@@ -32,9 +32,12 @@ class EX4D_OT_show_error(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         lines = manager_of(context).ex4d.error_lines
         lines.clear()
-        for text in wrapped(error_dialog.error_text(backend_link.current().version()), COLUMNS):
+        shown = error_dialog.shown()
+        # The sentences stand above; what Copy adds besides is for those who are asked for help.
+        for text in wrapped(without_user(shown.details), COLUMNS) if shown is not None and shown.details else ():
             lines.add().name = text
-        return manager_of(context).invoke_popup(self, width=DIALOG_WIDTH)
+        manager: Any = manager_of(context)
+        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=self.bl_label)
 
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         return {"FINISHED"}
@@ -50,14 +53,27 @@ class EX4D_OT_show_error(bpy.types.Operator):
             head.label(text=text, icon="ERROR" if index == 0 else "BLANK1")
         for index, text in enumerate(wrapped(shown.error.hint, COLUMNS)):
             head.label(text=text, icon="INFO" if index == 0 else "BLANK1")
-        rows = min(max(len(manager.ex4d.error_lines), 3), 12)
-        layout.template_list(
-            "EX4D_UL_lines", "error", manager.ex4d, "error_lines", manager.ex4d, "active_error_line", rows=rows
-        )
+        if len(manager.ex4d.error_lines):
+            rows = min(max(len(manager.ex4d.error_lines), 3), 12)
+            layout.template_list(
+                "EX4D_UL_lines", "error", manager.ex4d, "error_lines", manager.ex4d, "active_error_line", rows=rows
+            )
         row = layout.row()
         row.operator("ex4d.copy_error", icon="COPYDOWN")
         row.operator("ex4d.save_error", icon="FILE_TICK")
         row.operator("ex4d.open_log", icon="TEXT")
+        # In place of the dialog's own buttons: there is nothing to cancel.
+        layout.template_popup_confirm(EX4D_OT_close_error.bl_idname, text="OK", cancel_text="")
+
+
+class EX4D_OT_close_error(bpy.types.Operator):
+    bl_idname = "ex4d.close_error"
+    bl_label = "OK"
+    bl_description = "Close this message; its text stays in the list of jobs and in the logs"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
+        return {"FINISHED"}
 
 
 class EX4D_OT_copy_error(bpy.types.Operator):
@@ -112,4 +128,4 @@ class EX4D_OT_open_log(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_show_error, EX4D_OT_copy_error, EX4D_OT_save_error, EX4D_OT_open_log)
+CLASSES = (EX4D_OT_show_error, EX4D_OT_close_error, EX4D_OT_copy_error, EX4D_OT_save_error, EX4D_OT_open_log)

@@ -10,6 +10,7 @@ from typing import Any
 from ex4d_blender.core.deliveries import DeliveredTake, delivered_take
 
 from ex4d.protocol.capabilities import Capabilities, Welcome
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.results import GenerateResult, ReconstructResult, RenderResult, parse_result
 
 
@@ -71,3 +72,27 @@ def welcome(capabilities: Capabilities | None, **changes: Any) -> Welcome:
     return Welcome(
         **{"protocol": "ex4d/2", "version": "", "pid": 1, "ready": True, "capabilities": capabilities, **changes}
     )
+
+
+def model_info(title: str, **changes: Any) -> ModelInfo:
+    """A depth model that can be downloaded, may be used for whatever, and needs nothing."""
+    values: dict[str, Any] = {
+        "name": title.lower().replace(" ", "_"),
+        "kind": "depth",
+        "title": title,
+        "label": "learned",
+        "licence": "Apache-2.0",
+        "commercial": "yes",
+        "repositories": ("somebody/model",),
+        "size": 116_000_000,
+        "size_known": False,
+        "pinned": False,
+        "gated": False,
+        "state": "absent",
+        "got": 0,
+        "missing": (),
+        "extra": "gpu",
+        "install": "pip install ex4d[gpu]",
+        "folder": "/models/depth",
+    }
+    return ModelInfo(**{**values, **changes})

@@ -20,12 +20,13 @@ from ex4d_blender.scene import scan, sequencer, takes
 from ex4d_blender.scene import shot as shots
 from ex4d_blender.scene.shot import index
 from panel_drawing import context_of, draw_all
-from results_factory import delivered, render_result, welcome
+from results_factory import delivered, model_info, render_result, welcome
 from test_manners import make_take
 from viewport_factory import make_shot
 
 from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, GeneratorInfo, OptionInfo
 from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.results import DoctorResult, Finding, ModelsResult
 
 #: What the disk is asked by.
 _DISK = ("stat", "lstat", "scandir", "listdir", "access", "readlink", "open")
@@ -126,6 +127,8 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
     shots.import_shot(scene, {**make_shot(tmp_path / "second"), "shot": str(tmp_path / "second" / "shot")}, name="Two")
     addon.jobs.current().link.client.welcome = welcome(OFFERED)
     addon.capabilities.follow()
+    from ex4d_blender import model_downloads
+
     state = scene.ex4d
     state.plate_path = str(tmp_path / "other.mp4")
     state.profile, state.depth_source, state.shot_folder = "exact", "small", ""
@@ -146,7 +149,11 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
             kind, kind, state="running", step=1, of=3, created=float(number), thumbnail=kind
         )
     current.link.client.jobs["failed"] = JobSnapshot("failed", "generate", state="failed", error={})
+    current.link.client.jobs["model"] = JobSnapshot("model", "download", state="running", title="Download Model Two")
     current.mirror()
+    findings = [Finding("depth", "small", True, "fine", "Look.", "MIT"), Finding("fill", "fast", False, "none")]
+    current.link.doctor = DoctorResult(True, "embree", tuple(findings))
+    model_downloads.remember(ModelsResult(tuple(model_info(f"Model {name}") for name in ("One", "Two"))))
     addon.disk.look(100.0)
     bpy.context.view_layer.update()
     return scene
@@ -174,6 +181,9 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path, addon: 
         "Movie: result.mov",
         "ex4d.move_strips",
         "ex4d.show_result",
+        "ex4d.better_depth",
+        "Model One",
+        "Look.",
     ):
         assert any(text in line for line in lines), text
     # Another take is chosen, with a new preview.

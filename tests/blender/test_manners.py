@@ -20,7 +20,7 @@ from panel_drawing import Layout, context_of
 from results_factory import delivered, generate_result, reconstruct_result
 from viewport_factory import make_shot, write_png
 
-from ex4d.protocol.errors import BadInputError, ErrorInfo
+from ex4d.protocol.errors import ErrorInfo, TransientError
 from ex4d.protocol.jobs import JobSnapshot
 from ex4d.protocol.results import DoctorResult, GenerateResult
 
@@ -506,7 +506,7 @@ def test_jobs_change_no_property_while_they_run(addon: Any) -> None:
     assert [item.job for item in bpy.context.window_manager.ex4d.jobs] == ["a"]
     current.link.client.jobs["b"] = JobSnapshot("b", "render", title="Preview", created=5.0)
     current.mirror()
-    assert [item.job for item in bpy.context.window_manager.ex4d.jobs] == ["b", "a"]
+    assert [item.job for item in bpy.context.window_manager.ex4d.jobs] == ["a", "b"]
 
 
 def test_a_long_session_stays_small(addon: Any) -> None:
@@ -548,7 +548,7 @@ def test_an_error_is_shown_in_the_window_of_its_button(addon: Any, monkeypatch: 
 
     @common.report_errors
     def execute(_self: Any, _context: Any) -> set[str]:
-        raise BadInputError("No.", "Yes.")
+        raise TransientError("No.", "Yes.")
 
     with monkeypatch.context() as patch:
         patch.setattr(common, "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))

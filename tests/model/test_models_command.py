@@ -8,15 +8,14 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import WanTransformer3DModel
+from local_hub import Hub, serving
 from peft import PeftModel
 
 from ex4d.cli import main
@@ -158,114 +157,6 @@ def test_from_pretrained_wants_the_lora(converted: Path, tmp_path: Path, capsys:
 # Download
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as a download asks for, on this machine."""
-
-    root: Path
-    #: Names of files that are gone, that come to a half once, that arrive changed, that the hub keeps as text.
-    broken: set[str]
-    cut: set[str]
-    changed: set[str]
-    text: set[str]
-    asked: list[str]
-    ranges: list[str]
-    revision: str
-
-    def _repository(self) -> tuple[str, list[str]]:
-        parts = self.path.split("?")[0].strip("/").split("/")
-        if parts[:2] == ["api", "models"]:
-            return "/".join(parts[2:4]), parts[4:]
-        return "/".join(parts[:2]), parts[2:]
-
-    def _send(self, body: bytes, headers: dict[str, str], code: int = 200) -> None:
-        self.send_response(code)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        repository, rest = self._repository()
-        folder = self.root / repository
-        if not folder.is_dir():
-            self._send(b"{}", {"X-Error-Code": "RepoNotFound", "Content-Type": "application/json"}, 404)
-            return
-        if rest[:1] == ["revision"] and rest[1] != self.revision:
-            self._send(b"{}", {"X-Error-Code": "RevisionNotFound", "Content-Type": "application/json"}, 404)
-            return
-        if self.path.startswith("/api"):
-            files = sorted(path for path in folder.rglob("*") if path.is_file())
-            siblings = [
-                {
-                    "rfilename": str(path.relative_to(folder)),
-                    "size": path.stat().st_size,
-                    "lfs": None
-                    if path.name in self.text
-                    else {
-                        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                        "size": path.stat().st_size,
-                        "pointerSize": 100,
-                    },
-                }
-                for path in files
-            ]
-            if rest[:1] == ["tree"]:
-                entries = [
-                    {
-                        "type": "file",
-                        "path": sibling["rfilename"],
-                        "size": sibling["size"],
-                        "oid": "0" * 40,
-                        "lfs": sibling["lfs"] and {**sibling["lfs"], "oid": sibling["lfs"]["sha256"]},
-                    }
-                    for sibling in siblings
-                ]
-                self._send(json.dumps(entries).encode(), {"Content-Type": "application/json"})
-                return
-            info = {
-                "id": repository,
-                "sha": self.revision,
-                "siblings": siblings,
-                "cardData": {"license": "apache-2.0"},
-                "private": False,
-                "downloads": 0,
-                "tags": [],
-            }
-            self._send(json.dumps(info).encode(), {"Content-Type": "application/json"})
-            return
-        assert rest[0] == "resolve"
-        self._send_file(folder.joinpath(*rest[2:]))
-
-    def _send_file(self, path: Path) -> None:
-        if self.command == "GET":
-            self.asked.append(path.name)
-            if path.name in self.broken:
-                self._send(b"", {"X-Error-Code": "EntryNotFound"}, 404)
-                return
-        data = path.read_bytes()
-        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": self.revision}
-        if path.name in self.changed:
-            data = data[:-1] + bytes([data[-1] ^ 1])
-        wanted = self.headers.get("Range")
-        if wanted is not None:
-            start = int(wanted.removeprefix("bytes=").partition("-")[0])
-            self.ranges.append(f"{path.name} {start}")
-            self._send(data[start:], {**headers, "Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}, 206)
-            return
-        if self.command == "GET" and path.name in self.cut:
-            self.cut.discard(path.name)
-            self._send(data[: len(data) // 2], {**headers, "Content-Length": str(len(data))})
-            self.close_connection = True
-            return
-        self._send(data, headers)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def hub(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     root = tmp_path / "hub"
@@ -273,18 +164,11 @@ def hub(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         shutil.copytree(model_folder / name, root / source.repository)
         (root / source.repository / "assets").mkdir()
         (root / source.repository / "assets" / "picture.png").write_bytes(b"not needed")
-    sets = {name: set() for name in ("broken", "cut", "changed", "text")}
-    handler = type("OwnHub", (Hub,), {"root": root, "asked": [], "ranges": [], "revision": "c" * 40, **sets})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    # The settings are read when huggingface_hub is imported, so each command is a process of its own.
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    # Settings are read when huggingface_hub is imported, so each command is a process of its own.
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    yield handler
-    server.shutdown()
-    thread.join()
+    with serving(root) as (handler, address):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        yield handler
 
 
 def command(code: int, *arguments: object) -> str:
@@ -362,10 +246,10 @@ from pathlib import Path
 from ex4d.cli import main
 from ex4d.commands.depth_models import sources as depth_sources
 from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
-from ex4d.models import hub
+from ex4d.models import downloads
 from ex4d.models import pins
 table = pins.read_pins(Path(sys.argv[1]))
-hub.read_pins = lambda: table
+downloads.read_pins = lambda: table
 sys.exit(main(["models", *sys.argv[2:]]))
 """
 

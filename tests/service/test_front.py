@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,18 @@ from ex4d_blender.core import client as client_module
 from ex4d_blender.core.client import JobClient
 
 from ex4d.protocol import wire
+from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, Ready
 from ex4d.protocol.errors import ProtocolError
-from ex4d.protocol.jobs import JobSnapshot
-from ex4d.protocol.requests import FreeMemoryRequest, MoveCamera, PreviewRequest, RenderRequest, TrajectoryCamera
+from ex4d.protocol.jobs import JobSnapshot, result_message
+from ex4d.protocol.requests import (
+    DownloadRequest,
+    FreeMemoryRequest,
+    MoveCamera,
+    PreviewRequest,
+    RenderRequest,
+    TrajectoryCamera,
+)
+from ex4d.protocol.results import DownloadResult
 from ex4d.protocol.runtime import read_handshake
 from ex4d.server import front as front_module
 from ex4d.server import worker_handle as lane_module
@@ -30,7 +40,7 @@ from ex4d.server.clients import MAX_CLIENTS, Clients, jobs_message
 from ex4d.server.front import MAX_FAILED_STARTS, Front, FrontSettings
 from ex4d.server.logs import MAX_LINES, SECONDS, RateLimit
 from ex4d.server.messages import receive
-from ex4d.server.queue import WORK_LANE
+from ex4d.server.queue import DOWNLOAD_LANE, WORK_LANE
 from ex4d.system.processes import process_alive
 from service import Server, finish, process_group, reconstruct_request, until
 
@@ -501,3 +511,21 @@ def test_forty_five_kills_at_worker_start(server: Server, plate: Path, tmp_path:
             jobs_done += 1
         until(lambda: client.poll(5) or (client.welcome and client.welcome.ready))
     print(f"{kills} kills at a worker's start in {time.monotonic() - started:.0f} s: {jobs_done} jobs done, 0 lost")
+
+
+# Downloads
+
+
+def test_after_a_download_the_estimators_that_work_are_told(stage: Stage) -> None:
+    front = stage.front
+    small, learned = EstimatorInfo("small", "small", "MIT"), EstimatorInfo("moge", "learned", "MIT")
+    stage.lane.ready = Ready(7, "CPU", capabilities=Capabilities((), (small,), ()))
+    front._queue.submit("job", DownloadRequest("moge"), (), "Download MoGe-2")
+    assert front._queue.next(WORK_LANE) is None
+    assert front._queue.next(DOWNLOAD_LANE) is not None
+    result = DownloadResult("moge", "/m", {}, {}, (learned, small))
+    front._take_report(front._lanes[DOWNLOAD_LANE], result_message("done", "job", {}, result))
+    assert front._queue.get("job") == replace(front._queue.all()[0], state="done", result=result)
+    welcome = front._welcome()
+    assert [info["name"] for info in welcome["capabilities"]["estimators"]] == ["moge", "small"]
+    assert (welcome["device"], welcome["ready"]) == ("CPU", True)

@@ -94,7 +94,7 @@ def test_the_pyzmq_of_the_extension_is_that_of_the_backend():
 def test_each_zip_says_what_the_backend_is_installed_with(zips):
     for path in zips.values():
         with zipfile.ZipFile(path) as archive:
-            for name in ("base.txt", "gpu.txt", "gpu-unhashed.txt"):
+            for name in ("base.txt", "gpu.txt", "gpu-unhashed.txt", "moge.txt"):
                 assert archive.read(f"locks/{name}") == (ROOT / "ex4d_blender/locks" / name).read_bytes()
             wheel = archive.read(f"wheels/ex4d-{ex4d.__version__}-py3-none-any.whl")
             assert archive.read("locks/ex4d.txt").decode().strip() == hashlib.sha256(wheel).hexdigest()

@@ -45,7 +45,7 @@ def packages_on(target: Target, *names: str) -> dict[str, Requirement]:
     }
 
 
-@pytest.mark.parametrize("name", ["base.txt", "gpu.txt"])
+@pytest.mark.parametrize("name", ["base.txt", "gpu.txt", "moge.txt"])
 def test_every_package_has_one_version_and_whole_hashes(name: str) -> None:
     found = entries(name)
     assert found
@@ -87,6 +87,15 @@ def test_every_requirement_of_the_project_is_locked(platform: str, python: str) 
             continue
         version = str(have[canonicalize_name(requirement.name)].specifier).removeprefix("==")
         assert requirement.specifier.contains(version), (requirement, version)
+
+
+@pytest.mark.parametrize("platform", list(GPU_PLATFORMS))
+@pytest.mark.parametrize("python", PYTHONS)
+def test_moge_brings_three_packages_and_no_other_opencv(platform: str, python: str) -> None:
+    have = packages_on(Target(platform, python), "moge.txt")
+    assert set(have) == {"dlr-moge", "dlr-utils3d", "scipy"}
+    (asked,) = (Requirement(text) for text in PROJECT["optional-dependencies"]["moge"])
+    assert asked.specifier.contains(str(have["dlr-moge"].specifier).removeprefix("=="))
 
 
 def test_what_the_locked_packages_require_is_locked_too() -> None:
@@ -185,6 +194,6 @@ def test_pip_takes_the_lock_as_it_is_written() -> None:
         "from pip._internal.req import parse_requirements\nfrom pip._internal.network.session import PipSession\n"
         "import sys\nprint(sum(1 for name in sys.argv[1:] for _ in parse_requirements(name, PipSession())))"
     )
-    names = [str(LOCKS / name) for name in ("base.txt", "gpu.txt", "gpu-unhashed.txt")]
+    names = [str(LOCKS / name) for name in ("base.txt", "gpu.txt", "gpu-unhashed.txt", "moge.txt")]
     done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
     assert int(done.stdout) == sum(len(entries(Path(name).name)) for name in names)

@@ -20,6 +20,7 @@ from ex4d.cli import build_parser
 from ex4d.jobs.reconstruct import mesh_settings
 from ex4d.mesh import MeshSettings
 from ex4d.protocol import wire
+from ex4d.protocol.capabilities import EstimatorInfo
 from ex4d.protocol.errors import (
     MAX_SENTENCE,
     BadInputError,
@@ -39,6 +40,7 @@ from ex4d.protocol.jobs import (
     job_of,
     new_job_id,
 )
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.requests import (
     REQUESTS,
     CheckRequest,
@@ -46,12 +48,14 @@ from ex4d.protocol.requests import (
     ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
+    DownloadRequest,
     ExportRequest,
     FillMoviesRequest,
     FillRequest,
     FreeMemoryRequest,
     GenerateRequest,
     MeshRequest,
+    ModelsRequest,
     MoveCamera,
     PlateRequest,
     PreviewRequest,
@@ -72,11 +76,13 @@ from ex4d.protocol.results import (
     CleanResult,
     DepthInfo,
     DoctorResult,
+    DownloadResult,
     ExportedRender,
     ExportResult,
     Finding,
     FreeMemoryResult,
     GenerateResult,
+    ModelsResult,
     PlateInfo,
     ReconstructResult,
     RenderResult,
@@ -215,6 +221,8 @@ REQUESTED: dict[str, Request] = {
     "check": CheckRequest("/s"),
     "clean": CleanRequest("/s", True, ("raster-1",)),
     "colour_spaces": ColourSpacesRequest("/config.ocio"),
+    "models": ModelsRequest(),
+    "download": DownloadRequest("moge"),
     "free_memory": FreeMemoryRequest(),
 }
 
@@ -316,6 +324,10 @@ def test_job_ids_are_ids() -> None:
     assert all(wire.is_job_id(job) for job in ids)
 
 
+MODEL = ModelInfo(
+    "moge", "depth", "MoGe-2", "learned", "MIT", "yes", ("a/b",), 10, False, False, False, "begun", 3, ("torch",),
+    "gpu", "pip", "/m/depth",
+)  # fmt: skip
 RESULT_RECORDS: dict[str, Result] = {
     "reconstruct": ReconstructResult(
         "/s",
@@ -335,6 +347,10 @@ RESULT_RECORDS: dict[str, Result] = {
     "doctor": DoctorResult(True, None, (Finding("depth", "prior", True, "fine"),)),
     "check": CheckResult("/s", False, (ShotPart("shot.json", "damaged", 1, "It is."),)),
     "clean": CleanResult("/s", True, (CachedStage("raster-1", "raster", 3, 4096),)),
+    "models": ModelsResult((MODEL,)),
+    "download": DownloadResult(
+        "moge", "/m/depth", {"a/b": "mit"}, {"a/b": "c" * 40}, (EstimatorInfo("small", "small network", "MIT"),)
+    ),
     "free_memory": FreeMemoryResult(None),
 }
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ex4d.commands.console import Console
 from ex4d.commands.downloads import report_downloads
-from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS, EstimatorSpec, Weights
-from ex4d.depth.learned.files import download_folder, find_weights
-from ex4d.models.hub import Record, Source, download, wrong_files
+from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS, EstimatorSpec
+from ex4d.depth.learned.files import download_folder, find_weights, source_of
+from ex4d.models.downloads import PLAN, download
+from ex4d.models.hub import Record, Source, wrong_files
 from ex4d.protocol.errors import BadInputError, UsageError
 
 
@@ -40,11 +41,6 @@ def execute(action: str, name: str, named: list[Path], console: Console) -> None
             raise UsageError("The weights of depth estimators are used as they are.", "Leave --depth out.")
 
 
-def source_of(weights: Weights) -> Source:
-    """What is downloaded of an estimator's repository."""
-    return Source(weights.repository, (*weights.files, "LICENSE*"), weights.what)
-
-
 def sources() -> list[Source]:
     """What is downloaded of all estimators' repositories."""
     return [source_of(weights) for spec in ESTIMATOR_SPECS.values() for weights in spec.weights]
@@ -57,9 +53,8 @@ def _download(spec: EstimatorSpec, named: list[Path], console: Console) -> None:
     root = download_folder(named[0] if named else None)
     if not spec.commercial:
         console.note(f"These weights are not for commercial use. {spec.licence}.")
-    records = {}
-    for weights in spec.weights:
-        records[weights.repository] = download(source_of(weights), root / weights.folder, console)
+    console.expect(PLAN)
+    records = download([(source_of(weights), root / weights.folder) for weights in spec.weights], console)
     find_weights(spec, [root.parent])
     report_downloads(root, records, console)
 

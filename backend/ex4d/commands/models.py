@@ -65,15 +65,13 @@ def execute(args: argparse.Namespace, console: Console) -> None:
 def _download(named: list[Path], console: Console) -> None:
     from ex4d.fill.ex4d_wan.file_kinds import SOURCES
     from ex4d.fill.ex4d_wan.model_files import find_models
-    from ex4d.models.hub import download
+    from ex4d.models.downloads import PLAN, download
 
     if len(named) > 1:
         raise UsageError("The model is downloaded into one folder.", "Name one, or none for the user's own.")
     root = named[0] if named else default_models_folder()
-    records = {}
-    for source in SOURCES:
-        folder = root / source.repository.rpartition("/")[2]
-        records[source.repository] = download(source, folder, console)
+    console.expect(PLAN)
+    records = download([(source, root / source.folder) for source in SOURCES], console)
     find_models([root])
     report_downloads(root, records, console)
 

@@ -4,7 +4,7 @@ without torch: menus, help and errors come at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -112,6 +112,7 @@ class GeneratorSpec:
             ``OptionInfo`` are checked without it.
         takes: what it is shown of a take; None = a take as it is.
         files: of its model; None = it has none.
+        missing_files: parts of its model that are not in these places; raises Ex4dError where that cannot be told.
         spelled_otherwise: options that the command line has under another name (``commands.released``).
 
     Raises (when made):
@@ -123,6 +124,7 @@ class GeneratorSpec:
     check: Callable[[Options], None] = lambda _options: None
     takes: Conditioning | None = None
     files: FileSpec | None = None
+    missing_files: Callable[[Sequence[Path]], list[str]] = lambda _places: []
     spelled_otherwise: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

@@ -13,8 +13,12 @@ from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 
 def capabilities() -> Capabilities:
     """Generators, and the estimators and rasterizers that work, the default first."""
-    estimators = tuple(EstimatorInfo(source.name, source.label, source.licence) for source in working_estimators())
-    return Capabilities(generator_infos(), estimators, _rasterizers())
+    return Capabilities(generator_infos(), estimator_infos(), _rasterizers())
+
+
+def estimator_infos() -> tuple[EstimatorInfo, ...]:
+    """The estimators that work, the default first."""
+    return tuple(EstimatorInfo(source.name, source.label, source.licence) for source in working_estimators())
 
 
 def _rasterizers() -> tuple[RasterizerInfo, ...]:

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -15,7 +16,7 @@ from ex4d.depth import BUILT_IN, create_depth_source, depth_names
 from ex4d.depth.base import DepthSource
 from ex4d.depth.learned.estimator_spec import DEFAULT, ESTIMATOR_SPECS, EstimatorSpec
 from ex4d.fill import Generator, create_generator
-from ex4d.fill.registry import generator_names
+from ex4d.fill.registry import specs
 from ex4d.jobs.context import JobContext
 from ex4d.jobs.plans import DOCTOR
 from ex4d.media.movie import h264_encoder
@@ -26,6 +27,8 @@ from ex4d.protocol.results import DoctorResult, Finding
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
 from ex4d.system.machine import graphics_cards, memory_gib
 
+#: What things are called to people.
+_TITLES = {"opengl": "OpenGL", "embree": "Embree", "small": "Small Network", "prior": "Prior"}
 #: Names by which software OpenGL drivers are known.
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
@@ -55,9 +58,13 @@ def _machine() -> list[Finding]:
     gpus = graphics_cards()
     found = [
         Finding(
-            "machine", "ex4d", True, f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})"
+            "machine",
+            "ex4d",
+            True,
+            f"ex4d {__version__} on Python {platform.python_version()} ({sys.executable})",
+            title="Backend",
         ),
-        Finding("machine", "computer", True, detail),
+        Finding("machine", "computer", True, detail, title="Computer"),
         Finding("machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; learned models need one"),
     ]
     if any(name in gpu for gpu in gpus for name in HOPPER):
@@ -79,20 +86,24 @@ def _rasterizers() -> list[Finding]:
         try:
             rasterizer, _ = create_rasterizer(name)
         except Ex4dError as error:
-            findings.append(Finding("raster", name, False, error.message, error.hint))
+            findings.append(Finding("raster", name, False, error.message, error.hint, title=_TITLES.get(name, "")))
             continue
         software = name == "opengl" and any(word in rasterizer.device.lower() for word in SOFTWARE_RENDERERS)
         hint = "This is a software driver; a graphics driver would make it many times faster." if software else ""
-        findings.append(Finding("raster", name, True, rasterizer.device, hint, rasterizer.licence))
+        findings.append(
+            Finding("raster", name, True, rasterizer.device, hint, rasterizer.licence, _TITLES.get(name, ""))
+        )
         rasterizer.close()
     return findings
 
 
 def _depth() -> list[Finding]:
-    findings = [Finding("depth", "files", True, "npz, npy, EXR, 16-bit PNG", licence="the user's")]
+    findings = [Finding("depth", "files", True, "npz, npy, EXR, 16-bit PNG", licence="the user's", title="Depth Files")]
     for name in depth_names():
-        source = create_depth_source(name)
-        findings.append(_prepared("depth", name, source, source.prepare))
+        source, spec = create_depth_source(name), ESTIMATOR_SPECS.get(name)
+        found = _prepared("depth", name, source, source.prepare)
+        title = spec.title if spec is not None else _TITLES.get(name, "")
+        findings.append(replace(found, title=title, model=name if spec is not None else ""))
     return findings
 
 
@@ -127,9 +138,12 @@ def _how_to_get(spec: EstimatorSpec) -> str:
 
 def _fills() -> list[Finding]:
     findings = []
-    for name in generator_names():
-        generator = create_generator(name)
-        findings.append(_prepared("fill", name, generator, partial(generator.prepare, None)))
+    for spec in specs():
+        model = spec.files.name if spec.files is not None else ""
+        for info in spec.infos:
+            generator = create_generator(info.name)
+            found = _prepared("fill", info.name, generator, partial(generator.prepare, None))
+            findings.append(replace(found, title=f"Profile {info.name.title()}", model=model))
     return findings
 
 

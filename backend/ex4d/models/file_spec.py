@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ex4d.models.hub import Source
+from ex4d.protocol.models import Commercial
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -66,6 +67,10 @@ class FileSpec:
         fused: what a transformer in 8 bits has in its weights, for messages: "EX-4D's LoRA".
         quantized_use: what such a transformer is for, for messages.
         sources: the repositories that the files are got from.
+        name, title, label: of the model to who downloads it: a short name, one for people, what it does in a few words.
+        licence: of its weights, for people.
+        commercial: whether that allows commercial use; "read" = its pages must be read.
+        megabytes: of what is downloaded, about.
     """
 
     roles: tuple[FileRole, ...]
@@ -73,6 +78,12 @@ class FileSpec:
     fused: str = ""
     quantized_use: str = ""
     sources: tuple[Source, ...] = ()
+    name: str = ""
+    title: str = ""
+    label: str = ""
+    licence: str = ""
+    commercial: Commercial = "read"
+    megabytes: int = 0
 
     def role(self, name: str) -> FileRole:
         """By name; raises KeyError."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,11 @@ def _matching(pattern: re.Pattern[str], text: object) -> str:
     if not isinstance(text, str) or not pattern.fullmatch(text):
         raise ValueError(f"{str(text)[:80]!r} is no hash")
     return text
+
+
+def pinned_files(pin: Pin, patterns: Sequence[str]) -> dict[str, PinnedFile]:
+    """Those that match: another model may need more of the repository."""
+    return {name: file for name, file in pin.files.items() if any(fnmatch(name, pattern) for pattern in patterns)}
 
 
 def write_pins(pins: Mapping[str, Pin], path: Path = PINS_FILE) -> None:

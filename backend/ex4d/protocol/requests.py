@@ -506,6 +506,25 @@ class ColourSpacesRequest:
 
 
 @dataclass(frozen=True)
+class ModelsRequest:
+    """Which models can be downloaded, and which are here; nothing to choose."""
+
+
+@dataclass(frozen=True)
+class DownloadRequest:
+    """Get a model from the hub, or the rest of it.
+
+    Attributes:
+        model: name of a ``ModelInfo``.
+    """
+
+    model: str
+
+    def __post_init__(self) -> None:
+        check_name(self.model, "model")
+
+
+@dataclass(frozen=True)
 class FreeMemoryRequest:
     """End the worker process, so that all its memory is free; nothing to choose."""
 
@@ -523,6 +542,8 @@ Request: TypeAlias = (
     | CheckRequest
     | CleanRequest
     | ColourSpacesRequest
+    | ModelsRequest
+    | DownloadRequest
     | FreeMemoryRequest
 )
 #: By the name of the job.
@@ -539,6 +560,8 @@ REQUESTS: dict[str, type[Request]] = {
     "check": CheckRequest,
     "clean": CleanRequest,
     "colour_spaces": ColourSpacesRequest,
+    "models": ModelsRequest,
+    "download": DownloadRequest,
     "free_memory": FreeMemoryRequest,
 }
 _JOBS: dict[type[Request], str] = {cls: name for name, cls in REQUESTS.items()}

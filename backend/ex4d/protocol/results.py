@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ex4d.protocol.capabilities import EstimatorInfo
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.parse_dataclass import from_record, to_record
 
 PartState: TypeAlias = Literal["ok", "damaged", "missing", "not hashed", "newer", "left over", "in work"]
@@ -361,6 +363,8 @@ class Finding:
         detail: one sentence: what it is, or why not.
         hint: one sentence what to do, empty when there is nothing to do.
         licence: of what would be used.
+        title: what it is called to people, "" = by its name.
+        model: name of the model that it uses (``ModelInfo``), "" = of none that can be downloaded.
     """
 
     area: str
@@ -369,6 +373,8 @@ class Finding:
     detail: str
     hint: str = ""
     licence: str = ""
+    title: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -485,6 +491,36 @@ class ColourSpacesResult:
 
 
 @dataclass(frozen=True)
+class ModelsResult:
+    """The models that can be downloaded, those for commercial work first.
+
+    Attributes:
+        models: depth models, then those that fill.
+    """
+
+    models: tuple[ModelInfo, ...]
+
+
+@dataclass(frozen=True)
+class DownloadResult:
+    """A model that has come whole.
+
+    Attributes:
+        model: its name.
+        folder: where its folders lie.
+        licences: as its pages state them, by repository.
+        revisions: of its repositories.
+        estimators: that work now, the default first.
+    """
+
+    model: str
+    folder: str
+    licences: dict[str, str]
+    revisions: dict[str, str]
+    estimators: tuple[EstimatorInfo, ...]
+
+
+@dataclass(frozen=True)
 class FreeMemoryResult:
     """The worker process has ended.
 
@@ -507,6 +543,8 @@ Result: TypeAlias = (
     | CheckResult
     | CleanResult
     | ColourSpacesResult
+    | ModelsResult
+    | DownloadResult
     | FreeMemoryResult
 )
 #: By the name of the job.
@@ -523,6 +561,8 @@ RESULTS: dict[str, type[Result]] = {
     "check": CheckResult,
     "clean": CleanResult,
     "colour_spaces": ColourSpacesResult,
+    "models": ModelsResult,
+    "download": DownloadResult,
     "free_memory": FreeMemoryResult,
 }
 

@@ -27,6 +27,7 @@ STAGE_NAMES = {
     "mesh.ply": "Writing PLY",
     "mesh.pc2": "Writing PC2",
     "mesh.npz": "Writing NPZ",
+    "download": "Downloading",
     "verify": "Verifying",
     "convert": "Converting",
     "score": "Scoring",

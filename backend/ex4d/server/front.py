@@ -18,7 +18,7 @@ import zmq
 
 from ex4d import __version__
 from ex4d.protocol import wire
-from ex4d.protocol.capabilities import Ready, Welcome
+from ex4d.protocol.capabilities import EstimatorInfo, Ready, Welcome
 from ex4d.protocol.errors import (
     Ex4dError,
     InternalError,
@@ -32,7 +32,7 @@ from ex4d.protocol.errors import (
 from ex4d.protocol.jobs import JobSnapshot, result_of
 from ex4d.protocol.parse_dataclass import to_record
 from ex4d.protocol.requests import FreeMemoryRequest, parse_request, request_record
-from ex4d.protocol.results import FreeMemoryResult
+from ex4d.protocol.results import DownloadResult, FreeMemoryResult
 from ex4d.protocol.runtime import LOG_FILE, Handshake, remove_handshake, write_handshake
 from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
@@ -40,7 +40,7 @@ from ex4d.server.endpoints import Endpoints
 from ex4d.server.journal import Journal
 from ex4d.server.lifetime import Owners
 from ex4d.server.messages import receive
-from ex4d.server.queue import DOCTOR_LANE, WORK_LANE, JobQueue, Task
+from ex4d.server.queue import DOCTOR_LANE, DOWNLOAD_LANE, WORK_LANE, JobQueue, Task
 from ex4d.server.worker_handle import WorkerHandle
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,9 @@ log = logging.getLogger(__name__)
 #: Messages that are taken between two looks at the workers.
 BURST = 200
 TICK_MS = 200
-#: The doctor's worker is not kept longer than this without work.
+#: The workers of all lanes but the first are not kept longer than this without work.
 DOCTOR_IDLE_SECONDS = 30.0
+_PASSING_LANES = (DOCTOR_LANE, DOWNLOAD_LANE)
 #: A worker that has died while it started is started again after so long, after the second time, and from the third on.
 RESTART_SECONDS = (1.0, 5.0, 25.0)
 #: Starts that fail one after the other until the jobs that wait for the worker fail too.
@@ -121,13 +122,15 @@ class Front:
             name: WorkerHandle(
                 name, self._context, settings.runtime, server, self._allow(name), self._endpoints, settings.umask
             )
-            for name in (WORK_LANE, DOCTOR_LANE)
+            for name in (WORK_LANE, *_PASSING_LANES)
         }
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._polled: dict[str, zmq.Socket[bytes]] = {}
         self._owners = Owners(settings.parent)
-        self._busy_at = self._doctor_at = time.monotonic()
+        self._busy_at = time.monotonic()
+        #: When the passing lanes had work last.
+        self._worked_at = dict.fromkeys(_PASSING_LANES, self._busy_at)
         #: What a worker has said when it was ready last.
         self._known: Ready | None = None
         self._starts = {name: _Starts() for name in self._lanes}
@@ -216,12 +219,13 @@ class Front:
             self.stop(f"there was nothing to do for {idle:.0f} s")
         if self._settings.parent is not None and self._owners.all_gone():
             self.stop("the program that started it is gone")
-        doctor = self._lanes[DOCTOR_LANE]
-        if not doctor.is_free or self._queue.waits(DOCTOR_LANE):
-            # Also while it is still starting: its first job waits for that.
-            self._doctor_at = now
-        elif now - self._doctor_at > DOCTOR_IDLE_SECONDS:
-            doctor.end()
+        for name in _PASSING_LANES:
+            lane = self._lanes[name]
+            if not lane.is_free or self._queue.waits(name):
+                # Also while it is still starting: its first job waits for that.
+                self._worked_at[name] = now
+            elif now - self._worked_at[name] > DOCTOR_IDLE_SECONDS:
+                lane.end()
         if now - self._mended_at > MEND_SECONDS:
             self._mended_at = now
             with suppress(OSError):
@@ -391,7 +395,21 @@ class Front:
         result = result_of(message, snapshot.kind)
         if result is None:
             raise UsageError("The job's result is missing.", "Use a worker of the same version.")
+        if isinstance(result, DownloadResult):
+            self._offer(result.estimators)
         self._queue.done(message.job, result)
+
+    def _offer(self, estimators: tuple[EstimatorInfo, ...]) -> None:
+        """Other estimators work from now on: the worker that has looked at its start does not know."""
+        work = self._lanes[WORK_LANE]
+        self._known = work.ready or self._known
+        if self._known is None or self._known.capabilities is None:
+            return
+        capabilities = replace(self._known.capabilities, estimators=estimators)
+        self._known = replace(self._known, capabilities=capabilities)
+        if work.ready is not None:
+            work.ready = self._known
+        self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
 
     def _misreported(self, lane: WorkerHandle, job: str | None, error: Exception) -> None:
         """A worker that says what cannot be understood is of no more use: its job fails, and another one serves."""

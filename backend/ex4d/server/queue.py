@@ -25,8 +25,10 @@ from ex4d.protocol.requests import (
     CheckRequest,
     ColourSpacesRequest,
     DoctorRequest,
+    DownloadRequest,
     FillMoviesRequest,
     FreeMemoryRequest,
+    ModelsRequest,
     PreviewRequest,
     ReconstructRequest,
     Request,
@@ -55,19 +57,34 @@ MAX_OVERTAKING = 8
 #: Characters of a note, and notes of a job.
 MAX_NOTE, MAX_NOTES = 1000, 100
 
-#: The two places where jobs run side by side: a look at the machine must not wait for a film.
-WORK_LANE, DOCTOR_LANE = "work", "doctor"
+#: The places where jobs run side by side: a look at the machine must not wait for a film, and no film for gigabytes.
+WORK_LANE, DOCTOR_LANE, DOWNLOAD_LANE = "work", "doctor", "download"
 
 
 def lane_of(request: Request) -> str:
     """Where a job runs."""
-    return DOCTOR_LANE if isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest) else WORK_LANE
+    if isinstance(request, DownloadRequest):
+        return DOWNLOAD_LANE
+    is_look = isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest | ModelsRequest)
+    return DOCTOR_LANE if is_look else WORK_LANE
+
+
+#: A tuple, for mypy follows no name of a union.
+_WITHOUT_SHOT = (
+    DoctorRequest,
+    CheckRequest,
+    ColourSpacesRequest,
+    ModelsRequest,
+    DownloadRequest,
+    FreeMemoryRequest,
+    FillMoviesRequest,
+)
 
 
 def _shot_of(request: Request) -> PurePath | None:
     if isinstance(request, RunRequest):
         request = request.reconstruct
-    if isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest | FreeMemoryRequest | FillMoviesRequest):
+    if isinstance(request, _WITHOUT_SHOT):
         return None
     # As the folder is spelled, without a look at the disk, which may be a slow one.
     return PurePath(os.path.normcase(os.path.normpath(request.shot)))

@@ -46,6 +46,7 @@ class OpenStage:
         started: seconds of ``time.monotonic``.
         parts: shares of the parts that it will be divided into, by name; together 1.
         step: how many steps are done.
+        found: how many of them were done before it began, by an earlier try.
         done: share of it that its ended parts were.
     """
 
@@ -55,13 +56,15 @@ class OpenStage:
     started: float
     parts: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
+    found: int = 0
     done: float = 0.0
 
     def eta(self, now: float) -> float | None:
         """Seconds until it ends, as its steps up to ``now`` (``time.monotonic``) tell; None where they do not."""
-        if not self.of or not self.step:
+        own = self.step - self.found
+        if not self.of or own <= 0:
             return None
-        return round((now - self.started) / self.step * (self.of - self.step), 1)
+        return round((now - self.started) / own * (self.of - self.step), 1)
 
 
 class Progress:
@@ -116,10 +119,11 @@ class Progress:
         del self._open[depth + 1 :]
         self.end()
 
-    def begin(self, name: str, of: int | None) -> None:
-        """Begin a stage, or inside a stage one of its parts; as ``stage``, for work that is no block."""
+    def begin(self, name: str, of: int | None, *, found: int = 0) -> None:
+        """Begin a stage, or inside a stage one of its parts; as ``stage``, for work that is no block. ``found``: steps
+        that an earlier try has done."""
         weight = self._open[-1].parts.get(name, 0.0) if self._open else self._planned(name)
-        self._open.append(OpenStage(name, of, weight, time.monotonic()))
+        self._open.append(OpenStage(name, of, weight, time.monotonic(), step=found, found=found))
         self.on_begin(self._open[-1])
 
     def advance(self) -> None:

@@ -82,7 +82,9 @@ def _draw_extras(layout: Any, version: Any) -> None:
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
-    needs_backend(layout)
+    # In the viewport the step before has said it.
+    if context.space_data is None or context.space_data.type != "VIEW_3D":
+        needs_backend(layout)
     take = props.active_take(scene_of(context))
     known = shots.known(scene_of(context))
     row = layout.row()

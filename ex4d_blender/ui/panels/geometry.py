@@ -39,10 +39,14 @@ def _draw_depth(layout: Any, state: Any) -> None:
         form.prop(state, "source_object")
     if state.source_camera not in ("still", "turns"):
         form.prop(state, "mattes_path")
-    if used := menus.estimator_used(state.depth_source):
-        draw_text(layout, f"{used.label}. {used.licence}", "INFO")
+    used = menus.estimator_used(state.depth_source)
+    is_coarse = used is not None and used.name == menus.BUILT_IN
+    if used is not None:
+        draw_text(layout, f"{used.label}. {used.licence}", "ERROR" if is_coarse else "INFO")
     elif state.depth_source != menus.AUTOMATIC:
         draw_text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
+    if is_coarse or used is None:
+        layout.operator("ex4d.better_depth", text="Get Better Depth…", icon="IMPORT")
 
 
 def _draw_fov(form: Any, state: Any) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from ex4d.protocol.errors import ResourceError
+from ex4d.protocol.models import Extra
 
 GPU_EXTRA = 'pip install "ex4d[gpu]", or choose "For: NVIDIA GPU" in the add-on\'s preferences'
 MOGE_EXTRA = 'pip install "ex4d[gpu,moge]", or MoGe from its repository, github.com/microsoft/MoGe'
@@ -26,12 +27,16 @@ class Weights:
         files: paths within it that must be there.
         what: for people.
         licence: of the weights, as their authors state it: SPDX name, and what it forbids.
+        megabytes: of the files, about: how many parameters they hold in which precision. The hub tells exactly.
+        gated: whether the hub gives them only to who has accepted their terms there.
     """
 
     repository: str
     files: tuple[str, ...]
     what: str
     licence: str
+    megabytes: int
+    gated: bool = False
 
     @property
     def folder(self) -> str:
@@ -52,6 +57,7 @@ class EstimatorSpec:
         tolerance: see ``DepthSource``.
         packages: modules that it imports.
         install: how to get them.
+        extra: what the add-on's installer brings them with; "" = it does not.
     """
 
     name: str
@@ -62,6 +68,7 @@ class EstimatorSpec:
     tolerance: float
     packages: tuple[str, ...] = _GPU_PACKAGES
     install: str = GPU_EXTRA
+    extra: Extra = "gpu"
 
     @property
     def licence(self) -> str:
@@ -78,21 +85,23 @@ class EstimatorSpec:
             )
 
 
-def _depth_anything(size: str, licence: str) -> Weights:
+def _depth_anything(size: str, licence: str, megabytes: int) -> Weights:
     return Weights(
         f"depth-anything/Depth-Anything-V2-{size}-hf",
         ("config.json", "model.safetensors"),
         f"Depth Anything V2 {size}",
         licence,
+        megabytes,
     )
 
 
-def _video_depth_anything(size: str, letter: str, licence: str) -> Weights:
+def _video_depth_anything(size: str, letter: str, licence: str, megabytes: int) -> Weights:
     return Weights(
         f"depth-anything/Video-Depth-Anything-{size}",
         (f"video_depth_anything_vit{letter}.pth",),
         f"Video Depth Anything {size}",
         licence,
+        megabytes,
     )
 
 
@@ -104,7 +113,7 @@ _ALL = (
         "video_depth_anything",
         "Video Depth Anything Small",
         "learned, consistent in time; relative depth",
-        (_video_depth_anything("Small", "s", "Apache-2.0"),),
+        (_video_depth_anything("Small", "s", "Apache-2.0", 116),),
         commercial=True,
         tolerance=0.05,
     ),
@@ -112,7 +121,7 @@ _ALL = (
         "video_depth_anything_large",
         "Video Depth Anything Large",
         "learned, consistent in time; relative depth; not for commercial work",
-        (_video_depth_anything("Large", "l", NON_COMMERCIAL),),
+        (_video_depth_anything("Large", "l", NON_COMMERCIAL, 1530),),
         commercial=False,
         tolerance=0.05,
     ),
@@ -120,7 +129,7 @@ _ALL = (
         "depth_anything",
         "Depth Anything V2 Small",
         "learned frame by frame, steadied along the flow; relative depth",
-        (_depth_anything("Small", "Apache-2.0"),),
+        (_depth_anything("Small", "Apache-2.0", 99),),
         commercial=True,
         tolerance=0.07,
     ),
@@ -128,7 +137,7 @@ _ALL = (
         "depth_anything_large",
         "Depth Anything V2 Large",
         "learned frame by frame, steadied along the flow; relative depth; not for commercial work",
-        (_depth_anything("Large", NON_COMMERCIAL),),
+        (_depth_anything("Large", NON_COMMERCIAL, 1341),),
         commercial=False,
         tolerance=0.07,
     ),
@@ -136,17 +145,18 @@ _ALL = (
         "moge",
         "MoGe-2",
         "learned; metres and the lens from key frames, motion from another estimator",
-        (Weights("Ruicheng/moge-2-vitl", ("model.pt",), "MoGe-2", "MIT"),),
+        (Weights("Ruicheng/moge-2-vitl", ("model.pt",), "MoGe-2", "MIT", 1310),),
         commercial=True,
         tolerance=0.05,
         packages=(*_GPU_PACKAGES, "moge"),
         install=MOGE_EXTRA,
+        extra="moge",
     ),
     EstimatorSpec(
         "depth_pro",
         "Depth Pro",
         "learned frame by frame, steadied along the flow; metres and the lens; for research only",
-        (Weights("apple/DepthPro-hf", ("config.json", "model.safetensors"), "Depth Pro", APPLE_RESEARCH),),
+        (Weights("apple/DepthPro-hf", ("config.json", "model.safetensors"), "Depth Pro", APPLE_RESEARCH, 1900),),
         commercial=False,
         tolerance=0.07,
     ),
@@ -160,6 +170,7 @@ _ALL = (
                 ("config.json", "diffusion_pytorch_model.safetensors"),
                 "DepthCrafter",
                 "Tencent's own, academic, research and education purposes only, no commercial use",
+                3050,
             ),
             Weights(
                 "stabilityai/stable-video-diffusion-img2vid-xt",
@@ -172,6 +183,8 @@ _ALL = (
                 ),
                 "Stable Video Diffusion XT",
                 "Stability AI Community Licence",
+                1460,
+                gated=True,
             ),
         ),
         commercial=False,

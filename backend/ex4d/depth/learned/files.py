@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ex4d.depth.learned.estimator_spec import EstimatorSpec, Weights
+from ex4d.models.hub import Source
 from ex4d.models.locations import DEPTH_FOLDER, fingerprint, model_places
 from ex4d.protocol.errors import BadInputError
 
@@ -20,6 +21,11 @@ def depth_folders(places: Sequence[Path] = ()) -> list[Path]:
 def download_folder(named: Path | None) -> Path:
     """Where a download puts the repositories' folders: in ``depth`` of that folder, or of the first place."""
     return (named or model_places()[0]) / DEPTH_FOLDER
+
+
+def source_of(weights: Weights) -> Source:
+    """What is downloaded of an estimator's repository."""
+    return Source(weights.repository, (*weights.files, "LICENSE*"), weights.what)
 
 
 def _cached(weights: Weights) -> Path | None:

@@ -43,4 +43,9 @@ EX4D_FILES = FileSpec(
     fused="EX-4D's LoRA",
     quantized_use="this folder is for the profiles fast and turbo, and for load_pipeline",
     sources=SOURCES,
+    name="ex4d",
+    title="EX-4D on Wan 2.1 14B",
+    label="fills what a move reveals: the profiles exact, fast, turbo, draft; needs an NVIDIA GPU",
+    licence="Wan 2.1: Apache-2.0; EX-4D's adapter: as its page says",
+    megabytes=80_000,
 )

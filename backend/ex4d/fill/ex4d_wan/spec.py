@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ex4d.fill.base import Generator
@@ -26,6 +27,13 @@ def _create(name: str, options: Options, models: tuple[Path, ...]) -> Generator:
     return create_fill(name, ModelOptions.parse(options, models))
 
 
+def _missing_files(places: Sequence[Path]) -> list[str]:
+    # Torch reads them.
+    from ex4d.fill.ex4d_wan.model_files import find_models, missing_roles
+
+    return missing_roles(find_models(places))
+
+
 def _check(options: Options) -> None:
     ModelOptions.parse(options)
 
@@ -36,6 +44,7 @@ SPEC = GeneratorSpec(
     check=_check,
     takes=TAKES,
     files=EX4D_FILES,
+    missing_files=_missing_files,
     # Of generate.py's own options: --num_inference_steps.
     spelled_otherwise=frozenset({STEPS.name}),
 )

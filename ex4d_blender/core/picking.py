@@ -34,11 +34,15 @@ class Surface:
         """
         across, up, along = _frame(direction)
         # Seen along the ray every triangle that holds the origin is met, whatever lies behind the eye.
-        shifted = self.vertices.reshape(-1, 3).astype(np.float64) - origin
-        plane = (shifted @ np.stack([across, up], axis=1)).reshape(*self.vertices.shape[:2], 2)
-        low, high = np.minimum(plane[:-1], plane[1:]), np.maximum(plane[:-1], plane[1:])
-        low, high = np.minimum(low[:, :-1], low[:, 1:]), np.maximum(high[:, :-1], high[:, 1:])
-        rows, columns = np.nonzero(self.valid & (low <= 0).all(-1) & (high >= 0).all(-1))
+        near = self.valid
+        for axis in (across, up):
+            places = self.vertices @ axis.astype(np.float32) - np.float32(origin @ axis)
+            # Which quads may hold it; single precision is as good as the vertices are.
+            margin = np.float32(1e-5) * max(1e-30, float(np.abs(places).max()))
+            low, high = np.minimum(places[:-1], places[1:]), np.maximum(places[:-1], places[1:])
+            low, high = np.minimum(low[:, :-1], low[:, 1:]), np.maximum(high[:, :-1], high[:, 1:])
+            near = near & (low <= margin) & (high >= -margin)
+        rows, columns = np.nonzero(near)
         if not len(rows):
             return None
         # The quad's two triangles, parted as Blender and the backend part them: bottom left to top right.

@@ -151,7 +151,7 @@ def test_the_residual_of_noisy_pairs_is_said() -> None:
         (lambda: alignment.onto(np.eye(3)[:2], np.eye(3)[:2]), "three pairs"),
     ],
 )
-def test_points_that_tell_nothing_are_refused_in_a_sentence(refused, words: str) -> None:  # noqa: ANN001  a test's case
+def test_points_that_tell_nothing_are_refused_in_a_sentence(refused, words: str) -> None:
     with pytest.raises(BadInputError, match=words) as error:
         refused()
     assert error.value.hint.endswith(".")

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a shot's root stands: read, and set so that all below it rides along and shows what it showed."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ex4d.protocol.errors import BadInputError
+
+from ..core import axes
+from ..core.alignment import Similarity
+from ..core.camera_channels import euler_angles
+from . import scan
+from .at_home import ALIGNED, what_moves
+from .clip_distances import scale_with_root
+from .data import camera_data
+from .shot import ShotObjects, check_local
+
+#: Of a root that has not been moved.
+HOME = Similarity(1.0, axes.SHOT_TO_BLENDER[:3, :3], np.zeros(3))
+
+
+def placed(root: bpy.types.Object) -> Similarity:
+    """Where a root stands: shot world -> Blender's world.
+
+    Raises:
+        BadInputError: it is scaled unevenly, sheared or mirrored.
+    """
+    return Similarity.from_matrix(np.array(root.matrix_world, np.float64), root.name)
+
+
+def check_placeable(shot: ShotObjects) -> None:
+    """Raise BadInputError for a shot whose root cannot be placed: it is linked, or something else moves it."""
+    check_local(shot)
+    root = shot.root
+    if moving := what_moves(root):
+        raise BadInputError(
+            f"The shot's root «{root.name}» is moved by its {' and '.join(moving)}.",
+            "Take them away, or put them on an Empty that is its parent.",
+        )
+
+
+def place(scene: bpy.types.Scene, shot: ShotObjects, wanted: Similarity) -> None:
+    """Set a shot's root so that it stands there in Blender's world.
+
+    Everything below it rides along; clip distances of cameras below it, which Blender does not scale, are scaled.
+
+    Raises:
+        BadInputError: see ``check_placeable``; or a parent of the root is scaled unevenly.
+    """
+    check_placeable(shot)
+    root = shot.root
+    before = placed(root)
+    basis = wanted.matrix
+    if root.parent is not None:
+        above = np.array(root.parent.matrix_world @ root.matrix_parent_inverse, np.float64)
+        basis = np.linalg.inv(above) @ basis
+    local = Similarity.from_matrix(basis, root.name)
+    root.location, root.scale = local.translation.tolist(), (local.scale,) * 3
+    _set_rotation(root, local.rotation)
+    root[ALIGNED] = True
+    for data in {camera_data(obj) for obj in scan.descendants(root) if obj.type == "CAMERA"}:
+        if data.library is None:
+            scale_with_root(data, before.scale, wanted.scale)
+    for layer in scene.view_layers:
+        layer.update()
+
+
+def _set_rotation(root: bpy.types.Object, rotation: np.ndarray) -> None:
+    """In the rotation mode that the artist has chosen."""
+    if root.rotation_mode == "XYZ":
+        root.rotation_euler = euler_angles(rotation[None])[0].tolist()
+        return
+    turned = Matrix(rotation.tolist())
+    if root.rotation_mode == "QUATERNION":
+        root.rotation_quaternion = turned.to_quaternion()
+    elif root.rotation_mode == "AXIS_ANGLE":
+        axis, angle = turned.to_quaternion().to_axis_angle()
+        root.rotation_axis_angle = (angle, axis.x, axis.y, axis.z)
+    else:
+        root.rotation_euler = turned.to_euler(root.rotation_mode)

@@ -27,11 +27,14 @@ from . import (
     timer,
 )
 from .ops import (
+    alignment,
     backend,
     errors,
     generate,
     jobs,
     move_shot,
+    picking,
+    pivot,
     plate,
     preview,
     reconstruct,
@@ -52,6 +55,8 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *separate.CLASSES,
     *move_shot.CLASSES,
+    *alignment.CLASSES,
+    *pivot.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
     *generate.CLASSES,
@@ -118,6 +123,7 @@ def _start() -> None:
 def _stop() -> None:
     """What has been started; the backend ends by itself when Blender does, or by its idle limit."""
     timer.unregister()
+    picking.forget()
     installation.cancel()
     job_list.unregister()
     backend_link.close()

@@ -30,6 +30,7 @@ from .takes import (
     scene_cameras,
     take_by_uid,
 )
+from .world import WorldProperties
 
 __all__ = [
     "CLASSES",
@@ -54,7 +55,14 @@ __all__ = [
 ]
 
 
-class EX4D_PG_scene(PlateProperties, DepthProperties, TakesProperties, GenerateProperties, bpy.types.PropertyGroup):
+class EX4D_PG_scene(
+    PlateProperties,
+    DepthProperties,
+    WorldProperties,
+    TakesProperties,
+    GenerateProperties,
+    bpy.types.PropertyGroup,
+):
     """What a scene knows of its shots."""
 
     if TYPE_CHECKING:

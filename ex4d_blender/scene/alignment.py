@@ -12,11 +12,11 @@ from ex4d.protocol.errors import BadInputError
 from ..core import axes
 from ..core.alignment import Similarity
 from ..core.camera_channels import euler_angles
-from . import scan
+from . import picked_points, scan
 from .at_home import ALIGNED, what_moves
 from .clip_distances import scale_with_root
 from .data import camera_data
-from .shot import ShotObjects, check_local
+from .shot import ShotObjects, check_local, pivot_point
 
 #: Of a root that has not been moved.
 HOME = Similarity(1.0, axes.SHOT_TO_BLENDER[:3, :3], np.zeros(3))
@@ -81,3 +81,37 @@ def _set_rotation(root: bpy.types.Object, rotation: np.ndarray) -> None:
         root.rotation_axis_angle = (angle, axis.x, axis.y, axis.z)
     else:
         root.rotation_euler = turned.to_euler(root.rotation_mode)
+
+
+def camera_place(scene: bpy.types.Scene, shot: ShotObjects) -> np.ndarray:
+    """Where the source camera stands (3,), shot world, at the scene's frame; beyond the plate, as it stands there.
+
+    Raises:
+        BadInputError: the shot's files are gone.
+    """
+    source = shot.source()
+    E = source.E[_index(scene, shot)]
+    return np.asarray(-E[:3, :3].T @ E[:3, 3], np.float64)
+
+
+def camera_height(scene: bpy.types.Scene, shot: ShotObjects) -> float | None:
+    """How high the source camera stands above Z = 0 at the scene's frame, Blender units; None without that camera.
+
+    Of Blender's own evaluation: it costs nothing to ask.
+    """
+    camera = shot.source_camera
+    return float(camera.matrix_world.translation.z) if camera is not None else None
+
+
+def pivot_place(scene: bpy.types.Scene, shot: ShotObjects) -> np.ndarray:
+    """The point (3,), shot world, that moves turn about: the picked one, else the measured one as the source camera
+    has it before it at the scene's frame."""
+    found = picked_points.pivot(shot.root)
+    if found is not None:
+        return found[0]
+    E = shot.source().E[_index(scene, shot)]
+    return np.asarray(E[:3, :3].T @ (pivot_point(shot.record) - E[:3, 3]), np.float64)
+
+
+def _index(scene: bpy.types.Scene, shot: ShotObjects) -> int:
+    return min(max(scene.frame_current - shot.first_frame, 0), len(shot.numbers) - 1)

@@ -17,6 +17,7 @@ from .jobs import draw_jobs
 from .plate import draw_plate
 from .strip import draw_strip
 from .takes import draw_take
+from .world import draw_world
 
 CATEGORY = "EX-4D"
 
@@ -71,6 +72,7 @@ def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = Fals
 CLASSES = (
     _panel("plate", "Plate", draw_plate, _View3D),
     _panel("reconstruct", "Reconstruct", draw_reconstruct, _View3D),
+    _panel("world", "World", draw_world, _View3D, closed=True),
     _panel("take", "Take", draw_take, _View3D),
     _panel("generate", "Generate", draw_generate, _View3D),
     _panel("jobs", "Jobs", draw_jobs, _View3D),

@@ -74,8 +74,10 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "rasterizer")
     if state.rasterizer == "nvdiffrast":
         draw_text(layout, "nvdiffrast is licensed for research and evaluation only.", "ERROR")
-    form.prop(state, "use_frames")
-    if state.use_frames:
+    form.prop(state, "frame_range")
+    if state.frame_range == "PREVIEW" and not scene_of(context).use_preview_range:
+        draw_text(layout, "The timeline has no preview range.", "ERROR")
+    if state.frame_range == "FRAMES":
         row = form.row(align=True)
         row.prop(state, "frame_start")
         row.prop(state, "frame_end")

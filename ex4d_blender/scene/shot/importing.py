@@ -90,7 +90,8 @@ def import_shot(
     for obj in scan.descendants(root):
         if role(obj) is not None and obj.library is None:
             obj[PROPERTY]["shot"] = folder
-    root.empty_display_size = 0.1 * float(record["pivot"])
+    # Nearer than the source camera shows anything: arrows and their letters would stand in the middle of the plate.
+    root.empty_display_type, root.empty_display_size = "PLAIN_AXES", 0.5 * NEAR_SHARE * float(record["pivot"])
     collection = scan.collections_of(root)[0]
     _place_mesh(former, root, collection, mesh_data, mesh_material, f"{title} Mesh")
     shot = collect(root)
@@ -122,7 +123,6 @@ def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
     collection = bpy.data.collections.new(title)
     scene.collection.children.link(collection)
     root = bpy.data.objects.new(title, None)
-    root.empty_display_type = "ARROWS"
     root.rotation_euler = axes.ROOT_ROTATION
     collection.objects.link(root)
     return root

@@ -86,11 +86,15 @@ def _set_rotation(root: bpy.types.Object, rotation: np.ndarray) -> None:
 def camera_place(scene: bpy.types.Scene, shot: ShotObjects) -> np.ndarray:
     """Where the source camera stands (3,), shot world, at the scene's frame; beyond the plate, as it stands there.
 
+    Of the camera in the scene; where it was deleted, of the shot's file.
+
     Raises:
-        BadInputError: the shot's files are gone.
+        BadInputError: the camera was deleted, and the shot's files are gone.
     """
-    source = shot.source()
-    E = source.E[_index(scene, shot)]
+    if shot.source_camera is not None:
+        to_shot = np.linalg.inv(np.array(shot.root.matrix_world, np.float64))
+        return np.asarray(to_shot[:3, :3] @ shot.source_camera.matrix_world.translation[:] + to_shot[:3, 3], np.float64)
+    E = shot.source().E[_index(scene, shot)]
     return np.asarray(-E[:3, :3].T @ E[:3, 3], np.float64)
 
 

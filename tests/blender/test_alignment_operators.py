@@ -208,3 +208,107 @@ def test_a_click_picks_what_lies_under_the_mouse(shot: Any, monkeypatch: pytest.
     found = sight.point_under(shot, 1001, sight.View(None, region, None), 400, 300)
     assert directions == [(300, 250)]
     np.testing.assert_allclose(found, (0.03, 0.06, 3.0), atol=1e-5)
+
+
+class Click(SimpleNamespace):
+    """An event of the mouse or the keyboard over a viewport."""
+
+    def __init__(self, kind: str = "LEFTMOUSE", value: str = "PRESS", **more: Any) -> None:
+        super().__init__(type=kind, value=value, **{"mouse_x": 10, "mouse_y": 10, "alt": False, **more})
+
+
+@pytest.fixture
+def picker(shot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An operator that asks for two points, in a window whose mouse lies over a viewport; what it did is kept."""
+    from ex4d_blender.ops import picking
+    from ex4d_blender.scene import sight
+
+    class Pick(picking.PointPicker):
+        bl_idname, bl_label, asks = "ex4d.test", "Test", ("one end", "the other")
+
+        def __init__(self) -> None:
+            self.points, self.count, self.done, self.said = [0.0] * 9, 0, [], []
+            self.places = [np.array([0.1, 0.2, 3.0]), None, np.array([1.0, 0.2, 4.0]), np.array([2.0, 0.2, 4.0])]
+            self.cursor: list[str] = []
+            window = SimpleNamespace(
+                cursor_modal_set=self.cursor.append, cursor_modal_restore=lambda: self.cursor.append("back")
+            )
+            manager = SimpleNamespace(modal_handler_add=lambda _operator: None)
+            self.context = SimpleNamespace(window=window, window_manager=manager, scene=bpy.context.scene)
+
+        def report(self, _kind: set[str], text: str) -> None:
+            self.said.append(text)
+
+        def execute(self, _context: Any) -> set[str]:
+            self.done.append(self.chosen())
+            return {"FINISHED"}
+
+        def send(self, event: Click) -> set[str]:
+            return self.modal(self.context, event)
+
+    operator = Pick()
+    monkeypatch.setattr(sight, "area_under", lambda *_: SimpleNamespace(type="VIEW_3D"))
+    monkeypatch.setattr(sight, "view_under", lambda _window, x, _y: "view" if x >= 0 else None)
+    monkeypatch.setattr(sight, "point_under", lambda *_: operator.places.pop(0))
+    yield operator
+    picking.forget()
+
+
+def test_clicks_are_points_and_backspace_takes_one_back(picker: Any) -> None:
+    from ex4d_blender import pick_marks
+
+    assert picker.invoke(picker.context, Click()) == {"RUNNING_MODAL"}
+    assert not bpy.ops.ex4d.align_floor.poll()
+    assert picker.cursor == ["EYEDROPPER"]
+    assert picker.send(Click()) == {"RUNNING_MODAL"}
+    # Drawn where the point lies in Blender's world.
+    np.testing.assert_allclose(pick_marks.shown(), [(0.1, 3.0, -0.2)], atol=1e-6)
+    # Nothing was seen there by the plate; over the sidebar nothing is asked.
+    assert picker.send(Click()) == {"RUNNING_MODAL"}
+    assert len(picker.said) == 1
+    assert picker.send(Click(mouse_x=-1)) == {"RUNNING_MODAL"}
+    assert len(picker.places) == 2
+    assert picker.send(Click("BACK_SPACE")) == {"RUNNING_MODAL"}
+    assert (picker.count, pick_marks.shown()) == (0, [])
+    picker.send(Click())
+    assert picker.send(Click()) == {"FINISHED"}
+    np.testing.assert_allclose(picker.done, [[(1, 0.2, 4), (2, 0.2, 4)]])
+    assert (pick_marks.shown(), picker.cursor) == ([], ["EYEDROPPER", "back"])
+    assert bpy.ops.ex4d.align_floor.poll()
+
+
+@pytest.mark.parametrize("key", ["ESC", "RIGHTMOUSE"])
+def test_escape_leaves_no_trace(picker: Any, shot: Any, key: str) -> None:
+    from ex4d_blender import pick_marks
+
+    before = shot.root.matrix_world.copy()
+    picker.invoke(picker.context, Click())
+    picker.send(Click())
+    assert picker.send(Click(key)) == {"CANCELLED"}
+    assert (picker.done, pick_marks.shown(), picker.cursor[-1]) == ([], [], "back")
+    assert shot.root.matrix_world == before
+    assert bpy.ops.ex4d.align_floor.poll()
+
+
+def test_looking_around_is_left_to_blender_and_work_is_not(picker: Any) -> None:
+    picker.invoke(picker.context, Click())
+    for event in (Click("MIDDLEMOUSE"), Click("WHEELUPMOUSE"), Click("RIGHT_ARROW"), Click(alt=True), Click("TIMER")):
+        assert picker.send(event) == {"PASS_THROUGH"}
+    for event in (Click("X"), Click("G"), Click("Z"), Click("TAB")):
+        assert picker.send(event) == {"RUNNING_MODAL"}
+    assert picker.count == 0
+
+
+def test_an_error_while_picking_ends_it(picker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ex4d_blender.scene import sight
+
+    from ex4d.protocol.errors import BadInputError
+
+    def fail(*_: Any) -> None:
+        raise BadInputError("The mesh's files are gone.", "Relink them.")
+
+    monkeypatch.setattr(sight, "point_under", fail)
+    picker.invoke(picker.context, Click())
+    assert picker.send(Click()) == {"CANCELLED"}
+    assert "The mesh's files are gone." in picker.said[0]
+    assert bpy.ops.ex4d.align_floor.poll()

@@ -16,6 +16,7 @@ from . import (
     colour_spaces,
     disk_watch,
     error_dialog,
+    folder_sizes,
     handlers,
     installation,
     job_list,
@@ -29,6 +30,7 @@ from . import (
 from .ops import (
     alignment,
     backend,
+    clean_cache,
     errors,
     generate,
     jobs,
@@ -40,9 +42,10 @@ from .ops import (
     reconstruct,
     separate,
     sequencer,
+    shots,
     take_cameras,
 )
-from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
+from .ui import cached, coverage, lists, menu_entries, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *separate.CLASSES,
     *move_shot.CLASSES,
+    *shots.CLASSES,
+    *clean_cache.CLASSES,
     *alignment.CLASSES,
     *pivot.CLASSES,
     *take_cameras.CLASSES,
@@ -64,6 +69,7 @@ CLASSES: tuple[type, ...] = (
     *jobs.CLASSES,
     *backend.CLASSES,
     *lists.CLASSES,
+    *menu_entries.CLASSES,
     *panels.CLASSES,
 )
 
@@ -83,6 +89,7 @@ def register() -> None:
         handlers.register()
         _start()
         status_bar.register()
+        menu_entries.register()
         coverage.register()
         tracks.register()
         cli.register()
@@ -107,6 +114,7 @@ def _start() -> None:
             capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
+            folder_sizes.look,
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
@@ -114,6 +122,7 @@ def _start() -> None:
             lambda: backend_link.current().is_busy(),
             lambda: job_list.current().is_preparing,
             installation.is_running,
+            folder_sizes.is_counting,
             panel_updates.is_due,
         ),
     )
@@ -139,6 +148,7 @@ def unregister() -> None:
         coverage.unregister,
         tracks.unregister,
         status_bar.unregister,
+        menu_entries.unregister,
         _stop,
         cached.forget,
         handlers.unregister,

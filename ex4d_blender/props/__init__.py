@@ -15,6 +15,7 @@ from .generate import GenerateProperties
 from .jobs import EX4D_PG_job, EX4D_PG_line, EX4D_PG_pending, EX4D_PG_window
 from .scene_depth import DEPTH_KINDS, SOURCE_CAMERAS, DepthProperties
 from .scene_plate import PlateProperties
+from .steps import StepsProperties
 from .takes import (
     EASINGS,
     MOVES,
@@ -61,6 +62,7 @@ class EX4D_PG_scene(
     WorldProperties,
     TakesProperties,
     GenerateProperties,
+    StepsProperties,
     bpy.types.PropertyGroup,
 ):
     """What a scene knows of its shots."""

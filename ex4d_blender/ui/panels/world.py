@@ -45,7 +45,7 @@ def _draw_standing(layout: Any, scene: bpy.types.Scene, shot: shots.ShotObjects)
     """Where it stands now, to be compared with what is known of the place."""
     height = alignment.camera_height(scene, shot)
     if height is not None:
-        draw_text(layout, f"The camera stands {length_text(scene, height)} above Z = 0.", "CAMERA_DATA")
+        draw_text(layout, f"Camera: {length_text(scene, height)} above Z = 0", "CAMERA_DATA")
     if shot.root.get(at_home.ALIGNED):
         layout.operator("ex4d.reset_world", icon="LOOP_BACK")
 

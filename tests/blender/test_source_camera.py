@@ -160,9 +160,9 @@ def test_tracks_lie_where_the_viewport_shows_the_plate(scene: Any, tmp_path: Pat
             [],
         ),
         (SourceCameraInfo("moves", "known", 54.2), 0.001, ["none of it could be measured"], []),
-        (SourceCameraInfo("still", "not observable", 54.2, assumed=True), None, ["Taken to"], ["54.2° are assumed"]),
+        (SourceCameraInfo("still", "not observable", 54.2, assumed=True), None, ["Taken to"], ["54.2° assumed"]),
         (SourceCameraInfo("still", "not observable", 54.2, assumed=True, cuts=(3,)), None, ["Taken to"], ["frame 3:"]),
-        (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° are assumed"]),
+        (SourceCameraInfo("moves", "not observable", 54.2), 0.5, ["Moves."], ["54.2° assumed"]),
         (
             SourceCameraInfo("still", "given", 54.2, cuts=(3, 4, 5, 6, 7)),
             None,

@@ -358,13 +358,13 @@ def _frames(args: argparse.Namespace, shot: Any) -> tuple[list[int], str | None]
     found = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", args.frames)
     if found is None:
         raise UsageError(f"'{args.frames}' is not a frame range.", "Write it like 1001-1049.")
-    former = state.use_frames, state.frame_start, state.frame_end
-    state.use_frames, state.frame_start, state.frame_end = True, int(found[1]), int(found[2] or found[1])
+    former = state.frame_range, state.frame_start, state.frame_end
+    state.frame_range, state.frame_start, state.frame_end = "FRAMES", int(found[1]), int(found[2] or found[1])
     try:
         return wanted_frames(scene, shot)
     finally:
         # Of this command only: in the saved file they would silently cut the next take short.
-        state.use_frames, state.frame_start, state.frame_end = former
+        state.frame_range, state.frame_start, state.frame_end = former
 
 
 def _render(args: argparse.Namespace, output: _Output) -> None:

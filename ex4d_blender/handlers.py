@@ -7,7 +7,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import arrivals, backend_link, folder_sizes, job_list, migrations, saved
-from .ops import move_shot
+from .ops import move_shot, picking
 from .scene.shot_place import note_beside, propose_folder
 from .ui import cached
 
@@ -15,6 +15,7 @@ from .ui import cached
 @persistent
 def _load_pre(path: str = "", *_: object) -> None:
     saved.about_to_read(path)
+    picking.forget()
 
 
 @persistent

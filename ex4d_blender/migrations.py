@@ -48,6 +48,16 @@ def _take_over_amount(scene: bpy.types.Scene) -> None:
             del group[key]
 
 
+def _take_over_range(scene: bpy.types.Scene) -> None:
+    """There was a tick for some frames; without it all were generated."""
+    group = _group(scene)
+    if not group or "use_frames" not in group:
+        return
+    if group["use_frames"]:
+        scene_state(scene).frame_range = "FRAMES"
+    del group["use_frames"]
+
+
 def migrate() -> list[str]:
     """Bring all scenes of the open file to the current version; returns sentences on what could not be known."""
     notes: list[str] = []
@@ -64,6 +74,7 @@ def migrate() -> list[str]:
             scene_state(scene).version = records.VERSION
         if not records.is_newer(version):
             _take_over_amount(scene)
+            _take_over_range(scene)
     for note in notes:
         log.warning("EX-4D: %s", note)
     return notes

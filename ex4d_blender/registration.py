@@ -29,6 +29,7 @@ from . import (
     timer,
 )
 from .ops import (
+    alignment,
     backend,
     clean_cache,
     errors,
@@ -36,6 +37,8 @@ from .ops import (
     jobs,
     models,
     move_shot,
+    picking,
+    pivot,
     plate,
     preview,
     reconstruct,
@@ -59,6 +62,8 @@ CLASSES: tuple[type, ...] = (
     *move_shot.CLASSES,
     *shots.CLASSES,
     *clean_cache.CLASSES,
+    *alignment.CLASSES,
+    *pivot.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
     *generate.CLASSES,
@@ -131,6 +136,7 @@ def _start() -> None:
 def _stop() -> None:
     """What has been started; the backend ends by itself when Blender does, or by its idle limit."""
     timer.unregister()
+    picking.forget()
     installation.cancel()
     job_list.unregister()
     backend_link.close()

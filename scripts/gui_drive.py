@@ -22,6 +22,8 @@ from typing import Any
 
 import bpy
 import numpy as np
+from bpy_extras.view3d_utils import location_3d_to_region_2d
+from mathutils import Vector
 
 STEPS = ("window", "plate", "reconstruct", "take", "generate")
 CATEGORY = "EX-4D"
@@ -729,7 +731,53 @@ def windows() -> list[bpy.types.Window]:
 
 
 #: What follows the steps, each in a scene of its own; the last opens a new file.
+def world(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
+    """A floor and a length, picked with the mouse on a moving plate, in a scene of its own."""
+    former, scene = window().scene, bpy.data.scenes.new("World")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
+    scene.ex4d.match_without_asking = True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    view.spaces.active.region_3d.view_perspective = "CAMERA"
+    yield after(3.0)
+    root = scene.camera.parent
+    places = [(0.3, 0.9), (0.7, 0.9), (0.75, 0.93)]
+    for operator, count, options in (("align_floor", 3, {}), ("align_length", 2, {"length": 2.0})):
+        beat = Heartbeat()
+        call(getattr(bpy.ops.ex4d, operator), "INVOKE_DEFAULT", area=view, **options)
+        for across, down in places[:count]:
+            yield after(1.0)
+            yield request(out, "click {} {}".format(*on_plate(view, across, down)))
+        yield after(1.5)
+        beat.stop(f"{count} points are picked for {operator}")
+        yield from shot(out, f"12-{operator}")
+        if not root.get("ex4d_aligned"):
+            raise DriveError(f"{operator} has placed nothing.")
+    for end, place in zip(((0, 0, 0), (2, 0, 0)), places[:2], strict=True):
+        found, (x, y) = on_screen(view, Vector(end)), on_plate(view, *place)
+        if max(abs(found[0] - x), abs(found[1] - y)) > 2:
+            raise DriveError("The picked points do not lie in the origin and 2 m along X.")
+    window().scene = former
+
+
+def on_screen(view: bpy.types.Area, point: Vector) -> tuple[int, int]:
+    """The screen's pixel of a point of the scene in a viewport, as the mouse takes it."""
+    shown = region(view, "WINDOW")
+    place = location_3d_to_region_2d(shown, view.spaces.active.region_3d, point)
+    return round(shown.x + place.x), round(window().height - shown.y - place.y)
+
+
+def on_plate(view: bpy.types.Area, across: float, down: float) -> tuple[int, int]:
+    """The screen's pixel of a place on the frame of the scene's camera, shares from its upper left corner."""
+    camera = bpy.context.scene.camera
+    corners = [camera.matrix_world.normalized() @ corner for corner in camera.data.view_frame(scene=bpy.context.scene)]
+    upper_right, _, lower_left, upper_left = corners
+    return on_screen(view, upper_left + across * (upper_right - upper_left) + down * (lower_left - upper_left))
+
+
 PARTS = {
+    "world": world,
     "film": film,
     "moving": moving,
     "cuts": cuts,

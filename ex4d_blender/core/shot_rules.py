@@ -51,6 +51,11 @@ class ShotTiming:
         """The scene frame that shows the plate's frame number."""
         return number + self.offset
 
+    def clipped_frames(self, first: int, last: int) -> range:
+        """Those of a closed range of scene frames that are the plate's; empty where none are."""
+        frames = self.frames
+        return range(max(first, frames.start), min(last + 1, frames.stop))
+
     def chosen_frames(self, first: int, last: int) -> tuple[list[int], str]:
         """A closed range of scene frames -> each of them, and the plate's own range as text, ``1001-1020``.
 

@@ -30,12 +30,22 @@ def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list
     """Scene frames to generate, and the plate's range where that is not all.
 
     Raises:
-        BadInputError: the chosen frames are not the plate's.
+        BadInputError: the chosen frames are not the plate's, or there is no preview range.
     """
     state = state_of(scene)
-    if not state.use_frames:
+    if state.frame_range == "ALL":
         return list(shot.frames), None
-    return shot.timing.chosen_frames(state.frame_start, state.frame_end)
+    if state.frame_range == "FRAMES":
+        return shot.timing.chosen_frames(state.frame_start, state.frame_end)
+    if not scene.use_preview_range:
+        raise BadInputError(
+            f"The scene «{scene.name}» has no preview range.", "Set one in the timeline (P), or set Range to All."
+        )
+    first, last = scene.frame_preview_start, scene.frame_preview_end
+    inside = shot.timing.clipped_frames(first, last)
+    if inside == shot.frames:
+        return list(shot.frames), None
+    return shot.timing.chosen_frames(inside[0], inside[-1]) if inside else shot.timing.chosen_frames(first, last)
 
 
 class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):

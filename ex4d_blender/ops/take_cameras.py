@@ -111,10 +111,10 @@ def size_notes(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[str, ..
         notes.append(
             f"The take has the scene's size, {size[0]}x{size[1]}; the plate has {own[0]}x{own[1]}. Match Scene sets it."
         )
-    if scene.use_preview_range and not state_of(scene).use_frames:
+    if scene.use_preview_range and state_of(scene).frame_range == "ALL":
         notes.append(
             f"The preview range {scene.frame_preview_start}-{scene.frame_preview_end} does not limit a take; "
-            "Some Frames does."
+            "Range does."
         )
     return tuple(notes)
 

@@ -31,6 +31,7 @@ from .takes import (
     scene_cameras,
     take_by_uid,
 )
+from .world import WorldProperties
 
 __all__ = [
     "CLASSES",
@@ -56,7 +57,13 @@ __all__ = [
 
 
 class EX4D_PG_scene(
-    PlateProperties, DepthProperties, TakesProperties, GenerateProperties, StepsProperties, bpy.types.PropertyGroup
+    PlateProperties,
+    DepthProperties,
+    WorldProperties,
+    TakesProperties,
+    GenerateProperties,
+    StepsProperties,
+    bpy.types.PropertyGroup,
 ):
     """What a scene knows of its shots."""
 

@@ -22,6 +22,11 @@ RESULT_PICTURES = [
     ("linear", "Scene-Linear", "EXR files in the plate's primaries", 0),
     ("codes", "Plate's Curve", "The plate's own log or HDR codes in files of 16 bits", 1),
 ]
+FRAME_RANGES = [
+    ("ALL", "All", "All frames of the plate", 0),
+    ("PREVIEW", "Preview Range", "Those of the plate's frames that are in the timeline's preview range", 1),
+    ("FRAMES", "Frame Range", "From one frame of the scene to another", 2),
+]
 COMPRESSIONS = [
     ("zip", "ZIP", "Lossless; every program reads it", 0),
     ("piz", "PIZ", "Lossless; smaller for grainy pictures", 1),
@@ -56,7 +61,7 @@ class GenerateProperties:
         profile_menu: str
         seed: int
         prompt: str
-        use_frames: bool
+        frame_range: str
         frame_start: int
         frame_end: int
         with_mask: bool
@@ -108,9 +113,11 @@ class GenerateProperties:
         )
         seed: IntProperty(name="Seed", default=0, min=ranges.SEED[0], description="Of the generator's random numbers")
         prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
-        use_frames: BoolProperty(name="Some Frames", description="Generate only some of the plate's frames")
-        frame_start: IntProperty(name="First", default=1, description="First scene frame to generate")
-        frame_end: IntProperty(name="Last", default=49, description="Last scene frame to generate")
+        frame_range: EnumProperty(
+            name="Range", items=FRAME_RANGES, description="Which of the plate's frames are generated"
+        )
+        frame_start: IntProperty(name="Start", default=1, description="First scene frame to generate")
+        frame_end: IntProperty(name="End", default=49, description="Last scene frame to generate")
         with_mask: BoolProperty(name="Mask Strip", description="Add the validity mask, muted, above the result")
         with_color: BoolProperty(
             name="Colour Strip", description="Add the render without fill, muted, above the result"

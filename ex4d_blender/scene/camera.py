@@ -24,6 +24,8 @@ from ..core import axes
 from ..core.camera_channels import SENSOR_WIDTH, Lens, euler_angles, lens_channels
 from ..core.frame_mapping import joined_fps
 from . import mesh
+from .at_home import at_home
+from .clip_distances import near_in_shot
 from .data import camera_data
 from .fcurves import animate, own_action, remove_fcurves
 
@@ -123,6 +125,11 @@ def _camera_at(scene: bpy.types.Scene, chosen: bpy.types.Object | None, frame: i
     return evaluated
 
 
+def _camera_markers(scene: bpy.types.Scene) -> list[bpy.types.TimelineMarker]:
+    """The markers that switch the scene's camera."""
+    return [marker for marker in scene.timeline_markers if marker.camera is not None]
+
+
 def _notes(scene: bpy.types.Scene, cameras: Sequence[str]) -> tuple[str, ...]:
     notes = []
     if scene.render.use_border:
@@ -161,7 +168,8 @@ def sample_camera(
     """
     width, height = picture_size or render_size(scene)
     K, E, near, names = [], [], [], []
-    with keeping_frame(scene), mesh.at_rest(scene):
+    seen = [camera] if camera is not None else [scene.camera, *(marker.camera for marker in _camera_markers(scene))]
+    with keeping_frame(scene), mesh.at_rest(scene), at_home(root, seen) as aligned:
         for frame in frames:
             scene.frame_set(frame)
             evaluated = _camera_at(scene, camera, frame)
@@ -173,7 +181,7 @@ def sample_camera(
             )
             K.append(intrinsics(camera_data(evaluated), scene, picture_size))
             E.append(pose)
-            near.append(camera_data(evaluated).clip_start / scale)
+            near.append(near_in_shot(camera_data(evaluated), aligned or scale))
             names.append(evaluated.name)
     trajectory = Trajectory(
         np.array(K),
@@ -207,12 +215,6 @@ def set_horizontal_fit(data: bpy.types.Camera) -> None:
     data.sensor_fit = "HORIZONTAL"
     data.sensor_width = SENSOR_WIDTH
     data.lens_unit = "MILLIMETERS"
-
-
-def set_clip_distances(data: bpy.types.Camera, near: float, far: float) -> None:
-    """Clip distances in Blender units; an infinite ``far`` becomes a million times the near one."""
-    data.clip_start = max(near, 1e-6)
-    data.clip_end = far if np.isfinite(far) else data.clip_start * 1e6
 
 
 def own_animation(camera: bpy.types.Object) -> None:

@@ -41,6 +41,12 @@ def manager_of(context: bpy.types.Context) -> Any:
     return context.window_manager
 
 
+def window_of(context: bpy.types.Context) -> bpy.types.Window:
+    """The context's window: there is one wherever an event comes from."""
+    assert context.window is not None
+    return context.window
+
+
 def scene_state(scene: bpy.types.Scene) -> Any:
     """The add-on's properties of a scene, ``props.EX4D_PG_scene``."""
     found: Any = scene

@@ -81,11 +81,21 @@ def _damaged(path: Path, problem: str) -> BadInputError:
 
 
 def read_viewport(folder: Path) -> ViewportFolder:
-    """Read a folder's ``viewport.json``.
+    """Read a folder's ``viewport.json``, and compare what Blender is going to show with the backend's seal.
 
     Raises:
-        BadInputError: it is missing, of another version or lacks something; or a file that Blender is going to show
-            is not as the backend has left it.
+        BadInputError: see ``described_viewport``; or a file is not as the backend has left it.
+    """
+    viewport = described_viewport(folder)
+    _check_contents(viewport)
+    return viewport
+
+
+def described_viewport(folder: Path) -> ViewportFolder:
+    """What a folder's ``viewport.json`` says.
+
+    Raises:
+        BadInputError: it is missing, of another version or lacks something.
     """
     path = folder / VIEWPORT_FILE
     try:
@@ -121,7 +131,6 @@ def read_viewport(folder: Path) -> ViewportFolder:
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
         raise _damaged(path, "lacks a value") from None
     check_consecutive(viewport.numbers, "The reconstructed mesh")
-    _check_contents(viewport)
     return viewport
 
 

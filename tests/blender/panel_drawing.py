@@ -53,10 +53,10 @@ class Layout:
         self.lines += [name, text]
         return SimpleNamespace()
 
-    def operator_menu_enum(self, name: str, prop: str, *, text: str = "", **_options: Any) -> None:
-        self.operator(name, text=text)
+    def operator_menu_enum(self, name: str, prop: str, *, text: str = "", **_options: Any) -> SimpleNamespace:
         module, _, function = name.partition(".")
         assert prop in getattr(getattr(bpy.ops, module), function).get_rna_type().properties
+        return self.operator(name, text=text)
 
     def prop(self, owner: Any, name: str, **_options: Any) -> None:
         getattr(owner, name)

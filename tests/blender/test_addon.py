@@ -199,11 +199,25 @@ def test_the_exported_camera_is_the_one_that_is_rendered(shot: Any) -> None:
 
 def test_some_frames_only(shot: Any) -> None:
     bpy.ops.ex4d.add_take_camera(move="orbit:10")
-    shot.ex4d.use_frames, shot.ex4d.frame_start, shot.ex4d.frame_end = True, 1002, 1004
+    shot.ex4d.frame_range, shot.ex4d.frame_start, shot.ex4d.frame_end = "FRAMES", 1002, 1004
     bpy.ops.ex4d.generate()
     assert [(item.frame_final_start, item.frame_final_duration) for item in strips(shot)] == [(1002, 3)]
     shot.ex4d.frame_end = 1009
     with pytest.raises(RuntimeError, match="1002-1009"):
+        bpy.ops.ex4d.generate()
+
+
+def test_the_preview_range_can_limit_a_take(shot: Any) -> None:
+    bpy.ops.ex4d.add_take_camera(move="orbit:10")
+    shot.ex4d.frame_range = "PREVIEW"
+    with pytest.raises(RuntimeError, match="has no preview range"):
+        bpy.ops.ex4d.generate()
+    # Of a range that begins before the plate its part in it.
+    shot.use_preview_range, shot.frame_preview_start, shot.frame_preview_end = True, 990, 1003
+    bpy.ops.ex4d.generate()
+    assert [(item.frame_final_start, item.frame_final_duration) for item in strips(shot)] == [(1001, 3)]
+    shot.frame_preview_end = 995
+    with pytest.raises(RuntimeError, match="990-995"):
         bpy.ops.ex4d.generate()
 
 

@@ -172,6 +172,20 @@ def test_the_one_amount_of_earlier_files_is_that_of_the_chosen_move(
     assert move_text(state, None) == state.move
 
 
+@pytest.mark.parametrize(("ticked", "found"), [(1, "FRAMES"), (0, "ALL")])
+def test_some_frames_of_earlier_files_are_a_frame_range(disabled: None, ticked: int, found: str) -> None:
+    store(bpy.context.scene, {"version": 1, "use_frames": ticked, "frame_start": 1003, "frame_end": 1007})
+    addon_utils.enable(ADDON, default_set=True)
+    from ex4d_blender import migrations
+
+    state = bpy.context.scene.ex4d
+    assert (state.frame_range, state.frame_start, state.frame_end) == (found, 1003, 1007)
+    # What is set later stays: it is brought over once.
+    state.frame_range = "PREVIEW"
+    migrations.migrate()
+    assert state.frame_range == "PREVIEW"
+
+
 def test_each_move_has_an_amount_of_its_own(quiet: Any) -> None:
     from ex4d_blender.core.move_amounts import AMOUNTS, property_name
     from ex4d_blender.ops.take_cameras import move_text

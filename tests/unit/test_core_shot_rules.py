@@ -45,6 +45,15 @@ def test_chosen_frames_are_the_plates() -> None:
             timing.chosen_frames(first, last)
 
 
+def test_a_range_is_clipped_to_the_plates_frames() -> None:
+    timing = ShotTiming(10, (1001, 1002, 1003))
+    assert list(timing.clipped_frames(5, 11)) == [10, 11]
+    assert list(timing.clipped_frames(11, 99)) == [11, 12]
+    assert list(timing.clipped_frames(0, 99)) == [10, 11, 12]
+    assert not timing.clipped_frames(0, 9)
+    assert not timing.clipped_frames(13, 20)
+
+
 @pytest.mark.parametrize(
     ("wanted", "former", "expected"), [(None, None, 1001), (5, None, 5), (None, 7, 7), (5, 7, 5), (0, 7, 0)]
 )

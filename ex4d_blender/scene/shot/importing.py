@@ -17,7 +17,7 @@ from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
 from ...core.solved_scene import read_points, solve_folder
-from .. import camera, material, mesh, scan
+from .. import camera, clip_distances, material, mesh, picked_points, scan
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
 from . import index
@@ -80,6 +80,8 @@ def import_shot(
         bpy.data.meshes.remove(mesh_data)
         raise
     root = former.root if former else _new_root(scene, title)
+    if former is not None:
+        picked_points.forget_if_renewed(root, former.record, record)
     tag(root, "root", folder, first_frame=start, record=text, version=records.VERSION)
     parts = (("mesh", former.mesh), ("source", former.source_camera), ("points", former.points)) if former else ()
     for part, obj in parts:
@@ -88,7 +90,8 @@ def import_shot(
     for obj in scan.descendants(root):
         if role(obj) is not None and obj.library is None:
             obj[PROPERTY]["shot"] = folder
-    root.empty_display_size = 0.1 * float(record["pivot"])
+    # Nearer than the source camera shows anything: arrows and their letters would stand in the middle of the plate.
+    root.empty_display_type, root.empty_display_size = "PLAIN_AXES", 0.5 * NEAR_SHARE * float(record["pivot"])
     collection = scan.collections_of(root)[0]
     _place_mesh(former, root, collection, mesh_data, mesh_material, f"{title} Mesh")
     shot = collect(root)
@@ -120,7 +123,6 @@ def _new_root(scene: bpy.types.Scene, title: str) -> bpy.types.Object:
     collection = bpy.data.collections.new(title)
     scene.collection.children.link(collection)
     root = bpy.data.objects.new(title, None)
-    root.empty_display_type = "ARROWS"
     root.rotation_euler = axes.ROOT_ROTATION
     collection.objects.link(root)
     return root
@@ -183,6 +185,6 @@ def _place_source_camera(shot: ShotObjects, source: Trajectory, pivot: float, fa
         _lock(obj)
     camera.own_animation(obj)
     data = camera_data(obj)
-    data.display_size = 0.05 * pivot
-    camera.set_clip_distances(data, NEAR_SHARE * pivot, FAR_FACTOR * far)
+    data.display_size = 0.05 * pivot * (shot.aligned_scale or 1.0)
+    clip_distances.set_clip_distances(data, NEAR_SHARE * pivot, FAR_FACTOR * far, shot.aligned_scale)
     camera.apply_trajectory(obj, source, frames=list(shot.frames))

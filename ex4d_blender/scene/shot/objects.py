@@ -14,6 +14,7 @@ from ...core import records
 from ...core.shot_rules import ShotTiming, is_whole_record, parsed_record
 from ...core.shot_source import source_trajectory
 from .. import scan
+from ..at_home import ALIGNED
 from .tags import PROPERTY, is_local, role
 
 
@@ -66,6 +67,11 @@ class ShotObjects:
     def frame_of(self, number: int) -> int:
         """The scene frame that shows the plate's frame number."""
         return self.timing.frame_of(number)
+
+    @property
+    def aligned_scale(self) -> float | None:
+        """How many Blender units one unit of the shot is where an alignment has placed it; None where none has."""
+        return float(self.root.matrix_world.median_scale) if self.root.get(ALIGNED) else None
 
     def source(self) -> Trajectory:
         """The source camera of each plate frame, at the plate's size.

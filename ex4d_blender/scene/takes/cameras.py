@@ -7,7 +7,7 @@ import bpy
 
 from ex4d.camera import parse_preset
 
-from .. import camera, scan
+from .. import camera, clip_distances, scan
 from ..data import camera_data
 from ..parenting import parent_plainly
 from ..shot import ShotObjects, check_scene, tag
@@ -56,7 +56,7 @@ def add_take_camera(scene: bpy.types.Scene, shot: ShotObjects, name: str | None 
     parent_plainly(obj, shot.root)
     tag(obj, "take", shot.folder)
     pivot, far = float(shot.record["pivot"]), float(shot.record["far"])
-    camera.set_clip_distances(data, 1e-3 * pivot, 4 * far)
+    clip_distances.set_clip_distances(data, 1e-3 * pivot, 4 * far, shot.aligned_scale)
     camera.apply_trajectory(obj, trajectory, frames=frames)
     return obj
 

@@ -26,11 +26,11 @@ from ex4d.protocol.errors import BadInputError
 from ...core.camera_channels import euler_angles, lens_channels
 from ...core.frame_mapping import check_consecutive
 from ...core.move_keys import STILL, MoveCurves, choose_keys, move_curves
-from .. import camera, scan
+from .. import camera, picked_points, scan
 from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
 from ..parenting import parent_plainly
-from ..shot import ShotObjects, pivot_point, source_trajectory, tag
+from ..shot import ShotObjects, source_trajectory, tag
 from .movable import shot_to_move_in
 from .rig import is_helper, new_empty, remove_empty
 
@@ -74,7 +74,6 @@ def apply_preset(
         )
     source = source_trajectory(record)
     source = source.for_frames([shot.number_at(frame) for frame in chosen], source.fps, "The source camera")
-    pivot = pivot_point(record)
     if spec.path is not None:
         # Handles are frames of the move only where the whole plate is.
         handles = tuple(record["plate"].get("handles", (0, 0))) if frames is None else (0, 0)
@@ -85,7 +84,9 @@ def apply_preset(
             source.E[:1].repeat(len(source), 0),
             source.width,
             source.height,
+            frame_numbers=source.frame_numbers,
         )
+    pivot = picked_points.pivot_of_moves(shot.root, record, source)
     curves = move_curves(spec, len(chosen), pivot)
     keys = choose_keys(curves, source.K[0], (source.width, source.height), pivot)
     camera.own_animation(camera_obj)

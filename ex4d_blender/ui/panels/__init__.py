@@ -16,6 +16,7 @@ from .jobs import draw_jobs
 from .plate import draw_plate
 from .steps import draw_steps
 from .strip import draw_strip
+from .world import draw_world
 
 CATEGORY = "EX-4D"
 
@@ -71,6 +72,7 @@ def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = Fals
 
 CLASSES = (
     _panel("steps", "Shot", draw_steps, _View3D, header=False),
+    _panel("world", "World", draw_world, _View3D, closed=True),
     _panel("jobs", "Jobs", draw_jobs, _View3D),
     _panel("plate", "Plate", draw_plate, _Sequencer),
     _panel("generate", "Generate", draw_generate, _Sequencer),

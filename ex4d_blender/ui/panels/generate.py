@@ -33,11 +33,13 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
-def _draw_range(layout: Any, state: Any) -> None:
+def _draw_range(layout: Any, scene: bpy.types.Scene) -> None:
     """Which frames are made."""
-    form = form_of(layout.column())
-    form.prop(state, "use_frames")
-    if state.use_frames:
+    state, form = state_of(scene), form_of(layout.column())
+    form.prop(state, "frame_range")
+    if state.frame_range == "PREVIEW" and not scene.use_preview_range:
+        draw_text(layout, "The timeline has no preview range.", "ERROR")
+    if state.frame_range == "FRAMES":
         row = form.row(align=True)
         row.prop(state, "frame_start")
         row.prop(state, "frame_end")
@@ -96,7 +98,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     if EX4D_OT_show_result.poll(context):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
     _draw_profile(layout, state, take)
-    _draw_range(layout, state)
+    _draw_range(layout, scene_of(context))
     _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
     if count := stray_strips(scene_of(context)):
         box = layout.box()

@@ -24,6 +24,12 @@ VALID_NODE = "EX-4D Validity"
 HOLE_NODE = "EX-4D Hole"
 CLEAR_NODE = "EX-4D Clear"
 MIX_NODE = "EX-4D Mix"
+CLOSED_NODE = "EX-4D Closed"
+HOLE_PICTURE_NODE = "EX-4D Hole Picture"
+#: The plate's light: what the mesh's surface is made of, where it is no hole.
+SURFACE_NODE = "EX-4D Surface"
+#: Attribute of the faces that close slits (``closing``), 1 there; other faces have none.
+CLOSED = "ex4d_closed"
 #: Holes are seen as such at once; no footage has this colour in large areas.
 DEFAULT_HOLE_COLOR = (1.0, 0.0, 1.0)
 
@@ -70,6 +76,7 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     mask = _texture(nodes, links, VALID_NODE, valid_image, VALIDITY_UV, 0)
     mask.interpolation = "Closest"
     emission = nodes.new("ShaderNodeEmission")
+    emission.name = emission.label = SURFACE_NODE
     emission.location = (-200, 300)
     hole = nodes.new("ShaderNodeEmission")
     hole.name = hole.label = HOLE_NODE
@@ -84,11 +91,43 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     links.new(plate.outputs["Color"], emission.inputs["Color"])
     links.new(mask.outputs["Color"], mix.inputs["Fac"])
     links.new(emission.outputs["Emission"], mix.inputs[2])
+    show_closed(material)
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
     retime(material, viewport.pictures, first_frame)
     set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
     show_in_solid(material)
     return material
+
+
+def show_closed(material: bpy.types.Material) -> None:
+    """Let a material of ``build_material``, of an earlier version too, show the faces that close slits."""
+    nodes, links = node_tree(material).nodes, node_tree(material).links
+    if CLOSED_NODE in nodes:
+        return
+    closed = nodes.new("ShaderNodeAttribute")
+    closed.attribute_name = CLOSED
+    closed.location = (-700, -250)
+    either = nodes.new("ShaderNodeMath")
+    either.name = either.label = CLOSED_NODE
+    either.operation = "MAXIMUM"
+    either.location = (-200, 50)
+    # To light and shadows they are holes as ever.
+    ray = nodes.new("ShaderNodeLightPath")
+    ray.location = (-700, -450)
+    seen = nodes.new("ShaderNodeMath")
+    seen.operation = "MULTIPLY"
+    seen.location = (-350, -250)
+    links.new(closed.outputs["Fac"], seen.inputs[0])
+    links.new(ray.outputs["Is Camera Ray"], seen.inputs[1])
+    links.new(nodes[VALID_NODE].outputs["Color"], either.inputs[0])
+    links.new(seen.outputs["Value"], either.inputs[1])
+    links.new(either.outputs["Value"], nodes[MIX_NODE].inputs["Fac"])
+
+
+def validity_image(material: bpy.types.Material) -> bpy.types.Image:
+    """The pictures with one pixel per quad: white where it is surface."""
+    found: bpy.types.Image = node_tree(material).nodes[VALID_NODE].image
+    return found
 
 
 def show_in_solid(material: bpy.types.Material) -> None:
@@ -120,6 +159,44 @@ def hole_style(material: bpy.types.Material) -> tuple[bool, tuple[float, float, 
     transparent = bool(links) and links[0].from_node.name == CLEAR_NODE
     red, green, blue = tuple(nodes[HOLE_NODE].inputs["Color"].default_value)[:3]
     return transparent, (red, green, blue)
+
+
+def build_hole_material(name: str) -> bpy.types.Material:
+    """A new material for faces that are no surface, transparent as long as ``set_hole_look`` says nothing else."""
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        material.use_nodes = True
+    material.surface_render_method = "DITHERED"
+    nodes = node_tree(material).nodes
+    nodes.clear()
+    picture = nodes.new("ShaderNodeTexImage")
+    picture.name = picture.label = HOLE_PICTURE_NODE
+    # Solid mode shows the active picture and leaves out what is clear in it.
+    picture.image = bpy.data.images.new(name, 1, 1, alpha=True)
+    picture.location = (-200, 200)
+    hole = nodes.new("ShaderNodeEmission")
+    hole.name = hole.label = HOLE_NODE
+    hole.location = (-200, -200)
+    clear = nodes.new("ShaderNodeBsdfTransparent")
+    clear.name = clear.label = CLEAR_NODE
+    clear.location = (-200, 0)
+    nodes.new("ShaderNodeOutputMaterial")
+    nodes.active = picture
+    set_hole_look(material, transparent=True, color=DEFAULT_HOLE_COLOR)
+    return material
+
+
+def set_hole_look(material: bpy.types.Material, *, transparent: bool, color: Sequence[float]) -> None:
+    """Let a material of ``build_hole_material`` be transparent, or one colour (scene-linear RGB)."""
+    nodes, links = node_tree(material).nodes, node_tree(material).links
+    names = (HOLE_PICTURE_NODE, HOLE_NODE, CLEAR_NODE)
+    output = next((node for node in nodes if node.bl_idname == "ShaderNodeOutputMaterial"), None)
+    if output is None or any(name not in nodes for name in names):
+        return
+    nodes[HOLE_NODE].inputs["Color"].default_value = (*color[:3], 1.0)
+    if nodes[HOLE_PICTURE_NODE].image is not None:
+        nodes[HOLE_PICTURE_NODE].image.generated_color = (0, 0, 0, 0) if transparent else (*color[:3], 1.0)
+    links.new((nodes[CLEAR_NODE] if transparent else nodes[HOLE_NODE]).outputs[0], output.inputs["Surface"])
 
 
 def is_ours(material: bpy.types.Material | None) -> bool:

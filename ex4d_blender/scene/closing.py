@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The faces that are not surface: holes in Solid mode too, and no slits through the source camera.
+
+A geometry-nodes modifier behind the mesh cache does both. It lies in the file and needs neither handler nor add-on.
+
+- In viewports torn faces, skirt and cap have a material of their own: Solid mode shows a material's active picture and
+  knows nothing of validity, and that one's picture is clear, or of the holes' colour. Renders keep the one material,
+  which knows by itself.
+- Where the scene's camera stands where the source camera stands (in the same place; a camera that pans or zooms there
+  sees no more), each torn face, and the skirt, is added once more, flat, in the depth of its farthest corner. From there
+  it fills the slit, and its picture is the plate's to the pixel. It is a part of its own, with ``material.CLOSED`` as its
+  attribute. Renders have the cap so too: rays that pass exactly through a vertex may miss all the faces around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from . import material
+from .data import mesh_data
+from .mesh import CLOSING_MODIFIER as MODIFIER
+from .mesh import MODIFIER as CACHE_MODIFIER
+from .mesh import PLATE_UV, ViewportFolder
+
+GROUP = "EX-4D Holes and Slits"
+#: The group's inputs: name and kind of socket.
+INPUTS = {
+    "Source Camera": "NodeSocketObject",
+    "Validity": "NodeSocketImage",
+    "First Frame": "NodeSocketInt",
+    "First Picture": "NodeSocketInt",
+    "Pictures": "NodeSocketInt",
+    "Grid Width": "NodeSocketInt",
+    "Grid Height": "NodeSocketInt",
+    "Hole Material": "NodeSocketMaterial",
+    "Reach": "NodeSocketFloat",
+    "Close Slits": "NodeSocketBool",
+}
+#: How far from the source camera a camera may stand that sees no slit, as a share of the pivot's distance: a twentieth
+#: of a pixel's parallax at 500 pixels of focal length.
+REACH = 1e-4
+#: A closing face lies that share of its depth behind the surface that it touches, which so stays in front.
+BEHIND = 1e-4
+#: It is that much larger than its gap, with its picture, so that no ray passes between it and what it touches.
+OVERLAP = 0.02
+
+
+class _Builder:
+    """Makes nodes in a tree and links them: a method's arguments are values or other nodes' sockets."""
+
+    def __init__(self, tree: Any) -> None:
+        self.tree = tree
+
+    def node(self, kind: str, /, *inputs: Any, **settings: Any) -> Any:
+        """A node with its settings; ``inputs`` go into its enabled sockets in their order, None leaves one as it is."""
+        node = self.tree.nodes.new(kind)
+        for name, value in settings.items():
+            setattr(node, name, value)
+        for socket, value in zip([item for item in node.inputs if item.enabled], inputs, strict=False):
+            self.put(socket, value)
+        return node
+
+    def put(self, socket: Any, value: Any) -> None:
+        if isinstance(value, bpy.types.NodeSocket):
+            self.tree.links.new(value, socket)
+        elif value is not None:
+            socket.default_value = value
+
+    def out(self, kind: str, /, *inputs: Any, **settings: Any) -> Any:
+        """The first enabled output of ``node``."""
+        return next(item for item in self.node(kind, *inputs, **settings).outputs if item.enabled)
+
+    def math(self, operation: str, *inputs: Any) -> Any:
+        return self.out("ShaderNodeMath", *inputs, operation=operation)
+
+    def vector(self, operation: str, *inputs: Any) -> Any:
+        return self.out("ShaderNodeVectorMath", *inputs, operation=operation)
+
+    def scaled(self, vector: Any, factor: Any) -> Any:
+        node = self.node("ShaderNodeVectorMath", operation="SCALE")
+        self.put(node.inputs["Vector"], vector)
+        self.put(node.inputs["Scale"], factor)
+        return node.outputs["Vector"]
+
+    def both(self, first: Any, second: Any) -> Any:
+        return self.out("FunctionNodeBooleanMath", first, second, operation="AND")
+
+    def either(self, first: Any, second: Any) -> Any:
+        return self.out("FunctionNodeBooleanMath", first, second, operation="OR")
+
+    def less(self, first: Any, second: Any, data_type: str = "FLOAT") -> Any:
+        return self.out("FunctionNodeCompare", first, second, data_type=data_type, operation="LESS_THAN")
+
+    def per_face(self, value: Any, data_type: str) -> Any:
+        """A value's mean over the corners of each face."""
+        return self.out("GeometryNodeFieldOnDomain", value, domain="FACE", data_type=data_type)
+
+    def attribute(self, name: str, data_type: str) -> Any:
+        return self.out("GeometryNodeInputNamedAttribute", name, data_type=data_type)
+
+    def grown(self, value: Any) -> Any:
+        """A vector of a face's corners moved away from the face's middle by ``OVERLAP``."""
+        middle = self.per_face(value, "FLOAT_VECTOR")
+        return self.vector("ADD", middle, self.scaled(self.vector("SUBTRACT", value, middle), 1 + OVERLAP))
+
+
+def _farthest(build: _Builder, depth: Any) -> Any:
+    """The largest depth among a quad's corners; a field of faces."""
+    face = build.out("GeometryNodeInputIndex")
+    found = None
+    for number in range(4):
+        corner = build.node("GeometryNodeCornersOfFace", face)
+        corner.inputs["Sort Index"].default_value = number
+        vertex = build.out("GeometryNodeVertexOfCorner", corner.outputs["Corner Index"])
+        # Its sockets stand in another order in Blender 4.5.
+        here = build.node("GeometryNodeFieldAtIndex", domain="POINT", data_type="FLOAT")
+        build.put(here.inputs["Index"], vertex)
+        build.put(here.inputs["Value"], depth)
+        depth_there = here.outputs["Value"]
+        found = depth_there if found is None else build.math("MAXIMUM", found, depth_there)
+    return build.out("GeometryNodeFieldOnDomain", found, domain="FACE", data_type="FLOAT")
+
+
+def _closing_faces(build: _Builder, torn: Any, source: Any) -> Any:
+    """The torn faces as a part of their own, flat and in the depth of the farthest corner of each."""
+    apart = build.out("GeometryNodeSplitEdges", torn)
+    position = build.out("GeometryNodeInputPosition")
+    to_camera = build.out("FunctionNodeInvertMatrix", source.outputs["Transform"])
+    seen = build.node("ShaderNodeSeparateXYZ", build.out("FunctionNodeTransformPoint", position, to_camera))
+    depth = build.math("MULTIPLY", seen.outputs["Z"], -1.0)
+    ratio = build.math("DIVIDE", build.math("MULTIPLY", _farthest(build, depth), 1 + BEHIND), depth)
+    centre = source.outputs["Location"]
+    flat = build.vector("ADD", centre, build.scaled(build.vector("SUBTRACT", position, centre), ratio))
+    placed = build.node("GeometryNodeSetPosition", apart)
+    build.put(placed.inputs["Position"], build.grown(flat))
+    picture = build.grown(build.attribute(PLATE_UV, "FLOAT_VECTOR"))
+    textured = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT2", domain="CORNER")
+    marked = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT", domain="FACE")
+    for node, geometry, name, value in (
+        (textured, placed.outputs["Geometry"], PLATE_UV, picture),
+        (marked, textured.outputs["Geometry"], material.CLOSED, 1.0),
+    ):
+        sockets = [item for item in node.inputs if item.enabled]
+        for socket, item in zip(sockets, (geometry, None, name, value), strict=True):
+            build.put(socket, item)
+    # As an instance: joining it would copy the whole mesh.
+    return build.out("GeometryNodeGeometryToInstance", marked.outputs["Geometry"])
+
+
+def _validity(build: _Builder, given: Any) -> Any:
+    """Whether a face is torn, skirt or cap, by the validity picture of the scene's frame; a field of faces.
+
+    Its place in the picture is counted and not looked up in the UV map, which would cost five times as much.
+    """
+    index = build.out("GeometryNodeInputIndex")
+    across = build.math("SUBTRACT", given["Grid Width"], 1.0)
+    row = build.math("FLOOR", build.math("DIVIDE", index, across))
+    column = build.math("SUBTRACT", index, build.math("MULTIPLY", row, across))
+    height = given["Grid Height"]
+    # Skirt and cap go on counting below: the last row, which is never valid.
+    row = build.math("MINIMUM", row, build.math("SUBTRACT", height, 1.0))
+    texel = build.node(
+        "ShaderNodeCombineXYZ",
+        build.math("DIVIDE", build.math("ADD", column, 0.5), across),
+        build.math("SUBTRACT", 1.0, build.math("DIVIDE", build.math("ADD", row, 0.5), height)),
+    )
+    # The picture of this frame; the ends hold.
+    frame = build.math("FLOOR", build.node("GeometryNodeInputSceneTime").outputs["Frame"])
+    number = build.math("MINIMUM", build.math("SUBTRACT", frame, given["First Frame"]), given["Pictures"])
+    picture = build.math("ADD", build.math("MAXIMUM", number, 0.0), given["First Picture"])
+    looked_up = build.node("GeometryNodeImageTexture", given["Validity"], texel.outputs[0], picture)
+    looked_up.interpolation = "Closest"
+    return build.less(looked_up.outputs["Color"], 0.5)
+
+
+def _new_group() -> Any:
+    tree: Any = bpy.data.node_groups.new(GROUP, "GeometryNodeTree")
+    tree.is_modifier = True
+    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
+    for name, kind in INPUTS.items():
+        tree.interface.new_socket(name, in_out="INPUT", socket_type=kind)
+    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
+    build = _Builder(tree)
+    given = tree.nodes.new("NodeGroupInput").outputs
+    # Looked up once for both.
+    captured = build.node("GeometryNodeCaptureAttribute", given["Geometry"], domain="FACE")
+    captured.capture_items.new("BOOLEAN", "Torn")
+    build.put(captured.inputs["Torn"], _validity(build, given))
+    mesh, torn = captured.outputs["Geometry"], captured.outputs["Torn"]
+    in_viewport = build.out("GeometryNodeIsViewport")
+    painted = build.node("GeometryNodeSetMaterial", mesh)
+    build.put(painted.inputs["Selection"], torn)
+    build.put(painted.inputs["Material"], given["Hole Material"])
+    shown = build.out(
+        "GeometryNodeSwitch", in_viewport, given["Geometry"], painted.outputs["Geometry"], input_type="GEOMETRY"
+    )
+    # Through the source camera.
+    source = build.node("GeometryNodeObjectInfo", given["Source Camera"], transform_space="RELATIVE")
+    camera = build.out("GeometryNodeInputActiveCamera")
+    active = build.node("GeometryNodeObjectInfo", camera, transform_space="RELATIVE")
+    away = build.node(
+        "ShaderNodeVectorMath", active.outputs["Location"], source.outputs["Location"], operation="DISTANCE"
+    )
+    there = build.less(away.outputs["Value"], given["Reach"])
+    # Quads and two triangles at each vertex of the rim: what follows is the cap.
+    width, height = given["Grid Width"], given["Grid Height"]
+    around = build.math("MULTIPLY", build.math("SUBTRACT", build.math("ADD", width, height), 2.0), 4.0)
+    across, down = build.math("SUBTRACT", width, 1.0), build.math("SUBTRACT", height, 1.0)
+    fringe = build.less(build.out("GeometryNodeInputIndex"), build.math("MULTIPLY_ADD", across, down, around))
+    in_render = build.out("FunctionNodeBooleanMath", in_viewport, operation="NOT")
+    wanted = build.both(torn, build.either(fringe, in_render))
+    gaps = build.out("GeometryNodeSeparateGeometry", mesh, wanted, domain="FACE")
+    closing = _closing_faces(build, gaps, source)
+    filled = build.out(
+        "GeometryNodeSwitch", build.both(there, given["Close Slits"]), None, closing, input_type="GEOMETRY"
+    )
+    joined = build.node("GeometryNodeJoinGeometry")
+    build.put(joined.inputs[0], filled)
+    build.put(joined.inputs[0], shown)
+    output = tree.nodes.new("NodeGroupOutput")
+    build.put(output.inputs["Geometry"], joined.outputs[0])
+    return tree
+
+
+def _group() -> Any:
+    """The node group, made where the file has none; another file's of the same name is that file's."""
+    found = next((tree for tree in bpy.data.node_groups if tree.library is None and _is_ours(tree)), None)
+    return found or _new_group()
+
+
+def _is_ours(tree: Any) -> bool:
+    """Whether a node tree is one of ``_new_group`` with its inputs."""
+    return tree.name.startswith(GROUP) and tree.bl_idname == "GeometryNodeTree" and INPUTS.keys() <= _sockets(tree).keys()
+
+
+def _sockets(tree: Any) -> dict[str, str]:
+    """A group's inputs: name -> identifier."""
+    return {item.name: item.identifier for item in tree.interface.items_tree if item.in_out == "INPUT"}
+
+
+def attach(
+    obj: bpy.types.Object,
+    viewport: ViewportFolder,
+    source: bpy.types.Object | None,
+    *,
+    first_frame: int,
+    pivot: float,
+) -> None:
+    """Give a mesh object with our material the modifier, right behind its mesh cache; a former one is brought up to date.
+
+    Args:
+        source: the source camera; None: there is none, and nothing is closed.
+        first_frame: the scene frame of the plate's first picture.
+        pivot: the pivot's distance from the source camera, in the shot's units.
+    """
+    surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
+    if surface is None:
+        return
+    modifier: Any = obj.modifiers.get(MODIFIER)
+    if modifier is None:
+        obj.modifiers.new(MODIFIER, "NODES")
+        obj.modifiers.move(len(obj.modifiers) - 1, obj.modifiers.find(CACHE_MODIFIER) + 1)
+        modifier = obj.modifiers[MODIFIER]
+    modifier.node_group = _group()
+    sockets = _sockets(modifier.node_group)
+    values = {
+        "Source Camera": source,
+        "Validity": material.validity_image(surface),
+        "First Frame": first_frame,
+        "First Picture": viewport.pictures[0],
+        "Pictures": len(viewport.pictures) - 1,
+        "Grid Width": viewport.grid[0],
+        "Grid Height": viewport.grid[1],
+        "Hole Material": modifier.get(sockets["Hole Material"]) or material.build_hole_material(f"{surface.name} Hole"),
+        "Reach": REACH * pivot,
+        "Close Slits": source is not None,
+    }
+    for name, value in values.items():
+        modifier[sockets[name]] = value
+    update_hole_style(obj)
+    obj.update_tag()
+
+
+def update_hole_style(obj: bpy.types.Object) -> None:
+    """Let the faces that are no surface look in viewports as our material of a mesh object has its holes."""
+    surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
+    modifier: Any = obj.modifiers.get(MODIFIER)
+    if surface is None or modifier is None or modifier.node_group is None or not _is_ours(modifier.node_group):
+        return
+    hole = modifier.get(_sockets(modifier.node_group)["Hole Material"])
+    if hole is not None and hole.library is None:
+        transparent, color = material.hole_style(surface)
+        material.set_hole_look(hole, transparent=transparent, color=color)

@@ -28,6 +28,7 @@ from . import (
 )
 from .ops import (
     backend,
+    closing,
     errors,
     generate,
     jobs,
@@ -51,6 +52,7 @@ CLASSES: tuple[type, ...] = (
     *plate.CLASSES,
     *reconstruct.CLASSES,
     *separate.CLASSES,
+    *closing.CLASSES,
     *move_shot.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,

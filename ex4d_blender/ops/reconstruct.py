@@ -345,14 +345,10 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         shading: EnumProperty(
             name="Shading",
             items=[
-                (
-                    "HOLES",
-                    "Holes",
-                    "As it renders: what the plate never showed is a hole; slow in heavy scenes",
-                ),
-                ("FAST", "Fast", "Pictures without light: plays fastest; stretched faces cover the holes"),
+                ("FAST", "Fast", "Solid mode: the pictures alone, with the holes"),
+                ("RENDERED", "As Rendered", "Material Preview, with what light there is; slow in heavy scenes"),
             ],
-            default="HOLES",
+            default="FAST",
             options={"SKIP_SAVE"},
             description="How the mesh is drawn",
         )

@@ -6,10 +6,11 @@ A geometry-nodes modifier behind the mesh cache does both. It lies in the file a
 - In viewports torn faces, skirt and cap have a material of their own: Solid mode shows a material's active picture and
   knows nothing of validity, and that one's picture is clear, or of the holes' colour. Renders keep the one material,
   which knows by itself.
-- Where the scene's camera stands where the source camera stands (in the same place; a camera that pans or zooms there
-  sees no more), each torn face, and the skirt, is added once more, flat, in the depth of its farthest corner. From there
-  it fills the slit, and its picture is the plate's to the pixel. It is a part of its own, with ``material.CLOSED`` as its
-  attribute. Renders have the cap so too: rays that pass exactly through a vertex may miss all the faces around it.
+- Where the scene's camera stands where the source camera stands, each torn face, and the skirt, is added once more,
+  flat, in the depth of its farthest corner. From there it fills the slit, and its picture is the plate's to the pixel.
+  (A camera that pans or zooms in that place sees no more than the source camera.) It is a part of its own, with
+  ``material.CLOSED`` as its attribute. Renders have the cap so too: rays that pass exactly through a vertex may miss
+  all the faces around it.
 """
 
 from __future__ import annotations
@@ -133,8 +134,11 @@ def _closing_faces(build: _Builder, torn: Any, source: Any) -> Any:
     ratio = build.math("DIVIDE", build.math("MULTIPLY", _farthest(build, depth), 1 + BEHIND), depth)
     centre = source.outputs["Location"]
     flat = build.vector("ADD", centre, build.scaled(build.vector("SUBTRACT", position, centre), ratio))
-    placed = build.node("GeometryNodeSetPosition", apart)
-    build.put(placed.inputs["Position"], build.grown(flat))
+    flattened = build.node("GeometryNodeSetPosition", apart)
+    build.put(flattened.inputs["Position"], flat)
+    # A node of its own: the middle of a face is evaluated as such, not as the mean of what its corners become.
+    placed = build.node("GeometryNodeSetPosition", flattened.outputs["Geometry"])
+    build.put(placed.inputs["Position"], build.grown(position))
     picture = build.grown(build.attribute(PLATE_UV, "FLOAT_VECTOR"))
     textured = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT2", domain="CORNER")
     marked = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT", domain="FACE")
@@ -232,7 +236,9 @@ def _group() -> Any:
 
 def _is_ours(tree: Any) -> bool:
     """Whether a node tree is one of ``_new_group`` with its inputs."""
-    return tree.name.startswith(GROUP) and tree.bl_idname == "GeometryNodeTree" and INPUTS.keys() <= _sockets(tree).keys()
+    return (
+        tree.name.startswith(GROUP) and tree.bl_idname == "GeometryNodeTree" and INPUTS.keys() <= _sockets(tree).keys()
+    )
 
 
 def _sockets(tree: Any) -> dict[str, str]:
@@ -248,7 +254,7 @@ def attach(
     first_frame: int,
     pivot: float,
 ) -> None:
-    """Give a mesh object with our material the modifier, right behind its mesh cache; a former one is brought up to date.
+    """Give a mesh object with our material the modifier, right behind its mesh cache, or bring a former one up to date.
 
     Args:
         source: the source camera; None: there is none, and nothing is closed.
@@ -258,6 +264,7 @@ def attach(
     surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
     if surface is None:
         return
+    material.bring_up_to_date(surface)
     modifier: Any = obj.modifiers.get(MODIFIER)
     if modifier is None:
         obj.modifiers.new(MODIFIER, "NODES")
@@ -281,6 +288,11 @@ def attach(
         modifier[sockets[name]] = value
     update_hole_style(obj)
     obj.update_tag()
+
+
+def is_attached(obj: bpy.types.Object) -> bool:
+    """Whether a mesh object has the modifier."""
+    return obj.modifiers.get(MODIFIER) is not None
 
 
 def update_hole_style(obj: bpy.types.Object) -> None:

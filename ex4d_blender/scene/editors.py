@@ -41,7 +41,7 @@ def shade(space: Any, mesh_obj: bpy.types.Object | None, *, fast: bool) -> None:
 
     Args:
         mesh_obj: None where there is none.
-        fast: in Solid mode, which shows the picture alone, without the holes; else in Material Preview.
+        fast: in Solid mode, which shows the pictures alone; else in Material Preview.
     """
     if not fast:
         space.shading.type = "MATERIAL"

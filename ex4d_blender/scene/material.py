@@ -76,7 +76,6 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     mask = _texture(nodes, links, VALID_NODE, valid_image, VALIDITY_UV, 0)
     mask.interpolation = "Closest"
     emission = nodes.new("ShaderNodeEmission")
-    emission.name = emission.label = SURFACE_NODE
     emission.location = (-200, 300)
     hole = nodes.new("ShaderNodeEmission")
     hole.name = hole.label = HOLE_NODE
@@ -89,9 +88,8 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     output = nodes.new("ShaderNodeOutputMaterial")
     output.location = (200, 0)
     links.new(plate.outputs["Color"], emission.inputs["Color"])
-    links.new(mask.outputs["Color"], mix.inputs["Fac"])
     links.new(emission.outputs["Emission"], mix.inputs[2])
-    show_closed(material)
+    bring_up_to_date(material)
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
     retime(material, viewport.pictures, first_frame)
     set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
@@ -99,9 +97,13 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     return material
 
 
-def show_closed(material: bpy.types.Material) -> None:
-    """Let a material of ``build_material``, of an earlier version too, show the faces that close slits."""
+def bring_up_to_date(material: bpy.types.Material) -> None:
+    """Give a material that an earlier ``build_material`` made what it lacks: the name of what its surface is made of,
+    and that it shows the faces that close slits."""
     nodes, links = node_tree(material).nodes, node_tree(material).links
+    surface = [link.from_node for link in nodes[MIX_NODE].inputs[2].links]
+    if SURFACE_NODE not in nodes and surface and surface[0].bl_idname == "ShaderNodeEmission":
+        surface[0].name = surface[0].label = SURFACE_NODE
     if CLOSED_NODE in nodes:
         return
     closed = nodes.new("ShaderNodeAttribute")
@@ -124,9 +126,9 @@ def show_closed(material: bpy.types.Material) -> None:
     links.new(either.outputs["Value"], nodes[MIX_NODE].inputs["Fac"])
 
 
-def validity_image(material: bpy.types.Material) -> bpy.types.Image:
-    """The pictures with one pixel per quad: white where it is surface."""
-    found: bpy.types.Image = node_tree(material).nodes[VALID_NODE].image
+def validity_image(material: bpy.types.Material) -> bpy.types.Image | None:
+    """The pictures with one pixel per quad, white where it is surface; None where somebody has removed them."""
+    found: bpy.types.Image | None = node_tree(material).nodes[VALID_NODE].image
     return found
 
 

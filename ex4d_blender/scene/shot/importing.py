@@ -167,7 +167,13 @@ def _place_mesh(
         data.name = title
     if old_material is not None and old_material.users == 0:
         title = old_material.name
+        old_image = material.validity_image(old_material)
+        if old_image is not None:
+            # The modifier looks at it too.
+            old_image.user_remap(node_tree(new_material).nodes[material.VALID_NODE].image)
         material.remove_material(old_material)
+        if old_image is not None and old_image.users == 0:
+            bpy.data.images.remove(old_image)
         new_material.name = title
     for node in (material.COLOR_NODE, material.VALID_NODE):
         node_tree(new_material).nodes[node].image.name = f"{new_material.name} {node.rsplit(' ', 1)[1]}"

@@ -16,6 +16,7 @@ from ...props import state_of
 from ...scene import obstacles
 from ...scene import shot as shots
 from ...scene.data import scene_of
+from ...scene.shot.look import lacks_closing
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 
 #: Shots of a plate that cuts which have a button each.
@@ -88,8 +89,8 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
         return
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
         row = layout.row(align=True)
-        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "HOLES"
-        row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "FAST"
+        row.operator("ex4d.view_shot", text="As Rendered").shading = "RENDERED"
     _draw_shot(layout, state, scene, shot)
 
 
@@ -113,6 +114,8 @@ def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.Shot
         box = layout.box()
         draw_text(box, "The mesh's files are not where they were.", "ERROR")
         box.operator("ex4d.relink", icon="FILE_FOLDER")
+    if lacks_closing(shot):
+        layout.operator("ex4d.close_slits", icon="MOD_REMESH")
     _draw_place(layout, shot)
     depth = shot.record["depth"]
     draw_text(layout, f"Shot: {shot.root.name}", "EMPTY_ARROWS")

@@ -24,17 +24,22 @@ from .data import mesh_data
 from .mesh import CLOSING_MODIFIER as MODIFIER
 from .mesh import MODIFIER as CACHE_MODIFIER
 from .mesh import PLATE_UV, ViewportFolder
+from .node_building import (
+    FACE_PICTURE_INPUTS,
+    Builder,
+    face_picture_values,
+    group_inputs,
+    is_group,
+    known_group,
+    new_group,
+)
 
 GROUP = "EX-4D Holes and Slits"
 #: The group's inputs: name and kind of socket.
 INPUTS = {
     "Source Camera": "NodeSocketObject",
     "Validity": "NodeSocketImage",
-    "First Frame": "NodeSocketInt",
-    "First Picture": "NodeSocketInt",
-    "Pictures": "NodeSocketInt",
-    "Grid Width": "NodeSocketInt",
-    "Grid Height": "NodeSocketInt",
+    **FACE_PICTURE_INPUTS,
     "Hole Material": "NodeSocketMaterial",
     "Reach": "NodeSocketFloat",
     "Close Slits": "NodeSocketBool",
@@ -48,66 +53,13 @@ BEHIND = 1e-4
 OVERLAP = 0.02
 
 
-class _Builder:
-    """Makes nodes in a tree and links them: a method's arguments are values or other nodes' sockets."""
-
-    def __init__(self, tree: Any) -> None:
-        self.tree = tree
-
-    def node(self, kind: str, /, *inputs: Any, **settings: Any) -> Any:
-        """A node with its settings; ``inputs`` go into its enabled sockets in their order, None leaves one as it is."""
-        node = self.tree.nodes.new(kind)
-        for name, value in settings.items():
-            setattr(node, name, value)
-        for socket, value in zip([item for item in node.inputs if item.enabled], inputs, strict=False):
-            self.put(socket, value)
-        return node
-
-    def put(self, socket: Any, value: Any) -> None:
-        if isinstance(value, bpy.types.NodeSocket):
-            self.tree.links.new(value, socket)
-        elif value is not None:
-            socket.default_value = value
-
-    def out(self, kind: str, /, *inputs: Any, **settings: Any) -> Any:
-        """The first enabled output of ``node``."""
-        return next(item for item in self.node(kind, *inputs, **settings).outputs if item.enabled)
-
-    def math(self, operation: str, *inputs: Any) -> Any:
-        return self.out("ShaderNodeMath", *inputs, operation=operation)
-
-    def vector(self, operation: str, *inputs: Any) -> Any:
-        return self.out("ShaderNodeVectorMath", *inputs, operation=operation)
-
-    def scaled(self, vector: Any, factor: Any) -> Any:
-        node = self.node("ShaderNodeVectorMath", operation="SCALE")
-        self.put(node.inputs["Vector"], vector)
-        self.put(node.inputs["Scale"], factor)
-        return node.outputs["Vector"]
-
-    def both(self, first: Any, second: Any) -> Any:
-        return self.out("FunctionNodeBooleanMath", first, second, operation="AND")
-
-    def either(self, first: Any, second: Any) -> Any:
-        return self.out("FunctionNodeBooleanMath", first, second, operation="OR")
-
-    def less(self, first: Any, second: Any, data_type: str = "FLOAT") -> Any:
-        return self.out("FunctionNodeCompare", first, second, data_type=data_type, operation="LESS_THAN")
-
-    def per_face(self, value: Any, data_type: str) -> Any:
-        """A value's mean over the corners of each face."""
-        return self.out("GeometryNodeFieldOnDomain", value, domain="FACE", data_type=data_type)
-
-    def attribute(self, name: str, data_type: str) -> Any:
-        return self.out("GeometryNodeInputNamedAttribute", name, data_type=data_type)
-
-    def grown(self, value: Any) -> Any:
-        """A vector of a face's corners moved away from the face's middle by ``OVERLAP``."""
-        middle = self.per_face(value, "FLOAT_VECTOR")
-        return self.vector("ADD", middle, self.scaled(self.vector("SUBTRACT", value, middle), 1 + OVERLAP))
+def _grown(build: Builder, value: Any) -> Any:
+    """A vector of a face's corners moved away from the face's middle by ``OVERLAP``."""
+    middle = build.per_face(value, "FLOAT_VECTOR")
+    return build.vector("ADD", middle, build.scaled(build.vector("SUBTRACT", value, middle), 1 + OVERLAP))
 
 
-def _farthest(build: _Builder, depth: Any) -> Any:
+def _farthest(build: Builder, depth: Any) -> Any:
     """The largest depth among a quad's corners; a field of faces."""
     face = build.out("GeometryNodeInputIndex")
     found = None
@@ -124,7 +76,7 @@ def _farthest(build: _Builder, depth: Any) -> Any:
     return build.out("GeometryNodeFieldOnDomain", found, domain="FACE", data_type="FLOAT")
 
 
-def _closing_faces(build: _Builder, torn: Any, source: Any) -> Any:
+def _closing_faces(build: Builder, torn: Any, source: Any) -> Any:
     """The torn faces as a part of their own, flat and in the depth of the farthest corner of each."""
     apart = build.out("GeometryNodeSplitEdges", torn)
     position = build.out("GeometryNodeInputPosition")
@@ -138,60 +90,22 @@ def _closing_faces(build: _Builder, torn: Any, source: Any) -> Any:
     build.put(flattened.inputs["Position"], flat)
     # A node of its own: the middle of a face is evaluated as such, not as the mean of what its corners become.
     placed = build.node("GeometryNodeSetPosition", flattened.outputs["Geometry"])
-    build.put(placed.inputs["Position"], build.grown(position))
-    picture = build.grown(build.attribute(PLATE_UV, "FLOAT_VECTOR"))
-    textured = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT2", domain="CORNER")
-    marked = build.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT", domain="FACE")
-    for node, geometry, name, value in (
-        (textured, placed.outputs["Geometry"], PLATE_UV, picture),
-        (marked, textured.outputs["Geometry"], material.CLOSED, 1.0),
-    ):
-        sockets = [item for item in node.inputs if item.enabled]
-        for socket, item in zip(sockets, (geometry, None, name, value), strict=True):
-            build.put(socket, item)
+    build.put(placed.inputs["Position"], _grown(build, position))
+    picture = _grown(build, build.attribute(PLATE_UV, "FLOAT_VECTOR"))
+    textured = build.stored(placed.outputs["Geometry"], PLATE_UV, picture, data_type="FLOAT2", domain="CORNER")
+    marked = build.stored(textured, material.CLOSED, 1.0, data_type="FLOAT", domain="FACE")
     # As an instance: joining it would copy the whole mesh.
-    return build.out("GeometryNodeGeometryToInstance", marked.outputs["Geometry"])
-
-
-def _validity(build: _Builder, given: Any) -> Any:
-    """Whether a face is torn, skirt or cap, by the validity picture of the scene's frame; a field of faces.
-
-    Its place in the picture is counted and not looked up in the UV map, which would cost five times as much.
-    """
-    index = build.out("GeometryNodeInputIndex")
-    across = build.math("SUBTRACT", given["Grid Width"], 1.0)
-    row = build.math("FLOOR", build.math("DIVIDE", index, across))
-    column = build.math("SUBTRACT", index, build.math("MULTIPLY", row, across))
-    height = given["Grid Height"]
-    # Skirt and cap go on counting below: the last row, which is never valid.
-    row = build.math("MINIMUM", row, build.math("SUBTRACT", height, 1.0))
-    texel = build.node(
-        "ShaderNodeCombineXYZ",
-        build.math("DIVIDE", build.math("ADD", column, 0.5), across),
-        build.math("SUBTRACT", 1.0, build.math("DIVIDE", build.math("ADD", row, 0.5), height)),
-    )
-    # The picture of this frame; the ends hold.
-    frame = build.math("FLOOR", build.node("GeometryNodeInputSceneTime").outputs["Frame"])
-    number = build.math("MINIMUM", build.math("SUBTRACT", frame, given["First Frame"]), given["Pictures"])
-    picture = build.math("ADD", build.math("MAXIMUM", number, 0.0), given["First Picture"])
-    looked_up = build.node("GeometryNodeImageTexture", given["Validity"], texel.outputs[0], picture)
-    looked_up.interpolation = "Closest"
-    return build.less(looked_up.outputs["Color"], 0.5)
+    return build.out("GeometryNodeGeometryToInstance", marked)
 
 
 def _new_group() -> Any:
-    tree: Any = bpy.data.node_groups.new(GROUP, "GeometryNodeTree")
-    tree.is_modifier = True
-    tree.interface.new_socket("Geometry", in_out="INPUT", socket_type="NodeSocketGeometry")
-    for name, kind in INPUTS.items():
-        tree.interface.new_socket(name, in_out="INPUT", socket_type=kind)
-    tree.interface.new_socket("Geometry", in_out="OUTPUT", socket_type="NodeSocketGeometry")
-    build = _Builder(tree)
+    tree = new_group(GROUP, INPUTS)
+    build = Builder(tree)
     given = tree.nodes.new("NodeGroupInput").outputs
     # Looked up once for both.
     captured = build.node("GeometryNodeCaptureAttribute", given["Geometry"], domain="FACE")
     captured.capture_items.new("BOOLEAN", "Torn")
-    build.put(captured.inputs["Torn"], _validity(build, given))
+    build.put(captured.inputs["Torn"], build.less(build.picture_of_faces(given, given["Validity"]), 0.5))
     mesh, torn = captured.outputs["Geometry"], captured.outputs["Torn"]
     in_viewport = build.out("GeometryNodeIsViewport")
     painted = build.node("GeometryNodeSetMaterial", mesh)
@@ -228,24 +142,6 @@ def _new_group() -> Any:
     return tree
 
 
-def _group() -> Any:
-    """The node group, made where the file has none; another file's of the same name is that file's."""
-    found = next((tree for tree in bpy.data.node_groups if tree.library is None and _is_ours(tree)), None)
-    return found or _new_group()
-
-
-def _is_ours(tree: Any) -> bool:
-    """Whether a node tree is one of ``_new_group`` with its inputs."""
-    return (
-        tree.name.startswith(GROUP) and tree.bl_idname == "GeometryNodeTree" and INPUTS.keys() <= _sockets(tree).keys()
-    )
-
-
-def _sockets(tree: Any) -> dict[str, str]:
-    """A group's inputs: name -> identifier."""
-    return {item.name: item.identifier for item in tree.interface.items_tree if item.in_out == "INPUT"}
-
-
 def attach(
     obj: bpy.types.Object,
     viewport: ViewportFolder,
@@ -270,16 +166,12 @@ def attach(
         obj.modifiers.new(MODIFIER, "NODES")
         obj.modifiers.move(len(obj.modifiers) - 1, obj.modifiers.find(CACHE_MODIFIER) + 1)
         modifier = obj.modifiers[MODIFIER]
-    modifier.node_group = _group()
-    sockets = _sockets(modifier.node_group)
+    modifier.node_group = known_group(GROUP, INPUTS) or _new_group()
+    sockets = group_inputs(modifier.node_group)
     values = {
         "Source Camera": source,
         "Validity": material.validity_image(surface),
-        "First Frame": first_frame,
-        "First Picture": viewport.pictures[0],
-        "Pictures": len(viewport.pictures) - 1,
-        "Grid Width": viewport.grid[0],
-        "Grid Height": viewport.grid[1],
+        **face_picture_values(viewport.grid, viewport.pictures, first_frame),
         "Hole Material": modifier.get(sockets["Hole Material"]) or material.build_hole_material(f"{surface.name} Hole"),
         "Reach": REACH * pivot,
         "Close Slits": source is not None,
@@ -299,9 +191,14 @@ def update_hole_style(obj: bpy.types.Object) -> None:
     """Let the faces that are no surface look in viewports as our material of a mesh object has its holes."""
     surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
     modifier: Any = obj.modifiers.get(MODIFIER)
-    if surface is None or modifier is None or modifier.node_group is None or not _is_ours(modifier.node_group):
+    if (
+        surface is None
+        or modifier is None
+        or modifier.node_group is None
+        or not is_group(modifier.node_group, GROUP, INPUTS)
+    ):
         return
-    hole = modifier.get(_sockets(modifier.node_group)["Hole Material"])
+    hole = modifier.get(group_inputs(modifier.node_group)["Hole Material"])
     if hole is not None and hole.library is None:
         transparent, color = material.hole_style(surface)
         material.set_hole_look(hole, transparent=transparent, color=color)

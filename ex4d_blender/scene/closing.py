@@ -187,18 +187,21 @@ def is_attached(obj: bpy.types.Object) -> bool:
     return obj.modifiers.get(MODIFIER) is not None
 
 
+def inputs_of(obj: bpy.types.Object) -> dict[str, Any] | None:
+    """What the modifier of a mesh object was given, by the names in ``INPUTS``; None where it has none."""
+    modifier: Any = obj.modifiers.get(MODIFIER)
+    if modifier is None or not is_group(modifier.node_group, GROUP, INPUTS):
+        return None
+    return {name: modifier.get(socket) for name, socket in group_inputs(modifier.node_group).items() if name in INPUTS}
+
+
 def update_hole_style(obj: bpy.types.Object) -> None:
     """Let the faces that are no surface look in viewports as our material of a mesh object has its holes."""
     surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
-    modifier: Any = obj.modifiers.get(MODIFIER)
-    if (
-        surface is None
-        or modifier is None
-        or modifier.node_group is None
-        or not is_group(modifier.node_group, GROUP, INPUTS)
-    ):
+    given = inputs_of(obj)
+    if surface is None or given is None:
         return
-    hole = modifier.get(group_inputs(modifier.node_group)["Hole Material"])
+    hole = given["Hole Material"]
     if hole is not None and hole.library is None:
         transparent, color = material.hole_style(surface)
         material.set_hole_look(hole, transparent=transparent, color=color)

@@ -17,7 +17,7 @@ from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
 from ...core.solved_scene import read_points, solve_folder
-from .. import camera, closing, material, mesh, scan
+from .. import camera, closing, heat_maps, material, mesh, scan
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
 from . import index
@@ -98,6 +98,8 @@ def import_shot(
     place_points(shot, points, f"{title} Points")
     shot = collect(root)
     if shot.mesh is not None:
+        # It was of the former mesh.
+        heat_maps.hide(shot.mesh)
         closing.attach(shot.mesh, viewport, shot.source_camera, first_frame=start, pivot=float(record["pivot"]))
     if former is None or scene.camera is None:
         # The plate is seen at once; Blender's startup scene has a camera elsewhere.

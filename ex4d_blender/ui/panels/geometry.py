@@ -17,6 +17,7 @@ from ...scene import obstacles
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ...scene.shot.look import lacks_closing
+from ..heat_map_legend import draw_heat_maps
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 
 #: Shots of a plate that cuts which have a button each.
@@ -96,6 +97,7 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
 
 def _draw_shot(layout: Any, state: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) -> None:
     """What there is to do with the shot, and to know of it."""
+    draw_heat_maps(layout, shot.mesh)
     _draw_camera(layout, state, shot.record)
     form = form_of(layout.column())
     form.prop(state, "holes_transparent")

@@ -28,7 +28,8 @@ from .node_building import (
     FACE_PICTURE_INPUTS,
     Builder,
     face_picture_values,
-    group_inputs,
+    give_values,
+    given_values,
     is_group,
     known_group,
     new_group,
@@ -167,17 +168,16 @@ def attach(
         obj.modifiers.move(len(obj.modifiers) - 1, obj.modifiers.find(CACHE_MODIFIER) + 1)
         modifier = obj.modifiers[MODIFIER]
     modifier.node_group = known_group(GROUP, INPUTS) or _new_group()
-    sockets = group_inputs(modifier.node_group)
+    hole = given_values(modifier)["Hole Material"] or material.build_hole_material(f"{surface.name} Hole")
     values = {
         "Source Camera": source,
         "Validity": material.validity_image(surface),
         **face_picture_values(viewport.grid, viewport.pictures, first_frame),
-        "Hole Material": modifier.get(sockets["Hole Material"]) or material.build_hole_material(f"{surface.name} Hole"),
+        "Hole Material": hole,
         "Reach": REACH * pivot,
         "Close Slits": source is not None,
     }
-    for name, value in values.items():
-        modifier[sockets[name]] = value
+    give_values(modifier, values)
     update_hole_style(obj)
     obj.update_tag()
 
@@ -192,7 +192,7 @@ def inputs_of(obj: bpy.types.Object) -> dict[str, Any] | None:
     modifier: Any = obj.modifiers.get(MODIFIER)
     if modifier is None or not is_group(modifier.node_group, GROUP, INPUTS):
         return None
-    return {name: modifier.get(socket) for name, socket in group_inputs(modifier.node_group).items() if name in INPUTS}
+    return given_values(modifier)
 
 
 def update_hole_style(obj: bpy.types.Object) -> None:

@@ -26,7 +26,8 @@ from .mesh import CLOSING_MODIFIER, PLATE_UV, VIEWPORT_FILE
 from .node_building import (
     FACE_PICTURE_INPUTS,
     Builder,
-    group_inputs,
+    give_values,
+    given_values,
     is_group,
     known_group,
     new_group,
@@ -179,7 +180,7 @@ def shown_map(obj: bpy.types.Object | None) -> str | None:
     modifier: Any = obj.modifiers.get(MODIFIER) if obj is not None else None
     if modifier is None or not is_group(modifier.node_group, GROUP, INPUTS):
         return None
-    number = modifier[group_inputs(modifier.node_group)["Map"]]
+    number = given_values(modifier)["Map"]
     return next((name for name, known in MAPS.items() if known == number), None)
 
 
@@ -189,7 +190,7 @@ def hide(obj: bpy.types.Object) -> None:
     if modifier is None:
         return
     known = is_group(modifier.node_group, GROUP, INPUTS)
-    image = modifier.get(group_inputs(modifier.node_group)["Measured"]) if known else None
+    image = given_values(modifier)["Measured"] if known else None
     obj.modifiers.remove(modifier)
     if image is not None and image.users == 0:
         bpy.data.images.remove(image)
@@ -231,8 +232,5 @@ def show(obj: bpy.types.Object, name: str, viewport: Path) -> None:
         "Map": MAPS[name],
         "Measured": image,
     }
-    sockets = group_inputs(modifier.node_group)
-    for key, value in values.items():
-        if value is not None:
-            modifier[sockets[key]] = value
+    give_values(modifier, {key: value for key, value in values.items() if value is not None})
     obj.update_tag()

@@ -51,8 +51,31 @@ def new_group(name: str, inputs: Mapping[str, str]) -> Any:
 
 
 def group_inputs(tree: Any) -> dict[str, str]:
-    """A group's inputs: name -> identifier, by which a modifier has its value."""
+    """A group's inputs: name -> identifier."""
     return {item.name: item.identifier for item in tree.interface.items_tree if item.in_out == "INPUT"}
+
+
+def _interface(modifier: Any) -> Any:
+    """Where Blender 5.2 keeps the values of a modifier's inputs; None where the modifier itself has them by key."""
+    return getattr(getattr(modifier, "properties", None), "inputs", None)
+
+
+def given_values(modifier: Any) -> dict[str, Any]:
+    """What a modifier with a group of geometry nodes gives to the group, by the inputs' names."""
+    sockets, interface = group_inputs(modifier.node_group), _interface(modifier)
+    if interface is None:
+        return {name: modifier.get(socket) for name, socket in sockets.items()}
+    return {name: getattr(getattr(interface, socket, None), "value", None) for name, socket in sockets.items()}
+
+
+def give_values(modifier: Any, values: Mapping[str, Any]) -> None:
+    """Let a modifier with a group of geometry nodes give values to the group, by the inputs' names."""
+    sockets, interface = group_inputs(modifier.node_group), _interface(modifier)
+    for name, value in values.items():
+        if interface is None:
+            modifier[sockets[name]] = value
+        else:
+            getattr(interface, sockets[name]).value = value
 
 
 def is_group(tree: Any, name: str, inputs: Mapping[str, str]) -> bool:

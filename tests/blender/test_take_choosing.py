@@ -171,6 +171,7 @@ def test_the_plate_is_shown_in_both_modes(scene: bpy.types.Scene, tmp_path: Path
     shading = area.spaces.active.shading
     if fast:
         assert (shading.type, shading.light, shading.color_type) == ("SOLID", "FLAT", "TEXTURE")
+        assert not shading.show_object_outline
         assert nodes.active == nodes[material.COLOR_NODE]
     else:
         assert shading.type == "MATERIAL"

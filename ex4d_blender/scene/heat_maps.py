@@ -232,5 +232,5 @@ def show(obj: bpy.types.Object, name: str, viewport: Path) -> None:
         "Map": MAPS[name],
         "Measured": image,
     }
-    give_values(modifier, {key: value for key, value in values.items() if value is not None})
+    give_values(modifier, values)
     obj.update_tag()

@@ -69,9 +69,13 @@ def given_values(modifier: Any) -> dict[str, Any]:
 
 
 def give_values(modifier: Any, values: Mapping[str, Any]) -> None:
-    """Let a modifier with a group of geometry nodes give values to the group, by the inputs' names."""
+    """Let a modifier with a group of geometry nodes give values to the group, by the inputs' names; None leaves what
+    it gives."""
     sockets, interface = group_inputs(modifier.node_group), _interface(modifier)
     for name, value in values.items():
+        if value is None:
+            # Not every Blender takes it.
+            continue
         if interface is None:
             modifier[sockets[name]] = value
         else:

@@ -157,6 +157,22 @@ def test_artists_modifiers_stay_behind_it(scene: bpy.types.Scene, tmp_path: Path
     assert [item.name for item in placed.mesh.modifiers] == [mesh.MODIFIER, closing.MODIFIER, "Mine"]
 
 
+def test_without_its_source_camera_a_mesh_has_holes_alone(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    record = make_shot(tmp_path)
+    placed = shot.import_shot(scene, record)
+    placed.mesh.modifiers.remove(placed.mesh.modifiers[closing.MODIFIER])
+    bpy.data.objects.remove(placed.source_camera)
+    (placed,) = shot.find_shots(scene)
+    close_slits(placed)
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    scene.frame_set(1002)
+    data, parts = evaluated(placed.mesh)
+    torn = torn_faces(record, 1002)
+    assert (materials_of(data) == 1)[: torn.size].tolist() == torn.ravel().tolist()
+    assert parts == []
+
+
 @pytest.mark.skipif(ctypes.util.find_library("EGL") is None, reason="Workbench without a window needs EGL")
 @pytest.mark.parametrize("transparent", [True, False])
 def test_solid_mode_plays_the_plate_with_holes(scene: bpy.types.Scene, tmp_path: Path, transparent: bool) -> None:

@@ -209,7 +209,7 @@ def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     """See the plate on the mesh, as it will be."""
     call(bpy.ops.ex4d.view_shot, area=view)
     # Software OpenGL compiles this mode's shaders and draws nothing meanwhile.
-    yield after(5.0)
+    yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
     yield lambda: all(image.has_data for image in pictures())
 

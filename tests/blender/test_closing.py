@@ -208,13 +208,13 @@ def test_solid_mode_plays_the_plate_with_holes(scene: bpy.types.Scene, tmp_path:
         assert np.abs(shown[hole] - expected).max() <= 4
 
 
-def test_fast_is_what_looking_through_shows(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+def test_fast_shows_solid_mode(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     shot.import_shot(scene, make_shot(tmp_path))
     window = bpy.context.window_manager.windows[0]
     area = window.screen.areas[0]
     area.type = "VIEW_3D"
     with bpy.context.temp_override(window=window, area=area):
-        assert bpy.ops.ex4d.view_shot() == {"FINISHED"}
+        assert bpy.ops.ex4d.view_shot(shading="FAST") == {"FINISHED"}
     assert area.spaces.active.shading.type == "SOLID"
 
 

@@ -90,8 +90,8 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
         return
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
         row = layout.row(align=True)
-        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "FAST"
-        row.operator("ex4d.view_shot", text="As Rendered").shading = "RENDERED"
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "RENDERED"
+        row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
     _draw_shot(layout, state, scene, shot)
 
 

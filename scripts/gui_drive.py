@@ -217,17 +217,18 @@ def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
 def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     """See the plate on the mesh, as it will be."""
     call(bpy.ops.ex4d.view_shot, area=view)
-    # Software OpenGL compiles this mode's shaders for a quarter of a minute and draws nothing meanwhile.
+    # Software OpenGL compiles this mode's shaders and draws nothing meanwhile.
     yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
     yield lambda: all(image.has_data for image in pictures())
 
 
 def pictures() -> set[bpy.types.Image]:
-    """The image sequences on the meshes of the window's scene."""
+    """The image sequences on the meshes of the window's scene that Solid mode draws: each material's active picture."""
     materials = {slot.material for item in window().scene.objects for slot in item.material_slots if slot.material}
-    nodes = [node for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
-    return {node.image for node in nodes if node.image is not None and node.image.source == "SEQUENCE"}
+    nodes = [material.node_tree.nodes.active for material in materials]
+    images = {node.image for node in nodes if node is not None and node.type == "TEX_IMAGE"}
+    return {image for image in images if image is not None and image.source == "SEQUENCE"}
 
 
 def strips() -> list[bpy.types.Strip]:

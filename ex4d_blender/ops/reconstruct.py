@@ -351,14 +351,10 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         shading: EnumProperty(
             name="Shading",
             items=[
-                (
-                    "HOLES",
-                    "Holes",
-                    "As it renders: what the plate never showed is a hole; slow in heavy scenes",
-                ),
-                ("FAST", "Fast", "Pictures without light: plays fastest; stretched faces cover the holes"),
+                ("FAST", "Fast", "Solid mode: the pictures alone, with the holes"),
+                ("RENDERED", "As Rendered", "Material Preview, with what light there is; slow in heavy scenes"),
             ],
-            default="HOLES",
+            default="RENDERED",
             options={"SKIP_SAVE"},
             description="How the mesh is drawn",
         )
@@ -380,7 +376,11 @@ class EX4D_OT_view_shot(bpy.types.Operator):
             names = ", ".join(obj.name for obj in hiding)
             self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
         # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
-        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
+        scene.frame_set(frame + 1)
+        scene.frame_set(frame, subframe=subframe)
+        # Markers may have switched it.
+        scene.camera = camera
         view: Any = context.space_data
         editors.shade(view, shot.mesh, fast=self.shading == "FAST")
         view.region_3d.view_perspective = "CAMERA"

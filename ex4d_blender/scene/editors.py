@@ -41,12 +41,14 @@ def shade(space: Any, mesh_obj: bpy.types.Object | None, *, fast: bool) -> None:
 
     Args:
         mesh_obj: None where there is none.
-        fast: in Solid mode, which shows the picture alone, without the holes; else in Material Preview.
+        fast: in Solid mode, which shows the pictures alone; else in Material Preview.
     """
     if not fast:
         space.shading.type = "MATERIAL"
         return
     space.shading.type, space.shading.light, space.shading.color_type = "SOLID", "FLAT", "TEXTURE"
+    # Lines around holes and along closed slits would be no part of the plate.
+    space.shading.show_object_outline = False
     for item in mesh_data(mesh_obj).materials if mesh_obj is not None else ():
         # Those of earlier files have no active picture; linked ones are as their file has them.
         if item is not None and item.library is None and material.is_ours(item):

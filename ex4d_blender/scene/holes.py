@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import material
+from . import closing, material
 from . import shot as shots
 from .data import mesh_data, scene_state
 
@@ -17,3 +17,5 @@ def update_holes(scene: bpy.types.Scene) -> None:
         for item in mesh_data(found.mesh).materials if found.mesh is not None else ():
             if item is not None and material.is_ours(item) and item.library is None:
                 material.set_hole_style(item, transparent=state.holes_transparent, color=tuple(state.hole_color))
+        if found.mesh is not None and found.mesh.library is None:
+            closing.update_hole_style(found.mesh)

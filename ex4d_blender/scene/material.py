@@ -24,6 +24,12 @@ VALID_NODE = "EX-4D Validity"
 HOLE_NODE = "EX-4D Hole"
 CLEAR_NODE = "EX-4D Clear"
 MIX_NODE = "EX-4D Mix"
+CLOSED_NODE = "EX-4D Closed"
+HOLE_PICTURE_NODE = "EX-4D Hole Picture"
+#: The plate's light: what the mesh's surface is made of, where it is no hole.
+SURFACE_NODE = "EX-4D Surface"
+#: Attribute of the faces that close slits (``closing``), 1 there; other faces have none.
+CLOSED = "ex4d_closed"
 #: Holes are seen as such at once; no footage has this colour in large areas.
 DEFAULT_HOLE_COLOR = (1.0, 0.0, 1.0)
 
@@ -82,13 +88,48 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     output = nodes.new("ShaderNodeOutputMaterial")
     output.location = (200, 0)
     links.new(plate.outputs["Color"], emission.inputs["Color"])
-    links.new(mask.outputs["Color"], mix.inputs["Fac"])
     links.new(emission.outputs["Emission"], mix.inputs[2])
+    bring_up_to_date(material)
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
     retime(material, viewport.pictures, first_frame)
     set_hole_style(material, transparent=True, color=DEFAULT_HOLE_COLOR)
     show_in_solid(material)
     return material
+
+
+def bring_up_to_date(material: bpy.types.Material) -> None:
+    """Give a material that an earlier ``build_material`` made what it lacks: the name of what its surface is made of,
+    and that it shows the faces that close slits."""
+    nodes, links = node_tree(material).nodes, node_tree(material).links
+    surface = [link.from_node for link in nodes[MIX_NODE].inputs[2].links]
+    if SURFACE_NODE not in nodes and surface and surface[0].bl_idname == "ShaderNodeEmission":
+        surface[0].name = surface[0].label = SURFACE_NODE
+    if CLOSED_NODE in nodes:
+        return
+    closed = nodes.new("ShaderNodeAttribute")
+    closed.attribute_name = CLOSED
+    closed.location = (-700, -250)
+    either = nodes.new("ShaderNodeMath")
+    either.name = either.label = CLOSED_NODE
+    either.operation = "MAXIMUM"
+    either.location = (-200, 50)
+    # To light and shadows they are holes as ever.
+    ray = nodes.new("ShaderNodeLightPath")
+    ray.location = (-700, -450)
+    seen = nodes.new("ShaderNodeMath")
+    seen.operation = "MULTIPLY"
+    seen.location = (-350, -250)
+    links.new(closed.outputs["Fac"], seen.inputs[0])
+    links.new(ray.outputs["Is Camera Ray"], seen.inputs[1])
+    links.new(nodes[VALID_NODE].outputs["Color"], either.inputs[0])
+    links.new(seen.outputs["Value"], either.inputs[1])
+    links.new(either.outputs["Value"], nodes[MIX_NODE].inputs["Fac"])
+
+
+def validity_image(material: bpy.types.Material) -> bpy.types.Image | None:
+    """The pictures with one pixel per quad, white where it is surface; None where somebody has removed them."""
+    found: bpy.types.Image | None = node_tree(material).nodes[VALID_NODE].image
+    return found
 
 
 def show_in_solid(material: bpy.types.Material) -> None:
@@ -120,6 +161,44 @@ def hole_style(material: bpy.types.Material) -> tuple[bool, tuple[float, float, 
     transparent = bool(links) and links[0].from_node.name == CLEAR_NODE
     red, green, blue = tuple(nodes[HOLE_NODE].inputs["Color"].default_value)[:3]
     return transparent, (red, green, blue)
+
+
+def build_hole_material(name: str) -> bpy.types.Material:
+    """A new material for faces that are no surface, transparent as long as ``set_hole_look`` says nothing else."""
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:
+        material.use_nodes = True
+    material.surface_render_method = "DITHERED"
+    nodes = node_tree(material).nodes
+    nodes.clear()
+    picture = nodes.new("ShaderNodeTexImage")
+    picture.name = picture.label = HOLE_PICTURE_NODE
+    # Solid mode shows the active picture and leaves out what is clear in it.
+    picture.image = bpy.data.images.new(name, 1, 1, alpha=True)
+    picture.location = (-200, 200)
+    hole = nodes.new("ShaderNodeEmission")
+    hole.name = hole.label = HOLE_NODE
+    hole.location = (-200, -200)
+    clear = nodes.new("ShaderNodeBsdfTransparent")
+    clear.name = clear.label = CLEAR_NODE
+    clear.location = (-200, 0)
+    nodes.new("ShaderNodeOutputMaterial")
+    nodes.active = picture
+    set_hole_look(material, transparent=True, color=DEFAULT_HOLE_COLOR)
+    return material
+
+
+def set_hole_look(material: bpy.types.Material, *, transparent: bool, color: Sequence[float]) -> None:
+    """Let a material of ``build_hole_material`` be transparent, or one colour (scene-linear RGB)."""
+    nodes, links = node_tree(material).nodes, node_tree(material).links
+    names = (HOLE_PICTURE_NODE, HOLE_NODE, CLEAR_NODE)
+    output = next((node for node in nodes if node.bl_idname == "ShaderNodeOutputMaterial"), None)
+    if output is None or any(name not in nodes for name in names):
+        return
+    nodes[HOLE_NODE].inputs["Color"].default_value = (*color[:3], 1.0)
+    if nodes[HOLE_PICTURE_NODE].image is not None:
+        nodes[HOLE_PICTURE_NODE].image.generated_color = (0, 0, 0, 0) if transparent else (*color[:3], 1.0)
+    links.new((nodes[CLEAR_NODE] if transparent else nodes[HOLE_NODE]).outputs[0], output.inputs["Surface"])
 
 
 def is_ours(material: bpy.types.Material | None) -> bool:

@@ -38,6 +38,8 @@ PC2_HEADER = struct.Struct("<12siiffi")
 PLATE_UV = "UVMap"
 VALIDITY_UV = "Validity"
 MODIFIER = "EX-4D Mesh Cache"
+#: Behind it: see ``closing``.
+CLOSING_MODIFIER = "EX-4D Holes and Slits"
 
 
 @dataclass(frozen=True)
@@ -308,8 +310,8 @@ def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: i
 def at_rest(scene: bpy.types.Scene) -> Iterator[None]:
     """Let the meshes of a scene's shots not be played within the block, where nothing else in the file can depend on
     what they look like: going through frames takes a tenth of the time."""
-    playing = [modifier for modifier in map(_playing, scan.scene_objects(scene)) if modifier is not None]
-    free = [modifier for modifier in playing if _nobody_looks_at(modifier.id_data)]
+    playing = [(obj, modifiers) for obj in scan.scene_objects(scene) if (modifiers := _playing(obj))]
+    free = [modifier for obj, modifiers in playing if _nobody_looks_at(obj) for modifier in modifiers]
     for modifier in free:
         modifier.show_viewport = False
     try:
@@ -319,10 +321,11 @@ def at_rest(scene: bpy.types.Scene) -> Iterator[None]:
             modifier.show_viewport = True
 
 
-def _playing(obj: bpy.types.Object) -> Any:
-    """The object's modifier that plays a shot's mesh; None where it has none, or none that is switched on here."""
-    modifier: Any = obj.modifiers.get(MODIFIER) if obj.library is None else None
-    return modifier if modifier is not None and modifier.show_viewport else None
+def _playing(obj: bpy.types.Object) -> list[Any]:
+    """The object's modifiers that play a shot's mesh and are switched on; none where the mesh isn't played."""
+    found = [obj.modifiers.get(name) for name in (MODIFIER, CLOSING_MODIFIER)] if obj.library is None else [None]
+    on = [modifier for modifier in found if modifier is not None and modifier.show_viewport]
+    return on if found[0] in on else []
 
 
 def _nobody_looks_at(obj: bpy.types.Object) -> bool:

@@ -308,7 +308,7 @@ def test_what_the_artist_gave_the_mesh_stays_when_it_is_renewed(scene: Any, tmp_
     mesh = shots.import_shot(scene, record).mesh
     assert [item.name for item in mesh.data.materials] == ["shot", "Mine"]
     # Points are replaced before they are divided.
-    assert [item.type for item in mesh.modifiers] == ["MESH_CACHE", "SUBSURF"]
+    assert [item.type for item in mesh.modifiers] == ["MESH_CACHE", "NODES", "SUBSURF"]
 
 
 def test_what_moves_a_camera_besides_its_move_is_said(scene: Any, tmp_path: Path) -> None:

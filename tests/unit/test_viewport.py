@@ -8,6 +8,8 @@ import struct
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -103,6 +105,30 @@ def test_pictures_of_other_frames_have_their_numbers(made: Made) -> None:
         reconstruction.mesh_key, ProxyShot(frames, mesh, 64), mesh.source, create_rasterizer("embree")[0]
     )
     assert preview.inputs().keys() == {"mesh", "side", "frames", "trajectory", "rasterizer"}
+
+
+def test_the_folder_tells_measured_from_guessed(made: Made) -> None:
+    reconstruction = made.reconstruction
+    frames, mesh = reconstruction.frames, reconstruction.mesh
+
+    def read_measured(number: int) -> np.ndarray:
+        mask = np.ones((64, 96), np.bool_)
+        mask[10, 20 + number - frames.numbers[0]] = False
+        return mask
+
+    depth: Any = SimpleNamespace(read_measured=read_measured)
+    keys = reconstruction.plate_key, reconstruction.mesh_key
+    stage = ViewportStage(*keys, frames, mesh, frames.folder / "frames", 512, depth)
+    folder = made.shot.cache.ensure(stage, Silent())
+    assert folder != made.viewport(512)
+    record = json.loads((folder / "viewport.json").read_text())
+    for index, number in enumerate(frames.numbers):
+        told = cv2.imread(str(folder / record["measured"] / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
+        guessed = np.zeros((64, 95), np.bool_)
+        # The four quads around that pixel; the last row is skirt and cap.
+        guessed[9:11, 19 + index : 21 + index] = guessed[-1] = True
+        np.testing.assert_array_equal(told, np.where(guessed, 0, 255))
+    assert "measured" not in json.loads((made.viewport(512) / "viewport.json").read_text())
 
 
 def test_the_folder_holds_the_mesh(made: Made) -> None:

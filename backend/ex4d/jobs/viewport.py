@@ -39,6 +39,7 @@ def make_viewport(shot: Shot, reconstruction: Reconstruction, side: int, progres
         reconstruction.mesh,
         reconstruction.frames.folder / "frames",
         side,
+        reconstruction.depth if reconstruction.depth.measured is not None else None,
     )
     folder = shot.cache.ensure(stage, progress)
     shot.cache.check(folder)

@@ -10,6 +10,8 @@
     mesh.pc2             vertices of all frames, float32, shot world (OpenCV axes)
     valid/001001.png     (h, w − 1) 8-bit: 255 where both triangles of a quad are surface; the last row is 0 and stands
                          for skirt and cap
+    measured/001001.png  (h, w − 1) 8-bit, where depth tells measured from guessed: 255 where all corners of a quad were
+                         measured
     color/001001.png     8-bit RGB, only where the plate's own frames do not serve
 
 Pictures of a plate with frame numbers below 0 are counted from 1 (``protocol.values.picture_numbers``).
@@ -29,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ex4d.camera import Trajectory
+from ex4d.depth.store import DepthStore
 from ex4d.media.frames import FrameSource
 from ex4d.media.images import write_png
 from ex4d.mesh.dwmesh import DWMesh, MeshSettings, build_mesh, grid_size
@@ -70,6 +73,19 @@ def quad_validity(mesh: DWMesh) -> NDArray[np.uint8]:
     width, height = mesh.topology.grid
     valid = mesh.face_valid[: mesh.topology.grid_faces].reshape(height - 1, width - 1, 2).all(axis=-1)
     return np.concatenate([valid, np.zeros((1, width - 1), np.bool_)]).astype(np.uint8) * np.uint8(255)
+
+
+def quad_measured(measured: NDArray[np.bool_], topology: Topology) -> NDArray[np.uint8]:
+    """(h, w − 1) uint8: 255 where all corners of a quad lie on measured pixels; the last row is 0.
+
+    Args:
+        measured: (H, W) bool, of the plate's pixels.
+    """
+    width, height = topology.grid
+    columns, rows = topology.pixels[: topology.grid_vertices].astype(np.int64).T
+    at = measured[rows, columns].reshape(height, width)
+    quads = at[:-1, :-1] & at[1:, :-1] & at[:-1, 1:] & at[1:, 1:]
+    return np.concatenate([quads, np.zeros((1, width - 1), np.bool_)]).astype(np.uint8) * np.uint8(255)
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,7 @@ class ViewportStage(Stage):
         frames, mesh: their outputs.
         frames_folder: where the plate's own PNG files are.
         side: vertices along the longer side at most.
+        depth: the depth, where it tells measured pixels from guessed ones; else None.
     """
 
     name = "viewport"
@@ -129,10 +146,13 @@ class ViewportStage(Stage):
     mesh: MeshStore
     frames_folder: Path
     side: int
+    depth: DepthStore | None = None
 
     def inputs(self) -> dict[str, Any]:
         """See ``Stage``."""
-        inputs = {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
+        inputs: dict[str, Any] = {"plate": self.plate_key, "mesh": self.mesh_key, "side": self.side}
+        if self.depth is not None:
+            inputs["measured"] = True
         # Their names were the frames' own once.
         return inputs if self._pictures == self.frames.numbers else {**inputs, "pictures": "from 1"}
 
@@ -149,6 +169,8 @@ class ViewportStage(Stage):
         numbers, pictures = self.frames.numbers, self._pictures
         valid_folder = make_folder(out / "valid")
         own_colors = self.needs_own_colors()
+        if self.depth is not None:
+            make_folder(out / "measured")
         if own_colors:
             make_folder(out / "color")
         coarse = CoarseMeshes(self.mesh, self.side, far=self.mesh.shown_far)
@@ -161,6 +183,11 @@ class ViewportStage(Stage):
                     points.write(pc2_header(len(mesh.points), numbers[0], len(numbers)))
                 points.write(mesh.world_points().astype("<f4").tobytes())
                 pool.submit(write_png, frame_file(valid_folder, picture, ".png"), quad_validity(mesh))
+                if self.depth is not None:
+                    measured = self.depth.read_measured(number)
+                    assert measured is not None
+                    told = quad_measured(measured, mesh.topology)
+                    pool.submit(write_png, frame_file(out / "measured", picture, ".png"), told)
                 if own_colors:
                     pool.submit(self._write_color, frame_file(out / "color", picture, ".png"), number)
                 progress.advance()
@@ -168,6 +195,7 @@ class ViewportStage(Stage):
         return [
             "mesh.pc2",
             *frame_names("valid", pictures, ".png"),
+            *(frame_names("measured", pictures, ".png") if self.depth is not None else ()),
             *(frame_names("color", pictures, ".png") if own_colors else ()),
             *self._write_topology(out, topology, own_colors=own_colors),
         ]
@@ -214,6 +242,8 @@ class ViewportStage(Stage):
             "color": color,
             "valid": "valid",
         }
+        if self.depth is not None:
+            record["measured"] = "measured"
         (out / VIEWPORT_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
         return [*(f"{name}.npy" for name in arrays), VIEWPORT_FILE]
 

@@ -17,7 +17,7 @@ from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
 from ...core.solved_scene import read_points, solve_folder
-from .. import camera, clip_distances, material, mesh, picked_points, scan
+from .. import camera, clip_distances, closing, heat_maps, material, mesh, picked_points, scan
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
 from . import index
@@ -100,6 +100,10 @@ def import_shot(
     _place_source_camera(shot, source, float(record["pivot"]), float(record["far"]), f"{title} Source Camera")
     place_points(shot, points, f"{title} Points")
     shot = collect(root)
+    if shot.mesh is not None:
+        # It was of the former mesh.
+        heat_maps.hide(shot.mesh)
+        closing.attach(shot.mesh, viewport, shot.source_camera, first_frame=start, pivot=float(record["pivot"]))
     if former is None or scene.camera is None:
         # The plate is seen at once; Blender's startup scene has a camera elsewhere.
         scene.camera = shot.source_camera
@@ -167,7 +171,13 @@ def _place_mesh(
         data.name = title
     if old_material is not None and old_material.users == 0:
         title = old_material.name
+        old_image = material.validity_image(old_material)
+        if old_image is not None:
+            # The modifier looks at it too.
+            old_image.user_remap(node_tree(new_material).nodes[material.VALID_NODE].image)
         material.remove_material(old_material)
+        if old_image is not None and old_image.users == 0:
+            bpy.data.images.remove(old_image)
         new_material.name = title
     for node in (material.COLOR_NODE, material.VALID_NODE):
         node_tree(new_material).nodes[node].image.name = f"{new_material.name} {node.rsplit(' ', 1)[1]}"

@@ -11,7 +11,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from ...core.shot_rules import moved_record
-from .. import material, mesh, scan
+from .. import closing, material, mesh, scan
 from ..data import mesh_data
 from . import index
 from .finding import check_local, shot_of
@@ -42,6 +42,9 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
             material.point_to(item, viewport)
             material.retime(item, viewport.pictures, start)
     mesh.attach_cache(mesh_obj, viewport, start)
+    if shot is not None and closing.is_attached(mesh_obj):
+        pivot = float(shot.record["pivot"])
+        closing.attach(mesh_obj, viewport, shot.source_camera, first_frame=start, pivot=pivot)
     if shot is not None:
         move_record(shot, folder)
 

@@ -16,6 +16,8 @@ from ...props.steps import is_of_plate
 from ...scene import obstacles, showing
 from ...scene import shot as shots
 from ...scene.data import scene_of
+from ...scene.shot.look import lacks_closing
+from ..heat_map_legend import draw_heat_maps
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 
 #: Shots of a plate that cuts which have a button each.
@@ -119,8 +121,11 @@ def _draw_shot(layout: Any, context: bpy.types.Context, shot: shots.ShotObjects)
     _draw_missing(layout, state, shot.record)
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
         row = layout.row(align=True)
-        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "HOLES"
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "RENDERED"
         row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
+    draw_heat_maps(layout, shot.mesh)
+    if lacks_closing(shot):
+        layout.operator("ex4d.close_slits", icon="MOD_REMESH")
     if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):
         layout.operator("ex4d.match_scene", icon="SCENE_DATA")
     if (details := section(layout, "ex4d_details", "Notes and Details")) is not None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import arrivals, backend_link, job_list, migrations, saved
+from . import arrivals, backend_link, folder_sizes, job_list, migrations, saved
 from .ops import move_shot
-from .scene.shot_place import propose_folder
+from .scene.shot_place import note_beside, propose_folder
 from .ui import cached
 
 
@@ -22,6 +22,7 @@ def _load_post(*_: object) -> None:
     """A file is open: its scenes may wait for jobs that were asked for before it was closed."""
     saved.remember_read()
     arrivals.forget()
+    folder_sizes.forget()
     migrations.migrate()
     for scene in bpy.data.scenes:
         propose_folder(scene)
@@ -30,9 +31,16 @@ def _load_post(*_: object) -> None:
     cached.look_anew()
 
 
+def _note_beside() -> None:
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            note_beside(scene)
+
+
 @persistent
 def _save_pre(*_: object) -> None:
     migrations.stamp()
+    _note_beside()
     job_list.current().settle_pending()
 
 
@@ -40,6 +48,7 @@ def _save_pre(*_: object) -> None:
 def _save_post(*_: object) -> None:
     """The file has a name now, or another one: new shots go beside it."""
     saved.remember()
+    _note_beside()
     for scene in bpy.data.scenes:
         propose_folder(scene)
 

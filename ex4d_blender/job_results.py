@@ -16,6 +16,7 @@ from typing import Any
 import bpy
 
 from ex4d.protocol.results import (
+    CleanResult,
     ColourSpacesResult,
     DoctorResult,
     GenerateResult,
@@ -25,16 +26,17 @@ from ex4d.protocol.results import (
     result_record,
 )
 
-from . import arrivals, backend_link, props
+from . import arrivals, backend_link, folder_sizes, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
-from .scene import background, colour_tables, mesh, obstacles, plates, sequencer
+from .ops import clean_cache
+from .scene import asked, background, colour_tables, mesh, obstacles, plates, sequencer, showing
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
 from .scene.results_scene import results_scene
-from .scene.shot_place import plate_path, propose_folder
+from .scene.shot_place import note_beside, plate_path, propose_folder
 from .take_versions import add_version
 from .ui.coverage import parse as parse_coverage
 
@@ -49,8 +51,13 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     # What was said when the job was asked for belongs to what is assumed of the shot.
     notes = tuple(dict.fromkeys([*data.get("notes", ()), *result.notes, *_clip_notes(scene, result)]))
     record = result_record(replace(result, notes=notes))
+    former = shots.former_shot(scene, record)
     shot = shots.import_shot(scene, record, first_frame=start, name=data.get("name"))
-    if data.get("match_scene"):
+    if isinstance(data.get("asked"), dict):
+        asked.keep(shot, data["asked"])
+    # A scene that nobody has set up is not asked about; without a window there is nobody to ask, and who calls says.
+    matches = data.get("match_scene") or (not bpy.app.background and former is None and shots.is_as_new(scene))
+    if matches:
         shots.match_scene(scene, record, first_frame=shot.first_frame)
     state = scene_state(scene)
     update_holes(scene)
@@ -60,10 +67,13 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     # Outside its frames an image sequence has no picture, and a new one is looked for only when a frame is set.
     inside = scene.frame_current in shot.frames
     scene.frame_set(scene.frame_current if inside else first)
+    if former is None and not bpy.app.background:
+        showing.show_shot(windows(), scene, shot)
     obstacles.remember(scene, shot)
+    note_beside(scene)
     propose_folder(scene)
     _push_undo("Import Shot")
-    if not data.get("match_scene") and not bpy.app.background:
+    if not matches and not bpy.app.background:
         _ask_to_match(scene, record, shot.first_frame)
 
 
@@ -163,6 +173,20 @@ def keep_colour_spaces(_scene: bpy.types.Scene, result: Result, data: dict[str, 
     colour_tables.remember(data.get("config"), result)
 
 
+def tell_cache(scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) -> None:
+    """Keep what may go of a shot's cache, and ask; or count again what is left."""
+    assert isinstance(result, CleanResult)
+    folder_sizes.forget()
+    if result.removed:
+        clean_cache.told.pop(result.shot, None)
+        return
+    clean_cache.told[result.shot] = result
+    showing_it = [window for window in windows() if window.scene == scene]
+    if showing_it and not bpy.app.background:
+        with bpy.context.temp_override(window=showing_it[0]):
+            operators.ex4d.clean_cache("INVOKE_DEFAULT")
+
+
 def nothing(_scene: bpy.types.Scene, _result: Result, _data: dict[str, Any]) -> None:
     """For jobs whose end is all that was wanted."""
 
@@ -180,6 +204,7 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "generate": place_take,
     "doctor": keep_diagnosis,
     "colour_spaces": keep_colour_spaces,
+    "clean": tell_cache,
     "nothing": nothing,
 }
 #: What is done for them ahead.

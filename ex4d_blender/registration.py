@@ -16,6 +16,7 @@ from . import (
     colour_spaces,
     disk_watch,
     error_dialog,
+    folder_sizes,
     handlers,
     installation,
     job_list,
@@ -28,6 +29,7 @@ from . import (
 )
 from .ops import (
     backend,
+    clean_cache,
     errors,
     generate,
     jobs,
@@ -37,9 +39,10 @@ from .ops import (
     reconstruct,
     separate,
     sequencer,
+    shots,
     take_cameras,
 )
-from .ui import cached, coverage, lists, panels, status_bar, thumbnails, tracks
+from .ui import cached, coverage, lists, menu_entries, panels, status_bar, thumbnails, tracks
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +55,8 @@ CLASSES: tuple[type, ...] = (
     *reconstruct.CLASSES,
     *separate.CLASSES,
     *move_shot.CLASSES,
+    *shots.CLASSES,
+    *clean_cache.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
     *generate.CLASSES,
@@ -59,6 +64,7 @@ CLASSES: tuple[type, ...] = (
     *jobs.CLASSES,
     *backend.CLASSES,
     *lists.CLASSES,
+    *menu_entries.CLASSES,
     *panels.CLASSES,
 )
 
@@ -78,6 +84,7 @@ def register() -> None:
         handlers.register()
         _start()
         status_bar.register()
+        menu_entries.register()
         coverage.register()
         tracks.register()
         cli.register()
@@ -102,6 +109,7 @@ def _start() -> None:
             capabilities.follow,
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
+            folder_sizes.look,
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
@@ -109,6 +117,7 @@ def _start() -> None:
             lambda: backend_link.current().is_busy(),
             lambda: job_list.current().is_preparing,
             installation.is_running,
+            folder_sizes.is_counting,
             panel_updates.is_due,
         ),
     )
@@ -133,6 +142,7 @@ def unregister() -> None:
         coverage.unregister,
         tracks.unregister,
         status_bar.unregister,
+        menu_entries.unregister,
         _stop,
         cached.forget,
         handlers.unregister,

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # gui_test's inner part, in a mount and process namespace of its own: mounts, virtual screen, Blender, screenshots.
-#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE [PART]
+#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE SCREEN [PART]
 set -euo pipefail
 folder=$(realpath "$1")
-out=$2 plate=$3 until=$4 python_folder=$5 moving=$6 only=${7:-}
+out=$2 plate=$3 until=$4 python_folder=$5 moving=$6 screen=$7 only=${8:-}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-screen=1600x1000
 limit=1500 # seconds for Blender as a whole
 
 # This system as it is, for the backend; first, so that it does not hold the mounts that follow.
@@ -70,6 +69,7 @@ serve() {
         # one after the other: Blender reads the modifier when the wheel's event comes
         wheel) inside xdotool mousemove "$first" "$second" sleep 0.2 keydown ctrl sleep 0.2 click 5 sleep 0.2 keyup ctrl ;;
         rest) inside xdotool mousemove "$first" "$second" ;;
+        click) inside xdotool mousemove "$first" "$second" sleep 0.2 click 1 ;;
     esac
 }
 while kill -0 "$blender" 2>/dev/null; do

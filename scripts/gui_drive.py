@@ -35,6 +35,10 @@ LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 MOST_STILL = 0.4
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
+#: From the startup scene to the result, the file browser's included.
+MOST_CLICKS = 7
+#: Pixels from the top of a file browser's list to its first file.
+FIRST_FILE = 40
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
 Wait = Callable[[], bool]
 
@@ -551,8 +555,128 @@ def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate:
     yield from shot(out, "17-error")
 
 
-#: What follows the steps, each in a scene of its own.
-PARTS = {"film": film, "moving": moving, "cuts": cuts, "long": long_plate, "preferences": wrong_button_and_preferences}
+def under_mouse(area: bpy.types.Area, kind: str, over: bpy.types.Window) -> str:
+    """The Python command of the button under the mouse, in an area's region; "" where there is none."""
+    with bpy.context.temp_override(window=over, area=area, region=region(area, kind)):
+        if not bpy.ops.ui.copy_python_command_button.poll():
+            return ""
+        bpy.context.window_manager.clipboard = ""
+        bpy.ops.ui.copy_python_command_button()
+    return bpy.context.window_manager.clipboard
+
+
+class Clicks:
+    """Presses buttons with the mouse, as they are found on the screen, and counts."""
+
+    def __init__(self, out: Path) -> None:
+        """Begin at none."""
+        self.out, self.count = out, 0
+
+    def at(self, x: int, y: int, what: str) -> Wait:
+        """Click at a place of the screen, y down."""
+        self.count += 1
+        print(f"click {self.count}: {what}", flush=True)
+        return request(self.out, f"click {x} {y}")
+
+    def press(
+        self, operator: str, area: bpy.types.Area, kind: str, over: bpy.types.Window | None = None
+    ) -> Iterator[Wait]:
+        """Press a button of an operator where it is to be seen in a region.
+
+        Raises:
+            DriveError: it is not to be seen: one would have to scroll, or it is not there.
+        """
+        over = over or window()
+        place = region(area, kind)
+        # Rows are 20 pixels high and more, and buttons may share one.
+        for share in (0.3, 0.7, 0.93):
+            x = over.x + place.x + int(share * place.width)
+            for y in range(place.y + place.height - 6, place.y + 4, -14):
+                # A window's place is counted from below, the mouse's from above.
+                down = window().height - over.y - y
+                yield request(self.out, f"rest {x} {down}")
+                yield after(0.05)
+                if under_mouse(area, kind, over).startswith(f"bpy.ops.{operator}("):
+                    yield self.at(x, down, operator)
+                    return
+        raise DriveError(f"No button {operator} is to be seen.")
+
+
+def open_plate_by_mouse(out: Path, view: bpy.types.Area, hand: Clicks) -> Iterator[Wait]:
+    """Open Plate, the file, and the file browser's button; the file lies in the home, where the browser opens."""
+    scene, plate = bpy.context.scene, next(out.glob("plate.*"))
+    shutil.copy(plate, Path.home() / plate.name)
+    # Without a window manager a window of its own may lie half outside of a small screen.
+    bpy.context.preferences.view.filebrowser_display_type = "SCREEN"
+    yield from hand.press("ex4d.load_plate", view, "UI")
+    yield lambda: any(area.type == "FILE_BROWSER" for item in windows() for area in item.screen.areas)
+    browser = next(item for item in windows() if any(area.type == "FILE_BROWSER" for area in item.screen.areas))
+    files = next(area for area in browser.screen.areas if area.type == "FILE_BROWSER")
+    yield after(2.0)
+    place = region(files, "WINDOW")
+    x, y = browser.x + place.x + 60, window().height - browser.y - place.y - place.height
+    yield hand.at(x, y + FIRST_FILE, "the file")
+    yield after(1.0)
+    yield request(out, "shot 18-file")
+    if files.spaces.active.params.filename != plate.name:
+        raise DriveError(f"The click has not chosen the file, but «{files.spaces.active.params.filename}».")
+    yield from hand.press("file.execute", files, "EXECUTE", browser)
+    yield lambda: bool(scene.ex4d.plate_path) and not any(area.type == "FILE_BROWSER" for area in window().screen.areas)
+    yield after(1.0)
+
+
+def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """From Blender's startup scene with its cube to the result, by the mouse alone, the tab being open."""
+    if "Cube" not in bpy.context.scene.objects or not bpy.context.scene.objects["Cube"].visible_get():
+        bpy.ops.wm.read_homefile()
+        yield after(2.0)
+        view = largest("VIEW_3D")
+        yield from open_sidebar(out, view)
+    scene = bpy.context.scene
+    hand = Clicks(out)
+    yield from open_plate_by_mouse(out, view, hand)
+    view = largest("VIEW_3D")
+    yield from shot(out, "19-plate-folded")
+    yield from hand.press("ex4d.reconstruct", view, "UI")
+    yield lambda: dw_mesh() is not None
+    yield after(2.0)
+    yield from shot(out, "20-ends-looking-through")
+    if "Cube" not in scene.objects or scene.objects["Cube"].visible_get():
+        raise DriveError("The startup cube is gone, or still hides the mesh.")
+    if view.spaces.active.region_3d.view_perspective != "CAMERA" or not scene.camera.name.endswith("Source Camera"):
+        raise DriveError("The viewport does not look through the source camera.")
+    yield from hand.press("ex4d.add_take_camera", view, "UI")
+    yield lambda: len(scene.ex4d.takes) == 1
+    yield after(1.0)
+    yield from shot(out, "21-take-added")
+    yield from hand.press("ex4d.generate", view, "UI")
+    yield lambda: bool(strips())
+    yield after(1.0)
+    # The status bar, where it lies at the end of the screen, is no area of it; what comes of the click tells.
+    yield hand.at(window().width - 50, window().height - 12, "Show Result in the status bar")
+    yield lambda: view.type == "SEQUENCE_EDITOR"
+    yield after(2.0)
+    yield from shot(out, "22-result")
+    size = f"{window().width}x{window().height}"
+    print(f"{hand.count} clicks from the startup scene to the result, without scrolling, at {size}", flush=True)
+    if hand.count > MOST_CLICKS:
+        raise DriveError(f"{hand.count} clicks lead to the result; at most {MOST_CLICKS} may.")
+
+
+def windows() -> list[bpy.types.Window]:
+    """All of Blender's windows."""
+    return list(bpy.context.window_manager.windows)
+
+
+#: What follows the steps, each in a scene of its own; the last opens a new file.
+PARTS = {
+    "film": film,
+    "moving": moving,
+    "cuts": cuts,
+    "long": long_plate,
+    "preferences": wrong_button_and_preferences,
+    "clicks": clicks,
+}
 
 
 def is_keyed(camera: bpy.types.Object) -> bool:

@@ -50,7 +50,7 @@ def asked_of(found: SourceCameraInfo) -> tuple[str, ...]:
     """What the plate could not tell and people may know, one sentence each."""
     lines = []
     if asks_for_lens(found):
-        lines.append(f"The plate does not tell its lens: {found.fov_deg:.1f}° are assumed.")
+        lines.append(f"Lens not told: {found.fov_deg:.1f}° assumed.")
     if found.cuts:
         lines.append(f"It seems to cut at {_frames(found.cuts)}: choose one shot, or separate them.")
     return tuple(lines)

@@ -23,6 +23,7 @@ KIND_NAMES = {
     "export": "Export",
     "fill_movies": "Fill movies",
     "check": "Check",
+    "clean": "Clean cache",
     "colour_spaces": "Colour spaces",
     "generate": "Generate",
     "doctor": "Diagnose",

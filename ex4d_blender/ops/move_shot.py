@@ -15,7 +15,7 @@ from ..core import shot_folders
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.relocate import relocate
-from ..scene.shot_place import propose_folder
+from ..scene.shot_place import leave_behind, propose_folder
 from .common import OperatorResult, has_shot, report_errors
 
 
@@ -144,4 +144,22 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (EX4D_OT_move_shot, EX4D_OT_copy_stray_shots)
+class EX4D_OT_leave_shot(bpy.types.Operator):
+    bl_idname = "ex4d.leave_shot"
+    bl_label = "Leave It There"
+    bl_description = "The shot's folder stays where it is, as where another .blend works with it too"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return has_shot(cls, context)
+
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        shot = shots.chosen_shot(scene_of(context))
+        shots.check_local(shot)
+        leave_behind(shot)
+        return {"FINISHED"}
+
+
+CLASSES = (EX4D_OT_move_shot, EX4D_OT_leave_shot, EX4D_OT_copy_stray_shots)

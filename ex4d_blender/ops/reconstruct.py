@@ -19,8 +19,8 @@ from .. import capabilities, colour_spaces, job_list
 from ..core import frame_mapping
 from ..menus import AUTOMATIC, FILES
 from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
+from ..scene import asked, colour_tables, editors, obstacles, plates
 from ..scene import camera as cameras
-from ..scene import colour_tables, editors, obstacles, plates
 from ..scene import mesh as meshes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
@@ -259,6 +259,7 @@ def submit_reconstruction(
         "scene_start": state.plate_scene_start if state.plate_scene_start >= 0 else None,
         "notes": list(notes),
         "match_scene": match_scene,
+        "asked": asked.asked(state),
     }
     job = job_list.current().submit(
         scene, request, action="reconstruct", data=data, title=f"Reconstruct {name}", block=block

@@ -15,6 +15,7 @@ from .generate import GenerateProperties
 from .jobs import EX4D_PG_job, EX4D_PG_line, EX4D_PG_pending, EX4D_PG_window
 from .scene_depth import DEPTH_KINDS, SOURCE_CAMERAS, DepthProperties
 from .scene_plate import PlateProperties
+from .steps import StepsProperties
 from .takes import (
     EASINGS,
     MOVES,
@@ -54,7 +55,9 @@ __all__ = [
 ]
 
 
-class EX4D_PG_scene(PlateProperties, DepthProperties, TakesProperties, GenerateProperties, bpy.types.PropertyGroup):
+class EX4D_PG_scene(
+    PlateProperties, DepthProperties, TakesProperties, GenerateProperties, StepsProperties, bpy.types.PropertyGroup
+):
     """What a scene knows of its shots."""
 
     if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from ex4d.protocol.errors import Ex4dError
 from ..core import frame_mapping, records, shot_folders
 from . import shot as shots
 from .data import scene_state
+
+#: Custom property of a shot's root: it lay beside the .blend.
+_BESIDE = "ex4d_beside"
 
 
 def plate_name(path: str) -> str:
@@ -56,6 +60,31 @@ def same_plate_shot(scene: bpy.types.Scene, plate: Path) -> shots.ShotObjects | 
 def _holds(folder: Path, plate: Path) -> bool:
     known = shot_folders.plate_of(folder)
     return known is not None and shot_folders.is_plate_of(known, plate)
+
+
+def note_beside(scene: bpy.types.Scene) -> None:
+    """Remember which shots lie beside the .blend: where it moves and they do not, that is said."""
+    if not bpy.data.filepath:
+        return
+    for shot in shots.find_shots(scene):
+        if shots.is_local(shot.root) and _is_beside(shot):
+            shot.root[_BESIDE] = True
+
+
+def is_left_behind(shot: shots.ShotObjects) -> bool:
+    """Whether a shot lay beside the .blend, which is somewhere else now; nothing is looked for on disk."""
+    return bool(bpy.data.filepath and shot.root.get(_BESIDE)) and not _is_beside(shot)
+
+
+def leave_behind(shot: shots.ShotObjects) -> None:
+    """It is meant to lie there."""
+    if shot.root.get(_BESIDE) is not None:
+        del shot.root[_BESIDE]
+
+
+def _is_beside(shot: shots.ShotObjects) -> bool:
+    here = Path(bpy.data.filepath).parent / shot_folders.SHOTS_FOLDER
+    return os.path.normcase(os.path.normpath(Path(shot.folder).parent)) == os.path.normcase(os.path.normpath(here))
 
 
 def propose_folder(scene: bpy.types.Scene) -> None:

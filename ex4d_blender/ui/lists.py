@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List rows."""
+"""List rows, and the menu of shots."""
 
 from __future__ import annotations
 
@@ -94,4 +94,15 @@ class EX4D_UL_jobs(bpy.types.UIList):
             row.operator("ex4d.retry_job", text="", icon="FILE_REFRESH", emboss=False).job = job.job
 
 
-CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_jobs)
+class EX4D_MT_shots(bpy.types.Menu):
+    """The scene's shots."""
+
+    bl_label = "Shots"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout: Any = self.layout
+        for shot in shots.known(scene_of(context)).shots:
+            layout.operator("ex4d.choose_shot", text=shot.root.name).root = shot.root.name
+
+
+CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_jobs, EX4D_MT_shots)

@@ -30,6 +30,14 @@ class Layout:
     def panel(self, _name: str, **_options: Any) -> tuple[Layout, Layout]:
         return self, self
 
+    def panel_prop(self, owner: Any, name: str) -> tuple[Layout, Layout]:
+        # Open or not, it is drawn: what is folded may be opened.
+        getattr(owner, name)
+        return self, self
+
+    def menu(self, name: str, **_options: Any) -> None:
+        getattr(bpy.types, name).draw(SimpleNamespace(layout=self), self._context)
+
     def label(self, *, text: str = "", **_options: Any) -> None:
         self.lines.append(text)
 

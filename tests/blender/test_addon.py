@@ -446,7 +446,7 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
 
     class Layout:
         def __getattr__(self, name: str) -> Any:
-            if name == "panel":
+            if name in ("panel", "panel_prop"):
                 return lambda *_a, **_k: (Layout(), Layout())
             if name in ("prop", "label", "progress", "template_list", "separator", "prop_search"):
                 return lambda *_a, **_k: None
@@ -462,7 +462,7 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
         workspace = None
         window = bpy.context.window
 
-    draws = (panels.draw_plate, panels.draw_reconstruct, panels.draw_take, panels.draw_generate, panels.draw_jobs)
+    draws = (panels.draw_steps, panels.draw_jobs)
     for draw in draws:
         draw(Layout(), Context)
     bpy.ops.ex4d.add_take_camera(move="orbit:20")

@@ -167,9 +167,9 @@ def test_panels_in_a_scene_of_results_lead_back(scene: bpy.types.Scene, addon: A
     for shown in (scene, edit):
         lines.clear()
         context = SimpleNamespace(scene=shown, window_manager=bpy.context.window_manager)
-        bpy.types.EX4D_PT_view3d_plate.draw(SimpleNamespace(layout=Drawing(lines)), context)
+        bpy.types.EX4D_PT_view3d_steps.draw(SimpleNamespace(layout=Drawing(lines)), context)
         assert ("ex4d.load_plate" in lines) == (shown == scene)
-        assert ("ex4d.show_result" in lines) == (shown == edit)
+        assert any("These are the results" in line for line in lines) == (shown == edit)
 
 
 def test_a_new_result_is_shown_where_nothing_else_is(scene: bpy.types.Scene, addon: Any) -> None:
@@ -326,7 +326,7 @@ class Drawing:
         def add(*values: Any, **options: Any) -> Any:
             if name in ("label", "operator"):
                 self.lines.append(values[0] if values else options.get("text", ""))
-            return (self, self) if name == "panel" else self
+            return (self, self) if name in ("panel", "panel_prop") else self
 
         return add
 
@@ -345,13 +345,7 @@ def drawn(scene: bpy.types.Scene) -> list[str]:
     )
     columns, layout.COLUMNS = layout.COLUMNS, 1000
     try:
-        for draw in (
-            panels.draw_plate,
-            panels.draw_reconstruct,
-            panels.draw_take,
-            panels.draw_generate,
-            panels.draw_jobs,
-        ):
+        for draw in (panels.draw_steps, panels.draw_jobs):
             draw(Drawing(lines), context)
     finally:
         layout.COLUMNS = columns

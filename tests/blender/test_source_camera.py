@@ -202,8 +202,8 @@ def test_the_panel_says_what_was_found_and_asks_for_the_rest(scene: Any, tmp_pat
     placed = shot.import_shot(scene, add_solve(record, **told))
     record = json.loads(placed.root[shot.PROPERTY]["record"])
     lines = draw_all(scene)
-    assert "Source camera: Moves." in lines
-    assert any("does not tell its lens: 60.0° are assumed" in line for line in lines)
+    assert "Camera: Moves." in lines
+    assert any("Lens not told: 60.0° assumed" in line for line in lines)
     assert "Solve Again" in lines
     assert "Solve Camera" not in lines
 
@@ -252,7 +252,7 @@ def test_the_shots_of_a_plate_that_cuts_get_scenes_of_their_own(
         assert (own.frame_start, own.frame_end, own.camera) == (numbers[0], numbers[-1], found.source_camera)
         assert own.render.resolution_x == 192
         assert own.ex4d.thickness == pytest.approx(0.5)
-        assert "Source camera: Moves." in draw_all(own) or "Source camera: Turns on its place." in draw_all(own)
+        assert "Camera: Moves." in draw_all(own) or "Camera: Turns on its place." in draw_all(own)
     # The whole plate's shot stays, and what is asked for again goes into the same scenes.
     assert (shot.find_shots(scene), state.plate_frames) == ([whole], "")
     made[0].ex4d.thickness = 0.25
@@ -479,7 +479,7 @@ def test_a_plate_whose_camera_moves_is_solved_chosen_and_solved_again(
     np.testing.assert_allclose(seen.E, source.E, atol=1e-5)
     np.testing.assert_allclose(seen.K, source.K, rtol=1e-5)
     assert np.ptp(source.centers()[:, 0]) > 0
-    assert "Source camera: Moves." in draw_all(scene)
+    assert "Camera: Moves." in draw_all(scene)
     # A take that stays where the source camera was stands there, and is there when the camera is solved anew.
     state.move, state.move_path, state.lock_first, state.lock_frame = "hold", "lock", False, 1005
     assert bpy.ops.ex4d.add_take_camera() == {"FINISHED"}

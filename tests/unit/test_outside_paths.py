@@ -15,6 +15,7 @@ from ex4d.camera.transforms import rigid, rotation_x
 from ex4d.protocol.errors import BadInputError, UsageError
 from ex4d.protocol.requests import (
     CheckRequest,
+    CleanRequest,
     ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
@@ -111,6 +112,7 @@ def test_the_service_takes_absolute_paths_only(tmp_path: Path, monkeypatch: pyte
         RunRequest(ReconstructRequest("shot", plate), (GenerateRequest("shot", move),)),
         ViewportRequest("shot"),
         CheckRequest("shot"),
+        CleanRequest("shot"),
         ExportRequest(shot, "out"),
         FillMoviesRequest("/c.mp4", "/m.mp4", "o.mp4"),
     )

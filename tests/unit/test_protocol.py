@@ -42,6 +42,7 @@ from ex4d.protocol.jobs import (
 from ex4d.protocol.requests import (
     REQUESTS,
     CheckRequest,
+    CleanRequest,
     ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
@@ -66,7 +67,9 @@ from ex4d.protocol.requests import (
     request_record,
 )
 from ex4d.protocol.results import (
+    CachedStage,
     CheckResult,
+    CleanResult,
     DepthInfo,
     DoctorResult,
     ExportedRender,
@@ -210,6 +213,7 @@ REQUESTED: dict[str, Request] = {
     "fill_movies": FillMoviesRequest("/c.mp4", "/m.mp4", "/o.mp4", 3, 5, FillRequest("draft", {"prompt": None})),
     "doctor": DoctorRequest(),
     "check": CheckRequest("/s"),
+    "clean": CleanRequest("/s", True, ("raster-1",)),
     "colour_spaces": ColourSpacesRequest("/config.ocio"),
     "free_memory": FreeMemoryRequest(),
 }
@@ -330,6 +334,7 @@ RESULT_RECORDS: dict[str, Result] = {
     ),
     "doctor": DoctorResult(True, None, (Finding("depth", "prior", True, "fine"),)),
     "check": CheckResult("/s", False, (ShotPart("shot.json", "damaged", 1, "It is."),)),
+    "clean": CleanResult("/s", True, (CachedStage("raster-1", "raster", 3, 4096),)),
     "free_memory": FreeMemoryResult(None),
 }
 

@@ -479,6 +479,21 @@ class CheckRequest:
 
 
 @dataclass(frozen=True)
+class CleanRequest:
+    """What of a shot's cache can be made again, to be listed or removed.
+
+    Attributes:
+        shot: the folder.
+        remove: it goes; else it is only looked at.
+        keep: names of folders in the cache that stay because the client shows them, such as "raster-0123".
+    """
+
+    shot: str
+    remove: bool = False
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ColourSpacesRequest:
     """The colour spaces that an OpenColorIO configuration knows.
 
@@ -506,6 +521,7 @@ Request: TypeAlias = (
     | FillMoviesRequest
     | DoctorRequest
     | CheckRequest
+    | CleanRequest
     | ColourSpacesRequest
     | FreeMemoryRequest
 )
@@ -521,6 +537,7 @@ REQUESTS: dict[str, type[Request]] = {
     "fill_movies": FillMoviesRequest,
     "doctor": DoctorRequest,
     "check": CheckRequest,
+    "clean": CleanRequest,
     "colour_spaces": ColourSpacesRequest,
     "free_memory": FreeMemoryRequest,
 }

@@ -421,6 +421,38 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
+class CachedStage:
+    """One folder of a shot's cache.
+
+    Attributes:
+        name: of the folder.
+        stage: whose output it is, see ``stage_names``.
+        files: how many it holds.
+        size: of all of them, bytes.
+    """
+
+    name: str
+    stage: str
+    files: int
+    size: int
+
+
+@dataclass(frozen=True)
+class CleanResult:
+    """What of a shot's cache may go, or has gone.
+
+    Attributes:
+        shot: the folder.
+        removed: it has gone.
+        stages: all of it.
+    """
+
+    shot: str
+    removed: bool
+    stages: tuple[CachedStage, ...]
+
+
+@dataclass(frozen=True)
 class ColourSpaceInfo:
     """A colour space of an OpenColorIO configuration.
 
@@ -473,6 +505,7 @@ Result: TypeAlias = (
     | FillMoviesResult
     | DoctorResult
     | CheckResult
+    | CleanResult
     | ColourSpacesResult
     | FreeMemoryResult
 )
@@ -488,6 +521,7 @@ RESULTS: dict[str, type[Result]] = {
     "fill_movies": FillMoviesResult,
     "doctor": DoctorResult,
     "check": CheckResult,
+    "clean": CleanResult,
     "colour_spaces": ColourSpacesResult,
     "free_memory": FreeMemoryResult,
 }

@@ -9,6 +9,7 @@ from ex4d.protocol.errors import UsageError
 from ex4d.protocol.requests import (
     Camera,
     CheckRequest,
+    CleanRequest,
     ColourSpacesRequest,
     DepthRequest,
     ExportRequest,
@@ -45,7 +46,7 @@ def check_absolute(request: Request) -> None:
             _check(request.shot, "shot folder")
             _check_camera(request.camera)
             _check_fill(request.fill)
-        case ViewportRequest() | CheckRequest():
+        case ViewportRequest() | CheckRequest() | CleanRequest():
             _check(request.shot, "shot folder")
         case ColourSpacesRequest():
             _check_ocio(request.ocio)

@@ -13,9 +13,9 @@ from .finding import (
     shot_of,
     take_shot,
 )
-from .importing import import_shot
+from .importing import former_shot, import_shot
 from .index import camera_state, known
-from .matching import match_scene, scene_differences
+from .matching import is_as_new, match_scene, scene_differences
 from .objects import ShotObjects
 from .relinking import missing_files, move_record, relink
 from .tags import PROPERTY, is_local, role, tag
@@ -30,7 +30,9 @@ __all__ = [
     "chosen_shot",
     "find_shot",
     "find_shots",
+    "former_shot",
     "import_shot",
+    "is_as_new",
     "is_local",
     "known",
     "look_through",

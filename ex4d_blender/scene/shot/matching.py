@@ -162,6 +162,21 @@ def scene_differences(
     ]
 
 
+def is_as_new(scene: bpy.types.Scene) -> bool:
+    """Whether size, rate and range of a scene are those that Blender gives every new one: nothing of the artist's is
+    lost when they are set."""
+    render: Any = scene.render
+    defaults = {
+        render: ("resolution_x", "resolution_y", "resolution_percentage", "fps", "fps_base"),
+        scene: ("frame_start", "frame_end"),
+    }
+    return all(
+        abs(getattr(owner, name) - owner.bl_rna.properties[name].default) < 1e-6
+        for owner, names in defaults.items()
+        for name in names
+    )
+
+
 def match_scene(scene: bpy.types.Scene, record: Mapping[str, Any], *, first_frame: int | None = None) -> list[str]:
     """Give a scene the plate's size, rate and frame range, and colours that come out as they go in.
 

@@ -12,11 +12,10 @@ from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..layout import draw_text
 from .generate import draw_generate
-from .geometry import draw_reconstruct
 from .jobs import draw_jobs
 from .plate import draw_plate
+from .steps import draw_steps
 from .strip import draw_strip
-from .takes import draw_take
 
 CATEGORY = "EX-4D"
 
@@ -53,10 +52,12 @@ def _draw_readable(draw: Any, layout: Any, context: bpy.types.Context) -> None:
     draw(layout, context)
 
 
-def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False) -> type:
+def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False, header: bool = True) -> type:
     """A panel class of one of the two editors."""
     editor = "view3d" if place is _View3D else "sequencer"
     options = {"DEFAULT_CLOSED"} if closed else set()
+    if not header:
+        options.add("HIDE_HEADER")
     return type(
         f"EX4D_PT_{editor}_{name}",
         (place, bpy.types.Panel),
@@ -69,10 +70,7 @@ def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = Fals
 
 
 CLASSES = (
-    _panel("plate", "Plate", draw_plate, _View3D),
-    _panel("reconstruct", "Reconstruct", draw_reconstruct, _View3D),
-    _panel("take", "Take", draw_take, _View3D),
-    _panel("generate", "Generate", draw_generate, _View3D),
+    _panel("steps", "Shot", draw_steps, _View3D, header=False),
     _panel("jobs", "Jobs", draw_jobs, _View3D),
     _panel("plate", "Plate", draw_plate, _Sequencer),
     _panel("generate", "Generate", draw_generate, _Sequencer),

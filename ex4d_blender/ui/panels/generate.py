@@ -33,6 +33,16 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
         draw_options(form, take, profile)
 
 
+def _draw_range(layout: Any, state: Any) -> None:
+    """Which frames are made."""
+    form = form_of(layout.column())
+    form.prop(state, "use_frames")
+    if state.use_frames:
+        row = form.row(align=True)
+        row.prop(state, "frame_start")
+        row.prop(state, "frame_end")
+
+
 def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> None:
     """What is delivered; choices without effect for the shot's plate are left out."""
     form = section(layout, "ex4d_output", "Output")
@@ -40,6 +50,11 @@ def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> Non
         return
     colour = shot.record["plate"].get("colour") if shot is not None else None
     kind = colour["kind"] if colour else "display"
+    form.prop(state, "rasterizer")
+    if state.rasterizer == "nvdiffrast":
+        draw_text(form, "nvdiffrast is licensed for research and evaluation only.", "ERROR")
+    form.prop(state, "with_mask")
+    form.prop(state, "with_color")
     form.prop(state, "take_handles")
     form.prop(state, "take_lens")
     if kind == "codes":
@@ -69,29 +84,18 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     state = state_of(scene_of(context))
     needs_backend(layout)
     take = props.active_take(scene_of(context))
-    _draw_profile(layout, state, take)
-    form = form_of(layout.column())
-    form.prop(state, "rasterizer")
-    if state.rasterizer == "nvdiffrast":
-        draw_text(layout, "nvdiffrast is licensed for research and evaluation only.", "ERROR")
-    form.prop(state, "use_frames")
-    if state.use_frames:
-        row = form.row(align=True)
-        row.prop(state, "frame_start")
-        row.prop(state, "frame_end")
-    form.prop(state, "with_mask")
-    form.prop(state, "with_color")
     known = shots.known(scene_of(context))
-    _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
     row = layout.row()
     row.scale_y = 1.4
     row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
-    if take is not None and take.shot is not None and len(shots.known(scene_of(context)).shots) > 1:
+    if take is not None and take.shot is not None and len(known.shots) > 1:
         draw_text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     draw_progress(layout, "generate")
-    layout.operator("ex4d.import_take", icon="IMPORT")
     if EX4D_OT_show_result.poll(context):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
+    _draw_profile(layout, state, take)
+    _draw_range(layout, state)
+    _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
     if count := stray_strips(scene_of(context)):
         box = layout.box()
         what = "strip of a take is" if count == 1 else "strips of takes are"
@@ -108,5 +112,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
             _draw_extras(column, version)
             if version.note:
                 draw_text(column, version.note, "ERROR")
+    row = layout.row(align=True)
     if take is not None:
-        layout.operator("ex4d.find_versions", icon="VIEWZOOM")
+        row.operator("ex4d.find_versions", icon="VIEWZOOM")
+    row.operator("ex4d.import_take", icon="IMPORT")

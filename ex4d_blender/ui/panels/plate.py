@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plate: what is filmed, and what its files do not say of it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ...core.assumptions import plate_notes
 from ...ops.plate import lacks_solved_frames, may_be_movie
 from ...props import state_of
+from ...props.steps import is_of_plate
 from ...scene import plates
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..layout import draw_text, form_of, section
-
-
-def differs(path: str, other: str) -> bool:
-    """Whether two texts name different plates; neither is looked for on disk."""
-    return os.path.normcase(os.path.normpath(bpy.path.abspath(path))) != os.path.normcase(os.path.normpath(other))
 
 
 def draw_plate(layout: Any, context: bpy.types.Context) -> None:
@@ -33,7 +29,17 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     layout.label(text=Path(state.plate_path).name, icon="FILE_MOVIE")
     if state.plate_info:
         draw_text(layout, state.plate_info)
-    form = form_of(layout.column())
+    shot = shots.known(scene_of(context)).find()
+    if shot is not None and not is_of_plate(state, shot):
+        made_from = Path(shot.record["plate"]["path"]).name
+        draw_text(layout, f"The mesh is made from {made_from}. Reconstruct takes this plate.", "ERROR")
+        layout.operator("ex4d.choose_shot", text="Back to Its Plate", icon="LOOP_BACK").root = shot.root.name
+        shot = None
+    if shot is not None:
+        _draw_assumed(layout, state, shot)
+    form = section(layout, "ex4d_plate_settings", "Settings") if shot is not None else form_of(layout.column())
+    if form is None:
+        return
     form.prop(state, "plate_frames")
     form.prop(state, "plate_fps")
     form.prop(state, "plate_first_frame")
@@ -45,10 +51,18 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
         form.prop(state, "use_solved_camera")
         if state.use_solved_camera and lacks_solved_frames(scene_of(context)):
             layout.operator("ex4d.use_solved_frames", icon="TRACKER")
-    shot = shots.known(scene_of(context)).find()
-    made_from = shot.record["plate"].get("path", "") if shot is not None else ""
-    if made_from and differs(state.plate_path, made_from):
-        draw_text(layout, f"The mesh is made from {Path(made_from).name}. Reconstruct takes this plate.", "ERROR")
+
+
+def _draw_assumed(layout: Any, state: Any, shot: shots.ShotObjects) -> None:
+    """What was assumed of the plate's files, each with what changes it: the next reconstruction takes that."""
+    for text, name in plate_notes(shot.record):
+        draw_text(layout, text, "QUESTION")
+        if name:
+            form_of(layout.column()).prop(state, name)
+    if colour := shot.record["plate"].get("colour"):
+        draw_text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({colour['said_by']})", "COLOR")
+        if colour["said_by"] == "assumed":
+            form_of(layout.column()).prop(state, "plate_colour_space")
 
 
 def _draw_film(layout: Any, state: Any) -> None:

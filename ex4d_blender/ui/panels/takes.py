@@ -15,7 +15,7 @@ from ...props import state_of
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..coverage import summary
-from ..layout import draw_progress, draw_text, form_of
+from ..layout import draw_progress, draw_text, form_of, section
 
 
 def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> None:
@@ -69,15 +69,16 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "move")
     if state.move in AMOUNTS:
         form.prop(state, property_name(state.move))
-    if not state.move.isdigit():
-        form.prop(state, "move_ease")
-    _draw_path(form, state, shot)
     row = layout.row(align=True)
     row.operator("ex4d.add_take_camera", icon="OUTLINER_OB_CAMERA")
     row.operator("ex4d.apply_preset", text="", icon="KEYINGSET")
-    row = layout.row(align=True)
-    row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
-    row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
+    if (form := section(layout, "ex4d_move", "Easing, Path, Other Cameras")) is not None:
+        if not state.move.isdigit():
+            form.prop(state, "move_ease")
+        _draw_path(form, state, shot)
+        row = form.row(align=True)
+        row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
+        row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
     if not len(state.takes):
         return
     row = layout.row()
@@ -86,7 +87,14 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     take = props.active_take(scene_of(context))
     if take is None:
         return
-    _draw_take_camera(layout, context, take)
+    # What is missing is not folded away.
+    camera = (
+        section(layout, "ex4d_camera", "Camera, Hand-Held")
+        if shots.camera_state(scene_of(context), take) != "missing"
+        else layout
+    )
+    if camera is not None:
+        _draw_take_camera(camera, context, take)
     row = layout.row(align=True)
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     if has_preview(scene_of(context), take):

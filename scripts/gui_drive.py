@@ -37,6 +37,8 @@ MOST_STILL = 0.4
 MOST_DRAWS = 6
 #: From the startup scene to the result, the file browser's included.
 MOST_CLICKS = 7
+#: What the screen may be off from a picture that it shows at another size, on the mean of 0..1.
+MOST_OFF = 0.03
 #: Pixels from the top of a file browser's list to its first file.
 FIRST_FILE = 40
 #: A step's generator yields what it waits for; the next step of it comes when that is true.
@@ -546,6 +548,87 @@ def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
         raise DriveError(f"The EXR strip is not seen: {green:.0%} of the preview are green, {lamp:.1%} are the lamp.")
 
 
+def wipe(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """Two versions of a take, compared over the camera: the line is dragged with the mouse, a key flips."""
+    former, scene = window().scene, bpy.data.scenes.new("Wiping")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
+    scene.ex4d.use_frames = True
+    scene.ex4d.frame_start, scene.ex4d.frame_end = scene.frame_start, scene.frame_start + 2
+    for index, move in enumerate(("orbit:10", "orbit:-30")):
+        call(bpy.ops.ex4d.apply_preset, area=view, move=move)
+        call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+        yield lambda count=index + 1: len(scene.ex4d.takes[0].versions) == count
+    scene.frame_set(scene.frame_start + 1)
+    view.spaces.active.shading.type = "SOLID"
+    call(bpy.ops.ex4d.wipe, area=view, against="VERSION")
+    shown, interface = extension("wipe").current(), bpy.context.preferences.view
+    for scale in (1.0, 2.0):
+        interface.ui_scale = scale
+        yield after(2.0)
+        yield from shot(out, f"24-wipe-{scale:.0f}")
+        check_wipe(out / f"24-wipe-{scale:.0f}.png", view, shown)
+        seen = wipe_frame(view)
+        middle = window().height - round((seen.bottom + seen.top) / 2) + 3
+        places = [round(seen.left + share * seen.width) for share in (shown.share, 0.25 if scale == 1 else 0.4)]
+        yield request(out, f"drag {places[0]} {middle} {places[1]} {middle}")
+        yield after(1.0)
+        yield request(out, "key w")
+        yield after(1.0)
+        yield from shot(out, f"25-wipe-dragged-{scale:.0f}")
+        if abs(seen.left + shown.share * seen.width - places[1]) > 2:
+            raise DriveError(f"The line was dragged to {places[1]}, and is at {seen.left + shown.share * seen.width}.")
+        if [side.label for side in shown.sides] != (["v001", "v002"] if scale == 1 else ["v002", "v001"]):
+            raise DriveError("The key has not changed the sides.")
+        check_wipe(out / f"25-wipe-dragged-{scale:.0f}.png", view, shown)
+    interface.ui_scale = 1.0
+    beat = Heartbeat()
+    scene.frame_set(scene.frame_start)
+    yield lambda: all(item is not None and item.frame == scene.frame_start for item in shown.pictures)
+    beat.stop("the wipe shows another frame")
+    call(bpy.ops.ex4d.wipe, area=view, against="PLATE")
+    yield after(2.0)
+    yield from shot(out, "26-wipe-plate")
+    check_wipe(out / "26-wipe-plate.png", view, extension("wipe").current())
+    call(bpy.ops.ex4d.wipe_end, area=view)
+    window().scene = former
+
+
+def wipe_frame(view: bpy.types.Area) -> Any:
+    """The camera's frame on the screen, y up."""
+    seen = region(view, "WINDOW")
+    frame = extension("ui.wipe").camera_frame(seen, view.spaces.active.region_3d, window().scene)
+    return type(frame)(frame.left + seen.x, frame.bottom + seen.y, frame.right + seen.x, frame.top + seen.y)
+
+
+def check_wipe(screenshot: Path, view: bpy.types.Area, shown: Any) -> None:
+    """The screen shows the pictures' own values on both sides of the line.
+
+    Raises:
+        DriveError: it does not.
+    """
+    image = bpy.data.images.load(str(screenshot))
+    width, height = image.size
+    pixels = np.empty(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(pixels)
+    bpy.data.images.remove(image)
+    screen, frame = pixels.reshape(height, width, -1)[..., :3], wipe_frame(view)
+    for picture, shares in zip(shown.pictures, ((0.02, shown.share - 0.06), (shown.share + 0.04, 0.6)), strict=True):
+        # Off the line and its grip, the texts, the sidebar and what else lies over the picture.
+        across, up = np.meshgrid(np.linspace(*shares, 60), np.linspace(0.3, 0.7, 60))
+        x, y = (frame.left + across * frame.width).astype(int), (frame.bottom + up * frame.height).astype(int)
+        rows, columns = picture.pixels.shape[:2]
+        wanted = picture.pixels[(up * rows).astype(int), (across * columns).astype(int), :3]
+        difference = float(np.abs(screen[y, x] - wanted).mean())
+        print(f"wipe, {picture.path.parent.parent.name}: off by {255 * difference:.1f}/255 on the mean", flush=True)
+        if difference > MOST_OFF:
+            raise DriveError(f"The screen is off by {255 * difference:.1f}/255 from {picture.path}.")
+
+
 def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """What the preferences say, and the dialog of an error."""
     yield from show_preferences(view)
@@ -674,6 +757,7 @@ PARTS = {
     "moving": moving,
     "cuts": cuts,
     "long": long_plate,
+    "wipe": wipe,
     "preferences": wrong_button_and_preferences,
     "clicks": clicks,
 }

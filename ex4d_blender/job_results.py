@@ -151,6 +151,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         with_color=bool(data.get("with_color")),
         name=f"{made.title} {made.take}",
         frame_offset=offset,
+        move=data.get("move") or "",
     )
     for window in windows():
         if sequencer.working_scene_of(window) == scene:

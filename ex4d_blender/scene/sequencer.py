@@ -15,6 +15,7 @@ from ex4d.protocol.parsing import fraction_from
 
 from ..core.deliveries import DeliveredTake, colour_of
 from ..core.frame_mapping import check_consecutive
+from ..core.strip_facts import FACTS, strip_facts
 from .camera import scene_fps
 from .colour import copy_view, is_display, set_picture_space
 from .data import scene_of
@@ -260,11 +261,12 @@ def place_take(
     name: str,
     frame_offset: int = 0,
     channel: int = 1,
+    move: str = "",
 ) -> PlacedStrips:
     """Put a generated take on free channels of a scene's sequencer, at its own frame numbers, its handles trimmed.
 
     Nothing is placed when an error is raised. The strips carry the custom property ``ex4d`` with the take's name, its
-    folder and what they show.
+    folder, what they show and what ``core.strip_facts`` tells.
 
     Args:
         scene: whose sequencer takes it in.
@@ -273,6 +275,7 @@ def place_take(
         name: of the strips.
         frame_offset: scene frame minus plate frame number.
         channel: the lowest to use.
+        move: of the take's camera, where it is known.
 
     Raises:
         BadInputError: pictures are missing, or no channel is free.
@@ -292,13 +295,14 @@ def place_take(
     render = (scene.render.resolution_x, scene.render.resolution_y)
     fit = "ORIGINAL" if take.size in (None, render) else "FIT"
     placed: dict[str, Strip] = {}
+    facts = strip_facts(take, move)
     notes: list[str] = []
     try:
         for kind, title in wanted:
             strip = _add_images(strips, files[kind], title, start, channel, fit, take.handles)
             channel = strip.channel + 1
             placed[kind] = strip
-            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder}
+            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder, **facts}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
             else:
@@ -329,6 +333,12 @@ def take_of_strip(strip: Strip) -> dict[str, str] | None:
     return (
         {key: str(found[key]) for key in keys} if hasattr(found, "get") and all(key in found for key in keys) else None
     )
+
+
+def facts_of_strip(strip: Strip) -> dict[str, str]:
+    """What a strip of a take tells of it, see ``core.strip_facts``; "" for what one of an earlier version does not."""
+    found = strip.get(PROPERTY)
+    return {name: str(found.get(name, "")) if hasattr(found, "get") else "" for name in ("title", *FACTS)}
 
 
 def selected_strip(context: bpy.types.Context) -> Strip | None:

@@ -77,7 +77,7 @@ def begin(operator: str, **options: Any) -> str:
     assert ops
 
     class Click(take_cameras.TakeJobOperator):
-        match_scene = True
+        match_scene, take = True, ""
         report = staticmethod(lambda *_: None)
 
     for name, value in options.items():

@@ -6,12 +6,13 @@ from typing import Any
 
 import bpy
 
-from ... import capabilities, props, wipe
+from ... import capabilities, wipe
 from ...core.generator_options import PROMPT, SEED, takes
 from ...ops.sequencer import EX4D_OT_show_result, stray_strips
 from ...props import state_of
 from ...scene import shot as shots
 from ...scene.data import scene_of
+from ...strip_takes import offered_take
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 from ..options import draw_options
 
@@ -101,11 +102,15 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
     needs_backend(layout)
-    take = props.active_take(scene_of(context))
+    take = offered_take(context)
     known = shots.known(scene_of(context))
     row = layout.row()
     row.scale_y = 1.4
-    row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    button = row.operator(
+        "ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate"
+    )
+    if take is not None:
+        button.take = take.uid
     if take is not None and take.shot is not None and len(known.shots) > 1:
         draw_text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     draw_progress(layout, "generate")

@@ -230,7 +230,7 @@ def pictures() -> set[bpy.types.Image]:
 def strips() -> list[bpy.types.Strip]:
     """All strips of the scene whose sequencer shows the results."""
     scene = window().workspace.sequencer_scene
-    return list(scene.sequence_editor.strips) if scene is not None and scene.sequence_editor is not None else []
+    return list(scene.sequence_editor.strips_all) if scene is not None and scene.sequence_editor is not None else []
 
 
 class DrawCount:
@@ -405,7 +405,8 @@ def film(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]
     call(bpy.ops.ex4d.show_result, area=view)
     yield after(2.0)
     yield from shot(out, "9-film-strip")
-    names = {element.filename.rpartition(".")[2] for strip in strips() for element in strip.elements}
+    shown = [strip for strip in strips() if strip.type == "IMAGE" and not strip.mute]
+    names = {element.filename.rpartition(".")[2] for strip in shown for element in strip.elements}
     if names != {"exr"}:
         raise DriveError(f"The result of a scene-linear plate is of {names or 'no'} files.")
     check_film_picture(out / "9-film-strip.png", region(view, "PREVIEW"))
@@ -552,18 +553,7 @@ def wipe(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]
     """Two versions of a take, compared over the camera: the line is dragged with the mouse, a key flips."""
     former, scene = window().scene, bpy.data.scenes.new("Wiping")
     window().scene = scene
-    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
-    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
-    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
-    yield lambda: any(item.type == "MESH" for item in scene.objects)
-    call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
-    scene.ex4d.use_frames = True
-    # At its end a move has gone farthest.
-    scene.ex4d.frame_start, scene.ex4d.frame_end = scene.frame_end - 2, scene.frame_end
-    for index, move in enumerate(("orbit:10", "orbit:-30")):
-        call(bpy.ops.ex4d.apply_preset, area=view, move=move)
-        call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
-        yield lambda count=index + 1: len(scene.ex4d.takes[0].versions) == count
+    yield from two_versions(out, view, scene)
     scene.frame_set(scene.frame_end - 1)
     view.spaces.active.shading.type = "SOLID"
     call(bpy.ops.ex4d.wipe, area=view, against="VERSION")
@@ -596,7 +586,40 @@ def wipe(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]
     yield from shot(out, "26-wipe-plate")
     check_wipe(out / "26-wipe-plate.png", view, extension("wipe").current())
     call(bpy.ops.ex4d.wipe_end, area=view)
+    yield from see_meta_strips(out, view)
     window().scene = former
+
+
+def two_versions(out: Path, view: bpy.types.Area, scene: bpy.types.Scene) -> Iterator[Wait]:
+    """The sample plate to a take of two versions, by two moves; of the last frames alone."""
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: any(item.type == "MESH" for item in scene.objects)
+    call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:10")
+    scene.ex4d.use_frames = scene.ex4d.with_mask = scene.ex4d.with_color = True
+    # At its end a move has gone farthest.
+    scene.ex4d.frame_start, scene.ex4d.frame_end = scene.frame_end - 2, scene.frame_end
+    for index, move in enumerate(("orbit:10", "orbit:-30")):
+        call(bpy.ops.ex4d.apply_preset, area=view, move=move)
+        call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+        yield lambda count=index + 1: len(scene.ex4d.takes[0].versions) == count
+
+
+def see_meta_strips(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+    """The two versions in the sequencer, and what its panel tells of the selected one."""
+    call(bpy.ops.ex4d.show_result, area=view)
+    edit = window().workspace.sequencer_scene
+    metas = [strip for strip in edit.sequence_editor.strips if strip.type == "META"]
+    if [len(meta.strips) for meta in metas] != [3, 3] or len(edit.sequence_editor.strips) != 2:
+        raise DriveError("The two versions with mask and colour are not a meta strip each.")
+    for strip in strips():
+        strip.select = strip == metas[0]
+    edit.sequence_editor.active_strip = metas[0]
+    yield from open_sidebar(out, view)
+    yield after(2.0)
+    yield from shot(out, "27-strip")
+    call(bpy.ops.ex4d.show_result, area=view)
 
 
 def wipe_frame(view: bpy.types.Area) -> Any:

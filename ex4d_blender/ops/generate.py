@@ -16,6 +16,7 @@ from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression
 from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
+from ..core.kept_colour import COLOR
 from ..props import state_of
 from ..scene import sequencer, takes
 from ..scene import shot as shots
@@ -244,7 +245,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
             edit,
             made,
             with_mask=state_of(scene).with_mask,
-            with_color=False,
+            with_color=state_of(scene).with_color and (Path(made.folder) / COLOR).is_dir(),
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )

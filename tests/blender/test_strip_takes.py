@@ -46,7 +46,7 @@ def select(edit: bpy.types.Scene, role: str | None) -> None:
     """Make the strip of that role the active one; None: none."""
     chosen = None
     for strip in sequencer.all_strips(edit):
-        strip.select = (sequencer.take_of_strip(strip) or {}).get("role") == role
+        strip.select = role is not None and (sequencer.take_of_strip(strip) or {}).get("role") == role
         chosen = strip if strip.select else chosen
     edit.sequence_editor.active_strip = chosen
 

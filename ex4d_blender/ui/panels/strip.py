@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 
 from ...core.strip_facts import FACTS, local_moment
-from ...ops.sequencer import is_shown
+from ...ops.sequencer import EX4D_OT_keep_colour, is_shown
 from ...scene import sequencer
 from ...strip_takes import version_of
 from ..layout import draw_text, form_of
@@ -35,6 +35,9 @@ def draw_strip(layout: Any, context: bpy.types.Context) -> None:
     _draw_fact(form, "Shows", _ROLES.get(known["role"], known["role"]))
     for name, title in FACTS.items():
         _draw_fact(form, title, local_moment(told[name]) if name == "created" else told[name])
+    if EX4D_OT_keep_colour.poll(context):
+        draw_text(layout, "Strips show pictures from the cache, which may be cleaned.", "ERROR")
+        layout.operator("ex4d.keep_colour", icon="FILE_FOLDER")
     layout.operator("ex4d.redo_take", icon="FILE_REFRESH")
     layout.operator("ex4d.open_folder", icon="FILE_FOLDER").folder = known["folder"]
 

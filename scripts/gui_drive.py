@@ -610,6 +610,8 @@ def see_meta_strips(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
     """The two versions in the sequencer, and what its panel tells of the selected one."""
     call(bpy.ops.ex4d.show_result, area=view)
     edit = window().workspace.sequencer_scene
+    if edit.frame_current != window().scene.frame_current:
+        raise DriveError("The results are not shown at the frame that was worked at.")
     metas = [strip for strip in edit.sequence_editor.strips if strip.type == "META"]
     if [len(meta.strips) for meta in metas] != [3, 3] or len(edit.sequence_editor.strips) != 2:
         raise DriveError("The two versions with mask and colour are not a meta strip each.")

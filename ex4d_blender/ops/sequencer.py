@@ -83,6 +83,8 @@ class EX4D_OT_show_result(bpy.types.Operator):
     @staticmethod
     def _show(context: bpy.types.Context, window: Any, working: bpy.types.Scene) -> None:
         edit = _edit_of_active_take(working)
+        if edit.sequence_editor is not None:
+            sequencer.see_something(edit, working.frame_current)
         if hasattr(window.workspace, "sequencer_scene"):
             window.workspace.sequencer_scene = edit
         else:

@@ -127,6 +127,16 @@ def show_edit(window: bpy.types.Window, edit: bpy.types.Scene) -> None:
         workspace.sequencer_scene = edit
 
 
+def see_something(edit: bpy.types.Scene, frame: int) -> None:
+    """Where a scene of results stands at a frame without a strip, go to ``frame``; to the nearest with one, if that has
+    none either."""
+    seen = [strip for strip in strips_of(edit.sequence_editor) if not strip.mute]
+    if not seen or any(strip.frame_final_start <= edit.frame_current < strip.frame_final_end for strip in seen):
+        return
+    inside = (min(max(frame, strip.frame_final_start), strip.frame_final_end - 1) for strip in seen)
+    edit.frame_set(min(inside, key=lambda number: abs(number - frame)))
+
+
 def strips_in_the_way(scene: bpy.types.Scene) -> list[Strip]:
     """Strips of takes in a working scene: they are what it renders in place of its objects."""
     if scene.sequence_editor is None or scene_of_edit(scene) is not None:

@@ -125,6 +125,24 @@ def test_what_is_muted_in_a_meta_strip_hides_nothing_below(scene: bpy.types.Scen
         assert 255 * float(image.pixels[0]) == pytest.approx(grey, abs=1)
 
 
+def test_results_are_shown_at_a_frame_that_has_one(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path, first=20)
+    scene.sequence_editor_create()
+    sequencer.see_something(scene, 22)
+    assert scene.frame_current == 1
+    placed = sequencer.place_take(scene, result, with_mask=True, with_color=False, name="T").meta
+    for asked, shown in ((22, 22), (5, 20), (99, 23)):
+        scene.frame_set(1)
+        sequencer.see_something(scene, asked)
+        assert scene.frame_current == shown
+    # Where there is something to be seen the artist's frame stays.
+    sequencer.see_something(scene, 20)
+    assert scene.frame_current == 23
+    placed.mute = True
+    sequencer.see_something(scene, 20)
+    assert scene.frame_current == 23
+
+
 def test_take_of_one_frame(scene: bpy.types.Scene, tmp_path: Path) -> None:
     result = make_take(tmp_path, first=7, count=1)
     strip = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="One").result

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from ... import capabilities, wipe
+from ... import capabilities
 from ...core.generator_options import PROMPT, SEED, takes
 from ...ops.sequencer import EX4D_OT_show_result, stray_strips
 from ...props import state_of
@@ -15,6 +15,7 @@ from ...scene.data import scene_of
 from ...strip_takes import offered_take
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 from ..options import draw_options
+from .wipe import draw_wipe
 
 
 def _draw_profile(layout: Any, state: Any, take: Any) -> None:
@@ -80,24 +81,6 @@ def _draw_extras(layout: Any, version: Any) -> None:
         layout.label(text=f"Movie: {version.movie}", icon="FILE_MOVIE")
 
 
-def _draw_wipe(layout: Any, context: bpy.types.Context, take: Any) -> None:
-    """The newest version over the camera, beside the plate or the version before."""
-    if context.space_data is None or context.space_data.type != "VIEW_3D":
-        return
-    row = layout.row(align=True)
-    shown = wipe.of_take(scene_of(context), take)
-    if shown is None:
-        row.operator("ex4d.wipe", text="A/B Plate", icon="MOD_MIRROR").against = "PLATE"
-        before = row.row(align=True)
-        before.enabled = len(take.versions) > 1
-        before.operator("ex4d.wipe", text="A/B Last Version").against = "VERSION"
-        return
-    left, right = (side.label for side in shown.sides)
-    row.label(text=f"{left} | {right}", icon="MOD_MIRROR")
-    row.operator("ex4d.wipe_flip", text="Flip", icon="ARROW_LEFTRIGHT")
-    row.operator("ex4d.wipe_end", text="", icon="X")
-
-
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
@@ -117,7 +100,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     if EX4D_OT_show_result.poll(context):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
     if take is not None and len(take.versions):
-        _draw_wipe(layout, context, take)
+        draw_wipe(layout, context, take)
     _draw_profile(layout, state, take)
     _draw_range(layout, state)
     _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())

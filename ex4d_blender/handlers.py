@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import arrivals, backend_link, folder_sizes, job_list, migrations, saved
+from . import arrivals, backend_link, folder_sizes, job_list, migrations, saved, wipe
 from .ops import move_shot, picking
 from .scene.shot_place import note_beside, propose_folder
 from .ui import cached
@@ -16,6 +16,7 @@ from .ui import cached
 def _load_pre(path: str = "", *_: object) -> None:
     saved.about_to_read(path)
     picking.forget()
+    wipe.end()
 
 
 @persistent
@@ -68,6 +69,11 @@ def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgrap
 
 
 @persistent
+def _frame_change_post(scene: bpy.types.Scene, *_: object) -> None:
+    wipe.frame_changed(scene)
+
+
+@persistent
 def _exit_pre(*_: object) -> None:
     backend_link.current().client.disconnect()
 
@@ -78,6 +84,7 @@ _HANDLERS = (
     ("save_pre", _save_pre),
     ("save_post", _save_post),
     ("depsgraph_update_post", _depsgraph_update_post),
+    ("frame_change_post", _frame_change_post),
     ("undo_post", _undo_post),
     ("redo_post", _undo_post),
     ("exit_pre", _exit_pre),

@@ -40,7 +40,7 @@ SHOWN_JOBS, KEPT_JOBS = 20, 200
 ResultHandler: TypeAlias = Callable[[bpy.types.Scene, Result, dict[str, Any]], None]
 #: What is read of a result before that, on a thread of its own, so that windows stay alive. It touches no data of
 #: Blender's.
-Preparation: TypeAlias = Callable[[Result], None]
+Preparation: TypeAlias = Callable[[Result, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ class JobList:
             return not thread.is_alive()
         waiting, result = self.waiting.get(snapshot.id), snapshot.result
         prepare = self.preparations.get(waiting.action) if waiting is not None else None
-        if snapshot.state != DONE or result is None or prepare is None:
+        if snapshot.state != DONE or result is None or waiting is None or prepare is None:
             return True
-        thread = threading.Thread(target=prepare, args=(result,), name="EX-4D result", daemon=True)
+        thread = threading.Thread(target=prepare, args=(result, waiting.data), name="EX-4D result", daemon=True)
         self._preparing[snapshot.id] = thread
         thread.start()
         return False

@@ -8,6 +8,7 @@ the .blend, which an earlier version may have written.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from ex4d.protocol.results import (
 from . import arrivals, backend_link, folder_sizes, model_downloads, props
 from .core.checked_folders import check_ahead
 from .core.deliveries import delivered_take
+from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
 from .ops import clean_cache
 from .scene import asked, background, colour_tables, mesh, obstacles, plates, sequencer, showing
@@ -40,6 +42,8 @@ from .scene.results_scene import results_scene
 from .scene.shot_place import note_beside, plate_path, propose_folder
 from .take_versions import add_version
 from .ui.coverage import parse as parse_coverage
+
+log = logging.getLogger(__name__)
 
 
 def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
@@ -78,7 +82,7 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
         _ask_to_match(scene, record, shot.first_frame)
 
 
-def check_reconstruction(result: Result) -> None:
+def check_reconstruction(result: Result, _data: dict[str, Any]) -> None:
     """Compare the files of a shot with their seals: of hundreds of frames that takes seconds."""
     if isinstance(result, ReconstructResult) and result.viewport:
         check_ahead(mesh.sealed_parts(Path(result.viewport)))
@@ -126,6 +130,15 @@ def _remember_coverage(
     parse_coverage(take.coverage)
 
 
+def keep_colour_of(result: Result, data: dict[str, Any]) -> None:
+    """Put the render without fill, where it is wanted, into the take: of hundreds of frames that takes seconds."""
+    if isinstance(result, GenerateResult) and data.get("with_color"):
+        try:
+            keep_colour(Path(result.color), Path(result.folder))
+        except OSError:
+            log.warning("EX-4D: the colour of %s is not kept", result.folder, exc_info=True)
+
+
 def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
     """Put the delivered take into the sequencer and write it down."""
     assert isinstance(result, GenerateResult)
@@ -145,6 +158,8 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         version = add_version(take, made)
         version.frames = data.get("frames") or ""
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
+    # Done ahead, if it was not asked for by a script, which waits.
+    keep_colour_of(result, data)
     placed = sequencer.place_take(
         edit,
         made,
@@ -152,6 +167,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         with_color=bool(data.get("with_color")),
         name=f"{made.title} {made.take}",
         frame_offset=offset,
+        move=data.get("move") or "",
     )
     for window in windows():
         if sequencer.working_scene_of(window) == scene:
@@ -216,4 +232,4 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "nothing": nothing,
 }
 #: What is done for them ahead.
-PREPARATIONS: dict[str, Preparation] = {"reconstruct": check_reconstruction}
+PREPARATIONS: dict[str, Preparation] = {"reconstruct": check_reconstruction, "generate": keep_colour_of}

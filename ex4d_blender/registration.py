@@ -48,8 +48,10 @@ from .ops import (
     sequencer,
     shots,
     take_cameras,
+    wipe,
 )
 from .ui import cached, coverage, lists, menu_entries, panels, status_bar, thumbnails, tracks
+from .ui import wipe as wipe_view
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +74,14 @@ CLASSES: tuple[type, ...] = (
     *preview.CLASSES,
     *generate.CLASSES,
     *sequencer.CLASSES,
+    *wipe.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
     *models.CLASSES,
     *lists.CLASSES,
     *menu_entries.CLASSES,
     *panels.CLASSES,
+    *wipe_view.CLASSES,
 )
 
 
@@ -98,6 +102,7 @@ def register() -> None:
         status_bar.register()
         menu_entries.register()
         coverage.register()
+        wipe_view.register()
         tracks.register()
         cli.register()
     except Exception:
@@ -155,6 +160,7 @@ def unregister() -> None:
         cli.unregister,
         thumbnails.unregister,
         coverage.unregister,
+        wipe_view.unregister,
         tracks.unregister,
         status_bar.unregister,
         menu_entries.unregister,

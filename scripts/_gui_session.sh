@@ -66,14 +66,17 @@ blender=$!
 
 # What the driver cannot do from inside: screenshots of the whole screen, and the mouse.
 serve() {
-    local word first second
-    read -r word first second <"$1" || return 0
+    local word first second third fourth
+    read -r word first second third fourth <"$1" || return 0
     case "$word" in
         shot) inside import -window root "$out/$first.png" ;;
         # one after the other: Blender reads the modifier when the wheel's event comes
         wheel) inside xdotool mousemove "$first" "$second" sleep 0.2 keydown ctrl sleep 0.2 click 5 sleep 0.2 keyup ctrl ;;
         rest) inside xdotool mousemove "$first" "$second" ;;
         click) inside xdotool mousemove "$first" "$second" sleep 0.2 click 1 ;;
+        # in two steps: what is dragged is found by the mouse that comes to rest on it, and dragged once it has moved
+        drag) inside xdotool mousemove "$first" "$second" sleep 1 mousedown 1 sleep 0.3 mousemove_relative -- 8 0 sleep 0.3 \
+            mousemove "$third" "$fourth" sleep 0.5 mouseup 1 ;;
         key) inside xdotool key "$first" ;;
     esac
 }

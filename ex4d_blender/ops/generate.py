@@ -16,11 +16,13 @@ from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression
 from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
+from ..core.kept_colour import COLOR
 from ..props import state_of
-from ..scene import sequencer
+from ..scene import sequencer, takes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
+from ..strip_takes import version_of
 from ..take_versions import version_options
 from .common import JobOperator, OperatorResult, report_errors
 from .take_cameras import TakeJobOperator, new_take, require_take, take_lens
@@ -54,10 +56,15 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
     bl_description = "Render the take, fill what the plate never showed, and put the result into the sequencer"
     bl_options = {"REGISTER"}
 
+    if TYPE_CHECKING:
+        take: str
+    else:
+        take: StringProperty(options={"SKIP_SAVE", "HIDDEN"}, description="Id of the take; empty for the chosen one")
+
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         scene = scene_of(context)
         shots.check_scene(scene)
-        take = require_take(scene)
+        take = (props.take_by_uid(scene, self.take) if self.take else None) or require_take(scene)
         shot = shots.take_shot(scene, take)
         frames, chosen = wanted_frames(scene, shot)
         props.check_camera(scene, take)
@@ -137,6 +144,7 @@ def submit_take(
         "prompt": options.get(PROMPT),
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
+        "move": takes.move_of(take.camera) if take.camera is not None else "",
     }
     colour_spaces.ask(scene, block=block)
     return job_list.current().submit(
@@ -166,7 +174,7 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
         made = read_take(Path(known["folder"]))
         scene = sequencer.working_scene(context)
         shots.check_scene(scene)
-        take, version = _version_of(scene, known["folder"])
+        take, version = version_of(scene, known["folder"])
         shot = shots.find_shot(scene, str(made.shot)) or (shots.take_shot(scene, take) if take is not None else None)
         if shot is None:
             raise BadInputError(
@@ -190,17 +198,6 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
             options=options,
             block=block,
         )
-
-
-def _version_of(
-    scene: bpy.types.Scene, folder: str
-) -> tuple[props.EX4D_PG_take, props.EX4D_PG_version] | tuple[None, None]:
-    """The take and its version that lie in a folder."""
-    for take in state_of(scene).takes:
-        for version in take.versions:
-            if version.folder == folder:
-                return take, version
-    return None, None
 
 
 class EX4D_OT_show_options(bpy.types.Operator):
@@ -258,7 +255,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
             edit,
             made,
             with_mask=state_of(scene).with_mask,
-            with_color=False,
+            with_color=state_of(scene).with_color and (Path(made.folder) / COLOR).is_dir(),
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )

@@ -9,9 +9,11 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from .. import arrivals, props
+from ..core.kept_colour import COLOR, keep_colour
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import scene_of
+from ..scene.files import MAX_FOLDER_BYTES, absolute_path, stored_path
 from ..scene.results_scene import results_scene
 from .common import OperatorResult, report_errors
 
@@ -81,6 +83,8 @@ class EX4D_OT_show_result(bpy.types.Operator):
     @staticmethod
     def _show(context: bpy.types.Context, window: Any, working: bpy.types.Scene) -> None:
         edit = _edit_of_active_take(working)
+        if edit.sequence_editor is not None:
+            sequencer.see_something(edit, working.frame_current)
         if hasattr(window.workspace, "sequencer_scene"):
             window.workspace.sequencer_scene = edit
         else:
@@ -140,6 +144,53 @@ class EX4D_OT_move_strips(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EX4D_OT_keep_colour(bpy.types.Operator):
+    bl_idname = "ex4d.keep_colour"
+    bl_label = "Keep Pictures in Their Takes"
+    bl_description = (
+        "Put the masks and colour that strips show from the cache into their takes' folders, and show them from there"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if sequencer.outside_their_take(_results_of(context)):
+            return True
+        cls.poll_message_set("No strip shows pictures from the cache")
+        return False
+
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        strips = sequencer.outside_their_take(_results_of(context))
+        lost = sum(not _keep(strip) for strip in strips)
+        if lost == len(strips):
+            raise BadInputError(f"The pictures of {lost} strips cannot be kept.", "Make their takes again.")
+        if lost:
+            self.report({"WARNING"}, f"The pictures of {lost} of {len(strips)} strips cannot be kept.")
+        return {"FINISHED"}
+
+
+def _results_of(context: bpy.types.Context) -> list[bpy.types.Scene]:
+    working = sequencer.working_scene(context)
+    return [working, *sequencer.edit_scenes(working)]
+
+
+def _keep(strip: sequencer.Strip) -> bool:
+    """Show a strip's pictures from its take's folder; returns whether they are there."""
+    known = sequencer.take_of_strip(strip)
+    assert known is not None
+    own = Path(known["folder"]) / known["role"]
+    if known["role"] == COLOR:
+        try:
+            own = keep_colour(absolute_path(strip.directory), Path(known["folder"]))
+        except OSError:
+            return False
+    if not all((own / element.filename).is_file() for element in strip.elements):
+        return False
+    strip.directory = stored_path(own, limit=MAX_FOLDER_BYTES).rstrip("/\\") + "/"
+    return True
+
+
 #: By the scene's ``session_uid``: how many strips it had when they were counted, and how many of takes.
 _counted: dict[int, tuple[int, int]] = {}
 
@@ -163,4 +214,4 @@ def stray_strips(scene: bpy.types.Scene) -> int:
     return known[1]
 
 
-CLASSES = (EX4D_OT_show_result, EX4D_OT_move_strips)
+CLASSES = (EX4D_OT_show_result, EX4D_OT_move_strips, EX4D_OT_keep_colour)

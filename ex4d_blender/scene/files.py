@@ -46,8 +46,9 @@ def stored_path(path: Path, *, limit: int = MAX_PATH_BYTES) -> str:
 
 
 def absolute_path(stored: str) -> Path:
-    """The path that a stored one means."""
-    return Path(bpy.path.abspath(stored))
+    """The path that a stored one means, without the steps up by which it may leave the .blend's folder: it is compared
+    with others."""
+    return Path(os.path.normpath(bpy.path.abspath(stored)))
 
 
 def numbered_files(folder: Path, numbers: Sequence[int], what: str) -> list[Path]:

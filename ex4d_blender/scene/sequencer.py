@@ -15,11 +15,12 @@ from ex4d.protocol.parsing import fraction_from
 
 from ..core.deliveries import DeliveredTake, colour_of
 from ..core.frame_mapping import check_consecutive
+from ..core.strip_facts import FACTS, strip_facts
 from .camera import scene_fps
 from .colour import copy_view, is_display, set_picture_space
 from .data import scene_of
 from .fcurves import fcurves
-from .files import MAX_FOLDER_BYTES, numbered_files, stored_path
+from .files import MAX_FOLDER_BYTES, absolute_path, numbered_files, stored_path
 from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.
@@ -32,11 +33,15 @@ LAST_CHANNEL = 128
 
 @dataclass(frozen=True)
 class PlacedStrips:
-    """The strips of one take; those not asked for are None. ``notes`` are sentences that the artist should read."""
+    """The strips of one take; those not asked for are None. ``notes`` are sentences that the artist should read.
+
+    ``meta`` is the meta strip that holds them, None where the result is alone.
+    """
 
     result: Strip
     mask: Strip | None
     color: Strip | None
+    meta: Strip | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -120,6 +125,16 @@ def show_edit(window: bpy.types.Window, edit: bpy.types.Scene) -> None:
     shown = workspace.sequencer_scene
     if shown is None or scene_of_edit(shown) is not None:
         workspace.sequencer_scene = edit
+
+
+def see_something(edit: bpy.types.Scene, frame: int) -> None:
+    """Where a scene of results stands at a frame without a strip, go to ``frame``; to the nearest with one, if that has
+    none either."""
+    seen = [strip for strip in strips_of(edit.sequence_editor) if not strip.mute]
+    if not seen or any(strip.frame_final_start <= edit.frame_current < strip.frame_final_end for strip in seen):
+        return
+    inside = (min(max(frame, strip.frame_final_start), strip.frame_final_end - 1) for strip in seen)
+    edit.frame_set(min(inside, key=lambda number: abs(number - frame)))
 
 
 def strips_in_the_way(scene: bpy.types.Scene) -> list[Strip]:
@@ -260,19 +275,22 @@ def place_take(
     name: str,
     frame_offset: int = 0,
     channel: int = 1,
+    move: str = "",
 ) -> PlacedStrips:
     """Put a generated take on free channels of a scene's sequencer, at its own frame numbers, its handles trimmed.
 
-    Nothing is placed when an error is raised. The strips carry the custom property ``ex4d`` with the take's name, its
-    folder and what they show.
+    With mask or colour they lie in one meta strip, their handles there whole, those of the meta strip trimmed. Nothing
+    is placed when an error is raised. The strips carry the custom property ``ex4d`` with the take's name, its folder,
+    what they show and what ``core.strip_facts`` tells.
 
     Args:
         scene: whose sequencer takes it in.
         take: with the folders of its pictures.
-        with_mask, with_color: add these pictures too, muted, on the next free channels above.
-        name: of the strips.
+        with_mask, with_color: add these pictures too, muted, above the result in the meta strip.
+        name: of the strip, or of the meta strip; those within are called after it.
         frame_offset: scene frame minus plate frame number.
         channel: the lowest to use.
+        move: of the take's camera, where it is known.
 
     Raises:
         BadInputError: pictures are missing, or no channel is free.
@@ -281,9 +299,8 @@ def place_take(
     check_consecutive(numbers, "The take")
     start = numbers[0] + frame_offset
     # All files before the first strip.
-    wanted = [("result", f"{name}")]
-    wanted += [("mask", f"{name} mask")] if with_mask else []
-    wanted += [("color", f"{name} color")] if with_color else []
+    kinds = ["result", *(["mask"] if with_mask else []), *(["color"] if with_color else [])]
+    wanted = [(kind, f"{name} {kind}" if len(kinds) > 1 else name) for kind in kinds]
     files = {kind: numbered_files(_folder(take, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
     if scene.sequence_editor is None:
         scene.sequence_editor_create()
@@ -292,13 +309,19 @@ def place_take(
     render = (scene.render.resolution_x, scene.render.resolution_y)
     fit = "ORIGINAL" if take.size in (None, render) else "FIT"
     placed: dict[str, Strip] = {}
+    facts = strip_facts(take, move)
     notes: list[str] = []
+    meta, target, handles = None, strips, take.handles
+    if len(wanted) > 1:
+        channel = free_channel(strips, start, start + len(numbers), channel)
+        meta = strips.new_meta(name=name, channel=channel, frame_start=start)
+        target, channel, handles = strips_of(meta), 1, (0, 0)
     try:
         for kind, title in wanted:
-            strip = _add_images(strips, files[kind], title, start, channel, fit, take.handles)
+            strip = _add_images(target, files[kind], title, start, channel, fit, handles)
             channel = strip.channel + 1
             placed[kind] = strip
-            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder}
+            strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder, **facts}
             if kind == "mask":
                 strip.colorspace_settings.is_data = True
             else:
@@ -308,16 +331,20 @@ def place_take(
                 notes += [note] if note is not None else []
             strip.mute = kind != "result"
     except BadInputError:
-        for strip in placed.values():
+        for strip in [meta] if meta is not None else placed.values():
             strips.remove(strip)
         raise
-    return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"), tuple(notes))
+    if meta is not None:
+        # It is one frame long until it is told otherwise, whatever lies in it.
+        meta.frame_final_end = start + len(numbers) - take.handles[1]
+        meta.frame_final_start = start + take.handles[0]
+    return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"), meta, tuple(notes))
 
 
 def _folder(take: DeliveredTake, kind: str) -> Path:
-    """Where pictures of a take are; the mask lies in the take itself too, and the cache may be cleaned."""
+    """Where pictures of a take are: in the take itself, where they are there, as the cache may be cleaned."""
     own = Path(take.folder) / kind
-    if kind == "mask" and own.is_dir():
+    if own.is_dir():
         return own
     return Path({"result": take.result, "mask": take.mask, "color": take.color}[kind])
 
@@ -331,13 +358,39 @@ def take_of_strip(strip: Strip) -> dict[str, str] | None:
     )
 
 
+def facts_of_strip(strip: Strip) -> dict[str, str]:
+    """What a strip of a take tells of it, see ``core.strip_facts``; "" for what one of an earlier version does not."""
+    found = strip.get(PROPERTY)
+    return {name: str(found.get(name, "")) if hasattr(found, "get") else "" for name in ("title", *FACTS)}
+
+
 def selected_strip(context: bpy.types.Context) -> Strip | None:
     """The movie or image strip that is active in the sequencer, else the first selected one; in a meta strip too while
-    that is open."""
+    that is open. A closed one with a take stands for the take's result."""
     editor = sequencer_scene(context).sequence_editor
     if editor is None:
         return None
     chosen = [editor.active_strip] if editor.active_strip is not None else []
     chosen += [strip for meta in reversed(editor.meta_stack) for strip in strips_of(meta) if strip.select]
     chosen += [strip for strip in strips_of(editor) if strip.select]
-    return next((strip for strip in chosen if strip.type in ("MOVIE", "IMAGE")), None)
+    meant = ((_result_within(strip) or strip) if strip.type == "META" else strip for strip in chosen)
+    return next((strip for strip in meant if strip.type in ("MOVIE", "IMAGE")), None)
+
+
+def _result_within(meta: Strip) -> Strip | None:
+    """The result of a take in a meta strip; None where there is none, or of several takes."""
+    found = [strip for strip in strips_of(meta) if (take_of_strip(strip) or {}).get("role") == "result"]
+    return found[0] if len(found) == 1 else None
+
+
+def outside_their_take(scenes: Iterable[bpy.types.Scene]) -> list[Strip]:
+    """The strips of masks and colour whose pictures do not lie in their take's folder, but in the cache: those of
+    earlier files."""
+    found = []
+    for strip in (strip for scene in scenes for strip in all_strips(scene) if strip.type == "IMAGE"):
+        known = take_of_strip(strip)
+        if known is None or known["role"] == "result":
+            continue
+        if not absolute_path(strip.directory).is_relative_to(known["folder"]):
+            found.append(strip)
+    return found

@@ -108,7 +108,7 @@ def _draw() -> None:
     if not shares:
         return
     scale = context.preferences.system.ui_scale
-    left, right = _free_width(context)
+    left, right = free_width(context)
     left, foot = left + 2 * MARGIN * scale, MARGIN * scale
     width = max(right - 2 * MARGIN * scale - left, 1.0)
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
@@ -134,7 +134,7 @@ def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
     return take.use_scene_camera or take.camera == scene.camera
 
 
-def _free_width(context: Any) -> tuple[float, float]:
+def free_width(context: Any) -> tuple[float, float]:
     """Left and right end, in the region's pixels, of what toolbar and sidebar leave free: both lie over the region."""
     left, right = 0.0, float(context.region.width)
     if context.preferences.system.use_region_overlap:

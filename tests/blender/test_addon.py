@@ -77,7 +77,7 @@ def begin(operator: str, **options: Any) -> str:
     assert ops
 
     class Click(take_cameras.TakeJobOperator):
-        match_scene = True
+        match_scene, take = True, ""
         report = staticmethod(lambda *_: None)
 
     for name, value in options.items():
@@ -160,22 +160,36 @@ def test_the_way_from_plate_to_strip(shot: Any, tmp_path: Path) -> None:
 
     shot.ex4d.with_mask = shot.ex4d.with_color = True
     assert bpy.ops.ex4d.generate() == {"FINISHED"}
-    placed = [(item.name, item.frame_final_start, item.frame_final_duration, item.mute) for item in strips(shot)]
+    from ex4d_blender.scene import sequencer
+
+    (meta,) = strips(shot)
+    placed = [
+        (item.name, item.frame_final_start, item.frame_final_duration, item.mute)
+        for item in (meta, *sequencer.strips_of(meta))
+    ]
     assert placed == [
         ("Take 01 v001", 1001, 6, False),
+        ("Take 01 v001 result", 1001, 6, False),
         ("Take 01 v001 mask", 1001, 6, True),
         ("Take 01 v001 color", 1001, 6, True),
     ]
-    assert len({item.channel for item in strips(shot)}) == 3
     version = shot.ex4d.takes[0].versions[0]
-    assert (version.name, version.profile, version.strip) == ("v001", "preview", "Take 01 v001")
-    assert Path(version.folder) == tmp_path / "ex4d" / "plate" / "takes" / "v001"
+    assert (version.name, version.profile, version.strip) == ("v001", "preview", "Take 01 v001 result")
+    take = tmp_path / "ex4d" / "plate" / "takes" / "v001"
+    assert Path(version.folder) == take
+    # None of them needs the cache, and the take is as whole as it was without the colour.
+    assert [Path(bpy.path.abspath(item.directory)) for item in sequencer.strips_of(meta)] == [
+        take / kind for kind in ("result", "mask", "color")
+    ]
+    assert bpy.ops.ex4d.generate() == {"FINISHED"}
+    assert [Path(item.folder) for item in shot.ex4d.takes[0].versions] == [take, take]
+    shot.ex4d.takes[0].versions.remove(1)
 
     # Another camera is another version on another channel; the first stays as it was.
     bpy.ops.ex4d.apply_preset(move="truck:0.1")
     bpy.ops.ex4d.generate()
     assert [item.name for item in shot.ex4d.takes[0].versions] == ["v001", "v002"]
-    assert len(strips(shot)) == 6
+    assert len(strips(shot)) == 3
     record = json.loads((Path(version.folder) / "take.json").read_text(encoding="utf-8"))
     assert record["title"] == "Take 01"
 

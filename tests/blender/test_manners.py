@@ -166,7 +166,8 @@ def test_panels_in_a_scene_of_results_lead_back(scene: bpy.types.Scene, addon: A
     lines: list[str] = []
     for shown in (scene, edit):
         lines.clear()
-        context = SimpleNamespace(scene=shown, window_manager=bpy.context.window_manager)
+        view = SimpleNamespace(type="VIEW_3D")
+        context = SimpleNamespace(scene=shown, window_manager=bpy.context.window_manager, space_data=view)
         bpy.types.EX4D_PT_view3d_steps.draw(SimpleNamespace(layout=Drawing(lines)), context)
         assert ("ex4d.load_plate" in lines) == (shown == scene)
         assert any("These are the results" in line for line in lines) == (shown == edit)
@@ -238,7 +239,10 @@ def test_strips_of_an_earlier_version_are_moved_when_asked(earlier_job: Path, ad
 
 
 def test_strips_that_others_are_built_on_stay(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
-    placed = sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=True, with_color=False, name="T")
+    made = delivered(make_take(tmp_path))
+    placed, _ = (
+        sequencer.place_take(scene, made, with_mask=False, with_color=False, name=name) for name in ("T", "Other")
+    )
     strips = sequencer.strips_of(scene.sequence_editor)
     length = {"length": 4} if bpy.app.version >= (5, 0) else {"frame_end": 1005}
     key = "input1" if bpy.app.version >= (4, 4) else "seq1"

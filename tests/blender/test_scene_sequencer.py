@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +33,9 @@ def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> DeliveredTa
     return delivered(generate_result(take, numbers))
 
 
+KINDS = ("result", "mask", "color")
+
+
 def span(start: int, end: int, channel: int) -> SimpleNamespace:
     return SimpleNamespace(frame_final_start=start, frame_final_end=end, channel=channel)
 
@@ -51,28 +55,92 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
     result = make_take(tmp_path)
     scene.sequence_editor_clear()
     placed = sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Shot v001")
-    strips = (placed.result, placed.mask, placed.color)
-    assert [strip.frame_final_start for strip in strips] == [1001] * 3
-    assert [strip.frame_final_duration for strip in strips] == [4] * 3
-    assert [strip.channel for strip in strips] == [1, 2, 3]
-    assert [strip.mute for strip in strips] == [False, True, True]
+    strips, meta = (placed.result, placed.mask, placed.color), placed.meta
+    assert [strip.frame_final_start for strip in (meta, *strips)] == [1001] * 4
+    assert [strip.frame_final_duration for strip in (meta, *strips)] == [4] * 4
+    assert [strip.name for strip in (meta, *strips)] == ["Shot v001", *(f"Shot v001 {kind}" for kind in KINDS)]
+    # They take one channel of the editor, and three within.
+    assert list(sequencer.strips_of(scene.sequence_editor)) == [meta]
+    assert [strip.channel for strip in (meta, *strips)] == [1, 1, 2, 3]
+    assert [strip.mute for strip in (meta, *strips)] == [False, False, True, True]
     assert [element.filename for element in placed.result.elements] == [f"result.{n}.png" for n in result.numbers]
-    assert Path(bpy.path.abspath(placed.result.directory)) == Path(result.result)
-    assert sequencer.take_of_strip(placed.mask) == {"take": "v001", "folder": result.folder, "role": "mask"}
+    for strip, kind in zip(strips, KINDS, strict=True):
+        assert sequencer.take_of_strip(strip) == {"take": "v001", "folder": result.folder, "role": kind}
+        assert Path(bpy.path.abspath(strip.directory)) == Path(result.folder) / kind
     assert placed.mask.colorspace_settings.is_data
     assert not placed.result.colorspace_settings.is_data
-    # The next one goes above; elsewhere in time the channel is free.
+    # The next one goes above; alone it needs no meta strip. Elsewhere in time the channel is free.
     again = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Again")
-    assert (again.result.channel, again.mask, again.color) == (4, None, None)
+    assert (again.result.channel, again.meta, again.mask, again.color) == (2, None, None, None)
     moved = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Moved", frame_offset=-1000)
     assert (moved.result.channel, moved.result.frame_final_start) == (1, 1)
     duration = {"length": 5} if bpy.app.version >= (5, 0) else {"frame_end": 6}
     strips = sequencer.strips_of(scene.sequence_editor)
-    assert len(strips) == 5
+    assert len(strips) == 3
     text = strips.new_effect(name="Text", type="TEXT", channel=9, frame_start=1, **duration)
     assert sequencer.take_of_strip(text) is None
     with pytest.raises(BadInputError, match="neither a movie nor pictures"):
         plates.plate_from_strip(text, scene)
+
+
+def test_handles_are_trimmed_by_the_meta_strip(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = replace(make_take(tmp_path, count=6), handles=(1, 2))
+    placed = sequencer.place_take(scene, result, with_mask=True, with_color=False, name="T")
+    assert (placed.meta.frame_final_start, placed.meta.frame_final_end) == (1002, 1005)
+    assert [(strip.frame_final_start, strip.frame_final_end) for strip in (placed.result, placed.mask)] == [
+        (1001, 1007)
+    ] * 2
+    # They can be pulled out.
+    placed.meta.frame_final_start = 1001
+    assert placed.meta.frame_final_start == 1001
+    alone = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Alone").result
+    assert (alone.frame_final_start, alone.frame_final_end) == (1002, 1005)
+
+
+def test_a_meta_strip_stands_for_its_result(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    placed = sequencer.place_take(scene, make_take(tmp_path), with_mask=True, with_color=True, name="T")
+    context = SimpleNamespace(scene=scene)
+    scene.sequence_editor.active_strip = placed.meta
+    assert sequencer.selected_strip(context) == placed.result
+    assert plates.selected_plate_strip(context).path == Path(placed.result.directory) / "result.####.png"
+    scene.sequence_editor.active_strip = placed.mask
+    assert sequencer.selected_strip(context) == placed.mask
+
+
+def test_what_is_muted_in_a_meta_strip_hides_nothing_below(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    sequencer.place_take(scene, make_take(tmp_path / "a", first=40), with_mask=True, with_color=True, name="A")
+    above = sequencer.place_take(
+        scene, make_take(tmp_path / "b", first=90), with_mask=True, with_color=True, name="B", frame_offset=-50
+    )
+    scene.render.resolution_x, scene.render.resolution_y = 48, 32
+    scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.filepath = str(tmp_path / "out.png")
+    scene.frame_set(41)
+    for muted, grey in ((False, 91), (True, 41)):
+        above.result.mute = muted
+        bpy.ops.render.render(write_still=True)
+        image = bpy.data.images.load(scene.render.filepath, check_existing=False)
+        assert 255 * float(image.pixels[0]) == pytest.approx(grey, abs=1)
+
+
+def test_results_are_shown_at_a_frame_that_has_one(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path, first=20)
+    scene.sequence_editor_create()
+    sequencer.see_something(scene, 22)
+    assert scene.frame_current == 1
+    placed = sequencer.place_take(scene, result, with_mask=True, with_color=False, name="T").meta
+    for asked, shown in ((22, 22), (5, 20), (99, 23)):
+        scene.frame_set(1)
+        sequencer.see_something(scene, asked)
+        assert scene.frame_current == shown
+    # Where there is something to be seen the artist's frame stays.
+    sequencer.see_something(scene, 20)
+    assert scene.frame_current == 23
+    placed.mute = True
+    sequencer.see_something(scene, 20)
+    assert scene.frame_current == 23
 
 
 def test_take_of_one_frame(scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -103,6 +171,7 @@ def test_incomplete_take_places_nothing(scene: bpy.types.Scene, tmp_path: Path, 
     elif what == "gap":
         result = replace(result, numbers=(1001, 1003))
     else:
+        shutil.rmtree(Path(result.folder) / "color")
         result = replace(result, color=str(tmp_path / "nowhere"))
     with pytest.raises(BadInputError):
         sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Take")

@@ -6,14 +6,16 @@ from typing import Any
 
 import bpy
 
-from ... import capabilities, props
+from ... import capabilities
 from ...core.generator_options import PROMPT, SEED, takes
 from ...ops.sequencer import EX4D_OT_show_result, stray_strips
 from ...props import state_of
 from ...scene import shot as shots
 from ...scene.data import scene_of
+from ...strip_takes import offered_take
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 from ..options import draw_options
+from .wipe import draw_wipe
 
 
 def _draw_profile(layout: Any, state: Any, take: Any) -> None:
@@ -87,16 +89,22 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     # In the viewport the step before has said it.
     if context.space_data is None or context.space_data.type != "VIEW_3D":
         needs_backend(layout)
-    take = props.active_take(scene_of(context))
+    take = offered_take(context)
     known = shots.known(scene_of(context))
     row = layout.row()
     row.scale_y = 1.4
-    row.operator("ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate")
+    button = row.operator(
+        "ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate"
+    )
+    if take is not None:
+        button.take = take.uid
     if take is not None and take.shot is not None and len(known.shots) > 1:
         draw_text(layout, f"Of the shot {take.shot.name}", "EMPTY_ARROWS")
     draw_progress(layout, "generate")
     if EX4D_OT_show_result.poll(context):
         layout.operator("ex4d.show_result", icon="SEQUENCE")
+    if take is not None and len(take.versions):
+        draw_wipe(layout, context, take)
     _draw_profile(layout, state, take)
     _draw_range(layout, scene_of(context))
     _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())

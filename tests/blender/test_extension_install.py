@@ -193,6 +193,6 @@ def test_it_does_a_job(
     facts = in_blender(user, WORK, str(plate), str(tmp_path / "shot.blend"), variables=variables)
     assert facts["objects"].count("CAMERA") == 2
     assert facts["objects"].count("MESH") == 1
-    assert facts["modifiers"] == ["MESH_CACHE"]
+    assert facts["modifiers"] == ["MESH_CACHE", "NODES"]
     assert facts["strips"] == [[1001, 6]]
     assert (tmp_path / "ex4d" / "plate" / "takes" / "v001" / "result.mp4").is_file()

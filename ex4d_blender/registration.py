@@ -29,6 +29,7 @@ from . import (
 )
 from .ops import (
     backend,
+    cg,
     clean_cache,
     errors,
     generate,
@@ -59,6 +60,7 @@ CLASSES: tuple[type, ...] = (
     *clean_cache.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
+    *cg.CLASSES,
     *generate.CLASSES,
     *sequencer.CLASSES,
     *jobs.CLASSES,

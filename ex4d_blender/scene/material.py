@@ -24,6 +24,8 @@ VALID_NODE = "EX-4D Validity"
 HOLE_NODE = "EX-4D Hole"
 CLEAR_NODE = "EX-4D Clear"
 MIX_NODE = "EX-4D Mix"
+#: The plate's light: what the mesh's surface is made of, where it is no hole.
+SURFACE_NODE = "EX-4D Surface"
 #: Holes are seen as such at once; no footage has this colour in large areas.
 DEFAULT_HOLE_COLOR = (1.0, 0.0, 1.0)
 
@@ -70,6 +72,7 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     mask = _texture(nodes, links, VALID_NODE, valid_image, VALIDITY_UV, 0)
     mask.interpolation = "Closest"
     emission = nodes.new("ShaderNodeEmission")
+    emission.name = emission.label = SURFACE_NODE
     emission.location = (-200, 300)
     hole = nodes.new("ShaderNodeEmission")
     hole.name = hole.label = HOLE_NODE

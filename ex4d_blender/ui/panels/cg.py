@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""CG in the plate: what the mesh is to the objects around it."""
+"""CG in the plate: what the mesh is to the objects around it, and presets of view layers and nodes."""
 
 from typing import Any
 
@@ -30,3 +30,6 @@ def draw_cg(layout: Any, context: bpy.types.Context) -> None:
         button.switch, button.on = switch, not on
     if strength is not None:
         layout.prop(strength, "default_value", text="Strength")
+    row = layout.row(align=True)
+    row.operator("ex4d.cg_preset", text="Shadow Catching", icon="RENDERLAYERS").preset = "SHADOWS"
+    row.operator("ex4d.cg_preset", text="Comp", icon="NODE_COMPOSITING").preset = "COMP"

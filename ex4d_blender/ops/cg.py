@@ -146,9 +146,7 @@ class EX4D_OT_cg_preset(bpy.types.Operator):
             self.report({"INFO"}, f"CG and shadows go over «{base[1].name}».")
         others = [layer.name for layer in scene.view_layers if layer not in (layers.cg, layers.shadow) and layer.use]
         if others:
-            self.report(
-                {"INFO"}, f"Also rendered: {', '.join(others)}. Untick «Use for Rendering» to save time."
-            )
+            self.report({"INFO"}, f"Also rendered: {', '.join(others)}. Untick «Use for Rendering» to save time.")
         return {"FINISHED"}
 
     @staticmethod

@@ -156,6 +156,7 @@ def test_shadow_catching_builds_view_layers_and_keeps_the_artists(
     mine.name = view_layers.CG_LAYER
     left_out = bpy.data.collections.new("Left Out")
     scene.collection.children.link(left_out)
+    left_out.children.link(bpy.data.collections.new("Inside"))
     mine.layer_collection.children["Left Out"].exclude = True
     before = {obj.name for obj in mine.objects}
     preset("SHADOWS")

@@ -106,7 +106,11 @@ def _layer(scene: bpy.types.Scene, name: str, like: bpy.types.ViewLayer) -> bpy.
 
 def _copy_shown(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
     """Let a new view layer leave out, hold out and hide what another does."""
-    for before, after in zip(source.children, target.children, strict=True):
+    shown = {child.collection: child for child in source.children}
+    for after in target.children:
+        before = shown.get(after.collection)
+        if before is None:
+            continue
         after.exclude = before.exclude
         after.holdout, after.indirect_only = before.holdout, before.indirect_only
         _copy_shown(before, after)

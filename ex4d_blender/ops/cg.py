@@ -13,11 +13,35 @@ from ..props import state_of
 from ..scene import mesh_switches as switches
 from ..scene import shot as shots
 from ..scene.cg import compositing, trees, view_layers
-from ..scene.data import enum_items, manager_of, scene_of
+from ..scene.data import manager_of, scene_of
 from .common import OperatorResult, has_shot, report_errors
 
 #: Of one light the plate's colours, as a white sheet would be lit.
 DEFAULT_STRENGTH = 1.0
+SWITCHES = (
+    ("CATCHER", "Shadow Catcher", "Shadows of other objects fall on the mesh, and only they are rendered"),
+    ("HOLDOUT", "Holdout", "The mesh cuts a hole into what is behind it"),
+    ("RELIGHT", "Relight", "The scene's lights fall on the mesh, under the plate's own light"),
+)
+PRESETS = (
+    (
+        "SHADOWS",
+        "Shadow Catching",
+        "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh. Your view layers "
+        "stay",
+    ),
+    (
+        "COMP",
+        "Comp",
+        "Add the view layers of Shadow Catching, and compositor nodes that lay CG and shadows over the plate, or over "
+        "the newest version of the take whose camera is the scene's",
+    ),
+)
+
+
+def _description(items: tuple[tuple[str, str, str], ...], chosen: str) -> str:
+    """What a button of one of these items says when the mouse rests on it."""
+    return next(text for name, _, text in items if name == chosen)
 
 
 def _mesh_of(shot: shots.ShotObjects) -> bpy.types.Object:
@@ -40,11 +64,7 @@ class EX4D_OT_mesh_switch(bpy.types.Operator):
     else:
         switch: EnumProperty(
             name="Switch",
-            items=(
-                ("CATCHER", "Shadow Catcher", "Shadows of other objects fall on the mesh, and only they are rendered"),
-                ("HOLDOUT", "Holdout", "The mesh cuts a hole into what is behind it"),
-                ("RELIGHT", "Relight", "The scene's lights fall on the mesh, under the plate's own light"),
-            ),
+            items=SWITCHES,
             options={"SKIP_SAVE"},
         )
         on: BoolProperty(name="On", default=True, options={"SKIP_SAVE"})
@@ -65,7 +85,7 @@ class EX4D_OT_mesh_switch(bpy.types.Operator):
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         """What the switch does."""
         chosen: Any = properties
-        return str(enum_items(cls, "switch")[chosen.switch].description)
+        return _description(SWITCHES, chosen.switch)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -90,20 +110,7 @@ class EX4D_OT_cg_preset(bpy.types.Operator):
     else:
         preset: EnumProperty(
             name="Preset",
-            items=(
-                (
-                    "SHADOWS",
-                    "Shadow Catching",
-                    "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh. Your "
-                    "view layers stay",
-                ),
-                (
-                    "COMP",
-                    "Comp",
-                    "Add the view layers of Shadow Catching, and compositor nodes that lay CG and shadows over the "
-                    "plate, or over the newest version of the take whose camera is the scene's",
-                ),
-            ),
+            items=PRESETS,
             options={"SKIP_SAVE"},
         )
         replace: BoolProperty(
@@ -120,7 +127,7 @@ class EX4D_OT_cg_preset(bpy.types.Operator):
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         """What the preset builds."""
         chosen: Any = properties
-        return str(enum_items(cls, "preset")[chosen.preset].description)
+        return _description(PRESETS, chosen.preset)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         """Asks where renders go through nodes of the artist's own."""

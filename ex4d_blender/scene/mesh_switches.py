@@ -25,6 +25,8 @@ CATCHER_NODES = (
     "EX-4D Catcher Output",
 )
 RELIGHT_NODES = ("EX-4D Relight Strength", "EX-4D Relight Diffuse", "EX-4D Relight")
+#: Custom property of a material that catches: how Cycles sampled its light before.
+SAMPLING = "ex4d_emission_sampling"
 
 
 def plate_material(mesh: bpy.types.Object) -> bpy.types.Material:
@@ -95,6 +97,7 @@ def set_catches_shadows(mesh: bpy.types.Object, on: bool) -> None:
     nodes, links = node_tree(item).nodes, node_tree(item).links
     _remove(nodes, CATCHER_NODES)
     mesh.is_shadow_catcher = on
+    _sample_as_lamp(item, not on)
     if not on:
         return
     diffuse = _add(nodes, "ShaderNodeBsdfDiffuse", CATCHER_NODES[0], (-200, 700))
@@ -115,6 +118,21 @@ def set_catches_shadows(mesh: bpy.types.Object, on: bool) -> None:
     links.new(nodes[material.CLEAR_NODE].outputs["BSDF"], mix.inputs[1])
     links.new(surface.outputs["Shader"], mix.inputs[2])
     links.new(mix.outputs["Shader"], output.inputs["Surface"])
+
+
+def _sample_as_lamp(item: bpy.types.Material, on: bool) -> None:
+    """Let Cycles look for light on a material's faces, as the artist had it, or not: while it catches, rays that look
+    for lamps find none there, and would ask each of its faces."""
+    settings: Any = getattr(item, "cycles", None)
+    if settings is None:
+        return
+    former: Any = item.get(SAMPLING)
+    if not on and former is None:
+        item[SAMPLING] = settings.emission_sampling
+        settings.emission_sampling = "NONE"
+    elif on and former is not None:
+        settings.emission_sampling = former
+        del item[SAMPLING]
 
 
 def relight_strength(mesh: bpy.types.Object) -> float:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -55,7 +56,10 @@ def test_shadows_fall_on_the_mesh_and_nothing_else_of_it_is_seen(
     # In colour too where nothing is, and no shadow without what throws it.
     bpy.data.objects["Cube"].hide_render = True
     assert render(scene, tmp_path / "out.png")[..., 3].max() == 0
+    settings = next(iter(mesh_data(placed.mesh).materials)).cycles
+    assert settings.emission_sampling == "NONE"
     switch("CATCHER", on=False)
+    assert settings.emission_sampling == "AUTO"
     shown = render(scene, tmp_path / "out.png")
     assert np.abs(shown[FREE][..., :3] - plate_of(placed)[FREE]).max() <= 1
 
@@ -91,6 +95,20 @@ def test_lights_fall_on_the_mesh_as_strongly_as_wanted(
     assert means[1] + 5 < means[2]
     switch("RELIGHT", on=False)
     assert np.abs(render(scene, tmp_path / "out.png")[FREE][..., :3] - plate[FREE]).max() <= 1
+
+
+def test_each_button_says_what_it_does(addon: Any) -> None:
+    from ex4d_blender.ops import cg
+
+    said = [
+        operator.description(bpy.context, SimpleNamespace(**{name: item[0]}))
+        for operator, name, items in (
+            (cg.EX4D_OT_mesh_switch, "switch", cg.SWITCHES),
+            (cg.EX4D_OT_cg_preset, "preset", cg.PRESETS),
+        )
+        for item in items
+    ]
+    assert said == [item[2] for item in (*cg.SWITCHES, *cg.PRESETS)]
 
 
 def test_switches_are_in_the_file(scene: bpy.types.Scene, placed: shots.ShotObjects, tmp_path: Path) -> None:

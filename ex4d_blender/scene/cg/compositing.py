@@ -121,8 +121,8 @@ def _build(tree: Any) -> dict[str, Any]:
 
     frame.name = frame.label = FRAME
     frame[MARK] = True
-    base = keep(nodes.new("CompositorNodeImage"), BASE, (-600, 300))
-    size = keep(trees.to_render_size(tree), SCALE, (-300, 300))
+    base = keep(nodes.new("CompositorNodeImage"), BASE, (-600, 550))
+    size = keep(trees.to_render_size(tree), SCALE, (-300, 550))
     cg = keep(nodes.new("CompositorNodeRLayers"), CG, (-600, -450))
     keep(nodes.new("CompositorNodeRLayers"), SHADOW, (-600, 0))
     product, light, left, shaded = trees.multiply(tree)

@@ -30,6 +30,6 @@ def draw_cg(layout: Any, context: bpy.types.Context) -> None:
         button.switch, button.on = switch, not on
     if strength is not None:
         layout.prop(strength, "default_value", text="Strength")
-    row = layout.row(align=True)
-    row.operator("ex4d.cg_preset", text="Shadow Catching", icon="RENDERLAYERS").preset = "SHADOWS"
-    row.operator("ex4d.cg_preset", text="Comp", icon="NODE_COMPOSITING").preset = "COMP"
+    column = layout.column(align=True)
+    column.operator("ex4d.cg_preset", text="Shadow Catching", icon="RENDERLAYERS").preset = "SHADOWS"
+    column.operator("ex4d.cg_preset", text="Comp", icon="NODE_COMPOSITING").preset = "COMP"

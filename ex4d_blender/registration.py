@@ -31,6 +31,7 @@ from . import (
 from .ops import (
     alignment,
     backend,
+    cg,
     clean_cache,
     closing,
     errors,
@@ -72,6 +73,7 @@ CLASSES: tuple[type, ...] = (
     *pivot.CLASSES,
     *take_cameras.CLASSES,
     *preview.CLASSES,
+    *cg.CLASSES,
     *generate.CLASSES,
     *sequencer.CLASSES,
     *wipe.CLASSES,

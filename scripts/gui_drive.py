@@ -840,6 +840,46 @@ def clicks(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wai
         raise DriveError(f"{hand.count} clicks lead to the result; at most {MOST_CLICKS} may.")
 
 
+def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
+    """CG in a plate, in a scene of its own: switches and presets by the mouse, nodes, and what is rendered."""
+    former, scene = window().scene, bpy.data.scenes.new("CG")
+    window().scene = scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(moving_plate))
+    scene.ex4d.viewport_side, scene.ex4d.match_without_asking = 64, True
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: dw_mesh() is not None
+    for step in ("plate", "geometry", "takes", "generate"):
+        setattr(scene.ex4d, f"open_{step}", False)
+    mesh, hand = dw_mesh(), Clicks(out)
+    sidebar = region(view, "UI")
+    # Closed at first, and no script can open it: another one like it is open.
+    panel = next(cls for cls in extension("ui.panels").CLASSES if cls.__name__ == "EX4D_PT_view3d_cg")
+    parts = {"bl_label": panel.bl_label, "draw": panel.draw}
+    bpy.utils.register_class(type(f"{panel.__name__}_open", panel.__bases__, parts))
+    yield after(1.0)
+    yield from shot(out, "23-cg-panel")
+    yield from hand.press("ex4d.mesh_switch", view, "UI")
+    yield lambda: mesh.is_shadow_catcher or mesh.is_holdout or "EX-4D Relight" in mesh.active_material.node_tree.nodes
+    call(bpy.ops.ex4d.cg_preset, "INVOKE_DEFAULT", area=view, preset="COMP")
+    if len(scene.view_layers) != 3 or not mesh.is_shadow_catcher:
+        raise DriveError("The preset has built no view layers, or the mesh catches no shadows.")
+    sidebar.tag_redraw()
+    yield from small_shot(out, "24-cg-set-up")
+    scene.cycles.device, scene.cycles.samples = "CPU", 4
+    scene.render.filepath = str(out / "25-cg-comp.png")
+    scene.render.image_settings.file_format = "PNG"
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+    view.ui_type = "CompositorNodeTree"
+    if hasattr(scene, "compositing_node_group"):
+        view.spaces.active.node_tree = scene.compositing_node_group
+    yield after(1.0)
+    call(bpy.ops.node.view_all, area=view)
+    yield after(1.0)
+    yield from shot(out, "26-cg-nodes")
+    view.ui_type = "VIEW_3D"
+    window().scene = former
+
+
 def windows() -> list[bpy.types.Window]:
     """All of Blender's windows."""
     return list(bpy.context.window_manager.windows)
@@ -900,6 +940,7 @@ PARTS = {
     "models": models,
     "wipe": wipe,
     "preferences": wrong_button_and_preferences,
+    "cg": cg,
     "clicks": clicks,
 }
 

@@ -76,6 +76,7 @@ def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> 
     mask = _texture(nodes, links, VALID_NODE, valid_image, VALIDITY_UV, 0)
     mask.interpolation = "Closest"
     emission = nodes.new("ShaderNodeEmission")
+    emission.name = emission.label = SURFACE_NODE
     emission.location = (-200, 300)
     hole = nodes.new("ShaderNodeEmission")
     hole.name = hole.label = HOLE_NODE

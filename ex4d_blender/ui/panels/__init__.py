@@ -11,6 +11,7 @@ from ...scene import sequencer
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..layout import draw_text
+from .cg import draw_cg
 from .generate import draw_generate
 from .jobs import draw_jobs
 from .plate import draw_plate
@@ -73,6 +74,7 @@ def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = Fals
 CLASSES = (
     _panel("steps", "Shot", draw_steps, _View3D, header=False),
     _panel("world", "World", draw_world, _View3D, closed=True),
+    _panel("cg", "CG in the Plate", draw_cg, _View3D, closed=True),
     _panel("jobs", "Jobs", draw_jobs, _View3D),
     _panel("plate", "Plate", draw_plate, _Sequencer),
     _panel("generate", "Generate", draw_generate, _Sequencer),

@@ -135,6 +135,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         seed=data.get("seed"),
         prompt=data.get("prompt"),
         options=data.get("options") or {},
+        move=data.get("move") or "",
     )
     offset = int(data.get("offset", 0))
     version = None

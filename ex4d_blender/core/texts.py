@@ -8,6 +8,8 @@ import os
 import platform
 import re
 import textwrap
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError
@@ -49,6 +51,16 @@ def duration(seconds: float) -> str:
 def size(count: int) -> str:
     """Bytes as «12 MB»."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1 if count else 0):.0f} MB"
+
+
+@lru_cache(maxsize=256)
+def moment(text: str) -> str:
+    """A moment in UTC, ISO 8601, as this machine's clock says it: «2026-11-30 12:41»; "" of what is none."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return ""
+    return found.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def job_state(job: JobSnapshot) -> str:

@@ -17,7 +17,7 @@ from .. import capabilities, colour_spaces, job_list, props, take_options
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
 from ..props import state_of
-from ..scene import sequencer
+from ..scene import sequencer, takes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
@@ -127,6 +127,7 @@ def submit_take(
         "prompt": options.get(PROMPT),
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
+        "move": takes.move_of(take.camera) if take.camera is not None else "",
     }
     colour_spaces.ask(scene, block=block)
     return job_list.current().submit(
@@ -252,6 +253,9 @@ class EX4D_OT_import_take(bpy.types.Operator):
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )
+        _, version = _version_of(scene, made.folder)
+        if version is not None:
+            version.strip, version.note = placed.result.name, " ".join(placed.notes)
         for note in placed.notes:
             self.report({"WARNING"}, note)
         if context.window is not None:

@@ -24,7 +24,7 @@ from .. import capabilities, menus, take_options
 from ..core import records
 from ..core.move_amounts import AMOUNTS
 from ..core.records import move_number
-from ..scene import background, editors, scan, takes
+from ..scene import background, editors, scan, takes, version_strips
 from ..scene.data import camera_data, scene_state
 
 _MOVE_NAMES = {
@@ -123,6 +123,15 @@ def _take_chosen(state: Any, context: bpy.types.Context) -> None:
         editors.frame_time_editors(context.window)
 
 
+def _version_chosen(take: Any, context: bpy.types.Context) -> None:
+    """Who clicks on a version sees it in the sequencer; scripts choose one and nothing else changes."""
+    version = active_version(take)
+    if context.area is None or version is None:
+        return
+    others = {other.folder for other in take.versions if other.folder != version.folder}
+    version_strips.show(take.id_data, version.folder, others)
+
+
 def _preview_look_changed(state: Any, _context: bpy.types.Context) -> None:
     for take in state.takes:
         for camera in preview_cameras(state.id_data, take):
@@ -157,6 +166,9 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         note: str
         passes: str
         movie: str
+        created: str
+        move: str
+        told: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -172,6 +184,9 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
         passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")
         movie: StringProperty(name="Movie", description="File within the version's folder: its movie for editing")
+        created: StringProperty(name="Finished", description="When it was finished, ISO 8601 in UTC")
+        move: StringProperty(name="Move", description="The move of its camera, such as orbit:30")
+        told: StringProperty(name="Notes", description="What its record tells of how it was made")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):
@@ -215,6 +230,7 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         shot: bpy.types.Object | None
         versions: bpy.types.bpy_prop_collection_idprop[EX4D_PG_version]
         options: bpy.types.bpy_prop_collection_idprop[EX4D_PG_option]
+        active_version: int
         coverage: str
     else:
         uid: StringProperty(options={"HIDDEN"})
@@ -236,6 +252,11 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         )
         versions: CollectionProperty(type=EX4D_PG_version)
         options: CollectionProperty(type=EX4D_PG_option)
+        active_version: IntProperty(
+            name="Version",
+            update=_version_chosen,
+            description="Show this version in the sequencer, in place of the take's others",
+        )
         coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
 
 
@@ -339,6 +360,11 @@ def active_take(scene: bpy.types.Scene) -> EX4D_PG_take | None:
     """The take that is chosen in the list."""
     state = scene_state(scene)
     return state.takes[state.active_take] if 0 <= state.active_take < len(state.takes) else None
+
+
+def active_version(take: EX4D_PG_take) -> EX4D_PG_version | None:
+    """The version that is chosen in a take's list."""
+    return take.versions[take.active_version] if 0 <= take.active_version < len(take.versions) else None
 
 
 def take_by_uid(scene: bpy.types.Scene, uid: str) -> EX4D_PG_take | None:

@@ -46,6 +46,12 @@ def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
     return _parsed(text)[:2]
 
 
+def mean_share(text: str) -> float | None:
+    """The mean share of a take's pixels that was seen; None where nobody has counted."""
+    _, shares = parse(text)
+    return sum(shares) / len(shares) if shares else None
+
+
 def revealed_and_never(text: str) -> tuple[float, float] | None:
     """Mean shares of a take's pixels that the move reveals, and that no frame has in its view; None where nobody
     asked."""

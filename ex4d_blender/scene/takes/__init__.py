@@ -5,7 +5,7 @@ from .acting import acting_besides
 from .cameras import add_moving_camera, add_take_camera
 from .choosing import select_move
 from .handheld import HANDHELD_PATHS, add_handheld, has_handheld, remove_handheld
-from .moves import apply_preset, clear_move
+from .moves import apply_preset, clear_move, move_of
 
 __all__ = [
     "HANDHELD_PATHS",
@@ -16,6 +16,7 @@ __all__ = [
     "apply_preset",
     "clear_move",
     "has_handheld",
+    "move_of",
     "remove_handheld",
     "select_move",
 ]

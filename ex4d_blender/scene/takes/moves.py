@@ -30,7 +30,7 @@ from .. import camera, scan
 from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
 from ..parenting import parent_plainly
-from ..shot import ShotObjects, pivot_point, source_trajectory, tag
+from ..shot import PROPERTY, ShotObjects, pivot_point, source_trajectory, tag
 from .movable import shot_to_move_in
 from .rig import is_helper, new_empty, remove_empty
 
@@ -95,6 +95,12 @@ def apply_preset(
     _animate_lens(camera_data(camera_obj), source, curves, np.array(keys), chosen)
     tag(camera_obj, "take", shot.folder, move=move)
     camera.refresh(scene)
+
+
+def move_of(camera_obj: bpy.types.Object) -> str:
+    """The move that ``apply_preset`` gave a camera last; "" where none did."""
+    found = camera_obj.get(PROPERTY)
+    return str(found.get("move", "")) if hasattr(found, "get") else ""
 
 
 def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:

@@ -79,6 +79,8 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         row = form.row(align=True)
         row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
         row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
+    if count := len(shots.unlisted(scene_of(context))):
+        layout.operator("ex4d.find_takes", text=f"Find Takes ({count})", icon="VIEWZOOM")
     if not len(state.takes):
         return
     row = layout.row()

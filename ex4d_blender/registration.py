@@ -12,6 +12,7 @@ from . import (
     arrivals,
     backend_link,
     capabilities,
+    changes,
     cli,
     colour_spaces,
     disk_watch,
@@ -21,6 +22,7 @@ from . import (
     installation,
     job_list,
     job_results,
+    live_preview,
     migrations,
     panel_updates,
     preferences,
@@ -110,6 +112,7 @@ def _start() -> None:
             installation.pump,
             lambda: disk_watch.look(time.monotonic()),
             folder_sizes.look,
+            lambda: live_preview.look(time.monotonic()),
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
@@ -118,6 +121,8 @@ def _start() -> None:
             lambda: job_list.current().is_preparing,
             installation.is_running,
             folder_sizes.is_counting,
+            changes.is_recent,
+            live_preview.is_waiting,
             panel_updates.is_due,
         ),
     )
@@ -132,6 +137,7 @@ def _stop() -> None:
     backend_link.close()
     error_dialog.clear()
     arrivals.forget()
+    live_preview.forget()
 
 
 def unregister() -> None:

@@ -23,6 +23,7 @@ from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..take_versions import version_options
 from .common import JobOperator, OperatorResult, report_errors
+from .preview import fingerprint
 from .take_cameras import TakeJobOperator, new_take, require_take, take_lens
 
 
@@ -127,6 +128,7 @@ def submit_take(
         "prompt": options.get(PROMPT),
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
+        "fingerprint": fingerprint(scene, take),
         "move": takes.move_of(take.camera) if take.camera is not None else "",
     }
     colour_spaces.ask(scene, block=block)

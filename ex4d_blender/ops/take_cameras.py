@@ -334,7 +334,7 @@ def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
 
 def _forget_preview(take: "props.EX4D_PG_take", camera: bpy.types.Object) -> None:
     """Take away the picture and the coverage of a former move: they would lie over the new one."""
-    take.coverage = ""
+    take.coverage = take.fingerprint = ""
     background.hide_preview(camera)
 
 

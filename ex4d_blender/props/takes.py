@@ -20,7 +20,7 @@ from ex4d.camera.released import RELEASED_PRESETS
 from ex4d.camera.source_path import DEFAULT_AMOUNT, MOST_SECONDS
 from ex4d.protocol.errors import BadInputError
 
-from .. import capabilities, menus, take_options
+from .. import capabilities, changes, menus, take_options
 from ..core import records
 from ..core.move_amounts import AMOUNTS
 from ..core.records import move_number
@@ -140,6 +140,10 @@ def _preview_look_changed(state: Any, _context: bpy.types.Context) -> None:
                 background.set_preview_look(camera, opacity=state.preview_opacity, in_front=True)
 
 
+def _live_chosen(_state: Any, _context: bpy.types.Context) -> None:
+    changes.stir()
+
+
 def _choice_changed(row: Any, number: int) -> None:
     row.text = next((item[0] for item in menus.choice_items(row, None) if item[3] == number), row.text)
 
@@ -232,6 +236,7 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         options: bpy.types.bpy_prop_collection_idprop[EX4D_PG_option]
         active_version: int
         coverage: str
+        fingerprint: str
     else:
         uid: StringProperty(options={"HIDDEN"})
         camera: PointerProperty(
@@ -258,6 +263,7 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
             description="Show this version in the sequencer, in place of the take's others",
         )
         coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
+        fingerprint: StringProperty(options={"HIDDEN"}, description="Of the move that the coverage was counted for")
 
 
 class TakesProperties:
@@ -289,6 +295,7 @@ class TakesProperties:
         handheld_strength: float
         handheld_seed: int
         preview_opacity: float
+        live_preview: bool
         show_coverage: bool
     else:
         takes: CollectionProperty(type=EX4D_PG_take)
@@ -343,6 +350,14 @@ class TakesProperties:
             subtype="FACTOR",
             update=_preview_look_changed,
             description="How much of the scene the previews of takes hide",
+        )
+        live_preview: BoolProperty(
+            name="Live",
+            description=(
+                "Render the chosen take's preview again by itself when keys, modifiers or lens of its camera have "
+                "changed and rested for 0.3 seconds"
+            ),
+            update=_live_chosen,
         )
         show_coverage: BoolProperty(
             name="Coverage Bar",

@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import job_list
+from .. import job_list, live_preview
 from ..core.texts import moment
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -67,7 +67,7 @@ class EX4D_UL_takes(bpy.types.UIList):
         if len(item.versions):
             told.label(text=item.versions[-1].name)
         if (share := coverage.mean_share(item.coverage)) is not None:
-            told.label(text=f"{share:.0%}")
+            told.label(text=f"({share:.0%})" if live_preview.stale(item).coverage else f"{share:.0%}")
 
 
 class EX4D_UL_versions(bpy.types.UIList):

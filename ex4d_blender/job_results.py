@@ -28,6 +28,7 @@ from ex4d.protocol.results import (
 
 from . import arrivals, backend_link, changes, folder_sizes, props
 from .core.checked_folders import check_ahead
+from .core.coverage_record import parse as parse_coverage
 from .core.deliveries import delivered_take
 from .job_list import Preparation, ResultHandler
 from .ops import clean_cache
@@ -38,7 +39,6 @@ from .scene.holes import update_holes
 from .scene.results_scene import results_scene
 from .scene.shot_place import note_beside, plate_path, propose_folder
 from .take_versions import add_version
-from .ui.coverage import parse as parse_coverage
 
 
 def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import bpy
 
 from ex4d.protocol.errors import Ex4dError
 
-from . import changes, job_list, panel_updates, props
+from . import changes, job_list, out_of_date, panel_updates, props
 from .ops import preview
 from .redraw import tag_viewports
 from .scene import background, sequencer
@@ -29,19 +29,6 @@ log = logging.getLogger(__name__)
 REST_SECONDS = 0.3
 #: Operators that hold an object or a key while they run: to set a frame would put it back.
 _HOLDING = ("TRANSFORM_OT_", "GRAPH_OT_", "ACTION_OT_", "ANIM_OT_", "VIEW3D_OT_", "NLA_OT_")
-
-
-@dataclass(frozen=True)
-class Stale:
-    """What of a take shows another move than the one that it has.
-
-    Attributes:
-        picture: the preview over its camera.
-        coverage: the bar and the share in the list.
-    """
-
-    picture: bool = False
-    coverage: bool = False
 
 
 @dataclass
@@ -62,7 +49,6 @@ class _Watched:
 
 
 _watched: dict[str, _Watched] = {}
-_stale: dict[str, Stale] = {}
 #: How often something had changed when all was looked at; below zero where something waits.
 _looked = -1
 
@@ -70,11 +56,6 @@ _looked = -1
 def is_waiting() -> bool:
     """Whether a move waits for its rest, or for a job that ends."""
     return _looked < 0
-
-
-def stale(take: props.EX4D_PG_take) -> Stale:
-    """What of a take is out of date, as last looked at."""
-    return _stale.get(take.uid, Stale())
 
 
 def refused(take: props.EX4D_PG_take) -> str:
@@ -87,7 +68,7 @@ def forget() -> None:
     """Another file is open."""
     global _looked  # noqa: PLW0603
     _watched.clear()
-    _stale.clear()
+    out_of_date.forget()
     _looked = -1
 
 
@@ -108,7 +89,7 @@ def look(now: float) -> None:
         if take is not None and take.uid and is_local(working):
             waiting |= _look_at(working, take, now)
     _looked = -1 if waiting else count
-    panel_updates.show("live_preview", (tuple(_stale.items()), tuple(item.refused for item in _watched.values())))
+    panel_updates.show("live_preview", (out_of_date.all_found(), tuple(item.refused for item in _watched.values())))
 
 
 def _look_at(scene: bpy.types.Scene, take: props.EX4D_PG_take, now: float) -> bool:
@@ -129,18 +110,17 @@ def _look_at(scene: bpy.types.Scene, take: props.EX4D_PG_take, now: float) -> bo
 def _note(scene: bpy.types.Scene, take: props.EX4D_PG_take, current: str) -> None:
     """Write down what is out of date; what was made before that was written down counts as good."""
     pictures = {background.shown_fingerprint(camera) for camera in props.preview_cameras(scene, take)} - {""}
-    found = Stale(
+    found = out_of_date.Stale(
         picture=bool(current) and any(shown != current for shown in pictures),
         coverage=bool(current and take.coverage and take.fingerprint) and take.fingerprint != current,
     )
-    if _stale.get(take.uid, Stale()) != found:
-        _stale[take.uid] = found
+    if out_of_date.note(take, found):
         tag_viewports()
 
 
 def _wants(take: props.EX4D_PG_take, item: _Watched) -> bool:
     """Whether the move is to be rendered: what there is shows another one, and it was not asked for yet."""
-    is_known = take.fingerprint == item.fingerprint and not stale(take).picture
+    is_known = take.fingerprint == item.fingerprint and not out_of_date.stale(take).picture
     return not is_known and item.asked != item.fingerprint and not item.refused
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import blf
@@ -12,9 +11,9 @@ from gpu_extras.batch import batch_for_shader
 
 import gpu
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.parsing import parse_json
 
-from .. import live_preview, props
+from .. import out_of_date, props
+from ..core.coverage_record import parse, parsed
 from ..scene import shot as shots
 
 #: The bar's height, that of a column at least, and its distance to the viewport's edges.
@@ -29,36 +28,10 @@ _COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good":
 _handle: Any = None
 
 
-@lru_cache(maxsize=64)
-def _parsed(text: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Plate frame numbers, shares that were seen, and shares that no frame has in its view; empty what there is none
-    of."""
-    try:
-        record = parse_json(text)
-        numbers, shares = tuple(map(int, record["numbers"])), tuple(map(float, record["coverage"]))
-        never = tuple(map(float, record.get("never_covered", ())))
-    except (OverflowError, ValueError, KeyError, TypeError):
-        return (), (), ()
-    usable = len(numbers) == len(shares) and len(never) in (0, len(shares))
-    usable = usable and all(0 <= share <= 1 for share in (*shares, *never))
-    return (numbers, shares, never) if usable else ((), (), ())
-
-
-def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
-    return _parsed(text)[:2]
-
-
-def mean_share(text: str) -> float | None:
-    """The mean share of a take's pixels that was seen; None where nobody has counted."""
-    _, shares = parse(text)
-    return sum(shares) / len(shares) if shares else None
-
-
 def revealed_and_never(text: str) -> tuple[float, float] | None:
     """Mean shares of a take's pixels that the move reveals, and that no frame has in its view; None where nobody
     asked."""
-    _, shares, never = _parsed(text)
+    _, shares, never = parsed(text)
     if not never:
         return None
     unseen, outside = 1 - sum(shares) / len(shares), sum(never) / len(never)
@@ -109,7 +82,7 @@ def _draw() -> None:
     take = props.active_take(scene)
     if take is None or not looks_through(context.region_data, scene, take):
         return
-    stale = live_preview.stale(take)
+    stale = out_of_date.stale(take)
     if stale.picture:
         _draw_mark(context)
     if not take.coverage or not scene.ex4d.show_coverage:

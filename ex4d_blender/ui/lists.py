@@ -7,11 +7,11 @@ from typing import Any
 
 import bpy
 
-from .. import job_list, live_preview
+from .. import job_list, out_of_date
+from ..core.coverage_record import mean_share
 from ..core.texts import moment
 from ..scene import shot as shots
 from ..scene.data import scene_of
-from . import coverage
 
 _ICONS = {
     "queued": "TIME",
@@ -66,8 +66,8 @@ class EX4D_UL_takes(bpy.types.UIList):
         told.alignment = "RIGHT"
         if len(item.versions):
             told.label(text=item.versions[-1].name)
-        if (share := coverage.mean_share(item.coverage)) is not None:
-            told.label(text=f"({share:.0%})" if live_preview.stale(item).coverage else f"{share:.0%}")
+        if (share := mean_share(item.coverage)) is not None:
+            told.label(text=f"({share:.0%})" if out_of_date.stale(item).coverage else f"{share:.0%}")
 
 
 class EX4D_UL_versions(bpy.types.UIList):

@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from ex4d_blender.out_of_date import Stale
 from ex4d_blender.scene import fcurves, takes
 from ex4d_blender.scene import shot as shots
 from panel_drawing import draw_all
@@ -35,7 +36,7 @@ def take(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> Any:
 @pytest.fixture
 def live(monkeypatch: pytest.MonkeyPatch, addon: Any) -> Iterator[Any]:
     """The module, with a backend that only writes down what it is asked for; ``jobs`` are those, by id."""
-    from ex4d_blender import changes, live_preview
+    from ex4d_blender import changes, live_preview, out_of_date
 
     current = addon.current()
     asked: list[str] = []
@@ -53,7 +54,7 @@ def live(monkeypatch: pytest.MonkeyPatch, addon: Any) -> Iterator[Any]:
     live_preview.forget()
     yield SimpleNamespace(
         look=live_preview.look,
-        stale=live_preview.stale,
+        stale=out_of_date.stale,
         module=live_preview,
         asked=asked,
         cancelled=cancelled,
@@ -128,12 +129,12 @@ def test_keys_that_move_leave_a_mark_till_they_are_back(
     request_preview(scene, take, block=False)
     end(live, scene, tmp_path / "render")
     live.look(0.0)
-    assert live.stale(take) == live.module.Stale(False, False)
+    assert live.stale(take) == Stale(False, False)
     former = keys_of(take).keyframe_points[-1].co.y
     keys_of(take).keyframe_points[-1].co.y = former + 1
     live.stir()
     live.look(1.0)
-    assert live.stale(take) == live.module.Stale(True, True)
+    assert live.stale(take) == Stale(True, True)
     assert any("out of date" in line for line in draw_all(scene))
     assert "(100%)" in draw_all(scene)
     # Nothing was asked for: that is off till somebody wants it.
@@ -142,7 +143,7 @@ def test_keys_that_move_leave_a_mark_till_they_are_back(
     keys_of(take).keyframe_points[-1].co.y = former
     live.stir()
     live.look(10.0)
-    assert live.stale(take) == live.module.Stale(False, False)
+    assert live.stale(take) == Stale(False, False)
     assert not any("out of date" in line for line in draw_all(scene))
 
 
@@ -180,7 +181,7 @@ def test_it_is_rendered_again_when_it_has_rested(scene: bpy.types.Scene, tmp_pat
         live.stir()
         live.look(now)
     assert len(live.asked) == 2
-    assert live.stale(take) == live.module.Stale(False, False)
+    assert live.stale(take) == Stale(False, False)
     # Nothing waits, so the timer sleeps.
     assert not live.module.is_waiting()
 
@@ -234,5 +235,29 @@ def test_nothing_is_sampled_while_the_artist_holds_something(
 def test_a_picture_of_an_earlier_file_counts_as_good(scene: bpy.types.Scene, take: Any, live: Any) -> None:
     take.coverage = json.dumps({"numbers": [1001], "coverage": [0.5]})
     live.look(0.0)
-    assert live.stale(take) == live.module.Stale(False, False)
+    assert live.stale(take) == Stale(False, False)
     assert takes.move_of(take.camera) == "orbit:20"
+
+
+def test_a_take_that_sees_nothing_asks_before_it_is_generated(
+    scene: bpy.types.Scene, take: Any, live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender.ops import generate
+
+    asked: list[str] = []
+    manager = SimpleNamespace(invoke_confirm=lambda _op, _event, message: asked.append(message) or {"RUNNING_MODAL"})
+    assert not generate.sees_nothing(take)
+    for shares, nothing in (((0.0, 0.02), False), ((1.0,), False), ((0.004,), True), ((0.0, 0.0), True)):
+        take.coverage = json.dumps({"numbers": list(range(len(shares))), "coverage": shares})
+        assert generate.sees_nothing(take) == nothing
+    submitted: list[str] = []
+    operator = SimpleNamespace(was_asked=False, _submit=lambda _: submitted.append("job") or {"FINISHED"})
+    with monkeypatch.context() as patch:
+        patch.setattr(generate, "manager_of", lambda _: manager)
+        patch.setattr(generate, "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))
+        assert generate.EX4D_OT_generate.invoke(operator, bpy.context, None) == {"RUNNING_MODAL"}
+    assert len(asked) == 1
+    assert not submitted
+    # The answer asks for the job and waits for nothing.
+    assert generate.EX4D_OT_generate.execute(operator, bpy.context) == {"FINISHED"}
+    assert submitted == ["job"]

@@ -8,7 +8,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from ... import live_preview, props
+from ... import live_preview, out_of_date, props
 from ...core.move_amounts import AMOUNTS, property_name
 from ...ops.preview import has_preview
 from ...props import state_of
@@ -65,7 +65,7 @@ def _draw_preview(layout: Any, context: bpy.types.Context, take: Any) -> None:
     if has_preview(scene, take):
         row.operator("ex4d.hide_preview", text="", icon="X")
         form_of(layout.column()).prop(state, "preview_opacity")
-    stale = live_preview.stale(take)
+    stale = out_of_date.stale(take)
     if stale.picture or stale.coverage:
         draw_text(layout, "The preview is out of date: the move has changed.", "FILE_REFRESH")
     if state.live_preview and (problem := live_preview.refused(take)):

@@ -72,8 +72,7 @@ class DeliveredTake:
         aov: folder of what compositors want besides; "" where there is none.
         edit_movie: file of the movie for editing; "" where there is none.
         created: when it was finished, as its record has it (ISO 8601, UTC); "" where it does not tell.
-        move: of its camera, as ``ex4d.camera.parse_preset`` reads it; "" where it was made by keys alone, or none is
-            known.
+        move: of its camera, in words, such as orbit:30; "" where it was made by keys alone, or none is known.
         notes: what its record tells of it, whole sentences.
     """
 

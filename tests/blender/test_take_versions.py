@@ -172,3 +172,25 @@ def test_appended_takes_are_found_with_their_versions(scene: bpy.types.Scene, tm
     camera.update_tag()
     bpy.context.view_layer.update()
     assert camera in shots.unlisted(scene)
+
+
+def test_a_move_that_was_changed_by_hand_says_so(scene: bpy.types.Scene, tmp_path: Path, take: Any) -> None:
+    from ex4d_blender.scene import takes
+    from ex4d_blender.scene.fcurves import fcurves
+
+    for frame in (1001, 1005):
+        scene.frame_set(frame)
+        assert takes.move_of(take.camera) == "orbit:20"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    camera = bpy.context.scene.ex4d.takes[0].camera
+    assert takes.move_of(camera) == "orbit:20"
+    curve = next(curve for curve in fcurves(camera.parent) if len(curve.keyframe_points) > 1)
+    curve.keyframe_points[-1].co.y += 0.1
+    assert takes.move_of(camera) == "orbit:20, changed"
+    assert bpy.ops.ex4d.apply_preset(move="crane:0.2") == {"FINISHED"}
+    assert takes.move_of(camera) == "crane:0.2"
+    # As earlier versions left it.
+    del camera["ex4d"]["motion"]
+    camera.location.x += 1
+    assert takes.move_of(camera) == "crane:0.2"

@@ -57,6 +57,14 @@ def take_fingerprint(scene: bpy.types.Scene, root: bpy.types.Object, cameras: li
     return digest.hexdigest()[:16]
 
 
+def motion_fingerprint(camera: bpy.types.Object) -> str:
+    """A hash of the same of one camera alone, without scene and shot."""
+    digest = hashlib.sha256()
+    for part in _parts(camera):
+        _add_object(digest, part)
+    return digest.hexdigest()[:16]
+
+
 def _parts(camera: bpy.types.Object) -> Iterator[bpy.types.Object]:
     """A camera, its parents, and what the constraints of all these look at, without roots of shots."""
     waiting, seen = [camera], set[int]()

@@ -88,7 +88,8 @@ class EX4D_UL_versions(bpy.types.UIList):
         split = layout.split(factor=0.2)
         split.label(text=item.name)
         split = split.split(factor=0.75)
-        split.label(text=moment(item.created) or item.profile)
+        # The year is said below the list.
+        split.label(text=moment(item.created)[5:] or item.profile)
         split.label(text=f"{100 - item.generated_mean:.0f}%")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import arrivals, backend_link, folder_sizes, job_list, migrations, saved, wipe
+from . import arrivals, backend_link, changes, folder_sizes, job_list, live_preview, migrations, saved, wipe
 from .ops import move_shot, picking
 from .scene.shot_place import note_beside, propose_folder
 from .ui import cached
@@ -25,6 +25,7 @@ def _load_post(*_: object) -> None:
     saved.remember_read()
     arrivals.forget()
     folder_sizes.forget()
+    live_preview.forget()
     migrations.migrate()
     for scene in bpy.data.scenes:
         propose_folder(scene)
@@ -60,12 +61,15 @@ def _undo_post(*_: object) -> None:
     # A step back may lead to before the file was brought to the current version.
     migrations.migrate()
     cached.look_anew()
+    changes.stir()
 
 
 @persistent
 def _depsgraph_update_post(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Comes before anything is drawn that has changed; not when the frame changes."""
     cached.notice(scene, depsgraph)
+    if any(depsgraph.id_type_updated(kind) for kind in ("ACTION", "OBJECT", "CAMERA", "SCENE")):
+        changes.stir()
 
 
 @persistent

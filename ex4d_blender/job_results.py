@@ -28,8 +28,9 @@ from ex4d.protocol.results import (
     result_record,
 )
 
-from . import arrivals, backend_link, folder_sizes, model_downloads, props
+from . import arrivals, backend_link, changes, folder_sizes, model_downloads, props
 from .core.checked_folders import check_ahead
+from .core.coverage_record import parse as parse_coverage
 from .core.deliveries import delivered_take
 from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
@@ -41,7 +42,6 @@ from .scene.holes import update_holes
 from .scene.results_scene import results_scene
 from .scene.shot_place import note_beside, plate_path, propose_folder
 from .take_versions import add_version
-from .ui.coverage import parse as parse_coverage
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +112,20 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
     if take is None:
         return
     _remember_coverage(take, result.numbers, result.coverage, result.never_covered)
+    take.fingerprint = data.get("fingerprint") or ""
+    changes.stir()
     if data.get("show", True):
         for camera in props.preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
             if shots.is_local(camera_data(camera)):
                 opacity = props.state_of(scene).preview_opacity
-                background.show_preview(camera, result, frame_offset=int(data.get("offset", 0)), opacity=opacity)
+                background.show_preview(
+                    camera,
+                    result,
+                    frame_offset=int(data.get("offset", 0)),
+                    opacity=opacity,
+                    fingerprint=take.fingerprint,
+                )
 
 
 def _remember_coverage(
@@ -149,12 +157,15 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         seed=data.get("seed"),
         prompt=data.get("prompt"),
         options=data.get("options") or {},
+        move=data.get("move") or "",
     )
     offset = int(data.get("offset", 0))
     version = None
     if take is not None:
         # First: without its strips, which may find no room, a take is still one.
         _remember_coverage(take, made.numbers, made.coverage)
+        take.fingerprint = data.get("fingerprint") or ""
+        changes.stir()
         version = add_version(take, made)
         version.frames = data.get("frames") or ""
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)

@@ -43,6 +43,17 @@ class Redraw:
             self._draw()
 
 
+def tag_viewports() -> None:
+    """Let the 3D viewports be drawn again, for what is drawn over them."""
+    if bpy.app.background:
+        return
+    manager = bpy.context.window_manager
+    for window in list(manager.windows) if manager is not None else ():
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
+
+
 def tag_panels() -> None:
     """Let the extension's panels and the status bars be drawn again, not the viewports."""
     if bpy.app.background:

@@ -12,6 +12,7 @@ from . import (
     arrivals,
     backend_link,
     capabilities,
+    changes,
     cli,
     colour_spaces,
     disk_watch,
@@ -21,6 +22,7 @@ from . import (
     installation,
     job_list,
     job_results,
+    live_preview,
     migrations,
     model_downloads,
     panel_updates,
@@ -130,6 +132,7 @@ def _start() -> None:
             model_downloads.follow,
             lambda: disk_watch.look(time.monotonic()),
             folder_sizes.look,
+            lambda: live_preview.look(time.monotonic()),
             lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
             panel_updates.flush,
         ),
@@ -138,6 +141,8 @@ def _start() -> None:
             lambda: job_list.current().is_preparing,
             installation.is_running,
             folder_sizes.is_counting,
+            changes.is_recent,
+            live_preview.is_waiting,
             panel_updates.is_due,
         ),
     )
@@ -154,6 +159,7 @@ def _stop() -> None:
     error_dialog.clear()
     arrivals.forget()
     model_downloads.forget()
+    live_preview.forget()
 
 
 def unregister() -> None:

@@ -30,7 +30,15 @@ def add_version(take: props.EX4D_PG_take, made: DeliveredTake) -> props.EX4D_PG_
     version.passes, version.movie = Path(made.aov).name, Path(made.edit_movie).name
     version.generated_mean = 100 * float(made.generated_mean)
     version.filled = made.filled.text() if made.filled is not None else ""
+    _tell(version, made)
+    take.active_version = len(take.versions) - 1
     return version
+
+
+def _tell(version: props.EX4D_PG_version, made: DeliveredTake) -> None:
+    """What versions of earlier files do not tell of themselves."""
+    version.created, version.told = made.created, " ".join(made.notes)
+    version.move = made.move or version.move
 
 
 def version_options(version: props.EX4D_PG_version) -> dict[str, OptionValue]:
@@ -47,16 +55,19 @@ def find_versions(scene: bpy.types.Scene, shot: ShotObjects, take: props.EX4D_PG
 
     A version is the take's when it was made under the take's name.
     """
-    known = {Path(version.folder) for item in scene_state(scene).takes for version in item.versions}
+    known = {Path(version.folder): version for item in scene_state(scene).takes for version in item.versions}
     folder, count = Path(bpy.path.abspath(shot.folder)) / "takes", 0
     for place in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if place in known:
+        listed = known.get(place)
+        if listed is not None and listed.created:
             continue
         try:
             made = read_take(place)
         except BadInputError:
             continue
-        if made.title == take.name:
+        if listed is not None:
+            _tell(listed, made)
+        elif made.title == take.name:
             add_version(take, made)
             count += 1
     return count

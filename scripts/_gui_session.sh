@@ -72,6 +72,7 @@ serve() {
         shot) inside import -window root "$out/$first.png" ;;
         # one after the other: Blender reads the modifier when the wheel's event comes
         wheel) inside xdotool mousemove "$first" "$second" sleep 0.2 keydown ctrl sleep 0.2 click 5 sleep 0.2 keyup ctrl ;;
+        key) inside xdotool key "$first" ;;
         rest) inside xdotool mousemove "$first" "$second" ;;
         click) inside xdotool mousemove "$first" "$second" sleep 0.2 click 1 ;;
         # in two steps: what is dragged is found by the mouse that comes to rest on it, and dragged once it has moved

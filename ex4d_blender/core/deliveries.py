@@ -71,6 +71,9 @@ class DeliveredTake:
         handles: how many of ``numbers`` are handles, at their begin and at their end.
         aov: folder of what compositors want besides; "" where there is none.
         edit_movie: file of the movie for editing; "" where there is none.
+        created: when it was finished, as its record has it (ISO 8601, UTC); "" where it does not tell.
+        move: of its camera, in words, such as orbit:30; "" where it was made by keys alone, or none is known.
+        notes: what its record tells of it, whole sentences.
     """
 
     take: str
@@ -96,6 +99,9 @@ class DeliveredTake:
     handles: tuple[int, int] = (0, 0)
     aov: str = ""
     edit_movie: str = ""
+    created: str = ""
+    move: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def shot(self) -> Path:
@@ -104,9 +110,16 @@ class DeliveredTake:
 
 
 def delivered_take(
-    result: GenerateResult, *, title: str, seed: int | None, prompt: str | None, options: Mapping[str, OptionValue]
+    result: GenerateResult,
+    *,
+    title: str,
+    seed: int | None,
+    prompt: str | None,
+    options: Mapping[str, OptionValue],
+    move: str = "",
 ) -> DeliveredTake:
     """The take of a job that has just ended, with what it was asked for."""
+    record = _record_in(Path(result.folder))
     return DeliveredTake(
         take=result.take,
         folder=result.folder,
@@ -118,7 +131,7 @@ def delivered_take(
         label=result.label,
         generated_mean=result.generated_mean,
         color=result.color,
-        filled=_filled_of(Path(result.folder)),
+        filled=_filled_of(record),
         title=title,
         seed=seed,
         prompt=prompt,
@@ -130,6 +143,9 @@ def delivered_take(
         handles=result.handles,
         aov=result.aov,
         edit_movie=result.edit_movie,
+        created=created_of(record),
+        move=move,
+        notes=notes_of(record),
     )
 
 
@@ -166,6 +182,9 @@ def read_take(folder: Path) -> DeliveredTake:
             handles=_handles(record["frames"]),
             aov=str((folder / record["aov"]).parent) if record.get("aov") else "",
             edit_movie=str(folder / record["edit_movie"]) if record.get("edit_movie") else "",
+            created=created_of(record),
+            move=_move_of(record),
+            notes=notes_of(record),
         )
     except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise BadInputError(f"{folder} holds no finished take.", "Choose a folder such as takes/v001.") from error
@@ -183,12 +202,39 @@ def filled_shares(frames: Sequence[Mapping[str, Any]]) -> FilledShares | None:
     return FilledShares(*(sum(frame["generated"] * float(frame[name]) for frame in frames) / total for name in names))
 
 
-def _filled_of(folder: Path) -> FilledShares | None:
-    """Those of a delivered take's folder; None where its record does not tell."""
+def _record_in(folder: Path) -> Mapping[str, Any]:
+    """The record of a delivered take's folder; empty where it cannot be read."""
     try:
-        return filled_shares(parse_json(read_bytes(folder / TAKE_FILE, MAX_BYTES))["frames"])
-    except (BadInputError, OSError, ValueError, KeyError, TypeError):
+        found = parse_json(read_bytes(folder / TAKE_FILE, MAX_BYTES))
+    except (BadInputError, OSError, ValueError):
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _filled_of(record: Mapping[str, Any]) -> FilledShares | None:
+    """Those of a delivered take's record; None where it does not tell."""
+    try:
+        return filled_shares(record["frames"])
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def created_of(record: Mapping[str, Any]) -> str:
+    """When a take was finished, as its record has it; "" where it does not tell."""
+    found = record.get("created")
+    return found if isinstance(found, str) else ""
+
+
+def notes_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a take's record tells of it; none where that is damaged."""
+    found = record.get("notes")
+    return tuple(note for note in found if isinstance(note, str)) if isinstance(found, list) else ()
+
+
+def _move_of(record: Mapping[str, Any]) -> str:
+    camera = record.get("camera")
+    found = camera.get("preset") if isinstance(camera, Mapping) else None
+    return found if isinstance(found, str) else ""
 
 
 def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:

@@ -9,6 +9,8 @@ import platform
 import re
 import textwrap
 import time
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from ex4d.protocol.errors import Ex4dError
@@ -58,6 +60,16 @@ def size(count: int) -> str:
 def clock(seconds: float) -> str:
     """A time since 1970 as this place's clock shows it: «14:05»."""
     return time.strftime("%H:%M", time.localtime(seconds))
+
+
+@lru_cache(maxsize=256)
+def moment(text: str) -> str:
+    """A moment in UTC, ISO 8601, as this machine's clock says it: «2026-11-30 12:41»; "" of what is none."""
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return ""
+    return found.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def job_state(job: JobSnapshot) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, StringProperty
 
 from ex4d.camera import json_bytes, read_trajectory
 from ex4d.protocol.capabilities import GeneratorInfo, OptionValue
@@ -13,7 +13,8 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import FillRequest, GenerateRequest, OutputRequest, TrajectoryCamera
 from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression
 
-from .. import capabilities, colour_spaces, job_list, props, take_options
+from .. import capabilities, colour_spaces, job_list, out_of_date, props, take_options
+from ..core.coverage_record import mean_share
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
 from ..core.kept_colour import COLOR
@@ -24,8 +25,12 @@ from ..scene.data import manager_of, scene_of
 from ..scene.results_scene import results_scene
 from ..strip_takes import version_of
 from ..take_versions import version_options
-from .common import JobOperator, OperatorResult, report_errors
+from .common import JobOperator, OperatorResult, report_errors, run_reporting
+from .preview import fingerprint
 from .take_cameras import TakeJobOperator, new_take, require_take, take_lens
+
+#: A mean share that is shown as 0 %.
+NOTHING = 0.005
 
 
 def wanted_frames(scene: bpy.types.Scene, shot: shots.ShotObjects) -> tuple[list[int], str | None]:
@@ -58,8 +63,26 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
 
     if TYPE_CHECKING:
         take: str
+        was_asked: bool
     else:
         take: StringProperty(options={"SKIP_SAVE", "HIDDEN"}, description="Id of the take; empty for the chosen one")
+        was_asked: BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The question before it was answered")
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> OperatorResult:
+        scene = scene_of(context)
+        take = props.take_by_uid(scene, self.take) or props.active_take(scene)
+        if take is None or bpy.app.background or not sees_nothing(take):
+            return super().invoke(context, event)
+        self.was_asked = True
+        return manager_of(context).invoke_confirm(
+            self, event, message=f"The plate has seen nothing of what «{take.name}» shows: all of it will be made up."
+        )
+
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        # Who has answered the question sits before a window, and goes on working.
+        if self.was_asked:
+            return run_reporting(self, context, lambda: self._submit(context))
+        return super().execute(context)
 
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         scene = scene_of(context)
@@ -75,6 +98,12 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         return submit_take(
             context, shot, take, trajectory, frames=chosen, generator=generator.name, options=options, block=block
         )
+
+
+def sees_nothing(take: props.EX4D_PG_take) -> bool:
+    """Whether the plate is known to have seen nothing of what a take shows now."""
+    share = mean_share(take.coverage)
+    return share is not None and share < NOTHING and not out_of_date.stale(take).coverage
 
 
 def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: GeneratorInfo) -> dict[str, OptionValue]:
@@ -144,6 +173,7 @@ def submit_take(
         "prompt": options.get(PROMPT),
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
+        "fingerprint": fingerprint(scene, take),
         "move": takes.move_of(take.camera) if take.camera is not None else "",
     }
     colour_spaces.ask(scene, block=block)
@@ -259,6 +289,9 @@ class EX4D_OT_import_take(bpy.types.Operator):
             name=f"{made.title or 'Take'} {made.take}",
             frame_offset=offset,
         )
+        _, version = version_of(scene, made.folder)
+        if version is not None:
+            version.strip, version.note = placed.result.name, " ".join(placed.notes)
         for note in placed.notes:
             self.report({"WARNING"}, note)
         if context.window is not None:

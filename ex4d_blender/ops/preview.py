@@ -3,15 +3,16 @@
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import PreviewRequest, TrajectoryCamera
 
 from .. import job_list, props
 from ..props import state_of
-from ..scene import background
+from ..scene import background, takes
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from .common import OperatorResult
-from .take_cameras import TakeJobOperator, require_take
+from .take_cameras import TakeJobOperator, require_take, sample_take
 
 
 class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
@@ -26,29 +27,49 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         scene = scene_of(context)
         shots.check_scene(scene)
         take = require_take(scene)
-        shot = shots.take_shot(scene, take)
         jobs = job_list.current()
         for job, waiting in jobs.waiting.items():
             known = jobs.link.client.jobs.get(job)
             # A preview that is not finished yet is of no more use.
             if waiting.action == "preview" and waiting.data.get("take") == take.uid and known and not known.is_final:
                 jobs.link.client.cancel(job)
-        trajectory = self.sample(scene, shot, take, list(shot.frames))
-        return jobs.submit(
-            scene,
-            PreviewRequest(
-                shot.folder,
-                TrajectoryCamera(trajectory),
-                raster=state_of(scene).rasterizer,
-                # It lies over the viewport, which draws everything as a pinhole sees it.
-                lens="none",
-                take=take.uid,
-            ),
-            action="preview",
-            data={"take": take.uid, "offset": shot.timing.offset},
-            title=f"Preview {take.name}",
-            block=block,
-        )
+        job, notes = request_preview(scene, take, block=block)
+        self.report_notes(notes)
+        return job
+
+
+def request_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take", *, block: bool) -> tuple[str, tuple[str, ...]]:
+    """Ask for the preview of a take; returns the job's id, and what should be known of the take.
+
+    Raises:
+        Ex4dError: the take cannot be sampled, or there is no backend.
+    """
+    shots.check_scene(scene)
+    shot = shots.take_shot(scene, take)
+    trajectory, notes = sample_take(scene, shot, take, list(shot.frames))
+    request = PreviewRequest(
+        shot.folder,
+        TrajectoryCamera(trajectory),
+        raster=state_of(scene).rasterizer,
+        # It lies over the viewport, which draws everything as a pinhole sees it.
+        lens="none",
+        take=take.uid,
+    )
+    data = {"take": take.uid, "offset": shot.timing.offset, "fingerprint": fingerprint(scene, take)}
+    jobs = job_list.current()
+    return jobs.submit(scene, request, action="preview", data=data, title=f"Preview {take.name}", block=block), notes
+
+
+def fingerprint(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> str:
+    """That of a take's move, which tells whether it is still the one that was rendered; "" where it has no camera or
+    no shot."""
+    if shots.camera_state(scene, take) == "missing":
+        return ""
+    try:
+        shot = shots.known(scene).of_take(take)
+    except BadInputError:
+        return ""
+    return takes.take_fingerprint(scene, shot.root, props.preview_cameras(scene, take))
 
 
 class EX4D_OT_hide_preview(bpy.types.Operator):

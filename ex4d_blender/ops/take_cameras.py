@@ -2,6 +2,7 @@
 """Take cameras: adding them, moving them, and what is sampled from them for a job."""
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -69,6 +70,8 @@ def new_take(
     take.uid, take.shot, take.name = props.new_uid(), shot.root, name
     take.camera = camera
     take.use_scene_camera = use_scene_camera
+    if camera is not None:
+        shots.mark_removed(camera, False)
     state.active_take = len(state.takes) - 1
     return take
 
@@ -256,6 +259,9 @@ class EX4D_OT_remove_take(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         state = state_of(scene_of(context))
+        camera = require_take(scene_of(context)).camera
+        if camera is not None:
+            shots.mark_removed(camera, True)
         state.takes.remove(state.active_take)
         state.active_take = max(0, state.active_take - 1)
         return {"FINISHED"}
@@ -282,6 +288,41 @@ class EX4D_OT_find_versions(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EX4D_OT_find_takes(bpy.types.Operator):
+    bl_idname = "ex4d.find_takes"
+    bl_label = "Find Takes"
+    bl_description = "Take cameras of takes that are in no list into it, such as appended ones, with their versions"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if shots.unlisted(scene_of(context)):
+            return True
+        cls.poll_message_set("All cameras of takes are in the list")
+        return False
+
+    @report_errors
+    def execute(self, context: bpy.types.Context) -> OperatorResult:
+        scene = scene_of(context)
+        shots.check_scene(scene)
+        cameras, versions = shots.unlisted(scene), 0
+        for camera in cameras:
+            shot = shots.shot_of(camera)
+            if shot is None:
+                continue
+            take = new_take(scene, shot, camera, _name_of_found(scene, camera))
+            versions += find_versions(scene, shot, take)
+        self.report({"INFO"}, f"{len(cameras)} takes with {versions} versions were found.")
+        return {"FINISHED"}
+
+
+def _name_of_found(scene: bpy.types.Scene, camera: bpy.types.Object) -> str:
+    """What the take of a camera was called: the camera's name, without the number that it got when it was appended to
+    a file which had one of that name."""
+    name = re.sub(r"\.\d{3}$", "", camera.name)
+    return camera.name if any(take.name == name for take in state_of(scene).takes) else name
+
+
 def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
     """A poll: the chosen take has a camera that can be given keys."""
     take = props.active_take(scene_of(context))
@@ -293,7 +334,7 @@ def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
 
 def _forget_preview(take: "props.EX4D_PG_take", camera: bpy.types.Object) -> None:
     """Take away the picture and the coverage of a former move: they would lie over the new one."""
-    take.coverage = ""
+    take.coverage = take.fingerprint = ""
     background.hide_preview(camera)
 
 
@@ -383,6 +424,7 @@ CLASSES = (
     EX4D_OT_add_take,
     EX4D_OT_remove_take,
     EX4D_OT_find_versions,
+    EX4D_OT_find_takes,
     EX4D_OT_apply_preset,
     EX4D_OT_add_handheld,
 )

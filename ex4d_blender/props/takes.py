@@ -20,11 +20,11 @@ from ex4d.camera.released import RELEASED_PRESETS
 from ex4d.camera.source_path import DEFAULT_AMOUNT, MOST_SECONDS
 from ex4d.protocol.errors import BadInputError
 
-from .. import capabilities, menus, take_options
+from .. import capabilities, changes, menus, take_options
 from ..core import records
 from ..core.move_amounts import AMOUNTS
 from ..core.records import move_number
-from ..scene import background, editors, scan, takes
+from ..scene import background, editors, scan, takes, version_strips
 from ..scene.data import camera_data, scene_state
 
 _MOVE_NAMES = {
@@ -123,12 +123,25 @@ def _take_chosen(state: Any, context: bpy.types.Context) -> None:
         editors.frame_time_editors(context.window)
 
 
+def _version_chosen(take: Any, context: bpy.types.Context) -> None:
+    """Who clicks on a version sees it in the sequencer; scripts choose one and nothing else changes."""
+    version = active_version(take)
+    if context.area is None or version is None:
+        return
+    others = {other.folder for other in take.versions if other.folder != version.folder}
+    version_strips.show(take.id_data, version.folder, others)
+
+
 def _preview_look_changed(state: Any, _context: bpy.types.Context) -> None:
     for take in state.takes:
         for camera in preview_cameras(state.id_data, take):
             # Linked cameras have none of ours.
             if camera.library is None and camera_data(camera).library is None:
                 background.set_preview_look(camera, opacity=state.preview_opacity, in_front=True)
+
+
+def _live_chosen(_state: Any, _context: bpy.types.Context) -> None:
+    changes.stir()
 
 
 def _choice_changed(row: Any, number: int) -> None:
@@ -157,6 +170,9 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         note: str
         passes: str
         movie: str
+        created: str
+        move: str
+        told: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -172,6 +188,9 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
         passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")
         movie: StringProperty(name="Movie", description="File within the version's folder: its movie for editing")
+        created: StringProperty(name="Finished", description="When it was finished, ISO 8601 in UTC")
+        move: StringProperty(name="Move", description="The move of its camera, such as orbit:30")
+        told: StringProperty(name="Notes", description="What its record tells of how it was made")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):
@@ -215,7 +234,9 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         shot: bpy.types.Object | None
         versions: bpy.types.bpy_prop_collection_idprop[EX4D_PG_version]
         options: bpy.types.bpy_prop_collection_idprop[EX4D_PG_option]
+        active_version: int
         coverage: str
+        fingerprint: str
     else:
         uid: StringProperty(options={"HIDDEN"})
         camera: PointerProperty(
@@ -236,7 +257,13 @@ class EX4D_PG_take(bpy.types.PropertyGroup):
         )
         versions: CollectionProperty(type=EX4D_PG_version)
         options: CollectionProperty(type=EX4D_PG_option)
+        active_version: IntProperty(
+            name="Version",
+            update=_version_chosen,
+            description="Show this version in the sequencer, in place of the take's others",
+        )
         coverage: StringProperty(options={"HIDDEN"}, description="Share of seen pixels per frame, JSON")
+        fingerprint: StringProperty(options={"HIDDEN"}, description="Of the move that the coverage was counted for")
 
 
 class TakesProperties:
@@ -268,6 +295,7 @@ class TakesProperties:
         handheld_strength: float
         handheld_seed: int
         preview_opacity: float
+        live_preview: bool
         show_coverage: bool
     else:
         takes: CollectionProperty(type=EX4D_PG_take)
@@ -323,6 +351,14 @@ class TakesProperties:
             update=_preview_look_changed,
             description="How much of the scene the previews of takes hide",
         )
+        live_preview: BoolProperty(
+            name="Live",
+            description=(
+                "Render the chosen take's preview again by itself when keys, modifiers or lens of its camera have "
+                "changed and rested for 0.3 seconds"
+            ),
+            update=_live_chosen,
+        )
         show_coverage: BoolProperty(
             name="Coverage Bar",
             default=True,
@@ -339,6 +375,11 @@ def active_take(scene: bpy.types.Scene) -> EX4D_PG_take | None:
     """The take that is chosen in the list."""
     state = scene_state(scene)
     return state.takes[state.active_take] if 0 <= state.active_take < len(state.takes) else None
+
+
+def active_version(take: EX4D_PG_take) -> EX4D_PG_version | None:
+    """The version that is chosen in a take's list."""
+    return take.versions[take.active_version] if 0 <= take.active_version < len(take.versions) else None
 
 
 def take_by_uid(scene: bpy.types.Scene, uid: str) -> EX4D_PG_take | None:

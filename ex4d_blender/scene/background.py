@@ -25,6 +25,7 @@ def show_preview(
     opacity: float = 1.0,
     in_front: bool = True,
     kind: str = "color",
+    fingerprint: str = "",
 ) -> None:
     """Show the pictures of a ``preview`` job through a camera; a former preview goes.
 
@@ -35,6 +36,7 @@ def show_preview(
         opacity: 0 to 1.
         in_front: before the scene's objects, or behind them.
         kind: ``color``, or ``mask``, where white is source surface and black is to be filled.
+        fingerprint: of the move that it shows; "" where none is known.
 
     Raises:
         BadInputError: pictures are missing.
@@ -48,7 +50,7 @@ def show_preview(
     hide_preview(camera_obj)
     image = load_sequence(files[0], f"{camera_obj.name} Preview", is_data=kind == "mask")
     # A background has no properties of its own to be known by.
-    image[PROPERTY] = {"role": "preview", "kind": kind}
+    image[PROPERTY] = {"role": "preview", "kind": kind, "fingerprint": fingerprint}
     data = camera_data(camera_obj)
     background = data.background_images.new()
     background.source = "IMAGE"
@@ -68,6 +70,12 @@ def _previews(data: bpy.types.Camera) -> list[bpy.types.CameraBackgroundImage]:
 def has_preview(camera_obj: bpy.types.Object) -> bool:
     """Whether the camera shows a preview."""
     return bool(_previews(camera_data(camera_obj)))
+
+
+def shown_fingerprint(camera_obj: bpy.types.Object) -> str:
+    """The fingerprint of the move that a camera's preview shows; "" without one."""
+    found = [item.image[PROPERTY].get("fingerprint", "") for item in _previews(camera_data(camera_obj)) if item.image]
+    return str(found[0]) if found else ""
 
 
 def set_preview_look(camera_obj: bpy.types.Object, *, opacity: float, in_front: bool) -> None:

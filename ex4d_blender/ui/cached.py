@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import bpy
 
+from ..core import coverage_record
 from ..ops.sequencer import count_stray_strips
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import windows
 from ..scene.shot import index
-from . import coverage
 
 
 def prepare(scene: bpy.types.Scene) -> None:
@@ -24,7 +24,7 @@ def prepare(scene: bpy.types.Scene) -> None:
     count_stray_strips(working)
     state = getattr(working, "ex4d", None)
     for take in state.takes if state is not None else ():
-        coverage.parse(take.coverage)
+        coverage_record.parse(take.coverage)
 
 
 def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import blf
@@ -12,44 +11,27 @@ from gpu_extras.batch import batch_for_shader
 
 import gpu
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.parsing import parse_json
 
-from .. import props
+from .. import out_of_date, props
+from ..core.coverage_record import parse, parsed
 from ..scene import shot as shots
 
 #: The bar's height, that of a column at least, and its distance to the viewport's edges.
 HEIGHT, LEAST, MARGIN = 36, 5, 12
 #: Below these shares a column is red, or yellow: much has to be invented there.
 POOR, FAIR = 0.6, 0.85
+#: How much of its colour a column keeps that tells of a former move.
+FADED = 0.4
+STALE = "Preview out of date: it shows a former move"
 _COLORS = {"poor": (0.85, 0.25, 0.2, 0.9), "fair": (0.9, 0.7, 0.2, 0.9), "good": (0.3, 0.7, 0.4, 0.9)}
 
 _handle: Any = None
 
 
-@lru_cache(maxsize=64)
-def _parsed(text: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Plate frame numbers, shares that were seen, and shares that no frame has in its view; empty what there is none
-    of."""
-    try:
-        record = parse_json(text)
-        numbers, shares = tuple(map(int, record["numbers"])), tuple(map(float, record["coverage"]))
-        never = tuple(map(float, record.get("never_covered", ())))
-    except (OverflowError, ValueError, KeyError, TypeError):
-        return (), (), ()
-    usable = len(numbers) == len(shares) and len(never) in (0, len(shares))
-    usable = usable and all(0 <= share <= 1 for share in (*shares, *never))
-    return (numbers, shares, never) if usable else ((), (), ())
-
-
-def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
-    return _parsed(text)[:2]
-
-
 def revealed_and_never(text: str) -> tuple[float, float] | None:
     """Mean shares of a take's pixels that the move reveals, and that no frame has in its view; None where nobody
     asked."""
-    _, shares, never = _parsed(text)
+    _, shares, never = parsed(text)
     if not never:
         return None
     unseen, outside = 1 - sum(shares) / len(shares), sum(never) / len(never)
@@ -95,10 +77,15 @@ def _draw() -> None:
     # Its space is a viewport's, which the handler was added to.
     context: Any = bpy.context
     scene = context.scene
-    if not hasattr(scene, "ex4d") or not scene.ex4d.show_coverage or not context.space_data.overlay.show_overlays:
+    if not hasattr(scene, "ex4d") or not context.space_data.overlay.show_overlays:
         return
     take = props.active_take(scene)
-    if take is None or not take.coverage or not looks_through(context.region_data, scene, take):
+    if take is None or not looks_through(context.region_data, scene, take):
+        return
+    stale = out_of_date.stale(take)
+    if stale.picture:
+        _draw_mark(context)
+    if not take.coverage or not scene.ex4d.show_coverage:
         return
     numbers, shares = parse(take.coverage)
     try:
@@ -116,15 +103,25 @@ def _draw() -> None:
     back = [(left, foot), (left + width, foot), (left + width, foot + HEIGHT), (left, foot + HEIGHT)]
     _fill(shader, [back[i] for i in (0, 1, 2, 0, 2, 3)], (0, 0, 0, 0.4))
     for name, corners in columns(shares, width).items():
-        _fill(shader, [(x + left, y + foot) for x, y in corners], _COLORS[name])
+        *colour, alpha = _COLORS[name]
+        alpha *= FADED if stale.coverage else 1.0
+        _fill(shader, [(x + left, y + foot) for x, y in corners], (colour[0], colour[1], colour[2], alpha))
     number = shot.number_at(scene.frame_current)
     if number in numbers:
         index = numbers.index(number)
         x = left + (index + 0.5) * width / len(numbers)
         _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)], (1, 1, 1, 1))
         _fill(shader, [(x - 1, foot), (x + 1, foot + HEIGHT), (x - 1, foot + HEIGHT)], (1, 1, 1, 1))
-        _text(f"{frame_name(number, shot)}: {shares[index]:.0%} seen", left, foot + HEIGHT + 4, scale)
+        seen = f"{frame_name(number, shot)}: {shares[index]:.0%} seen"
+        _text(f"{seen}, out of date" if stale.coverage else seen, left, foot + HEIGHT + 4, scale)
     gpu.state.blend_set("NONE")
+
+
+def _draw_mark(context: Any) -> None:
+    """Say over the picture that it shows a former move, above the bar and its text."""
+    scale = context.preferences.system.ui_scale
+    left, _ = free_width(context)
+    _text(STALE, left + 2 * MARGIN * scale, MARGIN * scale + HEIGHT + 24 * scale, scale)
 
 
 def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
@@ -140,6 +137,9 @@ def free_width(context: Any) -> tuple[float, float]:
     if context.preferences.system.use_region_overlap:
         for other in context.area.regions:
             if other.type == "TOOLS" and other.alignment == "LEFT" and other.width > 1:
+                left = max(left, other.x + other.width - context.region.x)
+            elif other.type == "HUD" and other.width > 1 and other.height > 1:
+                # The panel in which the last operator is adjusted stands where the bar does.
                 left = max(left, other.x + other.width - context.region.x)
             elif other.type == "UI" and other.alignment == "RIGHT" and other.width > 1:
                 right = min(right, other.x - context.region.x)

@@ -7,7 +7,9 @@ from typing import Any
 
 import bpy
 
-from .. import job_list
+from .. import job_list, out_of_date
+from ..core.coverage_record import mean_share
+from ..core.texts import moment
 from ..scene import shot as shots
 from ..scene.data import scene_of
 
@@ -59,8 +61,36 @@ class EX4D_UL_takes(bpy.types.UIList):
         row = layout.row(align=True)
         state = shots.camera_state(scene_of(context), item)
         row.prop(item, "name", text="", emboss=False, icon=_CAMERA_ICONS[state])
+        # Beside a long name these stay whole.
+        told = row.row(align=True)
+        told.alignment = "RIGHT"
         if len(item.versions):
-            row.label(text=item.versions[-1].name)
+            told.label(text=item.versions[-1].name)
+        if (share := mean_share(item.coverage)) is not None:
+            told.label(text=f"({share:.0%})" if out_of_date.stale(item).coverage else f"{share:.0%}")
+
+
+class EX4D_UL_versions(bpy.types.UIList):
+    """Versions of a take."""
+
+    def draw_item(
+        self,
+        _context: bpy.types.Context,
+        layout: Any,
+        _data: Any,
+        item: Any,
+        _icon: int | None,
+        _active_data: Any,
+        _active_property: str | None,
+        _index: int | None = 0,
+        _flag: int | None = 0,
+    ) -> None:
+        split = layout.split(factor=0.2)
+        split.label(text=item.name)
+        split = split.split(factor=0.75)
+        # The year is said below the list.
+        split.label(text=moment(item.created)[5:] or item.profile)
+        split.label(text=f"{100 - item.generated_mean:.0f}%")
 
 
 class EX4D_UL_jobs(bpy.types.UIList):
@@ -105,4 +135,4 @@ class EX4D_MT_shots(bpy.types.Menu):
             layout.operator("ex4d.choose_shot", text=shot.root.name).root = shot.root.name
 
 
-CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_jobs, EX4D_MT_shots)
+CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_versions, EX4D_UL_jobs, EX4D_MT_shots)

@@ -14,11 +14,11 @@ from .finding import (
     take_shot,
 )
 from .importing import former_shot, import_shot
-from .index import camera_state, known
+from .index import camera_state, known, unlisted
 from .matching import is_as_new, match_scene, scene_differences
 from .objects import ShotObjects
 from .relinking import missing_files, move_record, relink
-from .tags import PROPERTY, is_local, role, tag
+from .tags import PROPERTY, is_local, mark_removed, role, tag
 
 __all__ = [
     "PROPERTY",
@@ -36,6 +36,7 @@ __all__ = [
     "is_local",
     "known",
     "look_through",
+    "mark_removed",
     "match_scene",
     "missing_files",
     "move_record",
@@ -47,4 +48,5 @@ __all__ = [
     "source_trajectory",
     "tag",
     "take_shot",
+    "unlisted",
 ]

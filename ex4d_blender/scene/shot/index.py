@@ -15,7 +15,7 @@ import bpy
 
 from .. import scan
 from .finding import SceneShots, Take, look_through
-from .tags import PROPERTY, role
+from .tags import PROPERTY, is_take, role
 
 #: What is read of a root's custom property.
 _ROOT_KEYS = ("role", "shot", "first_frame", "record", "version", "mesh", "source")
@@ -31,6 +31,7 @@ class _Look:
         uids: ``session_uid`` of each of ``own``.
         collections: ``session_uid`` of those that hold roots and cameras of takes.
         missing: cameras of takes that are in the file and not in the scene, by ``session_uid``.
+        unlisted: cameras of takes of these shots that are in no list.
         state: what ``_state_of`` said then.
     """
 
@@ -39,6 +40,7 @@ class _Look:
     uids: frozenset[int]
     collections: frozenset[int]
     missing: frozenset[int]
+    unlisted: tuple[bpy.types.Object, ...]
     state: tuple[Any, ...]
 
 
@@ -57,6 +59,12 @@ def camera_state(scene: bpy.types.Scene, take: Take) -> str:
     if take.use_scene_camera:
         return "scene"
     return "missing" if take.camera is None or take.camera.session_uid in _look(scene).missing else "own"
+
+
+def unlisted(scene: bpy.types.Scene) -> tuple[bpy.types.Object, ...]:
+    """Cameras of takes of a scene's shots that are in no list of takes: they were appended, or duplicated. Those whose
+    take was removed are not."""
+    return _look(scene).unlisted
 
 
 def forget() -> None:
@@ -132,7 +140,15 @@ def _look_again(scene: bpy.types.Scene) -> _Look:
     there = {obj.session_uid for obj in objects if obj.type == "CAMERA"}
     missing = frozenset(camera.session_uid for camera in cameras) - there
     uids = frozenset(obj.session_uid for obj in own)
-    return _Look(shots, own, uids, collections, missing, _state_of(scene, own, collections))
+    unlisted = tuple(obj for obj in tagged if is_take(obj) and obj not in cameras and _is_of(shots, obj))
+    return _Look(shots, own, uids, collections, missing, unlisted, _state_of(scene, own, collections))
+
+
+def _is_of(shots: SceneShots, obj: bpy.types.Object) -> bool:
+    parent = obj.parent
+    while parent is not None and shots.of_root(parent) is None:
+        parent = parent.parent
+    return parent is not None
 
 
 def _take_cameras(scene: bpy.types.Scene) -> Iterator[bpy.types.Object]:

@@ -22,6 +22,17 @@ def role(obj: bpy.types.Object) -> str | None:
     return tag.get("role") if hasattr(tag, "get") else None
 
 
+def is_take(obj: bpy.types.Object) -> bool:
+    """Whether an object was made as the camera of a take that nobody has removed."""
+    return obj.type == "CAMERA" and role(obj) == "take" and not obj[PROPERTY].get("removed", False)
+
+
+def mark_removed(obj: bpy.types.Object, removed: bool) -> None:
+    """Note on the camera of a take whether the take was removed from its list; other objects are left alone."""
+    if role(obj) == "take" and is_local(obj) and bool(obj[PROPERTY].get("removed", False)) != removed:
+        obj[PROPERTY]["removed"] = removed
+
+
 def tag(obj: bpy.types.Object, object_role: str, folder: str, **values: Any) -> None:
     """Mark an object as belonging to a shot."""
     obj[PROPERTY] = {"role": object_role, "shot": folder, **values}

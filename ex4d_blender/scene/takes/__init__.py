@@ -4,6 +4,7 @@
 from .acting import acting_besides
 from .cameras import add_moving_camera, add_take_camera
 from .choosing import select_move
+from .fingerprint import take_fingerprint
 from .handheld import HANDHELD_PATHS, add_handheld, has_handheld, remove_handheld
 from .moves import apply_preset, clear_move, move_of
 
@@ -19,4 +20,5 @@ __all__ = [
     "move_of",
     "remove_handheld",
     "select_move",
+    "take_fingerprint",
 ]

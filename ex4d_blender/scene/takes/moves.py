@@ -31,6 +31,7 @@ from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
 from ..parenting import parent_plainly
 from ..shot import PROPERTY, ShotObjects, source_trajectory, tag
+from .fingerprint import motion_fingerprint
 from .movable import shot_to_move_in
 from .rig import is_helper, new_empty, remove_empty
 
@@ -94,14 +95,18 @@ def apply_preset(
     parent = _place_rig(shot, camera_obj, source, chosen)
     _place_camera(shot, camera_obj, parent, curves, np.array(keys), chosen, pivot)
     _animate_lens(camera_data(camera_obj), source, curves, np.array(keys), chosen)
-    tag(camera_obj, "take", shot.folder, move=move)
+    tag(camera_obj, "take", shot.folder, move=move, motion=motion_fingerprint(camera_obj))
     camera.refresh(scene)
 
 
 def move_of(camera_obj: bpy.types.Object) -> str:
-    """The move that ``apply_preset`` gave a camera last; "" where none did."""
+    """The move that ``apply_preset`` gave a camera last, in words: «orbit:30», or «orbit:30, changed» where its keys,
+    its lens or what acts besides them were changed since; "" where none did."""
     found = camera_obj.get(PROPERTY)
-    return str(found.get("move", "")) if hasattr(found, "get") else ""
+    move = str(found.get("move", "")) if hasattr(found, "get") else ""
+    if not move or found.get("motion") in (None, motion_fingerprint(camera_obj)):
+        return move
+    return f"{move}, changed"
 
 
 def clear_move(camera_obj: bpy.types.Object, shot: ShotObjects) -> None:

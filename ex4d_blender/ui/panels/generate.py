@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What fills a take, what is delivered, and what was."""
 
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -15,6 +14,7 @@ from ...scene.data import scene_of
 from ...strip_takes import offered_take
 from ..layout import draw_progress, draw_text, form_of, needs_backend, section
 from ..options import draw_options
+from .versions import draw_versions
 from .wipe import draw_wipe
 
 
@@ -72,17 +72,6 @@ def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> Non
     form.prop(state, "result_colour_match")
 
 
-def _draw_extras(layout: Any, version: Any) -> None:
-    """Where the files of a version are that Blender does not show by itself."""
-    if version.passes:
-        row = layout.row(align=True)
-        row.label(text=f"AOV files: {version.passes}", icon="RENDERLAYERS")
-        folder = str(Path(version.folder) / version.passes)
-        row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = folder
-    if version.movie:
-        layout.label(text=f"Movie: {version.movie}", icon="FILE_MOVIE")
-
-
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
@@ -113,17 +102,8 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         what = "strip of a take is" if count == 1 else "strips of takes are"
         draw_text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
         box.operator("ex4d.move_strips", icon="SEQUENCE")
-    if take is not None and len(take.versions):
-        column = layout.column(align=True)
-        for version in reversed(take.versions):
-            row = column.row(align=True)
-            row.label(text=f"{version.name}: {version.generated_mean:.0f} % filled, {version.profile}", icon="SEQUENCE")
-            row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = version.folder
-            if version.filled:
-                draw_text(column, version.filled, "BLANK1")
-            _draw_extras(column, version)
-            if version.note:
-                draw_text(column, version.note, "ERROR")
+    if take is not None:
+        draw_versions(layout, take)
     row = layout.row(align=True)
     if take is not None:
         row.operator("ex4d.find_versions", icon="VIEWZOOM")

@@ -8,7 +8,7 @@ import bpy
 
 from ex4d.protocol.errors import BadInputError
 
-from ... import props
+from ... import live_preview, out_of_date, props
 from ...core.move_amounts import AMOUNTS, property_name
 from ...ops.preview import has_preview
 from ...props import state_of
@@ -55,6 +55,28 @@ def _draw_path(form: Any, state: Any, shot: shots.ShotObjects) -> None:
             form.prop(state, "lock_frame")
 
 
+def _draw_preview(layout: Any, context: bpy.types.Context, take: Any) -> None:
+    """The picture over a take's camera, and what the plate has seen of it."""
+    scene = scene_of(context)
+    state = state_of(scene)
+    row = layout.row(align=True)
+    row.operator("ex4d.preview_take", icon="HIDE_OFF")
+    row.prop(state, "live_preview", toggle=True)
+    if has_preview(scene, take):
+        row.operator("ex4d.hide_preview", text="", icon="X")
+        form_of(layout.column()).prop(state, "preview_opacity")
+    stale = out_of_date.stale(take)
+    if stale.picture or stale.coverage:
+        draw_text(layout, "The preview is out of date: the move has changed.", "FILE_REFRESH")
+    if state.live_preview and (problem := live_preview.refused(take)):
+        draw_text(layout, problem, "ERROR")
+    draw_progress(layout, "preview")
+    if take.coverage:
+        with suppress(BadInputError):
+            draw_text(layout, summary(take.coverage, shots.known(scene).of_take(take)))
+        form_of(layout.column()).prop(state, "show_coverage")
+
+
 def draw_take(layout: Any, context: bpy.types.Context) -> None:
     """Take."""
     state = state_of(scene_of(context))
@@ -79,6 +101,8 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         row = form.row(align=True)
         row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
         row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
+    if count := len(shots.unlisted(scene_of(context))):
+        layout.operator("ex4d.find_takes", text=f"Find Takes ({count})", icon="VIEWZOOM")
     if not len(state.takes):
         return
     row = layout.row()
@@ -95,13 +119,4 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     )
     if camera is not None:
         _draw_take_camera(camera, context, take)
-    row = layout.row(align=True)
-    row.operator("ex4d.preview_take", icon="HIDE_OFF")
-    if has_preview(scene_of(context), take):
-        row.operator("ex4d.hide_preview", text="", icon="X")
-        form_of(layout.column()).prop(state, "preview_opacity")
-    draw_progress(layout, "preview")
-    if take.coverage:
-        with suppress(BadInputError):
-            draw_text(layout, summary(take.coverage, known.of_take(take)))
-        form_of(layout.column()).prop(state, "show_coverage")
+    _draw_preview(layout, context, take)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much of each frame of a take the plate has seen, as a .blend keeps it: JSON. No Blender in here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ex4d.protocol.parsing import parse_json
+
+
+@lru_cache(maxsize=64)
+def parsed(text: str) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+    """Plate frame numbers, shares that were seen, and shares that no frame has in its view; empty what there is none
+    of."""
+    try:
+        record = parse_json(text)
+        numbers, shares = tuple(map(int, record["numbers"])), tuple(map(float, record["coverage"]))
+        never = tuple(map(float, record.get("never_covered", ())))
+    except (OverflowError, ValueError, KeyError, TypeError):
+        return (), (), ()
+    usable = len(numbers) == len(shares) and len(never) in (0, len(shares))
+    usable = usable and all(0 <= share <= 1 for share in (*shares, *never))
+    return (numbers, shares, never) if usable else ((), (), ())
+
+
+def parse(text: str) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Plate frame numbers and shares of a take's coverage; empty where there is none."""
+    return parsed(text)[:2]
+
+
+def mean_share(text: str) -> float | None:
+    """The mean share of a take's pixels that was seen; None where nobody has counted."""
+    _, shares = parse(text)
+    return sum(shares) / len(shares) if shares else None

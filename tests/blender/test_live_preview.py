@@ -251,7 +251,7 @@ def test_a_take_that_sees_nothing_asks_before_it_is_generated(
         take.coverage = json.dumps({"numbers": list(range(len(shares))), "coverage": shares})
         assert generate.sees_nothing(take) == nothing
     submitted: list[str] = []
-    operator = SimpleNamespace(was_asked=False, _submit=lambda _: submitted.append("job") or {"FINISHED"})
+    operator = SimpleNamespace(take="", was_asked=False, _submit=lambda _: submitted.append("job") or {"FINISHED"})
     with monkeypatch.context() as patch:
         patch.setattr(generate, "manager_of", lambda _: manager)
         patch.setattr(generate, "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))

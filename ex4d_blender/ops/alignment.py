@@ -17,7 +17,7 @@ from ..scene import picked_points
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.units import length_text
-from .common import OperatorResult, has_shot, report_errors
+from .common import OperatorResult, WithShot, report_errors
 from .picking import MOST, PointPicker
 
 DIRECTIONS = [
@@ -176,16 +176,7 @@ class EX4D_OT_align_length(_Aligner, bpy.types.Operator):
         return alignment.to_length(placed, self.chosen(), self.length)
 
 
-class _WithShot:
-    """An operator that needs a shot and nothing else."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether the scene has a shot."""
-        return has_shot(cls, context)
-
-
-class EX4D_OT_align_height(_WithShot, bpy.types.Operator):
+class EX4D_OT_align_height(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.align_height"
     bl_label = "Camera Height"
     bl_description = (
@@ -216,7 +207,7 @@ class EX4D_OT_align_height(_WithShot, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_reset_world(_WithShot, bpy.types.Operator):
+class EX4D_OT_reset_world(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.reset_world"
     bl_label = "Reset World"
     bl_description = "Put the shot back to where it came: its first camera in the origin, one unit as it was solved"
@@ -285,7 +276,7 @@ def _shot_items(_self: Any, context: bpy.types.Context | None) -> list[tuple[str
     return _kept_items
 
 
-class EX4D_OT_same_world(_WithShot, bpy.types.Operator):
+class EX4D_OT_same_world(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.same_world"
     bl_label = "Same World As"
     bl_description = "Let this shot stand in the world of another shot of the same place"

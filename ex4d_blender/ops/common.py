@@ -87,6 +87,15 @@ def has_shot(cls: Any, context: bpy.types.Context) -> bool:
     return False
 
 
+class WithShot:
+    """An operator that needs a shot and nothing else."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Whether the scene has a shot."""
+        return has_shot(cls, context)
+
+
 class JobOperator:
     """An operator that asks the backend for something.
 

@@ -15,7 +15,7 @@ from ..scene import picked_points
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.units import length_text
-from .common import OperatorResult, has_shot, report_errors
+from .common import OperatorResult, WithShot, report_errors
 from .picking import MOST, PointPicker
 
 
@@ -53,16 +53,7 @@ class EX4D_OT_pick_pivot(PointPicker, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class _WithShot:
-    """An operator that needs a shot and nothing else."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Whether the scene has a shot."""
-        return has_shot(cls, context)
-
-
-class EX4D_OT_pivot_from_cursor(_WithShot, bpy.types.Operator):
+class EX4D_OT_pivot_from_cursor(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.pivot_from_cursor"
     bl_label = "Pivot to 3D Cursor"
     bl_description = "Let new moves of this shot turn about the 3D cursor"
@@ -79,7 +70,7 @@ class EX4D_OT_pivot_from_cursor(_WithShot, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_cursor_to_pivot(_WithShot, bpy.types.Operator):
+class EX4D_OT_cursor_to_pivot(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.cursor_to_pivot"
     bl_label = "3D Cursor to Pivot"
     bl_description = "Put the 3D cursor on the point that new moves of this shot turn about at this frame"
@@ -93,7 +84,7 @@ class EX4D_OT_cursor_to_pivot(_WithShot, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_reset_pivot(_WithShot, bpy.types.Operator):
+class EX4D_OT_reset_pivot(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.reset_pivot"
     bl_label = "Reset Pivot"
     bl_description = "Let new moves of this shot turn about the point that was measured on the plate"

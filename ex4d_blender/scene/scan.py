@@ -47,3 +47,8 @@ def is_in_scene(obj: bpy.types.Object, scene: bpy.types.Scene) -> bool:
 def layer_objects(layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
     """All objects of a view layer."""
     return list(layer.objects)
+
+
+def layer_collections(parent: bpy.types.LayerCollection) -> list[bpy.types.LayerCollection]:
+    """The collections in another one, as a view layer has them."""
+    return list(parent.children)

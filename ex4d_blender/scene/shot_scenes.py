@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..core.shot_folders import same_path
+from . import scan
 from . import shot as shots
 from .data import scene_state
 
@@ -43,7 +44,7 @@ def scene_of_frames(
     state.plate_scene_start = max(shot.frame_of(frames[0]), -1)
     camera = state.source_object
     # A camera object is evaluated in the scenes that have it; what it hangs on comes along by itself.
-    if state.source_camera == "OBJECT" and camera is not None and own not in camera.users_scene:
+    if state.source_camera == "OBJECT" and camera is not None and not scan.is_in_scene(camera, own):
         own.collection.objects.link(camera)
     return own
 

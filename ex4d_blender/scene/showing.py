@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import bpy
 
-from . import choosing, editors
+from . import choosing, editors, scan
 from .data import mesh_data
 from .shot import PROPERTY, ShotObjects
 
@@ -67,7 +67,7 @@ def startup_cube(scene: bpy.types.Scene, shot: ShotObjects) -> bpy.types.Object 
         return None
     plain = (
         cube.parent is None
-        and not len(cube.children)
+        and not scan.children(cube)
         and not len(cube.modifiers)
         and not len(cube.constraints)
         and cube.animation_data is None

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.parsing import fraction_from
 from ex4d.protocol.results import ColourInfo
 
 from ..core.deliveries import read_take
@@ -68,7 +69,7 @@ def plate_side(shot: ShotObjects) -> Side:
         )
     numbers, record = shot.numbers, shot.record["plate"]
     files = material.picture_paths(shown)[: len(numbers)]
-    aspect = Fraction(record["width"], record["height"]) * Fraction(str(record.get("pixel_aspect", 1)))
+    aspect = Fraction(record["width"], record["height"]) * fraction_from(record.get("pixel_aspect", 1))
     return Side("Plate", _by_frame(shot, numbers, files), aspect=float(aspect))
 
 

@@ -92,7 +92,7 @@ def _holdout_collection(scene: bpy.types.Scene, mesh: bpy.types.Object) -> bpy.t
 
 def _entry(layer: bpy.types.ViewLayer, collection: bpy.types.Collection) -> bpy.types.LayerCollection:
     """A collection of the scene's own as a view layer has it."""
-    return next(child for child in layer.layer_collection.children if child.collection == collection)
+    return next(child for child in scan.layer_collections(layer.layer_collection) if child.collection == collection)
 
 
 def _layer(scene: bpy.types.Scene, name: str, like: bpy.types.ViewLayer) -> bpy.types.ViewLayer:
@@ -106,8 +106,8 @@ def _layer(scene: bpy.types.Scene, name: str, like: bpy.types.ViewLayer) -> bpy.
 
 def _copy_shown(source: bpy.types.LayerCollection, target: bpy.types.LayerCollection) -> None:
     """Let a new view layer leave out, hold out and hide what another does."""
-    shown = {child.collection: child for child in source.children}
-    for after in target.children:
+    shown = {child.collection: child for child in scan.layer_collections(source)}
+    for after in scan.layer_collections(target):
         before = shown.get(after.collection)
         if before is None:
             continue

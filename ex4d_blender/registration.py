@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
 import bpy
@@ -89,11 +90,24 @@ CLASSES: tuple[type, ...] = (
 )
 
 
+def _hold_modules() -> None:
+    """Let each module of the add-on hold itself.
+
+    As a Python module Blender ends in order only once nothing holds ``bpy`` any more, else 4.2 crashes. When Python
+    ends it empties the modules that are alive. One of which Blender holds but functions, as callbacks of properties,
+    is not alive by that, and what those functions see would keep ``bpy``.
+    """
+    for name, module in list(sys.modules.items()):
+        if module is not None and (name == __package__ or name.startswith(f"{__package__}.")):
+            vars(module)["_held"] = module
+
+
 def register() -> None:
     """Add everything; whatever a former, failed registration has left is taken away first."""
     if hasattr(bpy.types.Scene, "ex4d"):
         unregister()
     try:
+        _hold_modules()
         for cls in CLASSES:
             bpy.utils.register_class(cls)
         props.attach()

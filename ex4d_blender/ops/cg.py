@@ -55,6 +55,7 @@ def _mesh_of(shot: shots.ShotObjects) -> bpy.types.Object:
 class EX4D_OT_mesh_switch(bpy.types.Operator):
     bl_idname = "ex4d.mesh_switch"
     bl_label = "Mesh in CG"
+    bl_description = "Say what the mesh is to your own objects: what catches shadows, holds out or takes light"
     bl_options = {"REGISTER", "UNDO"}
 
     if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class EX4D_OT_mesh_switch(bpy.types.Operator):
 class EX4D_OT_cg_preset(bpy.types.Operator):
     bl_idname = "ex4d.cg_preset"
     bl_label = "Set Up Compositing"
+    bl_description = "Build view layers, and compositor nodes, that put CG into the plate"
     bl_options = {"REGISTER", "UNDO"}
 
     if TYPE_CHECKING:

@@ -580,7 +580,7 @@ def test_a_result_is_read_ahead_before_the_scene_gets_it(
 
     read, done, order = threading.Event(), threading.Event(), []
 
-    def prepare(_result: Any) -> None:
+    def prepare(_result: Any, _data: Any) -> None:
         read.wait(10)
         order.append(threading.current_thread() is threading.main_thread())
         done.set()

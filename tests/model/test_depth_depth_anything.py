@@ -222,12 +222,13 @@ def test_models_list_and_verify(models: Path, capsys: pytest.CaptureFixture[str]
 def test_a_download_gets_only_what_is_needed(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def fetch(source, folder, tell):
+    def fetch(wanted, progress):
+        ((source, folder),) = wanted
         asked.append((source.repository, source.patterns))
         folder.mkdir(parents=True)
         for name in ("config.json", "model.safetensors"):
             (folder / name).write_bytes(b"x")
-        return Record(source.repository, "c" * 40, "cc-by-nc-4.0", {})
+        return [Record(source.repository, "c" * 40, "cc-by-nc-4.0", {})]
 
     monkeypatch.setattr("ex4d.commands.depth_models.download", fetch)
     assert main(["models", "download", str(tmp_path / "to"), "--depth", "depth_anything_large"]) == 0

@@ -27,9 +27,9 @@ def has_flash3(device: torch.device | str) -> bool:
     device = torch.device(device)
     return (
         device.type == "cuda"
-        and torch.cuda.get_device_capability(device) == (9, 0)
         and torch.version.cuda is not None
         and find_spec(FLASH3) is not None
+        and torch.cuda.get_device_capability(device) == (9, 0)
     )
 
 

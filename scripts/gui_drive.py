@@ -373,8 +373,9 @@ def story(  # noqa: PLR0912, PLR0915  steps in one place
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
 
-    for part in PARTS.values():
-        yield from part(out, view, moving_plate)
+    for name, part in PARTS.items():
+        if name not in ALONE:
+            yield from part(out, view, moving_plate)
 
 
 def film_plate(folder: Path) -> Path:
@@ -1023,6 +1024,8 @@ def windows() -> list[bpy.types.Window]:
     return list(bpy.context.window_manager.windows)
 
 
+#: Parts that are done only when they are asked for: they want a backend with torch, or a Blender that has done nothing.
+ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 def world(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     """A floor and a length, picked with the mouse on a moving plate, in a scene of its own."""

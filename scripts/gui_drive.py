@@ -1026,6 +1026,8 @@ def windows() -> list[bpy.types.Window]:
 
 #: Parts that are done only when they are asked for: they want a backend with torch, or a Blender that has done nothing.
 ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
+
+
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 def world(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     """A floor and a length, picked with the mouse on a moving plate, in a scene of its own."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
 from ex4d.protocol.errors import BadInputError
 
@@ -18,7 +18,7 @@ from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.units import length_text
 from .common import OperatorResult, WithShot, report_errors
-from .picking import MOST, PointPicker
+from .picking import PointPicker
 
 DIRECTIONS = [
     ("X", "+X", "The second point lies to the first one's right", 0),
@@ -74,12 +74,8 @@ class EX4D_OT_align_floor(_Aligner, bpy.types.Operator):
     asks = ("the floor, where the origin is to be", "the floor, along X from there", "the floor, aside from both")
 
     if TYPE_CHECKING:
-        points: list[float]
-        count: int
         as_frame: bool
     else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
         as_frame: BoolProperty(
             name="Origin and X Axis",
             default=True,
@@ -103,12 +99,8 @@ class EX4D_OT_align_origin(_Aligner, bpy.types.Operator):
     asks = ("what is to lie in the origin",)
 
     if TYPE_CHECKING:
-        points: list[float]
-        count: int
         keep_height: bool
     else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
         keep_height: BoolProperty(
             name="Keep Height", description="The point comes to lie above or below the origin, as high as it is"
         )
@@ -128,12 +120,8 @@ class EX4D_OT_align_axis(_Aligner, bpy.types.Operator):
     asks = ("where the axis begins", "where it leads to")
 
     if TYPE_CHECKING:
-        points: list[float]
-        count: int
         direction: str
     else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
         direction: EnumProperty(
             name="Axis", items=DIRECTIONS, description="Where the second point lies, seen from the first"
         )
@@ -155,12 +143,8 @@ class EX4D_OT_align_length(_Aligner, bpy.types.Operator):
     asks = ("one end of what is known", "its other end")
 
     if TYPE_CHECKING:
-        points: list[float]
-        count: int
         length: float
     else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
         length: FloatProperty(
             name="Length",
             description="How far apart the two points are",
@@ -231,13 +215,6 @@ class EX4D_OT_pick_landmarks(PointPicker, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     asks = ("the first landmark", "the second landmark", "the third landmark")
-
-    if TYPE_CHECKING:
-        points: list[float]
-        count: int
-    else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

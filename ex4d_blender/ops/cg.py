@@ -14,7 +14,7 @@ from ..scene import mesh_switches as switches
 from ..scene import shot as shots
 from ..scene.cg import compositing, trees, view_layers
 from ..scene.data import manager_of, scene_of
-from .common import OperatorResult, has_shot, report_errors
+from .common import OperatorResult, WithShot, report_errors
 
 #: Of one light the plate's colours, as a white sheet would be lit.
 DEFAULT_STRENGTH = 1.0
@@ -52,7 +52,7 @@ def _mesh_of(shot: shots.ShotObjects) -> bpy.types.Object:
     return shot.mesh
 
 
-class EX4D_OT_mesh_switch(bpy.types.Operator):
+class EX4D_OT_mesh_switch(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.mesh_switch"
     bl_label = "Mesh in CG"
     bl_description = "Say what the mesh is to your own objects: what catches shadows, holds out or takes light"
@@ -79,10 +79,6 @@ class EX4D_OT_mesh_switch(bpy.types.Operator):
         )
 
     @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
-
-    @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         """What the switch does."""
         chosen: Any = properties
@@ -100,7 +96,7 @@ class EX4D_OT_mesh_switch(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_cg_preset(bpy.types.Operator):
+class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.cg_preset"
     bl_label = "Set Up Compositing"
     bl_description = "Build view layers, and compositor nodes, that put CG into the plate"
@@ -120,10 +116,6 @@ class EX4D_OT_cg_preset(bpy.types.Operator):
             description="Your own nodes stay in the file; their output is not rendered until you choose it again",
             options={"SKIP_SAVE"},
         )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:

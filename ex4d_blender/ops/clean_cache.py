@@ -16,7 +16,7 @@ from ..core.texts import size as size_text
 from ..scene import cache_use
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
-from .common import JobOperator, OperatorResult, has_shot, report_errors
+from .common import JobOperator, OperatorResult, WithShot, report_errors
 
 #: What the backend has told of each shot's cache, by folder: what may go of it.
 told: dict[str, CleanResult] = {}
@@ -46,7 +46,7 @@ def _submit(scene: bpy.types.Scene, *, remove: bool, block: bool) -> str:
     )
 
 
-class EX4D_OT_look_at_cache(JobOperator, bpy.types.Operator):
+class EX4D_OT_look_at_cache(WithShot, JobOperator, bpy.types.Operator):
     bl_idname = "ex4d.look_at_cache"
     bl_label = "Clean Cache"
     bl_description = (
@@ -54,23 +54,15 @@ class EX4D_OT_look_at_cache(JobOperator, bpy.types.Operator):
     )
     bl_options = {"REGISTER"}
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
-
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
         return _submit(scene_of(context), remove=False, block=block)
 
 
-class EX4D_OT_clean_cache(JobOperator, bpy.types.Operator):
+class EX4D_OT_clean_cache(WithShot, JobOperator, bpy.types.Operator):
     bl_idname = "ex4d.clean_cache"
     bl_label = "Clean Cache"
     bl_description = "Remove what of the shot's folder can be made again; takes, and what this file shows, stay"
     bl_options = {"REGISTER"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         return manager_of(context).invoke_props_dialog(self, width=460)

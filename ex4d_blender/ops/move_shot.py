@@ -16,7 +16,7 @@ from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.relocate import relocate
 from ..scene.shot_place import leave_behind, propose_folder
-from .common import OperatorResult, has_shot, report_errors
+from .common import OperatorResult, WithShot, report_errors
 
 
 @cache
@@ -84,7 +84,7 @@ class EX4D_OT_copy_stray_shots(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_move_shot(bpy.types.Operator):
+class EX4D_OT_move_shot(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.move_shot"
     bl_label = "Move Shot"
     bl_description = "Copy the shot's folder to another place, compare every file, and let this .blend use the copy"
@@ -99,10 +99,6 @@ class EX4D_OT_move_shot(bpy.types.Operator):
             options={"SKIP_SAVE"},
             description="The shot's new folder; it must not exist yet",
         )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         shot = shots.chosen_shot(scene_of(context))
@@ -144,15 +140,11 @@ class EX4D_OT_move_shot(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_leave_shot(bpy.types.Operator):
+class EX4D_OT_leave_shot(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.leave_shot"
     bl_label = "Leave It There"
     bl_description = "The shot's folder stays where it is, as where another .blend works with it too"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

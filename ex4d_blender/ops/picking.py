@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import bpy
 import numpy as np
+from bpy.props import FloatVectorProperty, IntProperty
 from numpy.typing import NDArray
 
 from ex4d.protocol.errors import BadInputError
@@ -59,6 +60,13 @@ class PointPicker:
     """
 
     asks: ClassVar[tuple[str, ...]]
+
+    if TYPE_CHECKING:
+        points: list[float]
+        count: int
+    else:
+        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
+        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
 
     #: Only one is running at a time.
     _running: ClassVar[str | None] = None

@@ -3,11 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import bpy
 import numpy as np
-from bpy.props import FloatVectorProperty, IntProperty
 from mathutils import Vector
 
 from ..scene import alignment as placing
@@ -16,7 +13,7 @@ from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.units import length_text
 from .common import OperatorResult, WithShot, report_errors
-from .picking import MOST, PointPicker
+from .picking import PointPicker
 
 
 def _keep(scene: bpy.types.Scene, shot: shots.ShotObjects, point: np.ndarray) -> str:
@@ -37,13 +34,6 @@ class EX4D_OT_pick_pivot(PointPicker, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     asks = ("what moves are to turn about",)
-
-    if TYPE_CHECKING:
-        points: list[float]
-        count: int
-    else:
-        points: FloatVectorProperty(size=3 * MOST, options={"HIDDEN", "SKIP_SAVE"})
-        count: IntProperty(options={"HIDDEN", "SKIP_SAVE"}, max=MOST)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

@@ -27,7 +27,7 @@ from ..scene.data import manager_of, scene_of
 from ..scene.files import MAX_FOLDER_BYTES
 from ..scene.relocate import follow
 from ..scene.shot_place import plate_name, plate_path, propose_folder, shot_folder
-from .common import JobOperator, OperatorResult, has_shot, report_errors
+from .common import JobOperator, OperatorResult, WithShot, has_shot, report_errors
 from .plate import PICTURES, solved_blobs
 
 #: Of a lens file; calibrations hold all points that they were made of.
@@ -387,15 +387,11 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class EX4D_OT_hide_in_the_way(bpy.types.Operator):
+class EX4D_OT_hide_in_the_way(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.hide_in_the_way"
     bl_label = "Hide What Stands in the Way"
     bl_description = "Hide the objects that stand between the source camera and the mesh, in viewports and renders"
     bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

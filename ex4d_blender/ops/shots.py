@@ -13,10 +13,10 @@ from ..scene import asked, choosing, editors
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.shot_place import propose_folder
-from .common import OperatorResult, has_shot, report_errors
+from .common import OperatorResult, WithShot, report_errors
 
 
-class EX4D_OT_choose_shot(bpy.types.Operator):
+class EX4D_OT_choose_shot(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.choose_shot"
     bl_label = "Choose Shot"
     bl_description = (
@@ -29,10 +29,6 @@ class EX4D_OT_choose_shot(bpy.types.Operator):
         root: str
     else:
         root: StringProperty(name="Shot", description="Name of the shot's Empty", options={"SKIP_SAVE"})
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

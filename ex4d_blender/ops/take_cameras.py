@@ -23,7 +23,7 @@ from ..scene import mesh as meshes
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..take_versions import find_versions
-from .common import JobOperator, OperatorResult, has_shot, report_errors
+from .common import JobOperator, OperatorResult, WithShot, has_shot, report_errors
 
 
 def move_text(state: "props.EX4D_PG_scene", shot: shots.ShotObjects) -> str:
@@ -159,7 +159,7 @@ class TakeJobOperator(JobOperator):
         return blob
 
 
-class EX4D_OT_add_take_camera(bpy.types.Operator):
+class EX4D_OT_add_take_camera(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.add_take_camera"
     bl_label = "Add Take Camera"
     bl_description = "Add a camera that starts as the source camera, with a move as ordinary keyframes"
@@ -173,10 +173,6 @@ class EX4D_OT_add_take_camera(bpy.types.Operator):
             description="Such as orbit:30 or lock:1012+orbit:30; empty for the one in the panel, none for no move",
             options={"SKIP_SAVE"},
         )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -199,7 +195,7 @@ def _select_move(context: bpy.types.Context, camera: bpy.types.Object) -> None:
         editors.frame_time_editors(context.window)
 
 
-class EX4D_OT_add_take(bpy.types.Operator):
+class EX4D_OT_add_take(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.add_take"
     bl_label = "Take from Camera"
     bl_description = "Make a take of the active camera object, or of the scene's camera as markers switch it"
@@ -211,10 +207,6 @@ class EX4D_OT_add_take(bpy.types.Operator):
         use_scene_camera: BoolProperty(
             name="Scene Camera with Markers", description="Follow the scene's active camera through its markers"
         )
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return has_shot(cls, context)
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:

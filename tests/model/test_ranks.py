@@ -179,6 +179,9 @@ def test_the_layout_keeps_most_devices_busy(devices: int, heads: int, guided: bo
 
 def test_more_gpus_than_there_are_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ResourceError, match="talk by NCCL"):
+        rank_devices(torch.device("cuda:1"), 2)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
     assert rank_devices(torch.device("cuda:1"), 2) == ("cuda:1", "cuda:0")
     with pytest.raises(ResourceError, match="on 3 GPUs, and torch sees 2"):
         rank_devices(torch.device("cuda"), 3)

@@ -35,10 +35,14 @@ def rank_devices(first: torch.device, count: int) -> tuple[str, ...]:
     """The devices of so many ranks, by name: GPUs in their order from the first one on, or the CPU for all.
 
     Raises:
-        ResourceError: there are fewer GPUs.
+        ResourceError: there are fewer GPUs, or this torch has nothing by which they talk.
     """
     if first.type != "cuda":
         return (str(first),) * count
+    if count > 1 and not torch.distributed.is_nccl_available():
+        raise ResourceError(
+            "GPUs that share a take talk by NCCL, and this torch has none.", "Leave --gpus out, or use Linux."
+        )
     found = torch.cuda.device_count()
     if count > found:
         raise ResourceError(

@@ -248,6 +248,10 @@ class ModelHost:
         ranks = self._ranks(models, profile, device, request.gpus)
         if ranks.size > 1:
             notes.append(f"Made {ranks.describe()}.")
+        if ranks.size < request.gpus:
+            notes.append(
+                f"{request.gpus} GPUs were asked for; guidance and the model's heads are shared by {ranks.size}."
+            )
         color, mask = clip_tensors(clip)
         progress.begin("prompt", None)
         prompts = [request.prompt, *([request.negative_prompt] if profile.guidance != 1 else [])]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.weights import load_adapter
 from ex4d.models.locations import fingerprint, models_fingerprint
 from ex4d.models.model_files import ModelFiles
-from ex4d.models.wan.load import Layout, empty_component, load_component
+from ex4d.models.wan.load import Layout, component_config, load_component
 from ex4d.models.wan.lora import Lora
 from ex4d.models.wan.prompts import cached_embeddings
 
@@ -83,9 +83,8 @@ class FileWeights:
         return float(models.part("transformer").parameters)
 
     def heads(self, models: ModelFiles) -> int:
-        """See ``WeightSource``; raises as ``empty_component``."""
-        transformer: Any = empty_component(models.part("transformer"))
-        return int(transformer.config.num_attention_heads)
+        """See ``WeightSource``; raises as ``component_config``."""
+        return int(component_config(models.part("transformer"))["num_attention_heads"])
 
     def component(
         self,

@@ -35,6 +35,12 @@ _GRACE = 5.0
 _LOOK = 0.2
 #: Exit code of a process that could not be freed from a call to a dead rank.
 CODE_STUCK = 75
+#: One host: nothing is said on other interfaces. NVLink's multicast needs rights that containers do not have.
+_NETWORK = (
+    {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo", "NCCL_NVLS_ENABLE": "0"}
+    if (sys.platform == "linux")
+    else {}
+)
 
 
 class Team:
@@ -52,7 +58,6 @@ class Team:
         self._groups: dict[RankLayout, RankGroup] = {}
         self._failure: Ex4dError | None = None
         self._busy = self._closed = False
-        self._idle_since = 0.0
         self._processes = [self._start(module, rank, name) for rank, name in enumerate(devices) if rank]
         threading.Thread(target=self._watch, daemon=True, name="rank-watch").start()
         try:
@@ -188,14 +193,6 @@ class Team:
         for process in self._processes:
             process.kill()
             process.wait()
-
-
-#: One host: nothing is said on other interfaces. NVLink's multicast needs rights that containers do not have.
-_NETWORK = (
-    {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo", "NCCL_NVLS_ENABLE": "0"}
-    if (sys.platform == "linux")
-    else {}
-)
 
 
 def _error_file(folder: str, rank: int) -> Path:

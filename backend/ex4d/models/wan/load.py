@@ -74,11 +74,24 @@ def empty_component(part: Part, component: type[nn.Module] | None = None) -> nn.
     return _empty(part, _renaming(part), component)
 
 
-def _empty(part: Part, renaming: Renaming | None, component: type[nn.Module] | None) -> nn.Module:
-    """The component without weights."""
+def component_config(part: Part) -> dict[str, Any]:
+    """The sizes of a part's component, as diffusers and transformers name them.
+
+    Raises:
+        BadInputError: nothing tells them, or the file's shapes are not that component's.
+    """
+    return _config(part, _renaming(part))
+
+
+def _config(part: Part, renaming: Renaming | None) -> dict[str, Any]:
     if renaming is None and not part.config:
         raise BadInputError(f"{part.folder} lacks config.json.", "Copy the whole folder, with its config.json.")
-    config = dict(part.config if renaming is None else renaming.config)
+    return dict(part.config if renaming is None else renaming.config)
+
+
+def _empty(part: Part, renaming: Renaming | None, component: type[nn.Module] | None) -> nn.Module:
+    """The component without weights."""
+    config = _config(part, renaming)
     # Buffers are computed and not stored, so they are made for real.
     with init_empty_weights(include_buffers=False):
         match part.kind.role:

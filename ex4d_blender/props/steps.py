@@ -42,21 +42,39 @@ def is_done(state: Any, step: str) -> bool:
 
 def needs_look(state: Any, step: str) -> bool:
     """Whether a step that is done has assumed something that should be looked at, or its files or its view are lost."""
-    shot, scene = shots.known(state.id_data).find(), state.id_data
-    if shot is None or not is_of_plate(state, shot):
+    return _is_broken(state, step) or _has_assumed(state, step)
+
+
+def _shot_of_plate(state: Any) -> shots.ShotObjects | None:
+    shot = shots.known(state.id_data).find()
+    return None if shot is None or not is_of_plate(state, shot) else shot
+
+
+def _is_broken(state: Any, step: str) -> bool:
+    shot, scene = _shot_of_plate(state), state.id_data
+    if shot is None or step != "geometry":
         return False
-    if step == "geometry":
-        is_lost = disk_watch.lacks_files(scene, shot) or any(obstacles.remembered(scene, shot.root))
-        return is_lost or geometry_needs_look(shot.record)
-    return step == "plate" and plate_needs_look(shot.record)
+    return disk_watch.lacks_files(scene, shot) or any(obstacles.remembered(scene, shot.root))
+
+
+def _has_assumed(state: Any, step: str) -> bool:
+    shot = _shot_of_plate(state)
+    if shot is None:
+        return False
+    return (step == "geometry" and geometry_needs_look(shot.record)) or (
+        step == "plate" and plate_needs_look(shot.record)
+    )
 
 
 def _opens(state: Any, step: str) -> bool:
-    """Whether a step that nobody has touched is open: what is next, and what needs a look."""
-    if step == "plate":
-        return not is_done(state, step) or needs_look(state, step)
-    if step == "geometry":
-        return is_done(state, "plate") and (not is_done(state, step) or needs_look(state, step))
+    """Whether a step that nobody has touched is open: what is next, and what needs a look.
+
+    What was assumed is looked at before the first take: who has one has gone on, and its buttons want the room.
+    """
+    if step in ("plate", "geometry"):
+        if not is_done(state, step):
+            return step == "plate" or is_done(state, "plate")
+        return _is_broken(state, step) or (not is_done(state, "takes") and _has_assumed(state, step))
     return is_done(state, "geometry") and (step == "takes" or is_done(state, "takes"))
 
 

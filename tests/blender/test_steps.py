@@ -79,6 +79,24 @@ def test_what_was_assumed_keeps_its_step_open(scene: bpy.types.Scene, tmp_path: 
     assert opened(scene) == ["plate", "takes"]
 
 
+def test_what_was_assumed_folds_with_the_first_take_and_stays_marked(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any
+) -> None:
+    from ex4d_blender.props.steps import needs_look
+    from ex4d_blender.scene import obstacles
+
+    scene.ex4d.plate_path = str(tmp_path / "a.mp4")
+    shot = place(scene, tmp_path, "a", intrinsics_known=False, source_poses_known=True)
+    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    assert opened(scene) == ["takes", "generate"]
+    assert needs_look(scene.ex4d, "geometry")
+    # What is lost is no matter of taste: it stays open.
+    wall = bpy.data.objects.new("Wall", bpy.data.meshes.new("Wall"))
+    scene.collection.objects.link(wall)
+    shot.root[obstacles.IN_THE_WAY] = "Wall"
+    assert "geometry" in opened(scene)
+
+
 def test_what_is_folded_by_hand_stays_folded(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     state = scene.ex4d
     state.plate_path = str(tmp_path / "a.mp4")

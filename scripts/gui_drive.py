@@ -1024,11 +1024,6 @@ def windows() -> list[bpy.types.Window]:
     return list(bpy.context.window_manager.windows)
 
 
-#: Parts that are done only when they are asked for: they want a backend with torch, or a Blender that has done nothing.
-ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
-
-
-#: What follows the steps, each in a scene of its own; the last opens a new file.
 def world(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
     """A floor and a length, picked with the mouse on a moving plate, in a scene of its own."""
     former, scene = window().scene, bpy.data.scenes.new("World")
@@ -1074,6 +1069,10 @@ def on_plate(view: bpy.types.Area, across: float, down: float) -> tuple[int, int
     return on_screen(view, upper_left + across * (upper_right - upper_left) + down * (lower_left - upper_left))
 
 
+#: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them.
+ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
+
+#: What follows the steps, each in a scene of its own; the last opens a new file.
 PARTS = {
     "world": world,
     "film": film,

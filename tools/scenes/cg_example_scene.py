@@ -20,11 +20,11 @@ from mathutils import Matrix, Quaternion, Vector
 
 from tools.scenes.sample_scene import UNIT_M, build_scene
 
-MOVE = "orbit:12"
+MOVE = "orbit:8"
 #: Of samples/toy_train.mp4, as it was rendered.
 CLIP_SIZE, CLIP_FRAMES, CLIP_FPS, CLIP_SEED = (640, 360), 49, 24, 7
 #: Closer than the source camera by so much: what the move uncovers at the picture's border stays outside.
-CLOSER = 1.18
+CLOSER = 1.25
 #: Rays a pixel, denoised, and how often they go on from what they hit.
 SAMPLES, BOUNCES = 16, 2
 #: Plate pixels, x and y, that show floor in the first frame.

@@ -16,12 +16,14 @@ from typing import Any
 
 import bpy
 
+from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.results import (
     CleanResult,
     ColourSpacesResult,
     DoctorResult,
     GenerateResult,
     ModelsResult,
+    ProjectionResult,
     ReconstructResult,
     RenderResult,
     Result,
@@ -31,14 +33,15 @@ from ex4d.protocol.results import (
 from . import arrivals, backend_link, changes, folder_sizes, model_downloads, props
 from .core.checked_folders import check_ahead
 from .core.coverage_record import parse as parse_coverage
-from .core.deliveries import delivered_take
+from .core.deliveries import delivered_take, read_take
 from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
 from .ops import clean_cache
-from .scene import asked, background, colour_tables, mesh, obstacles, plates, sequencer, showing
+from .scene import asked, background, colour_tables, mesh, obstacles, plates, projection, sequencer, showing
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
+from .scene.mesh_switches import plate_material
 from .scene.results_scene import results_scene
 from .scene.shot_place import note_beside, plate_path, propose_folder
 from .take_versions import add_version
@@ -189,6 +192,27 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         _push_undo("Place Take")
 
 
+def project_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:
+    """Show a take on the mesh of its shot, and write down where its depth is."""
+    assert isinstance(result, ProjectionResult)
+    shot, folder = shots.find_shot(scene, data["shot"]), Path(data["folder"])
+    if shot is None or shot.mesh is None:
+        return
+    shots.check_local(shot)
+    viewport = mesh.described_viewport(Path(shot.record["viewport"]))
+    if viewport.grid != result.grid:
+        raise BadInputError("The shot was reconstructed anew meanwhile.", "Generate the take again, then project it.")
+    title = f"{data['title']} {folder.name}"
+    surface = plate_material(shot.mesh)
+    made, seen, first = read_take(folder), Path(result.seen), shot.first_frame
+    projection.show(shot.mesh, surface, viewport, made, seen, title=title, first_frame=first)
+    for take in scene_state(scene).takes:
+        for version in take.versions:
+            if Path(bpy.path.abspath(version.folder)) == folder:
+                version.projection = result.folder
+    _push_undo("Project Take")
+
+
 def keep_diagnosis(_scene: bpy.types.Scene, result: Result, _data: dict[str, Any]) -> None:
     """Keep what the doctor said, for the preferences."""
     assert isinstance(result, DoctorResult)
@@ -236,6 +260,7 @@ RESULT_HANDLERS: dict[str, ResultHandler] = {
     "reconstruct": import_reconstruction,
     "preview": show_preview,
     "generate": place_take,
+    "projection": project_take,
     "doctor": keep_diagnosis,
     "colour_spaces": keep_colour_spaces,
     "clean": tell_cache,

@@ -23,6 +23,7 @@ KIND_NAMES = {
     "render": "Render",
     "preview": "Preview",
     "viewport": "Viewport mesh",
+    "projection": "Project take",
     "run": "Run",
     "export": "Export",
     "fill_movies": "Fill movies",

@@ -163,7 +163,10 @@ class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
                     f"The take «{take.name}», whose camera is the scene's, is not there yet.",
                     "Generate it, or make the source camera the scene's for the plate.",
                 )
-            return shot, compositing.take_base(shot, take.name, Path(bpy.path.abspath(take.versions[-1].folder)))
+            version = take.versions[-1]
+            folder = Path(bpy.path.abspath(version.folder))
+            projected = Path(bpy.path.abspath(version.projection)) if version.projection else None
+            return shot, compositing.take_base(shot, take.name, folder, projected)
         shot = shots.chosen_shot(scene)
         _mesh_of(shot)
         if scene.camera is None or scene.camera != shot.source_camera:

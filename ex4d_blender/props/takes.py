@@ -173,6 +173,7 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         created: str
         move: str
         told: str
+        projection: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -191,6 +192,11 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         created: StringProperty(name="Finished", description="When it was finished, ISO 8601 in UTC")
         move: StringProperty(name="Move", description="The move of its camera, such as orbit:30")
         told: StringProperty(name="Notes", description="What its record tells of how it was made")
+        projection: StringProperty(
+            name="Projection",
+            subtype="DIR_PATH",
+            description="Folder with what it has seen of the mesh, and its depth",
+        )
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):

@@ -23,7 +23,7 @@ from . import material
 from .data import mesh_data
 from .mesh import CLOSING_MODIFIER as MODIFIER
 from .mesh import MODIFIER as CACHE_MODIFIER
-from .mesh import PLATE_UV, ViewportFolder
+from .mesh import PLATE_UV, PROJECTION_MODIFIER, ViewportFolder
 from .node_building import (
     FACE_PICTURE_INPUTS,
     Builder,
@@ -175,11 +175,30 @@ def attach(
         **face_picture_values(viewport.grid, viewport.pictures, first_frame),
         "Hole Material": hole,
         "Reach": REACH * pivot,
-        "Close Slits": source is not None,
+        "Close Slits": source is not None and not _shows_take(obj),
     }
     give_values(modifier, values)
     update_hole_style(obj)
     obj.update_tag()
+
+
+def _shows_take(obj: bpy.types.Object) -> bool:
+    """Whether a mesh object shows a take in place of the plate: what would close its slits no take has seen."""
+    return obj.modifiers.get(PROJECTION_MODIFIER) is not None
+
+
+def follow_material(obj: bpy.types.Object) -> None:
+    """Let the modifier of a mesh object, where it has one, look at the pictures that its material looks at now, and
+    close slits where it shows the plate."""
+    surface = next((item for item in mesh_data(obj).materials if material.is_ours(item)), None)
+    given = inputs_of(obj)
+    if surface is None or given is None:
+        return
+    former = given["Validity"]
+    closes = given["Source Camera"] is not None and not _shows_take(obj)
+    give_values(obj.modifiers[MODIFIER], {"Validity": material.validity_image(surface), "Close Slits": closes})
+    if former is not None and former.users == 0:
+        bpy.data.images.remove(former)
 
 
 def is_attached(obj: bpy.types.Object) -> bool:

@@ -104,7 +104,22 @@ def load_sequence(first: Path, name: str, *, is_data: bool, colour: ColourInfo |
     return image
 
 
-def show_sequence(user: bpy.types.ImageUser, *, first_number: int, count: int, first_frame: int) -> None:
+def check_playable(numbers: Sequence[int], what: str) -> None:
+    """Raise BadInputError for pictures of frames below 0, which are named so: Blender plays no such sequence.
+
+    Args:
+        what: how the sequence is called, «The take v001».
+    """
+    if numbers[0] < 0:
+        raise BadInputError(
+            f"{what} begins at frame {numbers[0]}, and Blender plays no pictures of frames below 0.",
+            "Load the plate with frame numbers from 0 on, and make the take again.",
+        )
+
+
+def show_sequence(
+    user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, *, first_number: int, count: int, first_frame: int
+) -> None:
     """Show file number ``first_number + i`` at scene frame ``first_frame + i``; the ends hold."""
     user.frame_duration = count
     user.frame_start = first_frame

@@ -49,20 +49,29 @@ def _texture(
     return texture
 
 
-def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> bpy.types.Material:
-    """A new material that shows the plate's first picture at scene frame ``first_frame``; holes are transparent.
+def load_pictures(viewport: ViewportFolder, name: str) -> tuple[bpy.types.Image, bpy.types.Image]:
+    """New images of a viewport folder: the plate's pictures and their validity.
 
     Raises:
         BadInputError: pictures are missing.
     """
     colors = numbered_files(viewport.color, viewport.pictures, "The plate")
     valid = numbered_files(viewport.valid, viewport.pictures, "The mesh's validity")
-    plate_image = load_sequence(colors[0], f"{name} Plate", is_data=False)
+    plate = load_sequence(colors[0], f"{name} Plate", is_data=False)
     try:
-        valid_image = load_sequence(valid[0], f"{name} Validity", is_data=True)
+        return plate, load_sequence(valid[0], f"{name} Validity", is_data=True)
     except BadInputError:
-        bpy.data.images.remove(plate_image)
+        bpy.data.images.remove(plate)
         raise
+
+
+def build_material(viewport: ViewportFolder, name: str, *, first_frame: int) -> bpy.types.Material:
+    """A new material that shows the plate's first picture at scene frame ``first_frame``; holes are transparent.
+
+    Raises:
+        BadInputError: pictures are missing.
+    """
+    plate_image, valid_image = load_pictures(viewport, name)
     material = bpy.data.materials.new(name)
     if material.node_tree is None:
         # Blender 5 makes the tree itself and will drop the switch.
@@ -145,6 +154,31 @@ def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: in
     for name in (COLOR_NODE, VALID_NODE):
         user = node_tree(material).nodes[name].image_user
         show_sequence(user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
+
+
+def show_pictures(
+    material: bpy.types.Material, image: bpy.types.Image, numbers: Sequence[int], first_frame: int
+) -> None:
+    """Let the surface have other pictures, that of number ``numbers[0]`` at scene frame ``first_frame``. The former
+    ones go from the file where nothing else shows them."""
+    _show(material, COLOR_NODE, image, numbers, first_frame)
+
+
+def show_validity(
+    material: bpy.types.Material, image: bpy.types.Image, numbers: Sequence[int], first_frame: int
+) -> None:
+    """Let other pictures with one pixel per quad tell surface from holes; see ``show_pictures``."""
+    _show(material, VALID_NODE, image, numbers, first_frame)
+
+
+def _show(
+    material: bpy.types.Material, name: str, image: bpy.types.Image, numbers: Sequence[int], first_frame: int
+) -> None:
+    node = node_tree(material).nodes[name]
+    former, node.image = node.image, image
+    show_sequence(node.image_user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
+    if former is not None and former.users == 0:
+        bpy.data.images.remove(former)
 
 
 def set_hole_style(material: bpy.types.Material, *, transparent: bool, color: Sequence[float]) -> None:

@@ -40,6 +40,8 @@ VALIDITY_UV = "Validity"
 MODIFIER = "EX-4D Mesh Cache"
 #: Behind it: see ``closing``.
 CLOSING_MODIFIER = "EX-4D Holes and Slits"
+#: Between the two: see ``projection``.
+PROJECTION_MODIFIER = "EX-4D Take Projection"
 
 
 @dataclass(frozen=True)
@@ -323,7 +325,9 @@ def at_rest(scene: bpy.types.Scene) -> Iterator[None]:
 
 def _playing(obj: bpy.types.Object) -> list[Any]:
     """The object's modifiers that play a shot's mesh and are switched on; none where the mesh isn't played."""
-    found = [obj.modifiers.get(name) for name in (MODIFIER, CLOSING_MODIFIER)] if obj.library is None else [None]
+    if obj.library is not None:
+        return []
+    found = [obj.modifiers.get(name) for name in (MODIFIER, PROJECTION_MODIFIER, CLOSING_MODIFIER)]
     on = [modifier for modifier in found if modifier is not None and modifier.show_viewport]
     return on if found[0] in on else []
 

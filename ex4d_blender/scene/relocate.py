@@ -80,6 +80,8 @@ def _move_state(state: Any, old: Path, new: Path, missing_only: bool) -> None:
         for version in take.versions:
             if place := _moved(Path(version.folder), old, new, missing_only):
                 version.folder = str(place)
+            if version.projection and (place := _moved(Path(version.projection), old, new, missing_only)):
+                version.projection = str(place)
     if state.shot_folder and absolute_path(state.shot_folder) == old:
         state.shot_folder = str(new)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +211,68 @@ def test_a_preset_is_undone_whole(scene: bpy.types.Scene, placed: shots.ShotObje
     assert not shots.chosen_shot(scene).mesh.is_shadow_catcher
     assert not trees.HAS_GROUPS or scene.compositing_node_group is None
     assert trees.HAS_GROUPS or not scene.use_nodes
+
+
+def test_a_takes_mask_origin_and_depth_are_there(
+    scene: bpy.types.Scene, placed: shots.ShotObjects, tmp_path: Path
+) -> None:
+    bpy.data.objects["Cube"].hide_render = True
+    bpy.ops.ex4d.add_take_camera(move="orbit:10")
+    take = scene.ex4d.takes[0]
+    scene.camera = take.camera
+    make_version(placed, take, (40, 40, 200))
+    folder, depth = Path(take.versions[0].folder), tmp_path / "projection" / "depth"
+    for number in placed.numbers:
+        write_png(folder / "mask" / f"{number:06d}.png", np.full((32, 48), 255, np.uint8))
+        write_png(folder / "confidence" / f"{number:06d}.png", np.full((32, 48), 128, np.uint8))
+        write_depth(depth / f"{number:06d}.exr", 2.5 + number - placed.numbers[0])
+    preset("COMP")
+    tree = output_tree(scene)
+    assert [name in tree.nodes for name in compositing.TAKE_PARTS] == [True, True, False]
+    take.versions[0].projection = str(depth.parent)
+    preset("COMP")
+    scene.frame_set(placed.frame_of(placed.numbers[2]))
+    render(scene, tmp_path / "out.png")
+    found = [part(scene, name, tmp_path) for name in compositing.TAKE_PARTS]
+    assert [float(np.median(values)) for values in found] == pytest.approx([1.0, 128 / 255, 4.5])
+    # Of the plate nothing of the kind is known.
+    scene.camera = placed.source_camera
+    preset("COMP")
+    assert not any(name in tree.nodes for name in compositing.TAKE_PARTS)
+    assert not any("Take 01 v001" in image.name for image in bpy.data.images)
+
+
+def write_depth(path: Path, value: float) -> None:
+    """A float picture with one channel, Y, as the backend writes depth."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(one_channel_exr(np.full((32, 48), value, np.float32)))
+
+
+def one_channel_exr(values: np.ndarray) -> bytes:
+    """An OpenEXR file of scan lines, not compressed: the channel Y, float."""
+    height, width = values.shape
+
+    def attribute(name: str, kind: str, data: bytes) -> bytes:
+        return name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(data)) + data
+
+    box = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    channel = b"Y\0" + struct.pack("<iB3xii", 2, 0, 1, 1) + b"\0"
+    head = struct.pack("<ii", 20000630, 2) + b"".join(
+        attribute(name, kind, data)
+        for name, kind, data in (
+            ("channels", "chlist", channel),
+            ("compression", "compression", b"\0"),
+            ("dataWindow", "box2i", box),
+            ("displayWindow", "box2i", box),
+            ("lineOrder", "lineOrder", b"\0"),
+            ("pixelAspectRatio", "float", struct.pack("<f", 1.0)),
+            ("screenWindowCenter", "v2f", struct.pack("<2f", 0.0, 0.0)),
+            ("screenWindowWidth", "float", struct.pack("<f", 1.0)),
+        )
+    )
+    head += b"\0"
+    line = 8 + 4 * width
+    first = len(head) + 8 * height
+    offsets = b"".join(struct.pack("<Q", first + line * y) for y in range(height))
+    rows = b"".join(struct.pack("<ii", y, 4 * width) + values[y].astype("<f4").tobytes() for y in range(height))
+    return head + offsets + rows

@@ -59,6 +59,7 @@ from ex4d.protocol.requests import (
     MoveCamera,
     PlateRequest,
     PreviewRequest,
+    ProjectionRequest,
     ReconstructRequest,
     RenderRequest,
     Request,
@@ -211,6 +212,7 @@ TAKES = tuple(
 REQUESTED: dict[str, Request] = {
     "reconstruct": PLATE,
     "viewport": ViewportRequest("/s", 32),
+    "projection": ProjectionRequest("/s", "/s/takes/v001", 32),
     "render": RenderRequest("/s", CAMERAS[0], (320, 180)),
     "preview": PreviewRequest("/s", CAMERAS[1], take="one"),
     "generate": TAKES[1],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ex4d.composite import TakeJob
+from ex4d.composite.projection import ProjectionStage
 from ex4d.depth.stage import DepthStage
 from ex4d.fill import Generator
 from ex4d.fill.background.stage import BackgroundStage
@@ -27,6 +28,7 @@ SOLVED = planned(PlateStage, SolveStage, DepthStage, MeshStage)
 WITH_MATTES = planned(PlateStage, SolveStage, MatteStage, DepthStage, MeshStage)
 VIEWPORT = planned(ViewportStage)
 RENDER = planned(RasterStage)
+PROJECTION = planned(RasterStage, ProjectionStage)
 DOCTOR = (PlannedStage("doctor"),)
 EXPORT = (PlannedStage("export", 1.0),)
 BENCH_QUALITY = (PlannedStage("score"),)

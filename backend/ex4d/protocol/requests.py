@@ -231,6 +231,26 @@ class ViewportRequest:
 
 
 @dataclass(frozen=True)
+class ProjectionRequest:
+    """What a 3D program needs to project a finished take on the shot's viewport mesh.
+
+    Attributes:
+        shot: the shot's folder.
+        take: the folder of the take's version.
+        side: of the mesh, see ``ViewportRequest``.
+        raster: rasterizer, or "auto".
+    """
+
+    shot: str
+    take: str
+    side: int = VIEWPORT_SIDE
+    raster: str = AUTOMATIC
+
+    def __post_init__(self) -> None:
+        check_viewport_side(self.side)
+
+
+@dataclass(frozen=True)
 class MoveCamera:
     """A camera that moves beside the source camera.
 
@@ -532,6 +552,7 @@ class FreeMemoryRequest:
 Request: TypeAlias = (
     ReconstructRequest
     | ViewportRequest
+    | ProjectionRequest
     | RenderRequest
     | PreviewRequest
     | GenerateRequest
@@ -550,6 +571,7 @@ Request: TypeAlias = (
 REQUESTS: dict[str, type[Request]] = {
     "reconstruct": ReconstructRequest,
     "viewport": ViewportRequest,
+    "projection": ProjectionRequest,
     "render": RenderRequest,
     "preview": PreviewRequest,
     "generate": GenerateRequest,

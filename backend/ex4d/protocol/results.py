@@ -158,6 +158,25 @@ class ViewportResult:
 
 
 @dataclass(frozen=True)
+class ProjectionResult:
+    """What a take has seen of the viewport's mesh.
+
+    Attributes:
+        folder: of the stage.
+        seen: folder of pictures with one pixel per quad, one for each frame of the shot: 255 = the take shows it whole.
+        depth: folder of the take's z-depth, OpenEXR, world units.
+        numbers: of the take's frames.
+        grid: (width, height) of the mesh's vertices.
+    """
+
+    folder: str
+    seen: str
+    depth: str
+    numbers: tuple[int, ...]
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class RenderResult:
     """Pictures of a take before it is filled.
 
@@ -534,6 +553,7 @@ class FreeMemoryResult:
 Result: TypeAlias = (
     ReconstructResult
     | ViewportResult
+    | ProjectionResult
     | RenderResult
     | GenerateResult
     | RunResult
@@ -551,6 +571,7 @@ Result: TypeAlias = (
 RESULTS: dict[str, type[Result]] = {
     "reconstruct": ReconstructResult,
     "viewport": ViewportResult,
+    "projection": ProjectionResult,
     "render": RenderResult,
     "preview": RenderResult,
     "generate": GenerateResult,

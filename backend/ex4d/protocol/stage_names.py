@@ -23,6 +23,7 @@ STAGE_NAMES = {
     "denoise": "Denoising",
     "decode": "Decoding",
     "composite": "Compositing",
+    "projection": "Projecting",
     "export": "Exporting",
     "mesh.ply": "Writing PLY",
     "mesh.pc2": "Writing PC2",

@@ -17,6 +17,7 @@ from ex4d.protocol.requests import (
     FillRequest,
     GenerateRequest,
     PreviewRequest,
+    ProjectionRequest,
     ReconstructRequest,
     RenderRequest,
     Request,
@@ -48,6 +49,9 @@ def check_absolute(request: Request) -> None:
             _check_fill(request.fill)
         case ViewportRequest() | CheckRequest() | CleanRequest():
             _check(request.shot, "shot folder")
+        case ProjectionRequest():
+            _check(request.shot, "shot folder")
+            _check(request.take, "folder of the take")
         case ColourSpacesRequest():
             _check_ocio(request.ocio)
         case ExportRequest():

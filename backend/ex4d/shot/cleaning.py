@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from ex4d.composite.projection import ProjectionStage
 from ex4d.mesh.viewport import ViewportStage
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.results import CachedStage
@@ -15,12 +16,12 @@ from ex4d.stages.cache import StageCache
 from ex4d.system.files import remove_tree, temporary_sibling, writing
 
 #: Files of Blender play from these, and nobody knows all such files.
-_PLAYED = (ViewportStage.name,)
+_PLAYED = (ViewportStage.name, ProjectionStage.name)
 
 
 def cleanable(root: Path, keep: Collection[str] = ()) -> list[CachedStage]:
     """The stages in a shot's cache that may go, by name: all but the current ones of plate, camera, depth and mesh, and
-    the viewport's meshes. Deliveries lie in ``takes`` and are no part of the cache.
+    what Blender plays. Deliveries lie in ``takes`` and are no part of the cache.
 
     Args:
         root: the shot's folder.

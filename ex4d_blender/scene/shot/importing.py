@@ -17,7 +17,18 @@ from ...core import axes, records
 from ...core.shot_rules import check_record, first_frame_of, is_same_plate
 from ...core.shot_source import source_trajectory
 from ...core.solved_scene import read_points, solve_folder
-from .. import camera, clip_distances, closing, heat_maps, material, mesh, mesh_switches, picked_points, scan
+from .. import (
+    camera,
+    clip_distances,
+    closing,
+    heat_maps,
+    material,
+    mesh,
+    mesh_switches,
+    picked_points,
+    projection,
+    scan,
+)
 from ..data import camera_data, mesh_data, node_tree
 from ..parenting import parent_plainly
 from . import index
@@ -167,6 +178,8 @@ def _place_mesh(
     obj.data = data
     title = old.name
     mesh_switches.renew(obj, old_material)
+    # It was of the former mesh.
+    projection.detach(obj)
     if old.users == 0:
         bpy.data.meshes.remove(old)
         data.name = title

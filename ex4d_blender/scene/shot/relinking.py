@@ -11,7 +11,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError
 
 from ...core.shot_rules import moved_record
-from .. import closing, material, mesh, scan
+from .. import closing, material, mesh, projection, scan
 from ..data import mesh_data
 from . import index
 from .finding import check_local, shot_of
@@ -20,7 +20,7 @@ from .tags import PROPERTY, role
 
 
 def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
-    """Let a shot's mesh play from another viewport folder with the same mesh: the shot was moved.
+    """Let a shot's mesh play from another viewport folder with the same mesh: the shot was moved. It shows the plate.
 
     The shot's record follows: what lay in the old shot folder is now looked for in the new one.
 
@@ -37,8 +37,12 @@ def relink(mesh_obj: bpy.types.Object, folder: Path) -> None:
         )
     mesh.check_point_cache(viewport.pc2, viewport.vertices, len(viewport.numbers))
     start = shot.first_frame if shot else viewport.numbers[0]
+    shows_take = projection.shown(mesh_obj) is not None
     for item in mesh_data(mesh_obj).materials:
         if item is not None and material.is_ours(item):
+            if shows_take:
+                projection.hide(mesh_obj, item, viewport, title=item.name, first_frame=start)
+                continue
             material.point_to(item, viewport)
             material.retime(item, viewport.pictures, start)
     mesh.attach_cache(mesh_obj, viewport, start)

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ...scene import mesh_switches as switches
+from ...scene import projection
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..layout import draw_text
@@ -18,6 +19,11 @@ def draw_cg(layout: Any, context: bpy.types.Context) -> None:
         draw_text(layout, "Reconstruct a plate first.", "INFO")
         return
     mesh = shot.mesh
+    projected = projection.shown(mesh)
+    if projected is not None:
+        row = layout.row()
+        row.label(text=f"On the mesh: {projected}", icon="MOD_UVPROJECT", translate=False)
+        row.operator("ex4d.show_plate", text="Plate", icon="LOOP_BACK")
     column = layout.column(align=True)
     strength = switches.strength_socket(mesh)
     for switch, text, on in (

@@ -35,6 +35,7 @@ def draw_versions(layout: Any, take: Any) -> None:
         column = layout.column()
         column.operator_context = "EXEC_DEFAULT"
         column.operator("ex4d.import_take", text="Put into Sequencer", icon="IMPORT").directory = version.folder
+    layout.operator("ex4d.project_take", icon="MOD_UVPROJECT")
     if version.told and (body := section(layout, "ex4d_version_notes", "Notes")) is not None:
         draw_text(body, version.told)
 

@@ -86,7 +86,7 @@ def test_a_click_on_a_version_shows_it(scene: bpy.types.Scene, take: Any) -> Non
     place(scene, take, "v001")
     place(scene, take, "v002")
     strips = {
-        known["take"]: strip
+        known["take"]: sequencer.meta_of_result(strip)
         for edit in sequencer.edit_scenes(scene)
         for strip in sequencer.all_strips(edit)
         if (known := sequencer.take_of_strip(strip)) is not None and known["role"] == "result"
@@ -107,6 +107,32 @@ def test_a_click_on_a_version_shows_it(scene: bpy.types.Scene, take: Any) -> Non
         take.active_version = 2
         assert (strips["v001"].mute, strips["v002"].mute) == (True, False)
     assert "Put into Sequencer" in draw_all(scene)
+
+
+def test_a_version_that_another_take_lies_over_is_seen_when_it_is_clicked(
+    scene: bpy.types.Scene, take: Any, tmp_path: Path
+) -> None:
+    from ex4d_blender.scene import version_strips
+
+    first = place(scene, take, "v001")
+    bpy.ops.ex4d.add_take_camera(move="zoom_in:2")
+    other = place(scene, scene.ex4d.takes[1], "v002")
+    # One at other frames, and a title of the artist's own.
+    (edit,) = sequencer.edit_scenes(scene)
+    later = sequencer.place_take(
+        edit, read_take(Path(other.folder)), with_mask=False, with_color=False, name="Later", frame_offset=500
+    ).meta
+    strips = sequencer.strips_of(edit.sequence_editor)
+    length = {"length": 9} if bpy.app.version >= (5, 0) else {"frame_end": 1010}
+    title = strips.new_effect(name="Title", type="TEXT", channel=9, frame_start=1001, **length)
+    metas = {name: strips[name] for name in ("Take 01 v001", "Take 02 v002")}
+    assert [meta.channel for meta in metas.values()] == [1, 2]
+    assert version_strips.show(scene, first.folder, set())
+    assert {name: meta.mute for name, meta in metas.items()} == {"Take 01 v001": False, "Take 02 v002": True}
+    assert version_strips.show(scene, other.folder, set())
+    assert {name: meta.mute for name, meta in metas.items()} == {"Take 01 v001": False, "Take 02 v002": False}
+    assert not later.mute
+    assert not title.mute
 
 
 def test_a_version_without_a_strip_is_put_into_the_sequencer(scene: bpy.types.Scene, take: Any) -> None:

@@ -71,9 +71,11 @@ def test_a_version_tells_what_it_is(scene: bpy.types.Scene, take: Any) -> None:
     # The rows: of the take with its newest version and what it saw, of the versions with what they saw.
     assert [line for line in lines if line in ("v001", "v002")][:3] == ["v002", "v001", "v002"]
     assert {"60%", "90%"} <= set(lines)
+    version.comment = "sent to the client"
     # Another one is chosen.
     take.active_version = 0
     assert any(line.startswith("v001, ") for line in draw_all(scene))
+    assert [item.comment for item in take.versions] == ["", "sent to the client"]
 
 
 def test_a_moment_is_told_by_this_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +143,9 @@ def test_a_version_without_a_strip_is_put_into_the_sequencer(scene: bpy.types.Sc
     assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
     version = take.versions[0]
     assert (version.name, version.created, version.move, version.strip) == ("v001", CREATED, "orbit:20", "")
+    # As Blender's own takes have it.
+    deliver(folder, "v003", camera={"file": "/cam.json", "move": "crane:0.2, changed"})
+    assert read_take(folder / "takes" / "v003").move == "crane:0.2, changed"
     assert bpy.ops.ex4d.import_take(directory=version.folder) == {"FINISHED"}
     found = [strip.name for edit in sequencer.edit_scenes(scene) for strip in sequencer.all_strips(edit)]
     assert version.strip in found

@@ -38,7 +38,7 @@ from .core import records
 from .core.generator_options import PROMPT, SEED, parse_options, takes
 from .core.saving import FileStamp
 from .core.texts import job_state
-from .ops.generate import scene_options, submit_take, wanted_frames
+from .ops.generate import move_now, scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import submit_reconstruction
 from .ops.separate import separate_shots
@@ -408,6 +408,7 @@ def _generate(args: argparse.Namespace, output: _Output) -> None:
             shot,
             take,
             trajectory,
+            shows=move_now(scene, take),
             generator=generator.name,
             options=options,
             frames=chosen,

@@ -36,7 +36,7 @@ from .core.coverage_record import parse as parse_coverage
 from .core.deliveries import delivered_take, read_take
 from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
-from .ops import clean_cache
+from .ops import clean_cache, preview
 from .scene import asked, background, colour_tables, mesh, obstacles, plates, projection, sequencer, showing
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
@@ -114,9 +114,8 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
     take = props.take_by_uid(scene, data["take"])
     if take is None:
         return
-    _remember_coverage(take, result.numbers, result.coverage, result.never_covered)
-    take.fingerprint = data.get("fingerprint") or ""
-    changes.stir()
+    shown = data.get("fingerprint") or ""
+    _remember_coverage(scene, take, shown, result.numbers, result.coverage, result.never_covered)
     if data.get("show", True):
         for camera in props.preview_cameras(scene, take):
             # Linked cameras take no backgrounds.
@@ -127,14 +126,27 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
                     result,
                     frame_offset=int(data.get("offset", 0)),
                     opacity=opacity,
-                    fingerprint=take.fingerprint,
+                    fingerprint=shown,
                 )
 
 
 def _remember_coverage(
-    take: props.EX4D_PG_take, numbers: Sequence[int], coverage: Sequence[float], never_covered: Sequence[float] = ()
+    scene: bpy.types.Scene,
+    take: props.EX4D_PG_take,
+    shown: str,
+    numbers: Sequence[int],
+    coverage: Sequence[float],
+    never_covered: Sequence[float] = (),
 ) -> None:
-    """Keep how much of each frame was seen, for the bar in the viewport, and what lies outside all frames' views."""
+    """Keep how much of each frame was seen, for the bar in the viewport, and what lies outside all frames' views.
+
+    Not where it is known already of the move that the take has now, and ``shown``, the fingerprint of the move that was
+    looked at, is of another: the artist goes on while takes are made.
+    """
+    changes.stir()
+    if take.coverage and take.fingerprint != shown and take.fingerprint == preview.fingerprint(scene, take):
+        return
+    take.fingerprint = shown
     known = {"numbers": list(numbers), "coverage": list(coverage)}
     take.coverage = json.dumps({**known, "never_covered": list(never_covered)} if never_covered else known)
     # Panels and the bar find it parsed.
@@ -166,10 +178,10 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     version = None
     if take is not None:
         # First: without its strips, which may find no room, a take is still one.
-        _remember_coverage(take, made.numbers, made.coverage)
-        take.fingerprint = data.get("fingerprint") or ""
-        changes.stir()
+        shown = data.get("fingerprint") or ""
+        _remember_coverage(scene, take, shown, made.numbers, made.coverage)
         version = add_version(take, made)
+        version.fingerprint = shown
         version.frames = data.get("frames") or ""
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
     # Done ahead, if it was not asked for by a script, which waits.

@@ -19,7 +19,7 @@ from ex4d.protocol.errors import Ex4dError
 from . import changes, job_list, out_of_date, panel_updates, props
 from .ops import preview
 from .redraw import tag_viewports
-from .scene import background, sequencer
+from .scene import background, sequencer, takes
 from .scene.data import scene_state, windows
 from .scene.shot import is_local
 
@@ -48,7 +48,7 @@ class _Watched:
     refused: str = ""
 
 
-_watched: dict[str, _Watched] = {}
+_watched: dict[out_of_date.Key, _Watched] = {}
 #: How often something had changed when all was looked at; below zero where something waits.
 _looked = -1
 
@@ -60,7 +60,7 @@ def is_waiting() -> bool:
 
 def refused(take: props.EX4D_PG_take) -> str:
     """Why the preview of a take is not rendered by itself, "" where nothing speaks against it."""
-    found = _watched.get(take.uid)
+    found = _watched.get(out_of_date.key_of(take))
     return found.refused if found is not None else ""
 
 
@@ -95,7 +95,7 @@ def look(now: float) -> None:
 def _look_at(scene: bpy.types.Scene, take: props.EX4D_PG_take, now: float) -> bool:
     """Look at one take; returns whether it is to be looked at again soon."""
     current = preview.fingerprint(scene, take)
-    item = _watched.setdefault(take.uid, _Watched())
+    item = _watched.setdefault(out_of_date.key_of(take), _Watched())
     if item.fingerprint != current:
         item.fingerprint, item.since, item.refused = current, now, ""
     _note(scene, take, current)
@@ -109,10 +109,11 @@ def _look_at(scene: bpy.types.Scene, take: props.EX4D_PG_take, now: float) -> bo
 
 def _note(scene: bpy.types.Scene, take: props.EX4D_PG_take, current: str) -> None:
     """Write down what is out of date; what was made before that was written down counts as good."""
-    pictures = {background.shown_fingerprint(camera) for camera in props.preview_cameras(scene, take)} - {""}
+    cameras, counted = props.preview_cameras(scene, take), takes.comparable(take.fingerprint)
+    pictures = {takes.comparable(background.shown_fingerprint(camera)) for camera in cameras} - {""}
     found = out_of_date.Stale(
         picture=bool(current) and any(shown != current for shown in pictures),
-        coverage=bool(current and take.coverage and take.fingerprint) and take.fingerprint != current,
+        coverage=bool(current and take.coverage and counted) and counted != current,
     )
     if out_of_date.note(take, found):
         tag_viewports()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from . import props
 
@@ -21,24 +22,33 @@ class Stale:
     coverage: bool = False
 
 
-_stale: dict[str, Stale] = {}
+#: Of a take in its scene: copies of scenes have takes with the same ids.
+Key: TypeAlias = tuple[int, str]
+
+_stale: dict[Key, Stale] = {}
+
+
+def key_of(take: props.EX4D_PG_take) -> Key:
+    """The scene's ``session_uid`` and the take's id."""
+    scene = take.id_data
+    return scene.session_uid if scene is not None else 0, take.uid
 
 
 def stale(take: props.EX4D_PG_take) -> Stale:
     """What of a take is out of date."""
-    return _stale.get(take.uid, Stale())
+    return _stale.get(key_of(take), Stale())
 
 
 def note(take: props.EX4D_PG_take, found: Stale) -> bool:
     """Write down what was found of a take; returns whether that is news."""
     if stale(take) == found:
         return False
-    _stale[take.uid] = found
+    _stale[key_of(take)] = found
     return True
 
 
-def all_found() -> tuple[tuple[str, Stale], ...]:
-    """What was found, by ids of takes."""
+def all_found() -> tuple[tuple[Key, Stale], ...]:
+    """What was found, by take."""
     return tuple(_stale.items())
 
 

@@ -75,7 +75,7 @@ class Wipe:
             self.pictures[index] = None
             return
         try:
-            pixels = read_picture(path, side.colour)
+            pixels = read_picture(path, side.colour, is_origin=side.filled_by is not None)
         except BadInputError as error:
             log.warning("EX-4D: %s %s", error.message, error.hint)
             pixels = None
@@ -101,6 +101,13 @@ def of_take(scene: bpy.types.Scene, take: Any) -> Wipe | None:
         _current is not None and take is not None and (_current.scene, _current.take) == (scene.session_uid, take.uid)
     )
     return _current if found else None
+
+
+def origin_of(scene: bpy.types.Scene) -> Side | None:
+    """The side of the shown wipe that tells where pixels come from; None where none does, or it is another scene's."""
+    if _current is None or _current.scene != scene.session_uid:
+        return None
+    return next((side for side in _current.sides if side.filled_by is not None), None)
 
 
 def begin(shown: Wipe) -> None:

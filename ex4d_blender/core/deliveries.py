@@ -183,7 +183,7 @@ def read_take(folder: Path) -> DeliveredTake:
             aov=str((folder / record["aov"]).parent) if record.get("aov") else "",
             edit_movie=str(folder / record["edit_movie"]) if record.get("edit_movie") else "",
             created=created_of(record),
-            move=_move_of(record),
+            move=move_of(record),
             notes=notes_of(record),
         )
     except (BadInputError, UsageError, OSError, ValueError, AttributeError, KeyError, TypeError) as error:
@@ -231,10 +231,11 @@ def notes_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(note for note in found if isinstance(note, str)) if isinstance(found, list) else ()
 
 
-def _move_of(record: Mapping[str, Any]) -> str:
+def move_of(record: Mapping[str, Any]) -> str:
+    """The move of a take's camera, as its record has it; "" where it tells of none."""
     camera = record.get("camera")
-    found = camera.get("preset") if isinstance(camera, Mapping) else None
-    return found if isinstance(found, str) else ""
+    found = [camera.get(name) for name in ("preset", "move")] if isinstance(camera, Mapping) else []
+    return next((move for move in found if isinstance(move, str)), "")
 
 
 def colour_of(record: Mapping[str, Any]) -> ColourInfo | None:

@@ -12,7 +12,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import parse_json
 from ex4d.system.inputs import read_bytes
 
-from .deliveries import MAX_BYTES, TAKE_FILE, DeliveredTake
+from .deliveries import MAX_BYTES, TAKE_FILE, DeliveredTake, move_of
 
 #: What is told, by its name in the strip's custom property and by what the panel calls it.
 FACTS = {"move": "Move", "profile": "Profile", "seed": "Seed", "created": "Finished"}
@@ -25,11 +25,10 @@ def strip_facts(take: DeliveredTake, move: str = "") -> dict[str, str]:
         move: of its camera as it was asked for; where there is none, the take's record may name one.
     """
     record = _record(Path(take.folder))
-    camera, created = record.get("camera"), record.get("created")
-    preset = camera.get("preset") if isinstance(camera, Mapping) else None
+    created = record.get("created")
     return {
         "title": take.title,
-        "move": move or (preset if isinstance(preset, str) else ""),
+        "move": move or move_of(record),
         "profile": take.profile,
         "seed": "" if take.seed is None else str(take.seed),
         "created": created if isinstance(created, str) else "",

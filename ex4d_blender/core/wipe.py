@@ -84,6 +84,18 @@ def shown_size(width: int, height: int) -> tuple[int, int]:
     return max(round(width * shrink), 1), max(round(height * shrink), 1)
 
 
+#: The colours of pixels by where they come from: this frame of the plate, another one, what fills.
+OWN_FRAME, OTHER_FRAME, FILLED = (0.1, 0.55, 0.15), (0.85, 0.6, 0.05), (0.75, 0.06, 0.06)
+
+
+def origin_colors(codes: np.ndarray) -> np.ndarray:
+    """Colours (..., 3), float32, of the codes of a take's ``confidence`` or ``mask`` pictures, 0..1: 1 is measured, a
+    half from another frame, 0 filled."""
+    seen, other = codes[..., None] > 0.75, codes[..., None] > 0.25
+    own, elsewhere, filled = (np.array(color, np.float32) for color in (OWN_FRAME, OTHER_FRAME, FILLED))
+    return np.where(seen, own, np.where(other, elsewhere, filled))
+
+
 def srgb_codes(linear: np.ndarray) -> np.ndarray:
     """Scene-linear values as codes of sRGB, 0..1; what is brighter than white is white. Of any shape, float32."""
     inside = np.clip(np.nan_to_num(linear, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0).astype(np.float32)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Delivering takes and getting them back into the sequencer."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -96,7 +97,15 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
         options = scene_options(scene, take, generator)
         trajectory = self.sample(scene, shot, take, frames)
         return submit_take(
-            context, shot, take, trajectory, frames=chosen, generator=generator.name, options=options, block=block
+            context,
+            shot,
+            take,
+            trajectory,
+            shows=move_now(scene, take),
+            frames=chosen,
+            generator=generator.name,
+            options=options,
+            block=block,
         )
 
 
@@ -110,6 +119,24 @@ def scene_options(scene: bpy.types.Scene, take: props.EX4D_PG_take, generator: G
     """What scene and take say of a generator's options; raises UsageError for a value that it does not take."""
     given = take_options.given_values(take, generator)
     return request_options(generator, given, seed=state_of(scene).seed, prompt=state_of(scene).prompt)
+
+
+@dataclass(frozen=True)
+class ShownMove:
+    """The move that a take shows.
+
+    Attributes:
+        text: what it is called, such as orbit:30; "" where it has no name.
+        fingerprint: see ``ops.preview.fingerprint``; "" where none is known.
+    """
+
+    text: str = ""
+    fingerprint: str = ""
+
+
+def move_now(scene: bpy.types.Scene, take: props.EX4D_PG_take) -> ShownMove:
+    """The move that a take has now."""
+    return ShownMove(takes.move_of(take.camera) if take.camera is not None else "", fingerprint(scene, take))
 
 
 def _output_request(state: props.EX4D_PG_scene) -> OutputRequest:
@@ -131,6 +158,7 @@ def submit_take(
     take: props.EX4D_PG_take,
     trajectory: bytes,
     *,
+    shows: ShownMove,
     generator: str,
     options: dict[str, OptionValue],
     frames: str | None,
@@ -144,6 +172,7 @@ def submit_take(
         shot: that the take is of.
         take: in the scene's list.
         trajectory: its camera, JSON of ``ex4d.camera``.
+        shows: the move that it was made of.
         generator: name of what fills.
         options: of the generator.
         frames: such as "1001-1020", by the plate's own numbers; None = all.
@@ -154,7 +183,7 @@ def submit_take(
     state = state_of(scene)
     request = GenerateRequest(
         shot=shot.folder,
-        camera=TrajectoryCamera(trajectory),
+        camera=TrajectoryCamera(trajectory, made_of=shows.text),
         frames=frames,
         raster=raster or state.rasterizer,
         fill=FillRequest(generator, options),
@@ -173,8 +202,8 @@ def submit_take(
         "prompt": options.get(PROMPT),
         "options": {name: value for name, value in options.items() if name not in (SEED, PROMPT)},
         "frames": frames,
-        "fingerprint": fingerprint(scene, take),
-        "move": takes.move_of(take.camera) if take.camera is not None else "",
+        "fingerprint": shows.fingerprint,
+        "move": shows.text,
     }
     colour_spaces.ask(scene, block=block)
     return job_list.current().submit(
@@ -223,6 +252,8 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
             shot,
             take,
             json_bytes(trajectory),
+            # The camera may have moved on since.
+            shows=ShownMove(*((version.move, version.fingerprint) if version is not None else (made.move,))),
             frames=None if whole else f"{made.numbers[0]}-{made.numbers[-1]}",
             generator=generator.name,
             options=options,

@@ -69,7 +69,8 @@ def fingerprint(scene: bpy.types.Scene, take: "props.EX4D_PG_take") -> str:
         shot = shots.known(scene).of_take(take)
     except BadInputError:
         return ""
-    return takes.take_fingerprint(scene, shot.root, props.preview_cameras(scene, take))
+    cameras = props.switched_cameras(scene) if take.use_scene_camera else props.preview_cameras(scene, take)
+    return takes.take_fingerprint(scene, shot.root, cameras)
 
 
 class EX4D_OT_hide_preview(bpy.types.Operator):

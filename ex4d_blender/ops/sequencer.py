@@ -25,10 +25,17 @@ def _areas(window: bpy.types.Window, kind: str) -> list[bpy.types.Area]:
 def _edit_of_active_take(scene: bpy.types.Scene) -> bpy.types.Scene:
     """The scene with the chosen take's strips, else the first that shows results of the working scene."""
     take = props.active_take(scene)
-    names = {version.strip for version in take.versions} if take is not None else set()
+    # By their folders: takes of several shots may be called the same.
+    folders = {version.folder for version in take.versions} if take is not None else set()
     edits = sequencer.edit_scenes(scene)
-    having = [edit for edit in edits if any(strip.name in names for strip in sequencer.all_strips(edit))]
+    having = [edit for edit in edits if folders & _folders_of(edit)]
     return [*having, *edits][0]
+
+
+def _folders_of(edit: bpy.types.Scene) -> set[str]:
+    """Folders of the takes that a scene of results shows."""
+    known = (sequencer.take_of_strip(strip) for strip in sequencer.all_strips(edit))
+    return {found["folder"] for found in known if found is not None}
 
 
 def is_shown(window: bpy.types.Window) -> bool:

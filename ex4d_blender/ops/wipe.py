@@ -13,13 +13,15 @@ from .. import props, wipe
 from ..scene import editors
 from ..scene import shot as shots
 from ..scene.data import scene_of
-from ..scene.wipe_pictures import plate_side, version_side
+from ..scene.wipe_pictures import origin_side, plate_side, preview_sides, version_side
 from .common import OperatorResult, report_errors
+from .preview import has_preview
 from .take_cameras import require_take
 
 AGAINST = [
     ("PLATE", "Plate", "The plate as it was filmed"),
     ("VERSION", "Last Version", "The version of the take before its newest"),
+    ("ORIGIN", "Origin", "Where its pixels come from: the plate's own frame, another frame, or what fills"),
 ]
 
 
@@ -40,9 +42,9 @@ class EX4D_OT_wipe(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         take = props.active_take(scene_of(context))
-        if take is not None and len(take.versions):
+        if take is not None and (len(take.versions) or has_preview(scene_of(context), take)):
             return True
-        cls.poll_message_set("Generate a take first")
+        cls.poll_message_set("Generate a take first, or preview it")
         return False
 
     @report_errors
@@ -52,17 +54,28 @@ class EX4D_OT_wipe(bpy.types.Operator):
         props.check_camera(scene, take)
         shot = shots.take_shot(scene, take)
         folders = [Path(bpy.path.abspath(version.folder)) for version in take.versions]
+        if self.against != "ORIGIN" and not folders:
+            raise BadInputError(f"The take «{take.name}» has no version.", "Generate it first.")
         if self.against == "VERSION" and len(folders) < 2:
             raise BadInputError(
                 f"The take «{take.name}» has one version.",
                 "Generate it again with other settings, or compare it with the plate.",
             )
-        left = version_side(shot, folders[-1])
-        right = plate_side(shot) if self.against == "PLATE" else version_side(shot, folders[-2])
+        if not folders:
+            left, right = preview_sides(shot, props.preview_cameras(scene, take)[0])
+        else:
+            others = {
+                "PLATE": lambda: plate_side(shot),
+                "VERSION": lambda: version_side(shot, folders[-2]),
+                "ORIGIN": lambda: origin_side(shot, folders[-1]),
+            }
+            left, right = version_side(shot, folders[-1]), others[self.against]()
         if not take.use_scene_camera:
             scene.camera = take.camera
         editors.look_through_scene_camera(context.space_data)
-        wipe.begin(wipe.Wipe(scene.session_uid, take.uid, (left, right)))
+        # Of origins all is shown at first, as a map.
+        share = 0.0 if self.against == "ORIGIN" else 0.5
+        wipe.begin(wipe.Wipe(scene.session_uid, take.uid, (left, right), share))
         return {"FINISHED"}
 
 

@@ -30,6 +30,7 @@ from .takes import (
     new_uid,
     preview_cameras,
     scene_cameras,
+    switched_cameras,
     take_by_uid,
 )
 from .world import WorldProperties
@@ -54,6 +55,7 @@ __all__ = [
     "preview_cameras",
     "scene_cameras",
     "state_of",
+    "switched_cameras",
     "take_by_uid",
 ]
 

@@ -174,6 +174,8 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         move: str
         told: str
         projection: str
+        comment: str
+        fingerprint: str
     else:
         name: StringProperty(name="Version", description="Name of the version's folder, such as v001")
         folder: StringProperty(name="Folder", subtype="DIR_PATH", description="Folder of the delivered files")
@@ -197,6 +199,8 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
             subtype="DIR_PATH",
             description="Folder with what it has seen of the mesh, and its depth",
         )
+        comment: StringProperty(name="Comment", description="Your own words on this version; the .blend keeps them")
+        fingerprint: StringProperty(options={"HIDDEN"}, description="Of the move that it shows")
 
 
 class EX4D_PG_option(bpy.types.PropertyGroup):
@@ -413,6 +417,15 @@ def check_camera(scene: bpy.types.Scene, take: EX4D_PG_take) -> None:
 def scene_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The cameras that are active at some time: the scene's and those of its markers."""
     found = [scene.camera, *(marker.camera for marker in scene.timeline_markers)]
+    return list(dict.fromkeys(camera for camera in found if camera is not None))
+
+
+def switched_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The cameras that a take of the scene's camera goes through, the same at each frame: those of the markers, in
+    their order; else the scene's."""
+    marks = sorted((mark for mark in scene.timeline_markers if mark.camera is not None), key=lambda mark: mark.frame)
+    # Markers set the scene's camera as frames are shown, whatever it was before.
+    found = [mark.camera for mark in marks] or [scene.camera]
     return list(dict.fromkeys(camera for camera in found if camera is not None))
 
 

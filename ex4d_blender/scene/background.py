@@ -50,7 +50,13 @@ def show_preview(
     hide_preview(camera_obj)
     image = load_sequence(files[0], f"{camera_obj.name} Preview", is_data=kind == "mask")
     # A background has no properties of its own to be known by.
-    image[PROPERTY] = {"role": "preview", "kind": kind, "fingerprint": fingerprint}
+    image[PROPERTY] = {
+        "role": "preview",
+        "kind": kind,
+        "fingerprint": fingerprint,
+        "color": render.color,
+        "mask": render.mask,
+    }
     data = camera_data(camera_obj)
     background = data.background_images.new()
     background.source = "IMAGE"
@@ -76,6 +82,15 @@ def shown_fingerprint(camera_obj: bpy.types.Object) -> str:
     """The fingerprint of the move that a camera's preview shows; "" without one."""
     found = [item.image[PROPERTY].get("fingerprint", "") for item in _previews(camera_data(camera_obj)) if item.image]
     return str(found[0]) if found else ""
+
+
+def preview_folders(camera_obj: bpy.types.Object) -> tuple[Path, Path] | None:
+    """Folders of the colour and the mask of a camera's preview; None without one, or of one of an earlier version."""
+    for item in _previews(camera_data(camera_obj)):
+        told = item.image[PROPERTY] if item.image is not None else {}
+        if told.get("color") and told.get("mask"):
+            return Path(told["color"]), Path(told["mask"])
+    return None
 
 
 def set_preview_look(camera_obj: bpy.types.Object, *, opacity: float, in_front: bool) -> None:

@@ -45,6 +45,13 @@ def near_in_shot(data: bpy.types.Camera, scale: float) -> float:
     return data.clip_start / scale
 
 
+def near_unscaled(data: bpy.types.Camera) -> float:
+    """The near clip distance without what alignments have made of it; as it is where none has scaled it, or the artist
+    has changed it since."""
+    known: Any = data.get(OWN_NEAR)
+    return float(known[0]) if known is not None and known[1] == data.clip_start else data.clip_start
+
+
 def scale_with_root(data: bpy.types.Camera, before: float, after: float) -> None:
     """Let a camera show what it showed when its root's scale becomes another."""
     near = near_in_shot(data, before)

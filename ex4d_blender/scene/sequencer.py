@@ -15,6 +15,7 @@ from ex4d.protocol.parsing import fraction_from
 
 from ..core.deliveries import DeliveredTake, colour_of
 from ..core.frame_mapping import check_consecutive
+from ..core.kept_colour import COLOR
 from ..core.strip_facts import FACTS, strip_facts
 from .camera import scene_fps
 from .colour import copy_view, is_display, set_picture_space
@@ -35,13 +36,13 @@ LAST_CHANNEL = 128
 class PlacedStrips:
     """The strips of one take; those not asked for are None. ``notes`` are sentences that the artist should read.
 
-    ``meta`` is the meta strip that holds them, None where the result is alone.
+    ``meta`` is the meta strip that holds them.
     """
 
+    meta: Strip
     result: Strip
     mask: Strip | None
     color: Strip | None
-    meta: Strip | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -231,7 +232,7 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
     Raises:
         BadInputError: all channels are taken.
     """
-    taken = {strip.channel for strip in strips if strip.frame_final_start < end and strip.frame_final_end > start}
+    taken = {strip.channel for strip in strips if _is_within(strip, start, end)}
     for channel in range(max(1, preferred), LAST_CHANNEL + 1):
         if channel not in taken:
             return channel
@@ -241,11 +242,31 @@ def free_channel(strips: Iterable[Any], start: int, end: int, preferred: int = 1
     )
 
 
-def _add_images(
-    strips: Any, files: list[Path], name: str, start: int, preferred: int, fit: str, handles: tuple[int, int]
-) -> Strip:
+def _channel_over_takes(strips: Any, start: int, end: int, lowest: int) -> int:
+    """The first free channel over all takes in frames [start, end), so that what comes last is seen; titles of the
+    artist's own may lie over it. The first free one of all where Blender has none left there; raises BadInputError as
+    ``free_channel``."""
+    over = [strip.channel + 1 for strip in strips if _is_of_takes(strip) and _is_within(strip, start, end)]
+    try:
+        return free_channel(strips, start, end, max([lowest, *over]))
+    except BadInputError:
+        return free_channel(strips, start, end, lowest)
+
+
+def _is_within(strip: Any, start: int, end: int) -> bool:
+    """Whether a strip has something in frames [start, end)."""
+    return bool(strip.frame_final_start < end and strip.frame_final_end > start)
+
+
+def _is_of_takes(strip: Strip) -> bool:
+    """Whether a strip is of a take, or a meta strip that holds one."""
+    if strip.type == "META":
+        return any(_is_of_takes(inner) for inner in strips_of(strip))
+    return take_of_strip(strip) is not None
+
+
+def _add_images(strips: Any, files: list[Path], name: str, start: int, channel: int, fit: str) -> Strip:
     count = len(files)
-    channel = free_channel(strips, start, start + count, preferred)
     stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
     strip = strips.new_image(
         name=name, filepath=stored_path(files[0]), channel=channel, frame_start=start, fit_method=fit
@@ -261,8 +282,6 @@ def _add_images(
             f"Blender placed the strip «{name}» at frame {placed} instead of {start} with {count}.",
             "Add the take's pictures by hand as an image strip.",
         )
-    # The handles are there to be pulled out, and are not seen before.
-    strip.frame_offset_start, strip.frame_offset_end = handles
     return strip
 
 
@@ -277,17 +296,19 @@ def place_take(
     channel: int = 1,
     move: str = "",
 ) -> PlacedStrips:
-    """Put a generated take on free channels of a scene's sequencer, at its own frame numbers, its handles trimmed.
+    """Put a generated take on a free channel of a scene's sequencer, at its own frame numbers: as one meta strip, whose
+    handles are trimmed. Those of the strips within are whole.
 
-    With mask or colour they lie in one meta strip, their handles there whole, those of the meta strip trimmed. Nothing
-    is placed when an error is raised. The strips carry the custom property ``ex4d`` with the take's name, its folder,
-    what they show and what ``core.strip_facts`` tells.
+    All pictures are the take's own: nothing points into the cache, which may be cleaned. Nothing is placed when an
+    error is raised. The strips within carry the custom property ``ex4d`` with the take's name, its folder, what they
+    show and what ``core.strip_facts`` tells.
 
     Args:
         scene: whose sequencer takes it in.
         take: with the folders of its pictures.
-        with_mask, with_color: add these pictures too, muted, above the result in the meta strip.
-        name: of the strip, or of the meta strip; those within are called after it.
+        with_mask, with_color: add these pictures too, muted, above the result. Colour that the take's folder does not
+            have (``core.kept_colour``) is left out, with a note.
+        name: of the meta strip; those within are called after it.
         frame_offset: scene frame minus plate frame number.
         channel: the lowest to use.
         move: of the take's camera, where it is known.
@@ -299,9 +320,14 @@ def place_take(
     check_consecutive(numbers, "The take")
     start = numbers[0] + frame_offset
     # All files before the first strip.
+    notes: list[str] = []
     kinds = ["result", *(["mask"] if with_mask else []), *(["color"] if with_color else [])]
-    wanted = [(kind, f"{name} {kind}" if len(kinds) > 1 else name) for kind in kinds]
-    files = {kind: numbered_files(_folder(take, kind), numbers, f"The take's {kind}") for kind, _ in wanted}
+    # Nothing of the cache is shown instead.
+    if with_color and not (Path(take.folder) / COLOR).is_dir():
+        kinds.remove("color")
+        notes.append(f"The colour without fill of {take.take} is not in its folder, so it has no strip.")
+    folders = {"result": Path(take.result), "mask": Path(take.folder) / "mask", "color": Path(take.folder) / COLOR}
+    files = {kind: numbered_files(folders[kind], numbers, f"The take's {kind}") for kind in kinds}
     if scene.sequence_editor is None:
         scene.sequence_editor_create()
     strips = strips_of(scene.sequence_editor)
@@ -310,16 +336,11 @@ def place_take(
     fit = "ORIGINAL" if take.size in (None, render) else "FIT"
     placed: dict[str, Strip] = {}
     facts = strip_facts(take, move)
-    notes: list[str] = []
-    meta, target, handles = None, strips, take.handles
-    if len(wanted) > 1:
-        channel = free_channel(strips, start, start + len(numbers), channel)
-        meta = strips.new_meta(name=name, channel=channel, frame_start=start)
-        target, channel, handles = strips_of(meta), 1, (0, 0)
+    channel = _channel_over_takes(strips, start, start + len(numbers), channel)
+    meta = strips.new_meta(name=name, channel=channel, frame_start=start)
     try:
-        for kind, title in wanted:
-            strip = _add_images(target, files[kind], title, start, channel, fit, handles)
-            channel = strip.channel + 1
+        for inner, kind in enumerate(kinds, 1):
+            strip = _add_images(strips_of(meta), files[kind], f"{name} {kind}", start, inner, fit)
             placed[kind] = strip
             strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder, **facts}
             if kind == "mask":
@@ -331,22 +352,13 @@ def place_take(
                 notes += [note] if note is not None else []
             strip.mute = kind != "result"
     except BadInputError:
-        for strip in [meta] if meta is not None else placed.values():
-            strips.remove(strip)
+        strips.remove(meta)
         raise
-    if meta is not None:
-        # It is one frame long until it is told otherwise, whatever lies in it.
-        meta.frame_final_end = start + len(numbers) - take.handles[1]
-        meta.frame_final_start = start + take.handles[0]
-    return PlacedStrips(placed["result"], placed.get("mask"), placed.get("color"), meta, tuple(notes))
-
-
-def _folder(take: DeliveredTake, kind: str) -> Path:
-    """Where pictures of a take are: in the take itself, where they are there, as the cache may be cleaned."""
-    own = Path(take.folder) / kind
-    if own.is_dir():
-        return own
-    return Path({"result": take.result, "mask": take.mask, "color": take.color}[kind])
+    # It is one frame long until it is told otherwise, whatever lies in it. The handles are there to be pulled out, and
+    # are not seen before.
+    meta.frame_final_end = start + len(numbers) - take.handles[1]
+    meta.frame_final_start = start + take.handles[0]
+    return PlacedStrips(meta, placed["result"], placed.get("mask"), placed.get("color"), tuple(notes))
 
 
 def take_of_strip(strip: Strip) -> dict[str, str] | None:
@@ -383,8 +395,14 @@ def _result_within(meta: Strip) -> Strip | None:
     return found[0] if len(found) == 1 else None
 
 
+def meta_of_result(strip: Strip) -> Strip | None:
+    """The meta strip that holds a take's result and no other take's; None where it lies alone, or with others."""
+    meta = strip.parent_meta()
+    return meta if meta is not None and _result_within(meta) == strip else None
+
+
 def outside_their_take(scenes: Iterable[bpy.types.Scene]) -> list[Strip]:
-    """The strips of masks and colour whose pictures do not lie in their take's folder, but in the cache: those of
+    """The strips of takes whose pictures do not lie in their take's folder, but in the cache: masks and colour of
     earlier files."""
     found = []
     for strip in (strip for scene in scenes for strip in all_strips(scene) if strip.type == "IMAGE"):

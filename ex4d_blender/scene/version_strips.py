@@ -11,8 +11,9 @@ from . import sequencer
 
 
 def show(scene: bpy.types.Scene, folder: str, others: Collection[str]) -> bool:
-    """Show a version's result in the scenes of a working scene's results: its strip is unmuted, those of the other
-    versions are muted. Strips of masks and colour stay as they are.
+    """Show a version's result in the scenes of a working scene's results: its meta strip is unmuted, those of the other
+    versions are muted, and so are those of other takes that lie over it in time. What an earlier version has placed
+    without a meta strip is muted itself. Masks, colour and strips of the artist's own stay as they are.
 
     Args:
         scene: that is worked in.
@@ -24,15 +25,28 @@ def show(scene: bpy.types.Scene, folder: str, others: Collection[str]) -> bool:
     """
     found = False
     for edit in sequencer.edit_scenes(scene):
-        strips = [
+        results = [
             (strip, known["folder"])
             for strip in sequencer.all_strips(edit)
             if (known := sequencer.take_of_strip(strip)) is not None and known["role"] == "result"
         ]
-        if not any(place == folder for _, place in strips):
+        shown = [sequencer.meta_of_result(strip) or strip for strip, place in results if place == folder]
+        if not shown:
             continue
         found = True
-        for strip, place in strips:
-            if place == folder or place in others:
-                strip.mute = place != folder
+        for strip, place in results:
+            seen = sequencer.meta_of_result(strip) or strip
+            if place == folder:
+                # Earlier versions muted it within its meta strip.
+                seen.mute = strip.mute = False
+            elif place in others or any(_lies_over(seen, other) for other in shown):
+                seen.mute = True
     return found
+
+
+def _lies_over(strip: sequencer.Strip, other: sequencer.Strip) -> bool:
+    """Whether a strip hides something of another one."""
+    at_the_same_time = (
+        strip.frame_final_start < other.frame_final_end and strip.frame_final_end > other.frame_final_start
+    )
+    return at_the_same_time and strip.channel > other.channel and strip.parent_meta() == other.parent_meta()

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from .. import wipe
 from ..ops.heat_maps import ITEMS
 from ..scene import closing, heat_maps
 
@@ -24,15 +25,26 @@ LEGEND = {
 }
 
 
-def draw_heat_maps(layout: Any, mesh: bpy.types.Object | None) -> None:
-    """Buttons for the maps of a shot's mesh, and the legend of the one that it shows."""
+def origin_legend(filled_by: str) -> tuple[tuple[str, str], ...]:
+    """Icons and texts of the map of origins; ``filled_by`` is "" where nothing is filled yet."""
+    filled = f"Filled: {filled_by}" if filled_by else "Hole, to be filled"
+    return ((_GREEN, "The plate's own frame"), (_YELLOW, "Another frame of the plate"), (_RED, filled))
+
+
+def draw_heat_maps(layout: Any, scene: bpy.types.Scene, mesh: bpy.types.Object | None) -> None:
+    """Buttons for the maps of a shot's mesh and of the chosen take's pixels, and the legend of what is shown."""
     if mesh is None or not closing.is_attached(mesh):
         return
     shown = heat_maps.shown_map(mesh)
     row = layout.row(align=True)
     for name, label, _, _ in ITEMS:
         row.operator("ex4d.show_heat_map", text=label, depress=name == (shown or "PLATE")).map = name
-    if shown is not None:
-        column = layout.column(align=True)
-        for icon, text in LEGEND[shown]:
-            column.label(text=text, icon=icon)
+    origin = wipe.origin_of(scene)
+    if origin is None:
+        row.operator("ex4d.wipe", text="Origin").against = "ORIGIN"
+    else:
+        row.operator("ex4d.wipe_end", text="Origin", depress=True)
+    legend = (*(LEGEND[shown] if shown is not None else ()), *(origin_legend(origin.filled_by or "") if origin else ()))
+    column = layout.column(align=True)
+    for icon, text in legend:
+        column.label(text=text, icon=icon)

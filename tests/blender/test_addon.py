@@ -192,6 +192,10 @@ def test_the_way_from_plate_to_strip(shot: Any, tmp_path: Path) -> None:
     assert len(strips(shot)) == 3
     record = json.loads((Path(version.folder) / "take.json").read_text(encoding="utf-8"))
     assert record["title"] == "Take 01"
+    # The move with its amount, which nobody could tell from the trajectory.
+    assert record["camera"]["move"] == "orbit:20"
+    assert [item.move for item in shot.ex4d.takes[0].versions] == ["orbit:20", "truck:0.1"]
+    assert all(item.fingerprint == shot.ex4d.takes[0].fingerprint for item in shot.ex4d.takes[0].versions[1:])
 
 
 def test_the_exported_camera_is_the_one_that_is_rendered(shot: Any) -> None:

@@ -22,6 +22,7 @@ from ex4d_blender.scene.shot import index
 from panel_drawing import context_of, draw_all
 from results_factory import delivered, model_info, render_result, welcome
 from test_manners import make_take
+from test_scene_sequencer import plain_strip
 from viewport_factory import make_shot
 
 from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, GeneratorInfo, OptionInfo
@@ -141,7 +142,7 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
         version = take.versions.add()
         version.name, version.passes, version.movie = "v001", "aov", "result.mov"
     state.takes[1].use_scene_camera = True
-    sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=False, with_color=False, name="T")
+    plain_strip(scene, delivered(make_take(tmp_path)), "T")
     sequencer.ensure_edit_scene(scene, record["plate"], 1)
     current = addon.jobs.current()
     for number, kind in enumerate(("reconstruct", "render", "generate", "doctor")):

@@ -150,11 +150,12 @@ def test_an_exr_plate_from_file_to_strip(
     bpy.ops.ex4d.add_take_camera(move="hold")
     assert bpy.ops.ex4d.generate() == {"FINISHED"}
     edit = sequencer.edit_scenes(scene)[0]
-    strip = sequencer.strips_of(edit.sequence_editor)[0]
+    meta = sequencer.strips_of(edit.sequence_editor)[0]
+    strip = sequencer.strips_of(meta)[0]
     assert strip.elements[0].filename.endswith(".exr")
     assert strip.colorspace_settings.name == "ACEScg"
     assert (edit.frame_start, edit.frame_end, edit.view_settings.view_transform) == (1002, 1005, look)
-    assert (strip.frame_final_start, strip.frame_final_end) == (1002, 1006)
+    assert (meta.frame_final_start, meta.frame_final_end) == (1002, 1006)
     edit.render.dither_intensity = 0
     edit.frame_set(1003)
     lamp, patch = lamp_and_patch(rendered(edit, tmp_path / "strip.exr"))

@@ -412,7 +412,7 @@ def test_in_another_working_space_light_stays_light(
     bpy.ops.ex4d.add_take_camera(move="hold")
     assert bpy.ops.ex4d.generate() == {"FINISHED"}
     edit = sequencer.edit_scenes(scene)[0]
-    assert sequencer.strips_of(edit.sequence_editor)[0].colorspace_settings.name == "ACEScg"
+    assert sequencer.all_strips(edit)[-1].colorspace_settings.name == "ACEScg"
     image = node_tree(shots.find_shot(scene).mesh.data.materials[0]).nodes["EX-4D Plate"].image
     assert image.colorspace_settings.name == picture_space()
     edit.render.dither_intensity = 0

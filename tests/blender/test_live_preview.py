@@ -17,6 +17,7 @@ from ex4d_blender.scene import fcurves, takes
 from ex4d_blender.scene import shot as shots
 from panel_drawing import draw_all
 from results_factory import render_result
+from test_manners import make_take
 from viewport_factory import make_shot, write_png
 
 from ex4d.protocol.errors import TransientError
@@ -108,6 +109,115 @@ def test_what_moves_a_take_changes_its_fingerprint(scene: bpy.types.Scene, take:
     assert fingerprint(scene, take) == before
     change(scene, take)
     assert fingerprint(scene, take) != before
+
+
+def test_what_shows_the_same_has_the_same_fingerprint(scene: bpy.types.Scene, take: Any, tmp_path: Path) -> None:
+    """Frames, what is selected, alignment, a moved shot, rests that Blender leaves in handles: none is another move."""
+    from ex4d_blender.ops.preview import fingerprint
+    from ex4d_blender.scene import clip_distances
+
+    shot, camera = shots.known(scene).find(), take.camera
+    constraint = camera.constraints.new("LIMIT_DISTANCE")
+    # A distance of 0 Blender measures by itself.
+    constraint.target, constraint.distance = shot.root, 1.0
+    for frame, influence in ((1001, 0.0), (1004, 1.0)):
+        constraint.influence = influence
+        constraint.keyframe_insert("influence", frame=frame)
+    track = camera.data.animation_data_create().nla_tracks.new()
+    action = bpy.data.actions.new("Lens")
+    strip = track.strips.new("Lens", 1001, action)
+    strip.use_animated_influence = True
+    strip.influence = 0.5
+    scene.frame_set(1003)
+    before, motion = fingerprint(scene, take), takes.move_of(camera)
+    for frame in (1002, 1004):
+        scene.frame_set(frame)
+        assert fingerprint(scene, take) == before
+    strip.select = not strip.select
+    camera.rotation_euler[1] = -camera.rotation_euler[1]
+    curve = keys_of(take)
+    for point in curve.keyframe_points:
+        point.handle_right.x = np.nextafter(np.float32(point.handle_right.x), np.float32(9999))
+    clip_distances.scale_with_root(camera.data, clip_distances.HOME_SCALE, 2.5)
+    moved = shot.record
+    folder = moved["shot"]
+    text = shot.root["ex4d"]["record"].replace(folder, str(tmp_path / "elsewhere"))
+    shot.root["ex4d"]["record"] = text
+    assert fingerprint(scene, take) == before
+    assert takes.move_of(camera) == motion
+    # The artist's own near distance is another picture, and another influence is another move.
+    camera.data.clip_start *= 2
+    assert fingerprint(scene, take) != before
+
+
+def test_a_take_of_the_markers_cameras_is_the_same_at_each_frame(scene: bpy.types.Scene, take: Any) -> None:
+    from ex4d_blender.ops.preview import fingerprint
+
+    bpy.ops.ex4d.add_take_camera(move="zoom_in:1.5")
+    for index, item in enumerate(list(scene.ex4d.takes)):
+        scene.timeline_markers.new(f"cut {index}", frame=1001 + 2 * index).camera = item.camera
+    bpy.ops.ex4d.add_take(use_scene_camera=True)
+    cut, found = scene.ex4d.takes[2], set()
+    for frame in (1001, 1003, 1004):
+        scene.frame_set(frame)
+        found.add(fingerprint(scene, cut))
+    # Blender shows another one till the next frame is set.
+    scene.camera = shots.known(scene).find().source_camera
+    assert found == {fingerprint(scene, cut)}
+    scene.timeline_markers[1].frame = 1002
+    assert found != {fingerprint(scene, cut)}
+
+
+def test_what_an_earlier_version_has_written_down_counts_as_good(
+    scene: bpy.types.Scene, tmp_path: Path, take: Any, live: Any
+) -> None:
+    from ex4d_blender.ops.preview import request_preview
+
+    request_preview(scene, take, block=False)
+    live.current.waiting[live.asked[-1]].data["fingerprint"] = "0123456789abcdef"
+    end(live, scene, tmp_path / "render")
+    take.camera["ex4d"]["motion"] = "0123456789abcdef"
+    live.look(0.0)
+    assert live.stale(take) == Stale(False, False)
+    assert takes.move_of(take.camera) == "orbit:20"
+
+
+def test_a_take_that_comes_late_does_not_undo_what_is_known(
+    scene: bpy.types.Scene, tmp_path: Path, take: Any, live: Any
+) -> None:
+    """Generate is asked for, the keys move on, the new move's preview comes, then the take of the former one."""
+    from ex4d_blender import job_results
+    from ex4d_blender.ops.generate import move_now
+    from ex4d_blender.ops.preview import request_preview
+
+    former = move_now(scene, take)
+    keys_of(take).keyframe_points[-1].co.y += 0.2
+    request_preview(scene, take, block=False)
+    end(live, scene, tmp_path / "render")
+    made = make_take(tmp_path)
+    data = {"take": take.uid, "title": "T", "fingerprint": former.fingerprint, "move": former.text}
+    job_results.place_take(scene, made, data)
+    live.look(0.0)
+    assert live.stale(take) == Stale(False, False)
+    assert json.loads(take.coverage)["coverage"][1] == 1.0
+    assert (take.versions[0].move, take.versions[0].fingerprint) == ("orbit:20", former.fingerprint)
+    # Of the move as it is now it is news.
+    job_results.place_take(scene, made, {**data, "fingerprint": move_now(scene, take).fingerprint})
+    assert json.loads(take.coverage)["coverage"][1] == 0.5
+    live.stir()
+    live.look(1.0)
+    assert live.stale(take) == Stale(False, False)
+
+
+def test_copies_of_a_scene_have_marks_of_their_own(
+    scene: bpy.types.Scene, tmp_path: Path, take: Any, live: Any
+) -> None:
+    from ex4d_blender import out_of_date
+
+    copy = scene.copy()
+    assert copy.ex4d.takes[0].uid == take.uid
+    out_of_date.note(take, Stale(True, True))
+    assert live.stale(copy.ex4d.takes[0]) == Stale(False, False)
 
 
 def test_a_target_that_a_constraint_looks_at_counts(scene: bpy.types.Scene, take: Any) -> None:

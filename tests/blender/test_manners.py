@@ -18,6 +18,7 @@ from ex4d_blender.scene import obstacles, sequencer
 from ex4d_blender.scene import shot as shots
 from panel_drawing import Layout, context_of
 from results_factory import delivered, generate_result, reconstruct_result
+from test_scene_sequencer import plain_strip
 from viewport_factory import make_shot, write_png
 
 from ex4d.protocol.errors import ErrorInfo, TransientError
@@ -100,7 +101,7 @@ def test_f12_renders_the_scene_and_the_results_have_their_own(
     job_results.place_take(scene, second, {"take": "T", "title": "T", "offset": 96})
     assert sequencer.edit_scenes(scene) == [edit]
     assert (edit.frame_start, edit.frame_end, edit.render.resolution_x) == (1, 1100, 48)
-    large = next(strip for strip in sequencer.all_strips(edit) if strip.name == "T v002")
+    large = next(strip for strip in sequencer.all_strips(edit) if strip.name == "T v002 result")
     assert large.transform.scale_x == pytest.approx(0.5)
     # Another rate does not play right among these.
     sequencer.ensure_edit_scene(scene, {**PLATE, "fps": "24000/1001"}, 1)
@@ -240,13 +241,11 @@ def test_strips_of_an_earlier_version_are_moved_when_asked(earlier_job: Path, ad
 
 def test_strips_that_others_are_built_on_stay(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
     made = delivered(make_take(tmp_path))
-    placed, _ = (
-        sequencer.place_take(scene, made, with_mask=False, with_color=False, name=name) for name in ("T", "Other")
-    )
+    placed, _ = (plain_strip(scene, made, name) for name in ("T", "Other"))
     strips = sequencer.strips_of(scene.sequence_editor)
     length = {"length": 4} if bpy.app.version >= (5, 0) else {"frame_end": 1005}
     key = "input1" if bpy.app.version >= (4, 4) else "seq1"
-    strips.new_effect(name="Blur", type="GAUSSIAN_BLUR", channel=9, frame_start=1001, **length, **{key: placed.result})
+    strips.new_effect(name="Blur", type="GAUSSIAN_BLUR", channel=9, frame_start=1001, **length, **{key: placed})
     assert bpy.ops.ex4d.move_strips() == {"FINISHED"}
     assert {strip.name for strip in sequencer.all_strips(scene)} == {"T", "Blur"}
     with pytest.raises(RuntimeError, match="hang on them"):
@@ -381,7 +380,7 @@ def test_drawing_asks_neither_disk_nor_parser(
     take = scene.ex4d.takes.add()
     take.uid, take.camera = "T", placed.source_camera
     take.coverage = json.dumps({"numbers": [1001, 1002], "coverage": [0.0, 0.5]})
-    sequencer.place_take(scene, delivered(make_take(tmp_path)), with_mask=False, with_color=False, name="T")
+    plain_strip(scene, delivered(make_take(tmp_path)), "T")
     first = drawn(scene)
     assert any("strip of a take is in this scene" in line for line in first)
 

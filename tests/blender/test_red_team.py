@@ -352,7 +352,7 @@ def test_a_scene_of_results_deleted_under_a_job_is_made_anew(scene: Any, tmp_pat
     # Its take is gone as well.
     job_results.place_take(scene, result, {"take": "gone", "title": "Take 01"})
     (edit,) = sequencer.edit_scenes(scene)
-    assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001"]
+    assert [strip.name for strip in sequencer.all_strips(edit)] == ["Take 01 v001", "Take 01 v001 result"]
 
 
 def test_a_take_that_finds_no_room_in_the_sequencer_is_in_the_list(scene: Any, tmp_path: Path) -> None:
@@ -517,7 +517,8 @@ def test_relinked_after_moving_by_hand_what_came_along_is_found(scene: Any, tmp_
     assert bpy.ops.ex4d.relink(directory=str(new)) == {"FINISHED"}
     wanted = [new / "takes" / "v001", takes / "v002"]
     assert [Path(version.folder) for version in scene.ex4d.takes[0].versions] == wanted
-    strips = sorted(sequencer.all_strips(sequencer.edit_scenes(scene)[0]), key=lambda strip: strip.name)
+    placed = sequencer.all_strips(sequencer.edit_scenes(scene)[0])
+    strips = sorted((strip for strip in placed if strip.type == "IMAGE"), key=lambda strip: strip.name)
     assert [Path(strip["ex4d"]["folder"]) for strip in strips] == wanted
     assert [Path(bpy.path.abspath(strip.directory)) for strip in strips] == [folder / "result" for folder in wanted]
 
@@ -606,7 +607,7 @@ def test_a_take_of_a_shot_that_is_not_here_has_its_own_frames_and_rate(scene: An
     assert bpy.ops.ex4d.import_take(directory=str(folder)) == {"FINISHED"}
     (edit,) = sequencer.edit_scenes(scene)
     assert camera.scene_fps(edit) == 30
-    assert [strip.frame_final_start for strip in sequencer.all_strips(edit)] == [50]
+    assert [strip.frame_final_start for strip in sequencer.strips_of(edit.sequence_editor)] == [50]
 
 
 def test_a_shot_that_was_reconstructed_elsewhere_is_said(scene: Any, tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import bpy
 import numpy as np
@@ -31,6 +31,25 @@ def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> DeliveredTa
             write_png(take / kind / f"{kind}.{number}.png", shade)
         write_png(take / "mask" / f"mask.{number}.png", np.full((32, 48), 255, np.uint8))
     return delivered(generate_result(take, numbers))
+
+
+def plain_strip(scene: bpy.types.Scene, take: DeliveredTake, name: str, frame_offset: int = 0) -> Any:
+    """A take's result without a meta strip, as earlier versions have placed it."""
+    if scene.sequence_editor is None:
+        scene.sequence_editor_create()
+    strips, numbers = sequencer.strips_of(scene.sequence_editor), take.numbers
+    start, folder = numbers[0] + frame_offset, Path(take.folder) / "result"
+    strip = strips.new_image(
+        name=name,
+        filepath=str(folder / f"result.{numbers[0]}.png"),
+        channel=sequencer.free_channel(strips, start, start + len(numbers)),
+        frame_start=start,
+    )
+    for number in numbers[1:]:
+        strip.elements.append(f"result.{number}.png")
+    strip.frame_final_duration = len(numbers)
+    strip["ex4d"] = {"role": "result", "take": take.take, "folder": take.folder}
+    return strip
 
 
 KINDS = ("result", "mask", "color")
@@ -69,11 +88,12 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
         assert Path(bpy.path.abspath(strip.directory)) == Path(result.folder) / kind
     assert placed.mask.colorspace_settings.is_data
     assert not placed.result.colorspace_settings.is_data
-    # The next one goes above; alone it needs no meta strip. Elsewhere in time the channel is free.
+    # The next one goes above, in a meta strip too if it has a result alone. Elsewhere in time the channel is free.
     again = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Again")
-    assert (again.result.channel, again.meta, again.mask, again.color) == (2, None, None, None)
+    assert (again.meta.channel, again.mask, again.color) == (2, None, None)
+    assert [strip.name for strip in sequencer.strips_of(again.meta)] == ["Again result"]
     moved = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Moved", frame_offset=-1000)
-    assert (moved.result.channel, moved.result.frame_final_start) == (1, 1)
+    assert (moved.meta.channel, moved.meta.frame_final_start, moved.meta.frame_final_end) == (1, 1, 5)
     duration = {"length": 5} if bpy.app.version >= (5, 0) else {"frame_end": 6}
     strips = sequencer.strips_of(scene.sequence_editor)
     assert len(strips) == 3
@@ -93,8 +113,9 @@ def test_handles_are_trimmed_by_the_meta_strip(scene: bpy.types.Scene, tmp_path:
     # They can be pulled out.
     placed.meta.frame_final_start = 1001
     assert placed.meta.frame_final_start == 1001
-    alone = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Alone").result
-    assert (alone.frame_final_start, alone.frame_final_end) == (1002, 1005)
+    alone = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Alone")
+    assert (alone.meta.frame_final_start, alone.meta.frame_final_end) == (1002, 1005)
+    assert (alone.result.frame_final_start, alone.result.frame_final_end) == (1001, 1007)
 
 
 def test_a_meta_strip_stands_for_its_result(scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -158,24 +179,54 @@ def test_take_survives_saving(scene: bpy.types.Scene, tmp_path: Path) -> None:
     assert placed.result.directory.startswith("//")
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=str(blend))
-    (strip,) = sequencer.strips_of(bpy.context.scene.sequence_editor)
+    (meta,) = sequencer.strips_of(bpy.context.scene.sequence_editor)
+    (strip,) = sequencer.strips_of(meta)
     assert sequencer.take_of_strip(strip)["folder"] == result.folder
     assert Path(bpy.path.abspath(strip.directory)) == Path(result.result)
 
 
-@pytest.mark.parametrize("what", ["missing", "gap", "folder"])
+@pytest.mark.parametrize("what", ["missing", "gap"])
 def test_incomplete_take_places_nothing(scene: bpy.types.Scene, tmp_path: Path, what: str) -> None:
     result = make_take(tmp_path)
     if what == "missing":
         (Path(result.mask) / "mask.1003.png").unlink()
-    elif what == "gap":
-        result = replace(result, numbers=(1001, 1003))
     else:
-        shutil.rmtree(Path(result.folder) / "color")
-        result = replace(result, color=str(tmp_path / "nowhere"))
+        result = replace(result, numbers=(1001, 1003))
     with pytest.raises(BadInputError):
         sequencer.place_take(scene, result, with_mask=True, with_color=True, name="Take")
     assert scene.sequence_editor is None or len(sequencer.strips_of(scene.sequence_editor)) == 0
+
+
+def test_colour_that_the_take_does_not_have_is_left_out(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    result = make_take(tmp_path)
+    # It is in the cache, which may be cleaned.
+    cache = tmp_path / "cache" / "raster-1"
+    cache.mkdir(parents=True)
+    (Path(result.folder) / "color").rename(cache / "color")
+    result = replace(result, color=str(cache / "color"), mask=str(cache / "mask"))
+    placed = sequencer.place_take(scene, result, with_mask=True, with_color=True, name="T")
+    assert placed.color is None
+    assert "colour without fill of v001 is not in its folder" in placed.notes[0]
+    assert [strip.name for strip in sequencer.strips_of(placed.meta)] == ["T result", "T mask"]
+    assert sequencer.outside_their_take([scene]) == []
+
+
+def test_takes_at_the_same_frames_lie_over_each_other_below_titles(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    """Two shots of one scene: frames 40-59, and 50-69."""
+    first, second = make_take(tmp_path / "a", first=40, count=20), make_take(tmp_path / "b", first=50, count=20)
+    third = make_take(tmp_path / "c", first=62, count=20)
+    scene.sequence_editor_create()
+    strips = sequencer.strips_of(scene.sequence_editor)
+    length = {"length": 60} if bpy.app.version >= (5, 0) else {"frame_end": 90}
+    strips.new_effect(name="Title", type="TEXT", channel=9, frame_start=30, **length)
+    placed = [
+        sequencer.place_take(scene, take, with_mask=False, with_color=False, name=name).meta
+        for name, take in (("A", first), ("B", second), ("C", third), ("A2", first))
+    ]
+    # C begins after A has ended, and lies over B all the same: what comes last is seen.
+    assert [(meta.name, meta.channel) for meta in placed] == [("A", 1), ("B", 2), ("C", 3), ("A2", 3)]
+    spans = [(meta.frame_final_start, meta.frame_final_end) for meta in placed]
+    assert spans == [(40, 60), (50, 70), (62, 82), (40, 60)]
 
 
 def test_rendered_sequence_is_the_take(scene: bpy.types.Scene, tmp_path: Path) -> None:
@@ -195,8 +246,7 @@ def test_rendered_sequence_is_the_take(scene: bpy.types.Scene, tmp_path: Path) -
 
 def test_plate_from_an_image_strip(scene: bpy.types.Scene, tmp_path: Path) -> None:
     result = make_take(tmp_path, count=6)
-    placed = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Plate", frame_offset=-900)
-    strip = placed.result
+    strip = plain_strip(scene, result, "Plate", frame_offset=-900)
     choice = plates.plate_from_strip(strip, scene)
     assert choice.path == Path(result.result) / "result.####.png"
     assert (choice.frames, choice.scene_start, choice.fps) == ("1001-1006", 101, None)

@@ -115,7 +115,7 @@ def test_generate_in_the_sequencer_is_of_the_selected_strips_take(edited: bpy.ty
     other = delivered(generate_result(folder, [1001]))
     sequencer.place_take(edit, other, with_mask=False, with_color=False, name="Other", frame_offset=-500)
     for strip in sequencer.all_strips(edit):
-        strip.select = strip.name == "Other"
+        strip.select = strip.name == "Other result"
         if strip.select:
             edit.sequence_editor.active_strip = strip
     assert "Generate A" in lines_of("EX4D_PT_sequencer_generate", edited)

@@ -71,9 +71,11 @@ def test_a_version_tells_what_it_is(scene: bpy.types.Scene, take: Any) -> None:
     # The rows: of the take with its newest version and what it saw, of the versions with what they saw.
     assert [line for line in lines if line in ("v001", "v002")][:3] == ["v002", "v001", "v002"]
     assert {"60%", "90%"} <= set(lines)
+    version.comment = "sent to the client"
     # Another one is chosen.
     take.active_version = 0
     assert any(line.startswith("v001, ") for line in draw_all(scene))
+    assert [item.comment for item in take.versions] == ["", "sent to the client"]
 
 
 def test_a_moment_is_told_by_this_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +88,7 @@ def test_a_click_on_a_version_shows_it(scene: bpy.types.Scene, take: Any) -> Non
     place(scene, take, "v001")
     place(scene, take, "v002")
     strips = {
-        known["take"]: strip
+        known["take"]: sequencer.meta_of_result(strip)
         for edit in sequencer.edit_scenes(scene)
         for strip in sequencer.all_strips(edit)
         if (known := sequencer.take_of_strip(strip)) is not None and known["role"] == "result"
@@ -109,12 +111,41 @@ def test_a_click_on_a_version_shows_it(scene: bpy.types.Scene, take: Any) -> Non
     assert "Put into Sequencer" in draw_all(scene)
 
 
+def test_a_version_that_another_take_lies_over_is_seen_when_it_is_clicked(
+    scene: bpy.types.Scene, take: Any, tmp_path: Path
+) -> None:
+    from ex4d_blender.scene import version_strips
+
+    first = place(scene, take, "v001")
+    bpy.ops.ex4d.add_take_camera(move="zoom_in:2")
+    other = place(scene, scene.ex4d.takes[1], "v002")
+    # One at other frames, and a title of the artist's own.
+    (edit,) = sequencer.edit_scenes(scene)
+    later = sequencer.place_take(
+        edit, read_take(Path(other.folder)), with_mask=False, with_color=False, name="Later", frame_offset=500
+    ).meta
+    strips = sequencer.strips_of(edit.sequence_editor)
+    length = {"length": 9} if bpy.app.version >= (5, 0) else {"frame_end": 1010}
+    title = strips.new_effect(name="Title", type="TEXT", channel=9, frame_start=1001, **length)
+    metas = {name: strips[name] for name in ("Take 01 v001", "Take 02 v002")}
+    assert [meta.channel for meta in metas.values()] == [1, 2]
+    assert version_strips.show(scene, first.folder, set())
+    assert {name: meta.mute for name, meta in metas.items()} == {"Take 01 v001": False, "Take 02 v002": True}
+    assert version_strips.show(scene, other.folder, set())
+    assert {name: meta.mute for name, meta in metas.items()} == {"Take 01 v001": False, "Take 02 v002": False}
+    assert not later.mute
+    assert not title.mute
+
+
 def test_a_version_without_a_strip_is_put_into_the_sequencer(scene: bpy.types.Scene, take: Any) -> None:
     folder = Path(shots.known(scene).find().folder)
     deliver(folder, "v001", camera={"preset": "orbit:20"})
     assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
     version = take.versions[0]
     assert (version.name, version.created, version.move, version.strip) == ("v001", CREATED, "orbit:20", "")
+    # As Blender's own takes have it.
+    deliver(folder, "v003", camera={"file": "/cam.json", "move": "crane:0.2, changed"})
+    assert read_take(folder / "takes" / "v003").move == "crane:0.2, changed"
     assert bpy.ops.ex4d.import_take(directory=version.folder) == {"FINISHED"}
     found = [strip.name for edit in sequencer.edit_scenes(scene) for strip in sequencer.all_strips(edit)]
     assert version.strip in found

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from ex4d_blender.core import wipe as geometry
 from ex4d_blender.core.wipe import Rect
+from ex4d_blender.scene import background, wipe_pictures
 from ex4d_blender.scene import shot as shots
-from ex4d_blender.scene import wipe_pictures
 from panel_drawing import context_of
+from results_factory import render_result
 from test_drawing import counting
 from viewport_factory import make_shot, write_png
 
@@ -118,6 +119,40 @@ def test_newest_version_against_the_one_before_and_the_plate(versions: bpy.types
     assert (plate.label, plate.aspect) == ("Plate", SIZE[0] / SIZE[1])
     assert sorted(plate.files) == list(shots.find_shot(versions).frames)
     assert all(path.is_file() for path in plate.files.values())
+
+
+def test_where_pixels_come_from_has_colours_and_a_legend(versions: bpy.types.Scene, tmp_path: Path) -> None:
+    from ex4d_blender import wipe
+    from panel_drawing import draw_panels
+
+    shot, take = shots.find_shot(versions), versions.ex4d.takes[0]
+    folder = Path(take.versions[1].folder) / "confidence"
+    codes = np.zeros((*SIZE[::-1],), np.uint8)
+    codes[:16], codes[16:24] = 255, 128
+    for number in shot.numbers:
+        write_png(folder / f"confidence.{number}.png", codes)
+    shown = begin("ORIGIN")
+    assert ([side.label for side in shown.sides], shown.share) == (["v002", "Origin"], 0.0)
+    # Blender's rows go upwards.
+    column = shown.pictures[1].pixels[::-1, 5, :3]
+    for row, color in ((3, geometry.OWN_FRAME), (20, geometry.OTHER_FRAME), (30, geometry.FILLED)):
+        assert column[row] == pytest.approx(color, abs=1e-6)
+    assert {"The plate's own frame", "Another frame of the plate", "Filled: Preview"} <= set(draw_panels(versions))
+    bpy.ops.ex4d.wipe_end()
+    assert wipe.origin_of(versions) is None
+    assert "Filled: Preview" not in draw_panels(versions)
+    # A preview has holes in place of what fills.
+    take.versions.clear()
+    assert not bpy.ops.ex4d.wipe.poll()
+    for number in shot.numbers:
+        write_png(tmp_path / "p" / "color" / f"color.{number}.png", np.full((8, 12, 3), 50, np.uint8))
+        write_png(tmp_path / "p" / "mask" / f"mask.{number}.png", np.full((8, 12), 0, np.uint8))
+    background.show_preview(take.camera, render_result(tmp_path / "p", shot.numbers), frame_offset=-990)
+    with pytest.raises(RuntimeError, match="has no version"):
+        bpy.ops.ex4d.wipe(against="PLATE")
+    shown = begin("ORIGIN")
+    assert shown.pictures[1].pixels[4, 6, :3] == pytest.approx(geometry.FILLED, abs=1e-6)
+    assert "Hole, to be filled" in draw_panels(versions)
 
 
 def test_it_is_the_takes_camera_that_is_looked_through(versions: bpy.types.Scene) -> None:
@@ -225,5 +260,7 @@ def test_the_panel_offers_it_and_its_end(versions: bpy.types.Scene) -> None:
 
     assert buttons() == {"ex4d.wipe"}
     begin("PLATE")
-    assert buttons() == {"ex4d.wipe_flip", "ex4d.wipe_end"}
+    # The map of origins may be shown in its place.
+    assert buttons() == {"ex4d.wipe", "ex4d.wipe_flip", "ex4d.wipe_end"}
+    assert "A/B Plate" not in draw_panels(versions)
     assert "v002 | Plate" in draw_panels(versions)

@@ -194,7 +194,7 @@ def test_decoding_never_fails_in_another_way(frames: list[bytes]) -> None:
         wire.decode(frames)
 
 
-CAMERAS = (MoveCamera("orbit:30", "2.5", follow=False), TrajectoryCamera(b"{}", "/cam.json", ("assumed",)))
+CAMERAS = (MoveCamera("orbit:30", "2.5", follow=False), TrajectoryCamera(b"{}", "/cam.json", ("assumed",), "orbit:30"))
 PLATE = ReconstructRequest(
     "/s",
     PlateRequest("/p.mp4", "1001-1004", "24000/1001", 1),

@@ -88,7 +88,7 @@ def take_camera(
         path = _file_of(camera, shot)
         read = replace(parse_trajectory(camera.trajectory, path), notes=camera.notes)
         trajectory = read.for_frames(source.frame_numbers, source.fps, path.name)
-        record = {"file": str(path.absolute())}
+        record = {"file": str(path.absolute())} | ({"move": camera.made_of} if camera.made_of else {})
     trajectory = replace(trajectory, lens=(trajectory.lens or source.lens) if lens == "plate" else None)
     if trajectory.lens is not None:
         record["lens"] = trajectory.lens.record()

@@ -278,11 +278,14 @@ class TrajectoryCamera:
         file: the file that it was read from, which records and errors name; "" = none, and the job keeps one in the
             shot.
         notes: sentences for the report, on what was assumed when that was read.
+        made_of: the move that it was made of, such as orbit:30, where a program knows; it stands in the take's record,
+            and moves nothing.
     """
 
     trajectory: bytes
     file: str = ""
     notes: tuple[str, ...] = ()
+    made_of: str = ""
 
 
 Camera: TypeAlias = MoveCamera | TrajectoryCamera

@@ -4,7 +4,7 @@
 from .acting import acting_besides
 from .cameras import add_moving_camera, add_take_camera
 from .choosing import select_move
-from .fingerprint import take_fingerprint
+from .fingerprint import comparable, take_fingerprint
 from .handheld import HANDHELD_PATHS, add_handheld, has_handheld, remove_handheld
 from .moves import apply_preset, clear_move, move_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "add_take_camera",
     "apply_preset",
     "clear_move",
+    "comparable",
     "has_handheld",
     "move_of",
     "remove_handheld",

@@ -31,7 +31,7 @@ from ..data import camera_data
 from ..fcurves import ensure_fcurve, remove_fcurves, set_value, write_keys
 from ..parenting import parent_plainly
 from ..shot import PROPERTY, ShotObjects, source_trajectory, tag
-from .fingerprint import motion_fingerprint
+from .fingerprint import comparable, motion_fingerprint
 from .movable import shot_to_move_in
 from .rig import is_helper, new_empty, remove_empty
 
@@ -104,7 +104,8 @@ def move_of(camera_obj: bpy.types.Object) -> str:
     its lens or what acts besides them were changed since; "" where none did."""
     found = camera_obj.get(PROPERTY)
     move = str(found.get("move", "")) if hasattr(found, "get") else ""
-    if not move or found.get("motion") in (None, motion_fingerprint(camera_obj)):
+    kept = comparable(str(found.get("motion", ""))) if move else ""
+    if not kept or kept == motion_fingerprint(camera_obj):
         return move
     return f"{move}, changed"
 

@@ -123,7 +123,7 @@ def _draw_shot(layout: Any, context: bpy.types.Context, shot: shots.ShotObjects)
         row = layout.row(align=True)
         row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "RENDERED"
         row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
-    draw_heat_maps(layout, shot.mesh)
+    draw_heat_maps(layout, scene, shot.mesh)
     if lacks_closing(shot):
         layout.operator("ex4d.close_slits", icon="MOD_REMESH")
     if shots.scene_differences(scene, shot.record, first_frame=shot.first_frame):

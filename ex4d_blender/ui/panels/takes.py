@@ -66,8 +66,10 @@ def _draw_preview(layout: Any, context: bpy.types.Context, take: Any) -> None:
         row.operator("ex4d.hide_preview", text="", icon="X")
         form_of(layout.column()).prop(state, "preview_opacity")
     stale = out_of_date.stale(take)
-    if stale.picture or stale.coverage:
+    if stale.picture:
         draw_text(layout, "The preview is out of date: the move has changed.", "FILE_REFRESH")
+    elif stale.coverage:
+        draw_text(layout, "What was seen is out of date: the move has changed.", "FILE_REFRESH")
     if state.live_preview and (problem := live_preview.refused(take)):
         draw_text(layout, problem, "ERROR")
     draw_progress(layout, "preview")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import props
 from ...core.texts import moment
-from ..layout import draw_text, section
+from ..layout import draw_text, form_of, section
 
 
 def draw_versions(layout: Any, take: Any) -> None:
@@ -29,8 +29,9 @@ def draw_versions(layout: Any, take: Any) -> None:
     if version.filled:
         draw_text(column, version.filled, "BLANK1")
     _draw_extras(column, version)
+    form_of(layout.column()).prop(version, "comment")
     if version.note:
-        draw_text(column, version.note, "ERROR")
+        draw_text(layout.column(), version.note, "ERROR")
     if not version.strip:
         column = layout.column()
         column.operator_context = "EXEC_DEFAULT"

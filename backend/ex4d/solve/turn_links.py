@@ -19,14 +19,16 @@ from ex4d.solve.tracks import Ints
 
 Array = NDArray[np.float64]
 
-#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving those that are kept.
-_GUESSES, _JUDGES, _ROUNDS = 200, 250, 5
+#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving those that are kept. Of
+#: 1,000 guesses 16 are of two rays of what an eighth of the tracks shows; of 200 none may be good.
+_GUESSES, _JUDGES, _ROUNDS = 1000, 250, 5
 #: A guess counts a ray that it misses by less than about so many times the noise; a kept one those that it misses by so
 #: many times.
 _GUESS_LOSS, _LOSS = 3.0, 2.0
-#: Turns that two frames tell at most, and how far, in multiples of the noise, the rays that one takes along are from
+#: Turns that two frames tell at most: parts of a figure that rolls tell several, each by more tracks than what is
+#: behind it. And how far, in multiples of the noise, the rays that one takes along are from
 #: where the others take them.
-_TOLD, _APART = 4, 6.0
+_TOLD, _APART = 8, 6.0
 #: What a track counts that follows one turn, against one that follows it and the next.
 _ALONE = 0.25
 #: What one takes away that follows only one of two turns, though both links have it.

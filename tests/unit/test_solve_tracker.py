@@ -1,5 +1,7 @@
 """Tracks of pictures: where their points are, what of the plate is noticed, and going on from a kept state."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from solve_scenes import FIRST, RATE, path, plane_picture, room_pictures, texture
@@ -66,6 +68,19 @@ def test_a_cut_is_found_and_no_track_goes_across():
     first, second = (set(found.tracks.track[found.tracks.in_frame(index)].tolist()) for index in (4, 5))
     assert not first & second
     assert "cut at frame 1006" in notes_of(found.facts, range(FIRST, FIRST + 10))[0]
+
+
+def test_a_pan_along_something_large_is_no_cut():
+    """All but a strip shows something else in each frame, as a figure that rolls does."""
+    tracker, seen = Tracker(SIZE), []
+    for index in range(8):
+        grey = texture(20 + index)[:144, :192].copy()
+        grey[:40] = np.roll(texture(9), -3 * index, axis=1)[:40, :192]
+        seen += tracker.add(index, grey)
+    assert [one.index for one in seen if not (one.is_break or one.is_skipped)] == list(range(8))
+    # In some frames less than a fifth is followed; across a cut next to nothing is.
+    shares = [len(np.intersect1d(a.name, b.name)) / len(a.name) for a, b in pairwise(seen)]
+    assert 0.1 < min(shares) < 0.2
 
 
 def test_a_flash_is_stepped_over():

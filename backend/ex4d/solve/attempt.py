@@ -79,20 +79,27 @@ class Task:
     repeats: Sequence[int] = ()
 
 
-def kept_share(model: Model, tracks: Tracks, keys: Sequence[int]) -> float | None:
-    """Of the tracks that a model explains in one of two key frames, one after the other, the share that it explains in
-    both; the least of all. Where it follows now one thing and now another, few are. None where no two have tracks
-    enough."""
+def shares_of_turns(model: Model, tracks: Tracks, keys: Sequence[int]) -> tuple[float | None, float | None]:
+    """How well tracks follow a model from key frame to key frame; the least of all, None where no two have tracks
+    enough.
+
+    Returns:
+        Of those that it explains in one of two key frames, one after the other, the share that it explains in both:
+        little where it follows now one thing and now another. And of all that two share the part that it explains in
+        both: little where it follows next to nothing.
+    """
     near = errors_of(model, Sightings(tracks.frame, tracks.track, tracks.xy)) < NEAR
-    shares = []
+    kept, followed = [], []
     for first, second in pairwise(keys):
         a, b = tracks.in_frame(first), tracks.in_frame(second)
         _, i, j = np.intersect1d(tracks.track[a], tracks.track[b], assume_unique=True, return_indices=True)
         one, other = near[a][i], near[b][j]
-        either = int((one | other).sum())
+        both, either = int((one & other).sum()), int((one | other).sum())
         if either >= LEAST_KEPT:
-            shares.append(float((one & other).sum()) / either)
-    return min(shares, default=None)
+            kept.append(both / either)
+        if len(i) >= LEAST_KEPT:
+            followed.append(both / len(i))
+    return min(kept, default=None), min(followed, default=None)
 
 
 def explained_share(model: Model, tracks: Tracks) -> tuple[float, float]:

@@ -21,6 +21,11 @@ TURN_ERROR, TURN_ERROR_SIDE = 0.3, 640
 #: Share of the tracks that a turn explains, within ``NEAR`` px: where a camera that moves leaves a smaller error, and
 #: where it does not. Of those that it explains in one of two key frames, the share that it explains in both.
 TURN_EXPLAINED, TURN_EXPLAINED_LEAST, TURN_KEPT = 0.5, 0.4, 0.45
+#: A larger error, so many times as large at most, is noise of the picture, not a wrong kind of shot, where a turn
+#: explains and keeps so much, and a camera that moves leaves no smaller error.
+TURN_ERROR_NOISY, TURN_NOISY_EXPLAINED, TURN_NOISY_KEPT = 1.4, 0.9, 0.9
+#: A turn may be wrong where so few of the tracks that two key frames share follow it.
+TURN_FOLLOWED = 0.25
 #: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
 TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
 #: Share of the tracks from which a turn needs no further proof.
@@ -33,6 +38,10 @@ PARALLAX_GAIN, PARALLAX_MORE, PARALLAX_MORE_GAIN = 1.6, 0.15, 1.2
 #: the angle between their cameras, degrees.
 MOVE_EXPLAINED, MOVE_ERROR, MOVE_ANGLE, MOVE_FRAMES = 0.72, 0.3, 0.4, 0.95
 MOVE_PATH, MOVE_TURN_DEG = 0.1, 0.3
+#: A larger error is noise of the picture, not a wrong camera, where so much is explained, the median angle is so large,
+#: the halves' paths and turns (degrees) differ by no more, and the order of depth is not open.
+MOVE_ERROR_NOISY = 0.4
+NOISY_EXPLAINED, NOISY_ANGLE, NOISY_PATH, NOISY_TURN_DEG = 0.9, 3.0, 0.01, 0.1
 #: With a median angle below this, degrees, the halves' paths may differ by less, in proportion.
 SMALL_ANGLE = 1.0
 #: Homography's inliers by the fundamental matrix's from which there is too little parallax between key frames for a
@@ -61,6 +70,8 @@ class Numbers:
         turn_explained: share of the sightings that it explains.
         turn_kept: of the tracks that it explains in one of two key frames, one after the other, the share that it
             explains in both; the least of all.
+        turn_followed: of the tracks that two key frames share, one after the other, the share that it explains in
+            both; the least of all.
         move_error: median error, work px, of a camera that moves.
         move_explained: share of the sightings that it explains.
         angle_deg: median of the greatest angles at the points.
@@ -85,6 +96,7 @@ class Numbers:
     turn_error: float | None = None
     turn_explained: float | None = None
     turn_kept: float | None = None
+    turn_followed: float | None = None
     move_error: float | None = None
     move_explained: float | None = None
     angle_deg: float | None = None
@@ -124,17 +136,31 @@ def turn_refusal(numbers: Numbers, side: float) -> str | None:
     error, explained = numbers.turn_error, numbers.turn_explained
     if error is None or explained is None:
         return "The frames share too few tracks for a turn."
-    if error > turn_error_limit(side):
-        return f"A turn leaves {error:.2f} px, more than {turn_error_limit(side):.2f}."
+    limit = turn_error_limit(side) * (TURN_ERROR_NOISY if _is_noisy_turn(numbers) else 1.0)
+    if error > limit:
+        left, most = _apart(error, limit, "{:.{}f}", 2)
+        return f"A turn leaves {left} px, more than {most}."
     least = TURN_EXPLAINED if _moves_better(numbers) else TURN_EXPLAINED_LEAST
     if explained < least:
-        return f"A turn explains {explained:.0%} of the tracks, less than {least:.0%}."
+        part, wanted = _apart(explained, least, "{:.{}%}", 0)
+        return f"A turn explains {part} of the tracks, less than {wanted}."
     if numbers.turn_kept is not None and numbers.turn_kept < TURN_KEPT:
         return (
             "A turn explains now these, now other tracks: of those that it explains in one of two frames, "
             f"{numbers.turn_kept:.0%} in both."
         )
     return None
+
+
+def _is_noisy_turn(numbers: Numbers) -> bool:
+    """Whether a turn is told so surely that what it leaves is noise; not before a camera that moves was tried."""
+    n = numbers
+    return (
+        n.move_error is not None
+        and not _moves_better(n)
+        and (n.turn_explained or 0.0) >= TURN_NOISY_EXPLAINED
+        and (n.turn_kept or 0.0) >= TURN_NOISY_KEPT
+    )
 
 
 def _moves_better(numbers: Numbers) -> bool:
@@ -165,6 +191,9 @@ def move_refusal(numbers: Numbers) -> str | None:
         return "No two frames give a first pose of a camera that moves."
     path, turn, plane = n.repeat_path or 0.0, n.repeat_turn_deg or 0.0, n.plane or 0.0
     most_path = MOVE_PATH * min(n.angle_deg / SMALL_ANGLE, 1.0)
+    most_error = MOVE_ERROR_NOISY if _is_noisy(n) else MOVE_ERROR
+    error, limit = _apart(n.move_error, most_error, "{:.{}f}", 2)
+    part, wanted = _apart(n.move_explained, MOVE_EXPLAINED, "{:.{}%}", 0)
     gates = (
         (
             plane >= MOVE_PLANE,
@@ -172,10 +201,9 @@ def move_refusal(numbers: Numbers) -> str | None:
         ),
         (
             n.move_explained < MOVE_EXPLAINED,
-            f"A moving camera explains {n.move_explained:.0%} of the tracks, less than {MOVE_EXPLAINED:.0%}: much "
-            "moves by itself.",
+            f"A moving camera explains {part} of the tracks, less than {wanted}: much moves by itself.",
         ),
-        (n.move_error > MOVE_ERROR, f"A moving camera leaves {n.move_error:.2f} px, more than {MOVE_ERROR:.2f}."),
+        (n.move_error > most_error, f"A moving camera leaves {error} px, more than {limit}."),
         (
             n.angle_deg < MOVE_ANGLE,
             f"The rays of half the points meet at less than {n.angle_deg:.1f}°: there is too little parallax.",
@@ -190,6 +218,29 @@ def move_refusal(numbers: Numbers) -> str | None:
         (turn > MOVE_TURN_DEG, f"Each half of the tracks tells other turns ({turn:.1f}° apart)."),
     )
     return next((reason for fails, reason in gates if fails), None)
+
+
+def _is_noisy(numbers: Numbers) -> bool:
+    """Whether a camera that moves is told so surely that what it leaves is noise."""
+    n = numbers
+    return (
+        (n.move_explained or 0.0) >= NOISY_EXPLAINED
+        and (n.angle_deg or 0.0) >= NOISY_ANGLE
+        and n.repeat_path is not None
+        and n.repeat_path <= NOISY_PATH
+        and n.repeat_turn_deg is not None
+        and n.repeat_turn_deg <= NOISY_TURN_DEG
+        and not (n.reversal is not None and is_order_open(n.reversal))
+    )
+
+
+def _apart(value: float, limit: float, form: str, digits: int) -> tuple[str, str]:
+    """Two numbers as texts, with as many digits more as tell them apart: that 0.30 is more than 0.30 says nothing."""
+    for more in range(digits, digits + 4):
+        texts = form.format(value, more), form.format(limit, more)
+        if texts[0] != texts[1]:
+            break
+    return texts
 
 
 def is_order_open(ratio: float) -> bool:
@@ -215,6 +266,17 @@ def order_note(numbers: Numbers) -> str | None:
     return (
         "The order of depth is not observable from the plate's motion: with near and far exchanged it is explained "
         "nearly as well. The order that the depth estimator sees was taken."
+    )
+
+
+def turn_note(numbers: Numbers) -> str | None:
+    """That a turn which is believed may be wrong between some frames, as a sentence; None where nothing says so."""
+    followed = numbers.turn_followed
+    if followed is None or followed >= TURN_FOLLOWED:
+        return None
+    return (
+        f"Between some frames only {followed:.0%} of the tracks follow the turn: much moves by itself, and the turn "
+        "may be wrong there."
     )
 
 

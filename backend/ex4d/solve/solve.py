@@ -214,8 +214,10 @@ class _Solver:
         numbers = replace(numbers, lens_rise=attempt.numbers.lens_rise, lens_parts=attempt.numbers.lens_parts)
         lens: result.Lens = "given" if self.focal_known else attempt.lens or "not observable"
         notes = [*attempt.notes, *self._lens_notes(attempt, lens)]
-        if kind == "moves":
-            notes += [note for note in (gates.order_note(numbers), gates.rough_note(numbers)) if note]
+        said = (
+            (gates.order_note(numbers), gates.rough_note(numbers)) if kind == "moves" else (gates.turn_note(numbers),)
+        )
+        notes += [note for note in said if note]
         return _Answer(kind, lens, attempt.model, numbers, refused, notes)
 
     def _lens_notes(self, attempt: Attempt, lens: result.Lens) -> list[str]:

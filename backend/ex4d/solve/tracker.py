@@ -37,8 +37,9 @@ BACK_LIMIT = 0.6
 ANCHOR_LIMIT = 0.8
 #: Frames until a point gets a new anchor: what it shows has changed its shape by then.
 ANCHOR_FRAMES = 14
-#: Where no more than this share of at least so many points can be followed, the picture is another one.
-LOST_SHARE, LEAST_POINTS = 0.2, 24
+#: Where no more than this share of at least so many points can be followed, the picture is another one: 0.5 % at most
+#: across the cuts of films; within a fast pan along a large figure it can be 18 %.
+LOST_SHARE, LEAST_POINTS = 0.1, 24
 #: So many unreadable frames are stepped over: a flash, a drop-out.
 MOST_SKIPPED = 2
 _ITERATIONS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.003)

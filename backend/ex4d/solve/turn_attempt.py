@@ -15,7 +15,7 @@ from ex4d.solve.attempt import (
     Attempt,
     Task,
     explained_share,
-    kept_share,
+    shares_of_turns,
 )
 from ex4d.solve.bundle import BundleOptions, Sightings
 from ex4d.solve.initial import PRIOR_SIGMA, sightings_of, usable
@@ -96,9 +96,8 @@ def attempt_turning(task: Task) -> Attempt | None:
         tick()
     told = _turn_told(model, tracks, followed)
     error, explained = explained_share(told, followed)
-    numbers = Numbers(
-        turn_error=error, turn_explained=explained, turn_kept=kept_share(model, followed, keys), lens_rise=rise
-    )
+    kept, shared = shares_of_turns(model, followed, keys)
+    numbers = Numbers(turn_error=error, turn_explained=explained, turn_kept=kept, turn_followed=shared, lens_rise=rise)
     return Attempt(model, lens, numbers, zooms, tuple(notes))
 
 

@@ -19,14 +19,16 @@ from ex4d.solve.tracks import Ints
 
 Array = NDArray[np.float64]
 
-#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving those that are kept.
-_GUESSES, _JUDGES, _ROUNDS = 200, 250, 5
+#: Rotations that are guessed of two rays each, rays that judge them, and rounds of improving those that are kept. Of
+#: 1,000 guesses 16 are of two rays of what an eighth of the tracks shows; of 200 none may be good.
+_GUESSES, _JUDGES, _ROUNDS = 1000, 250, 5
 #: A guess counts a ray that it misses by less than about so many times the noise; a kept one those that it misses by so
 #: many times.
 _GUESS_LOSS, _LOSS = 3.0, 2.0
-#: Turns that two frames tell at most, and how far, in multiples of the noise, the rays that one takes along are from
+#: Turns that two frames tell at most: parts of a figure that rolls tell several, each by more tracks than what is
+#: behind it. And how far, in multiples of the noise, the rays that one takes along are from
 #: where the others take them.
-_TOLD, _APART = 4, 6.0
+_TOLD, _APART = 8, 6.0
 #: What a track counts that follows one turn, against one that follows it and the next.
 _ALONE = 0.25
 #: What one takes away that follows only one of two turns, though both links have it.
@@ -60,18 +62,19 @@ def link(tracks: Ints, a: Array, b: Array, noise: float) -> Link:
     # Of two rays at a time: what moves by itself may be more than half, but says no one thing.
     random = np.random.default_rng(0)
     pairs = random.integers(0, len(a), (_GUESSES, 2))
+    # Twice the same one tells no turn.
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     guesses = _frames(b[pairs]) @ np.swapaxes(_frames(a[pairs]), 1, 2)
     some = random.permutation(len(a))[:_JUDGES]
-    taken = a[some] @ np.swapaxes(guesses, 1, 2)
-    score = _agreement(b[some] - taken, _GUESS_LOSS * noise).sum(axis=1)
+    score = _agreement(_misses(guesses, a[some], b[some]), _GUESS_LOSS * noise).sum(axis=1)
     turns: list[Array] = []
-    while len(turns) < _TOLD and np.isfinite(score).any():
-        best = int(np.argmax(score))
-        turns.append(_improved(guesses[best], a, b, noise))
-        near = np.median(np.linalg.norm(taken - taken[best], axis=2), axis=1) < _APART * noise
-        score = np.where(near, -np.inf, score)
+    while len(turns) < _TOLD and len(guesses):
+        best = guesses[int(np.argmax(score))]
+        turns.append(_improved(best, a, b, noise))
+        others = np.median(_misses(guesses, a[some], a[some] @ best.T), axis=1) >= _APART * noise
+        guesses, score = guesses[others], score[others]
     found = np.array(turns)
-    return Link(tracks, found, _agreement(b - a @ np.swapaxes(found, 1, 2), _LOSS * noise))
+    return Link(tracks, found, _agreement(_misses(found, a, b), _LOSS * noise))
 
 
 def chosen_turns(links: Sequence[Link]) -> list[Array]:
@@ -100,15 +103,24 @@ def chosen_turns(links: Sequence[Link]) -> list[Array]:
 
 def _improved(turn: Array, a: Array, b: Array, noise: float) -> Array:
     for _ in range(_ROUNDS):
-        weights = _agreement(b - a @ turn.T, _LOSS * noise)
+        weights = _agreement(_misses(turn[None], a, b)[0], _LOSS * noise)
         U, _, Vt = np.linalg.svd((b * weights[:, None]).T @ a)
         turn = U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
     return turn
 
 
+def _misses(turns: Array, a: Array, b: Array) -> Array:
+    """(G, M) how far rotations (G, 3, 3) take unit rays a (M, 3) from b (M, 3).
+
+    From the cosines: a sum of nine products is all that each needs, where thousands of them are asked for.
+    """
+    cosines = turns.reshape(-1, 9) @ (b[:, :, None] * a[:, None, :]).reshape(-1, 9).T
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * cosines, 0)), np.float64)
+
+
 def _agreement(missed: Array, scale: float) -> Array:
-    """(...) 1 where a vector (..., 3) is 0, and little where it is longer than ``scale``."""
-    return np.asarray(1 / (1 + (np.linalg.norm(missed, axis=-1) / scale) ** 2) ** 2, np.float64)
+    """1 where a distance is 0, and little where it is more than ``scale``."""
+    return np.asarray(1 / (1 + (missed / scale) ** 2) ** 2, np.float64)
 
 
 def _frames(rays: Array) -> Array:

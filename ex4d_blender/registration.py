@@ -24,6 +24,7 @@ from . import (
     job_list,
     job_results,
     live_preview,
+    localisation,
     migrations,
     model_downloads,
     panel_updates,
@@ -110,6 +111,7 @@ def register() -> None:
         _hold_modules()
         for cls in CLASSES:
             bpy.utils.register_class(cls)
+        localisation.register(CLASSES)
         props.attach()
         capabilities.forget()
         colour_spaces.forget()
@@ -190,6 +192,7 @@ def unregister() -> None:
         cached.forget,
         handlers.unregister,
         props.detach,
+        localisation.unregister,
     )
     for part in parts:
         try:

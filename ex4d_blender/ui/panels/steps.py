@@ -11,6 +11,7 @@ import bpy
 from ... import job_list, props
 from ...core.found_camera import said_of
 from ...core.shot_rules import source_camera_of
+from ...localisation import localised
 from ...props import state_of
 from ...props.steps import is_done, needs_look
 from ...scene import shot as shots
@@ -55,7 +56,7 @@ def _geometry_line(context: bpy.types.Context) -> str:
     if shot is None or not is_done(state_of(scene_of(context)), "geometry"):
         return "Geometry"
     found = source_camera_of(shot.record)
-    return f"Geometry: {said_of(found, None)[0].rstrip('.').lower()}" if found is not None else "Geometry"
+    return f"Geometry: {said_of(found, None)[0]}" if found is not None else "Geometry"
 
 
 def _takes_line(context: bpy.types.Context) -> str:
@@ -93,7 +94,7 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     icon = "RADIOBUT_OFF"
     if is_done(state, step.name):
         icon = "QUESTION" if needs_look(state, step.name) else "CHECKMARK"
-    header.label(text=step.line(context) if body is None else step.title, icon=icon)
+    header.label(text=localised(step.line(context) if body is None else step.title), icon=icon)
     if body is not None:
         step.draw(body, context)
         return
@@ -103,6 +104,6 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     )
     action = step.action(context)
     if running is not None:
-        header.progress(factor=running.fraction, text=running.text, type="BAR")
+        header.progress(factor=running.fraction, text=localised(running.text), type="BAR")
     elif action is not None:
-        header.operator(action[0], text=action[1], icon=action[2])
+        header.operator(action[0], text=localised(action[1]), icon=action[2])

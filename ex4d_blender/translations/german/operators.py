@@ -228,7 +228,7 @@ TEXTS = {
     "Render the take, fill what the plate never showed, and put the result into the sequencer": (
         "Den Take rendern, füllen, was die Plate nie gezeigt hat, und das Ergebnis in den Sequencer setzen"
     ),
-    "Redo with This Take's Settings": "Mit den Einstellungen dieses Takes wiederholen",
+    "Redo with This Take's Settings": "Wiederholen wie dieser Take",
     "Generate the selected strip's take again, with the camera and settings it was made with": (
         "Den Take des gewählten Strips noch einmal generieren, mit seiner damaligen Kamera und seinen Einstellungen"
     ),
@@ -385,7 +385,7 @@ TEXTS = {
     "Take a movie clip as the plate, with its solved camera if it has one": (
         "Einen Movie Clip als Plate nehmen, mit seiner gelösten Kamera, wenn er eine hat"
     ),
-    "Use Selected Strip": "Gewählten Strip verwenden",
+    "Use Selected Strip": "Gewählter Strip",
     "Take the movie or image strip that is selected in the sequencer as the plate, cut as it is": (
         "Den im Sequencer ausgewählten Film- oder Bild-Strip als Plate nehmen, so wie er geschnitten ist"
     ),
@@ -539,11 +539,11 @@ TEXTS = {
     "Show the finished takes in a sequencer, in place of the 3D viewport where there is none; and back to the scene": (
         "Die fertigen Takes in einem Sequencer zeigen, anstelle des 3D-Viewports, wo keiner ist; und zurück zur Szene"
     ),
-    "Move Strips to Their Own Scene": "Strips in ihre eigene Szene verschieben",
+    "Move Strips to Their Own Scene": "Strips in eigene Szene",
     "Move the strips of takes out of this scene, so that rendering shows its objects again": (
         "Die Strips von Takes aus dieser Szene nehmen, damit Rendern wieder ihre Objekte zeigt"
     ),
-    "Keep Pictures in Their Takes": "Bilder in ihren Takes aufbewahren",
+    "Keep Pictures in Their Takes": "Bilder im Take behalten",
     "Put the masks and colour that strips show from the cache into their takes' folders, and show them from there": (
         "Masken und Farbe, die Strips aus dem Cache zeigen, in die Ordner ihrer Takes legen und von dort zeigen"
     ),
@@ -692,7 +692,7 @@ TEXTS = {
     "Logs": "Protokolle",
     "Take": "Take",
     "Plate": "Plate",
-    "Coverage": "Abdeckung",
+    "Coverage": "Gesehen",
     "Stretch": "Dehnung",
     "Map": "Karte",
     "Cancel": "Abbrechen",

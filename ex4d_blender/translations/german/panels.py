@@ -171,7 +171,7 @@ TEXTS = {
     "Focal length of the lens, and width of what the frame shows of the sensor": (
         "Brennweite des Objektivs und die Breite des Sensors, die das Bild zeigt"
     ),
-    "Shot Folder": "Ordner des Shots",
+    "Shot Folder": "Shot-Ordner",
     (
         "Where depth, mesh and takes are kept; empty for the folder that the panel shows: beside the .blend, or beside "
         "the plate while the .blend has no name"
@@ -301,7 +301,7 @@ TEXTS = {
     "So many frames before and after Frames are reconstructed too, where the plate has them": (
         "So viele Frames vor und nach «Frames» werden mit rekonstruiert, wo die Plate sie hat"
     ),
-    "Pixel Aspect": "Pixelseitenverhältnis",
+    "Pixel Aspect": "Pixel-Aspekt",
     "Width of a pixel divided by its height, such as 2 or 4/3; empty for what the file says": (
         "Breite eines Pixels durch seine Höhe, etwa 2 oder 4/3; leer für das, was die Datei sagt"
     ),
@@ -571,7 +571,7 @@ TEXTS = {
     "File": "Datei",
     "Frames": "Frames",
     "Layer": "Layer",
-    "Over-Range": "Über Schwarz/Weiß",
+    "Over-Range": "Übersteuerung",
     "Open": "Offen",
     "Orbit": "Orbit",
     "Truck": "Seitfahrt",

@@ -186,7 +186,7 @@ TEXTS = {
     "View transform": "View Transform",
     "{}: {} becomes {}.": "{0:t}: {1} wird {2}.",
     "Resolution percentage": "Prozent der Auflösung",
-    "Pixel aspect": "Pixelseitenverhältnis",
+    "Pixel aspect": "Pixel-Aspekt",
     "Frame rate": "Bildrate",
     "Time stretching": "Zeitstreckung",
     "Frame range": "Framebereich",

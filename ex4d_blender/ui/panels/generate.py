@@ -27,7 +27,7 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
     if profile is None:
         draw_text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
     else:
-        draw_text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+        draw_text(layout, f"{localised(profile.label)} [{profile.licence}]", "INFO")
     if profile is None or takes(profile, SEED):
         form.prop(state, "seed")
     if profile is None or takes(profile, PROMPT):

@@ -65,12 +65,12 @@ def _takes_line(context: bpy.types.Context) -> str:
 
 
 def _add_take(context: bpy.types.Context) -> tuple[str, str, str] | None:
-    return ("ex4d.add_take_camera", "Add", "NONE") if shots.known(scene_of(context)).shots else None
+    return ("ex4d.add_take_camera", localised("Add"), "NONE") if shots.known(scene_of(context)).shots else None
 
 
 def _generate(context: bpy.types.Context) -> tuple[str, str, str] | None:
     take = props.active_take(scene_of(context))
-    return ("ex4d.generate", f"Generate {take.name}", "NONE") if take is not None else None
+    return ("ex4d.generate", take.name, "RENDER_ANIMATION") if take is not None else None
 
 
 _STEPS = (
@@ -106,4 +106,5 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     if running is not None:
         header.progress(factor=running.fraction, text=localised(running.text), type="BAR")
     elif action is not None:
-        header.operator(action[0], text=localised(action[1]), icon=action[2])
+        # Beside the step's name there is room for the take's own; names are not translated.
+        header.operator(action[0], text=action[1], translate=False, icon=action[2])

@@ -1020,7 +1020,7 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
 
 
 def german(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
-    """The panels in German: in the dark theme, then in the light one at twice the size; the sidebar as Blender opens it."""
+    """The panels in German: in the dark theme, then in the light one at twice the size."""
     preferences, scene = bpy.context.preferences, bpy.context.scene
     preferences.view.language = next(name for name in ("de", "de_DE") if name in bpy.app.translations.locales)
     scene.ex4d.plate_path = str(next(out.glob("plate.*")))

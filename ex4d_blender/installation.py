@@ -25,7 +25,7 @@ _state: InstallState | None = None
 
 #: Sets of packages by what the preferences call them.
 EXTRAS_BY_CHOICE = {"CPU": "", "GPU": "gpu", "MOGE": "moge"}
-_WITH = {"gpu": " with its GPU packages", "moge": " with its GPU packages and MoGe's"}
+_WITH = {"": "", "gpu": " with its GPU packages", "moge": " with its GPU packages and MoGe's"}
 
 #: Lines of the log that the preferences show.
 SHOWN_LINES = 200
@@ -194,5 +194,5 @@ def _installed() -> str:
         return "No folder for the backend is chosen."
     state = environment_state(folder)
     if state.installed and state.complete:
-        return f"Backend {state.version} is installed{_WITH.get(state.extra, '')}."
+        return f"Backend {state.version} is installed{_WITH[state.extra]}."
     return state.problem or "No backend is installed."

@@ -15,6 +15,7 @@ from ex4d.protocol.values import PARALLAX
 from . import capabilities
 from .core.generator_options import find_option
 from .core.records import name_number
+from .localisation import localised
 
 Item: TypeAlias = tuple[str, str, str, int]
 
@@ -47,7 +48,7 @@ def _title(name: str) -> str:
 
 def _not_offered(name: str) -> tuple[str, str, str]:
     """The item of a name that the .blend has and the backend doesn't offer."""
-    return name, f"{_title(name)} (Not Offered)", "The backend does not offer this, or has not said"
+    return name, localised(f"{_title(name)} (Not Offered)"), "The backend does not offer this, or has not said"
 
 
 def generator_items(owner: Any, _context: Any) -> list[Item]:
@@ -74,11 +75,16 @@ def depth_number(name: str) -> int:
 def depth_items(owner: Any, _context: Any) -> list[Item]:
     """Items of the depth menu."""
     best = estimator_used(AUTOMATIC)
-    automatic = "The best that works here and is free to use" + (f": {best.label}" if best else "")
+    automatic = "The best that works here and is free to use"
+    if best is not None:
+        automatic = f"The best that works here and is free to use: {best.label}"
     rows = [
-        (AUTOMATIC, "Automatic", f"{automatic}. Measured where the source camera moves"),
+        (AUTOMATIC, "Automatic", localised(f"{automatic}. Measured where the source camera moves")),
         (PARALLAX, "Parallax", "Measured from the motion of the source camera, which must not be said to stand still"),
-        *((found.name, _title(found.name), f"{found.label}. {found.licence}") for found in capabilities.estimators()),
+        *(
+            (found.name, _title(found.name), localised(f"{found.label}. {found.licence}"))
+            for found in capabilities.estimators()
+        ),
         (FILES, "Depth Files", "Depth from npz, npy, OpenEXR or 16-bit PNG files"),
     ]
     if owner is not None and owner.depth_source not in [row[0] for row in rows]:
@@ -92,7 +98,7 @@ def rasterizer_items(_owner: Any, _context: Any) -> list[Item]:
     items: list[Item] = []
     for name, label, text, number in _RASTERIZERS:
         lacks = offered and name != AUTOMATIC and name not in offered
-        items.append((name, f"{label} (Not Offered)" if lacks else label, text, number))
+        items.append((name, localised(f"{label} (Not Offered)") if lacks else label, text, number))
     known = {item[0] for item in items}
     items += [
         (found.name, _title(found.name), found.licence, name_number(found.name))

@@ -13,6 +13,7 @@ from ex4d.protocol.models import ModelInfo
 from . import model_downloads
 from .core.model_texts import parts, state_text
 from .core.texts import wrapped
+from .localisation import localised
 
 #: Of the table's width: what it is, the rest is its state and its button.
 _SPLIT = 0.55
@@ -43,7 +44,8 @@ def _draw_model(layout: Any, info: ModelInfo, columns: int) -> None:
     _draw_state(split.row(align=True), info)
     about = layout.column(align=True)
     about.active = False
-    for line in wrapped(f"{info.label[:1].upper()}{info.label[1:]}. Licence: {info.licence}.", columns):
+    label = localised(info.label)
+    for line in wrapped(localised(f"{label[:1].upper()}{label[1:]}. Licence: {info.licence}."), columns):
         about.label(text=line, icon="BLANK1")
     job = model_downloads.job_of(info)
     if job is not None and job.state == "failed" and info.state != "here":
@@ -57,11 +59,11 @@ def _draw_state(row: Any, info: ModelInfo) -> None:
         row.label(text="its packages are being installed", icon="TIME")
         row.operator("ex4d.cancel_install", text="Pause", icon="PAUSE")
     elif job is not None and job.state in model_downloads.UNFINISHED:
-        row.progress(factor=job.fraction, text=job.text, type="BAR")
+        row.progress(factor=job.fraction, text=localised(job.text), type="BAR")
         row.operator("ex4d.cancel_job", text="Pause", icon="PAUSE").job = job.job
     elif info.state == "here":
-        row.label(text=state_text(info), icon="CHECKMARK")
+        row.label(text=localised(state_text(info)), icon="CHECKMARK")
     else:
-        row.label(text=state_text(info))
+        row.label(text=localised(state_text(info)))
         text, icon = ("Resume", "PLAY") if info.state == "begun" else ("Get", "IMPORT")
         row.operator("ex4d.get_model", text=text, icon=icon).model = info.name

@@ -13,6 +13,7 @@ from . import backend_link, installation, model_downloads
 from .core.model_texts import moge_text, packages_text
 from .core.texts import wrapped
 from .core.versions import protocol_difference, version_difference
+from .localisation import localised
 from .model_table import draw_models
 from .scene.data import manager_of
 from .ui.diagnosis import draw_diagnosis
@@ -22,7 +23,7 @@ COLUMNS = 90
 
 def _draw_difference(box: Any, difference: Ex4dError) -> None:
     """Which of extension and backend is to be updated."""
-    for line in wrapped(f"{difference.message} {difference.hint}", COLUMNS):
+    for line in wrapped(localised(f"{difference.message} {difference.hint}"), COLUMNS):
         box.label(text=line, icon="ERROR")
 
 
@@ -112,22 +113,24 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         link = backend_link.current()
         welcome = link.client.welcome
         if link.refused is not None:
-            box.label(text=f"A backend of another version runs (process {link.refused.pid}).", icon="RADIOBUT_ON")
+            box.label(
+                text=localised(f"A backend of another version runs (process {link.refused.pid})."), icon="RADIOBUT_ON"
+            )
             _draw_difference(box, protocol_difference(link.refused.protocol, backend_link.PROTOCOL))
         elif welcome is None:
             text = "The backend does not run; the first job starts it."
             text = "The backend is starting." if link.starting else installation.missing() or text
-            box.label(text=text, icon="RADIOBUT_OFF")
+            box.label(text=localised(text), icon="RADIOBUT_OFF")
         else:
-            box.label(text=f"Backend {welcome.version} runs (process {welcome.pid}).", icon="RADIOBUT_ON")
+            box.label(text=localised(f"Backend {welcome.version} runs (process {welcome.pid})."), icon="RADIOBUT_ON")
             if (difference := version_difference(welcome.version, __version__)) is not None:
                 _draw_difference(box, difference)
             memory = welcome.memory_gib
             column = box.column(align=True)
-            column.label(text=f"Renders on: {welcome.device or 'starting'}", icon="BLANK1")
-            column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
+            column.label(text=localised(f"Renders on: {welcome.device or 'starting'}"), icon="BLANK1")
+            column.label(text=localised(f"Memory: {memory} GiB" if memory else "Memory: unknown"), icon="BLANK1")
             for card in welcome.gpus:
-                column.label(text=f"GPU: {card}", icon="BLANK1")
+                column.label(text=localised(f"GPU: {card}"), icon="BLANK1")
         row = box.row(align=True)
         row.operator("ex4d.start_backend", icon="PLAY")
         row.operator("ex4d.stop_backend", icon="PAUSE")
@@ -135,7 +138,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         row.operator("ex4d.open_log", icon="TEXT")
 
     def _draw_install(self, box: Any) -> None:
-        box.label(text=installation.found().installed, icon="PACKAGE")
+        box.label(text=localised(installation.found().installed), icon="PACKAGE")
         column = box.column()
         column.enabled = not installation.is_running()
         column.prop(self, "extra")
@@ -146,7 +149,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             found = installation.state()
             if found is not None:
                 factor = found.step / max(found.of, 1)
-                box.progress(factor=factor, text=f"{found.stage}: {found.line[:80]}", type="BAR")
+                box.progress(factor=factor, text=f"{localised(found.stage)}: {found.line[:80]}", type="BAR")
             box.operator("ex4d.cancel_install", icon="CANCEL")
         else:
             row = box.row()

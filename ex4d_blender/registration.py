@@ -24,6 +24,7 @@ from . import (
     job_list,
     job_results,
     live_preview,
+    localisation,
     migrations,
     model_downloads,
     panel_updates,
@@ -112,6 +113,7 @@ def register() -> None:
         _hold_modules()
         for cls in CLASSES:
             bpy.utils.register_class(cls)
+        localisation.register(CLASSES)
         props.attach()
         capabilities.forget()
         colour_spaces.forget()
@@ -192,6 +194,7 @@ def unregister() -> None:
         cached.forget,
         handlers.unregister,
         props.detach,
+        localisation.unregister,
     )
     for part in parts:
         try:

@@ -13,6 +13,21 @@ mount --rbind / "$folder/host"
 mount -t proc proc "$folder/proc"
 mount --rbind /dev "$folder/dev"
 mount -t tmpfs tmpfs "$folder/tmp"
+# German for the add-on's own texts: the root has no translations of Blender's, whose catalogue is therefore empty.
+mkdir -p "$folder/usr/share/locale"
+mount -t tmpfs tmpfs "$folder/usr/share/locale"
+mkdir -p "$folder/usr/share/locale/de/LC_MESSAGES"
+printf '0:Automatic (Automatic):DEFAULT:100%%\n1:English (English):en_US:100%%\n5:German (Deutsch):de:100%%\n' >"$folder/usr/share/locale/languages"
+"$root/.venv/bin/python" - "$folder/usr/share/locale/de/LC_MESSAGES/blender.mo" <<'CATALOGUE'
+import struct
+import sys
+from pathlib import Path
+
+# One entry, the catalogue's own description, as every .mo has.
+text = b"Content-Type: text/plain; charset=UTF-8\n"
+head = struct.pack("<7I", 0x950412DE, 0, 1, 28, 36, 0, 44)
+Path(sys.argv[1]).write_bytes(head + struct.pack("<4I", 0, 44, len(text), 45) + b"\0" + text + b"\0")
+CATALOGUE
 # mounts a folder of this system at the same path in the root
 share() {
     mkdir -p "$folder$1"

@@ -1019,6 +1019,36 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
     window().scene = former
 
 
+def german(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """The panels in German: in the dark theme, then in the light one at twice the size."""
+    preferences, scene = bpy.context.preferences, bpy.context.scene
+    preferences.view.language = next(name for name in ("de", "de_DE") if name in bpy.app.translations.locales)
+    scene.ex4d.plate_path = str(next(out.glob("plate.*")))
+    if extension("localisation").localised("Generate Take 01") != "Take 01 generieren":
+        raise DriveError("The add-on does not speak German.")
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: dw_mesh() is not None
+    call(bpy.ops.ex4d.add_take_camera, area=view, move="orbit:30")
+    yield after(3.0)
+    for name in ("plate", "geometry", "takes", "generate"):
+        for other in ("plate", "geometry", "takes", "generate"):
+            setattr(scene.ex4d, f"open_{other}", other == name)
+        yield from shot(out, f"30-german-{name}")
+    bpy.ops.script.execute_preset(filepath=light_theme(), menu_idname="USERPREF_MT_interface_theme_presets")
+    preferences.view.ui_scale = 2.0
+    yield after(2.0)
+    for name in ("plate", "geometry", "takes", "generate"):
+        for other in ("plate", "geometry", "takes", "generate"):
+            setattr(scene.ex4d, f"open_{other}", other == name)
+        yield from shot(out, f"31-german-light-{name}")
+
+
+def light_theme() -> str:
+    """The file of Blender's own light theme."""
+    folder = Path(bpy.utils.preset_paths("interface_theme")[0])
+    return str(next(path for path in folder.iterdir() if path.stem.lower() == "blender_light"))
+
+
 def windows() -> list[bpy.types.Window]:
     """All of Blender's windows."""
     return list(bpy.context.window_manager.windows)
@@ -1070,7 +1100,7 @@ def on_plate(view: bpy.types.Area, across: float, down: float) -> tuple[int, int
 
 
 #: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them.
-ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
+ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks"})
 
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 PARTS = {
@@ -1084,6 +1114,7 @@ PARTS = {
     "takes": takes_by_mouse,
     "preferences": wrong_button_and_preferences,
     "cg": cg,
+    "german": german,
     "clicks": clicks,
 }
 

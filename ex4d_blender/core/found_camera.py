@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ex4d.protocol.results import SourceCameraInfo
 
-_KINDS = {"still": "Stands still", "turns": "Turns on its place", "moves": "Moves"}
+_KINDS = {"still": "Stands still.", "turns": "Turns on its place.", "moves": "Moves."}
 _LENSES = {"given": "as given", "known": "solved", "within 5 %": "solved to 5 %"}
 #: So many frames are named.
 _NAMED = 4
@@ -20,7 +20,7 @@ def said_of(found: SourceCameraInfo, measured: float | None) -> tuple[str, ...]:
         found: of the camera.
         measured: share of the depth that was measured; None: its source does not tell.
     """
-    lines = ["Taken to stand still." if found.assumed else f"{_KINDS[found.kind]}."]
+    lines = ["Taken to stand still." if found.assumed else _KINDS[found.kind]]
     if lens_is_known(found):
         lines.append(f"Field of view: {found.fov_deg:.1f}°, {_LENSES[found.lens]}.")
     if measured is not None:
@@ -71,5 +71,6 @@ def shots_between(numbers: Sequence[int], cuts: Sequence[int]) -> list[tuple[int
 def _frames(numbers: Sequence[int]) -> str:
     """«frames 1002, 1003», the first of them where there are many."""
     named = ", ".join(map(str, numbers[:_NAMED]))
-    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
-    return f"frame{'s' if len(numbers) > 1 else ''} {named}{more}"
+    if len(numbers) > _NAMED:
+        return f"frames {named} and {len(numbers) - _NAMED} more"
+    return f"frames {named}" if len(numbers) > 1 else f"frame {named}"

@@ -15,7 +15,7 @@ from ex4d.system.inputs import read_bytes
 from .deliveries import MAX_BYTES, TAKE_FILE, DeliveredTake, move_of
 
 #: What is told, by its name in the strip's custom property and by what the panel calls it.
-FACTS = {"move": "Move", "profile": "Profile", "seed": "Seed", "created": "Finished"}
+FACTS = {"move": "Move", "profile": "Fill Profile", "seed": "Seed", "created": "Finished"}
 
 
 def strip_facts(take: DeliveredTake, move: str = "") -> dict[str, str]:

@@ -79,26 +79,31 @@ def job_state(job: JobSnapshot) -> str:
         return f"waiting since {clock(job.created)}" if job.created else "waiting"
     if job.state == CANCELLING:
         return "stopping"
-    ended = f", {clock(job.finished)}" if job.finished is not None else ""
-    if job.state == DONE:
-        took = f" in {duration(job.finished - job.started)}" if job.finished and job.started else ""
-        return f"done{took}{ended}"
+    if job.state in (DONE, CANCELLED, FAILED):
+        ended = _ended(job)
+        return f"{ended}, {clock(job.finished)}" if job.finished is not None else ended
+    doing = _doing(job)
+    return f"{doing}, {duration(job.eta)} left" if job.eta is not None else doing
+
+
+def _ended(job: JobSnapshot) -> str:
+    """How a job has ended."""
+    if job.state == FAILED:
+        return "failed"
     if job.state == CANCELLED:
         # A download is gone on with where it was.
-        return f"{'paused' if job.kind == 'download' else 'cancelled'}{ended}"
-    if job.state == FAILED:
-        return f"failed{ended}"
+        return "paused" if job.kind == "download" else "cancelled"
+    return f"done in {duration(job.finished - job.started)}" if job.finished and job.started else "done"
+
+
+def _doing(job: JobSnapshot) -> str:
+    """Its stage, and how far it is."""
     name = STAGE_NAMES.get(job.stage, job.stage or "starting")
-    eta = f", {duration(job.eta)} left" if job.eta is not None else ""
-    return f"{name}{_steps(job)}{eta}"
-
-
-def _steps(job: JobSnapshot) -> str:
     if not job.of:
-        return ""
+        return name
     if job.stage == "download":
-        return f" {size(job.step * DOWNLOAD_STEP_BYTES)} of {size(job.of * DOWNLOAD_STEP_BYTES)}"
-    return f" {job.step}/{job.of}"
+        return f"{name} {size(job.step * DOWNLOAD_STEP_BYTES)} of {size(job.of * DOWNLOAD_STEP_BYTES)}"
+    return f"{name} {job.step}/{job.of}"
 
 
 def without_user(text: str) -> str:

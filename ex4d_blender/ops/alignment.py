@@ -12,6 +12,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty
 from ex4d.protocol.errors import BadInputError
 
 from ..core import alignment
+from ..localisation import localised
 from ..scene import alignment as placing
 from ..scene import picked_points
 from ..scene import shot as shots
@@ -62,7 +63,7 @@ class _Aligner(PointPicker):
         this: Any = self
         height = placing.camera_height(scene, shot)
         if height is not None:
-            this.report({"INFO"}, f"The source camera stands {length_text(scene, height)} above Z = 0.")
+            this.report({"INFO"}, localised(f"The source camera stands {length_text(scene, height)} above Z = 0."))
 
 
 class EX4D_OT_align_floor(_Aligner, bpy.types.Operator):
@@ -291,8 +292,10 @@ class EX4D_OT_same_world(WithShot, bpy.types.Operator):
         apart, worst = length_text(scene, match.rms), length_text(scene, float(match.residuals.max()))
         self.report(
             {"INFO"},
-            f"The pairs lie {apart} apart in the mean square, {worst} at most: {match.rms / match.size:.2%} of the "
-            "distance between them.",
+            localised(
+                f"The pairs lie {apart} apart in the mean square, {worst} at most: {match.rms / match.size:.2%} of the "
+                "distance between them."
+            ),
         )
         return {"FINISHED"}
 

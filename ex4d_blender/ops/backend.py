@@ -8,6 +8,7 @@ from ex4d.protocol.requests import DoctorRequest, FreeMemoryRequest
 
 from .. import backend_link, installation, job_list, timer
 from ..core.diagnosis_texts import as_text
+from ..localisation import localised
 from ..scene.data import manager_of, scene_of
 from .common import JobOperator, OperatorResult, report_errors
 
@@ -25,7 +26,7 @@ class EX4D_OT_install_backend(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         if not installation.is_running():
             return True
-        cls.poll_message_set("An installation is under way")
+        cls.poll_message_set(localised("An installation is under way"))
         return False
 
     @report_errors
@@ -47,7 +48,7 @@ class EX4D_OT_cancel_install(bpy.types.Operator):
     @report_errors
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         installation.cancel()
-        self.report({"INFO"}, "The installation is stopped; Install Backend goes on where it was")
+        self.report({"INFO"}, localised("The installation is stopped; Install Backend goes on where it was"))
         return {"FINISHED"}
 
 
@@ -61,7 +62,7 @@ class EX4D_OT_start_backend(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         problem = installation.missing()
         if problem:
-            cls.poll_message_set(problem.rstrip("."))
+            cls.poll_message_set(localised(problem.rstrip(".")))
         return not problem
 
     @report_errors
@@ -82,7 +83,7 @@ class EX4D_OT_stop_backend(bpy.types.Operator):
         link = backend_link.current()
         if link.client.is_open or link.refused is not None:
             return True
-        cls.poll_message_set("The backend does not run")
+        cls.poll_message_set(localised("The backend does not run"))
         return False
 
     @report_errors
@@ -114,7 +115,7 @@ class EX4D_OT_copy_diagnosis(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         if backend_link.current().doctor is not None:
             return True
-        cls.poll_message_set("Press Diagnose first")
+        cls.poll_message_set(localised("Press Diagnose first"))
         return False
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -124,7 +125,7 @@ class EX4D_OT_copy_diagnosis(bpy.types.Operator):
         backend = link.version() or "not connected"
         heading = f"EX-4D {__version__} in Blender {bpy.app.version_string}, backend {backend}"
         manager_of(context).clipboard = as_text(link.doctor, heading)
-        self.report({"INFO"}, "The diagnosis is in the clipboard")
+        self.report({"INFO"}, localised("The diagnosis is in the clipboard"))
         return {"FINISHED"}
 
 
@@ -138,7 +139,7 @@ class EX4D_OT_free_memory(JobOperator, bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         if backend_link.current().is_connected():
             return True
-        cls.poll_message_set("The backend does not run, so it holds no memory")
+        cls.poll_message_set(localised("The backend does not run, so it holds no memory"))
         return False
 
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:

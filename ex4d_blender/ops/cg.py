@@ -9,6 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty
 
 from ex4d.protocol.errors import BadInputError
 
+from ..localisation import localised
 from ..props import state_of
 from ..scene import mesh_switches as switches
 from ..scene import shot as shots
@@ -82,7 +83,7 @@ class EX4D_OT_mesh_switch(WithShot, bpy.types.Operator):
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         """What the switch does."""
         chosen: Any = properties
-        return _description(SWITCHES, chosen.switch)
+        return localised(_description(SWITCHES, chosen.switch))
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -121,7 +122,7 @@ class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         """What the preset builds."""
         chosen: Any = properties
-        return _description(PRESETS, chosen.preset)
+        return localised(_description(PRESETS, chosen.preset))
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         """Asks where renders go through nodes of the artist's own."""
@@ -144,10 +145,12 @@ class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
         if base is not None:
             trees_free = not trees.others_nodes(scene)
             compositing.build_tree(scene, base[1], layers, render_with=self.replace or trees_free)
-            self.report({"INFO"}, f"CG and shadows go over «{base[1].name}».")
+            self.report({"INFO"}, localised(f"CG and shadows go over «{base[1].name}»."))
         others = [layer.name for layer in scene.view_layers if layer not in (layers.cg, layers.shadow) and layer.use]
         if others:
-            self.report({"INFO"}, f"Also rendered: {', '.join(others)}. Untick «Use for Rendering» to save time.")
+            self.report(
+                {"INFO"}, localised(f"Also rendered: {', '.join(others)}. Untick «Use for Rendering» to save time.")
+            )
         return {"FINISHED"}
 
     @staticmethod

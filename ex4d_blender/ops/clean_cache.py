@@ -13,6 +13,7 @@ from ex4d.protocol.stage_names import stage_name
 
 from .. import job_list
 from ..core.texts import size as size_text
+from ..localisation import localised
 from ..scene import cache_use
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
@@ -28,7 +29,9 @@ def lines(result: CleanResult) -> list[str]:
     for stage in result.stages:
         kinds.setdefault(stage_name(stage.stage), []).append(stage.size)
     return [
-        f"{name}: {len(sizes)} folder{'s' if len(sizes) > 1 else ''}, {size_text(sum(sizes))}"
+        f"{name}: {len(sizes)} folders, {size_text(sum(sizes))}"
+        if len(sizes) > 1
+        else f"{name}: 1 folder, {size_text(sizes[0])}"
         for name, sizes in kinds.items()
     ]
 
@@ -41,7 +44,7 @@ def _submit(scene: bpy.types.Scene, *, remove: bool, block: bool) -> str:
         scene,
         CleanRequest(shot.folder, remove, cache_use.used_of_cache(Path(shot.folder))),
         action="clean",
-        title=f"{'Clean' if remove else 'Look at'} Cache of {shot.root.name}",
+        title=f"Clean Cache of {shot.root.name}" if remove else f"Look at Cache of {shot.root.name}",
         block=block,
     )
 
@@ -77,9 +80,9 @@ class EX4D_OT_clean_cache(WithShot, JobOperator, bpy.types.Operator):
             return
         total = size_text(sum(stage.size for stage in result.stages))
         name = Path(result.shot).name
-        column.label(text=f"{total} can be made again. These folders of {name}/cache go:", icon="TRASH")
+        column.label(text=localised(f"{total} can be made again. These folders of {name}/cache go:"), icon="TRASH")
         for line in lines(result):
-            column.label(text=line, icon="DOT")
+            column.label(text=localised(line), icon="DOT")
         column.label(text="Takes, the mesh, and what this file shows stay.", icon="INFO")
         column.label(text="Mask and colour strips of other files may show a rendering that goes.", icon="BLANK1")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..localisation import localised
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.shot.look import close_slits, lacks_closing
@@ -26,7 +27,7 @@ class EX4D_OT_close_slits(bpy.types.Operator):
             return False
         shot = shots.known(scene_of(context)).find()
         if shot is None or not lacks_closing(shot):
-            cls.poll_message_set("The shot's mesh has no slits.")
+            cls.poll_message_set(localised("The shot's mesh has no slits."))
             return False
         return True
 

@@ -15,6 +15,7 @@ import bpy
 from ex4d.protocol.errors import BadInputError, Ex4dError, InternalError, UsageError
 
 from .. import error_dialog, job_list, timer
+from ..localisation import localised
 from ..scene import shot as shots
 from ..scene.data import scene_of
 
@@ -42,10 +43,10 @@ def run_reporting(operator: Any, context: bpy.types.Context, action: Callable[[]
         log.exception("%s fails", operator.bl_idname)
         error, details = InternalError(failure), traceback.format_exc()
     if bpy.app.background:
-        operator.report({"ERROR"}, f"{error.message} {error.hint}")
+        operator.report({"ERROR"}, localised(f"{error.message} {error.hint}"))
     elif is_wrong_click(error):
         # A report of an error would open a popup of its own.
-        operator.report({"WARNING"}, f"{error.message} {error.hint}")
+        operator.report({"WARNING"}, localised(f"{error.message} {error.hint}"))
     else:
         error_dialog.show_error(error, details, window=window)
     return {"CANCELLED"}
@@ -78,12 +79,12 @@ def has_shot(cls: Any, context: bpy.types.Context) -> bool:
         if known.shots:
             return True
         if not known.instances:
-            cls.poll_message_set("Load a plate and reconstruct it first")
+            cls.poll_message_set(localised("Load a plate and reconstruct it first"))
             return False
         error: Ex4dError = known.no_shot_error()
     except Ex4dError as found:
         error = found
-    cls.poll_message_set(f"{error.message} {error.hint}")
+    cls.poll_message_set(localised(f"{error.message} {error.hint}"))
     return False
 
 
@@ -124,7 +125,7 @@ class JobOperator:
         """Show what should be known of the job although it can be done."""
         operator: Any = self
         for note in notes:
-            operator.report({"INFO"}, note)
+            operator.report({"INFO"}, localised(note))
 
     def _submit(self, context: bpy.types.Context) -> OperatorResult:
         self.begin(context, block=False)

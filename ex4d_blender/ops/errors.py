@@ -9,6 +9,7 @@ from bpy.props import StringProperty
 
 from .. import backend_link, error_dialog, paths
 from ..core.texts import without_user, wrapped
+from ..localisation import localised
 from ..scene.data import manager_of
 from .common import OperatorResult
 
@@ -26,7 +27,7 @@ class EX4D_OT_show_error(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         if error_dialog.shown() is not None:
             return True
-        cls.poll_message_set("There was no error")
+        cls.poll_message_set(localised("There was no error"))
         return False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
@@ -37,7 +38,7 @@ class EX4D_OT_show_error(bpy.types.Operator):
         for text in wrapped(without_user(shown.details), COLUMNS) if shown is not None and shown.details else ():
             lines.add().name = text
         manager: Any = manager_of(context)
-        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=self.bl_label)
+        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=localised(self.bl_label))
 
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
         return {"FINISHED"}
@@ -49,9 +50,9 @@ class EX4D_OT_show_error(bpy.types.Operator):
         layout: Any = self.layout
         manager = manager_of(context)
         head = layout.column(align=True)
-        for index, text in enumerate(wrapped(shown.error.message, COLUMNS)):
+        for index, text in enumerate(wrapped(localised(shown.error.message), COLUMNS)):
             head.label(text=text, icon="ERROR" if index == 0 else "BLANK1")
-        for index, text in enumerate(wrapped(shown.error.hint, COLUMNS)):
+        for index, text in enumerate(wrapped(localised(shown.error.hint), COLUMNS)):
             head.label(text=text, icon="INFO" if index == 0 else "BLANK1")
         if len(manager.ex4d.error_lines):
             rows = min(max(len(manager.ex4d.error_lines), 3), 12)
@@ -110,7 +111,9 @@ class EX4D_OT_save_error(bpy.types.Operator):
         try:
             path.write_text(error_dialog.error_text(backend_link.current().version()) + "\n", encoding="utf-8")
         except OSError as error:
-            self.report({"ERROR"}, f"{path} cannot be written: {error.strerror or error}. Choose another folder.")
+            self.report(
+                {"ERROR"}, localised(f"{path} cannot be written: {error.strerror or error}. Choose another folder.")
+            )
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -19,6 +19,7 @@ from ..core.coverage_record import mean_share
 from ..core.deliveries import read_take
 from ..core.generator_options import PROMPT, SEED, request_options
 from ..core.kept_colour import COLOR
+from ..localisation import localised
 from ..props import state_of
 from ..scene import sequencer, takes
 from ..scene import shot as shots
@@ -76,7 +77,9 @@ class EX4D_OT_generate(TakeJobOperator, bpy.types.Operator):
             return super().invoke(context, event)
         self.was_asked = True
         return manager_of(context).invoke_confirm(
-            self, event, message=f"The plate has seen nothing of what «{take.name}» shows: all of it will be made up."
+            self,
+            event,
+            message=localised(f"The plate has seen nothing of what «{take.name}» shows: all of it will be made up."),
         )
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -222,7 +225,7 @@ class EX4D_OT_redo_take(JobOperator, bpy.types.Operator):
         strip = sequencer.selected_strip(context)
         if strip is not None and sequencer.take_of_strip(strip) is not None:
             return True
-        cls.poll_message_set("Select the strip of a take in the sequencer")
+        cls.poll_message_set(localised("Select the strip of a take in the sequencer"))
         return False
 
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
@@ -271,7 +274,7 @@ class EX4D_OT_show_options(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         scene = sequencer.working_scene(context)
         if props.active_take(scene) is None:
-            cls.poll_message_set("Add a take camera first")
+            cls.poll_message_set(localised("Add a take camera first"))
             return False
         return capabilities.find_generator(state_of(scene).profile) is not None
 
@@ -324,7 +327,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
         if version is not None:
             version.strip, version.note = placed.result.name, " ".join(placed.notes)
         for note in placed.notes:
-            self.report({"WARNING"}, note)
+            self.report({"WARNING"}, localised(note))
         if context.window is not None:
             sequencer.show_edit(context.window, edit)
         return {"FINISHED"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import bpy
 from bpy.props import EnumProperty
 
+from ..localisation import localised
 from ..scene import closing, heat_maps
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -37,7 +38,7 @@ class EX4D_OT_show_heat_map(bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         chosen = getattr(properties, "map", "PLATE")
-        return next(item[2] for item in ITEMS if item[0] == chosen)
+        return localised(next(item[2] for item in ITEMS if item[0] == chosen))
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -45,7 +46,7 @@ class EX4D_OT_show_heat_map(bpy.types.Operator):
             return False
         shot = shots.known(scene_of(context)).find()
         if shot is None or shot.mesh is None or not closing.is_attached(shot.mesh):
-            cls.poll_message_set("The shot's mesh was placed by an earlier version. Use Close Slits first.")
+            cls.poll_message_set(localised("The shot's mesh was placed by an earlier version. Use Close Slits first."))
             return False
         return True
 

@@ -7,6 +7,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import error_dialog, job_list, timer
+from ..localisation import localised
 from .common import OperatorResult, report_errors
 
 
@@ -71,7 +72,7 @@ class EX4D_OT_retry_job(_OnJob, bpy.types.Operator):
         jobs = job_list.current()
         again = jobs.retry(self.job)
         if again is None:
-            self.report({"WARNING"}, "This job's request is no longer known; start it again from its panel.")
+            self.report({"WARNING"}, localised("This job's request is no longer known; start it again from its panel."))
             return {"CANCELLED"}
         if bpy.app.background:
             jobs.wait(again)

@@ -14,6 +14,7 @@ from ex4d.protocol.models import ModelInfo
 from .. import installation, job_list, model_downloads, timer
 from ..core.model_texts import sentences_before
 from ..core.texts import wrapped
+from ..localisation import localised
 from ..model_table import draw_models
 from ..scene.data import manager_of, scene_of
 from .common import JobOperator, OperatorResult, report_errors, run_reporting
@@ -27,7 +28,7 @@ TABLE_COLUMNS = 78
 def _has_backend(cls: Any) -> bool:
     problem = installation.missing()
     if problem:
-        cls.poll_message_set(problem.rstrip("."))
+        cls.poll_message_set(localised(problem.rstrip(".")))
     return not problem
 
 
@@ -64,7 +65,7 @@ class EX4D_OT_get_model(bpy.types.Operator):
         """What this button does, or why it cannot."""
         info = model_downloads.find(properties.model)
         problem = model_downloads.why_not(info) if info is not None else ""
-        return f"{problem.rstrip('.')}. {cls.bl_description}" if problem else cls.bl_description
+        return localised(f"{problem.rstrip('.')}. {cls.bl_description}" if problem else cls.bl_description)
 
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
@@ -81,7 +82,9 @@ class EX4D_OT_get_model(bpy.types.Operator):
             return self.execute(context)
         word = "Install and Download" if info.missing else "Resume" if info.state == "begun" else "Download"
         manager: Any = manager_of(context)
-        return manager.invoke_props_dialog(self, width=DIALOG_WIDTH, title=f"Download {info.title}?", confirm_text=word)
+        return manager.invoke_props_dialog(
+            self, width=DIALOG_WIDTH, title=localised(f"Download {info.title}?"), confirm_text=localised(word)
+        )
 
     def draw(self, _context: bpy.types.Context) -> None:
         info = model_downloads.find(self.model)
@@ -91,7 +94,7 @@ class EX4D_OT_get_model(bpy.types.Operator):
         column = layout.column(align=True)
         icons = {0: "CHECKMARK" if info.commercial == "yes" else "ERROR"}
         for number, sentence in enumerate(sentences_before(info)):
-            for index, line in enumerate(wrapped(sentence, COLUMNS)):
+            for index, line in enumerate(wrapped(localised(sentence), COLUMNS)):
                 column.label(text=line, icon=icons.get(number, "DOT") if index == 0 else "BLANK1")
 
     @report_errors

@@ -12,6 +12,7 @@ from ex4d.protocol.errors import BadInputError, TransientError
 
 from .. import backend_link
 from ..core import shot_folders
+from ..localisation import localised
 from ..scene import shot as shots
 from ..scene.data import manager_of, scene_of
 from ..scene.relocate import relocate
@@ -78,8 +79,10 @@ class EX4D_OT_copy_stray_shots(bpy.types.Operator):
                 copied += 1
         self.report(
             {"INFO"},
-            f"{copied} shots are copied to {base}. Relink Mesh finds them in their files; then {old_place()} may be "
-            "deleted.",
+            localised(
+                f"{copied} shots are copied to {base}. Relink Mesh finds them in their files; then {old_place()} may "
+                "be deleted."
+            ),
         )
         return {"FINISHED"}
 
@@ -113,7 +116,7 @@ class EX4D_OT_move_shot(WithShot, bpy.types.Operator):
         layout: Any = self.layout
         column = layout.column()
         if shot is not None:
-            column.label(text=f"«{shot.root.name}» lies in {shot.folder}")
+            column.label(text=localised(f"«{shot.root.name}» lies in {shot.folder}"))
         column.prop(self, "directory")
         column.label(text="It is copied and compared; then this .blend uses the copy. Save it afterwards.")
 
@@ -136,7 +139,7 @@ class EX4D_OT_move_shot(WithShot, bpy.types.Operator):
             manager.progress_end()
         relocate(shot, new)
         propose_folder(scene)
-        self.report({"INFO"}, f"The shot is in {new}. Save the .blend; then {old} may be deleted.")
+        self.report({"INFO"}, localised(f"The shot is in {new}. Save the .blend; then {old} may be deleted."))
         return {"FINISHED"}
 
 

@@ -15,6 +15,7 @@ from ex4d.protocol.errors import BadInputError
 
 from .. import pick_marks
 from ..core import alignment
+from ..localisation import localised
 from ..scene import alignment as placing
 from ..scene import shot as shots
 from ..scene import sight
@@ -75,7 +76,7 @@ class PointPicker:
     def poll(cls, context: bpy.types.Context) -> bool:
         if PointPicker._running is not None:
             operator: Any = cls
-            operator.poll_message_set("Points are being picked: Escape ends it")
+            operator.poll_message_set(localised("Points are being picked: Escape ends it"))
             return False
         return has_shot(cls, context)
 
@@ -158,7 +159,9 @@ class PointPicker:
         shot = shots.chosen_shot(scene)
         point = sight.point_under(shot, scene.frame_current, found, event.mouse_x, event.mouse_y)
         if point is None:
-            this.report({"WARNING"}, f"The plate has seen nothing of «{shot.root.name}» there: click on its surface")
+            this.report(
+                {"WARNING"}, localised(f"The plate has seen nothing of «{shot.root.name}» there: click on its surface")
+            )
             return {"RUNNING_MODAL"}
         index = 3 * this.count
         this.points[index : index + 3] = point.tolist()
@@ -174,10 +177,11 @@ class PointPicker:
         this: Any = self
         kept = alignment.picked(this.points[: 3 * this.count])
         pick_marks.show(placing.placed(shot.root)(kept))
-        step = f" ({this.count + 1} of {len(self.asks)})" if len(self.asks) > 1 else ""
-        text = f"{this.bl_label}: click on {self.asks[this.count]}{step}   Backspace: one back   Esc: cancel"
+        text = f"{this.bl_label}: click on {self.asks[this.count]}   Backspace: one back   Esc: cancel"
+        if len(self.asks) > 1:
+            text = f"{this.count + 1}/{len(self.asks)}   {text}"
         for area in _viewports():
-            area.header_text_set(text)
+            area.header_text_set(localised(text))
             area.tag_redraw()
         return {"RUNNING_MODAL"}
 

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ..localisation import localised
 from ..scene import alignment as placing
 from ..scene import picked_points
 from ..scene import shot as shots
@@ -39,7 +40,7 @@ class EX4D_OT_pick_pivot(PointPicker, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shots.check_scene(scene)
-        self.report({"INFO"}, _keep(scene, shots.chosen_shot(scene), self.chosen()[0]))
+        self.report({"INFO"}, localised(_keep(scene, shots.chosen_shot(scene), self.chosen()[0])))
         return {"FINISHED"}
 
 
@@ -56,7 +57,7 @@ class EX4D_OT_pivot_from_cursor(WithShot, bpy.types.Operator):
         shot = shots.chosen_shot(scene)
         to_shot = np.linalg.inv(np.array(shot.root.matrix_world, np.float64))
         cursor = np.array(scene.cursor.location[:])
-        self.report({"INFO"}, _keep(scene, shot, to_shot[:3, :3] @ cursor + to_shot[:3, 3]))
+        self.report({"INFO"}, localised(_keep(scene, shot, to_shot[:3, :3] @ cursor + to_shot[:3, 3])))
         return {"FINISHED"}
 
 

@@ -16,6 +16,7 @@ from ex4d.system.inputs import check_input
 from ex4d.system.sequence_names import is_pattern
 
 from ..core import frame_mapping
+from ..localisation import localised
 from ..props import state_of
 from ..scene import plates
 from ..scene import shot as shots
@@ -77,7 +78,8 @@ def media_info(path: Path) -> str:
     # Blender would wait for a pipe's other end.
     check_input(path)
     if path.suffix.lower() in PICTURES:
-        return "{}x{}, 1 frame".format(*_picture_size(path))
+        width, height = _picture_size(path)
+        return f"{width}x{height}, 1 frame"
     try:
         clip = bpy.data.movieclips.load(str(path))
     except RuntimeError as error:
@@ -115,7 +117,7 @@ def _sequence_info(path: Path) -> str:
         raise BadInputError(f"There are no pictures {path}.", "Choose one picture of the sequence, or its folder.")
     check_input(files[0])
     width, height = _picture_size(files[0])
-    return f"{width}x{height}, {len(files)} frame{'s' if len(files) > 1 else ''}"
+    return f"{width}x{height}, {len(files)} frames" if len(files) > 1 else f"{width}x{height}, 1 frame"
 
 
 def _picture_size(path: Path) -> tuple[int, int]:
@@ -204,7 +206,7 @@ class EX4D_OT_plate_from_clip(bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         if len(bpy.data.movieclips):
             return True
-        cls.poll_message_set("Open a clip in the Movie Clip Editor first")
+        cls.poll_message_set(localised("Open a clip in the Movie Clip Editor first"))
         return False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
@@ -253,7 +255,7 @@ class EX4D_OT_use_solved_frames(bpy.types.Operator):
         clip = state_of(working_scene(context)).plate_clip
         if clip is not None and plates.is_solved(clip):
             return True
-        cls.poll_message_set("The plate is no clip with a solved camera")
+        cls.poll_message_set(localised("The plate is no clip with a solved camera"))
         return False
 
     @report_errors

@@ -17,6 +17,7 @@ from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
 from ..core import frame_mapping
+from ..localisation import localised
 from ..menus import AUTOMATIC, FILES
 from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
 from ..scene import asked, colour_tables, editors, obstacles, plates
@@ -176,7 +177,7 @@ def _lens(state: EX4D_PG_scene) -> str | None:
         if state.use_fov:
             raise BadInputError(
                 "Two focal lengths are given: the Movie Clip's and a field of view.",
-                "Untick Known Field of View, or set the clip's focal length and Lens to None.",
+                "Untick Known Lens, or set the clip's focal length and Lens to None.",
             )
         return plates.clip_lens(state.plate_clip).text()
     return None
@@ -275,7 +276,7 @@ class Reconstructs(JobOperator):
         if state_of(scene_of(context)).plate_path:
             return True
         operator: Any = cls
-        operator.poll_message_set("Open a plate first")
+        operator.poll_message_set(localised("Open a plate first"))
         return False
 
     def submit(self, scene: bpy.types.Scene, *, match_scene: bool, block: bool) -> str:
@@ -374,7 +375,9 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         hiding = obstacles.remember(scene, shot) if scene.camera == shot.source_camera else []
         if hiding:
             names = ", ".join(obj.name for obj in hiding)
-            self.report({"WARNING"}, f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
+            self.report(
+                {"WARNING"}, localised(f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
+            )
         # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
         frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
         scene.frame_set(frame + 1)
@@ -414,13 +417,13 @@ class EX4D_OT_match_scene(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if shots.known(scene_of(context)).shots:
             return True
-        cls.poll_message_set("Reconstruct a plate first")
+        cls.poll_message_set(localised("Reconstruct a plate first"))
         return False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
         found = shots.chosen_shot(scene_of(context))
         if not shots.scene_differences(scene_of(context), found.record, first_frame=found.first_frame):
-            self.report({"INFO"}, "The scene matches the plate already.")
+            self.report({"INFO"}, localised("The scene matches the plate already."))
             return {"FINISHED"}
         return manager_of(context).invoke_props_dialog(self, width=460)
 
@@ -431,13 +434,13 @@ class EX4D_OT_match_scene(bpy.types.Operator):
         column.label(text="The scene is not set up for this plate. Change it?", icon="SCENE_DATA")
         if found is not None:
             for text in shots.scene_differences(scene_of(context), found.record, first_frame=found.first_frame):
-                column.label(text=text, icon="DOT")
+                column.label(text=localised(text), icon="DOT")
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         found = shots.chosen_shot(scene_of(context))
         for note in shots.match_scene(scene_of(context), found.record, first_frame=found.first_frame):
-            self.report({"WARNING"}, note)
+            self.report({"WARNING"}, localised(note))
         return {"FINISHED"}
 
 
@@ -457,7 +460,7 @@ class EX4D_OT_relink(bpy.types.Operator):
         found = shots.known(scene_of(context)).find()
         if found is not None and found.mesh is not None:
             return True
-        cls.poll_message_set("The scene has no mesh of a shot")
+        cls.poll_message_set(localised("The scene has no mesh of a shot"))
         return False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:

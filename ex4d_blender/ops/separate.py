@@ -13,6 +13,7 @@ from ex4d.protocol.values import shot_folder_of_frames
 from .. import job_list, timer
 from ..core.found_camera import shots_between
 from ..core.shot_rules import source_camera_of
+from ..localisation import localised
 from ..props import state_of
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -78,7 +79,7 @@ class EX4D_OT_separate_shots(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if ranges_of(shots.known(scene_of(context)).find()):
             return True
-        cls.poll_message_set("No cut was found in this plate")
+        cls.poll_message_set(localised("No cut was found in this plate"))
         return False
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> OperatorResult:
@@ -95,12 +96,12 @@ class EX4D_OT_separate_shots(bpy.types.Operator):
         for own in found:
             job, notes = submit_reconstruction(own.scene, match_scene=True, block=block, name=own.name)
             for note in notes:
-                self.report({"INFO"}, note)
+                self.report({"INFO"}, localised(note))
             if block:
                 job_list.current().wait(job)
         if not block:
             timer.wake()
-        self.report({"INFO"}, f"Scenes of the shots: {', '.join(own.scene.name for own in found)}.")
+        self.report({"INFO"}, localised(f"Scenes of the shots: {', '.join(own.scene.name for own in found)}."))
         return {"FINISHED"}
 
 

@@ -10,6 +10,7 @@ from ex4d.protocol.errors import BadInputError
 
 from .. import arrivals, props
 from ..core.kept_colour import COLOR, keep_colour
+from ..localisation import localised
 from ..scene import sequencer
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -73,7 +74,7 @@ class EX4D_OT_show_result(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if sequencer.edit_scenes(sequencer.working_scene(context)):
             return True
-        cls.poll_message_set("Generate a take first")
+        cls.poll_message_set(localised("Generate a take first"))
         return False
 
     @report_errors
@@ -125,7 +126,7 @@ class EX4D_OT_move_strips(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if stray_strips(scene_of(context)):
             return True
-        cls.poll_message_set("There are no strips of takes in this scene")
+        cls.poll_message_set(localised("There are no strips of takes in this scene"))
         return False
 
     @report_errors
@@ -145,7 +146,9 @@ class EX4D_OT_move_strips(bpy.types.Operator):
                 f"Move them by hand to the scene «{edit.name}», or mute them.",
             )
         if stay:
-            self.report({"WARNING"}, f"{stay} strips stay: effects, modifiers or keys of yours hang on them.")
+            self.report(
+                {"WARNING"}, localised(f"{stay} strips stay: effects, modifiers or keys of yours hang on them.")
+            )
         if context.window is not None:
             sequencer.show_edit(context.window, edit)
         return {"FINISHED"}
@@ -163,7 +166,7 @@ class EX4D_OT_keep_colour(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if sequencer.outside_their_take(_results_of(context)):
             return True
-        cls.poll_message_set("No strip shows pictures from the cache")
+        cls.poll_message_set(localised("No strip shows pictures from the cache"))
         return False
 
     @report_errors
@@ -173,7 +176,7 @@ class EX4D_OT_keep_colour(bpy.types.Operator):
         if lost == len(strips):
             raise BadInputError(f"The pictures of {lost} strips cannot be kept.", "Make their takes again.")
         if lost:
-            self.report({"WARNING"}, f"The pictures of {lost} of {len(strips)} strips cannot be kept.")
+            self.report({"WARNING"}, localised(f"The pictures of {lost} of {len(strips)} strips cannot be kept."))
         return {"FINISHED"}
 
 

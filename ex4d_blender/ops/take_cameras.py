@@ -16,6 +16,7 @@ from ex4d.protocol.values import TakeLens
 from .. import props
 from ..core import records, shot_folders, shot_rules
 from ..core.move_amounts import AMOUNTS, property_name
+from ..localisation import localised
 from ..props import state_of
 from ..scene import background, editors, takes
 from ..scene import camera as cameras
@@ -146,7 +147,7 @@ class TakeJobOperator(JobOperator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if props.active_take(scene_of(context)) is None:
             operator: Any = cls
-            operator.poll_message_set("Add a take camera first")
+            operator.poll_message_set(localised("Add a take camera first"))
             return False
         return has_shot(cls, context)
 
@@ -225,7 +226,7 @@ class EX4D_OT_add_take(WithShot, bpy.types.Operator):
             use_scene_camera=self.use_scene_camera,
         )
         if found := find_versions(scene_of(context), shot, take):
-            self.report({"INFO"}, f"{found} versions of «{take.name}» were found in {shot.folder}.")
+            self.report({"INFO"}, localised(f"{found} versions of «{take.name}» were found in {shot.folder}."))
         return {"FINISHED"}
 
 
@@ -246,7 +247,7 @@ class EX4D_OT_remove_take(bpy.types.Operator):
         return manager_of(context).invoke_confirm(
             self,
             event,
-            message=f"Its list of {count} versions goes; the files stay, Find Versions takes them in again.",
+            message=localised(f"Its list of {count} versions goes; the files stay, Find Versions takes them in again."),
         )
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
@@ -276,7 +277,7 @@ class EX4D_OT_find_versions(bpy.types.Operator):
         take = require_take(scene)
         shot = shots.take_shot(scene, take)
         count = find_versions(scene, shot, take)
-        self.report({"INFO"}, f"{count} more versions of «{take.name}» are in {shot.folder}.")
+        self.report({"INFO"}, localised(f"{count} more versions of «{take.name}» are in {shot.folder}."))
         return {"FINISHED"}
 
 
@@ -290,7 +291,7 @@ class EX4D_OT_find_takes(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if shots.unlisted(scene_of(context)):
             return True
-        cls.poll_message_set("All cameras of takes are in the list")
+        cls.poll_message_set(localised("All cameras of takes are in the list"))
         return False
 
     @report_errors
@@ -304,7 +305,7 @@ class EX4D_OT_find_takes(bpy.types.Operator):
                 continue
             take = new_take(scene, shot, camera, _name_of_found(scene, camera))
             versions += find_versions(scene, shot, take)
-        self.report({"INFO"}, f"{len(cameras)} takes with {versions} versions were found.")
+        self.report({"INFO"}, localised(f"{len(cameras)} takes with {versions} versions were found."))
         return {"FINISHED"}
 
 
@@ -320,7 +321,7 @@ def _has_own_camera(cls: Any, context: bpy.types.Context) -> bool:
     take = props.active_take(scene_of(context))
     if take is not None and shots.camera_state(scene_of(context), take) == "own":
         return has_shot(cls, context)
-    cls.poll_message_set("Choose a take with a camera of its own")
+    cls.poll_message_set(localised("Choose a take with a camera of its own"))
     return False
 
 
@@ -371,9 +372,11 @@ class EX4D_OT_apply_preset(bpy.types.Operator):
         _forget_preview(take, camera)
         _select_move(context, camera)
         if former is not None:
-            self.report({"INFO"}, f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
+            self.report(
+                {"INFO"}, localised(f"«{camera.name}» is no child of «{former}» any more: the move is its own.")
+            )
         if also := ", ".join(takes.acting_besides(camera)):
-            self.report({"INFO"}, f"«{camera.name}» has {also}, which act besides the move.")
+            self.report({"INFO"}, localised(f"«{camera.name}» has {also}, which act besides the move."))
         return {"FINISHED"}
 
 

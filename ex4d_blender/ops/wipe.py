@@ -10,6 +10,7 @@ from bpy.props import EnumProperty
 from ex4d.protocol.errors import BadInputError
 
 from .. import props, wipe
+from ..localisation import localised
 from ..scene import editors
 from ..scene import shot as shots
 from ..scene.data import scene_of
@@ -44,7 +45,7 @@ class EX4D_OT_wipe(bpy.types.Operator):
         take = props.active_take(scene_of(context))
         if take is not None and (len(take.versions) or has_preview(scene_of(context), take)):
             return True
-        cls.poll_message_set("Generate a take first, or preview it")
+        cls.poll_message_set(localised("Generate a take first, or preview it"))
         return False
 
     @report_errors
@@ -84,7 +85,7 @@ def _has_wipe(cls: type, context: bpy.types.Context) -> bool:
     if shown is not None and shown.scene == scene_of(context).session_uid:
         return True
     found: type[bpy.types.Operator] = cls
-    found.poll_message_set("No A/B wipe is shown")
+    found.poll_message_set(localised("No A/B wipe is shown"))
     return False
 
 

@@ -81,7 +81,9 @@ class GenerateProperties:
         result_pictures: EnumProperty(
             name="Pictures", items=RESULT_PICTURES, description="What the result's files of log and HDR plates hold"
         )
-        result_compression: EnumProperty(name="EXR Compression", items=COMPRESSIONS, description="Of EXR files")
+        result_compression: EnumProperty(
+            name="EXR Compression", items=COMPRESSIONS, description="How EXR files are compressed"
+        )
         result_aov: BoolProperty(
             name="AOV Files",
             default=OutputRequest.aov,
@@ -100,18 +102,24 @@ class GenerateProperties:
             description="Take a model's shift of colours off its fill",
         )
         profile: StringProperty(
-            name="Profile",
+            name="Fill Profile",
             default=DEFAULT_GENERATOR,
             description="How pixels that were never seen are filled: a profile of the backend",
         )
         profile_menu: EnumProperty(
-            name="Profile",
+            name="Fill Profile",
             items=menus.generator_items,
             get=lambda self: records.name_number(self.profile),
             set=_profile_changed,
             description="How pixels that were never seen are filled",
         )
-        seed: IntProperty(name="Seed", default=0, min=ranges.SEED[0], description="Of the generator's random numbers")
+        seed: IntProperty(
+            name="Seed",
+            default=0,
+            min=ranges.SEED[0],
+            description="Start of the generator's random numbers: the same seed makes the same fill, another one "
+            "a variation",
+        )
         prompt: StringProperty(name="Prompt", description="What the picture shows, for generators that take a prompt")
         frame_range: EnumProperty(
             name="Range", items=FRAME_RANGES, description="Which of the plate's frames are generated"

@@ -31,11 +31,11 @@ DEPTH_KINDS = [
     ("disparity", "Disparity", "One over the distance", 2),
 ]
 SOURCE_CAMERAS = [
-    ("DEFAULT", "Automatic", "As the plate shows it; a shot that was reconstructed before keeps what it has", 0),
-    ("auto", "Solve", "As the plate shows it: it stands still, turns on its place, or moves", 1),
+    ("DEFAULT", "Automatic", "Solved from the plate; a shot that was reconstructed before keeps its camera", 0),
+    ("auto", "Solve", "Solved from the plate: whether it stands still, turns on its place, or moves", 1),
     ("turns", "Turns", "The source camera turns on its place, as in a pan or tilt", 2),
     ("moves", "Moves", "The source camera moves", 3),
-    ("still", "Stands Still", "The source camera stands still; nobody looks", 4),
+    ("still", "Stands Still", "The source camera stands still; its motion is not solved", 4),
     ("FILE", "Camera File", "A trajectory file: its cameras stay, frames that it lacks are solved around them", 5),
     ("OBJECT", "Camera Object", "A camera of this file, such as one that was imported: it stays as it moves", 6),
 ]
@@ -100,19 +100,21 @@ class DepthProperties:
             description="Where depth comes from",
         )
         depth_path: StringProperty(
-            name="Depth Files", subtype="FILE_PATH", description="File, folder or pattern of the maps"
+            name="Depth Files",
+            subtype="FILE_PATH",
+            description="Depth maps: a file, a folder, or a pattern such as depth.####.exr",
         )
         depth_kind: EnumProperty(
-            name="Hold",
+            name="Encoding",
             items=DEPTH_KINDS,
-            description="What the files hold",
+            description="Whether the files hold depth or disparity",
         )
         depth_scale: FloatProperty(
             name="Scale",
             default=1.0,
             min=ranges.DEPTH_SCALE[0],
             precision=6,
-            description="Depth, or disparity, of one code value",
+            description="Depth, or disparity, that a value of 1 in the files means",
         )
         depth_camera: StringProperty(
             name="Camera File",
@@ -137,14 +139,20 @@ class DepthProperties:
             description="Pictures of what moves by itself, white on black, one for each frame: a movie, or a picture "
             "of a sequence; empty where it is to be found. For depth that is measured where the camera moves",
         )
-        use_fov: BoolProperty(name="Known Field of View", description="Give the plate's field of view")
-        fov_by: EnumProperty(name="Given In", items=FOV_BY, description="How the field of view is given")
+        use_fov: BoolProperty(
+            name="Known Lens", description="Give the lens of the plate's camera; otherwise it is solved, or assumed"
+        )
+        fov_by: EnumProperty(
+            name="Given In",
+            items=FOV_BY,
+            description="Whether the lens is given by its focal length and sensor, or by its field of view",
+        )
         focal_mm: FloatProperty(
             name="Focal Length",
             default=35.0,
             min=ranges.FOCAL_MM[0],
             max=ranges.FOCAL_MM[1],
-            description="Of the plate's lens, millimetres",
+            description="Focal length of the plate's lens, in millimetres",
         )
         sensor_mm: FloatProperty(
             name="Sensor Width",
@@ -160,7 +168,7 @@ class DepthProperties:
             min=math.radians(ranges.FOV_DEG[0]),
             max=math.radians(ranges.FOV_DEG[1]),
             subtype="ANGLE",
-            description="Of the plate, over its longer side",
+            description="Field of view of the plate, over its longer side",
         )
         min_angle: FloatProperty(
             name="Smallest Angle",
@@ -186,14 +194,14 @@ class DepthProperties:
             " behind them, and was seen beside them, stays; larger values make larger holes",
         )
         viewport_side: IntProperty(
-            name="Viewport Mesh",
+            name="Proxy Resolution",
             default=VIEWPORT_SIDE,
             min=ranges.VIEWPORT_SIDE[0],
             max=ranges.VIEWPORT_SIDE[1],
             description="Vertices along the longer side of the mesh in Blender; renders always use the full plate",
         )
         match_without_asking: BoolProperty(
-            name="Match Scene",
+            name="Match Scene Automatically",
             description="Set the scene's resolution, rate, range and view transform to the plate's as soon as it is "
             "there",
         )

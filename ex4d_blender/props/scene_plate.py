@@ -14,7 +14,7 @@ from ..scene.shot_place import propose_folder
 
 #: The numbers of all menus are what .blend files keep: one that was given is never given to another item.
 OVER_RANGE = [
-    ("AUTO", "As Usual", "Clipped in 8-bit movies, kept in others", 0),
+    ("AUTO", "Default", "Clipped in 8-bit movies, kept in others", 0),
     ("clip", "Clip", "Values beyond black and white are clipped", 1),
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
@@ -66,7 +66,7 @@ class PlateProperties:
             name="Frame Rate", description="Frames per second of an image sequence; empty for a movie's own"
         )
         plate_first_frame: IntProperty(
-            name="First Frame",
+            name="Start Frame",
             default=PlateRequest.first_frame,
             min=ranges.FIRST_FRAME[0],
             max=ranges.FIRST_FRAME[1],
@@ -107,4 +107,6 @@ class PlateProperties:
             description="What becomes of a movie's values beyond black and white",
         )
         plate_lens: EnumProperty(name="Lens", items=LENSES, description="The lens that the plate was taken through")
-        plate_lens_file: StringProperty(name="Lens File", subtype="FILE_PATH", description="JSON, YAML or XML")
+        plate_lens_file: StringProperty(
+            name="Lens File", subtype="FILE_PATH", description="File of the lens distortion: JSON, YAML or XML"
+        )

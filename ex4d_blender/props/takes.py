@@ -57,11 +57,11 @@ MOVE_PATHS = [
     ("lock", "Locked", "The move starts from where the source camera was in one frame, and stays there", 2),
 ]
 STABILISE_BY = [
-    ("amount", "Amount", "From 0, as filmed, to 1, straight and even from the first camera to the last", 0),
+    ("amount", "Amount", "A share from 0, as filmed, to 1, straight and even from the first camera to the last", 0),
     ("seconds", "Seconds", "So many seconds are averaged: the width of a Gaussian", 1),
 ]
 EASINGS = [
-    ("DEFAULT", "As the Move", "The easing that the move comes with", 0),
+    ("DEFAULT", "Default", "The easing that the move comes with", 0),
     ("linear", "Linear", "Even speed", 1),
     ("in", "Ease In", "Starts slowly", 2),
     ("out", "Ease Out", "Ends slowly", 3),
@@ -74,7 +74,7 @@ _AMOUNT_SLIDERS = {"degrees": (-90.0, 90.0), "factor": (1.0, 4.0), "share": (-1.
 _AMOUNT_SUBTYPES = {"degrees": "ANGLE", "factor": "NONE", "share": "PERCENTAGE"}
 _AMOUNT_TEXTS = {
     "degrees": "How far the camera turns",
-    "factor": "What the focal length is changed by",
+    "factor": "How many times longer, or shorter, the focal length becomes",
     "share": "How far the camera goes, in per cent of the distance to the pivot",
 }
 
@@ -92,7 +92,7 @@ def _amount(move: str) -> Any:
         max=limits[1],
         soft_min=slider[0],
         soft_max=slider[1],
-        description=f"{_AMOUNT_TEXTS[amount.unit]}: {PRESETS[move].help}",
+        description=_AMOUNT_TEXTS[amount.unit],
     )
 
 
@@ -328,18 +328,34 @@ class TakesProperties:
         move_path: EnumProperty(
             name="Path", items=MOVE_PATHS, description="What becomes of the source camera's own motion"
         )
-        stabilise_by: EnumProperty(name="Smooth By", items=STABILISE_BY, description="How smoothing is given")
+        stabilise_by: EnumProperty(
+            name="Smooth By",
+            items=STABILISE_BY,
+            description="Whether smoothing is given as a share, or as the time that is averaged",
+        )
         stabilise_amount: FloatProperty(
-            name="Amount", default=DEFAULT_AMOUNT, min=0.0, max=1.0, subtype="FACTOR", description="0 changes nothing"
+            name="Amount",
+            default=DEFAULT_AMOUNT,
+            min=0.0,
+            max=1.0,
+            subtype="FACTOR",
+            description="Share of the smoothing: 0 as filmed, 1 straight and even",
         )
         stabilise_seconds: FloatProperty(
-            name="Seconds", default=1.0, min=0.0, max=MOST_SECONDS, soft_max=5.0, description="0 changes nothing"
+            name="Seconds",
+            default=1.0,
+            min=0.0,
+            max=MOST_SECONDS,
+            soft_max=5.0,
+            description="Share of the smoothing: 0 as filmed, 1 straight and even",
         )
         stabilise_level: BoolProperty(
             name="Level Horizon", description="Turn the camera about its axis until it is level"
         )
         lock_first: BoolProperty(
-            name="First Frame", default=True, description="Where the source camera was in the shot's first frame"
+            name="First Frame",
+            default=True,
+            description="Hold the source camera where it was in the shot's first frame",
         )
         lock_frame: IntProperty(
             name="Frame", default=1, description="Scene frame whose source camera is held, so that this frame matches"
@@ -351,7 +367,12 @@ class TakesProperties:
             soft_max=2.0,
             description="How much a hand-held camera sways and turns",
         )
-        handheld_seed: IntProperty(name="Seed", default=0, min=0, description="Another seed is another hand")
+        handheld_seed: IntProperty(
+            name="Seed",
+            default=0,
+            min=0,
+            description="Start of the random sway: another number gives another sway of the same strength",
+        )
         preview_opacity: FloatProperty(
             name="Opacity",
             default=1.0,

@@ -138,7 +138,7 @@ def _notes(scene: bpy.types.Scene, cameras: Sequence[str]) -> tuple[str, ...]:
         notes.append("The scene renders in stereo; the take is that of the camera itself.")
     cuts = sum(a != b for a, b in pairwise(cameras))
     if cuts:
-        notes.append(f"The active camera changes {cuts} times within the frames, so the take has cuts.")
+        notes.append(f"The take has cuts: the active camera changes within its frames, {cuts} in all.")
     return tuple(notes)
 
 

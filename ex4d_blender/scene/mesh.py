@@ -81,7 +81,7 @@ class ViewportFolder:
 
 
 def _damaged(path: Path, problem: str) -> BadInputError:
-    return BadInputError(f"{path} {problem}.", "Reconstruct the shot again.")
+    return BadInputError(f"{path} is damaged: {problem}.", "Reconstruct the shot again.")
 
 
 def read_viewport(folder: Path) -> ViewportFolder:
@@ -110,9 +110,9 @@ def described_viewport(folder: Path) -> ViewportFolder:
             "Reconstruct the shot, or choose the folder it was moved to.",
         ) from None
     except ValueError:
-        raise _damaged(path, "is damaged") from None
+        raise _damaged(path, "it is no JSON") from None
     if not isinstance(record, dict) or record.get("format") != VIEWPORT_FORMAT:
-        raise _damaged(path, "does not describe a mesh")
+        raise _damaged(path, "it does not describe a mesh")
     if record.get("version") != VIEWPORT_VERSION:
         raise BadInputError(
             f"{path} is of version {record.get('version')}, not {VIEWPORT_VERSION}.",
@@ -133,7 +133,7 @@ def described_viewport(folder: Path) -> ViewportFolder:
             valid=folder / record["valid"],
         )
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
-        raise _damaged(path, "lacks a value") from None
+        raise _damaged(path, "it lacks a value") from None
     check_consecutive(viewport.numbers, "The reconstructed mesh")
     return viewport
 
@@ -157,7 +157,7 @@ def _check_contents(viewport: ViewportFolder) -> None:
             # The plate's own frames. Where they are gone whoever loads them says so.
             check_files(viewport.color.parent, f"{viewport.color.name}/")
     except DamagedCacheError as error:
-        raise _damaged(error.folder / error.name, "is damaged") from error
+        raise _damaged(error.folder / error.name, "it is not as the backend wrote it") from error
 
 
 def check_point_cache(path: Path, vertices: int, frames: int) -> None:
@@ -176,13 +176,13 @@ def check_point_cache(path: Path, vertices: int, frames: int) -> None:
             "Relink the shot to the folder it was moved to, or reconstruct it.",
         ) from None
     if len(head) < PC2_HEADER.size or not head.startswith(PC2_MAGIC):
-        raise _damaged(path, "is not a PC2 point cache")
+        raise _damaged(path, "it is not a PC2 point cache")
     _, version, points, _, _, samples = PC2_HEADER.unpack(head)
     if version != 1 or points != vertices or samples != frames:
-        raise _damaged(path, f"holds {points} points and {samples} frames, the mesh has {vertices} and {frames}")
+        raise _damaged(path, f"it holds {points} points and {samples} frames, the mesh has {vertices} and {frames}")
     expected = PC2_HEADER.size + 12 * points * samples
     if size != expected:
-        raise _damaged(path, f"has {size} bytes, not {expected}: it was cut short")
+        raise _damaged(path, f"it has {size} bytes, not {expected}, and was cut short")
 
 
 def _array(folder: Path, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
@@ -191,17 +191,17 @@ def _array(folder: Path, name: str, dtype: type, shape: tuple[int | None, ...]) 
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        raise _damaged(path, "is missing or damaged") from None
+        raise _damaged(path, "it is missing, or no NumPy array") from None
     fits = len(values.shape) == len(shape) and all(b in (None, a) for a, b in zip(values.shape, shape, strict=True))
     if values.dtype != dtype or not fits:
-        raise _damaged(path, f"has shape {values.shape} of {values.dtype}, which does not fit the mesh")
+        raise _damaged(path, f"it has shape {values.shape} of {values.dtype}, which does not fit the mesh")
     return np.ascontiguousarray(values)
 
 
 def _check_indices(path: Path, values: NDArray[np.int32], limit: int) -> None:
     # Blender crashes on an index that points outside.
     if values.size and (values.min() < 0 or values.max() >= limit):
-        raise _damaged(path, "points to what is not there")
+        raise _damaged(path, "it points to what is not there")
 
 
 def _validity_uv(grid: tuple[int, int], triangles: int) -> NDArray[np.float32]:
@@ -228,7 +228,7 @@ def build_mesh(viewport: ViewportFolder, name: str) -> bpy.types.Mesh:
     folder, count = viewport.folder, viewport.vertices
     width, height = viewport.grid
     if viewport.quads != (width - 1) * (height - 1):
-        raise _damaged(folder / VIEWPORT_FILE, "has a grid that does not fit its faces")
+        raise _damaged(folder / VIEWPORT_FILE, "it has a grid that does not fit its faces")
     quads = _array(folder, "quads", np.int32, (viewport.quads, 4))
     triangles = _array(folder, "triangles", np.int32, (viewport.triangles, 3))
     loops = quads.size + triangles.size

@@ -14,6 +14,7 @@ from ex4d.protocol.errors import BadInputError
 
 from .. import out_of_date, props
 from ..core.coverage_record import parse, parsed
+from ..localisation import localised
 from ..scene import shot as shots
 
 #: The bar's height, that of a column at least, and its distance to the viewport's edges.
@@ -45,7 +46,7 @@ def summary(text: str, shot: shots.ShotObjects) -> str:
         return ""
     low = min(range(len(shares)), key=lambda index: shares[index])
     where = frame_name(numbers[low], shot)
-    seen = f"Seen: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
+    seen = f"Coverage: {sum(shares) / len(shares):.0%} on average, {shares[low]:.0%} at least ({where})"
     if (rest := revealed_and_never(text)) is None:
         return seen
     return f"{seen}. The move reveals {rest[0]:.0%}; {rest[1]:.0%} no frame has in its view"
@@ -112,7 +113,7 @@ def _draw() -> None:
         x = left + (index + 0.5) * width / len(numbers)
         _fill(shader, [(x - 1, foot), (x + 1, foot), (x + 1, foot + HEIGHT)], (1, 1, 1, 1))
         _fill(shader, [(x - 1, foot), (x + 1, foot + HEIGHT), (x - 1, foot + HEIGHT)], (1, 1, 1, 1))
-        seen = f"{frame_name(number, shot)}: {shares[index]:.0%} seen"
+        seen = f"{frame_name(number, shot)}: coverage {shares[index]:.0%}"
         _text(f"{seen}, out of date" if stale.coverage else seen, left, foot + HEIGHT + 4, scale)
     gpu.state.blend_set("NONE")
 
@@ -157,7 +158,7 @@ def _text(text: str, x: float, y: float, scale: float) -> None:
     blf.size(0, 11 * scale)
     blf.color(0, 1, 1, 1, 0.9)
     blf.position(0, x, y, 0)
-    blf.draw(0, text)
+    blf.draw(0, localised(text))
 
 
 def register() -> None:

@@ -10,6 +10,7 @@ from ex4d.protocol.results import DoctorResult, Finding
 from .. import model_downloads
 from ..core.diagnosis_texts import AREAS, is_restricted, rows
 from ..core.texts import wrapped
+from ..localisation import localised
 
 #: Of the width: the name; the rest is what was found.
 _SPLIT = 0.3
@@ -50,8 +51,8 @@ def _draw_finding(layout: Any, finding: Finding, columns: int) -> None:
     split = layout.split(factor=_SPLIT)
     split.label(text=finding.title or finding.name, icon=_icon(finding))
     column = split.column(align=True)
-    licence = f" Licence: {finding.licence}." if finding.licence else ""
-    for line in wrapped(f"{finding.detail.rstrip('.')}.{licence}", columns):
+    licence = localised(f" Licence: {finding.licence}.") if finding.licence else ""
+    for line in wrapped(f"{localised(finding.detail).rstrip('.')}.{licence}", columns):
         column.label(text=line)
-    for index, line in enumerate(wrapped(_hint(finding), columns)):
+    for index, line in enumerate(wrapped(localised(_hint(finding)), columns)):
         column.label(text=line, icon="FORWARD" if index == 0 else "BLANK1")

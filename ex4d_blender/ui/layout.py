@@ -5,6 +5,7 @@ from typing import Any
 
 from .. import disk_watch, job_list
 from ..core.texts import wrapped
+from ..localisation import localised
 from . import thumbnails
 
 #: A sidebar is narrow, and an icon takes some of it.
@@ -16,7 +17,7 @@ def draw_text(layout: Any, text: str, icon: str = "NONE") -> None:
     column = layout.column(align=True)
     column.scale_y = 0.8
     columns = COLUMNS if icon == "NONE" else COLUMNS - ICON_COLUMNS
-    for index, line in enumerate(wrapped(text, columns)):
+    for index, line in enumerate(wrapped(localised(text), columns)):
         column.label(text=line, icon=icon if index == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
@@ -49,7 +50,7 @@ def draw_progress(layout: Any, kind: str) -> None:
     for item in job_list.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
-            row.progress(factor=item.fraction, text=item.text, type="BAR")
+            row.progress(factor=item.fraction, text=localised(item.text), type="BAR")
             row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
             icon = thumbnails.icon(item.thumbnail)
             if icon:

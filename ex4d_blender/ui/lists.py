@@ -10,6 +10,7 @@ import bpy
 from .. import job_list, out_of_date
 from ..core.coverage_record import mean_share
 from ..core.texts import moment
+from ..localisation import localised
 from ..scene import shot as shots
 from ..scene.data import scene_of
 
@@ -40,7 +41,7 @@ class EX4D_UL_lines(bpy.types.UIList):
         _index: int | None = 0,
         _flag: int | None = 0,
     ) -> None:
-        layout.label(text=item.name)
+        layout.label(text=item.name, translate=False)
 
 
 class EX4D_UL_takes(bpy.types.UIList):
@@ -113,9 +114,9 @@ class EX4D_UL_jobs(bpy.types.UIList):
             return
         row = layout.row(align=True)
         if job.state in ("running", "cancelling"):
-            row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
+            row.progress(factor=job.fraction, text=f"{localised(job.title)}: {localised(job.text)}", type="BAR")
         else:
-            row.label(text=f"{job.title}: {job.text}", icon=_ICONS.get(job.state, "BLANK1"))
+            row.label(text=f"{localised(job.title)}: {localised(job.text)}", icon=_ICONS.get(job.state, "BLANK1"))
         if job.state in ("queued", "running"):
             row.operator("ex4d.cancel_job", text="", icon="X", emboss=False).job = job.job
         if job.state == "failed":
@@ -132,7 +133,7 @@ class EX4D_MT_shots(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
         for shot in shots.known(scene_of(context)).shots:
-            layout.operator("ex4d.choose_shot", text=shot.root.name).root = shot.root.name
+            layout.operator("ex4d.choose_shot", text=shot.root.name, translate=False).root = shot.root.name
 
 
 CLASSES = (EX4D_UL_lines, EX4D_UL_takes, EX4D_UL_versions, EX4D_UL_jobs, EX4D_MT_shots)

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from .. import arrivals, job_list
+from ..localisation import localised
 from ..ops.sequencer import is_shown
 from ..scene import sequencer
 
@@ -21,7 +22,7 @@ def _draw(self: Any, context: bpy.types.Context) -> None:
         return
     row = self.layout.row(align=True)
     row.ui_units_x = 16
-    row.progress(factor=job.fraction, text=f"{job.title}: {job.text}", type="BAR")
+    row.progress(factor=job.fraction, text=f"{localised(job.title)}: {localised(job.text)}", type="BAR")
     row.operator("ex4d.cancel_job", text="", icon="X").job = job.job
 
 
@@ -30,7 +31,7 @@ def _draw_arrival(layout: Any, context: bpy.types.Context) -> None:
     if arrival is None or window is None or sequencer.working_scene_of(window).session_uid != arrival.scene:
         return
     row = layout.row(align=True)
-    row.label(text=f"{arrival.name} is done", icon="CHECKMARK")
+    row.label(text=localised(f"{arrival.name} is done"), icon="CHECKMARK")
     if not is_shown(window):
         row.operator("ex4d.show_result", text="Show Result", icon="SEQUENCE")
 

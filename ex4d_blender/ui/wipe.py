@@ -14,6 +14,7 @@ import gpu
 
 from .. import props, wipe
 from ..core.wipe import Part, Rect, fit, is_on_line, line_at, part_between, share_at
+from ..localisation import localised
 from .coverage import free_width, looks_through
 
 #: Half the line's width, how far from it the mouse still takes it, half the grip's width and height, and the distance
@@ -82,7 +83,11 @@ def _draw() -> None:
 
 
 def _title(shown: wipe.Wipe, index: int, frame: int) -> str:
-    """What a side is called, and what is wrong with its picture."""
+    """What a side is called, and what is wrong with its picture, as a person reads it."""
+    return localised(_english_title(shown, index, frame))
+
+
+def _english_title(shown: wipe.Wipe, index: int, frame: int) -> str:
     label, picture = shown.sides[index].label, shown.pictures[index]
     if frame not in shown.sides[index].files:
         return f"{label}: none at frame {frame}"

@@ -505,7 +505,7 @@ def test_panels_draw_in_every_state(shot: Any, addon: Any) -> None:
     text = shot.ex4d.takes[0].coverage
     from ex4d_blender.scene import shot as shots
 
-    assert coverage.summary(text, shots.find_shot(shot)).startswith("Seen: ")
+    assert coverage.summary(text, shots.find_shot(shot)).startswith("Coverage: ")
     corners = coverage.columns(coverage.parse(text)[1], 600.0)
     assert sum(len(points) for points in corners.values()) == 6 * 6
 

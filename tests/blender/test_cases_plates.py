@@ -406,7 +406,7 @@ def test_a_partial_solution_is_kept_and_the_rest_solved_around_it(
     scene.ex4d.source_camera = "still"
     request, notes = reconstruct_request(scene, block=False)
     assert (request.solved, request.source_camera) == (None, "still")
-    assert any("it is left out" in note for note in notes)
+    assert any("It is left out" in note for note in notes)
 
 
 @pytest.mark.case("clip_partial_solve")

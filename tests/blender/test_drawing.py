@@ -235,7 +235,7 @@ def test_the_coverage_bar_asks_for_nothing(busy: bpy.types.Scene, monkeypatch: p
         with counting() as found:
             coverage._draw()
         assert dict(found) == {}
-    assert "frame 1, the plate's 1001: 0% seen" in drawn
+    assert "frame 1, the plate's 1001: coverage 0%" in drawn
 
 
 def test_frames_and_others_objects_cost_no_look(busy: bpy.types.Scene, addon: Any) -> None:

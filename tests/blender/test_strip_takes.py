@@ -69,7 +69,7 @@ def test_the_panel_tells_all_of_the_selected_strips_take(edited: bpy.types.Scene
     assert lines[:1] == ["B v002"]
     told = dict(zip(lines[1::2], lines[2::2], strict=False))
     assert told["Shows"] == "Mask"
-    assert (told["Move"], told["Profile"], told["Seed"]) == ("orbit:30", "preview", "7")
+    assert (told["Move"], told["Fill Profile"], told["Seed"]) == ("orbit:30", "preview", "7")
     assert told["Finished"] == local_moment(CREATED)
     # A take may be called otherwise since.
     edited.ex4d.takes[1].name = "Hero"
@@ -83,7 +83,7 @@ def test_strips_of_earlier_files_tell_what_the_list_knows(edited: bpy.types.Scen
     strip["ex4d"] = {key: strip["ex4d"][key] for key in ("role", "take", "folder")}
     lines = lines_of("EX4D_PT_sequencer_strip", edited)
     told = dict(zip(lines[1::2], lines[2::2], strict=False))
-    assert (told["Profile"], told["Seed"]) == ("preview", "7")
+    assert (told["Fill Profile"], told["Seed"]) == ("preview", "7")
     assert not {"Move", "Finished"} & set(lines)
     edited.ex4d.takes[1].versions.clear()
     assert lines_of("EX4D_PT_sequencer_strip", edited)[:3] == ["Take v002", "Shows", "Result"]

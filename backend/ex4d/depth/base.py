@@ -19,7 +19,11 @@ from ex4d.system.progress import Progress
 #: Said where the source camera's poses are not known.
 STATIC_NOTE = "The source camera is assumed to stand still."
 #: Said where the lens is not known.
-FOV_NOTE = f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed. Give it with --fov."
+FOV_NOTE = (
+    f"The lens is not known; a field of view of {DEFAULT_FOV_DEG:.0f}° is assumed."
+    # Blender leaves this sentence out: it has a button in its place.
+    + " Give it with --fov."
+)
 
 
 @dataclass(frozen=True)

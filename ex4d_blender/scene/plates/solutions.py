@@ -102,14 +102,18 @@ def incomplete_solution(
     if not solved or not missing:
         return ""
     angle = _field_of_view(clip)
-    count = f"{len(missing)} of the plate's {len(wanted)} frames"
-    lacks = f"The clip's camera solution lacks {count}, the first is {missing[0]}"
+    lacks = (
+        f"The clip's camera solution lacks {len(missing)} of the plate's {len(wanted)} frames, "
+        f"the first is {missing[0]}."
+    )
     lens = f"Its lens sees {angle:.1f} degrees over the longer side."
     if around:
-        only = f" Frames {run[0]}-{run[1]} are all solved." if run else ""
-        return f"{lacks}: these are solved around it.{only} {lens}"
-    way_out = f"Set Frames to {run[0]}-{run[1]} to use it for those, or solve" if run else "Solve"
-    return f"{lacks}: it is left out. {way_out} the others. {lens}"
+        only = f"Frames {run[0]}-{run[1]} are all solved." if run else ""
+        said = (lacks, "These are solved around it.", only, lens)
+    else:
+        way_out = f"Set Frames to {run[0]}-{run[1]} to use it for those, or solve the others." if run else ""
+        said = (lacks, "It is left out.", way_out or "Solve the others.", lens)
+    return " ".join(filter(None, said))
 
 
 def _field_of_view(clip: bpy.types.MovieClip) -> float:

@@ -78,6 +78,6 @@ CLASSES = (
     _panel("jobs", "Jobs", draw_jobs, _View3D),
     _panel("plate", "Plate", draw_plate, _Sequencer),
     _panel("generate", "Generate", draw_generate, _Sequencer),
-    _panel("strip", "Take of Strip", draw_strip, _Sequencer),
+    _panel("strip", "Take", draw_strip, _Sequencer),
     _panel("jobs", "Jobs", draw_jobs, _Sequencer),
 )

@@ -7,6 +7,7 @@ import bpy
 
 from ... import capabilities
 from ...core.generator_options import PROMPT, SEED, takes
+from ...localisation import localised
 from ...ops.sequencer import EX4D_OT_show_result, stray_strips
 from ...props import state_of
 from ...scene import shot as shots
@@ -26,7 +27,7 @@ def _draw_profile(layout: Any, state: Any, take: Any) -> None:
     if profile is None:
         draw_text(layout, f"The backend has not offered «{state.profile}».", "ERROR")
     else:
-        draw_text(layout, f"{profile.label} [{profile.licence}]", "INFO")
+        draw_text(layout, f"{localised(profile.label)} [{profile.licence}]", "INFO")
     if profile is None or takes(profile, SEED):
         form.prop(state, "seed")
     if profile is None or takes(profile, PROMPT):
@@ -83,7 +84,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row()
     row.scale_y = 1.4
     button = row.operator(
-        "ex4d.generate", icon="RENDER_ANIMATION", text=f"Generate {take.name}" if take else "Generate"
+        "ex4d.generate", icon="RENDER_ANIMATION", text=localised(f"Generate {take.name}" if take else "Generate")
     )
     if take is not None:
         button.take = take.uid
@@ -99,8 +100,12 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
     if count := stray_strips(scene_of(context)):
         box = layout.box()
-        what = "strip of a take is" if count == 1 else "strips of takes are"
-        draw_text(box, f"{count} {what} in this scene: it renders them in place of its objects.", "ERROR")
+        text = (
+            "A strip of a take is in this scene: it renders it in place of its objects."
+            if count == 1
+            else f"{count} strips of takes are in this scene: it renders them in place of its objects."
+        )
+        draw_text(box, text, "ERROR")
         box.operator("ex4d.move_strips", icon="SEQUENCE")
     if take is not None:
         draw_versions(layout, take)

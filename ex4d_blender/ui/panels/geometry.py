@@ -10,6 +10,7 @@ from ...core.assumptions import geometry_notes
 from ...core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ...core.shot_rules import source_camera_of
 from ...core.texts import size as size_text
+from ...localisation import localised
 from ...ops.reconstruct import expected_memory
 from ...props import state_of
 from ...props.steps import is_of_plate
@@ -168,7 +169,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
         draw_text(box, text, "QUESTION")
     if found.cuts:
         for first, last in shots_between(record["plate"]["numbers"], found.cuts)[:SHOWN_SHOTS]:
-            button = box.operator("ex4d.use_shot_frames", text=f"Frames {first}-{last}", icon="TIME")
+            button = box.operator("ex4d.use_shot_frames", text=localised(f"Frames {first}-{last}"), icon="TIME")
             button.first, button.last = first, last
         box.operator("ex4d.separate_shots", icon="SCENE_DATA")
     if asks_for_lens(found):

@@ -8,6 +8,7 @@ import bpy
 
 from ... import folder_sizes
 from ...core.texts import size as size_text
+from ...localisation import localised
 from ...ops.move_shot import is_in_old_place, stray_shots
 from ...scene import shot as shots
 from ...scene.data import scene_of
@@ -55,7 +56,7 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
     if chosen is None:
         return
     if len(known.shots) > ROWS:
-        layout.menu("EX4D_MT_shots", text=chosen.root.name, icon="EMPTY_ARROWS")
+        layout.menu("EX4D_MT_shots", text=chosen.root.name, translate=False, icon="EMPTY_ARROWS")
     elif len(known.shots) > 1:
         column = layout.column(align=True)
         for shot in known.shots:
@@ -63,12 +64,13 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
             row = column.operator(
                 "ex4d.choose_shot",
                 text=shot.root.name,
+                translate=False,
                 icon="RADIOBUT_ON" if is_chosen else "RADIOBUT_OFF",
                 depress=is_chosen,
             )
             row.root = shot.root.name
     row = layout.row(align=True)
-    row.label(text=f"Shot: {chosen.root.name}", icon="EMPTY_ARROWS")
+    row.label(text=localised(f"Shot: {chosen.root.name}"), icon="EMPTY_ARROWS")
     if (size := folder_sizes.size(chosen.folder)) is not None:
         row.label(text=size_text(size))
     row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER").folder = chosen.folder

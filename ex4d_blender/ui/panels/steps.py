@@ -11,6 +11,7 @@ import bpy
 from ... import job_list, props
 from ...core.found_camera import said_of
 from ...core.shot_rules import source_camera_of
+from ...localisation import localised
 from ...props import state_of
 from ...props.steps import is_done, needs_look
 from ...scene import shot as shots
@@ -55,7 +56,7 @@ def _geometry_line(context: bpy.types.Context) -> str:
     if shot is None or not is_done(state_of(scene_of(context)), "geometry"):
         return "Geometry"
     found = source_camera_of(shot.record)
-    return f"Geometry: {said_of(found, None)[0].rstrip('.').lower()}" if found is not None else "Geometry"
+    return f"Geometry: {said_of(found, None)[0]}" if found is not None else "Geometry"
 
 
 def _takes_line(context: bpy.types.Context) -> str:
@@ -64,12 +65,12 @@ def _takes_line(context: bpy.types.Context) -> str:
 
 
 def _add_take(context: bpy.types.Context) -> tuple[str, str, str] | None:
-    return ("ex4d.add_take_camera", "Add", "NONE") if shots.known(scene_of(context)).shots else None
+    return ("ex4d.add_take_camera", localised("Add"), "NONE") if shots.known(scene_of(context)).shots else None
 
 
 def _generate(context: bpy.types.Context) -> tuple[str, str, str] | None:
     take = props.active_take(scene_of(context))
-    return ("ex4d.generate", f"Generate {take.name}", "NONE") if take is not None else None
+    return ("ex4d.generate", take.name, "RENDER_ANIMATION") if take is not None else None
 
 
 _STEPS = (
@@ -93,7 +94,7 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     icon = "RADIOBUT_OFF"
     if is_done(state, step.name):
         icon = "QUESTION" if needs_look(state, step.name) else "CHECKMARK"
-    header.label(text=step.line(context) if body is None else step.title, icon=icon)
+    header.label(text=localised(step.line(context) if body is None else step.title), icon=icon)
     if body is not None:
         step.draw(body, context)
         return
@@ -103,6 +104,7 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     )
     action = step.action(context)
     if running is not None:
-        header.progress(factor=running.fraction, text=running.text, type="BAR")
+        header.progress(factor=running.fraction, text=localised(running.text), type="BAR")
     elif action is not None:
-        header.operator(action[0], text=action[1], icon=action[2])
+        # Beside the step's name there is room for the take's own; names are not translated.
+        header.operator(action[0], text=action[1], translate=False, icon=action[2])

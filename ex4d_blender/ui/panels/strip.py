@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ...core.strip_facts import FACTS, local_moment
+from ...localisation import localised
 from ...ops.sequencer import EX4D_OT_keep_colour, is_shown
 from ...scene import sequencer
 from ...strip_takes import version_of
@@ -30,7 +31,7 @@ def draw_strip(layout: Any, context: bpy.types.Context) -> None:
         told["title"] = take.name
         told["profile"] = told["profile"] or version.profile
         told["seed"] = told["seed"] or ("" if version.seed < 0 else str(version.seed))
-    layout.label(text=f"{told['title'] or 'Take'} {known['take']}", icon="SEQUENCE")
+    layout.label(text=f"{told['title'] or 'Take'} {known['take']}", translate=False, icon="SEQUENCE")
     form = form_of(layout.column(align=True))
     _draw_fact(form, "Shows", _ROLES.get(known["role"], known["role"]))
     for name, title in FACTS.items():
@@ -46,4 +47,4 @@ def _draw_fact(form: Any, title: str, value: str) -> None:
     if value:
         row = form.split(factor=0.4)
         row.label(text=title)
-        row.label(text=value)
+        row.label(text=localised(value))

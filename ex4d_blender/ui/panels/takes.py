@@ -10,6 +10,7 @@ from ex4d.protocol.errors import BadInputError
 
 from ... import live_preview, out_of_date, props
 from ...core.move_amounts import AMOUNTS, property_name
+from ...localisation import localised
 from ...ops.preview import has_preview
 from ...props import state_of
 from ...scene import shot as shots
@@ -104,7 +105,7 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         row.operator("ex4d.add_take", text="From Selected").use_scene_camera = False
         row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
     if count := len(shots.unlisted(scene_of(context))):
-        layout.operator("ex4d.find_takes", text=f"Find Takes ({count})", icon="VIEWZOOM")
+        layout.operator("ex4d.find_takes", text=localised(f"Find Takes ({count})"), icon="VIEWZOOM")
     if not len(state.takes):
         return
     row = layout.row()

@@ -6,6 +6,7 @@ from typing import Any
 
 from ... import props
 from ...core.texts import moment
+from ...localisation import localised
 from ..layout import draw_text, form_of, section
 
 
@@ -45,8 +46,8 @@ def _draw_extras(layout: Any, version: Any) -> None:
     """Where the files of a version are that Blender does not show by itself."""
     if version.passes:
         row = layout.row(align=True)
-        row.label(text=f"AOV files: {version.passes}", icon="RENDERLAYERS")
+        row.label(text=localised(f"AOV files: {version.passes}"), icon="RENDERLAYERS")
         folder = str(Path(version.folder) / version.passes)
         row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER", emboss=False).folder = folder
     if version.movie:
-        layout.label(text=f"Movie: {version.movie}", icon="FILE_MOVIE")
+        layout.label(text=localised(f"Movie: {version.movie}"), icon="FILE_MOVIE")

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 
 from ... import wipe
+from ...localisation import localised
 from ...scene.data import scene_of
 
 
@@ -22,6 +23,6 @@ def draw_wipe(layout: Any, context: bpy.types.Context, take: Any) -> None:
         before.operator("ex4d.wipe", text="A/B Last Version").against = "VERSION"
         return
     left, right = (side.label for side in shown.sides)
-    row.label(text=f"{left} | {right}", icon="MOD_MIRROR")
+    row.label(text=f"{localised(left)} | {localised(right)}", icon="MOD_MIRROR")
     row.operator("ex4d.wipe_flip", text="Flip", icon="ARROW_LEFTRIGHT")
     row.operator("ex4d.wipe_end", text="", icon="X")

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 from mathutils import Vector
 
+from ...localisation import localised
 from ...props import state_of
 from ...scene import alignment, at_home, picked_points
 from ...scene import shot as shots
@@ -61,7 +62,7 @@ def _draw_pivot(layout: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) ->
     else:
         text = "picked"
     row = layout.row(align=True)
-    row.label(text=f"Pivot: {text}", icon="PIVOT_CURSOR")
+    row.label(text=localised(f"Pivot: {text}"), icon="PIVOT_CURSOR")
     row.operator("ex4d.pick_pivot", text="", icon="EYEDROPPER")
     row.operator("ex4d.pivot_from_cursor", text="", icon="CURSOR")
     row.operator("ex4d.cursor_to_pivot", text="", icon="RESTRICT_SELECT_OFF")

@@ -40,6 +40,8 @@ LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 MOST_STILL = 0.4
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
+#: Rounds in which the window is drawn with the panels and without.
+REDRAWS = 5
 #: From the startup scene to the result, the file browser's included.
 MOST_CLICKS = 7
 #: What the screen may be off from a picture that it shows at another size, codes of 8 bits on the mean.
@@ -1019,13 +1021,95 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
     window().scene = former
 
 
+def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A plate from file to take, for the table of calls; and how often is drawn what need not be."""
+    scene, space = window().scene, view.spaces.active
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
+    scene.ex4d.match_without_asking = True
+    yield after(1.0)
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: dw_mesh() is not None
+    yield after(3.0)
+    call(bpy.ops.ex4d.view_shot, area=view)
+    shading = space.shading
+    if (shading.type, shading.color_type, shading.light) != ("SOLID", "TEXTURE", "FLAT"):
+        raise DriveError(
+            f"Look Through shows {shading.type}, {shading.color_type}, {shading.light}, not the fast view."
+        )
+    yield after(3.0)
+    yield from shot(out, "30-fast-view")
+    call(bpy.ops.ex4d.add_take_camera, area=view, move=MOVE)
+    yield after(2.0)
+    call(bpy.ops.ex4d.preview_take, "INVOKE_DEFAULT", area=view)
+    yield lambda: bool(scene.ex4d.takes[0].coverage)
+    yield after(2.0)
+    scene.ex4d.move, scene.ex4d.default_amount = "crane", True
+    call(bpy.ops.ex4d.apply_move, area=view)
+    yield after(2.0)
+    call(bpy.ops.ex4d.hide_preview, area=view)
+    scene.ex4d.with_mask = scene.ex4d.with_color = True
+    call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+    yield after(2.0)
+    yield undrawn(1.0)
+    count = DrawCount()
+    yield lambda: bool(strips())
+    drawn = count.stop()
+    print(f"drawn while the take was generated: {drawn}", flush=True)
+    if drawn["WINDOW"] > MOST_DRAWS:
+        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while a job ran and nothing moved.")
+    yield after(2.0)
+    yield undrawn(1.0)
+    count = DrawCount()
+    yield after(5.0)
+    drawn = count.stop()
+    print(f"drawn in 5 s without a job: {drawn}", flush=True)
+    if drawn["WINDOW"]:
+        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times within 5 s while nothing moved.")
+    yield from panels_cost(view)
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(2.0)
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(1.0)
+    for frame in range(scene.frame_start, scene.frame_start + 5):
+        scene.frame_set(frame)
+        yield after(0.3)
+    bpy.ops.ed.undo_push(message="Undone")
+    bpy.ops.ed.undo()
+    yield after(1.0)
+    bpy.ops.wm.save_as_mainfile(filepath=str(out / "times.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(out / "times.blend"))
+    yield after(3.0)
+    yield from shot(out, "31-reopened")
+
+
+def panels_cost(view: bpy.types.Area) -> Iterator[Wait]:
+    """Print what drawing the whole window costs with the extension's panels and without, and the sidebar alone."""
+    space = view.spaces.active
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(REDRAWS):
+        for is_open in (True, False):
+            space.show_region_ui = is_open
+            yield after(1.0)
+            began = time.perf_counter()
+            call(bpy.ops.wm.redraw_timer, area=view, type="DRAW_WIN", iterations=3)
+            seconds[is_open].append((time.perf_counter() - began) / 3)
+    space.show_region_ui = True
+    yield after(1.0)
+    best = {is_open: min(found) for is_open, found in seconds.items()}
+    print(
+        f"the window is drawn in {1e3 * best[True]:.1f} ms with the panels, {1e3 * best[False]:.1f} ms without: "
+        f"{best[True] / best[False]:.3f} times",
+        flush=True,
+    )
+
+
 def windows() -> list[bpy.types.Window]:
     """All of Blender's windows."""
     return list(bpy.context.window_manager.windows)
 
 
 #: Parts that are done only when they are asked for: they want a backend with torch, or a Blender that has done nothing.
-ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks"})
+ALONE = frozenset({"models", "wipe", "takes", "cg", "clicks", "times"})
 
 
 #: What follows the steps, each in a scene of its own; the last opens a new file.
@@ -1086,6 +1170,7 @@ PARTS = {
     "preferences": wrong_button_and_preferences,
     "cg": cg,
     "clicks": clicks,
+    "times": times,
 }
 
 

@@ -95,7 +95,7 @@ def name_of(function: Any) -> str:
 def timed(function: Any, name: str = "") -> Any:
     """The function itself, or where calls are measured one that does the same and is measured.
 
-    The same function and name give the same one until ``end``, so that Blender finds what was handed in to be taken away.
+    The same function and name give the same one until ``end``, so that Blender finds what is to be taken away.
 
     Args:
         function: a plain function; Blender counts its arguments.

@@ -83,7 +83,7 @@ def _replace(cls: type) -> Iterator[_Replaced]:
         setattr(cls, name, type(found)(replacement) if hasattr(found, "__func__") else replacement)
     for name, keywords, keyword in property_callbacks(cls):
         yield keywords, keyword, keywords[keyword]
-        keywords[keyword] = timed(keywords[keyword], f"{cls.__name__}.{name} ({keyword})")
+        keywords[keyword] = timed(keywords[keyword], f"{cls.__name__}.{name}.{keyword}")
 
 
 def add_timer(function: Callable[[], float | None], *, after: float, persistent: bool = False) -> None:

@@ -110,7 +110,7 @@ def test_calls_are_counted_and_written_when_the_addon_is_switched_off(table: Pat
         return found[name].count - (before[name].count if name in before else 0)
 
     assert new("handlers._frame_change_post") == 2
-    assert new("EX4D_PG_scene.active_take (update)") == 1
+    assert new("EX4D_PG_scene.active_take.update") == 1
     assert new("EX4D_OT_add_take_camera.poll") == 1
     assert any(name.endswith(".draw") for name in found)
     assert all(item.total >= item.longest >= 0 and item.busy >= 0 for item in found.values())
@@ -160,7 +160,7 @@ def test_calls_of_other_threads_and_errors(monkeypatch: pytest.MonkeyPatch, tmp_
     assert call_times.timed(fails) is fails
     assert call_times.begin()
     measured: Callable[[int], int] = call_times.timed(fails, "fails")
-    assert call_times.timed(fails) is measured
+    assert call_times.timed(fails, "fails") is measured
     assert measured(1) == 1
     with pytest.raises(ZeroDivisionError):
         measured(0)

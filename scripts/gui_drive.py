@@ -353,12 +353,7 @@ def story(  # noqa: PLR0912, PLR0915  steps in one place
     if strips():
         raise DriveError("The take was finished before its progress could be seen; use a longer plate.")
     yield after(4.0)
-    count = DrawCount()
-    yield lambda: bool(strips())
-    drawn = count.stop()
-    print(f"drawn while the take was generated: {drawn}", flush=True)
-    if drawn["WINDOW"] > MOST_DRAWS:
-        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while a job ran and nothing moved.")
+    yield from few_draws(MOST_DRAWS, "a take was generated", lambda: bool(strips()))
     if scene.sequence_editor is not None and len(scene.sequence_editor.strips):
         raise DriveError("The strips are in the scene that is to be rendered.")
     call(bpy.ops.ex4d.show_result, area=view)
@@ -1023,7 +1018,7 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
 
 def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
     """A plate from file to take, for the table of calls; and how often is drawn what need not be."""
-    scene, space = window().scene, view.spaces.active
+    scene = window().scene
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
     scene.ex4d.match_without_asking = True
     yield after(1.0)
@@ -1031,7 +1026,7 @@ def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait
     yield lambda: dw_mesh() is not None
     yield after(3.0)
     call(bpy.ops.ex4d.view_shot, area=view)
-    shading = space.shading
+    shading = view.spaces.active.shading
     if (shading.type, shading.color_type, shading.light) != ("SOLID", "TEXTURE", "FLAT"):
         raise DriveError(
             f"Look Through shows {shading.type}, {shading.color_type}, {shading.light}, not the fast view."
@@ -1043,28 +1038,18 @@ def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait
     call(bpy.ops.ex4d.preview_take, "INVOKE_DEFAULT", area=view)
     yield lambda: bool(scene.ex4d.takes[0].coverage)
     yield after(2.0)
-    scene.ex4d.move, scene.ex4d.default_amount = "crane", True
-    call(bpy.ops.ex4d.apply_move, area=view)
+    scene.ex4d.move = "crane"
+    call(bpy.ops.ex4d.apply_preset, area=view)
     yield after(2.0)
     call(bpy.ops.ex4d.hide_preview, area=view)
     scene.ex4d.with_mask = scene.ex4d.with_color = True
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
     yield after(2.0)
     yield undrawn(1.0)
-    count = DrawCount()
-    yield lambda: bool(strips())
-    drawn = count.stop()
-    print(f"drawn while the take was generated: {drawn}", flush=True)
-    if drawn["WINDOW"] > MOST_DRAWS:
-        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while a job ran and nothing moved.")
+    yield from few_draws(MOST_DRAWS, "a take was generated", lambda: bool(strips()))
     yield after(2.0)
     yield undrawn(1.0)
-    count = DrawCount()
-    yield after(5.0)
-    drawn = count.stop()
-    print(f"drawn in 5 s without a job: {drawn}", flush=True)
-    if drawn["WINDOW"]:
-        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times within 5 s while nothing moved.")
+    yield from few_draws(0, "nothing was done for 5 s", after(5.0))
     yield from panels_cost(view)
     call(bpy.ops.ex4d.show_result, area=view)
     yield after(2.0)
@@ -1082,8 +1067,22 @@ def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait
     yield from shot(out, "31-reopened")
 
 
+def few_draws(most: int, what: str, wait: Wait) -> Iterator[Wait]:
+    """Count how often is drawn while one waits and nothing moves.
+
+    Raises:
+        DriveError: the viewport was drawn more than ``most`` times.
+    """
+    count = DrawCount()
+    yield wait
+    drawn = count.stop()
+    print(f"drawn while {what}: {drawn}", flush=True)
+    if drawn["WINDOW"] > most:
+        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while {what} and nothing moved.")
+
+
 def panels_cost(view: bpy.types.Area) -> Iterator[Wait]:
-    """Print what drawing the whole window costs with the extension's panels and without, and the sidebar alone."""
+    """Print what drawing the whole window costs with the extension's panels and without."""
     space = view.spaces.active
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(REDRAWS):

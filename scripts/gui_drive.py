@@ -1039,9 +1039,9 @@ def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait
     yield lambda: bool(scene.ex4d.takes[0].coverage)
     yield after(2.0)
     scene.ex4d.move = "crane"
+    # It takes the preview of the former move away.
     call(bpy.ops.ex4d.apply_preset, area=view)
     yield after(2.0)
-    call(bpy.ops.ex4d.hide_preview, area=view)
     scene.ex4d.with_mask = scene.ex4d.with_color = True
     call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
     yield after(2.0)

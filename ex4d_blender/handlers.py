@@ -8,6 +8,7 @@ from bpy.app.handlers import persistent
 
 from . import arrivals, backend_link, changes, folder_sizes, job_list, live_preview, migrations, saved, wipe
 from .ops import move_shot, picking
+from .scene import hooks
 from .scene.shot_place import note_beside, propose_folder
 from .ui import cached
 
@@ -98,14 +99,10 @@ _HANDLERS = (
 def register() -> None:
     """Add the handlers; Blender before 5.1 has no ``exit_pre``, there unregistration closes the socket."""
     for name, handler in _HANDLERS:
-        found = getattr(bpy.app.handlers, name, None)
-        if found is not None and handler not in found:
-            found.append(handler)
+        hooks.add_handler(name, handler)
 
 
 def unregister() -> None:
     """Remove them."""
     for name, handler in _HANDLERS:
-        found = getattr(bpy.app.handlers, name, None)
-        if found is not None and handler in found:
-            found.remove(handler)
+        hooks.remove_handler(name, handler)

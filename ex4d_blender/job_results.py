@@ -37,7 +37,18 @@ from .core.deliveries import delivered_take, read_take
 from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
 from .ops import clean_cache, preview
-from .scene import asked, background, colour_tables, mesh, obstacles, plates, projection, sequencer, showing
+from .scene import (
+    asked,
+    background,
+    colour_tables,
+    mesh,
+    mesh_building,
+    obstacles,
+    plates,
+    projection,
+    sequencer,
+    showing,
+)
 from .scene import shot as shots
 from .scene.data import camera_data, operators, scene_state, windows
 from .scene.holes import update_holes
@@ -66,7 +77,9 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     # A scene that nobody has set up is not asked about; without a window there is nobody to ask, and who calls says.
     matches = data.get("match_scene") or (not bpy.app.background and former is None and shots.is_as_new(scene))
     if matches:
-        shots.match_scene(scene, record, first_frame=shot.first_frame)
+        # Its range may set a frame, and one is set below.
+        with mesh.at_rest(scene):
+            shots.match_scene(scene, record, first_frame=shot.first_frame)
     state = scene_state(scene)
     update_holes(scene)
     numbers = result.plate.numbers
@@ -86,9 +99,10 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
 
 
 def check_reconstruction(result: Result, _data: dict[str, Any]) -> None:
-    """Compare the files of a shot with their seals: of hundreds of frames that takes seconds."""
+    """Compare the files of a shot with their seals: of hundreds of frames that takes seconds. Then read the mesh."""
     if isinstance(result, ReconstructResult) and result.viewport:
         check_ahead(mesh.sealed_parts(Path(result.viewport)))
+        mesh_building.read_ahead(Path(result.viewport))
 
 
 def _clip_notes(scene: bpy.types.Scene, result: ReconstructResult) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 import gpu
 
+from .scene import hooks
+
 #: Half the side of a marker and of its dark edge, in pixels of the screen; the text's size.
 HALF, EDGE, TEXT = 4.0, 5.5, 12.0
 COLOUR, DARK = (1.0, 0.75, 0.1, 1.0), (0.0, 0.0, 0.0, 0.8)
@@ -30,7 +32,7 @@ def show(points: NDArray[np.float64]) -> None:
     global _handle  # noqa: PLW0603
     _points[:] = [Vector(point) for point in points]
     if _handle is None and not bpy.app.background:
-        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+        _handle = hooks.add_to_viewports(_draw)
 
 
 def hide() -> None:
@@ -38,7 +40,7 @@ def hide() -> None:
     global _handle  # noqa: PLW0603
     _points.clear()
     if _handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        hooks.remove_from_viewports(_handle)
         _handle = None
 
 

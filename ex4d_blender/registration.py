@@ -32,6 +32,7 @@ from . import (
     props,
     timer,
 )
+from .core import call_times
 from .ops import (
     alignment,
     backend,
@@ -56,6 +57,7 @@ from .ops import (
     take_cameras,
     wipe,
 )
+from .scene import hooks
 from .ui import cached, coverage, lists, menu_entries, panels, status_bar, thumbnails, tracks
 from .ui import wipe as wipe_view
 
@@ -111,8 +113,9 @@ def register() -> None:
         unregister()
     try:
         _hold_modules()
+        call_times.begin()
         for cls in CLASSES:
-            bpy.utils.register_class(cls)
+            hooks.add_class(cls)
         localisation.register(CLASSES)
         props.attach()
         capabilities.forget()
@@ -139,19 +142,35 @@ def _take_up_open_file() -> None:
         move_shot.find_stray_shots()
 
 
+def _take_news() -> None:
+    job_list.current().pump()
+
+
+def _look_at_disk() -> None:
+    disk_watch.look(time.monotonic())
+
+
+def _look_at_moves() -> None:
+    live_preview.look(time.monotonic())
+
+
+def _prepare_thumbnails() -> None:
+    thumbnails.prepare(row.thumbnail for row in job_list.current().rows)
+
+
 def _start() -> None:
     """The timer, and the jobs that the open file waits for."""
     disk_watch.forget()
     timer.register(
         steps=(
-            lambda: job_list.current().pump(),
+            _take_news,
             capabilities.follow,
             installation.pump,
             model_downloads.follow,
-            lambda: disk_watch.look(time.monotonic()),
+            _look_at_disk,
             folder_sizes.look,
-            lambda: live_preview.look(time.monotonic()),
-            lambda: thumbnails.prepare(row.thumbnail for row in job_list.current().rows),
+            _look_at_moves,
+            _prepare_thumbnails,
             panel_updates.flush,
         ),
         busy=(
@@ -164,7 +183,8 @@ def _start() -> None:
             panel_updates.is_due,
         ),
     )
-    job_list.register(job_results.RESULT_HANDLERS, job_results.PREPARATIONS)
+    handlers_of_results = {action: call_times.timed(take) for action, take in job_results.RESULT_HANDLERS.items()}
+    job_list.register(handlers_of_results, job_results.PREPARATIONS)
 
 
 def _stop() -> None:
@@ -203,6 +223,10 @@ def unregister() -> None:
             log.exception("EX-4D: %s could not be unregistered", part.__module__)
     for cls in reversed(CLASSES):
         try:
-            bpy.utils.unregister_class(cls)
+            hooks.remove_class(cls)
         except RuntimeError:
             log.debug("EX-4D: %s was not registered", cls.__name__)
+    try:
+        call_times.end()
+    except OSError:
+        log.exception("EX-4D: the times of calls could not be written")

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 
 import bpy
 
+from .core.call_times import timed
+from .scene import hooks
+
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
@@ -38,20 +41,19 @@ def _tick() -> float:
 def wake() -> None:
     """Let the timer look at once: something was asked for."""
     stop()
-    bpy.app.timers.register(_tick, first_interval=BUSY_SECONDS, persistent=True)
+    hooks.add_timer(_tick, after=BUSY_SECONDS, persistent=True)
 
 
 def register(steps: Iterable[Callable[[], None]], busy: Iterable[Callable[[], bool]]) -> None:
     """Start the timer. In background mode timers do not run; there operators block."""
     global _steps, _busy
-    _steps, _busy = tuple(steps), tuple(busy)
-    bpy.app.timers.register(_tick, first_interval=IDLE_SECONDS, persistent=True)
+    _steps, _busy = tuple(timed(step) for step in steps), tuple(busy)
+    hooks.add_timer(_tick, after=IDLE_SECONDS, persistent=True)
 
 
 def stop() -> None:
     """Let it tick no more."""
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
+    hooks.remove_timer(_tick)
 
 
 def unregister() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ex4d.protocol.errors import BadInputError
 
+from .scene import hooks
 from .scene.data import windows
 from .scene.wipe_pictures import Side, forget_scratch, read_picture
 
@@ -137,8 +138,8 @@ def redraw() -> None:
 
 def _ask() -> None:
     """Let the timer read, at once; there is none in background mode, nor anything to draw."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(step):
-        bpy.app.timers.register(step, first_interval=0.0)
+    if not bpy.app.background and not hooks.has_timer(step):
+        hooks.add_timer(step, after=0.0)
 
 
 def frame_changed(scene: bpy.types.Scene) -> None:

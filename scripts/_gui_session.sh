@@ -74,7 +74,8 @@ if ! read -r -t 20 number <"$out/tmp/display"; then
 fi
 display=:$number
 
-inside timeout -k 10 "$limit" blender --python-use-system-env --python-exit-code 3 \
+# It writes what it has measured when Blender quits.
+inside env EX4D_BLENDER_TIMES="$out/times.txt" timeout -k 10 "$limit" blender --python-use-system-env --python-exit-code 3 \
     --window-geometry 0 0 "${screen%x*}" "${screen#*x}" --python "$root/scripts/gui_drive.py" \
     -- --out "$out" --plate "$plate" --moving-plate "$moving" --until "$until" ${only:+--only "$only"} >"$out/blender.log" 2>&1 &
 blender=$!
@@ -108,6 +109,10 @@ status=0
 wait "$blender" || status=$?
 
 cat "$out/result.txt" 2>/dev/null || true
+if [ -e "$out/times.txt" ]; then
+    echo "Blender's main thread in the extension, the longest calls first (! more than 0.25 s; all are in $out/times.txt):"
+    head -25 "$out/times.txt"
+fi
 if [ "$status" != 0 ] || ! grep -qx passed "$out/result.txt" 2>/dev/null; then
     tail -30 "$out/blender.log" >&2
     echo "error: the run in Blender failed (status $status); its log is $out/blender.log" >&2

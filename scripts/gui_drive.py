@@ -40,6 +40,8 @@ LONG, LONG_SIDE, LONG_POINTS = 250, 512, 3000
 MOST_STILL = 0.4
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
+#: Rounds in which the window is drawn with the panels and without.
+REDRAWS = 5
 #: From the startup scene to the result, the file browser's included.
 MOST_CLICKS = 7
 #: What the screen may be off from a picture that it shows at another size, codes of 8 bits on the mean.
@@ -218,7 +220,7 @@ def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
 
 def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     """See the plate on the mesh, as it will be."""
-    call(bpy.ops.ex4d.view_shot, area=view)
+    call(bpy.ops.ex4d.view_shot, area=view, shading="RENDERED")
     # Software OpenGL compiles this mode's shaders and draws nothing meanwhile.
     yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
@@ -351,12 +353,7 @@ def story(  # noqa: PLR0912, PLR0915  steps in one place
     if strips():
         raise DriveError("The take was finished before its progress could be seen; use a longer plate.")
     yield after(4.0)
-    count = DrawCount()
-    yield lambda: bool(strips())
-    drawn = count.stop()
-    print(f"drawn while the take was generated: {drawn}", flush=True)
-    if drawn["WINDOW"] > MOST_DRAWS:
-        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while a job ran and nothing moved.")
+    yield from few_draws(MOST_DRAWS, "a take was generated", lambda: bool(strips()))
     if scene.sequence_editor is not None and len(scene.sequence_editor.strips):
         raise DriveError("The strips are in the scene that is to be rendered.")
     call(bpy.ops.ex4d.show_result, area=view)
@@ -1049,6 +1046,92 @@ def light_theme() -> str:
     return str(next(path for path in folder.iterdir() if path.stem.lower() == "blender_light"))
 
 
+def times(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
+    """A plate from file to take, for the table of calls; and how often is drawn what need not be."""
+    scene = window().scene
+    call(bpy.ops.ex4d.load_plate, area=view, filepath=str(next(out.glob("plate.*"))))
+    scene.ex4d.match_without_asking = True
+    yield after(1.0)
+    call(bpy.ops.ex4d.reconstruct, "INVOKE_DEFAULT", area=view)
+    yield lambda: dw_mesh() is not None
+    yield after(3.0)
+    call(bpy.ops.ex4d.view_shot, area=view)
+    shading = view.spaces.active.shading
+    if (shading.type, shading.color_type, shading.light) != ("SOLID", "TEXTURE", "FLAT"):
+        raise DriveError(
+            f"Look Through shows {shading.type}, {shading.color_type}, {shading.light}, not the fast view."
+        )
+    yield after(3.0)
+    yield from shot(out, "30-fast-view")
+    call(bpy.ops.ex4d.add_take_camera, area=view, move=MOVE)
+    yield after(2.0)
+    call(bpy.ops.ex4d.preview_take, "INVOKE_DEFAULT", area=view)
+    yield lambda: bool(scene.ex4d.takes[0].coverage)
+    yield after(2.0)
+    scene.ex4d.move = "crane"
+    # It takes the preview of the former move away.
+    call(bpy.ops.ex4d.apply_preset, area=view)
+    yield after(2.0)
+    scene.ex4d.with_mask = scene.ex4d.with_color = True
+    call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+    yield after(2.0)
+    yield undrawn(1.0)
+    yield from few_draws(MOST_DRAWS, "a take was generated", lambda: bool(strips()))
+    yield after(2.0)
+    yield undrawn(1.0)
+    yield from few_draws(0, "nothing was done for 5 s", after(5.0))
+    yield from panels_cost(view)
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(2.0)
+    call(bpy.ops.ex4d.show_result, area=view)
+    yield after(1.0)
+    for frame in range(scene.frame_start, scene.frame_start + 5):
+        scene.frame_set(frame)
+        yield after(0.3)
+    bpy.ops.ed.undo_push(message="Undone")
+    bpy.ops.ed.undo()
+    yield after(1.0)
+    bpy.ops.wm.save_as_mainfile(filepath=str(out / "times.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(out / "times.blend"))
+    yield after(3.0)
+    yield from shot(out, "31-reopened")
+
+
+def few_draws(most: int, what: str, wait: Wait) -> Iterator[Wait]:
+    """Count how often is drawn while one waits and nothing moves.
+
+    Raises:
+        DriveError: the viewport was drawn more than ``most`` times.
+    """
+    count = DrawCount()
+    yield wait
+    drawn = count.stop()
+    print(f"drawn while {what}: {drawn}", flush=True)
+    if drawn["WINDOW"] > most:
+        raise DriveError(f"The viewport was drawn {drawn['WINDOW']} times while {what} and nothing moved.")
+
+
+def panels_cost(view: bpy.types.Area) -> Iterator[Wait]:
+    """Print what drawing the whole window costs with the extension's panels and without."""
+    space = view.spaces.active
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(REDRAWS):
+        for is_open in (True, False):
+            space.show_region_ui = is_open
+            yield after(1.0)
+            began = time.perf_counter()
+            call(bpy.ops.wm.redraw_timer, area=view, type="DRAW_WIN", iterations=3)
+            seconds[is_open].append((time.perf_counter() - began) / 3)
+    space.show_region_ui = True
+    yield after(1.0)
+    best = {is_open: min(found) for is_open, found in seconds.items()}
+    print(
+        f"the window is drawn in {1e3 * best[True]:.1f} ms with the panels, {1e3 * best[False]:.1f} ms without: "
+        f"{best[True] / best[False]:.3f} times",
+        flush=True,
+    )
+
+
 def windows() -> list[bpy.types.Window]:
     """All of Blender's windows."""
     return list(bpy.context.window_manager.windows)
@@ -1100,7 +1183,7 @@ def on_plate(view: bpy.types.Area, across: float, down: float) -> tuple[int, int
 
 
 #: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them.
-ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks"})
+ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks", "times"})
 
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 PARTS = {
@@ -1116,6 +1199,7 @@ PARTS = {
     "cg": cg,
     "german": german,
     "clicks": clicks,
+    "times": times,
 }
 
 

@@ -355,7 +355,7 @@ class EX4D_OT_view_shot(bpy.types.Operator):
                 ("FAST", "Fast", "Solid mode: the pictures alone, with the holes"),
                 ("RENDERED", "As Rendered", "Material Preview, with what light there is; slow in heavy scenes"),
             ],
-            default="RENDERED",
+            default="FAST",
             options={"SKIP_SAVE"},
             description="How the mesh is drawn",
         )

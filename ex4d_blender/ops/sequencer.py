@@ -11,7 +11,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import arrivals, props
 from ..core.kept_colour import COLOR, keep_colour
 from ..localisation import localised
-from ..scene import sequencer
+from ..scene import hooks, sequencer
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.files import MAX_FOLDER_BYTES, absolute_path, stored_path
@@ -59,7 +59,7 @@ def _frame_all(window: Any, area: bpy.types.Area) -> None:
                 bpy.ops.sequencer.view_all()
 
     if not bpy.app.background:
-        bpy.app.timers.register(look, first_interval=0.3)
+        hooks.add_timer(look, after=0.3)
 
 
 class EX4D_OT_show_result(bpy.types.Operator):

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
-from numpy.typing import NDArray
 
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.parsing import fraction_from, parse_json
@@ -80,7 +78,8 @@ class ViewportFolder:
         return self.folder / PC2_FILE
 
 
-def _damaged(path: Path, problem: str) -> BadInputError:
+def damaged(path: Path, problem: str) -> BadInputError:
+    """The error of a file that is not as the backend has left it."""
     return BadInputError(f"{path} is damaged: {problem}.", "Reconstruct the shot again.")
 
 
@@ -110,9 +109,9 @@ def described_viewport(folder: Path) -> ViewportFolder:
             "Reconstruct the shot, or choose the folder it was moved to.",
         ) from None
     except ValueError:
-        raise _damaged(path, "it is no JSON") from None
+        raise damaged(path, "it is no JSON") from None
     if not isinstance(record, dict) or record.get("format") != VIEWPORT_FORMAT:
-        raise _damaged(path, "it does not describe a mesh")
+        raise damaged(path, "it does not describe a mesh")
     if record.get("version") != VIEWPORT_VERSION:
         raise BadInputError(
             f"{path} is of version {record.get('version')}, not {VIEWPORT_VERSION}.",
@@ -133,7 +132,7 @@ def described_viewport(folder: Path) -> ViewportFolder:
             valid=folder / record["valid"],
         )
     except (KeyError, IndexError, TypeError, ValueError, ZeroDivisionError):
-        raise _damaged(path, "it lacks a value") from None
+        raise damaged(path, "it lacks a value") from None
     check_consecutive(viewport.numbers, "The reconstructed mesh")
     return viewport
 
@@ -157,7 +156,7 @@ def _check_contents(viewport: ViewportFolder) -> None:
             # The plate's own frames. Where they are gone whoever loads them says so.
             check_files(viewport.color.parent, f"{viewport.color.name}/")
     except DamagedCacheError as error:
-        raise _damaged(error.folder / error.name, "it is not as the backend wrote it") from error
+        raise damaged(error.folder / error.name, "it is not as the backend wrote it") from error
 
 
 def check_point_cache(path: Path, vertices: int, frames: int) -> None:
@@ -176,116 +175,13 @@ def check_point_cache(path: Path, vertices: int, frames: int) -> None:
             "Relink the shot to the folder it was moved to, or reconstruct it.",
         ) from None
     if len(head) < PC2_HEADER.size or not head.startswith(PC2_MAGIC):
-        raise _damaged(path, "it is not a PC2 point cache")
+        raise damaged(path, "it is not a PC2 point cache")
     _, version, points, _, _, samples = PC2_HEADER.unpack(head)
     if version != 1 or points != vertices or samples != frames:
-        raise _damaged(path, f"it holds {points} points and {samples} frames, the mesh has {vertices} and {frames}")
+        raise damaged(path, f"it holds {points} points and {samples} frames, the mesh has {vertices} and {frames}")
     expected = PC2_HEADER.size + 12 * points * samples
     if size != expected:
-        raise _damaged(path, f"it has {size} bytes, not {expected}, and was cut short")
-
-
-def _array(folder: Path, name: str, dtype: type, shape: tuple[int | None, ...]) -> NDArray[Any]:
-    """A saved array of that type and shape; None in the shape: any length."""
-    path = folder / f"{name}.npy"
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise _damaged(path, "it is missing, or no NumPy array") from None
-    fits = len(values.shape) == len(shape) and all(b in (None, a) for a, b in zip(values.shape, shape, strict=True))
-    if values.dtype != dtype or not fits:
-        raise _damaged(path, f"it has shape {values.shape} of {values.dtype}, which does not fit the mesh")
-    return np.ascontiguousarray(values)
-
-
-def _check_indices(path: Path, values: NDArray[np.int32], limit: int) -> None:
-    # Blender crashes on an index that points outside.
-    if values.size and (values.min() < 0 or values.max() >= limit):
-        raise _damaged(path, "it points to what is not there")
-
-
-def _validity_uv(grid: tuple[int, int], triangles: int) -> NDArray[np.float32]:
-    """(loops, 2): each quad at its own texel's centre, skirt and cap at one of the last row, which is never valid."""
-    width, height = grid
-    columns = (np.arange(width - 1, dtype=np.float32) + np.float32(0.5)) / np.float32(width - 1)
-    rows = np.float32(1) - (np.arange(height - 1, dtype=np.float32) + np.float32(0.5)) / np.float32(height)
-    out = np.empty((4 * (width - 1) * (height - 1) + 3 * triangles, 2), np.float32)
-    quads = out[: 4 * (width - 1) * (height - 1)].reshape(height - 1, width - 1, 4, 2)
-    quads[..., 0] = columns[None, :, None]
-    quads[..., 1] = rows[:, None, None]
-    out[quads.size // 2 :] = (columns[0], np.float32(0.5 / height))
-    return out
-
-
-def build_mesh(viewport: ViewportFolder, name: str) -> bpy.types.Mesh:
-    """The mesh datablock of a viewport folder, in the pose of its first frame.
-
-    All arrays, edges too, go in as they are: Blender calculates nothing.
-
-    Raises:
-        BadInputError: a file is missing, damaged or does not fit the others.
-    """
-    folder, count = viewport.folder, viewport.vertices
-    width, height = viewport.grid
-    if viewport.quads != (width - 1) * (height - 1):
-        raise _damaged(folder / VIEWPORT_FILE, "it has a grid that does not fit its faces")
-    quads = _array(folder, "quads", np.int32, (viewport.quads, 4))
-    triangles = _array(folder, "triangles", np.int32, (viewport.triangles, 3))
-    loops = quads.size + triangles.size
-    loop_edges = _array(folder, "loop_edges", np.int32, (loops,))
-    uv = _array(folder, "uv", np.float32, (count, 2))
-    edges = _array(folder, "edges", np.int32, (None, 2))
-    for part, values, limit in (
-        ("quads", quads, count),
-        ("triangles", triangles, count),
-        ("edges", edges, count),
-        ("loop_edges", loop_edges, len(edges)),
-    ):
-        _check_indices(folder / f"{part}.npy", values, limit)
-    check_point_cache(viewport.pc2, count, len(viewport.numbers))
-
-    # Blender splits a quad between its first and third corner, the backend between bottom left and top right: with
-    # bottom left as the first corner both show the same two triangles.
-    quads = np.roll(quads, -1, axis=1)
-    loop_edges[: quads.size] = np.roll(loop_edges[: quads.size].reshape(-1, 4), -1, axis=1).ravel()
-    corners = np.concatenate([quads.ravel(), triangles.ravel()])
-    starts = np.concatenate(
-        [
-            np.arange(len(quads), dtype=np.int32) * 4,
-            np.int32(quads.size) + np.arange(len(triangles), dtype=np.int32) * 3,
-        ]
-    )
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(count)
-    mesh.edges.add(len(edges))
-    mesh.loops.add(loops)
-    mesh.polygons.add(len(starts))
-    mesh.polygons.foreach_set("loop_start", starts)
-    first = np.fromfile(viewport.pc2, "<f4", 3 * count, offset=PC2_HEADER.size)
-    for attribute, key, values in (
-        ("position", "vector", first),
-        (".edge_verts", "value", edges),
-        (".corner_vert", "value", corners),
-        (".corner_edge", "value", loop_edges),
-    ):
-        found: Any = mesh.attributes[attribute]
-        found.data.foreach_set(key, values.ravel())
-    plate_uv = uv * np.array([1, -1], np.float32) + np.array([0, 1], np.float32)
-    for layer, coordinates in (
-        (PLATE_UV, plate_uv[corners]),
-        (VALIDITY_UV, _validity_uv(viewport.grid, len(triangles))),
-    ):
-        # The attribute itself and not uv_layers.new(), which would fill it with a default map first.
-        uv_map: Any = mesh.attributes.new(layer, "FLOAT2", "CORNER")
-        uv_map.data.foreach_set("vector", coordinates.ravel())
-    mesh.uv_layers[PLATE_UV].active_render = True
-    mesh.uv_layers.active = mesh.uv_layers[PLATE_UV]
-    # Flat: the surface emits, and Blender need not average normals over the vertices at each frame. As ``shade_flat``
-    # leaves it, which takes as long as all else here together.
-    flat: Any = mesh.attributes.get("sharp_face") or mesh.attributes.new("sharp_face", "BOOLEAN", "FACE")
-    flat.data.foreach_set("value", np.ones(len(starts), bool))
-    mesh.update()
-    return mesh
+        raise damaged(path, f"it has {size} bytes, not {expected}, and was cut short")
 
 
 def attach_cache(obj: bpy.types.Object, viewport: ViewportFolder, first_frame: int) -> None:
@@ -337,22 +233,6 @@ def _nobody_looks_at(obj: bpy.types.Object) -> bool:
     items: list[bpy.types.ID] = [obj, *scan.collections_of(obj)]
     users: set[bpy.types.ID] = set().union(*bpy.data.user_map(subset=items).values())
     return all(isinstance(user, bpy.types.Collection | bpy.types.Scene) or user == obj.parent for user in users)
-
-
-def build_mesh_object(folder: Path, name: str, *, first_frame: int | None = None) -> bpy.types.Object:
-    """A new mesh object with its point cache, in no collection and without a material.
-
-    Args:
-        folder: the viewport folder.
-        first_frame: the scene frame of the plate's first picture; None: the plate's own number.
-
-    Raises:
-        BadInputError: see ``read_viewport``, ``build_mesh``.
-    """
-    viewport = read_viewport(folder)
-    obj = bpy.data.objects.new(name, build_mesh(viewport, name))
-    attach_cache(obj, viewport, viewport.numbers[0] if first_frame is None else first_frame)
-    return obj
 
 
 def cache_path(obj: bpy.types.Object) -> Path | None:

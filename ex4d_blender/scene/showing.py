@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import bpy
 
-from . import choosing, editors, scan
+from . import choosing, editors, hooks, scan
 from .data import mesh_data
 from .shot import PROPERTY, ShotObjects
 
@@ -57,7 +57,7 @@ def _look_for_pictures_soon(scene: bpy.types.Scene) -> None:
                 found.frame_set(frame + 1)
                 found.frame_set(frame, subframe=subframe)
 
-    bpy.app.timers.register(look, first_interval=DRAWN_SECONDS)
+    hooks.add_timer(look, after=DRAWN_SECONDS)
 
 
 def startup_cube(scene: bpy.types.Scene, shot: ShotObjects) -> bpy.types.Object | None:

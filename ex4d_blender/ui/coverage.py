@@ -15,6 +15,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import out_of_date, props
 from ..core.coverage_record import parse, parsed
 from ..localisation import localised
+from ..scene import hooks
 from ..scene import shot as shots
 
 #: The bar's height, that of a column at least, and its distance to the viewport's edges.
@@ -165,12 +166,12 @@ def register() -> None:
     """Draw into 3D viewports; without a window there is nothing to draw into."""
     global _handle  # noqa: PLW0603
     if not bpy.app.background:
-        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+        _handle = hooks.add_to_viewports(_draw)
 
 
 def unregister() -> None:
     """Stop drawing there."""
     global _handle  # noqa: PLW0603
     if _handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        hooks.remove_from_viewports(_handle)
         _handle = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..scene import hooks
 from ..scene import shot as shots
 from ..scene.data import scene_of
 
@@ -72,13 +73,13 @@ _ENTRIES = (
 def register() -> None:
     """Draw there."""
     for name, draw in _ENTRIES:
-        getattr(bpy.types, name).append(draw)
+        hooks.add_to_layout(name, draw)
 
 
 def unregister() -> None:
     """Stop drawing there."""
     for name, draw in _ENTRIES:
-        getattr(bpy.types, name).remove(draw)
+        hooks.remove_from_layout(name, draw)
 
 
 CLASSES = (EX4D_MT_shot,)

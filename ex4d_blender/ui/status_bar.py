@@ -10,7 +10,7 @@ import bpy
 from .. import arrivals, job_list
 from ..localisation import localised
 from ..ops.sequencer import is_shown
-from ..scene import sequencer
+from ..scene import hooks, sequencer
 
 
 def _draw(self: Any, context: bpy.types.Context) -> None:
@@ -44,11 +44,11 @@ def _draw_way_back(self: Any, context: bpy.types.Context) -> None:
 
 def register() -> None:
     """Draw there."""
-    bpy.types.STATUSBAR_HT_header.append(_draw)
-    bpy.types.SEQUENCER_HT_header.append(_draw_way_back)
+    hooks.add_to_layout("STATUSBAR_HT_header", _draw)
+    hooks.add_to_layout("SEQUENCER_HT_header", _draw_way_back)
 
 
 def unregister() -> None:
     """Stop drawing there."""
-    bpy.types.STATUSBAR_HT_header.remove(_draw)
-    bpy.types.SEQUENCER_HT_header.remove(_draw_way_back)
+    hooks.remove_from_layout("STATUSBAR_HT_header", _draw)
+    hooks.remove_from_layout("SEQUENCER_HT_header", _draw_way_back)

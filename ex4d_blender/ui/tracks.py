@@ -22,6 +22,7 @@ from ..core.shot_rules import parsed_record
 from ..core.shot_source import source_trajectory
 from ..core.solved_scene import SolvedTracks, read_tracks, solve_folder
 from ..props import state_of
+from ..scene import hooks
 from ..scene import shot as shots
 from ..scene.data import camera_data
 
@@ -140,7 +141,7 @@ def register() -> None:
     """Draw into 3D viewports; without a window there is nothing to draw into."""
     global _handle  # noqa: PLW0603
     if not bpy.app.background:
-        _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+        _handle = hooks.add_to_viewports(_draw)
 
 
 def unregister() -> None:
@@ -148,5 +149,5 @@ def unregister() -> None:
     global _handle  # noqa: PLW0603
     forget()
     if _handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        hooks.remove_from_viewports(_handle)
         _handle = None

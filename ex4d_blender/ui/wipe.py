@@ -15,6 +15,7 @@ import gpu
 from .. import props, wipe
 from ..core.wipe import Part, Rect, fit, is_on_line, line_at, part_between, share_at
 from ..localisation import localised
+from ..scene import hooks
 from .coverage import free_width, looks_through
 
 #: Half the line's width, how far from it the mouse still takes it, half the grip's width and height, and the distance
@@ -204,7 +205,7 @@ def register() -> None:
     global _handle  # noqa: PLW0603
     if bpy.app.background:
         return
-    _handle = bpy.types.SpaceView3D.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+    _handle = hooks.add_to_viewports(_draw)
     manager: Any = bpy.context.window_manager
     settings = manager.keyconfigs.addon
     if settings is not None:
@@ -220,5 +221,5 @@ def unregister() -> None:
         keymap.keymap_items.remove(item)
     _keys.clear()
     if _handle is not None:
-        bpy.types.SpaceView3D.draw_handler_remove(_handle, "WINDOW")
+        hooks.remove_from_viewports(_handle)
         _handle = None

@@ -8,6 +8,7 @@ import os
 import shutil
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -16,7 +17,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from ex4d_blender.scene import mesh, shot
+from ex4d_blender.scene import mesh, mesh_building, shot
 from viewport_factory import large_shot, make_shot, seal_folder
 
 from ex4d.protocol.errors import BadInputError
@@ -37,7 +38,7 @@ def test_mesh_is_valid_and_has_the_given_faces(tmp_path: Path) -> None:
     record = make_shot(tmp_path)
     folder = Path(record["viewport"])
     viewport = mesh.read_viewport(folder)
-    data = mesh.build_mesh(viewport, "Mesh")
+    data = mesh_building.build_mesh(viewport, "Mesh")
     quads, triangles = np.load(folder / "quads.npy"), np.load(folder / "triangles.npy")
     faces = [frozenset(polygon.vertices) for polygon in data.polygons]
     assert faces == [frozenset(face) for face in [*quads.tolist(), *triangles.tolist()]]
@@ -55,9 +56,58 @@ def test_mesh_is_valid_and_has_the_given_faces(tmp_path: Path) -> None:
     assert not any(polygon.use_smooth for polygon in data.polygons)
 
 
+def everything(data: bpy.types.Mesh) -> dict[str, bytes]:
+    """All attributes of a mesh, to the bit."""
+    found = {}
+    for attribute in data.attributes:
+        key = next(key for key in ("vector", "value") if hasattr(attribute.data[0], key))
+        first = getattr(attribute.data[0], key)
+        kind = {bool: bool, int: np.int32}.get(type(first), np.float32)
+        width = len(first) if hasattr(first, "__len__") else 1
+        values = np.empty(len(attribute.data) * width, kind)
+        attribute.data.foreach_get(key, values)
+        found[attribute.name] = values.tobytes()
+    return found
+
+
+def test_a_mesh_that_was_read_ahead_is_the_same_and_read_again_where_files_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(make_shot(tmp_path)["viewport"])
+    viewport = mesh.read_viewport(folder)
+    plain = everything(mesh_building.build_mesh(viewport, "Mesh"))
+    assert len(plain) >= 7
+    read: list[Path] = []
+    reading = mesh_building.read_arrays
+
+    def counted(asked: mesh.ViewportFolder) -> mesh_building.MeshArrays:
+        read.append(asked.folder)
+        return reading(asked)
+
+    monkeypatch.setattr(mesh_building, "read_arrays", counted)
+    thread = threading.Thread(target=mesh_building.read_ahead, args=(folder,))
+    thread.start()
+    thread.join()
+    assert everything(mesh_building.build_mesh(viewport, "Mesh")) == plain
+    assert len(read) == 1
+    # It is taken once.
+    assert everything(mesh_building.build_mesh(viewport, "Mesh")) == plain
+    assert len(read) == 2
+    mesh_building.read_ahead(folder)
+    moved = np.load(folder / "uv.npy") + np.float32(0.25)
+    np.save(folder / "uv.npy", moved)
+    os.utime(folder / "uv.npy", ns=(1, 1))
+    changed = everything(mesh_building.build_mesh(viewport, "Mesh"))
+    assert {name for name in plain if plain[name] != changed[name]} == {mesh.PLATE_UV}
+    (folder / "uv.npy").unlink()
+    mesh_building.read_ahead(folder)
+    with pytest.raises(BadInputError, match=r"uv\.npy is missing"):
+        mesh_building.build_mesh(viewport, "Mesh")
+
+
 def test_quads_are_split_as_the_backend_splits_them(tmp_path: Path) -> None:
     folder = Path(make_shot(tmp_path)["viewport"])
-    data = mesh.build_mesh(mesh.read_viewport(folder), "Mesh")
+    data = mesh_building.build_mesh(mesh.read_viewport(folder), "Mesh")
     flat = data.copy()
     # In the plane, where no diagonal is better than the other.
     count = len(np.load(folder / "quads.npy"))
@@ -75,7 +125,7 @@ def test_quads_are_split_as_the_backend_splits_them(tmp_path: Path) -> None:
 def test_texture_coordinates(tmp_path: Path) -> None:
     record = make_shot(tmp_path, grid=(7, 5), plate=(21, 15))
     folder = Path(record["viewport"])
-    data = mesh.build_mesh(mesh.read_viewport(folder), "Mesh")
+    data = mesh_building.build_mesh(mesh.read_viewport(folder), "Mesh")
     uv = np.load(folder / "uv.npy")
     assert [layer.name for layer in data.uv_layers] == ["UVMap", "Validity"]
     assert data.uv_layers.active.name == "UVMap"
@@ -95,7 +145,7 @@ def test_texture_coordinates(tmp_path: Path) -> None:
 def test_each_frame_shows_its_own_points(scene: bpy.types.Scene, tmp_path: Path) -> None:
     record = make_shot(tmp_path, moving=True)
     folder = Path(record["viewport"])
-    obj = mesh.build_mesh_object(folder, "Mesh", first_frame=31)
+    obj = mesh_building.build_mesh_object(folder, "Mesh", first_frame=31)
     scene.collection.objects.link(obj)
     saved = saved_points(folder, len(obj.data.vertices))
     # Before and after the range the ends hold.

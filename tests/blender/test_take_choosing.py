@@ -167,7 +167,7 @@ def test_the_plate_is_shown_in_both_modes(scene: bpy.types.Scene, tmp_path: Path
     area = window.screen.areas[0]
     area.type = "VIEW_3D"
     with bpy.context.temp_override(window=window, area=area):
-        assert bpy.ops.ex4d.view_shot(shading="FAST" if fast else "RENDERED") == {"FINISHED"}
+        assert bpy.ops.ex4d.view_shot(**({} if fast else {"shading": "RENDERED"})) == {"FINISHED"}
     shading = area.spaces.active.shading
     if fast:
         assert (shading.type, shading.light, shading.color_type) == ("SOLID", "FLAT", "TEXTURE")

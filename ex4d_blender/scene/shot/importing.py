@@ -24,6 +24,7 @@ from .. import (
     heat_maps,
     material,
     mesh,
+    mesh_building,
     mesh_switches,
     picked_points,
     projection,
@@ -84,7 +85,7 @@ def import_shot(
     points = read_points(solve) if solve is not None else None
     title = name or (former.root.name if former else Path(folder).name)
     # First all that can fail.
-    mesh_data = mesh.build_mesh(viewport, f"{title} Mesh")
+    mesh_data = mesh_building.build_mesh(viewport, f"{title} Mesh")
     try:
         mesh_material = material.build_material(viewport, title, first_frame=start)
     except BadInputError:
@@ -118,9 +119,15 @@ def import_shot(
     if former is None or scene.camera is None:
         # The plate is seen at once; Blender's startup scene has a camera elsewhere.
         scene.camera = shot.source_camera
-    camera.refresh(scene)
-    index.renew()
+    _settle(scene)
     return shot
+
+
+def _settle(scene: bpy.types.Scene) -> None:
+    """Let Blender and panels know of what was placed; the mesh is evaluated by whoever shows it next, once."""
+    with mesh.at_rest(scene):
+        camera.refresh(scene)
+    index.renew()
 
 
 def former_shot(scene: bpy.types.Scene, record: Mapping[str, Any]) -> ShotObjects | None:

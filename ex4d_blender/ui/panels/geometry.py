@@ -122,8 +122,8 @@ def _draw_shot(layout: Any, context: bpy.types.Context, shot: shots.ShotObjects)
     _draw_missing(layout, state, shot.record)
     if context.space_data is not None and context.space_data.type == "VIEW_3D":
         row = layout.row(align=True)
-        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "RENDERED"
-        row.operator("ex4d.view_shot", text="Fast").shading = "FAST"
+        row.operator("ex4d.view_shot", text="Look Through", icon="VIEW_CAMERA").shading = "FAST"
+        row.operator("ex4d.view_shot", text="As Rendered").shading = "RENDERED"
     draw_heat_maps(layout, scene, shot.mesh)
     if lacks_closing(shot):
         layout.operator("ex4d.close_slits", icon="MOD_REMESH")

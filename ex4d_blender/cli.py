@@ -481,6 +481,7 @@ def _welcome_record(welcome: Welcome) -> dict[str, Any]:
         "device": welcome.device,
         "memory_gib": welcome.memory_gib,
         "gpus": list(welcome.gpus),
+        "workers": [dataclasses.asdict(worker) for worker in welcome.workers],
         "capabilities": {"profiles": profiles, "depth": depth} if offered is not None else {},
     }
 

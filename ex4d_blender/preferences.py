@@ -11,7 +11,7 @@ from ex4d.protocol.errors import Ex4dError
 
 from . import backend_link, installation, model_downloads
 from .core.model_texts import moge_text, packages_text
-from .core.texts import wrapped
+from .core.texts import gpu_lines, wrapped
 from .core.versions import protocol_difference, version_difference
 from .model_table import draw_models
 from .scene.data import manager_of
@@ -37,6 +37,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         show_advanced: bool
         models_folder: str
         distill_lora: str
+        gpus: str
     else:
         environment_folder: StringProperty(
             name="Folder",
@@ -93,6 +94,14 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             description="LoRA of Wan 2.1 that distils steps, for the profile Draft. Counts when the backend starts",
         )
 
+        gpus: StringProperty(
+            name="GPUs",
+            description=(
+                "Where there are several: all, how many (2) or their numbers (0,2); each does a job of its own at the "
+                "same time. Empty for one job at a time. Counts when the backend starts"
+            ),
+        )
+
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
@@ -126,8 +135,9 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             column = box.column(align=True)
             column.label(text=f"Renders on: {welcome.device or 'starting'}", icon="BLANK1")
             column.label(text=f"Memory: {memory} GiB" if memory else "Memory: unknown", icon="BLANK1")
-            for card in welcome.gpus:
-                column.label(text=f"GPU: {card}", icon="BLANK1")
+            for line in gpu_lines(welcome):
+                column.label(text=line, icon="BLANK1")
+        box.prop(self, "gpus")
         row = box.row(align=True)
         row.operator("ex4d.start_backend", icon="PLAY")
         row.operator("ex4d.stop_backend", icon="PAUSE")

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from ex4d.protocol.capabilities import Welcome
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import CANCELLED, CANCELLING, DONE, FAILED, QUEUED, JobSnapshot
 from ex4d.protocol.models import DOWNLOAD_STEP_BYTES
@@ -89,7 +90,28 @@ def job_state(job: JobSnapshot) -> str:
         return f"failed{ended}"
     name = STAGE_NAMES.get(job.stage, job.stage or "starting")
     eta = f", {duration(job.eta)} left" if job.eta is not None else ""
-    return f"{name}{_steps(job)}{eta}"
+    place = f" ({found})" if (found := job_place(job)) else ""
+    return f"{name}{_steps(job)}{eta}{place}"
+
+
+def job_place(job: JobSnapshot) -> str:
+    """Where a job is done, such as "GPU 1"; "" where there is but one place."""
+    if job.worker is None:
+        return ""
+    if not job.gpus:
+        return f"worker {job.worker}"
+    return f"GPU{'s' if len(job.gpus) > 1 else ''} {', '.join(map(str, job.gpus))}"
+
+
+def gpu_lines(welcome: Welcome) -> list[str]:
+    """A line for each GPU of a backend; where it has several workers, for each of those."""
+    if not welcome.workers:
+        return [f"GPU: {card}" for card in welcome.gpus]
+    return [
+        f"{f'GPU {worker.gpu}: {worker.name}' if worker.gpu is not None else f'Worker {worker.number}'}, "
+        f"{'does jobs' if worker.ready else 'starting'}"
+        for worker in welcome.workers
+    ]
 
 
 def _steps(job: JobSnapshot) -> str:

@@ -171,7 +171,8 @@ def test_a_worker_that_dies_ends_its_own_job_alone(crew: Crew) -> None:
     failed = finish(crew.client, dying, seconds=20)
     assert failed.state == "failed"
     assert failed.error is not None
-    assert "died twice" in failed.error.message
+    # Of what it has said just before its death something may be lost.
+    assert failed.error.exit_code == 20
     assert crew.state(other) == "running"
     crew.allow("go")
     assert crew.done(other).notes == ()

@@ -101,7 +101,7 @@ def test_gpus_are_numbered_as_cuda_sees_them(smi: Path, monkeypatch: pytest.Monk
 def test_a_worker_for_each_gpu(smi: Path, asked: str, numbers: list[int]) -> None:
     places = gpu_places(asked)
     assert [place.gpu.number for place in places if place.gpu] == numbers
-    assert [place.number for place in places] == list(range(len(numbers)))
+    assert [place.number for place in places] == (list(range(len(numbers))) if len(numbers) > 1 else [None])
     assert places[-1].variables["EX4D_DEVICE"] == f"cuda:{numbers[-1]}"
     assert places[-1].variables["EX4D_GPUS"] == str(numbers[-1])
 

@@ -73,4 +73,6 @@ def gpu_places(asked: str) -> tuple[WorkerPlace, ...]:
     if missing := [number for number in chosen if number >= len(found)]:
         last = "only GPU 0 is there" if len(found) == 1 else f"there are 0 to {len(found) - 1}"
         raise ResourceError(f"There is no GPU {missing[0]}: {last}.", "Give --gpus all, or fewer.")
+    if len(chosen) == 1:
+        return (WorkerPlace(gpu=found[chosen[0]]),)
     return tuple(WorkerPlace(number, found[gpu]) for number, gpu in enumerate(chosen))

@@ -288,6 +288,18 @@ def test_cancel_before_the_others_have_let_go(crew: Crew) -> None:
     assert "wide" not in [words[2] for words in crew.said() if words[1] == "run"]
 
 
+def test_a_worker_that_does_not_let_go_is_ended(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane_module, "LET_GO_SECONDS", 0.3)
+    crew.done(crew.take("e1", "exact"))
+    crew.done(crew.take("f1", "fast"))
+    holder = next(worker for worker in crew.workers if worker.name == crew.given("e1")[0])
+    pid = holder.process.pid
+    os.kill(pid, signal.SIGSTOP)
+    # The job goes on as soon as nothing holds the GPU any more.
+    crew.done(crew.take("wide", "fast", gpus=3))
+    assert not process_alive(pid)
+
+
 def test_cancel_on_several_gpus_frees_them(crew: Crew) -> None:
     wide, waiting = crew.take("until:never", gpus=3), crew.take("next", gpus=3)
     crew.running(wide)

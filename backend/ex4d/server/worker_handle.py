@@ -40,6 +40,9 @@ TERMINATE_SECONDS = 5.0
 KILL_SECONDS = 3.0
 #: After it was asked to end: this long until it is asked by signal.
 END_SECONDS = 3.0
+#: A worker without a job that has not let go of what it holds after this long does not listen: tens of GB of locked
+#: memory take seconds.
+LET_GO_SECONDS = 60.0
 STDERR_FILE = "worker.stderr"
 STDERR_BYTES = 1 << 20
 #: Of what a worker that cannot start has printed, this much is read.
@@ -115,6 +118,7 @@ class WorkerHandle:
     _terminated: bool = False
     _ending: bool = False
     _stderr_from: int = 0
+    _let_go_asked: float = 0.0
 
     # Process ------------------------------------------------------------------------------------------------------
 
@@ -271,7 +275,7 @@ class WorkerHandle:
         """Ask the worker to free what it holds between jobs; it does so when it is free. One that cannot be asked has
         just died."""
         if self.process is not None and not self.is_letting_go:
-            self.is_letting_go = self._say(wire.Message("let_go"))
+            self.is_letting_go, self._let_go_asked = self._say(wire.Message("let_go")), time.monotonic()
 
     def _say(self, message: wire.Message) -> bool:
         """Whether the worker's connection has taken a message. Nothing here may wait for a worker: where its connection
@@ -314,7 +318,12 @@ class WorkerHandle:
             yield message
 
     def insist(self) -> None:
-        """Terminate, then kill a worker that does not stop what it was asked to stop."""
+        """Terminate, then kill a worker that does not stop what it was asked to stop; kill one that does not let go."""
+        since_free = time.monotonic() - max(self.free_since, self._let_go_asked)
+        if self.is_letting_go and self.job is None and since_free > LET_GO_SECONDS:
+            log.warning("worker (%s) is killed: it does not let go of what it holds", self.name)
+            self.is_letting_go = False
+            self.kill()
         if self._asked is None or self.process is None:
             return
         since, patience = self._asked

@@ -116,8 +116,10 @@ def test_two_workers_and_a_take_that_both_make(server: Server, tmp_path: Path, m
     # Where the model is, the next take goes, whoever has been free for longer.
     first = take(1)
     assert take(2).worker == take(3).worker == first.worker
-    # On both: the same pictures as by one, whose worker has let go of the model.
-    alone, shared = take(4), take(5, gpus=2)
+    # On both: the other one leads, and the one that has the model lets go of it first; then the ranks go, too.
+    shared = take(4, gpus=2)
     assert any("on 2 GPUs" in note for note in shared.notes)
-    assert shared.worker == alone.worker
-    assert take(6).state == "done"
+    assert shared.worker != first.worker
+    assert take(5).worker == first.worker
+    log = (server.runtime / "worker.log").read_text(encoding="utf-8")
+    assert log.count("let go of what was held") == 2

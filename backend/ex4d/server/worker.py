@@ -118,6 +118,7 @@ class Worker:
         except Exception:
             # It may be less than was hoped for; the job that wants it tells.
             log.exception("what is held cannot be freed")
+        log.info("let go of what was held")
         self.send("holds", header=to_record(Held(let_go=True)))
 
     def _is_cancelled(self, job: str) -> bool:

@@ -58,6 +58,8 @@ def _taken(path: Path, progress: Progress) -> int | None:
                 return descriptor
         except OSError:
             os.close(descriptor)
+            with suppress(OSError):
+                path.unlink()
             return None
         os.close(descriptor)
         if not is_told:

@@ -5,6 +5,7 @@
 
     profiles                    a whole job with each profile, against the first, exact
     gpus                        whole jobs that several GPUs share, against one
+    takes                       several takes: one after the other on all GPUs, or one on each GPU at once
     memory                      whole jobs within so many GiB of GPU memory
     vae                         the VAE, plain and fast, against float32
     files FOLDER                writes a model of the released size, 35 GB
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     helps = {
         "profiles": "whole jobs",
         "gpus": "whole jobs on several GPUs",
+        "takes": "several takes on several GPUs",
         "memory": "whole jobs in less memory",
         "vae": "the VAE",
         "files": "write a model with random weights",
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, default in (
         ("profiles", PROFILES),
         ("gpus", ("exact", "fast")),
+        ("takes", ("exact", "fast")),
         ("memory", ("exact", "fast")),
         ("cold", ("exact", "fast")),
     ):
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "--limits", nargs="+", type=float, metavar="GIB", help="of cards; default: exact 80 48 24, fast 80 24 16 12"
     )
     subs["gpus"].add_argument("--counts", nargs="+", type=int, default=(1, 2), metavar="N", help="default: 1 2")
+    subs["takes"].add_argument("--count", type=int, default=2, metavar="N", help="GPUs, and takes (default 2)")
     for name in ("files", "cold"):
         subs[name].add_argument("folder", type=Path)
     subs["files"].add_argument("--float8", type=Path, metavar="NEW", help="also write it as `models convert` does")
@@ -73,6 +77,7 @@ def _in_process(args: argparse.Namespace) -> int:
     from benchmarks.gpu.files import bench_files
     from benchmarks.gpu.jobs import bench_gpus, bench_memory, bench_profiles
     from benchmarks.gpu.sizes import RELEASED, TOY
+    from benchmarks.gpu.takes import bench_takes
     from benchmarks.gpu.vae import bench_vae
     from ex4d.models.wan.attention import fastest_kernel
 
@@ -88,6 +93,8 @@ def _in_process(args: argparse.Namespace) -> int:
                 bench_profiles(args.profiles, sizes)
             case "gpus":
                 bench_gpus(args.profiles, args.counts, sizes)
+            case "takes":
+                bench_takes(args.profiles, args.count, sizes)
             case "memory":
                 bench_memory(args.profiles, args.limits, sizes)
             case "files":

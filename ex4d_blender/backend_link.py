@@ -67,6 +67,7 @@ class BackendLink:
             self.backend = BackendProcess(runtime, python, paths.blender_folder())
         self.backend.python, self.backend.problem = python, problem
         self.backend.variables = {**paths.model_variables(), **colour_tables.backend_variables()}
+        self.backend.arguments = paths.serve_arguments()
         return self.backend
 
     def connect(self, *, block: bool) -> None:

@@ -37,7 +37,7 @@ from .core import property_ranges as ranges
 from .core import records
 from .core.generator_options import PROMPT, SEED, parse_options, takes
 from .core.saving import FileStamp
-from .core.texts import job_state
+from .core.texts import gpu_lines, job_state
 from .ops.generate import move_now, scene_options, submit_take, wanted_frames
 from .ops.move_shot import is_in_old_place
 from .ops.reconstruct import submit_reconstruction
@@ -453,6 +453,8 @@ def _status(_args: argparse.Namespace, output: _Output) -> None:
         output.event("status", f"The backend (process {handshake.pid}) does not answer.", running=False)
         return
     text = f"Backend {welcome.version}, process {handshake.pid}, {welcome.device or 'starting'}"
+    if welcome.workers:
+        text = "\n  ".join([text, *gpu_lines(welcome)])
     output.event("status", text, running=True, backend=_welcome_record(welcome))
     for job in sorted(client.jobs.values(), key=lambda job: job.created):
         output.event("job", f"{job.id}  {job.title or job.kind}: {job_state(job)}", job=_job_record(job))
@@ -482,6 +484,7 @@ def _welcome_record(welcome: Welcome) -> dict[str, Any]:
         "device": welcome.device,
         "memory_gib": welcome.memory_gib,
         "gpus": list(welcome.gpus),
+        "workers": [dataclasses.asdict(worker) for worker in welcome.workers],
         "capabilities": {"profiles": profiles, "depth": depth} if offered is not None else {},
     }
 

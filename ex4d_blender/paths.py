@@ -26,6 +26,7 @@ class Preferences(Protocol):
     base_python: str
     models_folder: str
     distill_lora: str
+    gpus: str
     show_advanced: bool
 
 
@@ -88,6 +89,13 @@ def model_variables() -> dict[str, str]:
         return {}
     named = {"EX4D_MODELS": preferences.models_folder, "EX4D_DISTILL_LORA": preferences.distill_lora}
     return {name: bpy.path.abspath(path) for name, path in named.items() if path}
+
+
+def serve_arguments() -> tuple[str, ...]:
+    """What the preferences say of the backend's GPUs, as arguments of ``ex4d serve``; none where they say nothing."""
+    preferences = addon_preferences()
+    gpus = preferences.gpus.strip() if preferences is not None else ""
+    return (f"--gpus={gpus}",) if gpus else ()
 
 
 def blender_folder() -> Path | None:

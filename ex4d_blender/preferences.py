@@ -11,7 +11,7 @@ from ex4d.protocol.errors import Ex4dError
 
 from . import backend_link, installation, model_downloads
 from .core.model_texts import moge_text, packages_text
-from .core.texts import wrapped
+from .core.texts import gpu_lines, wrapped
 from .core.versions import protocol_difference, version_difference
 from .localisation import localised
 from .model_table import draw_models
@@ -38,6 +38,7 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
         show_advanced: bool
         models_folder: str
         distill_lora: str
+        gpus: str
     else:
         environment_folder: StringProperty(
             name="Folder",
@@ -94,6 +95,14 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             description="LoRA of Wan 2.1 that distils steps, for the profile Draft. Counts when the backend starts",
         )
 
+        gpus: StringProperty(
+            name="GPUs",
+            description=(
+                "Where there are several: all, how many (2) or their numbers (0,2); each does a job of its own at the "
+                "same time. Empty for one job at a time. Counts when the backend starts"
+            ),
+        )
+
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
@@ -129,8 +138,9 @@ class EX4D_AP_preferences(bpy.types.AddonPreferences):
             column = box.column(align=True)
             column.label(text=localised(f"Renders on: {welcome.device or 'starting'}"), icon="BLANK1")
             column.label(text=localised(f"Memory: {memory} GiB" if memory else "Memory: unknown"), icon="BLANK1")
-            for card in welcome.gpus:
-                column.label(text=localised(f"GPU: {card}"), icon="BLANK1")
+            for line in gpu_lines(welcome):
+                column.label(text=localised(line), icon="BLANK1")
+        box.prop(self, "gpus")
         row = box.row(align=True)
         row.operator("ex4d.start_backend", icon="PLAY")
         row.operator("ex4d.stop_backend", icon="PAUSE")

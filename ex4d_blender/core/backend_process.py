@@ -47,6 +47,7 @@ class BackendProcess:
         python: that has ``ex4d`` installed; None where there is none, then a running backend can still be found.
         blender_folder: folder of Blender's executable, None outside Blender.
         variables: set for the backend besides those of this process.
+        arguments: given to ``ex4d serve`` besides those that every backend gets.
         problem: one sentence on why there is no Python.
     """
 
@@ -54,6 +55,7 @@ class BackendProcess:
     python: Path | None
     blender_folder: Path | None = None
     variables: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     problem: str = "No backend is installed."
     _process: subprocess.Popen[bytes] | None = None
     _started: float = 0.0
@@ -86,7 +88,7 @@ class BackendProcess:
             raise TransientError("The backend has just failed to start.", "Wait a few seconds, then try again.")
         self._started = time.monotonic()
         command = [str(self.python), "-I", "-m", "ex4d", "serve"]
-        command += ["--runtime-dir", str(self.runtime), "--parent", str(os.getpid()), *extra]
+        command += ["--runtime-dir", str(self.runtime), "--parent", str(os.getpid()), *self.arguments, *extra]
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP

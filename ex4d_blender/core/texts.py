@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from ex4d.protocol.capabilities import Welcome
 from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.jobs import CANCELLED, CANCELLING, DONE, FAILED, QUEUED, JobSnapshot
 from ex4d.protocol.models import DOWNLOAD_STEP_BYTES
@@ -83,7 +84,31 @@ def job_state(job: JobSnapshot) -> str:
         ended = _ended(job)
         return f"{ended}, {clock(job.finished)}" if job.finished is not None else ended
     doing = _doing(job)
-    return f"{doing}, {duration(job.eta)} left" if job.eta is not None else doing
+    if job.eta is not None:
+        doing = f"{doing}, {duration(job.eta)} left"
+    place = job_place(job)
+    return f"{doing} ({place})" if place else doing
+
+
+def job_place(job: JobSnapshot) -> str:
+    """Where a job is done, such as "GPU 1"; "" where there is but one place."""
+    if job.worker is None:
+        return ""
+    if not job.gpus:
+        return f"worker {job.worker}"
+    numbers = ", ".join(map(str, job.gpus))
+    return f"GPUs {numbers}" if len(job.gpus) > 1 else f"GPU {numbers}"
+
+
+def gpu_lines(welcome: Welcome) -> list[str]:
+    """A line for each GPU of a backend; where it has several workers, for each of those."""
+    if not welcome.workers:
+        return [f"GPU: {card}" for card in welcome.gpus]
+    lines = []
+    for worker in welcome.workers:
+        place = f"Worker {worker.number}" if worker.gpu is None else f"GPU {worker.gpu}: {worker.name}"
+        lines.append(f"{place}, does jobs" if worker.ready else f"{place}, starting")
+    return lines
 
 
 def _ended(job: JobSnapshot) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -536,6 +537,49 @@ def test_the_preferences_name_the_model_to_the_backend(addon: Any, tmp_path: Pat
     named = {"EX4D_MODELS": str(tmp_path), "EX4D_DISTILL_LORA": str(tmp_path / "lora.safetensors")}
     assert paths.model_variables() == named
     assert addon.current().link.backend_process().variables == named
+
+
+def test_the_preferences_give_the_backend_its_gpus(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ex4d_blender import paths
+    from ex4d_blender.core import backend_process
+
+    from ex4d.protocol.errors import Ex4dError
+
+    preferences = paths.addon_preferences()
+    assert addon.current().link.backend_process().arguments == ()
+    preferences.gpus = " 0,2 "
+    assert addon.current().link.backend_process().arguments == ("--gpus=0,2",)
+    # A negative number stays the value of the option, which refuses it.
+    preferences.gpus = "-1"
+    backend = addon.current().link.backend_process()
+    preferences.gpus = ""
+    commands: list[list[str]] = []
+
+    def started(command: list[str], **_: Any) -> Any:
+        commands.append(command)
+        raise OSError(2, "nothing starts here")
+
+    monkeypatch.setattr(backend_process.subprocess, "Popen", started)
+    backend._started = 0.0
+    with pytest.raises(Ex4dError, match="nothing starts here"):
+        backend.start()
+    assert "--gpus=-1" in commands[0]
+    assert commands[0].index("serve") < commands[0].index("--gpus=-1")
+
+
+def test_the_preferences_show_where_jobs_are_done(addon: Any) -> None:
+    from ex4d_blender.core.texts import gpu_lines
+
+    from ex4d.protocol.capabilities import Welcome, WorkerInfo
+
+    welcome = Welcome("ex4d/2", "1", 7, ready=True, gpus=("NVIDIA H200, 143771 MiB",) * 2)
+    assert gpu_lines(welcome) == ["GPU: NVIDIA H200, 143771 MiB"] * 2
+    workers = (WorkerInfo(0, 0, "NVIDIA H200, 143771 MiB", ready=True), WorkerInfo(1, 1, "NVIDIA H200, 143771 MiB"))
+    assert gpu_lines(replace(welcome, workers=workers)) == [
+        "GPU 0: NVIDIA H200, 143771 MiB, does jobs",
+        "GPU 1: NVIDIA H200, 143771 MiB, starting",
+    ]
+    assert gpu_lines(replace(welcome, workers=(WorkerInfo(1, ready=True),))) == ["Worker 1, does jobs"]
 
 
 def test_a_look_at_what_is_made_becomes_an_icon(addon: Any, tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ def test_times_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts.job_state(replace(done, state="failed")) == "failed, 01:03"
     assert texts.job_state(replace(done, state="cancelled")) == "cancelled, 01:03"
     assert texts.job_state(replace(done, kind="download", state="cancelled")) == "paused, 01:03"
+    running = replace(job, state="running", stage="fill", step=3, of=25)
+    assert texts.job_state(running) == "Filling 3/25"
+    assert texts.job_state(replace(running, worker=0, gpus=(1,))) == "Filling 3/25 (GPU 1)"
+    assert texts.job_state(replace(running, worker=0, gpus=(0, 1))) == "Filling 3/25 (GPUs 0, 1)"
+    assert texts.job_state(replace(running, worker=1)) == "Filling 3/25 (worker 1)"
     # One that was cancelled before it was sent has no times.
     assert texts.job_state(JobSnapshot("job", "generate", state="cancelled")) == "cancelled"
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from benchmarks.gpu import cold, files, jobs
+from benchmarks.gpu import cold, files, jobs, takes
 from benchmarks.gpu.sizes import RELEASED, TOY
 from ex4d.fill.ex4d_wan.model_files import find_models
 from ex4d.fill.ex4d_wan.weights import load_adapter
@@ -138,6 +138,20 @@ def test_profiles_with_guidance_that_is_held(capsys: pytest.CaptureFixture[str])
     # 25 with the prompt; without it the first 6 steps and then every fourth.
     assert rows[1][3] == "35"
     assert rows[0][8] == "inf"
+
+
+def test_takes_on_several_gpus(capfd: pytest.CaptureFixture[str]) -> None:
+    takes.bench_takes(["draft"], 2, TOY)
+    rows = table(capfd.readouterr().out)
+    assert [row[1] for row in rows] == [
+        "2 on one GPU, one after the other",
+        "2, each on 2 GPUs, one after the other",
+        "2 at once, each on its own GPU",
+    ]
+    for row in rows:
+        wall, rate, first = map(float, row[2:])
+        assert rate == pytest.approx(120 / wall, rel=0.05)
+        assert 0 < first <= wall
 
 
 def test_memory_of_several_profiles(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

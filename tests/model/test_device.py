@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from ex4d.models.torch_device import pick_device
+from ex4d.models.torch_device import pick_device, rank_devices
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 
@@ -66,3 +66,14 @@ def test_a_gpu_that_is_not_there_is_said(gpus: SimpleNamespace, monkeypatch: pyt
     with pytest.raises(ResourceError, match="torch sees 2 CUDA devices"):
         NvdiffrastRasterizer()
     assert gpus.context is None
+
+
+def test_a_take_is_shared_by_the_named_gpus_alone(gpus: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.distributed, "is_nccl_available", lambda: True)
+    first = torch.device("cuda:3")
+    assert rank_devices(first, 2) == ("cuda:3", "cuda:0")
+    monkeypatch.setenv("EX4D_GPUS", "1,3")
+    assert rank_devices(first, 2) == ("cuda:3", "cuda:1")
+    with pytest.raises(ResourceError, match="on 3 GPUs, and it may use 2"):
+        rank_devices(first, 3)

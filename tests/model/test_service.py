@@ -91,3 +91,35 @@ def test_a_model_that_is_not_there_is_said_before_any_work(
     assert failed.error.exit_code == 10
     assert "no model folder" in failed.error.message
     assert not list((shot / "cache").glob("raster-*"))
+
+
+def test_two_workers_and_a_take_that_both_make(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EX4D_DEVICE", "cpu")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    server.start("--workers", "2")
+    client = server.client()
+
+    def all_ready() -> bool:
+        client.poll(20)
+        return client.welcome is not None and all(info.ready for info in client.welcome.workers)
+
+    until(all_ready, what="for both workers")
+    shot, plate = tmp_path / "shot", make_sequence(tmp_path / "plate", 1, 64, 48)
+    assert finish(client, client.submit(reconstruct_request(shot, plate))).state == "done"
+
+    def take(seed: int, **options: OptionValue) -> JobSnapshot:
+        request = generate_request(shot, "orbit:20", "exact", {"steps": 2, "seed": seed, **options})
+        done = finish(client, client.submit(request), seconds=MODEL_PATIENCE)
+        assert done.state == "done", done.error
+        return done
+
+    # Where the model is, the next take goes, whoever has been free for longer.
+    first = take(1)
+    assert take(2).worker == take(3).worker == first.worker
+    # On both: the other one leads, and the one that has the model lets go of it first; then the ranks go, too.
+    shared = take(4, gpus=2)
+    assert any("on 2 GPUs" in note for note in shared.notes)
+    assert shared.worker != first.worker
+    assert take(5).worker == first.worker
+    log = (server.runtime / "worker.log").read_text(encoding="utf-8")
+    assert log.count("let go of what was held") == 2

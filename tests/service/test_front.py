@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ import pytest
 import zmq
 from ex4d_blender.core import client as client_module
 from ex4d_blender.core.client import JobClient
+from stage_front import FrontThread
 
 from ex4d.protocol import wire
 from ex4d.protocol.capabilities import Capabilities, EstimatorInfo, Ready
@@ -33,14 +33,13 @@ from ex4d.protocol.requests import (
     TrajectoryCamera,
 )
 from ex4d.protocol.results import DownloadResult
-from ex4d.protocol.runtime import read_handshake
 from ex4d.server import front as front_module
 from ex4d.server import worker_handle as lane_module
 from ex4d.server.clients import MAX_CLIENTS, Clients, jobs_message
-from ex4d.server.front import MAX_FAILED_STARTS, Front, FrontSettings
+from ex4d.server.demands import DOWNLOAD_LANE, WORK_LANE
+from ex4d.server.front import MAX_FAILED_STARTS, FrontSettings
 from ex4d.server.logs import MAX_LINES, SECONDS, RateLimit
 from ex4d.server.messages import receive
-from ex4d.server.queue import DOWNLOAD_LANE, WORK_LANE
 from ex4d.system.processes import process_alive
 from service import Server, finish, process_group, reconstruct_request, until
 
@@ -48,35 +47,12 @@ if sys.platform == "win32":
     pytest.skip("these signals are POSIX", allow_module_level=True)
 
 
-class Stage:
-    """A front in a thread of this process, with puppets for workers."""
+class Stage(FrontThread):
+    """The front and its one worker."""
 
     def __init__(self, runtime: Path) -> None:
-        self.runtime = runtime
-        self.front = Front(FrontSettings(runtime, parent=None, idle_seconds=None))
+        super().__init__(FrontSettings(runtime, parent=None, idle_seconds=None))
         self.lane = self.front._lanes[WORK_LANE]
-        self._thread = threading.Thread(target=self.front.run)
-        self.clients: list[JobClient] = []
-
-    def open(self) -> None:
-        self._thread.start()
-        until(lambda: read_handshake(self.runtime))
-
-    def client(self) -> JobClient:
-        client = JobClient("test")
-        handshake = read_handshake(self.runtime)
-        assert handshake is not None
-        client.connect(handshake)
-        self.clients.append(client)
-        return client
-
-    def close(self) -> None:
-        for client in self.clients:
-            client.disconnect()
-        self.front.stop("the test is over")
-        if self._thread.ident is not None:
-            self._thread.join(20)
-            assert not self._thread.is_alive()
 
 
 @pytest.fixture
@@ -124,7 +100,7 @@ def test_a_worker_that_dies_between_the_look_and_the_send(stage: Stage, deadline
     front._queue.submit("a", RenderRequest("/shot", MoveCamera("fine")), (), "")
     task = front._queue.next(WORK_LANE)
     assert task is not None
-    front._begin(lane, task)
+    lane.give(task)
 
     def ended() -> JobSnapshot | None:
         front._turn()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -20,7 +21,7 @@ import pytest
 from command import leftovers
 
 import ex4d
-from ex4d.protocol.errors import BadInputError, TransientError
+from ex4d.protocol.errors import BadInputError, CancelledError, TransientError
 from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 from ex4d.stages.cache import DONE_FILE, StageCache, claim, is_complete, seal
@@ -436,8 +437,13 @@ def test_an_error_of_the_listener_stops_the_stage(cache: StageCache) -> None:
     assert leftovers(cache.root) == []
 
 
-def test_the_output_of_another_process_wins(cache: StageCache) -> None:
-    """While a stage runs, another process finishes the same one."""
+def without_locks(*_: object) -> bool:
+    raise OSError(errno.ENOLCK, "No locks available")
+
+
+def test_the_output_of_another_process_wins(cache: StageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a stage runs, another process finishes the same one, where neither can wait for the other."""
+    monkeypatch.setattr("ex4d.stages.turn.try_lock", without_locks)
 
     def overtake(out: Path) -> None:
         StageCache(cache.root).ensure(winner, Silent())
@@ -448,6 +454,71 @@ def test_the_output_of_another_process_wins(cache: StageCache) -> None:
     folder = cache.ensure(slow, Silent())
     assert (winner.runs, slow.runs) == (1, 1)
     assert (folder / "mark").exists()
+    assert [path.name for path in cache.root.iterdir()] == [folder.name]
+
+
+class Waiting(Silent):
+    """Hears of waiting; may stop it."""
+
+    def __init__(self, *, stops: bool = False) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        self.stops = stops
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def check(self) -> None:
+        if self.stops and self.notes:
+            raise CancelledError
+
+
+def test_who_comes_second_waits_and_makes_nothing(cache: StageCache) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(_out: Path) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    first, second, other = Letters("abc", slowly), Letters("abc"), Letters("xyz")
+    thread = threading.Thread(target=cache.ensure, args=(first, Silent()))
+    thread.start()
+    assert begun.wait(30)
+    # Another stage waits for nobody.
+    cache.ensure(other, Silent())
+    with pytest.raises(CancelledError):
+        cache.ensure(second, Waiting(stops=True))
+    progress = Waiting()
+    threading.Timer(0.3, go.set).start()
+    folder = StageCache(cache.root).ensure(second, progress)
+    thread.join()
+    assert (first.runs, second.runs, other.runs) == (1, 0, 1)
+    assert len(progress.notes) == 1
+    assert {path.name for path in cache.root.iterdir()} == {folder.name, cache.folder(other).name}
+
+
+def test_who_waits_goes_on_when_the_first_one_fails_or_dies(cache: StageCache) -> None:
+    stage = Letters("abc")
+    code = f"""
+import sys, time
+from pathlib import Path
+from ex4d.stages.turn import turn
+from ex4d.system.progress import Silent
+with turn(Path({str(cache.root)!r}), {cache.folder(stage).name!r}, Silent()):
+    print("mine", flush=True)
+    time.sleep(60)
+"""
+    cache.root.mkdir(parents=True)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"mine\n"
+    progress = Waiting()
+    threading.Timer(0.3, process.kill).start()
+    folder = cache.ensure(stage, progress)
+    process.wait()
+    process.stdout.close()
+    assert stage.runs == 1
+    assert len(progress.notes) == 1
     assert [path.name for path in cache.root.iterdir()] == [folder.name]
 
 
@@ -480,6 +551,7 @@ def test_many_threads_want_the_same_stage(cache: StageCache) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+    assert sum(stage.runs for stage in stages) == 1
     assert [path.name for path in cache.root.iterdir()] == [cache.folder(stages[0]).name]
 
 

@@ -17,6 +17,7 @@ from ex4d.depth.learned.estimator_spec import DEFAULT, ESTIMATOR_SPECS, Estimato
 from ex4d.jobs import doctor
 from ex4d.models.locations import DEPTH_FOLDER, candidate_files
 from ex4d.protocol.errors import BadInputError, ResourceError
+from ex4d.system.machine import Gpu
 
 Missing = Callable[..., None]
 
@@ -140,19 +141,32 @@ def test_models_for_an_estimator_that_is_none(capsys) -> None:
 
 def test_the_doctor_knows_what_makes_hopper_faster(monkeypatch) -> None:
     found = {}
-    for card in ("NVIDIA H200, 139 GiB", "NVIDIA A100, 80 GiB"):
+    for card in (Gpu(0, "NVIDIA H200", 143771, 143000), Gpu(0, "NVIDIA A100-SXM4-80GB", 81920, 80000)):
         for installed in (True, False):
-            monkeypatch.setattr(doctor, "graphics_cards", lambda card=card: [card])
+            monkeypatch.setattr(doctor, "gpus", lambda card=card: (card,))
             monkeypatch.setattr(doctor, "find_spec", lambda _name, installed=installed: installed or None)
             rows = [finding for finding in doctor._machine() if finding.name == "FlashAttention-3"]
-            found[card[7:11], installed] = [(row.works, row.hint) for row in rows]
+            found[card.name[7:11], installed] = [(row.works, row.hint) for row in rows]
     assert found["A100", True] == found["A100", False] == []
     assert found["H200", True] == [(True, "")]
     assert found["H200", False] == [(False, 'pip install "ex4d[hopper]".')]
 
 
+def test_the_doctor_shows_each_gpu_with_its_memory(monkeypatch) -> None:
+    cards = (Gpu(0, "NVIDIA H200", 143771, 143000), Gpu(1, "NVIDIA GB10", 0, 0))
+    monkeypatch.setattr(doctor, "gpus", lambda: cards)
+    rows = {finding.name: finding for finding in doctor._machine() if "GPU" in finding.name}
+    assert rows["GPU 0"].detail == "NVIDIA H200, 140.4 GiB of memory, 139.6 GiB free"
+    assert rows["GPU 1"].detail == "NVIDIA GB10; its driver tells no memory"
+    assert all(row.works and "--gpus all" in row.hint for row in rows.values())
+    monkeypatch.setattr(doctor, "gpus", lambda: cards[:1])
+    assert [row.hint for row in doctor._machine() if row.name == "GPU 0"] == [""]
+    monkeypatch.setattr(doctor, "gpus", tuple)
+    assert [row.works for row in doctor._machine() if "GPU" in row.name] == [False]
+
+
 def test_the_doctor_steers_to_a_real_estimator(models: Path, missing: Missing, monkeypatch) -> None:
-    monkeypatch.setattr(doctor, "graphics_cards", lambda: ["a GPU"])
+    monkeypatch.setattr(doctor, "gpus", lambda: (Gpu(0, "a GPU", 24576, 24000),))
     missing("torch")
     findings = doctor._depth()
     assert not next(finding for finding in findings if finding.name == DEFAULT).works

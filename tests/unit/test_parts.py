@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -391,8 +392,14 @@ def test_parts_of_another_key_or_version_of_the_stage_are_removed(cache: StageCa
     assert list(cache.root.iterdir()) == [folder]
 
 
-def test_parts_of_a_living_process_are_left_alone(cache: StageCache) -> None:
-    """Here a second one of this process: while the first is at work, its folder is nobody else's."""
+def test_parts_of_a_living_process_are_left_alone(cache: StageCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a second one of this process, where neither can wait for the other: while the first is at work, its folder
+    is nobody else's."""
+
+    def without_locks(*_: object) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("ex4d.stages.turn.try_lock", without_locks)
     second = Squares()
 
     class First(Squares):

@@ -40,8 +40,9 @@ from ex4d.protocol.requests import (
 )
 from ex4d.protocol.results import GenerateResult, result_record
 from ex4d.server import queue as queue_module
+from ex4d.server.demands import DOCTOR_LANE, WORK_LANE
 from ex4d.server.journal import Entry, Journal
-from ex4d.server.queue import DOCTOR_LANE, MAX_OVERTAKING, RETURNS, WORK_LANE, JobQueue
+from ex4d.server.queue import MAX_OVERTAKING, RETURNS, JobQueue
 from ex4d.system.files import atomic_path
 
 SLOW = GenerateRequest("/shot", MoveCamera("orbit:30"))

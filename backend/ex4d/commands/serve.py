@@ -21,6 +21,7 @@ from ex4d.server.front import FrontSettings, serve
 from ex4d.server.lifetime import end_children_with_us
 from ex4d.server.lock import RuntimeLock
 from ex4d.server.logs import start_log
+from ex4d.server.places import WorkerPlace, cpu_places, gpu_places
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="end after so long without a job (default %(default)g)",
     )
+    several = parser.add_mutually_exclusive_group()
+    several.add_argument(
+        "--gpus",
+        metavar="all, N or NUMBERS",
+        help="a worker for each of these GPUs, which do jobs side by side: all, how many (2), or which (0,2); "
+        "default: one worker, on the first GPU or the processor",
+    )
+    several.add_argument(
+        "--workers", type=int, metavar="N", help="so many workers that share this machine, without a GPU of their own"
+    )
     parser.add_argument("--keep", action="store_true", help="neither --parent nor --idle ends it")
 
 
@@ -47,24 +58,26 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         raise UsageError(f"An idle time of {args.idle:g} minutes is not possible.", "Give a number above zero.")
     if args.parent is not None and identity_of(args.parent) is None:
         raise UsageError(f"There is no process {args.parent}.", "Give the id of a running process with --parent.")
+    one = 1 if args.workers is None else args.workers
+    places = gpu_places(args.gpus) if args.gpus is not None else cpu_places(one)
     runtime = (args.runtime_dir or default_runtime_dir()).absolute()
     # What the backend writes is the user's alone; shots are written by its workers, as the user wants them.
     umask = os.umask(0o077)
     try:
-        _serve(runtime, args, umask)
+        _serve(runtime, args, umask, places)
     finally:
         os.umask(umask)
     console.result({"runtime": str(runtime)}, "The backend has ended.")
 
 
-def _serve(runtime: Path, args: argparse.Namespace, umask: int) -> None:
+def _serve(runtime: Path, args: argparse.Namespace, umask: int, places: tuple[WorkerPlace, ...]) -> None:
     with RuntimeLock(runtime) as lock:
         start_log(runtime / LOG_FILE)
         for note in lock.notes:
             log.warning(note)
         allow_many_connections()
         job_object = end_children_with_us()
-        keep = args.keep
-        settings = FrontSettings(runtime, None if keep else args.parent, None if keep else args.idle * 60, umask)
+        parent, idle = (None, None) if args.keep else (args.parent, args.idle * 60)
+        settings = FrontSettings(runtime, parent, idle, umask, places)
         serve(settings, (signal.SIGINT, signal.SIGTERM))
         del job_object

@@ -53,6 +53,7 @@ from ex4d.raster.store import TRAJECTORY_FILE, RasterStore
 from ex4d.stages.cache import claim, is_complete, run_in, work_folder, write_seal
 from ex4d.stages.stage import Part, PartedWork, PartOutput, content_key, parts_of
 from ex4d.stages.stage_files import hashed_seal
+from ex4d.stages.turn import turn
 from ex4d.system.files import atomic_write, make_folder, remove_tree, writing
 from ex4d.system.progress import Progress
 from ex4d.system.threads import BoundedPool, prefetched
@@ -256,9 +257,15 @@ class TakeJob(PartedWork):
             _ = self._files
         with (
             progress.stage(self.name, self.steps()),
-            work_folder(self.root, f"take-{self.key()}", self) as work,
-            writing(self.root),
+            turn(self.root, label := f"take-{self.key()}", progress),
         ):
+            if found := find_take(self.root, self.key(), progress):
+                # Another process has delivered it meanwhile.
+                return found
+            return self._made(label, progress)
+
+    def _made(self, label: str, progress: Progress) -> Path:
+        with work_folder(self.root, label, self) as work, writing(self.root):
             names = run_in(work, self, progress)
             write_seal(work.seal({"stage": "take", "key": self.key()}, names))
             work.drop_part_seals()

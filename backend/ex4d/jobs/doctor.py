@@ -25,13 +25,15 @@ from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import DoctorRequest
 from ex4d.protocol.results import DoctorResult, Finding
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
-from ex4d.system.machine import graphics_cards, memory_gib
+from ex4d.system.machine import Gpu, gpus, memory_gib
 
 #: What things are called to people.
 _TITLES = {"opengl": "OpenGL", "embree": "Embree", "small": "Small Network", "prior": "Prior"}
 #: Names by which software OpenGL drivers are known.
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
+#: Where there is more than one.
+SEVERAL_GPUS = "GPUs in the add-on's preferences, or `ex4d serve --gpus all`, has each do a job of its own."
 #: In names of cards of that architecture.
 HOPPER = ("H100", "H200", "H800", "H20", "GH200")
 
@@ -55,7 +57,7 @@ def _machine() -> list[Finding]:
     detail = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     if memory is not None:
         detail += f", {memory:.1f} GiB of memory"
-    gpus = graphics_cards()
+    cards = gpus()
     found = [
         Finding(
             "machine",
@@ -65,11 +67,20 @@ def _machine() -> list[Finding]:
             title="Backend",
         ),
         Finding("machine", "computer", True, detail, title="Computer"),
-        Finding("machine", "NVIDIA GPU", bool(gpus), "; ".join(gpus) or "none found; learned models need one"),
     ]
-    if any(name in gpu for gpu in gpus for name in HOPPER):
+    if not cards:
+        found.append(Finding("machine", "NVIDIA GPU", False, "none found; learned models need one"))
+    several = SEVERAL_GPUS if len(cards) > 1 else ""
+    found += [Finding("machine", f"GPU {card.number}", True, _gpu_text(card), several) for card in cards]
+    if any(name in card.name for card in cards for name in HOPPER):
         found.append(_flash3())
     return found
+
+
+def _gpu_text(card: Gpu) -> str:
+    if not card.memory_mib:
+        return f"{card.name}; its driver tells no memory"
+    return f"{card.name}, {card.memory_mib / 1024:.1f} GiB of memory, {card.free_mib / 1024:.1f} GiB free"
 
 
 def _flash3() -> Finding:
@@ -123,7 +134,7 @@ def depth_advice(findings: Sequence[Finding]) -> str:
         return f"Depth comes from «{DEFAULT}» unless --depth names another."
     advice = f"Depth comes from «{BUILT_IN}», a small network on the CPU, unless --depth names another."
     spec = ESTIMATOR_SPECS[DEFAULT]
-    slow = "" if graphics_cards() else " (slow without a GPU)"
+    slow = "" if gpus() else " (slow without a GPU)"
     return f"{advice} {spec.title}, {spec.weights[0].licence}, is far better{slow}: {_how_to_get(spec)}."
 
 

@@ -94,6 +94,13 @@ class ModelRuntime:
 
     def __init__(self) -> None:
         self._loaded: Loaded[Any] | None = None
+        #: How often a model was asked for.
+        self.uses = 0
+
+    @property
+    def held(self) -> Hashable | None:
+        """The key of the model that is kept, None where none is."""
+        return self._loaded.key if self._loaded is not None else None
 
     def choose(
         self, spec: ModelSpec, candidates: Sequence[MemoryPlan], parameters: float, device: torch.device
@@ -126,6 +133,7 @@ class ModelRuntime:
             build: makes the model, and the blocks of its transformer where the plan wants them: on the device, or in
                 main memory.
         """
+        self.uses += 1
         if self._loaded is not None and self._loaded.key == key:
             return self._loaded
         self.unload()

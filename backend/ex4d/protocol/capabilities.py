@@ -114,6 +114,36 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a worker says to its front when what it keeps between jobs has changed.
+
+    Attributes:
+        models: keys of the models that it holds, as the front names them.
+        let_go: it was asked to free its memory, and has.
+    """
+
+    models: tuple[str, ...] = ()
+    let_go: bool = False
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """One of the processes that do jobs side by side.
+
+    Attributes:
+        number: that ``JobSnapshot.worker`` calls it by.
+        gpu: number of its GPU, None where it has none of its own.
+        name: of that GPU, with its memory; "" = none.
+        ready: whether it can take a job, or does one.
+    """
+
+    number: int
+    gpu: int | None = None
+    name: str = ""
+    ready: bool = False
+
+
+@dataclass(frozen=True)
 class Welcome:
     """What a backend says to a client, and once more when its worker is warm.
 
@@ -121,9 +151,10 @@ class Welcome:
         protocol: such as "ex4d/2".
         version: of ex4d.
         pid: of the front.
-        ready: whether the worker is.
+        ready: whether a worker is.
         runtime, log: folder of the backend, and its log there.
         device, memory_gib, gpus, capabilities: as the worker has said when it was ready last, see ``Ready``.
+        workers: those that do jobs side by side; () = there is but one.
     """
 
     protocol: str
@@ -136,3 +167,4 @@ class Welcome:
     memory_gib: float | None = None
     gpus: tuple[str, ...] = ()
     capabilities: Capabilities | None = None
+    workers: tuple[WorkerInfo, ...] = ()

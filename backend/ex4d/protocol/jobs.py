@@ -48,6 +48,8 @@ class JobSnapshot:
         result: of a done job; None also where its job is not known here.
         error: of a failed or cancelled job.
         created, started, finished: seconds since 1970, None where not yet.
+        worker: number of the worker that does it or has done it; None where the backend has but one.
+        gpus: numbers of the GPUs that it has there; () where the workers have none of their own.
     """
 
     id: str
@@ -68,6 +70,8 @@ class JobSnapshot:
     created: float = 0.0
     started: float | None = None
     finished: float | None = None
+    worker: int | None = None
+    gpus: tuple[int, ...] = ()
 
     @property
     def is_final(self) -> bool:
@@ -87,7 +91,7 @@ class JobSnapshot:
     def record(self, *, with_result: bool = True) -> dict[str, Any]:
         """As JSON; not to be changed, as the numbers of its result are the result's own."""
         record = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        record["notes"] = list(self.notes)
+        record["notes"], record["gpus"] = list(self.notes), list(self.gpus)
         record["error"] = dataclasses.asdict(self.error) if self.error is not None else None
         record["result"] = result_record(self.result) if with_result and self.result is not None else None
         return record

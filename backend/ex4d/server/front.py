@@ -18,7 +18,7 @@ import zmq
 
 from ex4d import __version__
 from ex4d.protocol import wire
-from ex4d.protocol.capabilities import EstimatorInfo, Ready, Welcome
+from ex4d.protocol.capabilities import EstimatorInfo, Ready, Welcome, WorkerInfo
 from ex4d.protocol.errors import (
     Ex4dError,
     InternalError,
@@ -31,16 +31,19 @@ from ex4d.protocol.errors import (
 )
 from ex4d.protocol.jobs import JobSnapshot, result_of
 from ex4d.protocol.parse_dataclass import to_record
-from ex4d.protocol.requests import FreeMemoryRequest, parse_request, request_record
-from ex4d.protocol.results import DownloadResult, FreeMemoryResult
+from ex4d.protocol.requests import parse_request, request_record
+from ex4d.protocol.results import DownloadResult
 from ex4d.protocol.runtime import LOG_FILE, Handshake, remove_handshake, write_handshake
 from ex4d.server.auth import CLIENT_DOMAIN, Gate
 from ex4d.server.clients import Clients, jobs_message
+from ex4d.server.crew import Crew, crew_names
+from ex4d.server.demands import DOCTOR_LANE, DOWNLOAD_LANE, WORK_LANE
 from ex4d.server.endpoints import Endpoints
 from ex4d.server.journal import Journal
 from ex4d.server.lifetime import Owners
 from ex4d.server.messages import receive
-from ex4d.server.queue import DOCTOR_LANE, DOWNLOAD_LANE, WORK_LANE, JobQueue, Task
+from ex4d.server.places import WorkerPlace
+from ex4d.server.queue import JobQueue, Task
 from ex4d.server.worker_handle import WorkerHandle
 
 log = logging.getLogger(__name__)
@@ -70,17 +73,19 @@ class FrontSettings:
         parent: the process that started it; None = nobody in particular.
         idle_seconds: it ends after so long without a job; None = never.
         umask: for the workers, whose files are shots; -1 = as this process has it.
+        places: where the workers that compute are.
     """
 
     runtime: Path
     parent: int | None
     idle_seconds: float | None
     umask: int = -1
+    places: tuple[WorkerPlace, ...] = (WorkerPlace(),)
 
 
 @dataclass
 class _Starts:
-    """How the starts of a lane's worker went.
+    """How the starts of a worker went.
 
     Attributes:
         failed: so many have failed, one after the other.
@@ -118,12 +123,21 @@ class Front:
         )
         self._queue = JobQueue(Journal(settings.runtime / "jobs"), self._job_changed)
         self._clients = Clients(self._socket, self._queue.get)
-        self._lanes = {
-            name: WorkerHandle(
-                name, self._context, settings.runtime, server, self._allow(name), self._endpoints, settings.umask
+
+        def handle(name: str, lane: str, place: WorkerPlace) -> WorkerHandle:
+            allow, umask = self._allow(name), settings.umask
+            return WorkerHandle(
+                name, lane, self._context, settings.runtime, server, allow, self._endpoints, umask, place
             )
-            for name in (WORK_LANE, *_PASSING_LANES)
-        }
+
+        workers = [
+            handle(name, WORK_LANE, place)
+            for name, place in zip(crew_names(len(settings.places)), settings.places, strict=True)
+        ]
+        self._crew = Crew(self._queue, workers)
+        passing = [handle(name, name, WorkerPlace()) for name in _PASSING_LANES]
+        #: All workers, by name: those that compute, and one of each other lane.
+        self._lanes = {worker.name: worker for worker in (*workers, *passing)}
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._polled: dict[str, zmq.Socket[bytes]] = {}
@@ -134,8 +148,6 @@ class Front:
         #: What a worker has said when it was ready last.
         self._known: Ready | None = None
         self._starts = {name: _Starts() for name in self._lanes}
-        #: Jobs that wait for the end of their lane's worker, and the memory that it holds, MiB.
-        self._freeing: dict[str, tuple[str, int | None]] = {}
         self._mended_at = time.monotonic()
         self._stopping = ""
 
@@ -177,7 +189,8 @@ class Front:
         """Serve until stopped."""
         self._queue.restore()
         # Warm before the first job comes.
-        self._lanes[WORK_LANE].start()
+        for worker in self._crew.workers:
+            worker.start()
         write_handshake(self._settings.runtime, self._handshake)
         log.info("backend %s (%d) serves at %s", __version__, os.getpid(), self._handshake.endpoint)
         try:
@@ -197,6 +210,10 @@ class Front:
             except Exception:
                 log.exception("a worker (%s) makes the front stumble", lane.name)
                 lane.kill()
+        try:
+            self._crew.step()
+        except Exception:
+            log.exception("the workers make the front stumble")
         self._clients.flush()
         self._look_at_the_time()
 
@@ -309,7 +326,7 @@ class Front:
         self._clients.reply(identity, wire.Message("welcome", header=self._welcome()))
 
     def _welcome(self) -> dict[str, Any]:
-        ready = self._lanes[WORK_LANE].ready
+        ready = next((worker.ready for worker in self._crew.workers if worker.ready is not None), None)
         self._known = ready or self._known
         runtime = self._settings.runtime
         welcome = Welcome(
@@ -323,6 +340,7 @@ class Front:
                 gpus=known.gpus,
                 capabilities=known.capabilities,
             )
+        welcome = replace(welcome, workers=tuple(filter(None, map(_worker_info, self._crew.workers))))
         record: dict[str, Any] = to_record(welcome)
         return record
 
@@ -354,16 +372,14 @@ class Front:
         lane.insist()
         job, was_ready, begun = lane.job, lane.ready is not None, lane.begun
         if (how := lane.death()) is not None:
-            if lane.name in self._freeing:
-                freeing, freed = self._freeing.pop(lane.name)
-                self._queue.done(freeing, FreeMemoryResult(freed))
+            self._crew.died(lane)
             if job is not None:
                 self._queue.worker_died(job, how, begun=begun)
             elif not was_ready:
                 self._could_not_start(lane, how)
         if lane.process is None and self._wants(lane) and (problem := lane.start()) is not None:
             self._could_not_start(lane, problem)
-        if lane.is_free and (task := self._queue.next(lane.name)) is not None:
+        if lane.lane != WORK_LANE and lane.is_free and (task := self._queue.next(lane.lane)) is not None:
             self._begin(lane, task)
 
     def _take_reports(self, lane: WorkerHandle) -> None:
@@ -386,6 +402,7 @@ class Front:
                 self._queue.failed(message.job, error_from_record(message.header))
             case "ready":
                 self._starts[lane.name] = _Starts()
+                self._crew.broken.discard(lane.name)
                 self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
 
     def _done(self, message: wire.Message) -> None:
@@ -400,15 +417,13 @@ class Front:
         self._queue.done(message.job, result)
 
     def _offer(self, estimators: tuple[EstimatorInfo, ...]) -> None:
-        """Other estimators work from now on: the worker that has looked at its start does not know."""
-        work = self._lanes[WORK_LANE]
-        self._known = work.ready or self._known
+        """Other estimators work from now on: the workers that have looked at their start do not know."""
+        for worker in self._crew.workers:
+            worker.ready = _offering(worker.ready, estimators)
+            self._known = worker.ready or self._known
         if self._known is None or self._known.capabilities is None:
             return
-        capabilities = replace(self._known.capabilities, estimators=estimators)
-        self._known = replace(self._known, capabilities=capabilities)
-        if work.ready is not None:
-            work.ready = self._known
+        self._known = _offering(self._known, estimators)
         self._clients.tell_all(wire.Message("welcome", header=self._welcome()))
 
     def _misreported(self, lane: WorkerHandle, job: str | None, error: Exception) -> None:
@@ -422,12 +437,13 @@ class Front:
         starts = self._starts[lane.name]
         if time.monotonic() < starts.not_before:
             return False
-        # The work lane is kept warm, unless its worker cannot even start.
-        return (lane.name == WORK_LANE and not starts.is_broken) or self._queue.waits(lane.name)
+        # The work lane is kept warm, unless a worker cannot even start.
+        return (lane.lane == WORK_LANE and not starts.is_broken) or self._queue.waits(lane.lane)
 
     def _could_not_start(self, lane: WorkerHandle, how: str) -> None:
         """A worker has ended before it was ready. That may be the memory of this moment, so it is tried again; but one
-        that never can would be started for ever: then its jobs fail, and the next job tries again."""
+        that never can would be started for ever: then its jobs fail, and the next job tries again. Where another one
+        can work, that does them."""
         log.error("the worker of %s has ended while it started (%s)", lane.name, how)
         starts = self._starts[lane.name]
         starts.failed += 1
@@ -435,6 +451,11 @@ class Front:
         pause = RESTART_SECONDS[min(starts.failed, len(RESTART_SECONDS)) - 1]
         starts.not_before = time.monotonic() + (0 if missing else pause)
         starts.is_broken = bool(missing) or starts.failed >= MAX_FAILED_STARTS
+        if lane.lane == WORK_LANE:
+            if starts.is_broken:
+                self._crew.broken.add(lane.name)
+            if any(worker.name not in self._crew.broken for worker in self._crew.workers if worker is not lane):
+                return
         if missing:
             error = ResourceError(
                 f"The worker process cannot start: {missing}.",
@@ -452,15 +473,28 @@ class Front:
             self._queue.note_waiting(lane.name, note)
 
     def _begin(self, lane: WorkerHandle, task: Task) -> None:
-        if isinstance(task.request, FreeMemoryRequest):
-            self._freeing[lane.name] = (task.snapshot.id, lane.resident_mib())
-            lane.end()
-            return
         try:
             lane.give(task)
         except Exception as error:
             log.exception("job %s cannot be given to a worker", task.snapshot.id)
             self._queue.failed(task.snapshot.id, InternalError(error))
+
+
+def _worker_info(worker: WorkerHandle) -> WorkerInfo | None:
+    """What clients are told of one of several workers."""
+    if worker.place.number is None:
+        return None
+    gpu = worker.place.gpu
+    if gpu is None:
+        return WorkerInfo(worker.place.number, ready=worker.ready is not None)
+    return WorkerInfo(worker.place.number, gpu.number, gpu.text, worker.ready is not None)
+
+
+def _offering(ready: Ready | None, estimators: tuple[EstimatorInfo, ...]) -> Ready | None:
+    """With other estimators, where it has said which."""
+    if ready is None or ready.capabilities is None:
+        return ready
+    return replace(ready, capabilities=replace(ready.capabilities, estimators=estimators))
 
 
 def _answer_to_other_version(error: OtherVersionError, job: str) -> wire.Message:

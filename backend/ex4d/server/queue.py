@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
 from typing import Any
 
 from ex4d.protocol.errors import CancelledError, ErrorInfo, Ex4dError, ResourceError, TransientError
@@ -21,22 +19,11 @@ from ex4d.protocol.jobs import (
     RUNNING,
     JobSnapshot,
 )
-from ex4d.protocol.requests import (
-    CheckRequest,
-    ColourSpacesRequest,
-    DoctorRequest,
-    DownloadRequest,
-    FillMoviesRequest,
-    FreeMemoryRequest,
-    ModelsRequest,
-    PreviewRequest,
-    ReconstructRequest,
-    Request,
-    RunRequest,
-    job_name,
-)
+from ex4d.protocol.requests import PreviewRequest, Request, job_name
 from ex4d.protocol.results import Result
+from ex4d.server.demands import is_alone, lane_of, shot_of, worker_count
 from ex4d.server.journal import Entry, Journal
+from ex4d.server.seats import Seat, choose_seats
 
 log = logging.getLogger(__name__)
 
@@ -56,38 +43,8 @@ RETURNS = 5
 MAX_OVERTAKING = 8
 #: Characters of a note, and notes of a job.
 MAX_NOTE, MAX_NOTES = 1000, 100
-
-#: The places where jobs run side by side: a look at the machine must not wait for a film, and no film for gigabytes.
-WORK_LANE, DOCTOR_LANE, DOWNLOAD_LANE = "work", "doctor", "download"
-
-
-def lane_of(request: Request) -> str:
-    """Where a job runs."""
-    if isinstance(request, DownloadRequest):
-        return DOWNLOAD_LANE
-    is_look = isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest | ModelsRequest)
-    return DOCTOR_LANE if is_look else WORK_LANE
-
-
-#: A tuple, for mypy follows no name of a union.
-_WITHOUT_SHOT = (
-    DoctorRequest,
-    CheckRequest,
-    ColourSpacesRequest,
-    ModelsRequest,
-    DownloadRequest,
-    FreeMemoryRequest,
-    FillMoviesRequest,
-)
-
-
-def _shot_of(request: Request) -> PurePath | None:
-    if isinstance(request, RunRequest):
-        request = request.reconstruct
-    if isinstance(request, _WITHOUT_SHOT):
-        return None
-    # As the folder is spelled, without a look at the disk, which may be a slow one.
-    return PurePath(os.path.normcase(os.path.normpath(request.shot)))
+#: Jobs that were asked for later and begin before one that waits for several workers, as they can and it cannot yet.
+MAX_PASSING = 2
 
 
 @dataclass(frozen=True)
@@ -97,11 +54,13 @@ class Task:
     Attributes:
         snapshot, request: the job; its blobs stand in the request empty.
         blobs: that came with it, in their order.
+        seats: the workers that do it, the one that is given it first.
     """
 
     snapshot: JobSnapshot
     request: Request
     blobs: tuple[bytes, ...]
+    seats: tuple[Seat, ...] = ()
 
 
 @dataclass
@@ -119,6 +78,8 @@ class _Job:
     ended: int = 0
     deaths: int = 0
     returns: int = 0
+    #: Later ones that have begun while it waited for several workers.
+    passed: int = 0
     #: The queue's own sentences; the worker tells its own anew each time.
     notes: tuple[str, ...] = ()
 
@@ -131,6 +92,10 @@ class _Job:
         return self.snapshot.state == QUEUED
 
 
+#: The worker of a lane that has but one.
+_ONLY = Seat("")
+
+
 @dataclass
 class JobQueue:
     """All jobs of a backend.
@@ -138,6 +103,10 @@ class JobQueue:
     The next job of a lane is the oldest one of the client that has waited longest for its turn. The order of a shot's
     jobs around its reconstruction is kept, whoever asked for them. Previews, which somebody sits in front of, go before
     others. But no more than ``MAX_OVERTAKING`` jobs go before the one that waits longest, previews left aside.
+
+    A lane may have several workers, and a job may take several of them. While fewer are free others that can run pass
+    it, ``MAX_PASSING`` of them; then workers stay free for it, but for previews as long as it waits for a longer job
+    anyway. A job that changes what its shot's others begin with runs alone in its shot.
 
     Attributes:
         journal: where they are kept.
@@ -240,8 +209,12 @@ class JobQueue:
     def _waiting(self, lane: str) -> list[_Job]:
         return [job for job in self._jobs.values() if job.waits and lane_of(job.request) == lane]
 
+    def _running(self, lane: str) -> list[_Job]:
+        running = [job for job in self._jobs.values() if job.snapshot.state in (RUNNING, CANCELLING)]
+        return [job for job in running if lane_of(job.request) == lane]
+
     def fail_waiting(self, lane: str, error: Ex4dError) -> None:
-        """The lane's worker cannot start: whoever waits for it is told so."""
+        """The lane's workers cannot start: whoever waits for them is told so."""
         for job in self._waiting(lane):
             self._end(job, FAILED, error=error)
 
@@ -266,19 +239,28 @@ class JobQueue:
 
     # Workers ------------------------------------------------------------------------------------------------------
 
-    def next(self, lane: str) -> Task | None:
-        """The next job of a lane, marked as running; None where none waits."""
-        while (job := self._choose(lane)) is not None:
+    def next(self, lane: str, free: Sequence[Seat] = (_ONLY,), workers: int = 1) -> Task | None:
+        """The next job of a lane, marked as running; None where none can begin.
+
+        Args:
+            lane: whose jobs are looked at.
+            free: its workers that have nothing to do.
+            workers: how many it has at all.
+        """
+        while (job := self._choose(lane, len(free), workers)) is not None:
             blobs = job.blobs if job.blobs is not None else self.journal.blobs(job.entry)
             if blobs is not None:
-                self._set(job, state=RUNNING, started=time.time())
+                seats = choose_seats(free, job.request, worker_count(job.request, workers))
+                gpus = tuple(sorted(seat.gpu for seat in seats if seat.gpu is not None))
+                place = {"worker": seats[0].number, "gpus": gpus} if seats[0].number is not None else {}
+                self._set(job, state=RUNNING, started=time.time(), **place)
                 self._store(job)
-                return Task(job.snapshot, job.request, blobs)
+                return Task(job.snapshot, job.request, blobs, seats)
             self._end(job, FAILED, error=_lost())
         return None
 
-    def _choose(self, lane: str) -> _Job | None:
-        ready = _in_order_of_shots(self._waiting(lane))
+    def _choose(self, lane: str, free: int, workers: int) -> _Job | None:
+        ready, wide = self._able(lane, free, workers)
         if not ready:
             return None
         previews = [job for job in ready if isinstance(job.request, PreviewRequest)]
@@ -287,12 +269,31 @@ class JobQueue:
         overtaking = self._overtaking.get(lane, 0)
         job = oldest if overtaking >= MAX_OVERTAKING else self._by_turns(lane, previews or others)
         self._overtaking[lane] = 0 if job is oldest else overtaking + 1
+        if wide is not None and job.order > wide.order and not isinstance(job.request, PreviewRequest):
+            wide.passed += 1
         self._turn += 1
         # Who has nothing to wait for has no turn to wait for either.
-        clients = {(lane, known.client) for known in ready}
+        clients = {(lane, known.client) for known in self._waiting(lane)}
         self._turns = {at: turn for at, turn in self._turns.items() if at[0] != lane or at in clients}
         self._turns[lane, job.client] = self._turn
         return job
+
+    def _able(self, lane: str, free: int, workers: int) -> tuple[list[_Job], _Job | None]:
+        """The jobs that can begin now, oldest first; and the oldest one that takes several workers."""
+        running = self._running(lane)
+        ready = _in_order_of_shots(self._waiting(lane), running)
+        need = {job.order: worker_count(job.request, workers) for job in ready}
+        able = [job for job in ready if need[job.order] <= free]
+        wide = next((job for job in ready if need[job.order] > 1), None)
+        if wide is None or wide.passed < MAX_PASSING:
+            return able, wide
+        if wide in able:
+            return [wide], wide
+        waits_long = any(not isinstance(job.request, PreviewRequest) for job in running)
+        # Those that are older are not many: none comes any more.
+        return [
+            job for job in able if job.order < wide.order or (waits_long and isinstance(job.request, PreviewRequest))
+        ], wide
 
     def _by_turns(self, lane: str, jobs: list[_Job]) -> _Job:
         """The oldest job of the client that has waited longest for its turn."""
@@ -418,7 +419,16 @@ class JobQueue:
 
 
 #: What a job has that waits.
-_NOT_BEGUN: dict[str, Any] = {"stage": "", "stage_index": 0, "step": 0, "of": 0, "share": None, "eta": None}
+_NOT_BEGUN: dict[str, Any] = {
+    "stage": "",
+    "stage_index": 0,
+    "step": 0,
+    "of": 0,
+    "share": None,
+    "eta": None,
+    "worker": None,
+    "gpus": (),
+}
 
 
 def _lost() -> TransientError:
@@ -430,22 +440,23 @@ def _same_preview(older: Request, newer: Request) -> bool:
         isinstance(older, PreviewRequest)
         and isinstance(newer, PreviewRequest)
         and newer.take != ""
-        and (_shot_of(older), older.take) == (_shot_of(newer), newer.take)
+        and (shot_of(older), older.take) == (shot_of(newer), newer.take)
     )
 
 
-def _in_order_of_shots(waiting: list[_Job]) -> list[_Job]:
-    """Those jobs that need not wait for an older one of their shot: nothing goes before a reconstruction that was asked
-    for first, and no reconstruction before anything that was."""
-    ready, seen, reconstructed = [], set(), set()
+def _in_order_of_shots(waiting: list[_Job], running: list[_Job]) -> list[_Job]:
+    """Those jobs that need not wait for an older one of their shot, or one that runs: nothing goes before or beside a
+    reconstruction that was asked for first, and no reconstruction before or beside anything that was."""
+    seen = {shot_of(job.request) for job in running}
+    closed = {shot_of(job.request) for job in running if is_alone(job.request)}
+    ready = []
     for job in sorted(waiting, key=lambda job: job.order):
-        shot = _shot_of(job.request)
-        is_reconstruction = isinstance(job.request, ReconstructRequest | RunRequest)
-        if shot is None or not (shot in reconstructed or (is_reconstruction and shot in seen)):
+        shot, alone = shot_of(job.request), is_alone(job.request)
+        if shot is None or not (shot in closed or (alone and shot in seen)):
             ready.append(job)
         seen.add(shot)
-        if is_reconstruction:
-            reconstructed.add(shot)
+        if alone:
+            closed.add(shot)
     return ready
 
 

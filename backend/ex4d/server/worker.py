@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import traceback
+from collections.abc import Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,16 +22,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import zmq
 
 from ex4d.jobs import run_job
+from ex4d.models.held import held_model, let_go
 from ex4d.protocol import wire
+from ex4d.protocol.capabilities import Held
 from ex4d.protocol.errors import CancelledError, Ex4dError, InternalError, ResourceError, error_record
 from ex4d.protocol.jobs import result_message
 from ex4d.protocol.parse_dataclass import to_record
-from ex4d.protocol.requests import parse_request
+from ex4d.protocol.requests import Request, parse_request
 from ex4d.server.absolute_paths import check_absolute
+from ex4d.server.demands import WORK_LANE, model_key
 from ex4d.server.lifetime import end_with_pipe, signal_on_parent_death
 from ex4d.server.logs import start_log
 from ex4d.server.progress import JobProgress
-from ex4d.server.queue import WORK_LANE
+from ex4d.system.devices import GPUS_VARIABLE
 from ex4d.system.heap import share_heap
 from ex4d.system.memory import memory_error
 
@@ -64,9 +68,11 @@ class Worker:
         self._socket.curve_secretkey = address["client_secret"].encode()
         self._socket.connect(address["endpoint"])
         self._cancelled: set[str] = set()
-        self._quit = False
-        # Thumbnails that a killed worker of this lane has left are of no more use.
-        self._looks = Path(address["log"]).parent / f"looks-{address['lane']}"
+        self._quit = self._must_let_go = False
+        #: Keys of the jobs whose model this process holds (``demands.model_key``).
+        self._held: frozenset[str] = frozenset()
+        # Thumbnails that a killed worker of this name has left are of no more use.
+        self._looks = Path(address["log"]).parent / f"looks-{address['name']}"
         shutil.rmtree(self._looks, ignore_errors=True)
 
     def send(self, kind: str, job: str = "", header: dict[str, Any] | None = None) -> None:
@@ -88,6 +94,8 @@ class Worker:
             message = self._receive(block=True)
             if message is not None and message.type == "run":
                 self._do(message, kept)
+            if self._must_let_go:
+                self._let_go()
 
     def _receive(self, *, block: bool) -> wire.Message | None:
         try:
@@ -98,7 +106,20 @@ class Worker:
             self._cancelled.add(message.job)
         elif message.type == "quit":
             self._quit = True
+        elif message.type == "let_go":
+            self._must_let_go = True
         return message
+
+    def _let_go(self) -> None:
+        """Free what is kept between jobs: another worker wants the memory."""
+        self._must_let_go, self._held = False, frozenset()
+        try:
+            let_go()
+        except Exception:
+            # It may be less than was hoped for; the job that wants it tells.
+            log.exception("what is held cannot be freed")
+        log.info("let go of what was held")
+        self.send("holds", header=to_record(Held(let_go=True)))
 
     def _is_cancelled(self, job: str) -> bool:
         while self._receive(block=False) is not None:
@@ -107,11 +128,15 @@ class Worker:
 
     def _do(self, message: wire.Message, kept: JobContext) -> None:
         job, kind = message.job, str(message.header.get("kind"))
+        request: Request | None = None
         log.info("job %s: %s %s", job, kind, json.dumps(message.header.get("request")))
         # From now on it has begun: what becomes of this process is this job's doing.
         self.send("progress", job)
         answer: wire.Message | None = None
         error: Ex4dError
+        if gpus := message.header.get("gpus"):
+            os.environ[GPUS_VARIABLE] = ",".join(map(str, gpus))
+        before = held_model()
         progress = JobProgress(
             lambda values: self.send("progress", job, values), lambda: self._is_cancelled(job), self._looks / job
         )
@@ -137,6 +162,7 @@ class Worker:
         finally:
             self._cancelled.discard(job)
             progress.forget_thumbnail()
+        self._tell_held(model_key(request) if request is not None else "", before)
         # Told after the last look is deleted: whoever hears of a job's end finds none.
         if answer is not None:
             log.info("job %s: done", job)
@@ -144,6 +170,25 @@ class Worker:
             return
         log.info("job %s: %s", job, error)
         self.send("failed", job, error_record(error))
+
+    def _tell_held(self, key: str, before: tuple[Hashable | None, int]) -> None:
+        """Tell the front which jobs' model is here after a job.
+
+        Args:
+            key: of the job.
+            before: ``held_model`` before it began.
+        """
+        (model, uses), (former, former_uses) = held_model(), before
+        if model is None:
+            held: frozenset[str] = frozenset()
+        elif uses == former_uses:
+            held = self._held
+        else:
+            # Several profiles may have one and the same.
+            held = frozenset({key, *(self._held if model == former else ())})
+        if held != self._held:
+            self._held = held
+            self.send("holds", header=to_record(Held(tuple(sorted(held)))))
 
 
 def main() -> int:

@@ -12,19 +12,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import Any
 
 import zmq
 
 from ex4d.protocol import wire
-from ex4d.protocol.capabilities import Ready
+from ex4d.protocol.capabilities import Held, Ready
 from ex4d.protocol.parse_dataclass import from_record
 from ex4d.protocol.requests import request_record
 from ex4d.protocol.runtime import open_private
+from ex4d.server.demands import shot_of
 from ex4d.server.endpoints import Endpoints
 from ex4d.server.messages import receive
+from ex4d.server.places import WorkerPlace
 from ex4d.server.queue import Task
 
 log = logging.getLogger(__name__)
@@ -38,13 +40,16 @@ TERMINATE_SECONDS = 5.0
 KILL_SECONDS = 3.0
 #: After it was asked to end: this long until it is asked by signal.
 END_SECONDS = 3.0
+#: A worker without a job that has not let go of what it holds after this long does not listen: tens of GB of locked
+#: memory take seconds.
+LET_GO_SECONDS = 60.0
 STDERR_FILE = "worker.stderr"
 STDERR_BYTES = 1 << 20
 #: Of what a worker that cannot start has printed, this much is read.
 STDERR_TAIL = 1 << 14
 
 
-def _environment() -> dict[str, str]:
+def _environment(place: WorkerPlace) -> dict[str, str]:
     """The variables of a worker. Its current folder is another, so that those which name places become absolute; an
     empty entry of PYTHONPATH would mean the current folder."""
     variables = dict(os.environ)
@@ -53,7 +58,7 @@ def _environment() -> dict[str, str]:
         variables[name] = os.pathsep.join(places)
     for single in (name for name in ("EX4D_DISTILL_LORA", "EX4D_COTRACKER") if variables.get(name)):
         variables[single] = str(Path(variables[single]).absolute())
-    return variables
+    return {**variables, **place.variables}
 
 
 def _how(code: int) -> str:
@@ -69,36 +74,51 @@ class WorkerHandle:
     """One worker at a time, and the job it does.
 
     Attributes:
-        name: of the lane.
+        name: no other one of the backend has it.
+        lane: whose jobs it does.
         context: ZeroMQ's.
         runtime: folder for logs.
         allow: called with the public key that the next worker will use.
         endpoints: where its socket listens.
         umask: of the worker, -1 = as this process has it.
+        place: the GPU that it is on.
         process: the worker, from its start until its death was seen.
         ready: what it has said of itself; None while it starts.
         job: what it does.
         begun: whether it has said anything of its job yet.
+        holds: keys of the models that it holds, as it has said.
+        shares: names of the workers on whose GPUs its ranks may be.
+        is_letting_go: whether it was asked to let go of both, and has not yet.
+        shot: of its last job.
+        free_since: when it last became free, monotonic seconds.
     """
 
     name: str
+    lane: str
     context: zmq.Context[zmq.Socket[bytes]]
     runtime: Path
     server_keys: tuple[bytes, bytes]
     allow: Callable[[bytes], None]
     endpoints: Endpoints
     umask: int = -1
+    place: WorkerPlace = field(default_factory=WorkerPlace)
     process: subprocess.Popen[bytes] | None = None
     socket: zmq.Socket[bytes] | None = None
     ready: Ready | None = None
     job: str | None = None
     begun: bool = False
+    holds: frozenset[str] = frozenset()
+    shares: frozenset[str] = frozenset()
+    is_letting_go: bool = False
+    shot: PurePath | None = None
+    free_since: float = 0.0
     _started: float = 0.0
     #: When it was last asked to stop its job or to end, and how many seconds it has until it is terminated.
     _asked: tuple[float, float] | None = None
     _terminated: bool = False
     _ending: bool = False
     _stderr_from: int = 0
+    _let_go_asked: float = 0.0
 
     # Process ------------------------------------------------------------------------------------------------------
 
@@ -125,7 +145,8 @@ class WorkerHandle:
             "client_public": public.decode(),
             "client_secret": secret.decode(),
             "log": str(self.runtime / "worker.log"),
-            "lane": self.name,
+            "lane": self.lane,
+            "name": self.name,
         }
         errors = self.runtime / STDERR_FILE
         with suppress(OSError):
@@ -147,7 +168,7 @@ class WorkerHandle:
                     stdout=stderr,
                     stderr=stderr,
                     cwd=self.runtime,
-                    env=_environment(),
+                    env=_environment(self.place),
                     umask=self.umask,
                     **group,
                 )
@@ -224,7 +245,8 @@ class WorkerHandle:
             self.socket.close(linger=0)
         self._close_process()
         self.socket = self.ready = self.job = self._asked = None
-        self._terminated = self._ending = self.begun = False
+        self._terminated = self._ending = self.begun = self.is_letting_go = False
+        self.holds = self.shares = frozenset()
 
     def _close_process(self) -> None:
         if self.process is not None and self.process.stdin is not None:
@@ -234,14 +256,26 @@ class WorkerHandle:
 
     # Work ---------------------------------------------------------------------------------------------------------
 
-    def give(self, task: Task) -> None:
-        """Give the worker a job. One that cannot take it has just died, or is killed: ``death`` tells."""
-        header = {"kind": task.snapshot.kind, "request": request_record(task.request)[0]}
+    def give(self, task: Task, gpus: tuple[int, ...] = ()) -> None:
+        """Give the worker a job. One that cannot take it has just died, or is killed: ``death`` tells.
+
+        Args:
+            task: the job.
+            gpus: that it may use; () = those that the worker knows of.
+        """
+        header = {"kind": task.snapshot.kind, "request": request_record(task.request)[0], "gpus": list(gpus)}
+        self.shot = shot_of(task.request)
         is_said = self._say(wire.Message("run", task.snapshot.id, header, task.blobs))
         self.job, self.begun, self._asked, self._terminated = task.snapshot.id, False, None, False
         if not is_said:
             log.warning("the worker (%s) does not take job %s", self.name, self.job)
             self.kill()
+
+    def let_go(self) -> None:
+        """Ask the worker to free what it holds between jobs; it does so when it is free. One that cannot be asked has
+        just died."""
+        if self.process is not None and not self.is_letting_go:
+            self.is_letting_go, self._let_go_asked = self._say(wire.Message("let_go")), time.monotonic()
 
     def _say(self, message: wire.Message) -> bool:
         """Whether the worker's connection has taken a message. Nothing here may wait for a worker: where its connection
@@ -270,15 +304,26 @@ class WorkerHandle:
             message = received.message()
             if message.type == "ready":
                 self.ready = from_record(Ready, message.header, "ready", lenient=True)
+                self.free_since = time.monotonic()
+            elif message.type == "holds":
+                held = from_record(Held, message.header, "holds")
+                self.holds = frozenset(held.models)
+                if held.let_go:
+                    self.is_letting_go, self.shares = False, frozenset()
             self.begun = self.begun or message.job == self.job
             if message.type in ("done", "failed") and message.job == self.job:
-                self.job = None
+                self.job, self.free_since = None, time.monotonic()
                 if not self._ending:
                     self._asked = None
             yield message
 
     def insist(self) -> None:
-        """Terminate, then kill a worker that does not stop what it was asked to stop."""
+        """Terminate, then kill a worker that does not stop what it was asked to stop; kill one that does not let go."""
+        since_free = time.monotonic() - max(self.free_since, self._let_go_asked)
+        if self.is_letting_go and self.job is None and since_free > LET_GO_SECONDS:
+            log.warning("worker (%s) is killed: it does not let go of what it holds", self.name)
+            self.is_letting_go = False
+            self.kill()
         if self._asked is None or self.process is None:
             return
         since, patience = self._asked

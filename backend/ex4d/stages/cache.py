@@ -3,8 +3,8 @@
 
 A stage's output folder is named by the hash of everything that changes it, is written under a temporary name and
 renamed when whole. So nothing half-written is ever taken for a result, a killed process costs at most the stage it was
-in, or of a stage in parts one part, and two processes that do the same work at once both end well: the second rename
-finds the first's folder and drops its own.
+in, or of a stage in parts one part. Two processes that want the same work take turns (``stages.turn``); where they
+cannot, both end well: the second rename finds the first's folder and drops its own.
 
 A finished folder is sealed with the hashes of its files (``ex4d.protocol.seal``). They are checked where a file is
 read; ``StageCache.heal`` answers a damaged one by doing its stage anew.
@@ -26,6 +26,7 @@ from ex4d.protocol.errors import TransientError
 from ex4d.protocol.seal import DAMAGED_FILE, DONE_FILE, DamagedCacheError, Seal, read_seal
 from ex4d.stages.stage import Part, PartedWork, Stage
 from ex4d.stages.stage_files import hashed_seal
+from ex4d.stages.turn import turn
 from ex4d.stages.work_folder import WorkFolder, hash_files
 from ex4d.system.files import make_folder, remove_tree, temporary_sibling, writing
 from ex4d.system.progress import Progress
@@ -120,7 +121,13 @@ class StageCache:
         make_folder(self.root)
         if final.exists() and not (final / DAMAGED_FILE).exists():
             progress.note(damage_note(final))
-        with progress.stage(stage.progress_name, stage.steps(), stage.progress_parts):
+        with (
+            progress.stage(stage.progress_name, stage.steps(), stage.progress_parts),
+            turn(self.root, final.name, progress),
+        ):
+            if is_complete(final):
+                # Another process has made it meanwhile.
+                return final
             started = time.time()
             with work_folder(self.root, final.name, stage) as work, writing(final):
                 names = run_in(work, stage, progress)

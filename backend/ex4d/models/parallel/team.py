@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +44,10 @@ _NETWORK = (
 )
 
 
+#: Those of this process.
+_teams: weakref.WeakSet[Team] = weakref.WeakSet()
+
+
 class Team:
     """The other ranks, as processes of this one's own, and this process's place among them.
 
@@ -58,6 +63,7 @@ class Team:
         self._groups: dict[RankLayout, RankGroup] = {}
         self._failure: Ex4dError | None = None
         self._busy = self._closed = False
+        _teams.add(self)
         self._processes = [self._start(module, rank, name) for rank, name in enumerate(devices) if rank]
         threading.Thread(target=self._watch, daemon=True, name="rank-watch").start()
         try:
@@ -193,6 +199,12 @@ class Team:
         for process in self._processes:
             process.kill()
             process.wait()
+
+
+def close_teams() -> None:
+    """End the other ranks of this process, which hold memory of other GPUs; none may be at work."""
+    for team in list(_teams):
+        team.close()
 
 
 def _error_file(folder: str, rank: int) -> Path:

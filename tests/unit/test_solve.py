@@ -294,7 +294,7 @@ def test_noise_refuses_no_turn_that_explains_all():
 
 
 def test_a_turn_that_few_tracks_follow_somewhere_is_said():
-    assert turn_note(Numbers(turn_followed=0.31)) is None
+    assert turn_note(Numbers(turn_followed=0.58)) is None
     assert turn_note(Numbers()) is None
     assert "only 11% of the tracks follow the turn" in str(turn_note(Numbers(turn_followed=0.11)))
 

@@ -25,7 +25,7 @@ TURN_EXPLAINED, TURN_EXPLAINED_LEAST, TURN_KEPT = 0.5, 0.4, 0.45
 #: explains and keeps so much, and a camera that moves leaves no smaller error.
 TURN_ERROR_NOISY, TURN_NOISY_EXPLAINED, TURN_NOISY_KEPT = 1.4, 0.9, 0.9
 #: A turn may be wrong where so few of the tracks that two key frames share follow it.
-TURN_FOLLOWED = 0.25
+TURN_FOLLOWED = 0.5
 #: Homography's inliers by the fundamental matrix's, from which a turn is likely; and from which it is certain.
 TURN_PLANE, TURN_PLANE_SURE = 0.75, 0.8
 #: Share of the tracks from which a turn needs no further proof.

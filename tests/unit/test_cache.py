@@ -26,6 +26,7 @@ from ex4d.protocol.identity import linux_start_ticks
 from ex4d.protocol.seal import DamagedCacheError, read_seal
 from ex4d.stages.cache import DONE_FILE, StageCache, claim, is_complete, seal
 from ex4d.stages.stage import Part, PartOutput, Stage, content_key
+from ex4d.stages.turn import TURN_PREFIX, turn
 from ex4d.stages.work_folder import WorkFolder, remove_leftovers
 from ex4d.system.files import TEMP_PREFIX, host_name, temporary_sibling
 from ex4d.system.processes import process_alive, process_space
@@ -495,6 +496,15 @@ def test_who_comes_second_waits_and_makes_nothing(cache: StageCache) -> None:
     assert (first.runs, second.runs, other.runs) == (1, 0, 1)
     assert len(progress.notes) == 1
     assert {path.name for path in cache.root.iterdir()} == {folder.name, cache.folder(other).name}
+
+
+def test_a_turn_that_was_left_goes_and_one_that_is_taken_stays(cache: StageCache) -> None:
+    cache.root.mkdir(parents=True)
+    (cache.root / f"{TURN_PREFIX}letters-left").touch()
+    with turn(cache.root, "letters-taken", Silent()):
+        assert remove_leftovers(cache.root) == 0
+        assert [path.name for path in cache.root.iterdir()] == [f"{TURN_PREFIX}letters-taken"]
+    assert list(cache.root.iterdir()) == []
 
 
 def test_who_waits_goes_on_when_the_first_one_fails_or_dies(cache: StageCache) -> None:

@@ -73,3 +73,15 @@ def _is_at(descriptor: int, path: Path) -> bool:
     with suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), path.stat())
     return False
+
+
+def remove_left_turns(root: Path) -> None:
+    """Remove the files of processes that were killed just before they would have removed them."""
+    for path in root.glob(f"{TURN_PREFIX}*"):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                if try_lock(descriptor) and _is_at(descriptor, path):
+                    path.unlink()
+            finally:
+                os.close(descriptor)

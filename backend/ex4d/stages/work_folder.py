@@ -24,6 +24,7 @@ from ex4d import __version__
 from ex4d.protocol.errors import Ex4dError, TransientError
 from ex4d.protocol.seal import DONE_FILE, Seal, file_hash, in_threads, read_seal
 from ex4d.stages.stage import Part, PartOutput
+from ex4d.stages.turn import remove_left_turns
 from ex4d.system.files import (
     abandoned_sibling,
     is_left_over,
@@ -184,6 +185,7 @@ def remove_leftovers(folder: Path) -> int:
     found = [path for path in leftovers(folder) if is_left_over(path) and (not has_parts(path) or is_untouched(path))]
     for path in found:
         _remove(path)
+    remove_left_turns(folder)
     return len(found)
 
 

@@ -96,6 +96,24 @@ def _scaled_fp8(values: torch.Tensor, inverse: torch.Tensor, heads: int) -> torc
     return _in_8_bits(values.unflatten(-1, (heads, -1)), inverse)
 
 
+def _heads_sample(
+    key: torch.Tensor,
+    value: torch.Tensor,
+    weight: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    heads: int,
+    eps: float,
+    every: int,
+    room: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    tables = (table[:, ::every] for table in (cos, sin))
+    normed = _heads_normed(key[:, ::every].float(), weight, *tables, heads, eps)
+    sample = value[:, ::every].unflatten(-1, (heads, -1))
+    scale = sample.abs().amax(dim=(0, 1, 3)).float().clamp_min(1e-6) * (room / FP8_MAX)
+    return normed.mean(dim=(0, 1)), scale, 1 / scale
+
+
 def _heads_shape(values: torch.Tensor, heads: int) -> torch.Tensor:
     shape = (*values.shape[:-1], heads, values.shape[-1] // heads)
     return values.new_empty(shape, dtype=torch.float8_e4m3fn)
@@ -178,6 +196,14 @@ def _scaled_fp8_kernel(values: Any, inverse: Any, heads: int) -> torch.Tensor:
     from ex4d.models.wan.kernels.heads_fp8 import launch_scaled_fp8
 
     return launch_scaled_fp8(values, inverse, heads)
+
+
+def _heads_sample_kernel(
+    key: Any, value: Any, weight: Any, cos: Any, sin: Any, heads: int, eps: float, every: int, room: float
+) -> tuple[torch.Tensor, ...]:
+    from ex4d.models.wan.kernels.heads_fp8 import launch_heads_sample
+
+    return launch_heads_sample(key, value, weight, cos, sin, heads, eps, every, room)
 
 
 def _quantize(values: torch.Tensor, other: torch.Tensor | None, gelu: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -267,4 +293,19 @@ scaled_fp8 = _define(
     _scaled_fp8,
     lambda values, inverse, heads: _heads_shape(values, heads),
     _scaled_fp8_kernel,
+)
+#: (key, value, weight (N,), cos, sin, heads, eps, every, room) → of every so many tokens: the mean (heads, N/heads) of
+#: the keys after ``heads_norm``; the values' scale (heads,), at which ``room`` times their largest is the largest of 8
+#: bits; and its inverse. All float32.
+heads_sample = _define(
+    "heads_sample",
+    "(Tensor key, Tensor value, Tensor weight, Tensor cos, Tensor sin, int heads, float eps, int every, float room)"
+    " -> (Tensor, Tensor, Tensor)",
+    _heads_sample,
+    lambda key, value, weight, cos, sin, heads, *_: (
+        key.new_empty((heads, key.shape[-1] // heads), dtype=torch.float32),
+        key.new_empty((heads,), dtype=torch.float32),
+        key.new_empty((heads,), dtype=torch.float32),
+    ),
+    _heads_sample_kernel,
 )

@@ -25,12 +25,11 @@ from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import DoctorRequest
 from ex4d.protocol.results import DoctorResult, Finding
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
+from ex4d.system.devices import SOFTWARE_RENDERERS
 from ex4d.system.machine import graphics_cards, memory_gib
 
 #: What things are called to people.
 _TITLES = {"opengl": "OpenGL", "embree": "Embree", "small": "Small Network", "prior": "Prior"}
-#: Names by which software OpenGL drivers are known.
-SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
 #: In names of cards of that architecture.
 HOPPER = ("H100", "H200", "H800", "H20", "GH200")

@@ -10,6 +10,8 @@ from ex4d.protocol.errors import UsageError
 
 #: "cuda", "cuda:1" or "cpu" instead of the first GPU.
 DEVICE_VARIABLE = "EX4D_DEVICE"
+#: Names by which software OpenGL drivers are known.
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
 
 def named_device() -> str | None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from math import log
 from typing import Any
 
 import torch
@@ -21,26 +23,59 @@ from ex4d.models.wan.fp8 import Fp8Linear
 from ex4d.models.wan.kernels import ops
 from ex4d.models.wan.sizes import TEXT_LENGTH
 
-#: Key and value of the text, then of the image, each (B, n, heads, D).
-Context = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a block attends to.
+
+    Attributes:
+        text, image: their keys and values, each (B, n, heads, D).
+        text_bias: (n,) float32 for the scores of the text; None = none.
+    """
+
+    text: tuple[torch.Tensor, torch.Tensor]
+    image: tuple[torch.Tensor, torch.Tensor]
+    text_bias: torch.Tensor | None = None
+
+    def shortened(self, length: int) -> Context:
+        """The same with a text of ``length`` tokens, of which the last stands for all behind it, which equal it: a key
+        that is there k times weighs as much as one whose score is larger by log k."""
+        key, value = self.text
+        times = key.shape[1] - length + 1
+        if times == 1:
+            return self
+        bias = torch.zeros(length, dtype=torch.float32, device=key.device)
+        bias[-1] = log(times)
+        return Context((key[:, :length].contiguous(), value[:, :length].contiguous()), self.image, bias)
+
+
+def text_length(embeds: torch.Tensor) -> int:
+    """How many tokens of a padded text (B, n, N) there are, with one of the equal ones that it ends with. Waits for the
+    device."""
+    differs = (embeds != embeds[:, -1:]).any(dim=2).any(dim=0).nonzero()
+    return min(embeds.shape[1], int(differs[-1]) + 2) if len(differs) else 1
 
 
 class ContextKeys:
     """Keys and values of the context, by block, for each branch of guidance. Kept within ``contexts_kept`` only.
 
     Attributes:
+        joined: whether text and image are attended to by one kernel, and a text's padding as one token. Rounds
+            otherwise than two calls with all of it.
         allowed: whether memory suffices for them: 0.6 GiB a branch for the released transformer, and 0.3 for ``start``.
         branch: the branch that runs, or None while nothing is kept.
         branches: how many run one after the other from the same latents at the same timestep.
         kept: by branch and block.
+        lengths: of the text by branch, see ``text_length``.
         start: hidden states and queries of the first block at its cross-attention, of those latents.
     """
 
-    def __init__(self, *, allowed: bool) -> None:
-        self.allowed = allowed
+    def __init__(self, *, allowed: bool, joined: bool = False) -> None:
+        self.allowed, self.joined = allowed, joined
         self.branch: int | None = None
         self.branches = 1
         self.kept: dict[tuple[int, int], Context] = {}
+        self.lengths: dict[int, int] = {}
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
@@ -52,6 +87,7 @@ def contexts_kept(transformer: Any) -> Iterator[None]:
     finally:
         if (keys := getattr(transformer, "context_keys", None)) is not None:
             keys.kept.clear()
+            keys.lengths.clear()
             keys.start = None
 
 
@@ -79,7 +115,11 @@ def branch_of(transformer: Any, number: int, of: int = 1) -> Iterator[None]:
 
 
 def use_fast_blocks(
-    transformer: Any, *, keep_context: bool = True, attention: Callable[[Any], SelfAttention] | None = None
+    transformer: Any,
+    *,
+    keep_context: bool = True,
+    attention: Callable[[Any], SelfAttention] | None = None,
+    join_contexts: bool = False,
 ) -> None:
     """Give a transformer's blocks this forward. Projections are joined (``attention.fuse_projections``).
 
@@ -87,9 +127,10 @@ def use_fast_blocks(
         transformer: diffusers' Wan image-to-video transformer; its layers may be 8-bit ones.
         keep_context: whether keys and values of the context may be kept within ``contexts_kept``.
         attention: the self-attention of a block, None = ``self_attention`` of all.
+        join_contexts: see ``ContextKeys.joined``.
     """
     chosen = attention or (lambda _block: self_attention())
-    transformer.context_keys = ContextKeys(allowed=keep_context)
+    transformer.context_keys = ContextKeys(allowed=keep_context, joined=join_contexts)
     for index, block in enumerate(transformer.blocks):
         for attn in (block.attn1, block.attn2):
             fuse_projections(attn)
@@ -111,6 +152,10 @@ def _forward(
     if context is None:
         context = project_context(block.attn2, embeds)
         if keys.branch is not None:
+            if keys.joined:
+                if keys.branch not in keys.lengths:
+                    keys.lengths[keys.branch] = text_length(embeds[:, -TEXT_LENGTH:])
+                context = context.shortened(keys.lengths[keys.branch])
             keys.kept[keys.branch, index] = context
     parts = _modulation(block, temb)
     shared = index == 0 and keys.branch is not None and keys.branches > 1
@@ -120,7 +165,7 @@ def _forward(
         started = _before_context(block, hidden, parts, rotary, attention)
         if shared:
             keys.start = started
-    return _after_context(block, *started, context, parts)
+    return _after_context(block, *started, context, parts, joined=keys.joined)
 
 
 def project_context(attn: Any, embeds: torch.Tensor) -> Context:
@@ -132,7 +177,7 @@ def project_context(attn: Any, embeds: torch.Tensor) -> Context:
         parts.append(ops.heads_norm(key, norm.weight, None, None, attn.heads, norm.eps))
         # Kept without the key beside it.
         parts.append(value.contiguous().unflatten(2, (attn.heads, -1)))
-    return parts[0], parts[1], parts[2], parts[3]
+    return Context((parts[0], parts[1]), (parts[2], parts[3]))
 
 
 def _modulation(block: Any, temb: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -176,11 +221,17 @@ def _after_context(
     query: torch.Tensor,
     context: Context,
     modulation: tuple[torch.Tensor, ...],
+    *,
+    joined: bool,
 ) -> torch.Tensor:
-    """Cross-attention and the feed-forward network; arguments of ``_before_context`` and ``project_context``."""
+    """Cross-attention and the feed-forward network; arguments of ``_before_context``, ``project_context`` and
+    ``ContextKeys``."""
     *_, shift, scale, gate = modulation
     cross, net = block.attn2, block.ffn.net
-    update = _sum_into(cross.to_out[0], attend(query, *context[:2]), attend(query, *context[2:]))
+    if joined:
+        update = cross.to_out[0](ops.context_attention(query, *context.text, context.text_bias, *context.image))
+    else:
+        update = _sum_into(cross.to_out[0], attend(query, *context.text), attend(query, *context.image))
     del query
     if is_fp8(net[0].proj) and is_fp8(net[2]):
         hidden, inner = _add_norm_into(net[0].proj, hidden, update, None, scale, shift, block.norm3.eps)

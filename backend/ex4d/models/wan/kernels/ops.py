@@ -114,6 +114,36 @@ def _heads_sample(
     return normed.mean(dim=(0, 1)), scale, 1 / scale
 
 
+def _attended(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    query, key, value = (heads.transpose(1, 2) for heads in (query, key, value))
+    mask = None if bias is None else bias.to(query.dtype).view(1, 1, 1, -1)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def _context_attention(
+    query: torch.Tensor,
+    text_key: torch.Tensor,
+    text_value: torch.Tensor,
+    text_bias: torch.Tensor | None,
+    image_key: torch.Tensor,
+    image_value: torch.Tensor,
+) -> torch.Tensor:
+    return _attended(query, text_key, text_value, text_bias) + _attended(query, image_key, image_value)
+
+
+def _context_attention_kernel(
+    query: Any, text_key: Any, text_value: Any, text_bias: Any, image_key: Any, image_value: Any
+) -> torch.Tensor:
+    from ex4d.models.wan.kernels.context import fits_context, launch_context_attention
+
+    given = query, text_key, text_value, text_bias, image_key, image_value
+    if not fits_context(query.shape[-1]) or query.dtype == torch.float32:
+        return _context_attention(*given)
+    return launch_context_attention(*given)
+
+
 def _heads_shape(values: torch.Tensor, heads: int) -> torch.Tensor:
     shape = (*values.shape[:-1], heads, values.shape[-1] // heads)
     return values.new_empty(shape, dtype=torch.float8_e4m3fn)
@@ -308,4 +338,14 @@ heads_sample = _define(
         key.new_empty((heads,), dtype=torch.float32),
     ),
     _heads_sample_kernel,
+)
+#: (query (B, S, heads, D), text key and value (B, n, heads, D), text bias (n,) float32 or None, image key and value) →
+#: (B, S, heads·D): the query's attention to the text, whose scores have the bias added, plus that to the image.
+context_attention = _define(
+    "context_attention",
+    "(Tensor query, Tensor text_key, Tensor text_value, Tensor? text_bias, Tensor image_key, Tensor image_value)"
+    " -> Tensor",
+    _context_attention,
+    lambda query, *_: query.new_empty((*query.shape[:2], query.shape[2] * query.shape[3])),
+    _context_attention_kernel,
 )

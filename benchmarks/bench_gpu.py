@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -29,6 +30,12 @@ from benchmarks.gpu.cold import ColdError, bench_cold
 
 #: Not imported from the backend: see ``benchmarks.gpu.cold``.
 PROFILES = ("exact", "fast", "turbo", "draft")
+
+
+def _clip_size(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+x[0-9]+x[0-9]+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no width, height and number of frames, as 832x480x81")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "--limits", nargs="+", type=float, metavar="GIB", help="of cards; default: exact 80 48 24, fast 80 24 16 12"
     )
     subs["gpus"].add_argument("--counts", nargs="+", type=int, default=(1, 2), metavar="N", help="default: 1 2")
+    subs["gpus"].add_argument(
+        "--sizes", nargs="+", type=_clip_size, metavar="WxHxN", help="clips, as 832x480x81; default: 512x512x49"
+    )
     for name in ("files", "cold"):
         subs[name].add_argument("folder", type=Path)
     subs["files"].add_argument("--float8", type=Path, metavar="NEW", help="also write it as `models convert` does")
@@ -71,7 +81,8 @@ def _in_process(args: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.gpu.files import bench_files
-    from benchmarks.gpu.jobs import bench_gpus, bench_memory, bench_profiles
+    from benchmarks.gpu.gpus import bench_gpus
+    from benchmarks.gpu.jobs import bench_memory, bench_profiles
     from benchmarks.gpu.sizes import RELEASED, TOY
     from benchmarks.gpu.vae import bench_vae
     from ex4d.models.wan.attention import fastest_kernel
@@ -87,7 +98,8 @@ def _in_process(args: argparse.Namespace) -> int:
             case "profiles":
                 bench_profiles(args.profiles, sizes)
             case "gpus":
-                bench_gpus(args.profiles, args.counts, sizes)
+                clips = [sizes.of_clip(text) for text in args.sizes] if args.sizes else [sizes]
+                bench_gpus(args.profiles, args.counts, clips)
             case "memory":
                 bench_memory(args.profiles, args.limits, sizes)
             case "files":

@@ -51,13 +51,14 @@ def test_a_texts_padding_is_one_token_as_heavy_as_all_of_it(pipeline: EX4DPipeli
     reference = velocity(pipeline.transformer, length=length)
     transformer = copy.deepcopy(pipeline.transformer)
     use_fast_blocks(transformer, join_contexts=True)
-    with contexts_kept(transformer), branch_of(transformer, 0):
+    with contexts_kept(transformer), branch_of(transformer, 0, text=length):
         for _ in range(2):
             assert error(velocity(transformer, length=length), reference) < 1e-5
-        kept = transformer.context_keys.kept[0, 0]
-        assert kept.text[0].shape[1] == min(length + 1, TEXT_LENGTH)
-        assert (kept.text_bias is None) == (length >= TEXT_LENGTH - 1)
-    # Nothing is kept here, and nothing shortened.
+        assert transformer.context_keys.kept[0, 0].text[0].shape[1] == min(length + 1, TEXT_LENGTH)
+    # Also where nothing is kept; and where the padding is not known it is taken as it is.
+    use_fast_blocks(transformer, keep_context=False, join_contexts=True)
+    with contexts_kept(transformer), branch_of(transformer, 0, text=length):
+        assert error(velocity(transformer, length=length), reference) < 1e-5
     assert error(velocity(transformer, length=length), reference) < 1e-5
 
 

@@ -30,30 +30,12 @@ class Context:
 
     Attributes:
         text, image: their keys and values, each (B, n, heads, D).
-        text_bias: (n,) float32 for the scores of the text; None = none.
+        text_bias: for the score of the text's last token.
     """
 
     text: tuple[torch.Tensor, torch.Tensor]
     image: tuple[torch.Tensor, torch.Tensor]
-    text_bias: torch.Tensor | None = None
-
-    def shortened(self, length: int) -> Context:
-        """The same with a text of ``length`` tokens, of which the last stands for all behind it, which equal it: a key
-        that is there k times weighs as much as one whose score is larger by log k."""
-        key, value = self.text
-        times = key.shape[1] - length + 1
-        if times == 1:
-            return self
-        bias = torch.zeros(length, dtype=torch.float32, device=key.device)
-        bias[-1] = log(times)
-        return Context((key[:, :length].contiguous(), value[:, :length].contiguous()), self.image, bias)
-
-
-def text_length(embeds: torch.Tensor) -> int:
-    """How many tokens of a padded text (B, n, N) there are, with one of the equal ones that it ends with. Waits for the
-    device."""
-    differs = (embeds != embeds[:, -1:]).any(dim=2).any(dim=0).nonzero()
-    return min(embeds.shape[1], int(differs[-1]) + 2) if len(differs) else 1
+    text_bias: float = 0.0
 
 
 class ContextKeys:
@@ -66,7 +48,7 @@ class ContextKeys:
         branch: the branch that runs, or None while nothing is kept.
         branches: how many run one after the other from the same latents at the same timestep.
         kept: by branch and block.
-        lengths: of the text by branch, see ``text_length``.
+        text: tokens of the branch's text before its padding, or None where that is not known.
         start: hidden states and queries of the first block at its cross-attention, of those latents.
     """
 
@@ -75,7 +57,7 @@ class ContextKeys:
         self.branch: int | None = None
         self.branches = 1
         self.kept: dict[tuple[int, int], Context] = {}
-        self.lengths: dict[int, int] = {}
+        self.text: int | None = None
         self.start: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
@@ -87,12 +69,11 @@ def contexts_kept(transformer: Any) -> Iterator[None]:
     finally:
         if (keys := getattr(transformer, "context_keys", None)) is not None:
             keys.kept.clear()
-            keys.lengths.clear()
             keys.start = None
 
 
 @contextmanager
-def branch_of(transformer: Any, number: int, of: int = 1) -> Iterator[None]:
+def branch_of(transformer: Any, number: int, of: int = 1, text: int | None = None) -> Iterator[None]:
     """Within the context the transformer runs that branch of guidance.
 
     Args:
@@ -100,16 +81,19 @@ def branch_of(transformer: Any, number: int, of: int = 1) -> Iterator[None]:
         number: of the branch.
         of: how many branches there are. Where there is more than one, branch 0 runs first, and the others follow from
             the same latents at the same timestep.
+        text: tokens of its text before the padding, None = unknown.
     """
     keys = getattr(transformer, "context_keys", None)
-    if keys is None or not keys.allowed:
+    if keys is None:
         yield
         return
-    keys.branch, keys.branches = number, of
+    keys.text = text
+    if keys.allowed:
+        keys.branch, keys.branches = number, of
     try:
         yield
     finally:
-        keys.branch = None
+        keys.branch = keys.text = None
         if number + 1 == of:
             keys.start = None
 
@@ -150,12 +134,8 @@ def _forward(
     """See ``WanTransformerBlock``."""
     context = keys.kept.get((keys.branch, index)) if keys.branch is not None else None
     if context is None:
-        context = project_context(block.attn2, embeds)
+        context = project_context(block.attn2, embeds, keys.text if keys.joined else None)
         if keys.branch is not None:
-            if keys.joined:
-                if keys.branch not in keys.lengths:
-                    keys.lengths[keys.branch] = text_length(embeds[:, -TEXT_LENGTH:])
-                context = context.shortened(keys.lengths[keys.branch])
             keys.kept[keys.branch, index] = context
     parts = _modulation(block, temb)
     shared = index == 0 and keys.branch is not None and keys.branches > 1
@@ -168,16 +148,25 @@ def _forward(
     return _after_context(block, *started, context, parts, joined=keys.joined)
 
 
-def project_context(attn: Any, embeds: torch.Tensor) -> Context:
-    """Keys and values of image and text embeddings (B, n, N), the last 512 of them text."""
+def project_context(attn: Any, embeds: torch.Tensor, words: int | None = None) -> Context:
+    """Keys and values of image and text embeddings (B, n, N), the last 512 of them text.
+
+    Args:
+        attn: the layer.
+        embeds: of image and text.
+        words: tokens of the text before its padding, whose embeddings are equal: one of them stands for all. A key that
+            is there k times weighs as much as one whose score is larger by log k. None = all are taken as they are.
+    """
     image, text = embeds[:, :-TEXT_LENGTH], embeds[:, -TEXT_LENGTH:]
+    times = 1 if words is None else max(1, TEXT_LENGTH - words)
+    text = text[:, : TEXT_LENGTH - times + 1]
     parts = []
     for layer, norm, given in ((attn.to_kv, attn.norm_k, text), (attn.to_added_kv, attn.norm_added_k, image)):
         key, value = layer(given).chunk(2, dim=-1)
         parts.append(ops.heads_norm(key, norm.weight, None, None, attn.heads, norm.eps))
         # Kept without the key beside it.
         parts.append(value.contiguous().unflatten(2, (attn.heads, -1)))
-    return Context((parts[0], parts[1]), (parts[2], parts[3]))
+    return Context((parts[0], parts[1]), (parts[2], parts[3]), log(times))
 
 
 def _modulation(block: Any, temb: torch.Tensor) -> tuple[torch.Tensor, ...]:

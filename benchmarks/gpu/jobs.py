@@ -248,52 +248,6 @@ def _profile_row(name: str, cold: str, warm: Done, reference: np.ndarray[Any, An
     )
 
 
-def bench_gpus(names: Sequence[str], counts: Sequence[int], sizes: Sizes) -> None:
-    """Whole jobs that several GPUs share, against the same on one.
-
-    Args:
-        names: of profiles.
-        counts: of GPUs; one comes first.
-        sizes: of the model.
-    """
-    head(
-        "profile",
-        "GPUs",
-        "first job, s",
-        "warm job, s",
-        "times as fast",
-        "encode, s",
-        "denoise, s",
-        "times as fast",
-        "decode, s",
-        "peak GiB of the first",
-        "PSNR to one GPU, dB",
-    )
-    for name in names:
-        weights = RandomWeights(sizes)
-        host, one = ModelHost(weights), None
-        for count in counts:
-            cold = job(host, PROFILES[name], weights, count)
-            warm = job(host, PROFILES[name], weights, count)
-            one = one or warm
-            seconds, first = warm.stages.seconds, one.stages.seconds
-            cells(
-                name,
-                count,
-                f"{cold.seconds:.1f}",
-                f"{warm.seconds:.2f}",
-                f"{one.seconds / warm.seconds:.2f}",
-                f"{seconds['encode']:.2f}",
-                f"{seconds['denoise']:.2f}",
-                f"{first['denoise'] / seconds['denoise']:.2f}",
-                f"{seconds['decode']:.2f}",
-                f"{warm.peak_gib:.1f}",
-                f"{psnr(warm.pictures, one.pictures):.1f}",
-            )
-        host.dismiss()
-        host.unload()
-
-
 def bench_memory(names: Sequence[str], limits: Sequence[float] | None, sizes: Sizes) -> None:
     """Whole jobs within a limited memory, with the layout that would be chosen.
 
@@ -312,7 +266,7 @@ def _memory_row(name: str, limit: float, sizes: Sizes) -> Sequence[str]:
     usable = limit - _DESKTOP_GIB
     if torch.cuda.is_available() and usable > torch.cuda.get_device_properties(pick_device()).total_memory / 2**30 + 1:
         return "this card has less", "", "", "", ""
-    candidates = profile_plans(PROFILES[name], sizes.tokens, sizes.side**2 / 1e6, sizes.parameters)
+    candidates = profile_plans(PROFILES[name], sizes.tokens, sizes.width * sizes.height / 1e6, sizes.parameters)
     fit = next((fit for fit in candidates if fit.gib <= usable), None)
     if fit is None:
         return "none fits", "", "", "", ""

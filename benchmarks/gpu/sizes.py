@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from ex4d.fill.ex4d_wan.clip import Clip, token_count
+from ex4d.fill.ex4d_wan.conditioning import TAKES
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder
 from ex4d.training.model import RELEASED_TRANSFORMER
 
@@ -27,7 +28,7 @@ class Sizes:
     Attributes:
         transformer, vae, image, geometry: arguments of the components' classes.
         rank: of the LoRA.
-        side, frames: of the clip.
+        width, height, frames: of the clip.
     """
 
     transformer: Mapping[str, Any]
@@ -35,13 +36,14 @@ class Sizes:
     image: Mapping[str, Any]
     geometry: Mapping[str, Any]
     rank: int
-    side: int
+    width: int
+    height: int
     frames: int
 
     @property
     def tokens(self) -> int:
         """Of the transformer."""
-        return token_count((self.side, self.side), self.frames)
+        return token_count((self.width, self.height), self.frames)
 
     @cached_property
     def parameters(self) -> float:
@@ -61,15 +63,26 @@ class Sizes:
                 case _:
                     return GeometryEncoder(**self.geometry)
 
+    def of_clip(self, text: str) -> Sizes:
+        """The same model with a clip like "832x480x81": width, height, frames.
+
+        Raises:
+            ValueError: the text is no size, or not one that the model makes.
+        """
+        width, height, frames = (int(number) for number in text.split("x"))
+        if not TAKES.size.allows((width, height)) or TAKES.frames.padded(frames) != frames:
+            raise ValueError(f"the model makes no clips of {text}")
+        return replace(self, width=width, height=height, frames=frames)
+
     def clip(self) -> Clip:
         """Moving stripes with a hole that opens."""
-        side, frames = self.side, self.frames
-        x = np.arange(side, dtype=np.float32)
+        width, height, frames = self.width, self.height, self.frames
+        x = np.arange(width, dtype=np.float32)
         stripes = 0.5 + 0.5 * np.sin((x[None] + 3 * np.arange(frames, dtype=np.float32)[:, None]) / 17)
-        color = np.broadcast_to(stripes[:, None, :, None], (frames, side, side, 3)).astype(np.float32)
-        visible = np.ones((frames, side, side), np.bool_)
+        color = np.broadcast_to(stripes[:, None, :, None], (frames, height, width, 3)).astype(np.float32)
+        visible = np.ones((frames, height, width), np.bool_)
         for frame in range(frames):
-            visible[frame, :, side - side * frame // 100 :] = False
+            visible[frame, :, width - width * frame // 100 :] = False
         color[~visible] = 0
         return Clip(color, visible, visible, np.zeros_like(visible), tuple(range(frames)), 0, 255, ())
 
@@ -88,7 +101,8 @@ RELEASED = Sizes(
     },
     geometry={},
     rank=16,
-    side=512,
+    width=512,
+    height=512,
     frames=49,
 )
 #: Six blocks, so that one of them is not among those that stay in 16 bits.
@@ -114,7 +128,8 @@ TOY = Sizes(
     },
     geometry={"hidden_channels": 16, "out_channels": 96},
     rank=4,
-    side=32,
+    width=32,
+    height=32,
     frames=5,
 )
 

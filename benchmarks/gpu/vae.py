@@ -20,8 +20,8 @@ def bench_vae(sizes: Sizes) -> None:
     """Encode and decode of one clip."""
     device = pick_device()
     generator = torch.Generator(device).manual_seed(2)
-    small = torch.rand((1, 3, sizes.frames, sizes.side // 16, sizes.side // 16), device=device, generator=generator)
-    video = nn.functional.interpolate(small * 2 - 1, size=(sizes.frames, sizes.side, sizes.side), mode="trilinear")
+    small = torch.rand((1, 3, sizes.frames, sizes.height // 16, sizes.width // 16), device=device, generator=generator)
+    video = nn.functional.interpolate(small * 2 - 1, size=(sizes.frames, sizes.height, sizes.width), mode="trilinear")
     latents: torch.Tensor | None = None
     reference: dict[str, torch.Tensor] = {}
     head("VAE", "encode, ms", "decode, ms", "peak GiB", "error of latents", "of pictures")

@@ -74,6 +74,15 @@ def test_norm_over_heads(rotate: bool) -> None:
         assert error(found, wanted) < 3e-3
 
 
+@pytest.mark.parametrize(("words", "bias"), [(1, 6.2), (41, 6.1), (512, 0.0)])
+def test_attention_to_text_and_image(words: int, bias: float) -> None:
+    size = CHANNELS // HEADS
+    query, *context = (2 * values(2, count, HEADS, size) for count in (TOKENS, words, words, 257, 257))
+    arguments = query, *context[:2], bias, *context[2:]
+    wanted = ops._context_attention(*(each if isinstance(each, float) else each.float() for each in arguments))
+    assert error(ops.context_attention(*arguments), wanted) < 5e-3
+
+
 @pytest.mark.parametrize("channels", [96, 192, 384])
 def test_the_vae_between_convolutions(monkeypatch: pytest.MonkeyPatch, channels: int) -> None:
     video = values(1, channels, 4, 20, 37).contiguous(memory_format=torch.channels_last_3d)

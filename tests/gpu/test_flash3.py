@@ -68,3 +68,10 @@ def test_quantized_heads_are_the_expressions() -> None:
         # A value between two neighbours may go to either.
         assert error(found.float(), wanted.float()) < 0.02
     assert torch.equal(ops.scaled_fp8(value, inverse, HEADS).float(), ops._scaled_fp8(value, inverse, HEADS).float())
+
+
+def test_samples_are_the_expressions() -> None:
+    attn, ((_, key, value), rotary) = layer(outliers=True), given(outliers=True)
+    arguments = key, value, attn.norm_k.weight, *rotary, HEADS, 1e-6, 16, 4.0
+    for found, wanted in zip(ops.heads_sample(*arguments), ops._heads_sample(*arguments), strict=True):
+        assert error(found, wanted) < 1e-5

@@ -80,4 +80,5 @@ def test_what_attends_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.attention_kind(cuda, True, 1) == "flash3-8bit"
     assert host.attention_kind(cuda, True, 2) == "flash3"
     assert Plan("cuda", False, True, "", "w").inputs() == {}
-    assert Plan("cuda", False, True, "", "w", "flash3", 2).inputs() == {"attention": "flash3", "sequence": 2}
+    joined = {"attention": "flash3", "context": "joined"}
+    assert Plan("cuda", False, True, "", "w", "flash3", 2).inputs() == {**joined, "sequence": 2}

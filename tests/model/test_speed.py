@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -16,15 +17,17 @@ from ex4d.models.wan.fp8 import Fp8Linear, quantized, sensitive_blocks, use_fp8
 from ex4d.models.wan.sizes import TEXT_LENGTH
 
 
-def velocity(transformer: nn.Module, seed: int = 2, text: int | None = None) -> torch.Tensor:
-    """``text``: seed of the text, if not the same."""
+def velocity(transformer: nn.Module, seed: int = 2, text: int | None = None, length: int = TEXT_LENGTH) -> torch.Tensor:
+    """``text``: seed of the text, if not the same; ``length``: its tokens, behind which come zeros."""
     generator = torch.Generator().manual_seed(seed)
     texts = generator if text is None else torch.Generator().manual_seed(text)
+    words = torch.randn((1, TEXT_LENGTH, 16), generator=texts)
+    words[:, length:] = 0
     with torch.no_grad(), fastest_kernel():
         return transformer(
             hidden_states=torch.randn((1, 36, 3, 6, 8), generator=generator),
             timestep=torch.tensor([300.0]),
-            encoder_hidden_states=torch.randn((1, TEXT_LENGTH, 16), generator=texts),
+            encoder_hidden_states=words,
             encoder_hidden_states_image=torch.randn((1, 257, 32), generator=texts),
             return_dict=False,
         )[0]
@@ -41,6 +44,22 @@ def test_blocks_are_diffusers_own(pipeline: EX4DPipeline) -> None:
     use_fast_blocks(transformer)
     assert error(velocity(transformer), reference) < 1e-5
     assert sum(parameter.numel() for parameter in transformer.parameters()) == before
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 511, 512])
+def test_a_texts_padding_is_one_token_as_heavy_as_all_of_it(pipeline: EX4DPipeline, length: int) -> None:
+    reference = velocity(pipeline.transformer, length=length)
+    transformer = copy.deepcopy(pipeline.transformer)
+    use_fast_blocks(transformer, join_contexts=True)
+    with contexts_kept(transformer), branch_of(transformer, 0, text=length):
+        for _ in range(2):
+            assert error(velocity(transformer, length=length), reference) < 1e-5
+        assert transformer.context_keys.kept[0, 0].text[0].shape[1] == min(length + 1, TEXT_LENGTH)
+    # Also where nothing is kept; and where the padding is not known it is taken as it is.
+    use_fast_blocks(transformer, keep_context=False, join_contexts=True)
+    with contexts_kept(transformer), branch_of(transformer, 0, text=length):
+        assert error(velocity(transformer, length=length), reference) < 1e-5
+    assert error(velocity(transformer, length=length), reference) < 1e-5
 
 
 def test_keys_of_the_context_are_kept_for_each_branch_and_no_longer(pipeline: EX4DPipeline) -> None:

@@ -64,6 +64,8 @@ MODEL = ModelSpec(
 THUMBNAIL_STEPS = 4
 #: GiB that the text encoder takes on the GPU; with less it runs on the CPU.
 _TEXT_GIB = 13.0
+#: With more free GiB the image encoder's memory need not come back at once.
+_PLENTY_GIB = 16.0
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,9 @@ class ModelHost:
         encoder: Any = self.weights.component(models, "image", _dtype(device), device, loaded=progress.advance)
         embeds = encode_image(encoder, first_frame(color.to(device)))
         del encoder
-        collect(device)
+        if device.type == "cuda" and free_gib(device) - held_gib(device) < _PLENTY_GIB:
+            # Looking for garbage takes a quarter of a second beside a loaded model.
+            collect(device)
         return embeds
 
     # Layout ------------------------------------------------------------------------------------------------------
@@ -437,7 +441,9 @@ class ModelHost:
         if device.type == "cuda" or hasattr(transformer, "shared_tokens"):
             # Where blocks come and go memory is short, and copying them hides the few projections.
             keep = fit.name == "resident"
-            use_fast_blocks(transformer, keep_context=keep, attention=partial(_attention, transformer, kind))
+            attention = partial(_attention, transformer, kind)
+            # Where the kernels of attention are others, and the key says so, that of the context may be one's own.
+            use_fast_blocks(transformer, keep_context=keep, attention=attention, join_contexts=bool(kind))
         if device.type == "cuda":
             use_fused_gelu(transformer)
             use_fast_vae(vae)

@@ -239,7 +239,7 @@ class EX4DPipeline(DiffusionPipeline):
                 def forward(
                     branch: int, of: int = len(contexts), latents: torch.Tensor = latents, moment: torch.Tensor = moment
                 ) -> torch.Tensor:
-                    with branch_of(self.transformer, branch, of):
+                    with branch_of(self.transformer, branch, of, contexts[branch].shape[1]):
                         return self.predict_velocity(latents, moment, condition, contexts[branch], image_embeds)
 
                 if ranks is not None:

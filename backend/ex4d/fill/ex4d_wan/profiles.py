@@ -103,6 +103,8 @@ class Plan:
             found["multiply"] = "bfloat16"
         if self.attention:
             found["attention"] = self.attention
+            # Attention to text and image as one, and to a prompt's padding as one token: see ``ContextKeys.joined``.
+            found["context"] = "joined"
         if self.sequence > 1:
             found["sequence"] = self.sequence
         return found

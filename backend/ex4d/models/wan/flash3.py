@@ -75,26 +75,28 @@ def quantized_heads(
     scale`` have the products of the heads less what all keys have in common; arguments as above."""
     query, key, value = qkv
     heads, every = attn.heads, max(1, key.shape[1] // _SAMPLE)
-    q_scale, k_scale = _norm_scales(attn)
-    tables = [table[:, ::every].contiguous() for table in rotary]
-    normed = ops.heads_norm(key[:, ::every], attn.norm_k.weight, *tables, heads, attn.norm_k.eps)
-    mean = normed.mean(dim=(0, 1), dtype=torch.float32)
-    sample = value[:, ::every].unflatten(-1, (heads, -1))
-    largest = torch.linalg.vector_norm(sample, float("inf"), dim=(0, 1, 3), dtype=torch.float32)
-    v_scale = largest.clamp_min(1e-6) * (_ROOM / FP8_MAX)
+    (q_scale, q_inverse), (k_scale, k_inverse) = _norm_scales(attn)
+    mean, v_scale, v_inverse = ops.heads_sample(
+        key, value, attn.norm_k.weight, *rotary, heads, attn.norm_k.eps, every, _ROOM
+    )
     return (
-        ops.heads_fp8(query, attn.norm_q.weight, *rotary, None, 1 / q_scale, heads, attn.norm_q.eps),
-        ops.heads_fp8(key, attn.norm_k.weight, *rotary, mean, 1 / k_scale, heads, attn.norm_k.eps),
-        ops.scaled_fp8(value, 1 / v_scale, heads),
+        ops.heads_fp8(query, attn.norm_q.weight, *rotary, None, q_inverse, heads, attn.norm_q.eps),
+        ops.heads_fp8(key, attn.norm_k.weight, *rotary, mean, k_inverse, heads, attn.norm_k.eps),
+        ops.scaled_fp8(value, v_inverse, heads),
         [q_scale, k_scale, v_scale],
     )
 
 
-def _norm_scales(attn: Any) -> tuple[torch.Tensor, torch.Tensor]:
+#: A scale (heads,), and 1 / scale.
+_Scale = tuple[torch.Tensor, torch.Tensor]
+
+
+def _norm_scales(attn: Any) -> tuple[_Scale, _Scale]:
     """Of queries and keys, kept with the layer: they follow from its weights."""
-    kept: tuple[torch.Tensor, torch.Tensor] | None = getattr(attn, "flash3_scales", None)
+    kept: tuple[_Scale, _Scale] | None = getattr(attn, "flash3_scales", None)
     if kept is None:
-        kept = _norm_scale(attn.norm_q.weight, attn.heads), _norm_scale(attn.norm_k.weight, attn.heads)
+        scales = [_norm_scale(norm.weight, attn.heads) for norm in (attn.norm_q, attn.norm_k)]
+        kept = (scales[0], 1 / scales[0]), (scales[1], 1 / scales[1])
         attn.flash3_scales = kept
     return kept
 

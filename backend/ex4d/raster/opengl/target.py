@@ -13,6 +13,9 @@ from ex4d.raster.base import RasterFrame
 from ex4d.raster.opengl.mesh import TextureKind
 from ex4d.raster.sampling import split_alpha
 
+#: Pixels that the compute shader takes together; it knows the number.
+COMPUTE_GROUP = 64
+
 
 @dataclass(frozen=True)
 class TargetKind:
@@ -55,11 +58,20 @@ class Target:
             packed_height = -(-3 * height // 4)
             self._packed = context.texture((width, packed_height), 4, dtype=code_value, alignment=1)
             self.pack_pass = context.framebuffer([self._packed])
+        # What the compute shader writes into, by its numbers there.
+        images = [self._packed or self.color, self._mask, self._z, self._positions]
+        self.images = [image for image in images if image is not None]
         # In a buffer each of them starts at a multiple of its values' size.
         self.positions_offset = 4 * width * height
         self.color_offset = self.positions_offset + (8 * width * height if kind.positions else 0)
         self.mask_offset = self.color_offset + 4 * dtype.itemsize * width * packed_height
         self._free: list[moderngl.Buffer] = []
+
+    @property
+    def groups(self) -> int:
+        """Of pixels, as the compute shader takes them."""
+        width, height = self.kind.size
+        return -(-width * height // COMPUTE_GROUP)
 
     def start_reading(self) -> Reading:
         """Let the device copy the pictures to a buffer, in turn with what else it has to do."""

@@ -96,6 +96,54 @@ def _scaled_fp8(values: torch.Tensor, inverse: torch.Tensor, heads: int) -> torc
     return _in_8_bits(values.unflatten(-1, (heads, -1)), inverse)
 
 
+def _heads_sample(
+    key: torch.Tensor,
+    value: torch.Tensor,
+    weight: torch.Tensor,
+    cos: torch.Tensor,
+    sin: torch.Tensor,
+    heads: int,
+    eps: float,
+    every: int,
+    room: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    normed = _heads_normed(key[:, ::every].float(), weight, cos[:, ::every], sin[:, ::every], heads, eps)
+    sample = value[:, ::every].unflatten(-1, (heads, -1))
+    scale = sample.abs().amax(dim=(0, 1, 3)).float().clamp_min(1e-6) * (room / FP8_MAX)
+    return normed.mean(dim=(0, 1)), scale, 1 / scale
+
+
+def _attended(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: float = 0.0) -> torch.Tensor:
+    query, key, value = (heads.transpose(1, 2) for heads in (query, key, value))
+    mask = None
+    if bias:
+        mask = query.new_zeros((1, 1, 1, key.shape[2]))
+        mask[..., -1] = bias
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
+
+
+def _context_attention(
+    query: torch.Tensor,
+    text_key: torch.Tensor,
+    text_value: torch.Tensor,
+    text_bias: float,
+    image_key: torch.Tensor,
+    image_value: torch.Tensor,
+) -> torch.Tensor:
+    return _attended(query, text_key, text_value, text_bias) + _attended(query, image_key, image_value)
+
+
+def _context_attention_kernel(
+    query: Any, text_key: Any, text_value: Any, text_bias: Any, image_key: Any, image_value: Any
+) -> torch.Tensor:
+    from ex4d.models.wan.kernels.context import fits_context, launch_context_attention
+
+    given = query, text_key, text_value, text_bias, image_key, image_value
+    if not fits_context(query.shape[-1]) or query.dtype == torch.float32:
+        return _context_attention(*given)
+    return launch_context_attention(*given)
+
+
 def _heads_shape(values: torch.Tensor, heads: int) -> torch.Tensor:
     shape = (*values.shape[:-1], heads, values.shape[-1] // heads)
     return values.new_empty(shape, dtype=torch.float8_e4m3fn)
@@ -178,6 +226,14 @@ def _scaled_fp8_kernel(values: Any, inverse: Any, heads: int) -> torch.Tensor:
     from ex4d.models.wan.kernels.heads_fp8 import launch_scaled_fp8
 
     return launch_scaled_fp8(values, inverse, heads)
+
+
+def _heads_sample_kernel(
+    key: Any, value: Any, weight: Any, cos: Any, sin: Any, heads: int, eps: float, every: int, room: float
+) -> tuple[torch.Tensor, ...]:
+    from ex4d.models.wan.kernels.heads_fp8 import launch_heads_sample
+
+    return launch_heads_sample(key, value, weight, cos, sin, heads, eps, every, room)
 
 
 def _quantize(values: torch.Tensor, other: torch.Tensor | None, gelu: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -267,4 +323,29 @@ scaled_fp8 = _define(
     _scaled_fp8,
     lambda values, inverse, heads: _heads_shape(values, heads),
     _scaled_fp8_kernel,
+)
+#: (key, value, weight (N,), cos, sin, heads, eps, every, room) → of every so many tokens: the mean (heads, N/heads) of
+#: the keys after ``heads_norm``; the values' scale (heads,), at which ``room`` times their largest is the largest of 8
+#: bits; and its inverse. All float32.
+heads_sample = _define(
+    "heads_sample",
+    "(Tensor key, Tensor value, Tensor weight, Tensor cos, Tensor sin, int heads, float eps, int every, float room)"
+    " -> (Tensor, Tensor, Tensor)",
+    _heads_sample,
+    lambda key, value, weight, cos, sin, heads, *_: (
+        key.new_empty((heads, key.shape[-1] // heads), dtype=torch.float32),
+        key.new_empty((heads,), dtype=torch.float32),
+        key.new_empty((heads,), dtype=torch.float32),
+    ),
+    _heads_sample_kernel,
+)
+#: (query (B, S, heads, D), text key and value (B, n, heads, D), text bias, image key and value) → (B, S, heads·D): the
+#: query's attention to the text, whose last score has the bias added, plus that to the image.
+context_attention = _define(
+    "context_attention",
+    "(Tensor query, Tensor text_key, Tensor text_value, float text_bias, Tensor image_key, Tensor image_value)"
+    " -> Tensor",
+    _context_attention,
+    lambda query, *_: query.new_empty((*query.shape[:2], query.shape[2] * query.shape[3])),
+    _context_attention_kernel,
 )

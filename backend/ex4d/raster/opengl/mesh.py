@@ -275,20 +275,10 @@ class MeshBuffers:
         uniforms: by their names in the shader of the second pass, what meshes of that kind have in common.
         has_lens: whether the source camera has one.
         prepared: what the buffers hold.
-
-    Args:
-        context: where.
-        shared: see there.
-        prepared: of the kind that they are for.
-        storage: whether a compute shader reads z and the other faces' values from their buffers; else textures have
-            them as well.
     """
 
-    def __init__(
-        self, context: moderngl.Context, shared: SharedBuffers, prepared: PreparedMesh, *, storage: bool
-    ) -> None:
+    def __init__(self, context: moderngl.Context, shared: SharedBuffers, prepared: PreparedMesh) -> None:
         self.kind = prepared.kind
-        self._storage = storage
         self._context, self._shared = context, shared
         shared.keep()
         height, width = prepared.mesh.topology.grid[::-1]
@@ -302,11 +292,10 @@ class MeshBuffers:
         self._outer: moderngl.Buffer | None = None
         plate, alpha = prepared.plate, prepared.alpha
         self._pictures = {
+            "z": context.texture((width, height), 1, dtype="f4", alignment=1),
             "plate": context.texture(plate.shape[1::-1], 4, dtype=f"u{plate.itemsize}", alignment=1),
             "alpha": context.texture(alpha.shape[::-1], 1, np.ascontiguousarray(alpha), dtype="u1", alignment=1),
         }
-        if not storage:
-            self._pictures["z"] = context.texture((width, height), 1, dtype="f4", alignment=1)
 
     def _strip(self, program: Any, strip: moderngl.Buffer, places: moderngl.Buffer, width: int) -> moderngl.VertexArray:
         """The vertex array of one strip of a grid of that width."""
@@ -322,33 +311,24 @@ class MeshBuffers:
         """Store a mesh in place of the former one."""
         self.prepared = prepared
         self._z.write(np.ascontiguousarray(prepared.z))
-        if not self._storage:
-            self._pictures["z"].write(self._z)
+        self._pictures["z"].write(self._z)
         self._states.write(prepared.states)
         self._pictures["plate"].write(prepared.plate)
         if prepared.alpha.size > 1:
             self._pictures["alpha"].write(prepared.alpha)
         rows = len(prepared.outer)
-        if self._outer is None or self._outer.size < prepared.outer.nbytes:
+        if self._outer is None or self._pictures["outer"].height < rows:
             self._make_outer(rows + rows // 2)
         assert self._outer is not None
         self._outer.write(prepared.outer_values)
-        if not self._storage:
-            self._pictures["outer"].write(self._outer, viewport=(0, 0, TEXTURE_ROW, rows))
+        self._pictures["outer"].write(self._outer, viewport=(0, 0, TEXTURE_ROW, rows))
 
     def _make_outer(self, rows: int) -> None:
         """Make room for the other faces' values: a buffer to draw from and a texture to shade from."""
         self._release_outer()
         size = (TEXTURE_ROW, rows)
         self._outer = self._context.buffer(reserve=4 * 4 * TEXTURE_ROW * rows)
-        if not self._storage:
-            self._pictures["outer"] = self._context.texture(size, 4, dtype="f4", alignment=1)
-
-    def bind_storage(self) -> None:
-        """Let the compute shader have z and the other faces' values as they lie in their buffers."""
-        assert self._outer is not None
-        self._z.bind_to_storage_buffer(0)
-        self._outer.bind_to_storage_buffer(1)
+        self._pictures["outer"] = self._context.texture(size, 4, dtype="f4", alignment=1)
 
     @property
     def textures(self) -> dict[str, moderngl.Texture]:
@@ -370,10 +350,9 @@ class MeshBuffers:
 
     def _release_outer(self) -> None:
         if self._outer is not None:
-            held: list[Any] = [*self._outer_arrays.values(), self._outer, self._pictures.pop("outer", None)]
+            held: list[Any] = [*self._outer_arrays.values(), self._outer, self._pictures.pop("outer")]
             for item in held:
-                if item is not None:
-                    item.release()
+                item.release()
         self._outer, self._outer_arrays = None, {}
 
     def release(self) -> None:

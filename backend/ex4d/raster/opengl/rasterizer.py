@@ -121,7 +121,7 @@ class OpenGLRasterizer:
             buffers = self._free.popleft()
         else:
             shared = self._shared_buffers(prepared)
-            buffers = MeshBuffers(self.context, shared, prepared, storage=self._computes)
+            buffers = MeshBuffers(self.context, shared, prepared)
         buffers.fill(prepared)
         prepared.give_back(self.scratch)
         return buffers
@@ -154,7 +154,7 @@ class OpenGLRasterizer:
                 )
             if self._target is not None:
                 self._target.release()
-            self._target = Target(self.context, kind)
+            self._target = Target(self.context, kind, compute=self._computes)
         return self._target
 
     def _lens_of(self, camera: Camera) -> TakeLens | None:
@@ -223,9 +223,8 @@ class OpenGLRasterizer:
         tables = {"take_rays": lens.rays} if lens is not None else {}
         uniforms.set(self._shading_values(buffers, {"visible": target.visible, **tables}, camera, view))
         if self._computes:
-            buffers.bind_storage()
-            self._compute(target, shading, uniforms)
-            return target.start_reading()
+            return self._compute(target, shading, uniforms)
+        assert target.shade_pass is not None
         target.shade_pass.use()
         context.enable_only(moderngl.NOTHING)
         shading.render(moderngl.TRIANGLES, vertices=3)
@@ -235,14 +234,22 @@ class OpenGLRasterizer:
             self._pack.render(moderngl.TRIANGLES, vertices=3)
         return target.start_reading()
 
-    def _compute(self, target: Target, shading: Any, uniforms: Uniforms) -> None:
-        """Shade a frame, and pack its colours."""
-        for number, image in enumerate(target.images):
-            image.bind_to_image(number, read=False, write=True)
-        uniforms.set({"size": target.kind.size})
+    def _compute(self, target: Target, shading: Any, uniforms: Uniforms) -> Reading:
+        """Shade a frame straight into the buffer that is read."""
+        buffer = target.take_buffer()
+        uniforms.set(
+            {
+                "size": target.kind.size,
+                "positions_word": target.positions_offset // 4,
+                "color_word": target.color_offset // 4,
+                "mask_word": target.mask_offset // 4,
+            }
+        )
+        buffer.bind_to_storage_buffer(0)
         rows = -(-target.groups // _GROUPS_A_ROW)
         shading.run(-(-target.groups // rows), rows)
         self.context.memory_barrier()
+        return Reading(target, buffer)
 
     def _shading_values(
         self, buffers: MeshBuffers, textures: dict[str, moderngl.Texture], camera: Camera, view: NDArray[np.float64]

@@ -1,29 +1,18 @@
 #version 430
 // SPDX-License-Identifier: Apache-2.0
-// Second and third pass in one: large GPUs draw with few of their processors, and compute with all. surface.glsl stands
-// before it.
+// Second and third pass in one, straight into the buffer that is read: large GPUs draw with few of their processors, and
+// compute with all. surface.glsl stands before it.
 //   BYTES     of a colour value: 1, 2 or 4
 #define GROUP 64
+const int SHARE = 4 / BYTES;     // colour values in a word
 layout(local_size_x = GROUP) in;
-#if BYTES == 1
-layout(rgba8ui, binding = 0) writeonly uniform uimage2D packed_picture;
-#elif BYTES == 2
-layout(rgba16ui, binding = 0) writeonly uniform uimage2D packed_picture;
-#else
-layout(rgba32ui, binding = 0) writeonly uniform uimage2D packed_picture;
-#endif
-layout(r8ui, binding = 1) writeonly uniform uimage2D mask_picture;
-layout(r32ui, binding = 2) writeonly uniform uimage2D z_picture;
-#if POSITIONS
-layout(rg32ui, binding = 3) writeonly uniform uimage2D position_picture;
-#endif
+layout(std430, binding = 0) writeonly buffer Frame { uint words[]; };
 uniform ivec2 size;              // of the picture
+uniform int positions_word;      // where in the buffer plate positions, colours and mask begin; z comes first. Each has
+uniform int color_word;          // room for whole groups of pixels
+uniform int mask_word;
 shared uvec4 colors[GROUP];
-
-ivec2 place(int index) {
-    int row = index / size.x;
-    return ivec2(index - row * size.x, row);
-}
+shared uint masks[GROUP];
 
 void main() {
     int group = int(gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x), own = int(gl_LocalInvocationID.x);
@@ -31,26 +20,32 @@ void main() {
     // A last row of groups may go on beyond the picture.
     if (group * GROUP >= size.x * size.y) return;
     color = uvec4(0u);
+    mask = 0u;
     if (pixel < size.x * size.y) {
-        ivec2 at = place(pixel);
-        shade(vec2(at) + 0.5);
-        imageStore(mask_picture, at, uvec4(mask));
-        imageStore(z_picture, at, uvec4(z_bits));
+        int row = pixel / size.x;
+        shade(vec2(pixel - row * size.x, row) + 0.5);
+        words[pixel] = z_bits;
 #if POSITIONS
-        imageStore(position_picture, at, position_bits.xyxy);
+        words[positions_word + 2 * pixel] = position_bits.x;
+        words[positions_word + 2 * pixel + 1] = position_bits.y;
 #endif
     }
-#if CHANNELS == 4
-    if (pixel < size.x * size.y) imageStore(packed_picture, place(pixel), color);
-#else
-    // The colours as arrays hold them, see pack.frag.
     colors[own] = color;
+    masks[own] = mask;
     barrier();
-    if (own < GROUP * 3 / 4) {
-        int first = 4 * own;
-        uvec4 together;
-        for (int k = 0; k < 4; k++) together[k] = colors[(first + k) / 3][(first + k) % 3];
-        imageStore(packed_picture, place(group * GROUP * 3 / 4 + own), together);
+    const int COLORS = GROUP * CHANNELS / SHARE;
+    for (int word = own; word < COLORS; word += GROUP) {
+        uint together = 0u;
+        for (int k = 0; k < SHARE; k++) {
+            int value = SHARE * word + k;
+            int from = value / CHANNELS;
+            together |= colors[from][value - CHANNELS * from] << (8 * BYTES * k);
+        }
+        words[color_word + group * COLORS + word] = together;
     }
-#endif
+    if (own < GROUP / 4) {
+        int first = 4 * own;
+        words[mask_word + group * GROUP / 4 + own] =
+            masks[first] | masks[first + 1] << 8 | masks[first + 2] << 16 | masks[first + 3] << 24;
+    }
 }

@@ -6,16 +6,9 @@
 //   SOURCE_LENS  1 = the plate has a lens: rays of vertices, and places on the plate, come from tables (lens.glsl)
 //   TAKE_LENS    1 = the take has one: its pixels' rays come from a table
 uniform usampler2D visible;      // see find_face; 0 = nothing
-// z: z-depth of the grid's vertices.
-// outer: values of the faces behind the grid's (skirt, cap, pieces): their corners; their disparity jumps; plate pixel
-// positions whose colours corners have. Textures have four a texel, in rows.
-#if COMPUTE
-layout(std430, binding = 0) readonly buffer Z { float z[]; };
-layout(std430, binding = 1) readonly buffer Outer { float outer[]; };
-#else
-uniform sampler2D z;
-uniform sampler2D outer;
-#endif
+uniform sampler2D z;             // z-depth of the grid's vertices
+uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
+                                 // their corners; their disparity jumps; plate pixel positions whose colours corners have
 uniform usampler2D alpha;        // released construction: 1 = visible vertex
 uniform mat4 camera_from_mesh;
 #if TAKE_LENS
@@ -58,14 +51,10 @@ layout(location = 3) out uvec2 position_bits;
 
 const uint NOTHING = 0x7fc00000u;         // numpy's NaN
 
+// Rows hold 4096 texels. Bit operations, because software drivers divide integers slowly.
 float outer_value(int index) {
-#if COMPUTE
-    return outer[index];
-#else
-    // Rows hold 4096 texels. Bit operations, because software drivers divide integers slowly.
     int texel = index >> 2;
     return texelFetch(outer, ivec2(texel & 4095, texel >> 12), 0)[index & 3];
-#endif
 }
 
 // Faces are known by the last vertex of their triangle, because gl_PrimitiveID costs software drivers a third of their
@@ -86,11 +75,7 @@ int find_face(int id, out ivec2 corners[3]) {
 }
 
 vec3 point(ivec2 at) {
-#if COMPUTE
-    float depth = z[at.y * grid_width + at.x];
-#else
     float depth = texelFetch(z, at, 0).r;
-#endif
 #if SOURCE_LENS
     return vec3(texelFetch(source_rays, at, 0).rg * depth, depth);
 #else

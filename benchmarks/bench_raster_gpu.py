@@ -2,10 +2,9 @@
 """The rasterizers on this machine's GPU: how far from the CPU's (Embree), and how fast.
 
     python -m benchmarks.bench_raster_gpu [VIDEO] [--agreement-step 4] [--repeat 10] [--time-only]
-    python -m benchmarks.bench_raster_gpu --scene blocks --size 2880 --frames 6 --time-only    # pixels of a UHD frame
 
 VIDEO is reconstructed with the default depth estimator; beside it stand the three scenes of raster_clips.py.
-Without it one of them is timed.
+Without it their thin things, 49 frames, are timed.
 Prints tables in Markdown for docs/benchmarks.md. A rasterizer that does not work here is left out with its reason.
 """
 
@@ -197,13 +196,10 @@ def main() -> int:
     parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("--agreement-step", type=int, default=4, help="compare every so many frames of the video")
     parser.add_argument("--repeat", type=int, default=10)
-    parser.add_argument("--scene", choices=SCENES, default="thin things", help="what is timed where no video is named")
-    parser.add_argument("--size", type=int, default=512, help="pixels of its sides")
-    parser.add_argument("--frames", type=int, default=49)
     parser.add_argument("--time-only", action="store_true", help="compare nothing with Embree")
     args = parser.parse_args()
     rasterizers = list(created())
-    clip = flower(args.video) if args.video else synthetic(args.scene, args.frames, args.size)
+    clip = flower(args.video) if args.video else synthetic("thin things", 49)
     count, height, width = clip.depth.shape
     print(f"{clip.name}: {count} frames {width}x{height}, {time.strftime('%Y-%m-%d')}")
     print(f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")

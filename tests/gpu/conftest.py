@@ -3,9 +3,9 @@
 
 import pytest
 
+from ex4d.jobs.doctor import SOFTWARE_RENDERERS
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster import create_rasterizer
-from ex4d.system.devices import SOFTWARE_RENDERERS
 
 
 def rasterizer_on_gpu(name):

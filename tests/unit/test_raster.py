@@ -14,53 +14,21 @@ from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh
 from ex4d.protocol.errors import ResourceError, UsageError
 from ex4d.raster import create_rasterizer, select
 from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
-from ex4d.raster.opengl import OpenGLRasterizer, grid_strips, vertex_places
+from ex4d.raster.opengl import grid_strips, vertex_places
 
 SOURCE = source_camera()
 PICTURE = smooth_picture(SOURCE.width, SOURCE.height)
 NAMES = ("opengl", "embree")
 
 
-COMPUTING = "opengl, by compute shaders"
-
-
-@pytest.fixture(scope="module", params=[*NAMES, COMPUTING])
+@pytest.fixture(scope="module", params=NAMES)
 def rasterizer(request):
     try:
-        made = computing() if request.param == COMPUTING else create_rasterizer(request.param)[0]
+        made, _ = create_rasterizer(request.param)
     except ResourceError as error:
         pytest.skip(f"{request.param} does not work on this machine: {error}")
     yield made
     made.close()
-
-
-def computing():
-    """The rasterizer as large GPUs have it, also where a software driver does it."""
-    made = OpenGLRasterizer(compute=True)
-    if made.context.version_code < 430:
-        made.close()
-        raise ResourceError("There are no compute shaders.", "Use another driver.")
-    return made
-
-
-@pytest.mark.parametrize("positions", [False, True])
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16, np.float32])
-def test_compute_shaders_make_the_same_pictures(dtype, channels, positions):
-    try:
-        made = [OpenGLRasterizer(compute=False), computing()]
-    except ResourceError as error:
-        pytest.skip(str(error))
-    picture = np.dstack([PICTURE, PICTURE[..., :1]])[..., :channels]
-    picture = (picture / 255).astype(dtype) if np.dtype(dtype).kind == "f" else picture.astype(dtype)
-    views = [(mesh_of(SPHERE, SOURCE)[0], picture, moved("orbit:20", index=index)) for index in (1, 3)]
-    for one, other in zip(*(each.render_sequence(views, positions=positions) for each in made), strict=True):
-        for name in ("color", "mask", "z", "alpha", "plate"):
-            found, wanted = getattr(other, name), getattr(one, name)
-            assert (found is None) == (wanted is None)
-            assert found is None or found.tobytes() == wanted.tobytes()
-    for each in made:
-        each.close()
 
 
 @pytest.fixture(scope="module")

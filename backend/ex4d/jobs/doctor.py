@@ -25,11 +25,12 @@ from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.requests import DoctorRequest
 from ex4d.protocol.results import DoctorResult, Finding
 from ex4d.raster import AUTOMATIC, RASTERIZERS, create_rasterizer
-from ex4d.system.devices import SOFTWARE_RENDERERS
 from ex4d.system.machine import Gpu, gpus, memory_gib
 
 #: What things are called to people.
 _TITLES = {"opengl": "OpenGL", "embree": "Embree", "small": "Small Network", "prior": "Prior"}
+#: Names by which software OpenGL drivers are known.
+SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
 #: Where there is more than one.
 SEVERAL_GPUS = "GPUs in the add-on's preferences, or `ex4d serve --gpus all`, has each do a job of its own."

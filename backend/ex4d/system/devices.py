@@ -12,8 +12,6 @@ from ex4d.protocol.errors import UsageError
 DEVICE_VARIABLE = "EX4D_DEVICE"
 #: Numbers of the GPUs that one take may be made on, such as "0,2"; unset = all.
 GPUS_VARIABLE = "EX4D_GPUS"
-#: Names by which software OpenGL drivers are known.
-SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software", "basic render")
 
 
 def named_device() -> str | None:

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster.opengl.egl_device import cuda_numbers
-from ex4d.system.devices import DEVICE_VARIABLE, SOFTWARE_RENDERERS, named_gpu
+from ex4d.system.devices import DEVICE_VARIABLE, named_gpu
 
-#: The OpenGL version that brought compute shaders and buffers for them.
-_COMPUTE = 430
 SHADERS = Path(__file__).parents[1] / "shaders"
 #: Per-vertex and per-face values are stored in rows of this many texels: plain textures exist on every driver. The
 #: shader knows the number.
@@ -82,29 +80,14 @@ def create_program(
         defines: what the preprocessor knows.
     """
 
+    def source(name: str, before: tuple[str, ...]) -> str:
+        version, rest = (SHADERS / name).read_text(encoding="utf-8").split("\n", 1)
+        known = (f"#define {word} {value}" for word, value in (defines or {}).items())
+        return "\n".join([version, *known, *((SHADERS / part).read_text(encoding="utf-8") for part in before), rest])
+
     return context.program(
-        vertex_shader=_source(vertex, before_vertex, defines),
-        fragment_shader=_source(fragment, before_fragment, defines),
+        vertex_shader=source(vertex, before_vertex), fragment_shader=source(fragment, before_fragment)
     )
-
-
-def create_compute(
-    context: moderngl.Context, name: str, *, before: tuple[str, ...] = (), defines: Mapping[str, float] | None = None
-) -> Any:  # its items are uniforms of many types
-    """A compute program from a file of the shaders' folder; arguments as of ``create_program``."""
-    return context.compute_shader(_source(name, before, defines))
-
-
-def _source(name: str, before: tuple[str, ...], defines: Mapping[str, float] | None) -> str:
-    version, rest = (SHADERS / name).read_text(encoding="utf-8").split("\n", 1)
-    known = (f"#define {word} {value}" for word, value in (defines or {}).items())
-    return "\n".join([version, *known, *((SHADERS / part).read_text(encoding="utf-8") for part in before), rest])
-
-
-def computes(context: moderngl.Context) -> bool:
-    """Whether compute shaders are there and pay: a software driver runs them on the processors that it draws with."""
-    renderer = str(context.info["GL_RENDERER"]).lower()
-    return context.version_code >= _COMPUTE and not any(word in renderer for word in SOFTWARE_RENDERERS)
 
 
 class Uniforms:

@@ -25,14 +25,7 @@ from ex4d.raster.base import (
     largest_closed_gap,
     view_from_source,
 )
-from ex4d.raster.opengl.context import (
-    Uniforms,
-    column_major,
-    computes,
-    create_compute,
-    create_context,
-    create_program,
-)
+from ex4d.raster.opengl.context import Uniforms, column_major, create_context, create_program
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
 from ex4d.raster.opengl.take_lens import TakeLens, lens_key
 from ex4d.raster.opengl.target import Reading, Target, TargetKind
@@ -42,8 +35,6 @@ from ex4d.system.threads import prefetched
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: Frames whose pictures the device still works on while the next ones are sent: with fewer, one waits for the other.
 UNDER_WAY = 2
-#: Of the compute shader; OpenGL promises as many.
-_GROUPS_A_ROW = 65535
 
 
 @dataclass(frozen=True)
@@ -62,21 +53,16 @@ class _VisiblePass:
 
 class OpenGLRasterizer:
     """See ``Rasterizer``. The context belongs to the thread that made it; it is made current for each call, because
-    another rasterizer of the same thread may have been used in between.
-
-    Args:
-        compute: whether a compute shader makes the pictures, None = where that is faster. They are the same.
-    """
+    another rasterizer of the same thread may have been used in between."""
 
     name = "opengl"
     licence = "MIT (moderngl)"
 
-    def __init__(self, *, compute: bool | None = None) -> None:
+    def __init__(self) -> None:
         self.context = create_context()
-        self._computes = computes(self.context) if compute is None else compute
         self.device = str(self.context.info["GL_RENDERER"])
         self._visible: dict[bool, _VisiblePass] = {}
-        self._shading: dict[tuple[tuple[str, float], ...], tuple[Any, Uniforms]] = {}
+        self._shading: dict[tuple[tuple[str, float], ...], tuple[moderngl.VertexArray, Uniforms]] = {}
         self._pack = self.context.vertex_array(create_program(self.context, "frame.vert", "pack.frag"), [])
         self.context.depth_func = ">"
         self._shared: SharedBuffers | None = None
@@ -154,7 +140,7 @@ class OpenGLRasterizer:
                 )
             if self._target is not None:
                 self._target.release()
-            self._target = Target(self.context, kind, compute=self._computes)
+            self._target = Target(self.context, kind)
         return self._target
 
     def _lens_of(self, camera: Camera) -> TakeLens | None:
@@ -178,28 +164,21 @@ class OpenGLRasterizer:
             self._visible[take_lens] = _VisiblePass((grid, outer), Uniforms(grid), Uniforms(outer))
         return self._visible[take_lens]
 
-    def _shading_of(self, kind: TargetKind, source_lens: bool, take_lens: bool) -> tuple[Any, Uniforms]:
-        """What shades frames of that kind, a compute shader or what draws the second pass, and its uniforms; made when
-        first asked for."""
+    def _shading_of(
+        self, kind: TargetKind, source_lens: bool, take_lens: bool
+    ) -> tuple[moderngl.VertexArray, Uniforms]:
+        """The second pass for frames of that kind, and its uniforms; made when first asked for."""
         defines = {
             **kind.texture.defines,
             "POSITIONS": int(kind.positions),
             "SOURCE_LENS": int(source_lens),
             "TAKE_LENS": int(take_lens),
-            "COMPUTE": int(self._computes),
-            "BYTES": kind.texture.bits.itemsize,
         }
         key = tuple(defines.items())
         if key not in self._shading:
-            before = ("plate.glsl", *(("lens.glsl",) if source_lens else ()), "surface.glsl")
-            if self._computes:
-                program = create_compute(self.context, "shade.comp", before=before, defines=defines)
-                self._shading[key] = program, Uniforms(program)
-            else:
-                program = create_program(
-                    self.context, "frame.vert", "shade.frag", before_fragment=before, defines=defines
-                )
-                self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
+            before = ("plate.glsl", "lens.glsl") if source_lens else ("plate.glsl",)
+            program = create_program(self.context, "frame.vert", "shade.frag", before_fragment=before, defines=defines)
+            self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
         return self._shading[key]
 
     def draw(self, buffers: MeshBuffers, camera: Camera, positions: bool = False) -> Reading:
@@ -219,37 +198,17 @@ class OpenGLRasterizer:
         context.enable_only(moderngl.DEPTH_TEST)
         target.visible_pass.clear(depth=0.0)
         buffers.draw(visible.programs)
+        target.shade_pass.use()
+        context.enable_only(moderngl.NOTHING)
         shading, uniforms = self._shading_of(target.kind, buffers.has_lens, lens is not None)
         tables = {"take_rays": lens.rays} if lens is not None else {}
         uniforms.set(self._shading_values(buffers, {"visible": target.visible, **tables}, camera, view))
-        if self._computes:
-            return self._compute(target, shading, uniforms)
-        assert target.shade_pass is not None
-        target.shade_pass.use()
-        context.enable_only(moderngl.NOTHING)
         shading.render(moderngl.TRIANGLES, vertices=3)
         if target.pack_pass is not None:
             target.pack_pass.use()
             target.color.use(0)
             self._pack.render(moderngl.TRIANGLES, vertices=3)
         return target.start_reading()
-
-    def _compute(self, target: Target, shading: Any, uniforms: Uniforms) -> Reading:
-        """Shade a frame straight into the buffer that is read."""
-        buffer = target.take_buffer()
-        uniforms.set(
-            {
-                "size": target.kind.size,
-                "positions_word": target.positions_offset // 4,
-                "color_word": target.color_offset // 4,
-                "mask_word": target.mask_offset // 4,
-            }
-        )
-        buffer.bind_to_storage_buffer(0)
-        rows = -(-target.groups // _GROUPS_A_ROW)
-        shading.run(-(-target.groups // rows), rows)
-        self.context.memory_barrier()
-        return Reading(target, buffer)
 
     def _shading_values(
         self, buffers: MeshBuffers, textures: dict[str, moderngl.Texture], camera: Camera, view: NDArray[np.float64]

@@ -15,6 +15,7 @@ from ex4d.protocol.errors import ResourceError, UsageError
 from ex4d.raster import create_rasterizer, select
 from ex4d.raster.nvdiffrast import NvdiffrastRasterizer
 from ex4d.raster.opengl import grid_strips, vertex_places
+from ex4d.raster.opengl.tiles import TILE, GridTiles, windows_of
 
 SOURCE = source_camera()
 PICTURE = smooth_picture(SOURCE.width, SOURCE.height)
@@ -507,3 +508,51 @@ def test_what_a_worker_offers_is_found_without_trying_nvdiffrast(monkeypatch: py
         monkeypatch.setitem(select.RASTERIZERS, "nvdiffrast", tried)
         names = [rasterizer.name for rasterizer in capabilities().rasterizers]
         assert ("nvdiffrast" in names, "embree" in names) == (offered, True)
+
+
+@pytest.mark.parametrize("text", ["orbit:40", "truck:1.5", "pan:180", "orbit:100"])
+@pytest.mark.parametrize("share", [0.5, 0.002, 0.0, 1.0])
+def test_pixels_that_are_looked_at_are_those_of_the_whole_frame(rasterizer, text, share):
+    """Also from within the scene, where parts of the grid lie beside and behind the camera."""
+    mesh, camera = mesh_of(SPHERE, SOURCE)[0], moved(text)
+    with rasterizer.upload(mesh, PICTURE) as scene:
+        whole = scene.render(camera)
+        where = np.random.default_rng(1).random(whole.mask.shape) < share
+        where[:40, :30] = share > 0
+        part = scene.render(camera, where=where)
+        again = scene.render(camera)
+    for name in ("color", "mask", "z"):
+        wanted, found, after = (getattr(frame, name) for frame in (whole, part, again))
+        np.testing.assert_array_equal(found[where], wanted[where])
+        np.testing.assert_array_equal(after, wanted)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (17, 17), (18, 33), (40, 3), (70, 52)])
+def test_tiles_draw_each_of_their_faces_once_in_the_strips_order(size):
+    def triangles(strip):
+        found = np.stack([strip[:-2], strip[1:-1], strip[2:]], axis=-1)
+        found[1::2, :2] = found[1::2, 1::-1]
+        distinct = (found[:, 0] != found[:, 1]) & (found[:, 1] != found[:, 2]) & (found[:, 0] != found[:, 2])
+        corners = np.sort(found, axis=1)
+        # Beyond the grid's edges triangles are flat: two columns of one row, or three vertices of one line.
+        rows, columns = np.divmod(corners, size[0])
+        flat = (np.ptp(rows, axis=1) == 0) | (np.ptp(columns, axis=1) == 0)
+        return found[distinct & ~flat]
+
+    camera = dataclasses.replace(SOURCE, width=size[0], height=size[1])
+    tiles = GridTiles(build_mesh(np.full(size[::-1], 2, np.float32), camera, 9.0))
+    shape = (-(-(size[1] - 1) // TILE), -(-(size[0] - 1) // TILE))
+    seen = np.random.default_rng(2).random(shape) < 0.6
+    for parity in (0, 1):
+        whole = triangles(grid_strips(*size, parity))
+        np.testing.assert_array_equal(triangles(tiles.strip(np.ones(shape, np.bool_), parity)), whole)
+        row, column = whole.min(axis=1) // size[0], (whole % size[0]).min(axis=1)
+        np.testing.assert_array_equal(triangles(tiles.strip(seen, parity)), whole[seen[row // TILE, column // TILE]])
+
+
+def test_windows_hold_what_is_looked_at():
+    where = np.zeros((100, 80), np.bool_)
+    assert windows_of(where) == []
+    where[3, 7:20] = where[99, 79] = True
+    assert windows_of(where) == [(7, 0, 13, 32), (79, 96, 1, 4)]
+    assert windows_of(None) == [None]

@@ -30,12 +30,13 @@ from ex4d.composite.headers import TakeHeaders
 from ex4d.composite.outputs import output_inputs
 from ex4d.composite.pixels import ResultPicture, ResultPictures
 from ex4d.composite.result_files import ResultFiles
+from ex4d.composite.take_index import listed, remember, take_number, takes_with
 from ex4d.composite.take_movies import MovieMaker, sound_record
 from ex4d.fill.background.store import BackgroundStore
 from ex4d.fill.stage import FillStore
 from ex4d.media.movie import MovieSound
 from ex4d.plate.store import FrameStore
-from ex4d.protocol.errors import Ex4dError, TransientError
+from ex4d.protocol.errors import Ex4dError
 from ex4d.protocol.parsing import parse_json
 from ex4d.protocol.requests import OutputRequest
 from ex4d.protocol.seal import (
@@ -60,7 +61,6 @@ from ex4d.system.threads import BoundedPool, prefetched
 
 TAKE_FILE = "take.json"
 TAKE_FORMAT = "ex4d-take"
-_TAKE_NAME = re.compile("v([0-9]{3,})")
 #: The seal's first bytes, in which a take's key stands.
 _SEAL_HEAD = 512
 _SEALED_KEY = re.compile(rb'\A\{\s*"stage": "take",\s*"key": "([0-9a-f]{16})"')
@@ -81,20 +81,8 @@ _PACKAGES = (
 
 def take_folders(root: Path) -> list[Path]:
     """Everything that has a take's name, in order; raises TransientError where the folder cannot be listed."""
-    found = [path for path in _listed(root) if _TAKE_NAME.fullmatch(path.name)]
-    return sorted(found, key=lambda path: int(path.name[1:]))
-
-
-def _listed(root: Path) -> list[Path]:
-    try:
-        return list(root.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise TransientError(
-            f"{root} cannot be read: {error.strerror or error}.",
-            "Check the permissions, or choose another output folder.",
-        ) from error
+    found = [name for name in listed(root) if take_number(name) is not None]
+    return [root / name for name in sorted(found, key=lambda name: int(name[1:]))]
 
 
 def existing_takes(root: Path) -> dict[str, Path]:
@@ -111,9 +99,7 @@ def find_take(root: Path, key: str, progress: Progress) -> Path | None:
         NewerFormatError: a newer version has written it.
         TransientError: the folder cannot be read.
     """
-    for path in take_folders(root):
-        if _sealed_key(path) != key:
-            continue
+    for path in takes_with(root, key, _sealed_key):
         try:
             _check_version(path)
             hashed_seal(path).check()
@@ -130,7 +116,8 @@ def find_take(root: Path, key: str, progress: Progress) -> Path | None:
 
 
 def _sealed_key(path: Path) -> str | None:
-    """The key that a take was sealed with, found with as little reading as can be: there may be hundreds."""
+    """The key that a take was sealed with, found with as little reading as can be: of an old shot with hundreds each is
+    looked at once."""
     try:
         with open_ours(path / DONE_FILE) as file:
             head = file.read(_SEAL_HEAD)
@@ -179,8 +166,8 @@ def _mark_damaged(path: Path, name: str) -> None:
 def _next_name(root: Path) -> str:
     # Unfinished or damaged folders keep their number: nothing is ever written over. Where capitals make no other name
     # «V003» stands in the way of v003.
-    taken = [int(path.name[1:]) for path in _listed(root) if _TAKE_NAME.fullmatch(path.name.lower())]
-    return f"v{max(taken, default=0) + 1:03d}"
+    taken = (take_number(name.lower()) for name in listed(root))
+    return f"v{max((number for number in taken if number is not None), default=0) + 1:03d}"
 
 
 def package_versions() -> dict[str, str]:
@@ -280,6 +267,7 @@ class TakeJob(PartedWork):
                 remove_tree(temporary)
                 return found
             if claim(temporary, final):
+                remember(final, self.key())
                 return final
 
     def steps(self) -> int:

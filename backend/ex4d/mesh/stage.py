@@ -86,7 +86,7 @@ class MeshStage(PartedStage):
             for part in parts:
                 numbers = self.frames.numbers[part.start : part.stop]
                 for index, number in enumerate(numbers, start=part.start):
-                    pool.submit(_save, frame_file(folder, number, ".npz"), self._arrays(index, source[index], far))
+                    pool.submit(self._save, frame_file(folder, number, ".npz"), index, source[index], far)
                     progress.advance()
                 pool.wait()
                 yield PartOutput(part, tuple(frame_names("frames", numbers, ".npz")))
@@ -114,6 +114,9 @@ class MeshStage(PartedStage):
         shown = RELEASED_FAR if self._is_released else far_plane(self.depth.deepest, self.depth.median)
         return far_plane(math.inf, self.depth.median) if self.depth.sky and not self._is_released else shown, shown
 
+    def _save(self, path: Path, index: int, camera: Camera, far: float) -> None:
+        np.savez(path, allow_pickle=False, **self._arrays(index, camera, far))
+
     def _arrays(self, index: int, camera: Camera, far: float) -> dict[str, np.ndarray[Any, Any]]:
         """What is stored of the mesh of one frame."""
         number = self.frames.numbers[index]
@@ -133,7 +136,3 @@ class MeshStage(PartedStage):
             return self.depth.source
         K = intrinsics(RELEASED_FOCAL_PX, *self.frames.size)
         return static_trajectory(K, *self.frames.size, len(self.frames)).numbered(self.frames.numbers, self.frames.fps)
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)

@@ -61,8 +61,14 @@ class RasterFrame:
 class RasterScene(Protocol):
     """A mesh and its texture on the device, ready to be rendered from any camera. A context manager."""
 
-    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
-        """Render one frame at the camera's size; with ``RasterFrame.plate`` where ``positions`` are asked for."""
+    def render(self, camera: Camera, *, positions: bool = False, where: NDArray[np.bool_] | None = None) -> RasterFrame:
+        """Render one frame at the camera's size.
+
+        Args:
+            camera: the take's.
+            positions: whether ``RasterFrame.plate`` is wanted.
+            where: (H, W), the pixels that are looked at; None = all. The others may hold anything, which may be faster.
+        """
         ...
 
     def release(self) -> None:

@@ -85,13 +85,17 @@ class EmbreeScene(SceneBase):
         self._scene = Scene(robust=True)
         TriangleMesh(self._scene, self._drawn.points, self._drawn.faces[self._drawn.kept])
 
-    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False, where: NDArray[np.bool_] | None = None) -> RasterFrame:
         """See ``RasterScene.render``."""
         rays = _camera_rays(camera)
         pose = invert_rigid(view_from_source(self._drawn.mesh, camera))
         directions = (rays @ pose[:3, :3].T.astype(np.float32)).astype(np.float32)
         # Rays start on the near plane, which is where OpenGL clips.
         origins = (pose[:3, 3].astype(np.float32) + np.float32(camera.near) * directions).astype(np.float32)
-        found = self._scene.run(origins, directions)
+        if where is None:
+            found = self._scene.run(origins, directions)
+        else:
+            found, asked = np.full(len(origins), -1), where.reshape(-1)
+            found[asked] = self._scene.run(origins[asked], directions[asked])
         faces = np.where(found >= 0, self._drawn.kept[found], -1).reshape(camera.height, camera.width)
         return shade(self._drawn, self._texture, faces, camera, positions=positions)

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ex4d.camera import Camera
 from ex4d.mesh import DWMesh, MeshSettings
@@ -269,8 +270,8 @@ class NvdiffrastScene(SceneBase):
         self._drawn: SplitMeshBatch | None = rasterizer.draw(mesh)
         self._color: Tensor | None = rasterizer.to_device(texture[None])
 
-    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
-        """See ``RasterScene.render``."""
+    def render(self, camera: Camera, *, positions: bool = False, where: NDArray[np.bool_] | None = None) -> RasterFrame:
+        """See ``RasterScene.render``: a GPU draws all pixels as soon as some."""
         if self._drawn is None or self._color is None:
             raise ValueError("the scene was released")
         batch = self._rasterizer.render_drawn(self._drawn, self._color, [camera], positions=positions)

@@ -28,7 +28,7 @@ from ex4d.depth.temporal_alignment import TemporalAlignment
 from ex4d.media.frames import FrameSource
 from ex4d.protocol.values import DEFAULT_FOV_DEG
 from ex4d.system.progress import Progress
-from ex4d.system.threads import prefetched
+from ex4d.system.threads import BoundedPool, prefetched
 
 Float = NDArray[np.float32]
 
@@ -99,19 +99,21 @@ class SmallDepth:
         pictures: FrameMaps | None = None
         focus: Focus | None = None
         steadier = TemporalAlignment()
-        for index, picture in enumerate(prefetched(frames.read_8bit, frames.numbers)):
-            values = self.network(picture)
-            height, width = values.shape
-            raw = raw or FrameMaps(scratch / "raw", (height, width), np.float32)
-            pictures = pictures or FrameMaps(scratch / "pictures", (height, width, 3), np.uint8)
-            focus = focus or Focus(scratch, height, width)
-            raw[index] = values
-            small = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-            pictures[index] = small
-            focus.add(picture, small)
-            # Of a logarithm the constant wanders: what exp makes of it is a scale.
-            steadier.add(picture, np.exp(values - np.median(values)))
-            progress.advance()
+        # One thread, so that they take the frames in order, while the network looks at the next.
+        with BoundedPool(threads=1) as beside:
+            for index, picture in enumerate(prefetched(frames.read_8bit, frames.numbers)):
+                values = self.network(picture)
+                height, width = values.shape
+                raw = raw or FrameMaps(scratch / "raw", (height, width), np.float32)
+                pictures = pictures or FrameMaps(scratch / "pictures", (height, width, 3), np.uint8)
+                focus = focus or Focus(scratch, height, width)
+                raw[index] = values
+                small = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+                pictures[index] = small
+                beside.submit(focus.add, picture, small)
+                # Of a logarithm the constant wanders: what exp makes of it is a scale.
+                beside.submit(steadier.add, picture, np.exp(values - np.median(values)))
+                progress.advance()
         assert raw is not None, "a plate has frames"
         assert pictures is not None
         assert focus is not None

@@ -60,10 +60,15 @@ class Background(Protocol):
         ...
 
 
+def _edge_kernel(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The neighbourhood of a pixel that an edge must not run through."""
+    side = 2 * max(1, round(EDGE * max(shape))) + 1
+    return np.ones((side, side), np.uint8)
+
+
 def _sure(frame: RasterFrame, holes: Bool) -> Bool:
     """Where a rendered frame may fill holes: not near its edges, where colours and depth are mixed."""
-    side = 2 * max(1, round(EDGE * max(holes.shape))) + 1
-    inner = cv2.erode(frame.mask, np.ones((side, side), np.uint8), borderValue=255) > 0
+    inner = cv2.erode(frame.mask, _edge_kernel(holes.shape), borderValue=255) > 0
     return np.asarray(inner & holes & np.isfinite(frame.z))
 
 
@@ -76,7 +81,8 @@ class PlateBackground:
 
     def uncover(self, index: int, camera: Camera, holes: Bool) -> Uncovered:
         """See ``Background``."""
-        frame = self._scene.render(camera)
+        looked_at = cv2.dilate(holes.astype(np.uint8), _edge_kernel(holes.shape)) > 0
+        frame = self._scene.render(camera, where=looked_at)
         return Uncovered(frame.color.astype(np.float32), frame.z, _sure(frame, holes))
 
     def close(self) -> None:

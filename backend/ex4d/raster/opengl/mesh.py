@@ -23,6 +23,7 @@ from ex4d.raster.base import SNAP_PX, Texture, grid_bounds, snaps
 from ex4d.raster.lens_table import distortion_table
 from ex4d.raster.opengl.context import TEXTURE_ROW, float_texture
 from ex4d.raster.opengl.strips import grid_strips, vertex_places
+from ex4d.raster.opengl.tiles import GridTiles
 
 #: What the shader is told about a face of the grid that is drawn in pieces; about others it is told ``DWMesh.surface``.
 LEFT_OUT = 2
@@ -273,7 +274,6 @@ class MeshBuffers:
     Attributes:
         kind: see ``PreparedMesh``.
         uniforms: by their names in the shader of the second pass, what meshes of that kind have in common.
-        has_lens: whether the source camera has one.
         prepared: what the buffers hold.
     """
 
@@ -285,7 +285,6 @@ class MeshBuffers:
         self._z = context.buffer(reserve=prepared.z.nbytes)
         self._states = context.buffer(reserve=prepared.states.nbytes)
         self.uniforms = shared.uniforms
-        self.has_lens = bool(shared.tables)
         # By the programs that draw from them, which with a take's lens are others.
         self._strips: dict[int, list[moderngl.VertexArray]] = {}
         self._outer_arrays: dict[int, moderngl.VertexArray] = {}
@@ -310,6 +309,7 @@ class MeshBuffers:
     def fill(self, prepared: PreparedMesh) -> None:
         """Store a mesh in place of the former one."""
         self.prepared = prepared
+        self._tiles: GridTiles | None = None
         self._z.write(np.ascontiguousarray(prepared.z))
         self._pictures["z"].write(self._z)
         self._states.write(prepared.states)
@@ -335,8 +335,13 @@ class MeshBuffers:
         """By their names in the shader."""
         return {**self._pictures, **self._shared.tables}
 
-    def draw(self, programs: tuple[Any, Any]) -> None:
-        """Draw the grid's even and odd rows of quads by the first program, then the other faces by the second."""
+    def draw(self, programs: tuple[Any, Any], tiles: NDArray[np.bool_] | None = None) -> None:
+        """Draw the grid's even and odd rows of quads by the first program, then the other faces by the second.
+
+        Args:
+            programs: the two.
+            tiles: of the grid, those that are drawn, see ``GridTiles``; None = the whole grid.
+        """
         grid, outer = programs
         if grid.glo not in self._strips:
             width = self.prepared.mesh.topology.grid[0]
@@ -344,9 +349,28 @@ class MeshBuffers:
         if outer.glo not in self._outer_arrays:
             assert self._outer is not None
             self._outer_arrays[outer.glo] = self._context.vertex_array(outer, [(self._outer, "3f", "position")])
-        for strip in self._strips[grid.glo]:
-            strip.render(moderngl.TRIANGLE_STRIP)
+        if tiles is None:
+            for strip in self._strips[grid.glo]:
+                strip.render(moderngl.TRIANGLE_STRIP)
+        else:
+            self._draw_tiles(grid, tiles)
         self._outer_arrays[outer.glo].render(moderngl.TRIANGLES, vertices=self.prepared.outer_corners)
+
+    def grid_tiles(self) -> GridTiles:
+        """Of the mesh that the buffers hold."""
+        if self._tiles is None:
+            self._tiles = GridTiles(self.prepared.mesh)
+        return self._tiles
+
+    def _draw_tiles(self, program: Any, tiles: NDArray[np.bool_]) -> None:
+        width, grid = self.prepared.mesh.topology.grid[0], self.grid_tiles()
+        for parity, (_, places) in enumerate(self._shared.strips):
+            if (indices := grid.strip(tiles, parity)).size:
+                held = self._context.buffer(indices)
+                array = self._strip(program, held, places, width)
+                array.render(moderngl.TRIANGLE_STRIP)
+                array.release()
+                held.release()
 
     def _release_outer(self) -> None:
         if self._outer is not None:

@@ -29,6 +29,7 @@ from ex4d.raster.opengl.context import Uniforms, column_major, create_context, c
 from ex4d.raster.opengl.mesh import MeshBuffers, PreparedMesh, Scratch, SharedBuffers, prepare
 from ex4d.raster.opengl.take_lens import TakeLens, lens_key
 from ex4d.raster.opengl.target import Reading, Target, TargetKind
+from ex4d.raster.opengl.tiles import windows_of
 from ex4d.system.threads import prefetched
 
 #: Largest z-depth that a float32 uniform holds.
@@ -164,25 +165,26 @@ class OpenGLRasterizer:
             self._visible[take_lens] = _VisiblePass((grid, outer), Uniforms(grid), Uniforms(outer))
         return self._visible[take_lens]
 
-    def _shading_of(
-        self, kind: TargetKind, source_lens: bool, take_lens: bool
-    ) -> tuple[moderngl.VertexArray, Uniforms]:
+    def _shading_of(self, kind: TargetKind, mesh: DWMesh, take_lens: bool) -> tuple[moderngl.VertexArray, Uniforms]:
         """The second pass for frames of that kind, and its uniforms; made when first asked for."""
         defines = {
             **kind.texture.defines,
             "POSITIONS": int(kind.positions),
-            "SOURCE_LENS": int(source_lens),
+            "SOURCE_LENS": int(mesh.source.lens is not None),
             "TAKE_LENS": int(take_lens),
+            "VERTEX_ALPHA": int(mesh.vertex_alpha is not None),
         }
         key = tuple(defines.items())
         if key not in self._shading:
-            before = ("plate.glsl", "lens.glsl") if source_lens else ("plate.glsl",)
+            before = ("plate.glsl", "lens.glsl") if mesh.source.lens is not None else ("plate.glsl",)
             program = create_program(self.context, "frame.vert", "shade.frag", before_fragment=before, defines=defines)
             self._shading[key] = self.context.vertex_array(program, []), Uniforms(program)
         return self._shading[key]
 
-    def draw(self, buffers: MeshBuffers, camera: Camera, positions: bool = False) -> Reading:
-        """Start to draw a frame and to read it back."""
+    def draw(
+        self, buffers: MeshBuffers, camera: Camera, positions: bool = False, where: NDArray[np.bool_] | None = None
+    ) -> Reading:
+        """Start to draw a frame, or what of it is seen ``where`` somebody looks (H, W), and to read it back."""
         context, mesh = self.context, buffers.prepared.mesh
         target = self._target_for(TargetKind((camera.width, camera.height), buffers.prepared.texture, positions))
         view = view_from_source(mesh, camera)
@@ -197,13 +199,18 @@ class OpenGLRasterizer:
         target.visible_pass.use()
         context.enable_only(moderngl.DEPTH_TEST)
         target.visible_pass.clear(depth=0.0)
-        buffers.draw(visible.programs)
-        target.shade_pass.use()
+        # Where a lens moves a tile to, its corners do not tell.
+        tiles = None if where is None or lens is not None else buffers.grid_tiles().seen(camera, where)
+        buffers.draw(visible.programs, tiles)
         context.enable_only(moderngl.NOTHING)
-        shading, uniforms = self._shading_of(target.kind, buffers.has_lens, lens is not None)
+        shading, uniforms = self._shading_of(target.kind, mesh, lens is not None)
         tables = {"take_rays": lens.rays} if lens is not None else {}
         uniforms.set(self._shading_values(buffers, {"visible": target.visible, **tables}, camera, view))
-        shading.render(moderngl.TRIANGLES, vertices=3)
+        shade_pass: Any = target.shade_pass  # its types know no None, which is the whole picture
+        for window in windows_of(where):
+            shade_pass.scissor = window
+            shade_pass.use()
+            shading.render(moderngl.TRIANGLES, vertices=3)
         if target.pack_pass is not None:
             target.pack_pass.use()
             target.color.use(0)
@@ -222,7 +229,6 @@ class OpenGLRasterizer:
             "first_plate": prepared.first_plate,
             "far": min(camera.far, FLOAT_MAX),
             "largest_closed_gap": largest_closed_gap(view, camera),
-            "vertex_alpha": prepared.mesh.vertex_alpha is not None,
             "alpha_threshold": ALPHA_THRESHOLD,
             "camera_from_mesh": column_major(view).tobytes(),
         }
@@ -256,12 +262,12 @@ class OpenGLScene(SceneBase):
         with rasterizer.context:
             self._buffers: MeshBuffers | None = rasterizer.take_buffers(prepared)
 
-    def render(self, camera: Camera, *, positions: bool = False) -> RasterFrame:
+    def render(self, camera: Camera, *, positions: bool = False, where: NDArray[np.bool_] | None = None) -> RasterFrame:
         """See ``RasterScene.render``."""
         if self._buffers is None:
             raise ValueError("the scene was released")
         with self._rasterizer.context:
-            return self._rasterizer.draw(self._buffers, camera, positions).finish()
+            return self._rasterizer.draw(self._buffers, camera, positions, where).finish()
 
     def release(self) -> None:
         """See ``RasterScene.release``."""

@@ -5,11 +5,16 @@
 //   POSITIONS    1 = the plate positions are wanted
 //   SOURCE_LENS  1 = the plate has a lens: rays of vertices, and places on the plate, come from tables (lens.glsl)
 //   TAKE_LENS    1 = the take has one: its pixels' rays come from a table
+//   VERTEX_ALPHA 1 = the released construction, where validity is the vertices'
+// Software drivers run both sides of each condition, so that what is looked up counts, not what is needed of it.
 uniform usampler2D visible;      // see find_face; 0 = nothing
 uniform sampler2D z;             // z-depth of the grid's vertices
 uniform sampler2D outer;         // values of the faces behind the grid's (skirt, cap, pieces), four a texel, in rows:
                                  // their corners; their disparity jumps; plate pixel positions whose colours corners have
-uniform usampler2D alpha;        // released construction: 1 = visible vertex
+#if VERTEX_ALPHA
+uniform usampler2D alpha;        // 1 = visible vertex
+uniform float alpha_threshold;
+#endif
 uniform mat4 camera_from_mesh;
 #if TAKE_LENS
 uniform sampler2D take_rays;     // of the take's pixels at z = 1
@@ -33,8 +38,6 @@ uniform vec2 grid_low;           // plate pixel positions between which the surf
 uniform vec2 grid_high;
 uniform float far;
 uniform float largest_closed_gap;
-uniform bool vertex_alpha;
-uniform float alpha_threshold;
 layout(location = 0) out uvec4 color;
 layout(location = 1) out uint mask;
 layout(location = 2) out uint z_bits;     // of a float; shaders need not keep NaN, which stands for nothing
@@ -45,9 +48,29 @@ layout(location = 3) out uvec2 position_bits;
 const uint NOTHING = 0x7fc00000u;         // numpy's NaN
 
 // Rows hold 4096 texels. Bit operations, because software drivers divide integers slowly.
+vec4 outer_texel(int texel) {
+    return texelFetch(outer, ivec2(texel & 4095, texel >> 12), 0);
+}
+
 float outer_value(int index) {
-    int texel = index >> 2;
-    return texelFetch(outer, ivec2(texel & 4095, texel >> 12), 0)[index & 3];
+    return outer_texel(index >> 2)[index & 3];
+}
+
+// Nine values that follow each other; three texels hold them, wherever they begin.
+mat3 outer_values(int first) {
+    int texel = first >> 2, skipped = first & 3;
+    vec4 a = outer_texel(texel), b = outer_texel(texel + 1), c = outer_texel(texel + 2);
+    if ((skipped & 2) != 0) {
+        a = vec4(a.zw, b.xy);
+        b = vec4(b.zw, c.xy);
+        c = vec4(c.zw, 0.0, 0.0);
+    }
+    if ((skipped & 1) != 0) {
+        a = vec4(a.yzw, b.x);
+        b = vec4(b.yzw, c.x);
+        c.x = c.y;
+    }
+    return mat3(a.xyz, vec3(a.w, b.xy), vec3(b.zw, c.x));
 }
 
 // Faces are known by the last vertex of their triangle, because gl_PrimitiveID costs software drivers a third of their
@@ -76,13 +99,9 @@ vec3 point(ivec2 at) {
 #endif
 }
 
-vec3 outer_point(int corner) {
-    return vec3(outer_value(3 * corner), outer_value(3 * corner + 1), outer_value(3 * corner + 2));
-}
-
-vec2 outer_place(int corner) {
-    int place = first_place + 2 * (corner - first_plate);
-    return vec2(outer_value(place), outer_value(place + 1));
+mat3x2 outer_places(int first_corner) {
+    mat3 values = outer_values(first_place + 2 * (first_corner - first_plate));
+    return mat3x2(values[0].xy, vec2(values[0].z, values[1].x), values[1].yz);
 }
 
 vec3 in_camera(vec3 position) {
@@ -93,9 +112,11 @@ float cross2(vec2 a, vec2 b) {
     return a.x * b.y - a.y * b.x;
 }
 
+#if VERTEX_ALPHA
 bool visible_vertex(ivec2 at) {
     return texelFetch(alpha, at, 0).r > 0u;
 }
+#endif
 
 void surface_at(uvec4 pixel, vec2 at) {
     color = pixel;
@@ -118,7 +139,7 @@ void main() {
     ivec2 corners[3];
     int first_outer = find_face(id, corners);
     mat3 triangle = first_outer < 0 ? mat3(point(corners[0]), point(corners[1]), point(corners[2]))
-                              : mat3(outer_point(first_outer), outer_point(first_outer + 1), outer_point(first_outer + 2));
+                              : outer_values(3 * first_outer);
     vec3 a = in_camera(triangle[0]), b = in_camera(triangle[1]), c = in_camera(triangle[2]);
 #if TAKE_LENS
     vec2 direction = texelFetch(take_rays, ivec2(gl_FragCoord.xy), 0).rg;
@@ -132,20 +153,20 @@ void main() {
     float depth = dot(weights, vec3(a.z, b.z, c.z));
     if (depth > far) return;
     z_bits = floatBitsToUint(depth);
-    if (vertex_alpha) {
-        if (first_outer >= 0) {
-            for (int k = 0; k < 3; k++) corners[k] = ivec2(outer_place(first_outer + k));
-        }
-        vec3 shares = weights * vec3(bvec3(
-            visible_vertex(corners[0]), visible_vertex(corners[1]), visible_vertex(corners[2])));
-        float total = shares.x + shares.y + shares.z;
-        if (total > alpha_threshold) {
-            vec2 at;
-            uvec4 pixel = vertex_pixel(corners, weights, shares, total, at);
-            surface_at(pixel, at);
-        }
-        return;
+#if VERTEX_ALPHA
+    if (first_outer >= 0) {
+        mat3x2 places = outer_places(first_outer);
+        for (int k = 0; k < 3; k++) corners[k] = ivec2(places[k]);
     }
+    vec3 shares = weights * vec3(bvec3(
+        visible_vertex(corners[0]), visible_vertex(corners[1]), visible_vertex(corners[2])));
+    float total = shares.x + shares.y + shares.z;
+    if (total > alpha_threshold) {
+        vec2 at;
+        uvec4 pixel = vertex_pixel(corners, weights, shares, total, at);
+        surface_at(pixel, at);
+    }
+#else
     // Clockwise in the picture, where y points down, is the front.
     if (area >= 0.0 || (known & 0x80000000u) != 0u) return;
     if (first_outer >= 0 && outer_value(first_gap + first_outer / 3) > largest_closed_gap) return;
@@ -161,10 +182,11 @@ void main() {
 #endif
     if (first_outer >= first_plate) {
         // A piece at a depth jump has the colours of its own side of it.
-        at = weights.x * outer_place(first_outer) + weights.y * outer_place(first_outer + 1)
-           + weights.z * outer_place(first_outer + 2);
+        mat3x2 places = outer_places(first_outer);
+        at = weights.x * places[0] + weights.y * places[1] + weights.z * places[2];
     }
     if (any(lessThan(at, grid_low)) || any(greaterThan(at, grid_high))) return;
     uvec4 pixel = plate_pixel(at);
     surface_at(pixel, at);
+#endif
 }

@@ -101,7 +101,7 @@ def test_a_mesh_that_was_read_ahead_is_the_same_and_read_again_where_files_chang
     assert {name for name in plain if plain[name] != changed[name]} == {mesh.PLATE_UV}
     (folder / "uv.npy").unlink()
     mesh_building.read_ahead(folder)
-    with pytest.raises(BadInputError, match=r"uv\.npy is missing"):
+    with pytest.raises(BadInputError, match=r"uv\.npy is damaged: it is missing"):
         mesh_building.build_mesh(viewport, "Mesh")
 
 

@@ -17,6 +17,7 @@ import zmq
 
 from ex4d.server import endpoints
 from ex4d.server.endpoints import Endpoints, remove_left_sockets
+from ex4d.server.places import WorkerPlace
 from ex4d.server.worker_handle import _environment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no such sockets")
@@ -142,7 +143,7 @@ def test_a_worker_looks_for_modules_where_its_backend_does_but_not_in_the_curren
     monkeypatch.setenv("EX4D_MODELS", os.pathsep.join(["models", "/more"]))
     monkeypatch.setenv("EX4D_DISTILL_LORA", "lora:rank32.safetensors")
     monkeypatch.delenv("EX4D_COTRACKER", raising=False)
-    found = _environment()
+    found = _environment(WorkerPlace())
     assert found["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "own"), "/else"])
     assert found["EX4D_MODELS"] == os.pathsep.join([str(tmp_path / "models"), "/more"])
     assert found["EX4D_DISTILL_LORA"] == str(tmp_path / "lora:rank32.safetensors")

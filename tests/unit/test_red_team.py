@@ -37,8 +37,8 @@ from ex4d.protocol.requests import (
     TrajectoryCamera,
 )
 from ex4d.protocol.seal import read_ours
-from ex4d.server.journal import Entry, Journal
 from ex4d.server.demands import WORK_LANE
+from ex4d.server.journal import Entry, Journal
 from ex4d.server.queue import JobQueue
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (16, 24, 3), dtype=np.uint8)

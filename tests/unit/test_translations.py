@@ -156,6 +156,9 @@ def test_what_counts_as_a_text() -> None:
         # a name stays, also where it is a word of the table
         ("Generate Camera", "Camera generieren"),
         ("Filling 24/49, 11 s left", "Füllen 24/49, noch 11 s"),
+        ("Filling 24/49, 11 s left (GPU 1)", "Füllen 24/49, noch 11 s (GPU 1)"),
+        ("Filling 24/49 (worker 2)", "Füllen 24/49 (Worker 2)"),
+        ("GPU 0: H200, does jobs", "GPU 0: H200, nimmt Jobs an"),
         ("done in 2:05 min, 14:05", "fertig in 2:05 min, 14:05"),
         # sentences one after the other, of one message or of two
         ("The two points are one and the same. Pick two points that are apart.",

@@ -86,18 +86,17 @@ def job_state(job: JobSnapshot) -> str:
     doing = _doing(job)
     if job.eta is not None:
         doing = f"{doing}, {duration(job.eta)} left"
-    place = job_place(job)
-    return f"{doing} ({place})" if place else doing
+    return _at_place(doing, job)
 
 
-def job_place(job: JobSnapshot) -> str:
-    """Where a job is done, such as "GPU 1"; "" where there is but one place."""
+def _at_place(doing: str, job: JobSnapshot) -> str:
+    """What a job does and where, such as "Filling (GPU 1)"; without a place where there is but one."""
     if job.worker is None:
-        return ""
+        return doing
     if not job.gpus:
-        return f"worker {job.worker}"
+        return f"{doing} (worker {job.worker})"
     numbers = ", ".join(map(str, job.gpus))
-    return f"GPUs {numbers}" if len(job.gpus) > 1 else f"GPU {numbers}"
+    return f"{doing} (GPUs {numbers})" if len(job.gpus) > 1 else f"{doing} (GPU {numbers})"
 
 
 def gpu_lines(welcome: Welcome) -> list[str]:

@@ -9,6 +9,7 @@ from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import ProjectionRequest
 
 from .. import job_list, props
+from ..localisation import localised
 from ..props import state_of
 from ..scene import mesh_switches, projection
 from ..scene import shot as shots
@@ -32,7 +33,7 @@ class EX4D_OT_project_take(JobOperator, bpy.types.Operator):
         take = props.active_take(scene_of(context))
         if take is not None and props.active_version(take) is not None:
             return True
-        cls.poll_message_set("The take has no finished version yet")
+        cls.poll_message_set(localised("The take has no finished version yet"))
         return False
 
     def begin(self, context: bpy.types.Context, *, block: bool) -> str:
@@ -66,7 +67,7 @@ class EX4D_OT_show_plate(bpy.types.Operator):
         shot = shots.known(scene_of(context)).find()
         if shot is not None and projection.shown(shot.mesh) is not None:
             return True
-        cls.poll_message_set("The mesh shows the plate")
+        cls.poll_message_set(localised("The mesh shows the plate"))
         return False
 
     @report_errors

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from .. import wipe
+from ..localisation import localised
 from ..ops.heat_maps import ITEMS
 from ..scene import closing, heat_maps
 
@@ -47,4 +48,4 @@ def draw_heat_maps(layout: Any, scene: bpy.types.Scene, mesh: bpy.types.Object |
     legend = (*(LEGEND[shown] if shown is not None else ()), *(origin_legend(origin.filled_by or "") if origin else ()))
     column = layout.column(align=True)
     for icon, text in legend:
-        column.label(text=text, icon=icon)
+        column.label(text=localised(text), icon=icon)

@@ -30,7 +30,7 @@ NOT_SHOWN = {
         "Render Size",
         "Shadow Layer", "Sort Index", "Take {}", "The take {} {}", "sRGB Un-tone-mapped", "{} Action", "{} EX-4D Edit",
         "{} Hole", "{} Measured", "{} Mesh", "{} Output", "{} Plate", "{} Points", "{} Preview", "{} Source Camera",
-        "{} Validity",
+        "{} Validity", "{} Cameras", "{} Seen",
         "3D View",
     },
     "names, units and licences that are the same everywhere": {
@@ -43,6 +43,7 @@ NOT_SHOWN = {
     "reports for whoever helps, logs and the terminal": {
         "EX-4D {} in Blender {}, backend {}", "EX-4D {} in Blender {}, backend {}, Python {}, {} {} {}",
         "({}, code {})",
+        "busy s", "longest s", "total s",
         "not connected", "error: {}\n       {}", "{}: code {} after {} s", "EX-4D folder size", "EX-4D result",
         "a value of another kind than a take has", "number ", "number {}", "source camera",
     },
@@ -59,7 +60,7 @@ def is_data(key: str) -> bool:
     """Whether it is the name of a datablock of ours, a type annotation or a program for another Python."""
     is_name = re.match(
         r"\.?EX-4D (Catcher|CG|Clear|Closed|Comp|Heat|Hole|Holdout|Holes|Image|Mask|Mesh|Mix|Plate$|Relight"
-        r"|Shadow|Surface|Validity|Wipe|Z$|Handheld)",
+        r"|Shadow|Surface|Take (?:Depth|Mask|Origin|Projection)$|Validity|Wipe|Z$|Handheld)",
         key,
     )
     return is_name is not None or key.startswith(("\nimport", "import ", "bpy.types."))
@@ -155,6 +156,9 @@ def test_what_counts_as_a_text() -> None:
         # a name stays, also where it is a word of the table
         ("Generate Camera", "Camera generieren"),
         ("Filling 24/49, 11 s left", "Füllen 24/49, noch 11 s"),
+        ("Filling 24/49, 11 s left (GPU 1)", "Füllen 24/49, noch 11 s (GPU 1)"),
+        ("Filling 24/49 (worker 2)", "Füllen 24/49 (Worker 2)"),
+        ("GPU 0: H200, does jobs", "GPU 0: H200, nimmt Jobs an"),
         ("done in 2:05 min, 14:05", "fertig in 2:05 min, 14:05"),
         # sentences one after the other, of one message or of two
         ("The two points are one and the same. Pick two points that are apart.",

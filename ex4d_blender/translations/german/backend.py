@@ -96,4 +96,5 @@ TEXTS = {
     "The lens is not known; a field of view of {}° is assumed.": (
         "Das Objektiv ist nicht bekannt; ein Bildwinkel von {0}° wird angenommen."
     ),
+    "Projecting": "Projizieren",
 }

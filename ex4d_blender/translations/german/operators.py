@@ -721,4 +721,26 @@ TEXTS = {
     "keys": "Keyframes",
     "drivers": "Treiber",
     "constraints": "Constraints",
+    "Generate it first.": "Ihn zuerst generieren.",
+    "Project on Mesh": "Auf Mesh projizieren",
+    "Project {} {}": "{0} {1} projizieren",
+    "Show Plate on Mesh": "Plate auf Mesh zeigen",
+    (
+        "Show the chosen version on the mesh in place of the plate, projected from its own camera: for Blender to "
+        "look at it, and render it, from elsewhere. What the version has not seen of the mesh is a hole"
+    ): (
+        "Die gewählte Version statt der Plate auf dem Mesh zeigen, aus ihrer eigenen Kamera projiziert: damit Blender "
+        "sie von anderswo zeigen und rendern kann. Was die Version vom Mesh nicht gesehen hat, ist ein Loch"
+    ),
+    "Show the plate on the mesh again, in place of the take that is projected on it": (
+        "Auf dem Mesh wieder die Plate zeigen statt des Takes, der darauf projiziert ist"
+    ),
+    "The mesh shows the plate": "Das Mesh zeigt die Plate",
+    "The take has no finished version yet": "Der Take hat noch keine fertige Version",
+    "The take «{}» has no finished version.": "Der Take «{0}» hat keine fertige Version.",
+    "Generate a take first, or preview it": "Zuerst einen Take generieren oder eine Vorschau machen",
+    "The take «{}» has no version.": "Der Take «{0}» hat keine Version.",
+    "Where its pixels come from: the plate's own frame, another frame, or what fills": (
+        "Woher seine Pixel kommen: aus dem Frame der Plate selbst, aus einem anderen oder aus der Füllung"
+    ),
 }

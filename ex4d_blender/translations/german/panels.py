@@ -628,4 +628,27 @@ TEXTS = {
     " Licence: {}.": " Lizenz: {0}.",
     "starting": "startet",
     "How many times longer, or shorter, the focal length becomes": "Wievielmal länger oder kürzer die Brennweite wird",
+    (
+        "Where there are several: all, how many (2) or their numbers (0,2); each does a job of its own at the same "
+        "time. Empty for one job at a time. Counts when the backend starts"
+    ): (
+        "Wo es mehrere gibt: all, wie viele (2) oder ihre Nummern (0,2); jede macht gleichzeitig einen eigenen Job. "
+        "Leer für einen Job nach dem anderen. Gilt, wenn das Backend startet"
+    ),
+    "Comment": "Kommentar",
+    "Folder with what it has seen of the mesh, and its depth": (
+        "Ordner mit dem, was er vom Mesh gesehen hat, und seiner Tiefe"
+    ),
+    "Of the move that it shows": "Der Bewegung, die er zeigt",
+    "Projection": "Projektion",
+    "Your own words on this version; the .blend keeps them": (
+        "Eigene Worte zu dieser Version; sie bleiben in der .blend-Datei"
+    ),
+    "Another frame of the plate": "Anderer Frame der Plate",
+    "Filled: {}": "Gefüllt: {0:t}",
+    "The plate's own frame": "Frame der Plate selbst",
+    "On the mesh: {}": "Auf dem Mesh: {0}",
+    "What was seen is out of date: the move has changed.": (
+        "Was gesehen wurde, ist veraltet: die Bewegung hat sich geändert."
+    ),
 }

@@ -258,4 +258,23 @@ TEXTS = {
     "These are solved around it.": "Diese werden um sie herum gelöst.",
     "clip": "Clip",
     "strip": "Strip",
+    "{} of the take {} {}": "{0} des Takes {1} {2}",
+    "Load the plate with frame numbers from 0 on, and make the take again.": (
+        "Die Plate mit Framenummern ab 0 laden und den Take neu machen."
+    ),
+    "{} begins at frame {}, and Blender plays no pictures of frames below 0.": (
+        "{0:t} beginnt bei Frame {1}, und Blender spielt keine Bilder von Frames unter 0."
+    ),
+    "Generate the take again, without the plate's lens: Take Lens, None.": (
+        "Den Take neu generieren, ohne das Objektiv der Plate: Take-Objektiv, Keines."
+    ),
+    "The cameras of {} cannot be projected from.": "Aus den Kameras von {0} kann nicht projiziert werden.",
+    "The take {}": "Der Take {0}",
+    "What {} has seen of the mesh": "Was {0} vom Mesh gesehen hat",
+    "The colour without fill of {} is not in its folder, so it has no strip.": (
+        "Die Farbe ohne Füllung von {0} ist nicht in ihrem Ordner, deshalb gibt es keinen Streifen."
+    ),
+    "Press Preview again.": "Noch einmal auf Vorschau drücken.",
+    "The origin of {}": "Die Herkunft von {0}",
+    "The preview does not tell where its pixels come from.": "Die Vorschau sagt nicht, woher ihre Pixel kommen.",
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import bpy
 
+from ...localisation import localised
 from ...scene import mesh_switches as switches
 from ...scene import projection
 from ...scene import shot as shots
@@ -22,7 +23,7 @@ def draw_cg(layout: Any, context: bpy.types.Context) -> None:
     projected = projection.shown(mesh)
     if projected is not None:
         row = layout.row()
-        row.label(text=f"On the mesh: {projected}", icon="MOD_UVPROJECT", translate=False)
+        row.label(text=localised(f"On the mesh: {projected}"), icon="MOD_UVPROJECT", translate=False)
         row.operator("ex4d.show_plate", text="Plate", icon="LOOP_BACK")
     column = layout.column(align=True)
     strength = switches.strength_socket(mesh)

@@ -34,7 +34,7 @@ PARTS = (
 #: Paints: colour, and how much of it glows.
 PAINTS = (((0.75, 0.72, 0.68), 0.05), ((1.0, 0.7, 0.3), 3.0), ((0.8, 0.12, 0.05), 0.15))
 #: Of each comp, and the rays of a pixel.
-FRAMES, RAYS = 3, 10
+FRAMES, RAYS = 3, 6
 
 
 def walkthrough(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
@@ -101,11 +101,13 @@ def set_world(out: Path, view: bpy.types.Area, scene: bpy.types.Scene) -> Iterat
     open_panel("world")
     scene.ex4d.known_length = METRES
     yield after(3.0)
+    # Through the camera they stay where they are on the screen, also while the shot and its camera turn.
+    places = [on_plate(view, *share) for share in UPRIGHT]
     for operator, options in (("align_axis", {"direction": "Z"}), ("align_length", {"length": METRES})):
         call(getattr(bpy.ops.ex4d, operator), "INVOKE_DEFAULT", area=view, **options)
         yield after(2.0)
-        for across, down in UPRIGHT:
-            yield request(out, "click {} {}".format(*on_plate(view, across, down)))
+        for x, y in places:
+            yield request(out, f"click {x} {y}")
             yield after(2.0)
         yield lambda: extension("ops.picking").PointPicker._running is None
         yield after(1.0)

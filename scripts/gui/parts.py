@@ -14,7 +14,8 @@ from gui.takes import takes_by_mouse
 from gui.times import times
 from gui.walkthrough import walkthrough
 
-#: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them.
+#: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them,
+#: but for the walk-through, which makes the pictures of docs/walkthrough.md.
 ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks", "times", "walkthrough"})
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 PARTS = {

@@ -18,9 +18,8 @@ from gui.screen import call, on_plate, open_sidebar
 
 #: The take's orbit, degrees.
 ANGLE = 12.0
-#: Shares of the plate, from its upper left corner, of two points on one upright edge of the tall tower, and the metres
-#: between them. Nobody has measured that tower.
-UPRIGHT, METRES = ((0.47, 0.85), (0.535, 0.36)), 80.0
+#: Shares of the plate, from its upper left corner, of two points on one upright edge of the tall tower.
+UPRIGHT = ((0.47, 0.85), (0.535, 0.36))
 #: The airship's way over the plate in shares of it; how far it is, and half its length, in the solve's unit: behind
 #: both towers, before the sky.
 WAY, FAR, HALF_LENGTH = ((0.27, 0.3), (0.62, 0.27)), 3.7, 0.42
@@ -93,24 +92,21 @@ def source_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 
 def set_world(out: Path, view: bpy.types.Area, scene: bpy.types.Scene) -> Iterator[Wait]:
-    """The tower's edge along Z, and a length between the same two points, picked with the mouse."""
+    """The tower's edge along Z, picked with the mouse."""
     scene.camera = source_camera(scene)
     scene.frame_set(scene.frame_start)
     call(bpy.ops.ex4d.view_shot, area=view)
     only_step(scene, "")
     open_panel("world")
-    scene.ex4d.known_length = METRES
     yield after(3.0)
-    # Through the camera they stay where they are on the screen, also while the shot and its camera turn.
     places = [on_plate(view, *share) for share in UPRIGHT]
-    for operator, options in (("align_axis", {"direction": "Z"}), ("align_length", {"length": METRES})):
-        call(getattr(bpy.ops.ex4d, operator), "INVOKE_DEFAULT", area=view, **options)
+    call(bpy.ops.ex4d.align_axis, "INVOKE_DEFAULT", area=view, direction="Z")
+    yield after(2.0)
+    for x, y in places:
+        yield request(out, f"click {x} {y}")
         yield after(2.0)
-        for x, y in places:
-            yield request(out, f"click {x} {y}")
-            yield after(2.0)
-        yield lambda: extension("ops.picking").PointPicker._running is None
-        yield after(1.0)
+    yield lambda: extension("ops.picking").PointPicker._running is None
+    yield after(1.0)
     if not scene.camera.parent.get("ex4d_aligned"):
         raise DriveError("The picked points have placed nothing.")
     call(bpy.ops.ex4d.view_shot, area=view)

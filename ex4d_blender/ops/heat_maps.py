@@ -10,7 +10,7 @@ import bpy
 from bpy.props import EnumProperty
 
 from ..localisation import localised
-from ..scene import closing, heat_maps
+from ..scene import closing, heat_maps, showing
 from ..scene import shot as shots
 from ..scene.data import scene_of
 from ..scene.shot.finding import check_local
@@ -60,6 +60,7 @@ class EX4D_OT_show_heat_map(bpy.types.Operator):
             heat_maps.hide(shot.mesh)
         else:
             heat_maps.show(shot.mesh, self.map, Path(shot.record["viewport"]))
+        showing.look_for_pictures_soon(scene_of(context))
         return {"FINISHED"}
 
 

@@ -20,7 +20,7 @@ from ..core import frame_mapping
 from ..localisation import localised
 from ..menus import AUTOMATIC, FILES
 from ..props import SOURCE_CAMERAS, EX4D_PG_scene, state_of
-from ..scene import asked, colour_tables, editors, obstacles, plates
+from ..scene import asked, colour_tables, editors, obstacles, plates, showing
 from ..scene import camera as cameras
 from ..scene import mesh as meshes
 from ..scene import shot as shots
@@ -378,14 +378,10 @@ class EX4D_OT_view_shot(bpy.types.Operator):
             self.report(
                 {"WARNING"}, localised(f"Between the camera and the mesh: {names}. Hide What Stands in the Way helps.")
             )
-        # Blender looks for a sequence's picture when the frame changes; until then a new one is drawn as missing.
-        frame, subframe, camera = scene.frame_current, scene.frame_subframe, scene.camera
-        scene.frame_set(frame + 1)
-        scene.frame_set(frame, subframe=subframe)
-        # Markers may have switched it.
-        scene.camera = camera
         view: Any = context.space_data
         editors.shade(view, shot.mesh, fast=self.shading == "FAST")
+        # Shading changes the material, so after it.
+        showing.look_for_pictures_soon(scene)
         view.region_3d.view_perspective = "CAMERA"
         return {"FINISHED"}
 

@@ -41,21 +41,23 @@ def show_shot(windows: Iterable[bpy.types.Window], scene: bpy.types.Scene, shot:
             editors.look_through_scene_camera(space)
             if space.shading.type == "SOLID":
                 editors.shade(space, shot.mesh, fast=True)
-    _look_for_pictures_soon(scene)
+    look_for_pictures_soon(scene)
 
 
-def _look_for_pictures_soon(scene: bpy.types.Scene) -> None:
-    """Change the scene's frame and back when it has been drawn: a new sequence's picture is drawn as missing at first,
-    and it is looked for again only when the frame is another."""
+def look_for_pictures_soon(scene: bpy.types.Scene) -> None:
+    """Change the scene's frame and back when it has been drawn: the picture of a sequence is drawn as missing when the
+    sequence is new or its material has changed, and it is looked for again only when the frame is another."""
     uid = scene.session_uid
 
     def look() -> None:
         # The scene may be gone meanwhile, with its file.
         for found in bpy.data.scenes:
             if found.session_uid == uid:
-                frame, subframe = found.frame_current, found.frame_subframe
+                frame, subframe, camera = found.frame_current, found.frame_subframe, found.camera
                 found.frame_set(frame + 1)
                 found.frame_set(frame, subframe=subframe)
+                # Markers may have switched it.
+                found.camera = camera
 
     hooks.add_timer(look, after=DRAWN_SECONDS)
 

@@ -8,9 +8,9 @@ from typing import Any
 import bpy
 
 from .. import wipe
-from ..localisation import localised
 from ..ops.heat_maps import ITEMS
 from ..scene import closing, heat_maps
+from .layout import draw_text
 
 _RED, _YELLOW, _GREEN, _BLUE = (f"COLLECTION_COLOR_0{number}" for number in (1, 3, 4, 5))
 #: Icon of a colour, and what it stands for, by the map's name.
@@ -37,7 +37,8 @@ def draw_heat_maps(layout: Any, scene: bpy.types.Scene, mesh: bpy.types.Object |
     if mesh is None or not closing.is_attached(mesh):
         return
     shown = heat_maps.shown_map(mesh)
-    row = layout.row(align=True)
+    # Five names side by side would be cut at the sidebar's usual width.
+    row = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
     for name, label, _, _ in ITEMS:
         row.operator("ex4d.show_heat_map", text=label, depress=name == (shown or "PLATE")).map = name
     origin = wipe.origin_of(scene)
@@ -48,4 +49,4 @@ def draw_heat_maps(layout: Any, scene: bpy.types.Scene, mesh: bpy.types.Object |
     legend = (*(LEGEND[shown] if shown is not None else ()), *(origin_legend(origin.filled_by or "") if origin else ()))
     column = layout.column(align=True)
     for icon, text in legend:
-        column.label(text=localised(text), icon=icon)
+        draw_text(column, text, icon)

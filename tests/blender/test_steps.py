@@ -233,6 +233,39 @@ def test_a_shot_that_comes_is_looked_through_and_the_startup_cube_is_hidden(tmp_
     assert not shots.is_as_new(scene)
 
 
+@pytest.mark.parametrize("operator", ["view_shot", "show_heat_map"])
+def test_pictures_are_looked_for_once_their_material_has_changed(
+    operator: str, scene: bpy.types.Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, addon: Any
+) -> None:
+    shot = shots.import_shot(scene, make_shot(tmp_path, grid=(6, 4), plate=(96, 64), count=10), name="a")
+    other = bpy.data.objects.new("Other", bpy.data.cameras.new("Other"))
+    scene.collection.objects.link(other)
+    scene.timeline_markers.new("switch", frame=1001).camera = other
+    scene.frame_set(1003)
+    scene.camera = shot.source_camera
+    timers: list[Any] = []
+    monkeypatch.setattr(showing.hooks, "add_timer", lambda function, after: timers.append(function))
+    window = bpy.context.window_manager.windows[0]
+    window.screen.areas[0].type = "VIEW_3D"
+    frames: list[int] = []
+
+    def note(changed: bpy.types.Scene, *_: Any) -> None:
+        frames.append(changed.frame_current)
+
+    bpy.app.handlers.frame_change_post.append(note)
+    try:
+        with bpy.context.temp_override(window=window, area=window.screen.areas[0]):
+            assert getattr(bpy.ops.ex4d, operator)() == {"FINISHED"}
+        # Not before it has been drawn: Blender would take the missing picture for the frame's.
+        assert frames == []
+        assert [look() for look in timers] == [None]
+        assert frames == [1004, 1003]
+        # Not the one that the marker switches to.
+        assert scene.camera == shot.source_camera
+    finally:
+        bpy.app.handlers.frame_change_post.remove(note)
+
+
 @pytest.mark.parametrize(
     ("menu", "operator"),
     [

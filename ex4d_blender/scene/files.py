@@ -127,3 +127,7 @@ def show_sequence(
     user.frame_offset = first_number - 1
     user.use_cyclic = False
     user.use_auto_refresh = True
+    if isinstance(user, bpy.types.ImageUser):
+        # What Blender draws starts from this number each time that it copies a changed material, until the frame
+        # changes. It is 0 in a new one; where no file has that number, viewports would draw pink.
+        user.frame_current = first_number

@@ -146,7 +146,9 @@ def show_in_solid(material: bpy.types.Material) -> None:
     """Let viewports in Solid mode with *Texture* colours show the plate: they show the active picture, and a material
     without one as if its files were missing."""
     nodes = node_tree(material).nodes
-    nodes.active = nodes[COLOR_NODE]
+    if nodes.active != nodes[COLOR_NODE]:
+        # Setting it changes the material, even where it is active: Blender would forget which picture it shows.
+        nodes.active = nodes[COLOR_NODE]
 
 
 def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: int) -> None:

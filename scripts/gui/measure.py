@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import bpy
 
 from gui.driver import DriveError, Wait, after
-from gui.screen import call
+from gui.screen import CATEGORY, call, region
 
 #: The viewport may be drawn for what a take brings, not for each step of its progress.
 MOST_DRAWS = 6
-#: Rounds in which the window is drawn with the panels and without.
-REDRAWS = 5
+#: A tab of the sidebar that is Blender's own.
+BLENDERS = "Item"
+#: Rounds in which the window is drawn with the panels and without, and drawings in a row, whose mean is one measurement.
+REDRAWS, REDRAWN = 5, 10
 
 
 class DrawCount:
@@ -95,21 +97,28 @@ def few_draws(most: int, what: str, wait: Wait) -> Iterator[Wait]:
 
 
 def panels_cost(view: bpy.types.Area) -> Iterator[Wait]:
-    """Print what drawing the whole window costs with the extension's panels and without."""
-    space = view.spaces.active
-    seconds: dict[bool, list[float]] = {True: [], False: []}
+    """Print what drawing the window costs with the extension's panels, with Blender's own, and without a sidebar."""
+    space, sidebar = view.spaces.active, region(view, "UI")
+    seconds: dict[str, list[float]] = {CATEGORY: [], BLENDERS: [], "": []}
     for _ in range(REDRAWS):
-        for is_open in (True, False):
-            space.show_region_ui = is_open
+        for category, found in seconds.items():
+            space.show_region_ui = bool(category)
             yield after(1.0)
+            if category:
+                sidebar.active_panel_category = category
+                view.tag_redraw()
+                yield after(1.0)
             began = time.perf_counter()
-            call(bpy.ops.wm.redraw_timer, area=view, type="DRAW_WIN", iterations=3)
-            seconds[is_open].append((time.perf_counter() - began) / 3)
+            call(bpy.ops.wm.redraw_timer, area=view, type="DRAW_WIN", iterations=REDRAWN)
+            found.append((time.perf_counter() - began) / REDRAWN)
     space.show_region_ui = True
     yield after(1.0)
-    best = {is_open: min(found) for is_open, found in seconds.items()}
+    sidebar.active_panel_category = CATEGORY
+    yield after(1.0)
+    best = {category: 1e3 * min(found) for category, found in seconds.items()}
     print(
-        f"the window is drawn in {1e3 * best[True]:.1f} ms with the panels, {1e3 * best[False]:.1f} ms without: "
-        f"{best[True] / best[False]:.3f} times",
+        f"the window is drawn in {best['']:.1f} ms without a sidebar, {best[BLENDERS]:.1f} ms with Blender's tab "
+        f"{BLENDERS} ({best[BLENDERS] / best['']:.3f} times), {best[CATEGORY]:.1f} ms with the extension's "
+        f"({best[CATEGORY] / best['']:.3f} times; {best[CATEGORY] / best[BLENDERS]:.3f} times Blender's)",
         flush=True,
     )

@@ -177,6 +177,18 @@ def test_the_plate_is_shown_in_both_modes(scene: bpy.types.Scene, tmp_path: Path
         assert shading.type == "MATERIAL"
 
 
+def test_a_changed_material_is_drawn_with_a_picture_that_exists(scene: bpy.types.Scene, tmp_path: Path) -> None:
+    placed = shots.import_shot(scene, make_shot(tmp_path))
+    found = placed.mesh.data.materials[0]
+    scene.frame_set(placed.frames[-1])
+    # Blender copies it for drawing, and what is drawn starts from the original's number: that of no file is pink.
+    found.node_tree.nodes[material.HOLE_NODE].inputs["Color"].default_value = (0.0, 1.0, 0.0, 1.0)
+    drawn = found.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    for name in (material.COLOR_NODE, material.VALID_NODE):
+        assert found.node_tree.nodes[name].image_user.frame_current in placed.numbers
+        assert drawn.node_tree.nodes[name].image_user.frame_current in placed.numbers
+
+
 def test_a_viewport_with_a_camera_of_its_own_keeps_it() -> None:
     region = SimpleNamespace(view_perspective="PERSP")
     editors.look_through_scene_camera(SimpleNamespace(type="VIEW_3D", use_local_camera=True, region_3d=region))

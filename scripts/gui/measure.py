@@ -15,7 +15,7 @@ from gui.screen import CATEGORY, call, region
 MOST_DRAWS = 6
 #: A tab of the sidebar that is Blender's own.
 BLENDERS = "Item"
-#: Rounds in which the window is drawn with the panels and without, and drawings in a row, whose mean is one measurement.
+#: Rounds in which the window is drawn with the panels and without; drawings in a row, whose mean is one figure.
 REDRAWS, REDRAWN = 5, 10
 
 

@@ -225,3 +225,46 @@ def test_a_move_that_was_changed_by_hand_says_so(scene: bpy.types.Scene, tmp_pat
     del camera["ex4d"]["motion"]
     camera.location.x += 1
     assert takes.move_of(camera) == "crane:0.2"
+
+
+def test_the_same_version_again_has_one_row_and_one_strip(scene: bpy.types.Scene, take: Any) -> None:
+    from ex4d_blender import arrivals
+
+    first = place(scene, take, "v001").strip
+    place(scene, take, "v002")
+    last = arrivals.last()
+    assert last is not None
+    assert last.is_new
+    place(scene, take, "v001")
+    assert [version.name for version in take.versions] == ["v001", "v002"]
+    assert (take.active_version, take.versions[0].strip) == (0, first)
+    (edit,) = sequencer.edit_scenes(scene)
+    strips = sequencer.strips_of(edit.sequence_editor)
+    assert sorted(strip.name for strip in strips) == ["Take 01 v001", "Take 01 v002"]
+    assert [strip.name for strip in strips if strip.select] == ["Take 01 v001"]
+    assert edit.sequence_editor.active_strip == strips["Take 01 v001"]
+    last = arrivals.last()
+    assert last is not None
+    assert not last.is_new
+
+
+def test_versions_that_an_undo_takes_out_come_back(scene: bpy.types.Scene, take: Any) -> None:
+    place(scene, take, "v001")
+    take.versions.clear()
+    from ex4d_blender import handlers
+
+    handlers._undo_post()
+    handlers._undo_post()
+    assert [version.name for version in take.versions] == ["v001"]
+
+
+def test_versions_that_were_delivered_meanwhile_are_found_on_load(
+    scene: bpy.types.Scene, take: Any, tmp_path: Path
+) -> None:
+    folder, file = Path(shots.known(scene).find().folder), str(tmp_path / "shot.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=file)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    deliver(folder, "v001")
+    deliver(folder, "v002", title="Another take")
+    bpy.ops.wm.open_mainfile(filepath=file)
+    assert [version.name for version in bpy.context.scene.ex4d.takes[0].versions] == ["v001"]

@@ -190,7 +190,7 @@ def test_appended_takes_are_found_with_their_versions(scene: bpy.types.Scene, tm
     assert takes[0].shot == shots.known(scene).find().root
     bpy.context.view_layer.update()
     assert not shots.unlisted(scene)
-    assert not any("Find Takes" in line for line in draw_all(scene))
+    assert not any(line.startswith("Find Takes") for line in draw_all(scene))
     # One that is removed is removed on purpose.
     bpy.ops.ex4d.remove_take()
     bpy.context.view_layer.update()
@@ -268,3 +268,20 @@ def test_versions_that_were_delivered_meanwhile_are_found_on_load(
     deliver(folder, "v002", title="Another take")
     bpy.ops.wm.open_mainfile(filepath=file)
     assert [version.name for version in bpy.context.scene.ex4d.takes[0].versions] == ["v001"]
+
+
+def test_a_removed_take_comes_back_with_what_was_finished_meanwhile(scene: bpy.types.Scene, take: Any) -> None:
+    from ex4d_blender import job_results
+
+    take.name = "Hero"
+    uid, folder = take.uid, Path(shots.known(scene).find().folder)
+    assert bpy.ops.ex4d.remove_take() == {"FINISHED"}
+    made = deliver(folder, "v001", title="Hero")
+    job_results.place_take(scene, made, {"take": uid, "title": "Hero"})
+    bpy.context.view_layer.update()
+    assert not shots.unlisted(scene)
+    assert "Find Removed Takes (1)" in draw_all(scene)
+    assert bpy.ops.ex4d.find_takes() == {"FINISHED"}
+    assert [(item.name, len(item.versions)) for item in scene.ex4d.takes] == [("Hero", 1)]
+    bpy.context.view_layer.update()
+    assert not shots.removed(scene)

@@ -241,16 +241,15 @@ class EX4D_OT_remove_take(bpy.types.Operator):
         return props.active_take(scene_of(context)) is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> OperatorResult:
-        count = len({version.folder for version in require_take(scene_of(context)).versions})
+        take = require_take(scene_of(context))
+        count = len({version.folder for version in take.versions})
         if not count:
             return self.execute(context)
-        return manager_of(context).invoke_confirm(
-            self,
-            event,
-            message=localised(
-                f"Its list of {count} versions goes; camera, rig, strips and files stay. Find Takes brings it back."
-            ),
-        )
+        goes = f"Its list of {count} versions goes; camera, rig, strips and files stay."
+        # A camera of the artist's own, or the scene's, does not tell that it had a take.
+        is_own = take.camera is not None and shots.role(take.camera) == "take"
+        back = "Find Removed Takes brings it back." if is_own else "Find Versions brings it to a take of the same name."
+        return manager_of(context).invoke_confirm(self, event, message=f"{localised(goes)} {localised(back)}")
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         state = state_of(scene_of(context))

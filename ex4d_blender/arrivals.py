@@ -15,10 +15,12 @@ class Arrival:
     Attributes:
         scene: ``session_uid`` of the scene that waited for it.
         name: of take and version.
+        is_new: False where the version was there already: nothing had changed since.
     """
 
     scene: int
     name: str
+    is_new: bool = True
 
 
 _last: Arrival | None = None

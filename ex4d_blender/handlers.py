@@ -6,7 +6,18 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import arrivals, backend_link, changes, folder_sizes, job_list, live_preview, migrations, saved, wipe
+from . import (
+    arrivals,
+    backend_link,
+    changes,
+    folder_sizes,
+    job_list,
+    live_preview,
+    migrations,
+    saved,
+    take_versions,
+    wipe,
+)
 from .ops import move_shot, picking
 from .scene import hooks
 from .scene.shot_place import note_beside, propose_folder
@@ -31,6 +42,7 @@ def _load_post(*_: object) -> None:
     for scene in bpy.data.scenes:
         propose_folder(scene)
     move_shot.find_stray_shots()
+    take_versions.find_lost_versions()
     job_list.current().take_up_pending()
     cached.look_anew()
 
@@ -61,6 +73,8 @@ def _save_post(*_: object) -> None:
 def _undo_post(*_: object) -> None:
     # A step back may lead to before the file was brought to the current version.
     migrations.migrate()
+    # Versions are files, which no step takes back.
+    take_versions.find_lost_versions()
     cached.look_anew()
     changes.stir()
 

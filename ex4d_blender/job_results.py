@@ -197,6 +197,14 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
         version = add_version(take, made)
         version.fingerprint = shown
         version.frames = data.get("frames") or ""
+    # The same camera and settings give the same version: it has its strip already.
+    there = sequencer.result_strip(sequencer.edit_scenes(scene), made.folder)
+    if there is not None:
+        _select(there)
+        if version is not None:
+            version.strip = there.name
+        arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}", is_new=False))
+        return
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
     # Done ahead, if it was not asked for by a script, which waits.
     keep_colour_of(result, data)
@@ -216,6 +224,16 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     if version is not None:
         version.strip, version.note = placed.result.name, " ".join(placed.notes)
         _push_undo("Place Take")
+
+
+def _select(strip: sequencer.Strip) -> None:
+    """Select the strip of a take alone, where it is seen: its meta strip's place."""
+    shown = sequencer.meta_of_result(strip) or strip
+    owner: Any = strip.id_data
+    editor = owner.sequence_editor
+    for other in sequencer.strips_of(editor):
+        other.select = other == shown
+    editor.active_strip = shown
 
 
 def project_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> None:

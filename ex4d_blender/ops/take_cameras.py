@@ -241,20 +241,22 @@ class EX4D_OT_remove_take(bpy.types.Operator):
         return props.active_take(scene_of(context)) is not None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> OperatorResult:
-        count = len(require_take(scene_of(context)).versions)
+        take = require_take(scene_of(context))
+        count = len({version.folder for version in take.versions})
         if not count:
             return self.execute(context)
-        return manager_of(context).invoke_confirm(
-            self,
-            event,
-            message=localised(f"Its list of {count} versions goes; the files stay, Find Versions takes them in again."),
-        )
+        goes = f"Its list of {count} versions goes; camera, rig, strips and files stay."
+        # A camera of the artist's own, or the scene's, does not tell that it had a take.
+        is_own = take.camera is not None and shots.role(take.camera) == "take"
+        back = "Find Removed Takes brings it back." if is_own else "Find Versions brings it to a take of the same name."
+        return manager_of(context).invoke_confirm(self, event, message=f"{localised(goes)} {localised(back)}")
 
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         state = state_of(scene_of(context))
-        camera = require_take(scene_of(context)).camera
+        take = require_take(scene_of(context))
+        camera = take.camera
         if camera is not None:
-            shots.mark_removed(camera, True)
+            shots.mark_removed(camera, True, name=take.name)
         state.takes.remove(state.active_take)
         state.active_take = max(0, state.active_take - 1)
         return {"FINISHED"}
@@ -289,7 +291,7 @@ class EX4D_OT_find_takes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if shots.unlisted(scene_of(context)):
+        if shots.unlisted(scene_of(context)) or shots.removed(scene_of(context)):
             return True
         cls.poll_message_set(localised("All cameras of takes are in the list"))
         return False
@@ -298,7 +300,8 @@ class EX4D_OT_find_takes(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> OperatorResult:
         scene = scene_of(context)
         shots.check_scene(scene)
-        cameras, versions = shots.unlisted(scene), 0
+        # What was removed on purpose comes back when there is nothing else to find.
+        cameras, versions = shots.unlisted(scene) or shots.removed(scene), 0
         for camera in cameras:
             shot = shots.shot_of(camera)
             if shot is None:
@@ -312,7 +315,7 @@ class EX4D_OT_find_takes(bpy.types.Operator):
 def _name_of_found(scene: bpy.types.Scene, camera: bpy.types.Object) -> str:
     """What the take of a camera was called: the camera's name, without the number that it got when it was appended to
     a file which had one of that name."""
-    name = re.sub(r"\.\d{3}$", "", camera.name)
+    name = shots.removed_name(camera) or re.sub(r"\.\d{3}$", "", camera.name)
     return camera.name if any(take.name == name for take in state_of(scene).takes) else name
 
 

@@ -370,6 +370,13 @@ def take_of_strip(strip: Strip) -> dict[str, str] | None:
     )
 
 
+def result_strip(scenes: Iterable[bpy.types.Scene], folder: str) -> Strip | None:
+    """The first strip that shows the result of the take in a folder; None where none does."""
+    wanted = {"role": "result", "folder": folder}
+    strips = (strip for scene in scenes for strip in all_strips(scene))
+    return next((strip for strip in strips if wanted.items() <= (take_of_strip(strip) or {}).items()), None)
+
+
 def facts_of_strip(strip: Strip) -> dict[str, str]:
     """What a strip of a take tells of it, see ``core.strip_facts``; "" for what one of an earlier version does not."""
     found = strip.get(PROPERTY)

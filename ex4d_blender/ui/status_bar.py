@@ -31,7 +31,8 @@ def _draw_arrival(layout: Any, context: bpy.types.Context) -> None:
     if arrival is None or window is None or sequencer.working_scene_of(window).session_uid != arrival.scene:
         return
     row = layout.row(align=True)
-    row.label(text=localised(f"{arrival.name} is done"), icon="CHECKMARK")
+    said = f"{arrival.name} is done" if arrival.is_new else f"{arrival.name} is up to date"
+    row.label(text=localised(said), icon="CHECKMARK")
     if not is_shown(window):
         row.operator("ex4d.show_result", text="Show Result", icon="SEQUENCE")
 

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import blf
 import bpy
-from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
 
 import gpu
@@ -33,15 +32,19 @@ _keys: list[tuple[Any, Any]] = []
 
 
 def camera_frame(region: Any, view: Any, scene: bpy.types.Scene) -> Rect | None:
-    """What a viewport's scene camera sees, in the region's pixels; None where that is nowhere."""
+    """What a viewport's scene camera sees, in the region's pixels; None where that is nowhere.
+
+    A viewport that looks through the camera stands where it stands: the projection alone says where its frame lies.
+    Camera and view are not set to a new frame at the same moment, so places in the world would be of two frames.
+    """
     camera = scene.camera
     if camera is None or not isinstance(camera.data, bpy.types.Camera):
         return None
-    corners = [camera.matrix_world @ corner for corner in camera.data.view_frame(scene=scene)]
-    found = [location_3d_to_region_2d(region, view, corner) for corner in corners]
-    if any(place is None for place in found):
+    corners = [view.window_matrix @ corner.to_4d() for corner in camera.data.view_frame(scene=scene)]
+    if any(corner.w <= 0 for corner in corners):
         return None
-    across, up = [place.x for place in found], [place.y for place in found]
+    across = [(1 + corner.x / corner.w) / 2 * region.width for corner in corners]
+    up = [(1 + corner.y / corner.w) / 2 * region.height for corner in corners]
     return Rect(min(across), min(up), max(across), max(up))
 
 

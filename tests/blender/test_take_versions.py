@@ -190,7 +190,7 @@ def test_appended_takes_are_found_with_their_versions(scene: bpy.types.Scene, tm
     assert takes[0].shot == shots.known(scene).find().root
     bpy.context.view_layer.update()
     assert not shots.unlisted(scene)
-    assert not any("Find Takes" in line for line in draw_all(scene))
+    assert not any(line.startswith("Find Takes") for line in draw_all(scene))
     # One that is removed is removed on purpose.
     bpy.ops.ex4d.remove_take()
     bpy.context.view_layer.update()
@@ -225,3 +225,63 @@ def test_a_move_that_was_changed_by_hand_says_so(scene: bpy.types.Scene, tmp_pat
     del camera["ex4d"]["motion"]
     camera.location.x += 1
     assert takes.move_of(camera) == "crane:0.2"
+
+
+def test_the_same_version_again_has_one_row_and_one_strip(scene: bpy.types.Scene, take: Any) -> None:
+    from ex4d_blender import arrivals
+
+    first = place(scene, take, "v001").strip
+    place(scene, take, "v002")
+    last = arrivals.last()
+    assert last is not None
+    assert last.is_new
+    place(scene, take, "v001")
+    assert [version.name for version in take.versions] == ["v001", "v002"]
+    assert (take.active_version, take.versions[0].strip) == (0, first)
+    (edit,) = sequencer.edit_scenes(scene)
+    strips = sequencer.strips_of(edit.sequence_editor)
+    assert sorted(strip.name for strip in strips) == ["Take 01 v001", "Take 01 v002"]
+    assert [strip.name for strip in strips if strip.select] == ["Take 01 v001"]
+    assert edit.sequence_editor.active_strip == strips["Take 01 v001"]
+    last = arrivals.last()
+    assert last is not None
+    assert not last.is_new
+
+
+def test_versions_that_an_undo_takes_out_come_back(scene: bpy.types.Scene, take: Any) -> None:
+    place(scene, take, "v001")
+    take.versions.clear()
+    from ex4d_blender import handlers
+
+    handlers._undo_post()
+    handlers._undo_post()
+    assert [version.name for version in take.versions] == ["v001"]
+
+
+def test_versions_that_were_delivered_meanwhile_are_found_on_load(
+    scene: bpy.types.Scene, take: Any, tmp_path: Path
+) -> None:
+    folder, file = Path(shots.known(scene).find().folder), str(tmp_path / "shot.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=file)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    deliver(folder, "v001")
+    deliver(folder, "v002", title="Another take")
+    bpy.ops.wm.open_mainfile(filepath=file)
+    assert [version.name for version in bpy.context.scene.ex4d.takes[0].versions] == ["v001"]
+
+
+def test_a_removed_take_comes_back_with_what_was_finished_meanwhile(scene: bpy.types.Scene, take: Any) -> None:
+    from ex4d_blender import job_results
+
+    take.name = "Hero"
+    uid, folder = take.uid, Path(shots.known(scene).find().folder)
+    assert bpy.ops.ex4d.remove_take() == {"FINISHED"}
+    made = deliver(folder, "v001", title="Hero")
+    job_results.place_take(scene, made, {"take": uid, "title": "Hero"})
+    bpy.context.view_layer.update()
+    assert not shots.unlisted(scene)
+    assert "Find Removed Takes (1)" in draw_all(scene)
+    assert bpy.ops.ex4d.find_takes() == {"FINISHED"}
+    assert [(item.name, len(item.versions)) for item in scene.ex4d.takes] == [("Hero", 1)]
+    bpy.context.view_layer.update()
+    assert not shots.removed(scene)

@@ -16,6 +16,7 @@ from ex4d_blender.core import wipe as geometry
 from ex4d_blender.core.wipe import Rect
 from ex4d_blender.scene import background, wipe_pictures
 from ex4d_blender.scene import shot as shots
+from mathutils import Matrix
 from panel_drawing import context_of
 from results_factory import render_result
 from test_drawing import counting
@@ -250,6 +251,36 @@ def test_drawing_asks_for_nothing(versions: bpy.types.Scene, monkeypatch: pytest
     drawn.clear()
     view._draw()
     assert drawn == []
+
+
+def test_the_frame_stays_where_it_is_while_the_camera_moves(versions: bpy.types.Scene) -> None:
+    from ex4d_blender.ui import wipe as view
+
+    camera = versions.camera
+    camera.data.shift_x = 0.1
+    for frame, lens in ((11, 35.0), (13, 50.0)):
+        camera.data.lens = lens
+        camera.data.keyframe_insert("lens", frame=frame)
+    region = SimpleNamespace(width=900, height=600)
+    size = versions.render.resolution_x, versions.render.resolution_y
+    # Blender has drawn the first frame: the view still stands where the camera stood then.
+    versions.frame_set(11)
+    placed = camera.matrix_world.inverted()
+    places = set()
+    for frame in (11, 12, 13):
+        versions.frame_set(frame)
+        places.add(tuple(camera.matrix_world.translation))
+        for scale in (1.0, 0.5):
+            # The camera's picture fills the region, or half of it.
+            window = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=size[0], y=size[1])
+            window = Matrix.Diagonal((scale, scale, 1, 1)) @ window
+            looking = SimpleNamespace(window_matrix=window, perspective_matrix=window @ placed)
+            found = view.camera_frame(region, looking, versions)
+            assert found is not None
+            sides = (found.left, found.right, found.bottom, found.top)
+            low, high = (1 - scale) / 2, (1 + scale) / 2
+            assert sides == pytest.approx((900 * low, 900 * high, 600 * low, 600 * high), abs=0.01), frame
+    assert len(places) == 3
 
 
 def test_the_panel_offers_it_and_its_end(versions: bpy.types.Scene) -> None:

@@ -14,11 +14,11 @@ from .finding import (
     take_shot,
 )
 from .importing import former_shot, import_shot
-from .index import camera_state, known, unlisted
+from .index import camera_state, known, removed, unlisted
 from .matching import is_as_new, match_scene, scene_differences
 from .objects import ShotObjects
 from .relinking import missing_files, move_record, relink
-from .tags import PROPERTY, is_local, mark_removed, role, tag
+from .tags import PROPERTY, is_local, mark_removed, removed_name, role, tag
 
 __all__ = [
     "PROPERTY",
@@ -42,6 +42,8 @@ __all__ = [
     "move_record",
     "pivot_point",
     "relink",
+    "removed",
+    "removed_name",
     "role",
     "scene_differences",
     "shot_of",

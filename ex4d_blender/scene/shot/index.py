@@ -32,6 +32,7 @@ class _Look:
         collections: ``session_uid`` of those that hold roots and cameras of takes.
         missing: cameras of takes that are in the file and not in the scene, by ``session_uid``.
         unlisted: cameras of takes of these shots that are in no list.
+        removed: cameras of takes of these shots whose take was removed.
         state: what ``_state_of`` said then.
     """
 
@@ -41,6 +42,7 @@ class _Look:
     collections: frozenset[int]
     missing: frozenset[int]
     unlisted: tuple[bpy.types.Object, ...]
+    removed: tuple[bpy.types.Object, ...]
     state: tuple[Any, ...]
 
 
@@ -65,6 +67,11 @@ def unlisted(scene: bpy.types.Scene) -> tuple[bpy.types.Object, ...]:
     """Cameras of takes of a scene's shots that are in no list of takes: they were appended, or duplicated. Those whose
     take was removed are not."""
     return _look(scene).unlisted
+
+
+def removed(scene: bpy.types.Scene) -> tuple[bpy.types.Object, ...]:
+    """Cameras of takes of a scene's shots whose take was removed from the list."""
+    return _look(scene).removed
 
 
 def forget() -> None:
@@ -141,7 +148,9 @@ def _look_again(scene: bpy.types.Scene) -> _Look:
     missing = frozenset(camera.session_uid for camera in cameras) - there
     uids = frozenset(obj.session_uid for obj in own)
     unlisted = tuple(obj for obj in tagged if is_take(obj) and obj not in cameras and _is_of(shots, obj))
-    return _Look(shots, own, uids, collections, missing, unlisted, _state_of(scene, own, collections))
+    left = [obj for obj in tagged if obj.type == "CAMERA" and role(obj) == "take" and not is_take(obj)]
+    removed = tuple(obj for obj in left if obj not in cameras and _is_of(shots, obj))
+    return _Look(shots, own, uids, collections, missing, unlisted, removed, _state_of(scene, own, collections))
 
 
 def _is_of(shots: SceneShots, obj: bpy.types.Object) -> bool:

@@ -27,10 +27,17 @@ def is_take(obj: bpy.types.Object) -> bool:
     return obj.type == "CAMERA" and role(obj) == "take" and not obj[PROPERTY].get("removed", False)
 
 
-def mark_removed(obj: bpy.types.Object, removed: bool) -> None:
-    """Note on the camera of a take whether the take was removed from its list; other objects are left alone."""
+def mark_removed(obj: bpy.types.Object, removed: bool, *, name: str = "") -> None:
+    """Note on the camera of a take whether the take was removed from its list, and what it was called there; other
+    objects are left alone."""
     if role(obj) == "take" and is_local(obj) and bool(obj[PROPERTY].get("removed", False)) != removed:
         obj[PROPERTY]["removed"] = removed
+        obj[PROPERTY]["removed_name"] = name
+
+
+def removed_name(obj: bpy.types.Object) -> str:
+    """What the removed take of a camera was called; "" where none was removed."""
+    return str(obj[PROPERTY].get("removed_name", "")) if role(obj) == "take" else ""
 
 
 def tag(obj: bpy.types.Object, object_role: str, folder: str, **values: Any) -> None:

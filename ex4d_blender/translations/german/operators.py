@@ -639,8 +639,13 @@ TEXTS = {
     "Select the camera that the take is to have.": "Die Kamera auswählen, die der Take haben soll.",
     "No camera is selected.": "Keine Kamera ist ausgewählt.",
     "{} versions of «{}» were found in {}.": "{0} Versionen von «{1}» wurden in {2} gefunden.",
-    "Its list of {} versions goes; the files stay, Find Versions takes them in again.": (
-        "Seine Liste von {0} Versionen verschwindet; die Dateien bleiben, «Versionen finden» nimmt sie wieder auf."
+    "Find Removed Takes ({})": "Entfernte Takes finden ({0})",
+    "Its list of {} versions goes; camera, rig, strips and files stay.": (
+        "Seine Liste von {0} Versionen verschwindet; Kamera, Rig, Strips und Dateien bleiben."
+    ),
+    "Find Removed Takes brings it back.": "«Entfernte Takes finden» holt ihn zurück.",
+    "Find Versions brings it to a take of the same name.": (
+        "«Versionen finden» bringt sie zu einem Take desselben Namens."
     ),
     "Such as orbit:30 or lock:1012+orbit:30; empty for the one in the panel": (
         "Etwa orbit:30 oder lock:1012+orbit:30; leer für die im Panel"

@@ -525,6 +525,7 @@ TEXTS = {
     "By Root": "Nach Wurzel",
     "By Landmarks": "Nach Landmarken",
     "{} is done": "{0} ist fertig",
+    "{} is up to date": "{0} ist aktuell",
     "{}: none at frame {}": "{0:t}: in Frame {1} nichts",
     "{}: cannot be read": "{0:t}: nicht lesbar",
     "{}: frame {}": "{0:t}: Frame {1}",

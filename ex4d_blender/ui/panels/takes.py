@@ -106,6 +106,8 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
         row.operator("ex4d.add_take", text="Scene Camera").use_scene_camera = True
     if count := len(shots.unlisted(scene_of(context))):
         layout.operator("ex4d.find_takes", text=localised(f"Find Takes ({count})"), icon="VIEWZOOM")
+    elif count := len(shots.removed(scene_of(context))):
+        layout.operator("ex4d.find_takes", text=localised(f"Find Removed Takes ({count})"), icon="VIEWZOOM")
     if not len(state.takes):
         return
     row = layout.row()

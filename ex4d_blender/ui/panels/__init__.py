@@ -54,25 +54,23 @@ def _draw_readable(draw: Any, layout: Any, context: bpy.types.Context) -> None:
     draw(layout, context)
 
 
-def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False, header: bool = True) -> type:
+def _panel(name: str, label: str, draw: Any, place: type, *, closed: bool = False) -> type:
     """A panel class of one of the two editors."""
     editor = "view3d" if place is _View3D else "sequencer"
-    options = {"DEFAULT_CLOSED"} if closed else set()
-    if not header:
-        options.add("HIDE_HEADER")
     return type(
         f"EX4D_PT_{editor}_{name}",
         (place, bpy.types.Panel),
         {
             "bl_label": label,
-            "bl_options": options,
+            "bl_options": {"DEFAULT_CLOSED"} if closed else set(),
             "draw": lambda self, context: _draw_in(draw, self.layout, context),
         },
     )
 
 
 CLASSES = (
-    _panel("steps", "Shot", draw_steps, _View3D, header=False),
+    # Without a header it would have no background: in the light theme dark words on a dark viewport.
+    _panel("steps", "Shot", draw_steps, _View3D),
     _panel("world", "World", draw_world, _View3D, closed=True),
     _panel("cg", "CG in the Plate", draw_cg, _View3D, closed=True),
     _panel("jobs", "Jobs", draw_jobs, _View3D),

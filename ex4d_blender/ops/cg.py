@@ -27,15 +27,15 @@ SWITCHES = (
 PRESETS = (
     (
         "SHADOWS",
-        "Shadow Catching",
-        "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh. Your view layers "
-        "stay",
+        "Set Up Shadow Pass",
+        "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh, and render with "
+        "Cycles. Your view layers stay",
     ),
     (
         "COMP",
         "Comp",
-        "Add the view layers of Shadow Catching, and compositor nodes that lay CG and shadows over the plate, or over "
-        "the newest version of the take whose camera is the scene's",
+        "Add the view layers of Set Up Shadow Pass, and compositor nodes that lay CG and shadows over the plate, or "
+        "over the newest version of the take whose camera is the scene's",
     ),
 )
 
@@ -142,6 +142,8 @@ class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
         shot = shots.chosen_shot(scene) if base is None else base[0]
         like = context.view_layer or scene.view_layers[0]
         layers = view_layers.build_layers(scene, _mesh_of(shot), like)
+        if changed := view_layers.use_cycles(scene):
+            self.report({"INFO"}, localised(changed))
         if base is not None:
             trees_free = not trees.others_nodes(scene)
             compositing.build_tree(scene, base[1], layers, render_with=self.replace or trees_free)

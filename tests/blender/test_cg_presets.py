@@ -46,6 +46,15 @@ def others_tree(scene: bpy.types.Scene) -> Any:
     return tree
 
 
+def set_engine(scene: bpy.types.Scene, name: str) -> bool:
+    """Whether this Blender has the engine, which is then the scene's."""
+    try:
+        scene.render.engine = name
+    except TypeError:
+        return False
+    return True
+
+
 def described(tree: Any) -> set[tuple[str, str]]:
     return {(link.from_node.name, link.to_node.name) for link in tree.links if not link.from_node.get("ex4d_cg")}
 
@@ -67,6 +76,25 @@ def test_the_comp_is_the_plate_where_nothing_is(
     scene.cycles.max_bounces = 4
     bpy.data.objects["Cube"].hide_render = True
     assert np.abs(render(scene, tmp_path / "out.png")[..., :3] - plate).max() <= 1
+
+
+def test_a_scene_of_another_engine_gets_samples_that_end_soon(
+    scene: bpy.types.Scene, placed: shots.ShotObjects
+) -> None:
+    usual = scene.cycles.bl_rna.properties["samples"].default
+    eevee = next(name for name in ("BLENDER_EEVEE_NEXT", "BLENDER_EEVEE") if set_engine(scene, name))
+    for before, after in ((usual, view_layers.FIRST_SAMPLES), (300, 300)):
+        scene.render.engine, scene.cycles.samples = eevee, before
+        said = view_layers.use_cycles(scene)
+        assert (scene.render.engine, scene.cycles.samples) == ("CYCLES", after)
+        assert f"{after} samples" in said
+    # Who renders with Cycles has chosen: even Blender's own number stays.
+    scene.cycles.samples = usual
+    preset("SHADOWS")
+    assert (view_layers.use_cycles(scene), scene.cycles.samples) == ("", usual)
+    scene.render.engine = eevee
+    preset("SHADOWS")
+    assert (scene.render.engine, scene.cycles.samples) == ("CYCLES", view_layers.FIRST_SAMPLES)
 
 
 def test_what_is_before_the_cg_hides_it(scene: bpy.types.Scene, placed: shots.ShotObjects, tmp_path: Path) -> None:

@@ -241,6 +241,16 @@ def test_the_parts_make_a_whole(name: str) -> None:
     assert not parts or sum(parts.values()) == pytest.approx(1)
 
 
+def test_time_is_told_only_while_steps_tell_it() -> None:
+    stage = OpenStage("solve", of=4, weight=1.0, started=100.0, found=1, step=1)
+    assert stage.eta(110.0) is None
+    stage.step = 3
+    assert stage.eta(120.0) == 10.0
+    # All its steps are done and it goes on: nobody knows how long.
+    stage.step = 4
+    assert stage.eta(130.0) is None
+
+
 def test_notes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener(RENDER, monkeypatch)
     for index in range(2 * MAX_NOTES):

@@ -60,9 +60,10 @@ class OpenStage:
     done: float = 0.0
 
     def eta(self, now: float) -> float | None:
-        """Seconds until it ends, as its steps up to ``now`` (``time.monotonic``) tell; None where they do not."""
+        """Seconds until it ends, as its steps up to ``now`` (``time.monotonic``) tell; None where they do not: before
+        the first, and after the last, for what a stage does then has no steps."""
         own = self.step - self.found
-        if not self.of or own <= 0:
+        if not self.of or own <= 0 or self.step >= self.of:
             return None
         return round((now - self.started) / own * (self.of - self.step), 1)
 

@@ -140,19 +140,19 @@ TEXTS = {
     "The scene's lights fall on the mesh, under the plate's own light": (
         "Die Lichter der Szene beleuchten das Mesh, zum Licht der Plate hinzu"
     ),
-    "Shadow Catching": "Schattenfang",
+    "Set Up Shadow Pass": "Schatten-Pass einrichten",
     (
-        "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh. Your view layers "
-        "stay"
+        "Add two view layers: CG, cut by the mesh where it is in front, and its shadows on the mesh, and render with "
+        "Cycles. Your view layers stay"
     ): (
-        "Zwei View Layer anlegen: CG, vom Mesh verdeckt, wo es davor liegt, und ihre Schatten auf dem Mesh. Eigene "
-        "View Layer bleiben"
+        "Zwei View Layer anlegen: CG, vom Mesh verdeckt, wo es davor liegt, und ihre Schatten auf dem Mesh, und mit "
+        "Cycles rendern. Eigene View Layer bleiben"
     ),
     (
-        "Add the view layers of Shadow Catching, and compositor nodes that lay CG and shadows over the plate, or over "
-        "the newest version of the take whose camera is the scene's"
+        "Add the view layers of Set Up Shadow Pass, and compositor nodes that lay CG and shadows over the plate, or "
+        "over the newest version of the take whose camera is the scene's"
     ): (
-        "Die View Layer des Schattenfangs anlegen, dazu Compositor-Nodes, die CG und Schatten über die Plate legen "
+        "Die View Layer des Schatten-Passes anlegen, dazu Compositor-Nodes, die CG und Schatten über die Plate legen "
         "oder über die neueste Version des Takes, dessen Kamera die der Szene ist"
     ),
     "The mesh of «{}» was deleted.": "Das Mesh von «{0}» wurde gelöscht.",
@@ -164,6 +164,12 @@ TEXTS = {
         "Eigene Nodes bleiben in der Datei; ihre Ausgabe wird erst wieder gerendert, wenn sie gewählt wird"
     ),
     "The scene has compositor nodes of your own. They stay.": "Die Szene hat eigene Compositor-Nodes. Sie bleiben.",
+    "Renders with Cycles now, which alone catches shadows, with {} samples.": (
+        "Gerendert wird jetzt mit Cycles, das allein Schatten fängt, mit {0} Samples."
+    ),
+    "Renders with Cycles now, which alone catches shadows, with your {} samples.": (
+        "Gerendert wird jetzt mit Cycles, das allein Schatten fängt, mit den eingestellten {0} Samples."
+    ),
     "CG and shadows go over «{}».": "CG und Schatten liegen über «{0}».",
     "Also rendered: {}. Untick «Use for Rendering» to save time.": (
         "Auch gerendert: {0}. «Für Rendern verwenden» abwählen spart Zeit."

@@ -38,5 +38,5 @@ def draw_cg(layout: Any, context: bpy.types.Context) -> None:
     if strength is not None:
         layout.prop(strength, "default_value", text="Strength")
     column = layout.column(align=True)
-    column.operator("ex4d.cg_preset", text="Shadow Catching", icon="RENDERLAYERS").preset = "SHADOWS"
+    column.operator("ex4d.cg_preset", text="Set Up Shadow Pass", icon="RENDERLAYERS").preset = "SHADOWS"
     column.operator("ex4d.cg_preset", text="Comp", icon="NODE_COMPOSITING").preset = "COMP"

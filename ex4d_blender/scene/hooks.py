@@ -47,7 +47,8 @@ def remove_class(cls: type) -> None:
 
 def callbacks(cls: type) -> list[str]:
     """The names of a class's methods that Blender calls."""
-    rna: Any = cls
+    # That of Blender's own class: a class that was registered before has one of its own still, which is freed.
+    rna: Any = next(owner for owner in cls.__mro__ if issubclass(owner, bpy.types.bpy_struct) and not _is_ours(owner))
     names = [item.identifier for item in rna.bl_rna.functions if item.is_registered or item.is_registered_optional]
     # Blender's own panels call that of preferences.
     return [name for name in dict.fromkeys([*names, "draw"]) if _method(cls, name) is not None]
@@ -63,13 +64,17 @@ def property_callbacks(cls: type) -> Iterator[tuple[str, dict[str, Any], str]]:
                     yield name, keywords, keyword
 
 
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.startswith(_PACKAGE)
+
+
 def _method(cls: type, name: str) -> Any:
     """A method of the add-on's own, as it is written down; None where it is Blender's or there is none."""
     for owner in cls.__mro__:
         if name in vars(owner):
             found = vars(owner)[name]
             plain = getattr(found, "__func__", found)
-            return found if isinstance(plain, FunctionType) and owner.__module__.startswith(_PACKAGE) else None
+            return found if isinstance(plain, FunctionType) and _is_ours(owner) else None
     return None
 
 

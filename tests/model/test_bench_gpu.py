@@ -156,9 +156,11 @@ def test_takes_on_several_gpus(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_memory_of_several_profiles(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Estimates of a toy are those of the released model, or all would fit.
-    plans = jobs.profile_plans
+    plans, pixels = jobs.profile_plans, RELEASED.width * RELEASED.height / 1e6
     monkeypatch.setattr(
-        jobs, "profile_plans", lambda profile, *_: plans(profile, RELEASED.tokens, RELEASED.side**2 / 1e6)
+        jobs,
+        "profile_plans",
+        lambda profile, *_: plans(profile, RELEASED.tokens, pixels),
     )
     for name in ("exact", "fast"):
         monkeypatch.setitem(jobs.PROFILES, name, replace(jobs.PROFILES[name], steps=2))

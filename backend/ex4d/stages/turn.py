@@ -61,6 +61,11 @@ def _taken(path: Path, progress: Progress) -> int | None:
             with suppress(OSError):
                 path.unlink()
             return None
+        except BaseException:
+            # Stopped by a signal just now.
+            os.close(descriptor)
+            remove_left_turns(root=path.parent)
+            raise
         os.close(descriptor)
         if not is_told:
             is_told = True

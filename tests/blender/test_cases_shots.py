@@ -439,7 +439,8 @@ def test_a_profile_is_what_it_is_called_before_the_backend_has_said_so(
     made = generate.read_take(Path(shot.ex4d.takes[0].versions[0].folder))
     monkeypatch.setattr(generate, "read_take", lambda _: replace(made, profile="fast", seed=7, prompt="a street"))
     meta = next(item for scene in bpy.data.scenes for item in strips(scene))
-    strip = next(item for item in meta.strips if (generate.sequencer.take_of_strip(item) or {}).get("role") == "result")
+    inside = generate.sequencer.strips_of(meta)
+    strip = next(item for item in inside if (generate.sequencer.take_of_strip(item) or {}).get("role") == "result")
     monkeypatch.setattr(generate.sequencer, "selected_strip", lambda _: strip)
     shot.ex4d.profile, shot.ex4d.seed, shot.ex4d.prompt = "fast", 7, "a street"
     for action in (

@@ -12,6 +12,7 @@ import logging
 import bpy
 
 from ex4d.protocol.errors import BadInputError, Ex4dError, ResourceError
+from ex4d.protocol.jobs import DONE
 from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.requests import DownloadRequest, ModelsRequest
 from ex4d.protocol.results import ModelsResult
@@ -19,6 +20,7 @@ from ex4d.protocol.results import ModelsResult
 from . import backend_link, error_dialog, installation, job_list, panel_updates
 from .core.model_texts import why_not_installed
 from .job_list import JobRow
+from .scene.data import operators, windows
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ _wanted = False
 _seen: set[str] = set()
 #: The backend (its process) that told them.
 _told_by = 0
+#: Where somebody waits for the list of depth models: Blender draws a popup once, so it opens when they are known.
+_open_in: bpy.types.Window | None = None
 #: The model that is got once what it runs with is installed.
 _after_install = ""
 
@@ -97,12 +101,25 @@ def ask(scene: bpy.types.Scene, *, block: bool) -> str:
     return _asked
 
 
+def open_when_known(scene: bpy.types.Scene, window: bpy.types.Window | None) -> None:
+    """Ask what there is, unless that was asked, and show the list of depth models in this window with the answer."""
+    global _open_in  # noqa: PLW0603
+    _open_in = window
+    known = backend_link.current().client.jobs.get(_asked)
+    if known is None or known.is_final:
+        ask(scene, block=False)
+
+
 def remember(result: ModelsResult) -> None:
-    """Take in what there is."""
-    global _known, _told_by
+    """Take in what there is, and show it to who waits for it."""
+    global _known, _told_by, _open_in
     welcome = backend_link.current().client.welcome
     _known, _told_by = result.models, welcome.pid if welcome is not None else 0
     panel_updates.nudge()
+    pressed, _open_in = _open_in, None
+    if pressed is not None and (window := error_dialog.dialog_window(windows(), pressed, None)) is not None:
+        with bpy.context.temp_override(window=window):
+            operators.ex4d.better_depth("INVOKE_DEFAULT")
 
 
 def get(scene: bpy.types.Scene, info: ModelInfo, *, block: bool) -> str | None:
@@ -127,7 +144,7 @@ def get(scene: bpy.types.Scene, info: ModelInfo, *, block: bool) -> str | None:
 
 def follow() -> None:
     """Ask anew where that is due, and get what waited for an installation; called by the timer."""
-    global _after_install, _told_by  # noqa: PLW0603
+    global _after_install, _told_by, _open_in  # noqa: PLW0603
     client = backend_link.current().client
     scene = bpy.context.scene
     if scene is None:
@@ -139,6 +156,9 @@ def follow() -> None:
             _get_after_install(scene, name)
     ended = {job.id for job in client.jobs.values() if job.kind == KIND and job.is_final}
     known = client.jobs.get(_asked)
+    if known is not None and known.is_final and known.state != DONE:
+        # Its error was shown; a later answer to somebody else opens nothing.
+        _open_in = None
     if client.welcome is None or not client.welcome.ready or (known is not None and not known.is_final):
         return
     # A look costs a process of the backend, so there is one only where somebody has looked, or something was got.
@@ -166,6 +186,6 @@ def _get_after_install(scene: bpy.types.Scene, name: str) -> None:
 
 def forget() -> None:
     """Know nothing, until the backend tells."""
-    global _known, _asked, _wanted, _told_by, _after_install
-    _known, _asked, _wanted, _told_by, _after_install = (), "", False, 0, ""
+    global _known, _asked, _wanted, _told_by, _after_install, _open_in
+    _known, _asked, _wanted, _told_by, _after_install, _open_in = (), "", False, 0, "", None
     _seen.clear()

@@ -129,8 +129,10 @@ class EX4D_OT_better_depth(bpy.types.Operator):
 
     def _show(self, context: bpy.types.Context) -> OperatorResult:
         if not model_downloads.known():
-            model_downloads.ask(scene_of(context), block=False)
+            model_downloads.open_when_known(scene_of(context), context.window)
             timer.wake()
+            self.report({"INFO"}, localised("The backend is asked which models there are; the list opens by itself"))
+            return {"FINISHED"}
         return manager_of(context).invoke_popup(self, width=TABLE_WIDTH)
 
     def execute(self, _context: bpy.types.Context) -> OperatorResult:
@@ -141,10 +143,7 @@ class EX4D_OT_better_depth(bpy.types.Operator):
         layout.label(text="Better Depth", icon="IMPORT")
         layout.separator(type="LINE")
         depth = [info for info in model_downloads.known() if info.kind == "depth"]
-        if depth:
-            draw_models(layout, depth, TABLE_COLUMNS)
-        else:
-            layout.label(text="The backend is asked which there are: move the mouse here in a moment.", icon="TIME")
+        draw_models(layout, depth, TABLE_COLUMNS)
 
 
 CLASSES = (EX4D_OT_list_models, EX4D_OT_get_model, EX4D_OT_better_depth)

@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -245,6 +246,40 @@ def test_the_list_is_asked_for_where_somebody_looks(online: Any) -> None:
     end(online, "job2", "failed")
     online.models.follow()
     assert len(online.asked) == 2
+
+
+def test_better_depth_opens_with_the_answer(online: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blender draws a popup once: one that opens before the answer never shows it."""
+    shown: list[Any] = []
+    table = SimpleNamespace(better_depth=shown.append)
+    monkeypatch.setattr(online.models, "operators", SimpleNamespace(ex4d=table))
+    # The context of this module has no windows to go to.
+    monkeypatch.setattr(online.models.bpy.context, "temp_override", lambda **_: nullcontext(), raising=False)
+    window, scene = bpy.context.window_manager.windows[0], bpy.context.scene
+    for _ in range(2):
+        # Pressed again while nobody has answered.
+        online.models.open_when_known(scene, window)
+    assert (online.asked, shown) == ([ModelsRequest()], [])
+    end(online, "job1", "done")
+    tell(online, model_info("Model One"))
+    assert shown == ["INVOKE_DEFAULT"]
+    tell(online, model_info("Model One"))
+    assert len(shown) == 1
+    # What nobody could answer opens nothing later.
+    online.models.forget()
+    online.models.open_when_known(scene, window)
+    end(online, "job2", "failed")
+    online.models.follow()
+    tell(online, model_info("Model One"))
+    assert len(shown) == 1
+
+
+def test_who_sees_the_button_has_asked(online: Any) -> None:
+    from ex4d_blender.ui.panels.geometry import draw_reconstruct
+
+    draw_reconstruct(Layout(context_of(bpy.context.scene, "VIEW_3D"), []), context_of(bpy.context.scene, "VIEW_3D"))
+    online.models.follow()
+    assert online.asked == [ModelsRequest()]
 
 
 def test_a_backend_that_cannot_tell_is_asked_once(online: Any) -> None:

@@ -23,11 +23,15 @@ from ex4d.protocol.jobs import (
     job_message,
 )
 from ex4d.protocol.requests import (
+    CheckRequest,
+    CleanRequest,
+    ColourSpacesRequest,
     DepthRequest,
     DoctorRequest,
     FillRequest,
     GenerateRequest,
     MeshRequest,
+    ModelsRequest,
     MoveCamera,
     PlateRequest,
     PreviewRequest,
@@ -226,6 +230,24 @@ def test_the_doctor_has_its_own_lane(bench: Bench) -> None:
     first = bench.queue.next(DOCTOR_LANE)
     assert first is not None
     assert first.snapshot.id == "d"
+    assert bench.queue.next(DOCTOR_LANE) is None
+
+
+@pytest.mark.parametrize("look", [ModelsRequest(), ColourSpacesRequest(), CheckRequest("/shot"), CleanRequest("/shot")])
+def test_a_look_does_not_wait_for_a_job_of_its_shot(bench: Bench, look: Request) -> None:
+    bench.submit("job", RECONSTRUCT)
+    assert bench.queue.next(WORK_LANE) is not None
+    bench.submit("look", look)
+    begun = bench.queue.next(DOCTOR_LANE)
+    assert begun is not None
+    assert begun.snapshot.id == "look"
+
+
+def test_cleaning_waits_for_the_jobs_of_its_shot(bench: Bench) -> None:
+    bench.submit("job")
+    assert bench.queue.next(WORK_LANE) is not None
+    bench.submit("clean", CleanRequest("/shot", remove=True))
+    assert bench.queue.next(WORK_LANE) is None
     assert bench.queue.next(DOCTOR_LANE) is None
 
 

@@ -46,7 +46,12 @@ def lane_of(request: Request) -> str:
     if isinstance(request, DownloadRequest):
         return DOWNLOAD_LANE
     is_look = isinstance(request, DoctorRequest | CheckRequest | ColourSpacesRequest | ModelsRequest)
-    return DOCTOR_LANE if is_look else WORK_LANE
+    return DOCTOR_LANE if is_look or _looks_at_cache(request) else WORK_LANE
+
+
+def _looks_at_cache(request: Request) -> bool:
+    """Whether somebody waits to be told what may go of a shot's cache: nothing goes yet."""
+    return isinstance(request, CleanRequest) and not request.remove
 
 
 def shot_of(request: Request) -> PurePath | None:
@@ -61,7 +66,7 @@ def shot_of(request: Request) -> PurePath | None:
 
 def is_alone(request: Request) -> bool:
     """Whether no other job of its shot runs beside it: it changes what they begin with."""
-    return isinstance(request, ReconstructRequest | RunRequest | CleanRequest)
+    return isinstance(request, ReconstructRequest | RunRequest | CleanRequest) and not _looks_at_cache(request)
 
 
 def is_light(request: Request) -> bool:

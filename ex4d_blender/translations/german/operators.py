@@ -320,8 +320,8 @@ TEXTS = {
     "No model «{}» is known.": "Kein Modell «{0}» ist bekannt.",
     "Press Look for Models in the preferences.": "In den Einstellungen «Modelle suchen» drücken.",
     "Better Depth": "Bessere Tiefe",
-    "The backend is asked which there are: move the mouse here in a moment.": (
-        "Das Backend wird gefragt, welche es gibt: gleich die Maus hierher bewegen."
+    "The backend is asked which models there are; the list opens by itself": (
+        "Das Backend wird gefragt, welche Modelle es gibt; die Liste öffnet sich von selbst"
     ),
     "Copy Other Files' Shots": "Shots anderer Dateien kopieren",
     "Copy the shots of other .blend files out of the extension's folder; open those files and relink": (

@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from ... import disk_watch, menus
+from ... import disk_watch, menus, model_downloads
 from ...core.assumptions import geometry_notes
 from ...core.found_camera import asked_of, asks_for_lens, said_of, shots_between
 from ...core.shot_rules import source_camera_of
@@ -50,6 +50,8 @@ def _draw_depth(layout: Any, state: Any) -> None:
         draw_text(layout, f"The backend has not offered «{state.depth_source}».", "ERROR")
     if is_coarse or used is None:
         layout.operator("ex4d.better_depth", text="Get Better Depth…", icon="IMPORT")
+        # Known before it is pressed, where a backend runs.
+        model_downloads.want()
 
 
 def _draw_fov(form: Any, state: Any) -> None:

@@ -12,6 +12,7 @@ from . import (
     changes,
     folder_sizes,
     job_list,
+    left_jobs,
     live_preview,
     migrations,
     saved,
@@ -29,6 +30,7 @@ def _load_pre(path: str = "", *_: object) -> None:
     saved.about_to_read(path)
     picking.forget()
     wipe.end()
+    left_jobs.note()
 
 
 @persistent
@@ -43,6 +45,7 @@ def _load_post(*_: object) -> None:
         propose_folder(scene)
     move_shot.find_stray_shots()
     take_versions.find_lost_versions()
+    left_jobs.come_back()
     job_list.current().take_up_pending()
     cached.look_anew()
 

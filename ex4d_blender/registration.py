@@ -23,6 +23,7 @@ from . import (
     installation,
     job_list,
     job_results,
+    left_jobs,
     live_preview,
     localisation,
     migrations,
@@ -39,6 +40,7 @@ from .ops import (
     cg,
     clean_cache,
     closing,
+    compare_strips,
     errors,
     generate,
     heat_maps,
@@ -84,6 +86,7 @@ CLASSES: tuple[type, ...] = (
     *projection.CLASSES,
     *generate.CLASSES,
     *sequencer.CLASSES,
+    *compare_strips.CLASSES,
     *wipe.CLASSES,
     *jobs.CLASSES,
     *backend.CLASSES,
@@ -196,6 +199,7 @@ def _stop() -> None:
     backend_link.close()
     error_dialog.clear()
     arrivals.forget()
+    left_jobs.forget()
     model_downloads.forget()
     live_preview.forget()
 

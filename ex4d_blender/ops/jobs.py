@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import bpy
 from bpy.props import StringProperty
 
-from .. import error_dialog, job_list, timer
+from .. import error_dialog, job_list, left_jobs, timer
 from ..localisation import localised
 from .common import OperatorResult, report_errors
 
@@ -119,6 +119,17 @@ class EX4D_OT_forget_cut_off(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class EX4D_OT_forget_left_jobs(bpy.types.Operator):
+    bl_idname = "ex4d.forget_left_jobs"
+    bl_label = "Say No More of Them"
+    bl_description = "Take the jobs of closed files off the display; they go on, and their files find the results"
+    bl_options = {"REGISTER"}
+
+    def execute(self, _context: bpy.types.Context) -> OperatorResult:
+        left_jobs.put_away()
+        return {"FINISHED"}
+
+
 CLASSES = (
     EX4D_OT_cancel_job,
     EX4D_OT_cancel_all,
@@ -126,4 +137,5 @@ CLASSES = (
     EX4D_OT_clear_jobs,
     EX4D_OT_job_error,
     EX4D_OT_forget_cut_off,
+    EX4D_OT_forget_left_jobs,
 )

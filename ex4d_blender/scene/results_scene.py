@@ -14,6 +14,7 @@ from ..core.deliveries import DeliveredTake
 from . import sequencer
 from . import shot as shots
 from .camera import render_size, scene_fps
+from .files import stored_path
 
 
 def results_scene(
@@ -40,4 +41,6 @@ def results_scene(
         plate["fps"] = str(take.fps) if take.fps is not None else plate["fps"]
         plate["colour"] = asdict(take.colour) if take.colour is not None else None
         plate["pixel_aspect"] = str(take.pixel_aspect)
-    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset)
+    # Beside the shot, whose own folder holds nothing but what the backend makes.
+    output = stored_path(folder.parent / f"{folder.name} Edit") + "/"
+    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset, output=output)

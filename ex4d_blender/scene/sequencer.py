@@ -30,6 +30,8 @@ EDIT_PROPERTY = "ex4d_results_of"
 Strip: TypeAlias = Any
 #: The highest channel Blender has.
 LAST_CHANNEL = 128
+#: The one below is left to the plate, which takes are compared with.
+FIRST_TAKE_CHANNEL = 2
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,9 @@ def edit_scenes(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
     return [other for other in bpy.data.scenes if scene_of_edit(other) == scene]
 
 
-def ensure_edit_scene(scene: bpy.types.Scene, plate: Mapping[str, Any], start: int) -> bpy.types.Scene:
+def ensure_edit_scene(
+    scene: bpy.types.Scene, plate: Mapping[str, Any], start: int, *, output: str = ""
+) -> bpy.types.Scene:
     """The scene in whose sequencer the working scene's results are put, so that the working scene renders as before.
 
     It is made on demand with the plate's size, rate, range and view; afterwards it is the artist's, only its range
@@ -97,6 +101,8 @@ def ensure_edit_scene(scene: bpy.types.Scene, plate: Mapping[str, Any], start: i
     Args:
         plate: width, height (pixels), fps (text) and numbers, as in a shot's record.
         start: the scene frame of the first of the numbers.
+        output: where a new one writes what is rendered of it, as Blender writes paths; "" leaves Blender's own, the
+            system's temporary folder.
     """
     before, after = plate.get("handles", (0, 0))
     fps, first, end = fraction_from(plate["fps"]), start + before, start + len(plate["numbers"]) - 1 - after
@@ -109,6 +115,8 @@ def ensure_edit_scene(scene: bpy.types.Scene, plate: Mapping[str, Any], start: i
     edit[EDIT_PROPERTY] = scene
     edit.sequence_editor_create()
     match_scene(edit, {"plate": plate}, first_frame=start)
+    if output:
+        edit.render.filepath = output
     if not is_display(colour_of(plate)):
         # Scene-linear results are seen as the scene that was worked in is.
         copy_view(scene, edit)
@@ -265,7 +273,20 @@ def _is_of_takes(strip: Strip) -> bool:
     return take_of_strip(strip) is not None
 
 
-def _add_images(strips: Any, files: list[Path], name: str, start: int, channel: int, fit: str) -> Strip:
+def add_images(strips: Any, files: list[Path], name: str, start: int, channel: int, fit: str) -> Strip:
+    """A strip of pictures, one a frame.
+
+    Args:
+        strips: of an editor or of a meta strip.
+        files: of one folder.
+        name: of the strip.
+        start: its first frame.
+        channel: which must be free there.
+        fit: how a picture of another size is laid into the scene's, as Blender names it.
+
+    Raises:
+        BadInputError: the folder's path is too long, or Blender has placed something else.
+    """
     count = len(files)
     stored_path(files[0].parent, limit=MAX_FOLDER_BYTES)
     strip = strips.new_image(
@@ -293,7 +314,7 @@ def place_take(
     with_color: bool,
     name: str,
     frame_offset: int = 0,
-    channel: int = 1,
+    channel: int = FIRST_TAKE_CHANNEL,
     move: str = "",
 ) -> PlacedStrips:
     """Put a generated take on a free channel of a scene's sequencer, at its own frame numbers: as one meta strip, whose
@@ -340,7 +361,7 @@ def place_take(
     meta = strips.new_meta(name=name, channel=channel, frame_start=start)
     try:
         for inner, kind in enumerate(kinds, 1):
-            strip = _add_images(strips_of(meta), files[kind], f"{name} {kind}", start, inner, fit)
+            strip = add_images(strips_of(meta), files[kind], f"{name} {kind}", start, inner, fit)
             placed[kind] = strip
             strip[PROPERTY] = {"role": kind, "take": take.take, "folder": take.folder, **facts}
             if kind == "mask":

@@ -39,13 +39,13 @@ def show(scene: bpy.types.Scene, folder: str, others: Collection[str]) -> bool:
             if place == folder:
                 # Earlier versions muted it within its meta strip.
                 seen.mute = strip.mute = False
-            elif place in others or any(_lies_over(seen, other) for other in shown):
+            elif place in others or any(lies_over(seen, other) for other in shown):
                 seen.mute = True
     return found
 
 
-def _lies_over(strip: sequencer.Strip, other: sequencer.Strip) -> bool:
-    """Whether a strip hides something of another one."""
+def lies_over(strip: sequencer.Strip, other: sequencer.Strip) -> bool:
+    """Whether a strip hides something of another one: it lies above it, at the same time, on the same level."""
     at_the_same_time = (
         strip.frame_final_start < other.frame_final_end and strip.frame_final_end > other.frame_final_start
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gui.cg import cg
 from gui.clicks import clicks
+from gui.editing import editing
 from gui.film import film
 from gui.german import german
 from gui.moving import cuts, long_plate, moving, world
@@ -16,7 +17,7 @@ from gui.walkthrough import walkthrough
 
 #: Parts that want a Blender of their own, for torch or for nothing done before: ``scripts/gui_test --all`` does them,
 #: but for the walk-through, which makes the pictures of docs/walkthrough.md.
-ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks", "times", "walkthrough"})
+ALONE = frozenset({"models", "wipe", "takes", "cg", "german", "clicks", "times", "editing", "walkthrough"})
 #: What follows the steps, each in a scene of its own; the last opens a new file.
 PARTS = {
     "world": world,
@@ -31,6 +32,7 @@ PARTS = {
     "cg": cg,
     "german": german,
     "clicks": clicks,
+    "editing": editing,
     "times": times,
     "walkthrough": walkthrough,
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,6 +137,53 @@ def test_show_result_and_back(scene: bpy.types.Scene, addon: Any) -> None:
     press()
     assert state() == ("VIEW_3D", edit)
     window.scene = scene
+
+
+def test_what_render_image_renders_is_said_beside_results(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ex4d_blender.ops import sequencer as buttons
+    from ex4d_blender.ui import status_bar
+    from ex4d_blender.ui.panels import strip
+
+    monkeypatch.setattr("ex4d_blender.ui.layout.COLUMNS", 1000)
+    monkeypatch.setattr(strip, "is_shown", lambda _window: True)
+    edit, window = sequencer.ensure_edit_scene(scene, PLATE, 1001), bpy.context.window_manager.windows[0]
+
+    def said(shown: bpy.types.Scene, draw: Any) -> list[str]:
+        window.scene = shown
+        lines: list[str] = []
+        context = context_of(shown, "SEQUENCE_EDITOR")
+        with monkeypatch.context() as patch:
+            patch.setattr(sequencer, "selected_strip", lambda _context: None)
+            draw(Layout(context, lines), context)
+        window.scene = scene
+        return lines
+
+    # Since Blender 5 the window keeps its scene; before, and by hand, it shows the results' own.
+    assert any(line.startswith(f"Render Image renders «{scene.name}»;") for line in said(scene, strip.draw_strip))
+    text = f"Render Image renders these results now, not «{scene.name}»."
+    assert text in said(edit, strip.draw_strip)
+    # The way back is in every workspace.
+    for shown, is_there in ((scene, False), (edit, True)):
+        lines = said(shown, lambda layout, context: status_bar._draw(SimpleNamespace(layout=layout), context))
+        assert ("Back to the Scene" in lines) == is_there
+    assert buttons.is_shown(SimpleNamespace(scene=edit, workspace=None, screen=None))
+
+
+def test_what_is_rendered_of_results_goes_beside_the_shot(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender import job_results
+
+    shot, ours = tmp_path / "sh010", scene.render.filepath
+    job_results.place_take(scene, make_take(shot), {"take": "T", "title": "T", "offset": -1000})
+    (edit,) = sequencer.edit_scenes(scene)
+    assert Path(bpy.path.abspath(edit.render.filepath)) == tmp_path / "sh010 Edit"
+    assert bpy.path.abspath(edit.render.frame_path(frame=1)).endswith("sh010 Edit/0001.png")
+    assert scene.render.filepath == ours
+    # It is the artist's from then on.
+    edit.render.filepath = "/elsewhere/"
+    job_results.place_take(scene, make_take(shot, name="v002"), {"take": "T", "title": "T", "offset": -1000})
+    assert edit.render.filepath == "/elsewhere/"
 
 
 def test_a_take_that_came_is_said_until_it_is_looked_at(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
@@ -581,6 +629,84 @@ def test_a_job_cut_off_by_quitting_is_said(scene: bpy.types.Scene, addon: Any, t
     assert bpy.ops.ex4d.forget_cut_off() == {"FINISHED"}
     assert not any("not finished" in line for line in drawn(scene))
     assert [entry.job for entry in scene.ex4d.pending] == ["view"]
+
+
+def generating(current: Any, scene: bpy.types.Scene, job: str, take: str) -> None:
+    """A take is being generated for a scene."""
+    current.link.client.jobs[job] = JobSnapshot(job, "generate", state="running", title=f"Generate {take}")
+    current.expect(scene, job, "generate", {"take": "T", "title": take, "offset": -1000})
+    current.mirror()
+
+
+def told_of(scene: bpy.types.Scene) -> list[str]:
+    """What panels and status bar say."""
+    from ex4d_blender.ui import status_bar
+
+    lines, context = drawn(scene), context_of(scene, "VIEW_3D")
+    status_bar._draw(SimpleNamespace(layout=Layout(context, lines)), context)
+    return lines
+
+
+@pytest.mark.parametrize("saved_after", [True, False])
+def test_a_job_of_a_file_that_was_closed_is_told_and_its_result_comes(
+    scene: bpy.types.Scene, addon: Any, tmp_path: Path, saved_after: bool
+) -> None:
+    current, blend = addon.current(), str(tmp_path / "sh010.blend")
+    take = scene.ex4d.takes.add()
+    take.uid = take.name = "T"
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    generating(current, scene, "going", "Hero")
+    if saved_after:
+        bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    told = told_of(bpy.context.scene)
+    assert "«Generate Hero» goes on. Its result comes when sh010.blend is open again." in told
+    assert "sh010.blend" in told
+    # It ends while another file is open.
+    made = make_take(tmp_path)
+    current.link.client.jobs["going"] = replace(current.link.client.jobs["going"], state="done", result=made)
+    current.pump()
+    told = told_of(bpy.context.scene)
+    assert "«Generate Hero» is done. Its result comes when sh010.blend is open again." in told
+    assert "«Generate Hero» is done: sh010.blend" in told
+    assert "Open sh010.blend" in told
+    assert sequencer.edit_scenes(bpy.context.scene) == []
+    # Read of once it is told no more, and not forgotten.
+    assert bpy.ops.ex4d.forget_left_jobs() == {"FINISHED"}
+    assert not any("sh010.blend" in line for line in told_of(bpy.context.scene))
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    scene = bpy.context.scene
+    assert [entry.job for entry in scene.ex4d.pending] == ["going"]
+    assert not any("sh010.blend" in line for line in told_of(scene))
+    current.link.client.jobs["going"] = JobSnapshot("going", "generate", state="done", title="g", result=made)
+    current.pump()
+    assert [version.name for version in scene.ex4d.takes[0].versions] == ["v001"]
+    assert len(sequencer.edit_scenes(scene)) == 1
+
+
+def test_a_job_of_a_file_that_was_never_saved_says_where_its_result_lies(
+    scene: bpy.types.Scene, addon: Any, tmp_path: Path
+) -> None:
+    current = addon.current()
+    generating(current, scene, "going", "Hero")
+    # A preview of a closed file is of no use to anybody.
+    current.link.client.jobs["view"] = JobSnapshot("view", "preview", state="running", title="Hero")
+    current.expect(scene, "view", "preview", {"take": "T"})
+    assert not any("goes on" in line for line in told_of(scene))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    told = told_of(bpy.context.scene)
+    assert [line for line in told if "goes on" in line] == [
+        "«Generate Hero» goes on. Its file was not saved: what it makes stays in the shot's folder."
+    ]
+    made = make_take(tmp_path)
+    current.link.client.jobs["going"] = replace(current.link.client.jobs["going"], state="done", result=made)
+    current.pump()
+    told = told_of(bpy.context.scene)
+    assert any(line.startswith("«Generate Hero» is done. Its file was not saved") for line in told)
+    assert "ex4d.open_folder" in told
+    # What was stopped is said by the list alone.
+    current.link.client.jobs["going"] = replace(current.link.client.jobs["going"], state="cancelled", result=None)
+    assert not any("Its file was not saved" in line for line in told_of(bpy.context.scene))
 
 
 def test_switched_off_and_on_the_add_on_waits_again(scene: bpy.types.Scene, addon: Any) -> None:

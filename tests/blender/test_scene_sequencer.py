@@ -78,9 +78,9 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
     assert [strip.frame_final_start for strip in (meta, *strips)] == [1001] * 4
     assert [strip.frame_final_duration for strip in (meta, *strips)] == [4] * 4
     assert [strip.name for strip in (meta, *strips)] == ["Shot v001", *(f"Shot v001 {kind}" for kind in KINDS)]
-    # They take one channel of the editor, and three within.
+    # They take one channel of the editor, above the plate's, and three within.
     assert list(sequencer.strips_of(scene.sequence_editor)) == [meta]
-    assert [strip.channel for strip in (meta, *strips)] == [1, 1, 2, 3]
+    assert [strip.channel for strip in (meta, *strips)] == [2, 1, 2, 3]
     assert [strip.mute for strip in (meta, *strips)] == [False, False, True, True]
     assert [element.filename for element in placed.result.elements] == [f"result.{n}.png" for n in result.numbers]
     for strip, kind in zip(strips, KINDS, strict=True):
@@ -90,10 +90,10 @@ def test_take_is_placed_at_its_own_numbers(scene: bpy.types.Scene, tmp_path: Pat
     assert not placed.result.colorspace_settings.is_data
     # The next one goes above, in a meta strip too if it has a result alone. Elsewhere in time the channel is free.
     again = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Again")
-    assert (again.meta.channel, again.mask, again.color) == (2, None, None)
+    assert (again.meta.channel, again.mask, again.color) == (3, None, None)
     assert [strip.name for strip in sequencer.strips_of(again.meta)] == ["Again result"]
     moved = sequencer.place_take(scene, result, with_mask=False, with_color=False, name="Moved", frame_offset=-1000)
-    assert (moved.meta.channel, moved.meta.frame_final_start, moved.meta.frame_final_end) == (1, 1, 5)
+    assert (moved.meta.channel, moved.meta.frame_final_start, moved.meta.frame_final_end) == (2, 1, 5)
     duration = {"length": 5} if bpy.app.version >= (5, 0) else {"frame_end": 6}
     strips = sequencer.strips_of(scene.sequence_editor)
     assert len(strips) == 3
@@ -224,7 +224,7 @@ def test_takes_at_the_same_frames_lie_over_each_other_below_titles(scene: bpy.ty
         for name, take in (("A", first), ("B", second), ("C", third), ("A2", first))
     ]
     # C begins after A has ended, and lies over B all the same: what comes last is seen.
-    assert [(meta.name, meta.channel) for meta in placed] == [("A", 1), ("B", 2), ("C", 3), ("A2", 3)]
+    assert [(meta.name, meta.channel) for meta in placed] == [("A", 2), ("B", 3), ("C", 4), ("A2", 4)]
     spans = [(meta.frame_final_start, meta.frame_final_end) for meta in placed]
     assert spans == [(40, 60), (50, 70), (62, 82), (40, 60)]
 

@@ -128,7 +128,7 @@ def test_a_version_that_another_take_lies_over_is_seen_when_it_is_clicked(
     length = {"length": 9} if bpy.app.version >= (5, 0) else {"frame_end": 1010}
     title = strips.new_effect(name="Title", type="TEXT", channel=9, frame_start=1001, **length)
     metas = {name: strips[name] for name in ("Take 01 v001", "Take 02 v002")}
-    assert [meta.channel for meta in metas.values()] == [1, 2]
+    assert [meta.channel for meta in metas.values()] == [2, 3]
     assert version_strips.show(scene, first.folder, set())
     assert {name: meta.mute for name, meta in metas.items()} == {"Take 01 v001": False, "Take 02 v002": True}
     assert version_strips.show(scene, other.folder, set())

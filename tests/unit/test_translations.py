@@ -29,6 +29,7 @@ NOT_SHOWN = {
         "First Picture", "Hole Material", "Is Camera Ray", "Is Glossy Ray", "Is Transmission Ray", "Map Material",
         "Render Size",
         "Shadow Layer", "Sort Index", "Take {}", "The take {} {}", "sRGB Un-tone-mapped", "{} Action", "{} EX-4D Edit",
+        "{} Edit",
         "{} Hole", "{} Measured", "{} Mesh", "{} Output", "{} Plate", "{} Points", "{} Preview", "{} Source Camera",
         "{} Validity", "{} Cameras", "{} Seen",
         "3D View",

@@ -315,6 +315,30 @@ TEXTS = {
         "Die Tiefenmodelle zeigen, die heruntergeladen werden können, mit Lizenz und Größe, die für kommerzielle "
         "Arbeit zuerst"
     ),
+    "A/B": "A/B",
+    "The plate, on a channel of its own": "Die Plate, auf einem eigenen Kanal",
+    "The version before the selected one; of the first, the one after it": (
+        "Die Version vor der gewählten; bei der ersten die danach"
+    ),
+    (
+        "Show the plate, or the version before, in place of the selected take, at the same frames; once more: the take "
+        "again. Strips are muted, nothing is moved"
+    ): (
+        "Die Plate oder die vorige Version anstelle des gewählten Takes zeigen, in denselben Frames; noch einmal: "
+        "wieder den Take. Strips werden stumm geschaltet, nichts wird verschoben"
+    ),
+    "Select the strip of a take that is in the list": "Den Strip eines Takes wählen, der in der Liste ist",
+    "The take «{}» has one version in the sequencer.": "Vom Take «{0}» ist eine Version im Sequencer.",
+    "Generate it again with other settings, or put another version into the sequencer.": (
+        "Ihn mit anderen Einstellungen noch einmal generieren oder eine andere Version in den Sequencer legen."
+    ),
+    "The plate's picture {} is gone.": "Das Bild {0} der Plate ist weg.",
+    "Press Relink, or Reconstruct.": "«Neu verknüpfen» drücken oder «Rekonstruieren».",
+    "Seen: {}": "Zu sehen: {0:t}",
+    "Say No More of Them": "Nicht mehr anzeigen",
+    "Take the jobs of closed files off the display; they go on, and their files find the results": (
+        "Die Jobs geschlossener Dateien nicht mehr anzeigen; sie laufen weiter, und ihre Dateien finden die Ergebnisse"
+    ),
     "Install and Download": "Installieren und herunterladen",
     "Download {}?": "{0} herunterladen?",
     "No model «{}» is known.": "Kein Modell «{0}» ist bekannt.",

@@ -447,6 +447,10 @@ TEXTS = {
     "These are the results of «{}».": "Das sind die Ergebnisse von «{0}».",
     "CG in the Plate": "CG in der Plate",
     "Back to the Scene": "Zurück zur Szene",
+    "Render Image renders these results now, not «{}».": "«Bild rendern» rendert jetzt diese Ergebnisse, nicht «{0}».",
+    "Render Image renders «{}»; Render Sequencer Image renders these results.": (
+        "«Bild rendern» rendert «{0}»; «Render Sequencer Image» rendert diese Ergebnisse."
+    ),
     "Reconstruct a plate first.": "Zuerst eine Plate rekonstruieren.",
     "The backend has not offered «{}».": "Das Backend bietet «{0}» nicht an.",
     "The timeline has no preview range.": "Die Zeitleiste hat keinen Vorschaubereich.",
@@ -479,6 +483,15 @@ TEXTS = {
         "«{0}» war nicht fertig, als Blender beendet wurde. Noch einmal starten; fertige Stufen bleiben."
     ),
     "No jobs.": "Keine Jobs.",
+    "«{}» goes on.": "«{0:t}» läuft weiter.",
+    "«{}» is done.": "«{0:t}» ist fertig.",
+    "Its result comes when {} is open again.": "Das Ergebnis kommt, wenn {0} wieder offen ist.",
+    "Its file was not saved: what it makes stays in the shot's folder.": (
+        "Die Datei wurde nicht gespeichert: was entsteht, bleibt im Ordner des Shots."
+    ),
+    "«{}» is done: {}": "«{0:t}» ist fertig: {1:t}",
+    "a file that was not saved": "eine nicht gespeicherte Datei",
+    "Open {}": "{0} öffnen",
     "The mesh is made from {}. Reconstruct takes this plate.": (
         "Das Mesh stammt aus {0}. «Rekonstruieren» nimmt diese Plate."
     ),

@@ -5,9 +5,32 @@ from typing import Any
 
 import bpy
 
-from ... import job_list
+from ex4d.protocol.jobs import JobSnapshot
+
+from ... import job_list, left_jobs
+from ...localisation import localised
 from ...scene.data import manager_of
 from ..layout import draw_text
+
+
+def draw_left(layout: Any) -> None:
+    """Jobs whose file is closed: where their results will be, and the way there."""
+    shown = left_jobs.shown()
+    for left, snapshot in shown:
+        draw_text(layout, left_jobs.sentence(left, snapshot), "INFO")
+        draw_way_to(layout, left, snapshot)
+    if shown:
+        layout.operator("ex4d.forget_left_jobs", icon="CHECKMARK")
+
+
+def draw_way_to(layout: Any, left: left_jobs.LeftJob, snapshot: JobSnapshot) -> None:
+    """The button that leads to a job's result: its file, or the folder where that was never saved."""
+    folder = left_jobs.folder(snapshot)
+    if left.file:
+        button = layout.operator("wm.open_mainfile", text=localised(f"Open {left.name}"), icon="FILE_BLEND")
+        button.filepath, button.display_file_selector, button.load_ui = left.file, False, True
+    elif folder:
+        layout.operator("ex4d.open_folder", icon="FILE_FOLDER").folder = folder
 
 
 def draw_jobs(layout: Any, context: bpy.types.Context) -> None:
@@ -20,6 +43,7 @@ def draw_jobs(layout: Any, context: bpy.types.Context) -> None:
         )
     if cut_off:
         layout.operator("ex4d.forget_cut_off", icon="CHECKMARK")
+    draw_left(layout)
     if not len(manager.jobs):
         draw_text(layout, "No jobs.")
         return

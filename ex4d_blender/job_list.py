@@ -26,7 +26,7 @@ from ex4d.protocol.results import Result
 from . import backend_link, error_dialog, panel_updates
 from .backend_link import BackendLink
 from .core import records
-from .core.texts import KIND_NAMES, job_state
+from .core.texts import KIND_NAMES, job_end, job_state
 from .scene.data import scene_state
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class JobRow:
         job: its id.
         kind, title, state: see ``JobSnapshot``.
         text: where it is, in a few words.
+        took: how long, of one that is done; else "".
         fraction: 0 to 1.
         thumbnail: a small picture of what is being made, a path or "".
     """
@@ -75,6 +76,7 @@ class JobRow:
     title: str
     state: str
     text: str
+    took: str
     fraction: float
     thumbnail: str
 
@@ -359,7 +361,7 @@ class JobList:
 
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
-        return JobRow(job.id, job.kind, title, job.state, job_state(job), job.fraction, job.thumbnail)
+        return JobRow(job.id, job.kind, title, job.state, job_state(job), job_end(job), job.fraction, job.thumbnail)
 
 
 def _error_of(snapshot: JobSnapshot) -> Ex4dError:

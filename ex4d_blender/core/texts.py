@@ -89,6 +89,13 @@ def job_state(job: JobSnapshot) -> str:
     return _at_place(doing, job)
 
 
+def job_end(job: JobSnapshot) -> str:
+    """What a narrow row has room for: of a job that is done how long it took; its icon tells the rest."""
+    if job.state != DONE or not job.finished or not job.started:
+        return ""
+    return duration(job.finished - job.started)
+
+
 def _at_place(doing: str, job: JobSnapshot) -> str:
     """What a job does and where, such as "Filling (GPU 1)"; without a place where there is but one."""
     if job.worker is None:

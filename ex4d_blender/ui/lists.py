@@ -112,11 +112,16 @@ class EX4D_UL_jobs(bpy.types.UIList):
         job = next((row for row in job_list.current().rows if row.job == item.job), None)
         if job is None:
             return
+        # A sidebar has room for the name and how far it is; the chosen job's stage and times stand below the list.
         row = layout.row(align=True)
         if job.state in ("running", "cancelling"):
-            row.progress(factor=job.fraction, text=f"{localised(job.title)}: {localised(job.text)}", type="BAR")
+            row.progress(factor=job.fraction, text=f"{job.fraction:.0%} {localised(job.title)}", type="BAR")
         else:
-            row.label(text=f"{localised(job.title)}: {localised(job.text)}", icon=_ICONS.get(job.state, "BLANK1"))
+            row.label(text=localised(job.title), icon=_ICONS.get(job.state, "BLANK1"))
+        if job.took:
+            told = row.row()
+            told.alignment = "RIGHT"
+            told.label(text=localised(job.took))
         if job.state in ("queued", "running"):
             row.operator("ex4d.cancel_job", text="", icon="X", emboss=False).job = job.job
         if job.state == "failed":

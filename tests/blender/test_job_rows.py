@@ -43,6 +43,39 @@ def titles(jobs: Any) -> list[str]:
     return [row.title for row in jobs.rows]
 
 
+# Rows
+
+
+def test_a_row_has_the_name_and_the_chosen_jobs_times_stand_below(jobs: Any) -> None:
+    """In a sidebar of 280 pixels a row of one line has room for a name, and for little more."""
+    from ex4d_blender.ui import layout, panels
+
+    def lines() -> list[str]:
+        found: list[str] = []
+        context = context_of(bpy.context.scene, "VIEW_3D")
+        panel = next(cls for cls in panels.CLASSES if cls.__name__ == "EX4D_PT_view3d_jobs")
+        columns, layout.COLUMNS = layout.COLUMNS, 1000
+        try:
+            panel.draw(SimpleNamespace(layout=Layout(context, found)), context)
+        finally:
+            layout.COLUMNS = columns
+        return found
+
+    now = time.time()
+    done = add(jobs, "Reconstruct towers", state="done", started=now - 24, finished=now)
+    going = add(jobs, "Generate Take 01", state="running", stage="raster", step=3, of=49, share=0.25, eta=9.0)
+    add(jobs, "Generate Take 02", state="queued")
+    assert lines()[:3] == ["Reconstruct towers", "24 s", "25% Generate Take 01"]
+    assert lines().count("Generate Take 02") == 1
+    # The one that is being done is chosen, until another is clicked.
+    assert "Generate Take 01: Rendering 3/49, 9 s left" in lines()
+    bpy.context.window_manager.ex4d.active_job = 0
+    clock = time.strftime("%H:%M", time.localtime(now))
+    assert f"Reconstruct towers: done in 24 s, {clock}" in lines()
+    assert jobs.rows[1].job == going
+    assert jobs.rows[0].job == done
+
+
 # Order
 
 

@@ -446,6 +446,12 @@ TEXTS = {
     "Use as EX-4D Plate": "Als EX-4D-Plate verwenden",
     "These are the results of «{}».": "Das sind die Ergebnisse von «{0}».",
     "CG in the Plate": "CG in der Plate",
+    "Add Hand-Held": "Handkamera hinzufügen",
+    "Go There": "Dorthin",
+    "Hide": "Verbergen",
+    "Apply": "Anwenden",
+    "Pick": "Wählen",
+    "Cursor": "Cursor",
     "Back to the Scene": "Zurück zur Szene",
     "Render Image renders these results now, not «{}».": "«Bild rendern» rendert jetzt diese Ergebnisse, nicht «{0}».",
     "Render Image renders «{}»; Render Sequencer Image renders these results.": (

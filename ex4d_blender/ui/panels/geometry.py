@@ -180,7 +180,7 @@ def _draw_camera(layout: Any, state: Any, record: dict[str, Any]) -> None:
     row = box.row(align=True)
     row.operator_menu_enum("ex4d.solve_camera", "source_camera", text="Solve Again", icon="TRACKER")
     if record.get("solve"):
-        row.prop(state, "show_tracks", text="", icon="TRACKING")
+        row.prop(state, "show_tracks", toggle=True, icon="TRACKING")
 
 
 def _draw_missing(layout: Any, state: Any, record: dict[str, Any]) -> None:

@@ -48,6 +48,15 @@ def draw_jobs(layout: Any, context: bpy.types.Context) -> None:
         draw_text(layout, "No jobs.")
         return
     layout.template_list("EX4D_UL_jobs", "", manager, "jobs", manager, "active_job", rows=3)
+    if (chosen := _chosen(manager)) is not None:
+        draw_text(layout, f"{localised(chosen.title)}: {localised(chosen.text)}")
     row = layout.row(align=True)
     row.operator("ex4d.cancel_all", icon="X")
     row.operator("ex4d.clear_jobs", icon="TRASH")
+
+
+def _chosen(manager: Any) -> job_list.JobRow | None:
+    """The job that is chosen in the list: the one that is being done, unless another was clicked."""
+    index = manager.active_job
+    job = manager.jobs[index].job if 0 <= index < len(manager.jobs) else ""
+    return next((row for row in job_list.current().rows if row.job == job), None)

@@ -37,7 +37,7 @@ def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> Non
         row = layout.row(align=True)
         row.prop(state, "handheld_strength", text="Hand-Held")
         row.prop(state, "handheld_seed")
-        row.operator("ex4d.add_handheld", text="", icon="CHECKMARK")
+        layout.operator("ex4d.add_handheld", text="Add Hand-Held", icon="FORCE_TURBULENCE")
 
 
 def _draw_path(form: Any, state: Any, shot: shots.ShotObjects) -> None:
@@ -64,7 +64,7 @@ def _draw_preview(layout: Any, context: bpy.types.Context, take: Any) -> None:
     row.operator("ex4d.preview_take", icon="HIDE_OFF")
     row.prop(state, "live_preview", toggle=True)
     if has_preview(scene, take):
-        row.operator("ex4d.hide_preview", text="", icon="X")
+        row.operator("ex4d.hide_preview", text="Hide")
         form_of(layout.column()).prop(state, "preview_opacity")
     stale = out_of_date.stale(take)
     if stale.picture:
@@ -94,9 +94,10 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "move")
     if state.move in AMOUNTS:
         form.prop(state, property_name(state.move))
-    row = layout.row(align=True)
-    row.operator("ex4d.add_take_camera", icon="OUTLINER_OB_CAMERA")
-    row.operator("ex4d.apply_preset", text="", icon="KEYINGSET")
+    column = layout.column(align=True)
+    column.operator("ex4d.add_take_camera", icon="OUTLINER_OB_CAMERA")
+    if len(state.takes):
+        column.operator("ex4d.apply_preset", icon="KEYINGSET")
     if (form := section(layout, "ex4d_move", "Easing, Path, Other Cameras")) is not None:
         if not state.move.isdigit():
             form.prop(state, "move_ease")

@@ -36,7 +36,7 @@ def draw_world(layout: Any, context: bpy.types.Context) -> None:
     row.operator("ex4d.align_length", text="", icon="EYEDROPPER").length = state.known_length
     row = form.row(align=True)
     row.prop(state, "camera_height")
-    row.operator("ex4d.align_height", text="", icon="CHECKMARK").height = state.camera_height
+    row.operator("ex4d.align_height", text="Apply").height = state.camera_height
     _draw_standing(layout, scene, shot)
     _draw_pivot(layout, scene, shot)
     _draw_other(layout, shot)
@@ -63,11 +63,12 @@ def _draw_pivot(layout: Any, scene: bpy.types.Scene, shot: shots.ShotObjects) ->
         text = "picked"
     row = layout.row(align=True)
     row.label(text=localised(f"Pivot: {text}"), icon="PIVOT_CURSOR")
-    row.operator("ex4d.pick_pivot", text="", icon="EYEDROPPER")
-    row.operator("ex4d.pivot_from_cursor", text="", icon="CURSOR")
-    row.operator("ex4d.cursor_to_pivot", text="", icon="RESTRICT_SELECT_OFF")
     if found is not None:
         row.operator("ex4d.reset_pivot", text="", icon="X")
+    row = layout.row(align=True)
+    row.operator("ex4d.pick_pivot", text="Pick", icon="EYEDROPPER")
+    row.operator("ex4d.pivot_from_cursor", text="Cursor", icon="CURSOR")
+    row.operator("ex4d.cursor_to_pivot", text="Go There", icon="RESTRICT_SELECT_OFF")
 
 
 def _draw_other(layout: Any, shot: shots.ShotObjects) -> None:

@@ -28,6 +28,13 @@ def form_of(layout: Any) -> Any:
     return layout
 
 
+def draw_tick(layout: Any, owner: Any, name: str) -> None:
+    """A property that is ticked, in a row of its own: on a form's right side there is no room for a long name."""
+    row = layout.row()
+    row.use_property_split = False
+    row.prop(owner, name)
+
+
 def section(layout: Any, name: str, title: str) -> Any:
     """A part of a panel that is closed at first; None while it is."""
     header, body = layout.panel(name, default_closed=True) if hasattr(layout, "panel") else (layout, layout)

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import bpy
 
-from gui.driver import DriveError, Wait, after, request, shot, window
+from gui.driver import DriveError, Wait, after, request, shot, small_shot, window
 from gui.results import two_versions
-from gui.screen import call, open_sidebar, region, windows
+from gui.scene import dw_mesh, extension, only_step
+from gui.screen import call, largest, look_at, open_sidebar, region, windows
 
 #: X's code of the key F12: by its name the outside would find it on a level of the keyboard that needs Alt.
 F12 = "96"
 
 
 def editing(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
-    """Two versions of a take in the sequencer, and F12 over the viewport before and after they were looked at."""
+    """Two versions of a take in the sequencer, F12 over the viewport before and after they were looked at, and a file
+    that is left while a take is made."""
     scene = window().scene
     bpy.data.objects.remove(scene.objects["Cube"])
     scene.render.engine = "BLENDER_WORKBENCH"
@@ -28,10 +30,58 @@ def editing(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wa
     yield from open_sidebar(out, view)
     yield after(2.0)
     yield from shot(out, "50-results")
+    yield from compare(out, view, edit)
     call(bpy.ops.ex4d.show_result, area=view)
     yield after(1.0)
     yield from render_key(out, view, F12, scene)
     yield from render_key(out, view, f"alt+{F12}", edit)
+    view.spaces.active.region_3d.view_perspective = "PERSP"
+    look_at(dw_mesh(), view)
+    only_step(scene, "takes")
+    yield after(2.0)
+    yield from shot(out, "52-from-aside")
+    only_step(scene, "")
+    yield from leave(out, view)
+
+
+def compare(out: Path, view: bpy.types.Area, edit: bpy.types.Scene) -> Iterator[Wait]:
+    """The selected take, its plate, and the version before, in turn."""
+    metas = [strip for strip in edit.sequence_editor.strips if strip.type == "META"]
+    for strip in edit.sequence_editor.strips_all:
+        strip.select = strip == metas[-1]
+    edit.sequence_editor.active_strip = metas[-1]
+    for against in ("PLATE", "VERSION"):
+        call(bpy.ops.ex4d.compare_strips, area=view, against=against)
+        yield after(1.0)
+        yield from small_shot(out, f"50-results-{against.lower()}")
+    plates = [strip for strip in edit.sequence_editor.strips if strip.type == "IMAGE"]
+    if [(strip.channel, strip.mute) for strip in plates] != [(1, True)]:
+        raise DriveError("The plate does not lie below the takes, or is not muted beside a version.")
+    if [strip.mute for strip in metas] != [False, True]:
+        raise DriveError("The version before is not seen alone.")
+
+
+def leave(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+    """Another file is opened while a take is made; then the first one again."""
+    blend = str(out / "left.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    call(bpy.ops.ex4d.apply_preset, area=view, move="orbit:20")
+    bpy.ops.wm.save_mainfile()
+    # It is asked for after the file was saved.
+    call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+    yield after(0.5)
+    bpy.ops.wm.read_homefile()
+    yield after(1.0)
+    yield from open_sidebar(out, largest("VIEW_3D"))
+    yield from shot(out, "53-left")
+    left = extension("left_jobs")
+    yield lambda: any(snapshot.is_final for _, snapshot in left.shown())
+    yield after(1.0)
+    yield from shot(out, "54-left-and-done")
+    bpy.ops.wm.open_mainfile(filepath=blend)
+    yield lambda: len(bpy.context.scene.ex4d.takes[0].versions) == 3
+    yield after(1.0)
+    yield from shot(out, "55-came-back")
 
 
 def render_key(out: Path, view: bpy.types.Area, key: str, expected: bpy.types.Scene) -> Iterator[Wait]:

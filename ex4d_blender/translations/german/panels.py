@@ -111,6 +111,7 @@ TEXTS = {
         "Was die Dateien des Ergebnisses bei Log- und HDR-Plates enthalten"
     ),
     "EXR Compression": "EXR-Kompression",
+    "Compression": "Kompression",
     "How EXR files are compressed": "Wie EXR-Dateien komprimiert werden",
     "AOV Files": "AOV-Dateien",
     "A second EXR sequence with fill, matte, origin, depth, plate positions and motion": (
@@ -341,7 +342,7 @@ TEXTS = {
     "Starts slowly": "Beginnt langsam",
     "Ease Out": "Sanft abbremsen",
     "Ends slowly": "Endet langsam",
-    "Ease In and Out": "Sanft anfahren und abbremsen",
+    "Ease In and Out": "Beides sanft",
     "Starts and ends slowly": "Beginnt und endet langsam",
     "The camera of the take «{}» is missing.": "Die Kamera des Takes «{0}» fehlt.",
     "Choose another camera for the take, tick Scene Camera with Markers, or remove the take.": (

@@ -66,7 +66,7 @@ def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> Non
         form.prop(state, "result_pictures")
     form.prop(state, "result_aov")
     if state.result_aov or kind == "linear" or (kind == "codes" and state.result_pictures == "linear"):
-        form.prop(state, "result_compression")
+        form.prop(state, "result_compression", text="Compression")
     form.prop(state, "result_movie")
     form.prop(state, "result_audio")
     form.prop(state, "result_grain")
@@ -111,5 +111,5 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
         draw_versions(layout, take)
     row = layout.row(align=True)
     if take is not None:
-        row.operator("ex4d.find_versions", icon="VIEWZOOM")
-    row.operator("ex4d.import_take", icon="IMPORT")
+        row.operator("ex4d.find_versions")
+    row.operator("ex4d.import_take")

@@ -19,7 +19,7 @@ from ...scene import shot as shots
 from ...scene.data import scene_of
 from ...scene.shot.look import lacks_closing
 from ..heat_map_legend import draw_heat_maps
-from ..layout import draw_progress, draw_text, form_of, needs_backend, section
+from ..layout import draw_progress, draw_text, draw_tick, form_of, needs_backend, section
 
 #: Shots of a plate that cuts which have a button each.
 SHOWN_SHOTS = 12
@@ -100,7 +100,8 @@ def _draw_settings(layout: Any, state: Any, shot: shots.ShotObjects | None) -> N
     form.prop(state, "shot_folder")
     if state.proposed_folder and not state.shot_folder:
         draw_text(layout, f"Goes to {state.proposed_folder}", "FILE_FOLDER")
-    form.prop(state, "match_without_asking")
+    draw_tick(layout, state, "match_without_asking")
+    form = form_of(layout.column())
     form.prop(state, "min_angle")
     form.prop(state, "max_depth_ratio")
     form.prop(state, "thickness")

@@ -16,7 +16,7 @@ from ...props import state_of
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..coverage import summary
-from ..layout import draw_progress, draw_text, form_of, section
+from ..layout import draw_progress, draw_text, draw_tick, form_of, section
 
 
 def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> None:
@@ -25,7 +25,8 @@ def _draw_take_camera(layout: Any, context: bpy.types.Context, take: Any) -> Non
     form = form_of(layout.column())
     if not take.use_scene_camera:
         form.prop(take, "camera")
-    form.prop(take, "use_scene_camera")
+    draw_tick(layout, take, "use_scene_camera")
+    form = form_of(layout.column())
     # With one shot there is nothing to choose, unless the take is of another that is gone.
     known = shots.known(scene_of(context))
     if known.of_root(take.shot) is None or len(known.shots) > 1:

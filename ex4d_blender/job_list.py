@@ -267,6 +267,8 @@ class JobList:
     def take_up_pending(self) -> None:
         """Wait again for what the open file's scenes wait for: they may have asked before they were closed."""
         self.cut_off.clear()
+        # The list of another file's window begins at its first row.
+        self._scrolled_to = ""
         client = self.link.client
         for scene in bpy.data.scenes:
             if records.is_newer(scene_state(scene).version):

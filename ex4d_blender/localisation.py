@@ -12,11 +12,12 @@ from typing import Any
 
 import bpy
 
-from .core.translation import PLACE, Translation
+from .core.translation import PLACE, TRANSLATION_CONTEXT, Translation
 from .translations import LANGUAGES
 
-#: Blender looks for names of operators in a context of their own.
-_CONTEXTS = ("*", "Operator")
+#: Where Blender looks: for what belongs to classes and properties, see ``scene.hooks``; for words of a layout alone;
+#: for buttons of Blender's own operators.
+_CONTEXTS = (TRANSLATION_CONTEXT, "*", "Operator")
 
 
 def table_of(locale: str, *, translates: bool) -> Translation | None:

@@ -15,6 +15,8 @@ from itertools import pairwise
 #: A place in a key; in the translation it has the number of the key's place: {0}, or {0:t} where its text is
 #: translated too.
 PLACE = "{}"
+#: Blender's name for where the add-on's texts are looked up: a word may mean something else in Blender's own.
+TRANSLATION_CONTEXT = "EX-4D"
 #: So many texts are remembered: those with times and counts in them are many.
 REMEMBERED = 2000
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])")

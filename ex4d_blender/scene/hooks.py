@@ -5,6 +5,7 @@ see ``core.call_times``, and none is forgotten: no other module registers anythi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import get_annotations
 from types import FunctionType
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ import bpy
 
 from ..core import call_times
 from ..core.call_times import timed
+from ..core.translation import TRANSLATION_CONTEXT
 
 #: What gave way to something measured, to be put back: whose it was (a class's, or a property's keywords'), its name,
 #: and what it was, None where it was inherited.
@@ -23,8 +25,34 @@ _PACKAGE = __name__.rpartition(".scene.")[0]
 
 def add_class(cls: type) -> None:
     """Register a class with Blender."""
+    _keep_words_apart(cls)
     _replaced[cls] = list(_replace(cls))
     bpy.utils.register_class(cls)
+
+
+def _keep_words_apart(cls: type) -> None:
+    """Let Blender look up a class's texts in a context of the add-on's own: its own catalogue comes first, and has
+    other meanings of the same words: «Fast» is «Einfügen» there, «Field of View» a command."""
+    if issubclass(cls, bpy.types.Operator | bpy.types.Panel | bpy.types.Menu):
+        named: Any = cls
+        named.bl_translation_context = TRANSLATION_CONTEXT
+    for _, keywords in _properties(cls):
+        keywords["translation_context"] = TRANSLATION_CONTEXT
+
+
+def _properties(cls: type) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The properties that a class of the add-on and its bases write down, and the keywords that each is made with.
+
+    They are annotations. Those of a module that postpones these are read here for good: read again they would be made
+    anew, and Blender would not see what was changed in their keywords.
+    """
+    for owner in (item for item in cls.__mro__ if _is_ours(item)):
+        read = get_annotations(owner, eval_str=True)
+        named: Any = owner
+        named.__annotations__ = read
+        for name, written in read.items():
+            if hasattr(written, "keywords"):
+                yield name, written.keywords
 
 
 def remove_class(cls: type) -> None:
@@ -56,12 +84,10 @@ def callbacks(cls: type) -> list[str]:
 
 def property_callbacks(cls: type) -> Iterator[tuple[str, dict[str, Any], str]]:
     """What Blender calls of a class's properties: the property, its keywords, and the keyword of the function."""
-    for owner in cls.__mro__:
-        for name, written in vars(owner).get("__annotations__", {}).items():
-            keywords = getattr(written, "keywords", {})
-            for keyword, value in list(keywords.items()):
-                if isinstance(value, FunctionType):
-                    yield name, keywords, keyword
+    for name, keywords in _properties(cls):
+        for keyword, value in list(keywords.items()):
+            if isinstance(value, FunctionType):
+                yield name, keywords, keyword
 
 
 def _is_ours(cls: type) -> bool:

@@ -43,7 +43,8 @@ def ensure(edit: bpy.types.Scene, shot: ShotObjects) -> sequencer.Strip:
     strip = sequencer.add_images(strips, files, f"{shot.root.name} Plate", frames[0], channel, "FIT")
     set_picture_space(strip.colorspace_settings, None, files[0].suffix)
     strip[PLATE_PROPERTY] = shot.folder
-    strip.mute = True
+    # What was selected stays so: it is what is compared.
+    strip.mute, strip.select = True, False
     return strip
 
 

@@ -99,6 +99,7 @@ def test_plate_and_take_in_turn(edited: bpy.types.Scene, tmp_path: Path) -> None
     plate = plate_strip.find(edit_of(edited), shots.known(edited).find().folder)
     # Below the takes, at its own frames, and not taken for one of them.
     assert (plate.channel, plate.frame_final_start, sequencer.take_of_strip(plate)) == (1, 1001, None)
+    assert (plate.select, meta_of(edited, "v002").select) == (False, True)
     assert min(meta_of(edited, name).channel for name in ("v001", "v002")) == 2
     press(edited, "PLATE")
     assert seen(edited, tmp_path) == pytest.approx(200, abs=1)

@@ -633,7 +633,8 @@ def test_a_job_cut_off_by_quitting_is_said(scene: bpy.types.Scene, addon: Any, t
 
 def generating(current: Any, scene: bpy.types.Scene, job: str, take: str) -> None:
     """A take is being generated for a scene."""
-    current.link.client.jobs[job] = JobSnapshot(job, "generate", state="running", title=f"Generate {take}")
+    for name, state in (("before", "done"), (job, "running")):
+        current.link.client.jobs[name] = JobSnapshot(name, "generate", state=state, title=f"Generate {take}")
     current.expect(scene, job, "generate", {"take": "T", "title": take, "offset": -1000})
     current.mirror()
 
@@ -662,6 +663,8 @@ def test_a_job_of_a_file_that_was_closed_is_told_and_its_result_comes(
     told = told_of(bpy.context.scene)
     assert "«Generate Hero» goes on. Its result comes when sh010.blend is open again." in told
     assert "sh010.blend" in told
+    # Below the list stands what becomes of it.
+    assert "Generate Hero: starting" in told
     # It ends while another file is open.
     made = make_take(tmp_path)
     current.link.client.jobs["going"] = replace(current.link.client.jobs["going"], state="done", result=made)

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from gui.driver import DriveError, Wait, after, request, shot, small_shot, window
+from gui.measure import Heartbeat
 from gui.results import two_versions
 from gui.scene import dw_mesh, extension, only_step
 from gui.screen import call, largest, look_at, open_sidebar, region, windows
@@ -82,6 +83,26 @@ def leave(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
     yield lambda: len(bpy.context.scene.ex4d.takes[0].versions) == 3
     yield after(1.0)
     yield from shot(out, "55-came-back")
+    yield from better_depth(out, largest("VIEW_3D"))
+
+
+def better_depth(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
+    """The list of depth models, asked for while a take is made: it opens with the backend's answer."""
+    call(bpy.ops.ex4d.apply_preset, area=view, move="orbit:-10")
+    bpy.context.scene.ex4d.frame_range = "ALL"
+    call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)
+    jobs, models = extension("job_list").current(), extension("model_downloads")
+    yield lambda: jobs.running() is not None
+    models.forget()
+    call(bpy.ops.ex4d.better_depth, "INVOKE_DEFAULT", area=view)
+    beat = Heartbeat()
+    yield lambda: bool(models.known())
+    beat.stop("the list of models comes")
+    if jobs.running() is None:
+        raise DriveError("The take was finished before the list of models came; use a longer plate.")
+    yield after(1.0)
+    yield from shot(out, "56-better-depth")
+    yield request(out, "key Escape")
 
 
 def render_key(out: Path, view: bpy.types.Area, key: str, expected: bpy.types.Scene) -> Iterator[Wait]:

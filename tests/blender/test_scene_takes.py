@@ -93,6 +93,23 @@ def test_few_keys_are_enough(scene: bpy.types.Scene, tmp_path: Path, move: str, 
     assert all(frame == round(frame) for frame in first)
 
 
+@pytest.mark.parametrize("moving", [False, True], ids=["still", "moving"])
+def test_what_is_drawn_of_empties_and_cameras_is_small_beside_the_mesh(
+    scene: bpy.types.Scene, tmp_path: Path, moving: bool
+) -> None:
+    record, placed = place(scene, tmp_path, moving=moving)
+    takes.apply_preset(scene, takes.add_take_camera(scene, placed), "orbit:30", record=record)
+    bpy.context.view_layer.update()
+    assert placed.mesh is not None
+    least = min(placed.mesh.dimensions[:2])
+    drawn = {}
+    for obj in (placed.root, *placed.root.children_recursive):
+        size = obj.empty_display_size if obj.type == "EMPTY" else obj.data.display_size if obj.type == "CAMERA" else 0.0
+        drawn[obj.name] = 2 * size * max(obj.matrix_world.to_scale())
+    assert sum(size > 0 for size in drawn.values()) >= 3
+    assert {name: size for name, size in drawn.items() if size > 0.15 * least} == {}
+
+
 def test_orbit_is_one_angle_to_edit(scene: bpy.types.Scene, tmp_path: Path) -> None:
     record, placed = place(scene, tmp_path)
     take = takes.add_take_camera(scene, placed)

@@ -238,7 +238,7 @@ TEXTS = {
     "Generate the selected strip's take again, with the camera and settings it was made with": (
         "Den Take des gewählten Strips noch einmal generieren, mit seiner damaligen Kamera und seinen Einstellungen"
     ),
-    "Show Options": "Optionen zeigen",
+    "Show Options": "Optionen anzeigen",
     "Show the options of the chosen profile, which the chosen take keeps": (
         "Die Optionen des gewählten Profils zeigen; der gewählte Take behält sie"
     ),
@@ -290,7 +290,7 @@ TEXTS = {
     ),
     "Clear Finished": "Fertige entfernen",
     "Take jobs that have ended off the list": "Beendete Jobs aus der Liste nehmen",
-    "Show Error": "Fehler zeigen",
+    "Show Error": "Fehler anzeigen",
     "Show why this job has failed": "Zeigen, warum dieser Job gescheitert ist",
     "Take the jobs that were cut off by quitting off the list; the file no longer waits for them": (
         "Die beim Beenden abgebrochenen Jobs aus der Liste nehmen; die Datei wartet nicht mehr auf sie"

@@ -26,7 +26,7 @@ from ex4d.protocol.results import Result
 from . import backend_link, error_dialog, panel_updates
 from .backend_link import BackendLink
 from .core import records
-from .core.texts import KIND_NAMES, job_end, job_state
+from .core.texts import KIND_NAMES, job_bar, job_doing, job_end, job_state
 from .scene.data import scene_state
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ class JobRow:
         job: its id.
         kind, title, state: see ``JobSnapshot``.
         text: where it is, in a few words.
+        bar, doing: the same of a running job in two parts, the first for its bar.
         took: how long, of one that is done; else "".
         fraction: 0 to 1.
         thumbnail: a small picture of what is being made, a path or "".
@@ -76,6 +77,8 @@ class JobRow:
     title: str
     state: str
     text: str
+    bar: str
+    doing: str
     took: str
     fraction: float
     thumbnail: str
@@ -363,7 +366,18 @@ class JobList:
 
     def _row(self, job: JobSnapshot) -> JobRow:
         title = job.title or self.cut_off.get(job.id) or KIND_NAMES.get(job.kind, job.kind)
-        return JobRow(job.id, job.kind, title, job.state, job_state(job), job_end(job), job.fraction, job.thumbnail)
+        return JobRow(
+            job.id,
+            job.kind,
+            title,
+            job.state,
+            job_state(job),
+            job_bar(job),
+            job_doing(job),
+            job_end(job),
+            job.fraction,
+            job.thumbnail,
+        )
 
 
 def _error_of(snapshot: JobSnapshot) -> Ex4dError:

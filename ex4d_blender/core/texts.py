@@ -89,6 +89,19 @@ def job_state(job: JobSnapshot) -> str:
     return _at_place(doing, job)
 
 
+def job_bar(job: JobSnapshot) -> str:
+    """What stands in a running job's bar, where a sidebar has room for little: «25%, 3:20 min left»."""
+    if job.state == CANCELLING:
+        return "stopping"
+    share = f"{job.fraction:.0%}"
+    return share if job.eta is None else f"{share}, {duration(job.eta)} left"
+
+
+def job_doing(job: JobSnapshot) -> str:
+    """What a running job does and where it is: «Rendering 3/49»."""
+    return _at_place(_doing(job), job)
+
+
 def job_end(job: JobSnapshot) -> str:
     """What a narrow row has room for: of a job that is done how long it took; its icon tells the rest."""
     if job.state != DONE or not job.finished or not job.started:

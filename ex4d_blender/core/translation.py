@@ -113,5 +113,7 @@ def _pattern(key: str) -> _Pattern:
     for before, after in pairwise(literals):
         # A name stands in guillemets, and holds none.
         is_name = before.endswith("«") and after.startswith("»")
-        expression += ("([^»]*)" if is_name else "(.*?)") + re.escape(after)
+        # «Rendering positions 3/49»: a count, so that all of the words before it are one place.
+        is_count = "/" in (before, after)
+        expression += ("([^»]*)" if is_name else r"(\d+)" if is_count else "(.*?)") + re.escape(after)
     return _Pattern(key, re.compile(expression, re.DOTALL), sum(len(literal) for literal in literals))

@@ -57,8 +57,9 @@ def draw_progress(layout: Any, kind: str) -> None:
     for item in job_list.current().rows:
         if item.kind == kind and item.state in ("running", "cancelling"):
             row = layout.row(align=True)
-            row.progress(factor=item.fraction, text=localised(item.text), type="BAR")
+            row.progress(factor=item.fraction, text=localised(item.bar), type="BAR")
             row.operator("ex4d.cancel_job", text="", icon="X").job = item.job
+            draw_text(layout, item.doing)
             icon = thumbnails.icon(item.thumbnail)
             if icon:
                 layout.template_icon(icon_value=icon, scale=8.0)

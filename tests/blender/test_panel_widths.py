@@ -12,9 +12,12 @@ from ex4d_blender import localisation
 from ex4d_blender.scene.wipe_pictures import Side
 from ex4d_blender.translations import LANGUAGES
 from panel_drawing import context_of
-from panel_widths import NAMES, UNIT, Measuring, overflows, text_width
+from panel_widths import MARGINS, NAMES, TABS, UNIT, Measuring, overflows, text_width
 from test_compare_strips import edit_of, edited, press  # noqa: F401  fixtures
 from test_drawing import addon, busy  # noqa: F401  fixtures
+
+from ex4d.protocol.jobs import JobSnapshot
+from ex4d.protocol.stage_names import STAGE_NAMES
 
 #: Of Blender's sidebars at scale 1.
 SIDEBAR = 280
@@ -80,4 +83,21 @@ def test_nothing_is_cut_while_takes_are_compared(
 
     found = overflows(edited, context, language, SIDEBAR)
     wipe.end()
+    assert list(map(str, found)) == []
+
+
+@pytest.mark.usefixtures("addon")
+def test_every_stage_has_room_in_the_bar_of_a_job(scene: bpy.types.Scene, language: Callable[[str], str]) -> None:
+    from ex4d_blender import job_list
+    from ex4d_blender.ui.layout import draw_progress
+
+    current, found = job_list.current(), []
+    for stage in STAGE_NAMES:
+        known = JobSnapshot("j", "generate", state="running", stage=stage, step=100, of=149, eta=605.0)
+        current.link.client.jobs = {"j": known}
+        current.mirror()
+        layout = Measuring(context_of(scene, "VIEW_3D"), language)
+        draw_progress(layout, "generate")
+        layout.look(SIDEBAR - TABS - MARGINS, found)
+    current.link.client.jobs = {}
     assert list(map(str, found)) == []

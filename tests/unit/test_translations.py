@@ -93,6 +93,13 @@ def test_what_the_backend_names_is_in_the_table() -> None:
     assert {name for name in names if Translation(german.TABLE).of(name) == name and name not in german.TABLE} == set()
 
 
+@pytest.mark.parametrize("name", STAGE_NAMES.values())
+def test_a_stage_of_several_words_is_translated_as_a_whole_with_its_count(name: str) -> None:
+    said = Translation(german.TABLE)
+    assert said.of(f"{name} 3/49") == f"{said.of(name)} 3/49"
+    assert said.of(f"{name} 3/49, 2:05 min left") == f"{said.of(name)} 3/49, noch 2:05 min"
+
+
 def test_the_table_has_nothing_else() -> None:
     known = literals(ADDON)
     assert [key for key in german.TABLE if key not in german.backend.TEXTS and key not in known] == []

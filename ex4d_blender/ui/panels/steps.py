@@ -104,7 +104,8 @@ def _draw_step(layout: Any, context: bpy.types.Context, step: _Step) -> None:
     )
     action = step.action(context)
     if running is not None:
-        header.progress(factor=running.fraction, text=localised(running.text), type="BAR")
+        # Beside the step's name there is no room for what is done.
+        header.progress(factor=running.fraction, text=f"{running.fraction:.0%}", type="BAR")
     elif action is not None:
         # Beside the step's name there is room for the take's own; names are not translated.
         header.operator(action[0], text=action[1], translate=False, icon=action[2])

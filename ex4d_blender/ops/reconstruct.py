@@ -382,7 +382,7 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         editors.shade(view, shot.mesh, fast=self.shading == "FAST")
         # Shading changes the material, so after it.
         showing.look_for_pictures_soon(scene)
-        view.region_3d.view_perspective = "CAMERA"
+        editors.look_through(view, scene.camera)
         return {"FINISHED"}
 
 

@@ -201,8 +201,6 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     there = sequencer.result_strip(sequencer.edit_scenes(scene), made.folder)
     if there is not None:
         _select(there)
-        if version is not None:
-            version.strip = there.name
         arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}", is_new=False))
         return
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
@@ -222,7 +220,7 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
             sequencer.show_edit(window, edit)
     arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}"))
     if version is not None:
-        version.strip, version.note = placed.result.name, " ".join(placed.notes)
+        version.note = " ".join(placed.notes)
         _push_undo("Place Take")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ex4d.protocol.parsing import parse_json
 
-from . import mesh, scan, stored_paths
+from . import mesh, scan, stored_paths, version_strips
 from . import shot as shots
 from .data import mesh_data
 from .files import MAX_FOLDER_BYTES, MAX_PATH_BYTES, absolute_path, stored_path
@@ -64,6 +64,7 @@ def follow(old: Path, new: Path, *, missing_only: bool = False) -> None:
             writes.append(partial(told.write, text))
     for write in writes:
         write()
+    version_strips.forget()
 
 
 def _moved(path: Path, old: Path, new: Path, missing_only: bool) -> Path | None:

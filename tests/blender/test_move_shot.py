@@ -52,6 +52,8 @@ def _all_over_the_file(scene: bpy.types.Scene, folder: Path) -> None:
 
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_moved_shots_folder_is_named_nowhere(shot: Any, tmp_path: Path, relative: bool) -> None:
+    from ex4d_blender import wipe
+
     bpy.context.preferences.filepaths.use_relative_paths = relative
     # The file's shot is the other tests' too.
     first = tmp_path / "a place whose name is written nowhere else"
@@ -71,9 +73,11 @@ def test_a_moved_shots_folder_is_named_nowhere(shot: Any, tmp_path: Path, relati
 
     bpy.ops.wm.save_mainfile(compress=False)
     assert first.name.encode() in (tmp_path / "job.blend").read_bytes()
+    assert bpy.ops.ex4d.wipe(against="PLATE") == {"FINISHED"}
     second = tmp_path / ("another" + first.name.replace(" ", "_") + "_at_all")
     assert bpy.ops.ex4d.move_shot(directory=str(second)) == {"FINISHED"}
     first.rename(tmp_path / "removed")
+    assert wipe.current() is None
     (found,) = shots.find_shots(shot)
     assert projection.shown(found.mesh) == "Take 01 v001"
     assert shots.missing_files(found.mesh) == []
@@ -82,3 +86,39 @@ def test_a_moved_shots_folder_is_named_nowhere(shot: Any, tmp_path: Path, relati
     # Whatever Blender writes down, and wherever.
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "moved.blend"), compress=False)
     assert first.name.encode() not in (tmp_path / "moved.blend").read_bytes()
+
+
+def test_another_file_of_the_same_shot_goes_on_where_it_was(shot: Any, tmp_path: Path) -> None:
+    (found,) = shots.find_shots(shot)
+    former, other = found.folder, str(tmp_path / "other.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=other, copy=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "own.blend"))
+    assert bpy.ops.ex4d.move_shot(directory=str(tmp_path / "own")) == {"FINISHED"}
+    bpy.ops.wm.save_mainfile()
+    assert shots.find_shots(bpy.context.scene)[0].folder == str(tmp_path / "own")
+    bpy.ops.wm.open_mainfile(filepath=other)
+    (found,) = shots.find_shots(bpy.context.scene)
+    assert found.folder == former
+    assert shots.missing_files(found.mesh) == []
+    assert bpy.ops.ex4d.leave_shot() == {"FINISHED"}
+    bpy.ops.ex4d.add_take_camera(move="orbit:8")
+    assert bpy.ops.ex4d.preview_take() == {"FINISHED"}
+    assert background.preview_folders(bpy.context.scene.ex4d.takes[0].camera)[0].is_relative_to(former)
+
+
+def test_a_take_on_the_mesh_moves_in_a_copied_scene_too(shot: Any, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "own.blend"))
+    bpy.ops.ex4d.match_scene()
+    bpy.ops.ex4d.add_take_camera(move="orbit:8")
+    bpy.ops.ex4d.generate()
+    bpy.ops.ex4d.project_take()
+    bpy.ops.scene.new(type="FULL_COPY")
+    copied = bpy.context.scene
+    assert copied != shot
+    bpy.context.window.scene = shot
+    assert bpy.ops.ex4d.move_shot(directory=str(tmp_path / "own")) == {"FINISHED"}
+    for scene in (shot, copied):
+        (found,) = shots.find_shots(scene)
+        assert found.folder == str(tmp_path / "own")
+        assert projection.shown(found.mesh) == "Take 01 v001"
+        assert Path(scene.ex4d.takes[0].versions[0].projection).is_relative_to(found.folder)

@@ -78,6 +78,7 @@ def _undo_post(*_: object) -> None:
     migrations.migrate()
     # Versions are files, which no step takes back.
     take_versions.find_lost_versions()
+    live_preview.drop_lost()
     cached.look_anew()
     changes.stir()
 

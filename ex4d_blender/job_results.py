@@ -30,7 +30,7 @@ from ex4d.protocol.results import (
     result_record,
 )
 
-from . import arrivals, backend_link, changes, folder_sizes, model_downloads, props
+from . import arrivals, backend_link, changes, folder_sizes, live_preview, model_downloads, props
 from .core.checked_folders import check_ahead
 from .core.coverage_record import parse as parse_coverage
 from .core.deliveries import delivered_take, read_take
@@ -142,6 +142,11 @@ def show_preview(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -
                     opacity=opacity,
                     fingerprint=shown,
                 )
+    # For this one, others of this shot may have gone.
+    live_preview.drop_lost()
+    if not data.get("live"):
+        # One that came by itself is no step: one would go back to the move, and it would come again.
+        _push_undo("Preview Take")
 
 
 def _remember_coverage(
@@ -201,8 +206,6 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
     there = sequencer.result_strip(sequencer.edit_scenes(scene), made.folder)
     if there is not None:
         _select(there)
-        if version is not None:
-            version.strip = there.name
         arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}", is_new=False))
         return
     edit = results_scene(scene, made.shot, made.numbers, offset=offset, take=made)
@@ -222,8 +225,8 @@ def place_take(scene: bpy.types.Scene, result: Result, data: dict[str, Any]) -> 
             sequencer.show_edit(window, edit)
     arrivals.note(arrivals.Arrival(scene.session_uid, f"{made.title} {made.take}"))
     if version is not None:
-        version.strip, version.note = placed.result.name, " ".join(placed.notes)
-        _push_undo("Place Take")
+        version.note = " ".join(placed.notes)
+    _push_undo("Place Take")
 
 
 def _select(strip: sequencer.Strip) -> None:

@@ -20,7 +20,7 @@ from . import changes, job_list, out_of_date, panel_updates, props
 from .ops import preview
 from .redraw import tag_viewports
 from .scene import background, sequencer, takes
-from .scene.data import scene_state, windows
+from .scene.data import camera_data, scene_state, windows
 from .scene.shot import is_local
 
 log = logging.getLogger(__name__)
@@ -40,12 +40,14 @@ class _Watched:
         since: when it became that, seconds of ``time.monotonic``.
         asked: the fingerprint that a preview was last asked for by itself, "" for none.
         refused: why it could not be asked for, "" where it could.
+        is_lost: whether its picture has gone.
     """
 
     fingerprint: str = ""
     since: float = 0.0
     asked: str = ""
     refused: str = ""
+    is_lost: bool = False
 
 
 _watched: dict[out_of_date.Key, _Watched] = {}
@@ -70,6 +72,19 @@ def forget() -> None:
     _watched.clear()
     out_of_date.forget()
     _looked = -1
+
+
+def drop_lost() -> None:
+    """Take away the previews whose pictures are no longer there, which Blender would draw pink: of many the backend
+    keeps the newest, and steps of undo lead back to others."""
+    for scene in bpy.data.scenes:
+        for take in scene_state(scene).takes if is_local(scene) else ():
+            for camera in props.preview_cameras(scene, take):
+                if is_local(camera) and is_local(camera_data(camera)) and background.is_lost(camera):
+                    background.hide_preview(camera)
+                    item = _watched.setdefault(out_of_date.key_of(take), _Watched())
+                    item.asked, item.is_lost = "", True
+                    changes.stir()
 
 
 def look(now: float) -> None:
@@ -97,7 +112,8 @@ def _look_at(scene: bpy.types.Scene, take: props.EX4D_PG_take, now: float) -> bo
     current = preview.fingerprint(scene, take)
     item = _watched.setdefault(out_of_date.key_of(take), _Watched())
     if item.fingerprint != current:
-        item.fingerprint, item.since, item.refused = current, now, ""
+        # A step back, and forward again, may bring a picture that is of neither.
+        item.fingerprint, item.since, item.asked, item.refused = current, now, "", ""
     _note(scene, take, current)
     if not scene_state(scene).live_preview or not current or not _wants(take, item):
         return False
@@ -120,8 +136,9 @@ def _note(scene: bpy.types.Scene, take: props.EX4D_PG_take, current: str) -> Non
 
 
 def _wants(take: props.EX4D_PG_take, item: _Watched) -> bool:
-    """Whether the move is to be rendered: what there is shows another one, and it was not asked for yet."""
-    is_known = take.fingerprint == item.fingerprint and not out_of_date.stale(take).picture
+    """Whether the move is to be rendered: what there is shows another one, or has gone, and it was not asked for
+    yet."""
+    is_known = take.fingerprint == item.fingerprint and not out_of_date.stale(take).picture and not item.is_lost
     return not is_known and item.asked != item.fingerprint and not item.refused
 
 
@@ -155,9 +172,9 @@ def _is_free(take: props.EX4D_PG_take, item: _Watched) -> bool:
 
 
 def _ask(scene: bpy.types.Scene, take: props.EX4D_PG_take, item: _Watched) -> None:
-    item.asked = item.fingerprint
+    item.asked, item.is_lost = item.fingerprint, False
     try:
-        preview.request_preview(scene, take, block=False)
+        preview.request_preview(scene, take, block=False, live=True)
     except Ex4dError as error:
         item.refused = f"{error.message} {error.hint}"
         log.warning("EX-4D: the preview of «%s» is not rendered: %s", take.name, error.message)

@@ -325,7 +325,7 @@ class EX4D_OT_import_take(bpy.types.Operator):
         )
         _, version = version_of(scene, made.folder)
         if version is not None:
-            version.strip, version.note = placed.result.name, " ".join(placed.notes)
+            version.note = " ".join(placed.notes)
         for note in placed.notes:
             self.report({"WARNING"}, localised(note))
         if context.window is not None:

@@ -10,7 +10,7 @@ from bpy.props import StringProperty
 
 from ex4d.protocol.errors import BadInputError, TransientError
 
-from .. import backend_link
+from .. import backend_link, wipe
 from ..core import shot_folders
 from ..localisation import localised
 from ..scene import shot as shots
@@ -138,6 +138,8 @@ class EX4D_OT_move_shot(WithShot, bpy.types.Operator):
         finally:
             manager.progress_end()
         relocate(shot, new)
+        # It reads its pictures where they were when it began.
+        wipe.end()
         propose_folder(scene)
         self.report({"INFO"}, localised(f"The shot is in {new}. Save the .blend; then {old} may be deleted."))
         return {"FINISHED"}

@@ -38,8 +38,13 @@ class EX4D_OT_preview_take(TakeJobOperator, bpy.types.Operator):
         return job
 
 
-def request_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take", *, block: bool) -> tuple[str, tuple[str, ...]]:
+def request_preview(
+    scene: bpy.types.Scene, take: "props.EX4D_PG_take", *, block: bool, live: bool = False
+) -> tuple[str, tuple[str, ...]]:
     """Ask for the preview of a take; returns the job's id, and what should be known of the take.
+
+    Args:
+        live: nobody has asked for it: it is no step that can be undone.
 
     Raises:
         Ex4dError: the take cannot be sampled, or there is no backend.
@@ -55,7 +60,7 @@ def request_preview(scene: bpy.types.Scene, take: "props.EX4D_PG_take", *, block
         lens="none",
         take=take.uid,
     )
-    data = {"take": take.uid, "offset": shot.timing.offset, "fingerprint": fingerprint(scene, take)}
+    data = {"take": take.uid, "offset": shot.timing.offset, "fingerprint": fingerprint(scene, take), "live": live}
     jobs = job_list.current()
     return jobs.submit(scene, request, action="preview", data=data, title=f"Preview {take.name}", block=block), notes
 

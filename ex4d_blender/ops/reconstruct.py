@@ -344,7 +344,8 @@ class EX4D_OT_view_shot(bpy.types.Operator):
     bl_idname = "ex4d.view_shot"
     bl_label = "Look Through Camera"
     bl_description = "Show the plate on the mesh, seen through the scene's camera"
-    bl_options = {"REGISTER"}
+    # The scene may get another camera.
+    bl_options = {"REGISTER", "UNDO"}
 
     if TYPE_CHECKING:
         shading: str
@@ -382,7 +383,7 @@ class EX4D_OT_view_shot(bpy.types.Operator):
         editors.shade(view, shot.mesh, fast=self.shading == "FAST")
         # Shading changes the material, so after it.
         showing.look_for_pictures_soon(scene)
-        view.region_3d.view_perspective = "CAMERA"
+        editors.look_through(view, scene.camera)
         return {"FINISHED"}
 
 

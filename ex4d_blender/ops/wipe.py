@@ -33,7 +33,8 @@ class EX4D_OT_wipe(bpy.types.Operator):
         "Show the take's newest version over its camera, beside the plate or the version before it. Drag the line; "
         "W over the viewport changes sides"
     )
-    bl_options = {"REGISTER"}
+    # The scene gets another camera.
+    bl_options = {"REGISTER", "UNDO"}
 
     if TYPE_CHECKING:
         against: str

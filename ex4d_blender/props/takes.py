@@ -166,7 +166,6 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         frames: str
         generated_mean: float
         filled: str
-        strip: str
         note: str
         passes: str
         movie: str
@@ -187,7 +186,6 @@ class EX4D_PG_version(bpy.types.PropertyGroup):
         frames: StringProperty(name="Frames")
         generated_mean: FloatProperty(name="Generated", subtype="PERCENTAGE", description="Mean share of filled pixels")
         filled: StringProperty(name="Filled From", description="Where the filled pixels come from, in words")
-        strip: StringProperty(name="Strip", description="Name of its strip in the sequencer")
         note: StringProperty(name="Note", description="What should be known of how Blender shows it")
         passes: StringProperty(name="Passes", description="Folder within the version's with its AOV files")
         movie: StringProperty(name="Movie", description="File within the version's folder: its movie for editing")

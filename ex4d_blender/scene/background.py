@@ -13,7 +13,7 @@ from ex4d.protocol.values import picture_numbers
 from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
 from .data import camera_data
-from .files import load_sequence, numbered_files, show_sequence
+from .files import absolute_path, load_sequence, numbered_files, show_sequence
 from .shot import PROPERTY
 
 
@@ -98,6 +98,12 @@ def set_preview_look(camera_obj: bpy.types.Object, *, opacity: float, in_front: 
     for background in _previews(camera_data(camera_obj)):
         background.alpha = opacity
         background.display_depth = "FRONT" if in_front else "BACK"
+
+
+def is_lost(camera_obj: bpy.types.Object) -> bool:
+    """Whether the pictures of the camera's preview are gone from the disk; looks there."""
+    paths = [item.image.filepath for item in _previews(camera_data(camera_obj)) if item.image is not None]
+    return not all(absolute_path(path).is_file() for path in paths)
 
 
 def hide_preview(camera_obj: bpy.types.Object) -> None:

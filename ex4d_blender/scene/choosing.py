@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import editors
 from .shot import ShotObjects
 
 
@@ -28,11 +29,4 @@ def stands_in_a_camera(window: bpy.types.Window | None) -> bool:
     """Whether one of a window's 3D viewports shows what the scene's camera sees."""
     if window is None or window.screen is None:
         return False
-    spaces = (area.spaces.active for area in window.screen.areas if area.type == "VIEW_3D")
-    return any(
-        isinstance(space, bpy.types.SpaceView3D)
-        and not space.use_local_camera
-        and space.region_3d is not None
-        and space.region_3d.view_perspective == "CAMERA"
-        for space in spaces
-    )
+    return any(editors.follows_scene_camera(area.spaces.active) for area in window.screen.areas)

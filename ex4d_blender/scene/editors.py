@@ -30,10 +30,44 @@ def frame_time_editors(window: bpy.types.Window | None) -> None:
                 framing()
 
 
+def viewed_camera(space: Any, view: Any, scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The camera whose picture a 3D viewport shows: the scene's, or the viewport's own; None where it shows none's.
+
+    Args:
+        space: the viewport's.
+        view: the ``RegionView3D`` that is meant: a viewport may have four.
+        scene: of the window.
+    """
+    if view is None or view.view_perspective != "CAMERA":
+        return None
+    found: bpy.types.Object | None = space.camera if space.use_local_camera else scene.camera
+    return found
+
+
+def follows_scene_camera(space: Any) -> bool:
+    """Whether an editor (its space) is a 3D viewport that shows what the scene's camera sees, whichever that is."""
+    return (
+        space is not None
+        and space.type == "VIEW_3D"
+        and not space.use_local_camera
+        and space.region_3d is not None
+        and space.region_3d.view_perspective == "CAMERA"
+    )
+
+
 def look_through_scene_camera(space: Any) -> None:
-    """Let a 3D viewport (its space; another editor's is left alone) show what the scene's camera sees."""
+    """Let a 3D viewport (its space; another editor's is left alone) show what the scene's camera sees, unless the
+    artist has given it a camera of its own."""
     if space is not None and space.type == "VIEW_3D" and not space.use_local_camera:
         space.region_3d.view_perspective = "CAMERA"
+
+
+def look_through(space: Any, camera: bpy.types.Object | None) -> None:
+    """Let a 3D viewport (its space) show what the scene's camera, ``camera``, sees; one with a camera of its own shows
+    that camera too, and stays apart from the scene's."""
+    if space.use_local_camera and camera is not None:
+        space.camera = camera
+    space.region_3d.view_perspective = "CAMERA"
 
 
 def shade(space: Any, mesh_obj: bpy.types.Object | None, *, fast: bool) -> None:

@@ -95,7 +95,9 @@ def _new_group() -> Any:
         build.math("DIVIDE", across, depth),
         build.math("SUBTRACT", 1.0, build.math("DIVIDE", down, depth)),
     )
-    stored = build.stored(given["Geometry"], PLATE_UV, place.outputs[0], data_type="FLOAT2", domain="CORNER")
+    # Computed at each vertex, not four times at the corners around it.
+    at_vertices = build.out("GeometryNodeFieldOnDomain", place.outputs[0], domain="POINT", data_type="FLOAT_VECTOR")
+    stored = build.stored(given["Geometry"], PLATE_UV, at_vertices, data_type="FLOAT2", domain="CORNER")
     output = tree.nodes.new("NodeGroupOutput")
     build.put(output.inputs["Geometry"], stored)
     return tree

@@ -3,59 +3,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import bpy
+from ex4d.protocol.parsing import parse_json
 
-from . import scan
+from . import mesh, scan, stored_paths, version_strips
 from . import shot as shots
+from .data import mesh_data
 from .files import MAX_FOLDER_BYTES, MAX_PATH_BYTES, absolute_path, stored_path
-from .sequencer import strips_of
-from .shot import PROPERTY, ShotObjects
+from .shot import ShotObjects
 
 
 def relocate(shot: ShotObjects, new: Path) -> None:
-    """Let a shot, its pictures, strips and takes be found in ``new``, a copy of its folder.
+    """Let a shot be found in ``new``, a copy of its folder, with all that the file has of it: its mesh, pictures,
+    strips, takes, previews and the take that is projected on it.
 
     Raises:
-        BadInputError: the copy lacks files that the mesh needs.
+        BadInputError: the copy lacks files that the mesh needs; nothing is changed.
     """
     old = Path(shot.folder)
-    _move_objects(shot, old, new)
-    # Copied scenes have roots of their own, and duplicated meshes their modifiers: the old folder may go.
-    for obj in scan.file_objects():
-        if obj.library is not None:
-            continue
-        other = shots.shot_of(obj) if shots.role(obj) == "root" and obj != shot.root else None
-        if other is not None and Path(other.folder) == old:
-            _move_objects(other, old, new)
-        for modifier in obj.modifiers:
-            if modifier.type == "MESH_CACHE" and modifier.filepath:
-                _move(modifier, "filepath", old, new)
+    # Copied scenes have roots of their own: the old folder may go.
+    roots = [obj for obj in scan.file_objects() if obj.library is None and shots.role(obj) == "root"]
+    found = [other for other in map(shots.shot_of, roots) if other is not None and Path(other.folder) == old]
+    places = [_moved(Path(other.record["viewport"]), old, new, False) for other in found]
+    for other, place in zip(found, places, strict=True):
+        if other.mesh is not None and place is not None:
+            viewport = mesh.read_viewport(place)
+            mesh.check_point_cache(viewport.pc2, len(mesh_data(other.mesh).vertices), len(viewport.numbers))
     follow(old, new)
+    for other, place in zip(found, places, strict=True):
+        shots.move_record(other, place or Path(other.record["viewport"]))
 
 
 def follow(old: Path, new: Path, *, missing_only: bool = False) -> None:
-    """Let pictures, clips, strips and versions of takes that point into ``old`` point into ``new``.
+    """Let all that points into ``old`` point into ``new``: what Blender's own data name, wherever they do, and what the
+    add-on keeps of takes, previews and plates.
 
     Args:
         missing_only: only what is not in ``old`` any more and is in ``new``.
+
+    Raises:
+        BadInputError: a path would become longer than Blender keeps; nothing is changed.
     """
-    for kept in (*bpy.data.images, *bpy.data.movieclips):
-        if kept.library is None and kept.filepath:
-            _move(kept, "filepath", old, new, missing_only=missing_only)
-    for scene in bpy.data.scenes:
-        if scene.library is not None:
-            continue
-        for strip in _strips(strips_of(scene.sequence_editor) if scene.sequence_editor else ()):
-            _move(strip, "directory" if strip.type == "IMAGE" else "filepath", old, new, missing_only=missing_only)
-            tag = strip.get(PROPERTY)
-            if hasattr(tag, "get") and (place := _moved(Path(str(tag.get("folder", ""))), old, new, missing_only)):
-                tag["folder"] = str(place)
-        if hasattr(scene, "ex4d"):
-            _move_state(scene.ex4d, old, new, missing_only)
+    writes: list[Callable[[], None]] = []
+    for kept in stored_paths.blender_paths():
+        place = _moved(absolute_path(kept.text), old, new, missing_only) if kept.is_local else None
+        if place is not None:
+            stored = stored_path(place, limit=MAX_FOLDER_BYTES if kept.is_folder else MAX_PATH_BYTES)
+            # A strip's directory ends in a slash.
+            stored += "/" if kept.text.endswith(("/", "\\")) else ""
+            writes.append(partial(setattr, kept.owner, kept.name, stored))
+    moved_text = partial(_moved_text, old=old, new=new, missing_only=missing_only)
+    for told in stored_paths.our_texts():
+        if (text := _replaced(told.text, moved_text)) is not None:
+            writes.append(partial(told.write, text))
+    for write in writes:
+        write()
+    version_strips.forget()
 
 
 def _moved(path: Path, old: Path, new: Path, missing_only: bool) -> Path | None:
@@ -66,37 +75,37 @@ def _moved(path: Path, old: Path, new: Path, missing_only: bool) -> Path | None:
     return None if missing_only and (path.exists() or not place.exists()) else place
 
 
-def _move_objects(shot: ShotObjects, old: Path, new: Path) -> None:
-    viewport = Path(shot.record["viewport"])
-    inside = new / viewport.relative_to(old) if viewport.is_relative_to(old) else viewport
-    if shot.mesh is not None:
-        shots.relink(shot.mesh, inside)
-    else:
-        shots.move_record(shot, inside)
+def _moved_text(text: str, *, old: Path, new: Path, missing_only: bool) -> str | None:
+    """The path that a text of ours becomes, relative to the .blend where it was; None where it stays, or is none."""
+    relative = text.startswith("//")
+    place = _moved(absolute_path(text) if relative else Path(text), old, new, missing_only)
+    if place is None:
+        return None
+    return stored_path(place) if relative else str(place)
 
 
-def _move_state(state: Any, old: Path, new: Path, missing_only: bool) -> None:
-    for take in state.takes:
-        for version in take.versions:
-            if place := _moved(Path(version.folder), old, new, missing_only):
-                version.folder = str(place)
-            if version.projection and (place := _moved(Path(version.projection), old, new, missing_only)):
-                version.projection = str(place)
-    if state.shot_folder and absolute_path(state.shot_folder) == old:
-        state.shot_folder = str(new)
+def _replaced(text: str, change: Callable[[str], str | None]) -> str | None:
+    """A text with its paths changed, whether it is one or is JSON that holds some; None where it stays.
+
+    Args:
+        change: tells what stands in a text's place, None where it stays.
+    """
+    if not text.startswith(("{", "[")):
+        return change(text)
+    # What looks like JSON and is none is an artist's words.
+    with suppress(ValueError):
+        held = parse_json(text)
+        if (found := _replaced_in(held, change)) != held:
+            return json.dumps(found)
+    return None
 
 
-def _strips(strips: Iterable[Any]) -> Iterator[Any]:
-    for strip in strips:
-        if strip.type in ("IMAGE", "MOVIE"):
-            yield strip
-        elif strip.type == "META":
-            yield from _strips(strip.strips if hasattr(strip, "strips") else strip.sequences)
-
-
-def _move(owner: Any, attribute: str, old: Path, new: Path, *, missing_only: bool = False) -> None:
-    if place := _moved(absolute_path(getattr(owner, attribute)), old, new, missing_only):
-        # A strip's directory ends in a slash.
-        folder = attribute == "directory"
-        stored = stored_path(place, limit=MAX_FOLDER_BYTES if folder else MAX_PATH_BYTES)
-        setattr(owner, attribute, stored + ("/" if folder else ""))
+def _replaced_in(value: Any, change: Callable[[str], str | None]) -> Any:
+    if isinstance(value, str):
+        found = change(value)
+        return value if found is None else found
+    if isinstance(value, list):
+        return [_replaced_in(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _replaced_in(item, change) for key, item in value.items()}
+    return value

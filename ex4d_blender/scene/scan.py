@@ -19,6 +19,12 @@ def file_objects() -> list[bpy.types.Object]:
     return list(bpy.data.objects)
 
 
+def file_blocks() -> list[bpy.types.ID]:
+    """All data-blocks of the file, whatever kind they are of."""
+    kinds = [item.identifier for item in bpy.data.bl_rna.properties if item.type == "COLLECTION"]
+    return [block for kind in kinds for block in getattr(bpy.data, kind)]
+
+
 def collection_objects(collection: bpy.types.Collection) -> list[bpy.types.Object]:
     """All objects of a collection, those of its collections too."""
     return list(collection.all_objects)

@@ -61,6 +61,14 @@ def all_strips(scene: bpy.types.Scene) -> list[Strip]:
     return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
+def count_strips(scene: bpy.types.Scene) -> int:
+    """How many strips a scene has, those within meta strips too; none of them is looked at."""
+    editor: Any = scene.sequence_editor
+    if editor is None:
+        return 0
+    return len(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+
+
 def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
     """The scene whose sequencer the artist sees: since Blender 5 the workspace has one of its own."""
     found: bpy.types.Scene | None = getattr(context, "sequencer_scene", None)

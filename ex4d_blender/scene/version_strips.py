@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which version of a take its strips show."""
+"""Which version of a take its strips show, and which versions have one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,33 @@ from collections.abc import Collection
 import bpy
 
 from . import sequencer
+
+#: By the working scene's ``session_uid``: what its scenes of results were when they were looked through, and the
+#: folders of the versions whose results they have.
+_placed: dict[int, tuple[tuple[tuple[int, int], ...], frozenset[str]]] = {}
+
+
+def is_placed(scene: bpy.types.Scene, folder: str) -> bool:
+    """Whether a version has a strip in the scenes of a working scene's results. Panels ask whenever drawn: strips are
+    looked through when there are more or fewer than before.
+
+    Args:
+        scene: that is worked in.
+        folder: of the version.
+    """
+    edits = sequencer.edit_scenes(scene)
+    state = tuple((edit.session_uid, sequencer.count_strips(edit)) for edit in edits)
+    known = _placed.get(scene.session_uid)
+    if known is None or known[0] != state:
+        told = (sequencer.take_of_strip(strip) for edit in edits for strip in sequencer.all_strips(edit))
+        found = frozenset(item["folder"] for item in told if item is not None and item["role"] == "result")
+        known = _placed[scene.session_uid] = state, found
+    return folder in known[1]
+
+
+def forget() -> None:
+    """Look through the strips anew: another file is open, a step was undone, or strips are others than they were."""
+    _placed.clear()
 
 
 def show(scene: bpy.types.Scene, folder: str, others: Collection[str]) -> bool:

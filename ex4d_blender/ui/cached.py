@@ -11,7 +11,7 @@ import bpy
 
 from ..core import coverage_record
 from ..ops.sequencer import count_stray_strips
-from ..scene import sequencer
+from ..scene import sequencer, version_strips
 from ..scene import shot as shots
 from ..scene.data import windows
 from ..scene.shot import index
@@ -38,6 +38,7 @@ def notice(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def look_anew() -> None:
     """Another file is open, or a step was undone: no object is the one that it was."""
     index.forget()
+    version_strips.forget()
     for window in windows():
         if window.scene is not None:
             prepare(window.scene)
@@ -46,3 +47,4 @@ def look_anew() -> None:
 def forget() -> None:
     """Keep nothing of the open file."""
     index.forget()
+    version_strips.forget()

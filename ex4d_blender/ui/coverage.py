@@ -15,7 +15,7 @@ from ex4d.protocol.errors import BadInputError
 from .. import out_of_date, props
 from ..core.coverage_record import parse, parsed
 from ..localisation import localised
-from ..scene import hooks
+from ..scene import editors, hooks
 from ..scene import shot as shots
 
 #: The bar's height, that of a column at least, and its distance to the viewport's edges.
@@ -82,7 +82,7 @@ def _draw() -> None:
     if not hasattr(scene, "ex4d") or not context.space_data.overlay.show_overlays:
         return
     take = props.active_take(scene)
-    if take is None or not looks_through(context.region_data, scene, take):
+    if take is None or not looks_through(context, take):
         return
     stale = out_of_date.stale(take)
     if stale.picture:
@@ -126,11 +126,11 @@ def _draw_mark(context: Any) -> None:
     _text(STALE, left + 2 * MARGIN * scale, MARGIN * scale + HEIGHT + 24 * scale, scale)
 
 
-def looks_through(view: Any, scene: bpy.types.Scene, take: Any) -> bool:
-    """Whether a viewport (its ``RegionView3D``) shows what the take's camera sees; the bar says nothing of others."""
-    if view is None or view.view_perspective != "CAMERA":
-        return False
-    return take.use_scene_camera or take.camera == scene.camera
+def looks_through(context: Any, take: Any) -> bool:
+    """Whether a viewport (its context) shows what the take's camera sees; the bar says nothing of others."""
+    scene = context.scene
+    camera = editors.viewed_camera(context.space_data, context.region_data, scene)
+    return camera is not None and camera == (scene.camera if take.use_scene_camera else take.camera)
 
 
 def free_width(context: Any) -> tuple[float, float]:

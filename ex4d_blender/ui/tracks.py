@@ -22,7 +22,7 @@ from ..core.shot_rules import parsed_record
 from ..core.shot_source import source_trajectory
 from ..core.solved_scene import SolvedTracks, read_tracks, solve_folder
 from ..props import state_of
-from ..scene import hooks
+from ..scene import editors, hooks
 from ..scene import shot as shots
 from ..scene.data import camera_data
 
@@ -91,13 +91,13 @@ def places(corners: Array, xy: Array) -> Array:
     return np.asarray(upper_left + xy[:, :1] * across + xy[:, 1:] * down)
 
 
-def shown(scene: bpy.types.Scene) -> tuple[Array, Colours] | None:
-    """What is drawn of the tracks of the shot whose source camera the scene looks through, in the scene's frame: where
-    on the camera's frame, (N, 2) as ``places`` takes them, and (N, 4) colours. None where nothing is."""
-    if not hasattr(scene, "ex4d") or not state_of(scene).show_tracks or scene.camera is None:
+def shown(scene: bpy.types.Scene, camera: bpy.types.Object | None) -> tuple[Array, Colours] | None:
+    """What is drawn of the tracks of the shot whose source camera ``camera`` is, in the scene's frame: where on the
+    camera's frame, (N, 2) as ``places`` takes them, and (N, 4) colours. None where nothing is."""
+    if not hasattr(scene, "ex4d") or not state_of(scene).show_tracks or camera is None:
         return None
     for shot in shots.known(scene).shots:
-        folder = solve_folder(shot.record) if shot.source_camera == scene.camera else None
+        folder = solve_folder(shot.record) if shot.source_camera == camera else None
         solved = _read(folder) if folder is not None else None
         view = _view(str(shot.root[shots.PROPERTY]["record"])) if solved is not None else None
         if solved is None or view is None:
@@ -116,13 +116,14 @@ def _draw() -> None:
     # Its space is a viewport's, which the handler was added to.
     context: Any = bpy.context
     scene = context.scene
-    if context.region_data.view_perspective != "CAMERA" or not context.space_data.overlay.show_overlays:
+    looking = editors.viewed_camera(context.space_data, context.region_data, scene)
+    if not context.space_data.overlay.show_overlays:
         return
-    found = shown(scene)
-    if found is None:
+    found = shown(scene, looking)
+    if looking is None or found is None:
         return
     xy, coloured = found
-    camera = scene.camera.evaluated_get(context.evaluated_depsgraph_get())
+    camera = looking.evaluated_get(context.evaluated_depsgraph_get())
     frame = [camera.matrix_world @ corner for corner in camera_data(camera).view_frame(scene=scene)]
     seen = [location_3d_to_region_2d(context.region, context.region_data, corner) for corner in frame]
     if None in seen:

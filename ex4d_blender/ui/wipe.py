@@ -15,6 +15,7 @@ from .. import props, wipe
 from ..core.wipe import Part, Rect, fit, is_on_line, line_at, part_between, share_at
 from ..localisation import localised
 from ..scene import hooks
+from ..scene.editors import viewed_camera
 from .coverage import free_width, looks_through
 
 #: Half the line's width, how far from it the mouse still takes it, half the grip's width and height, and the distance
@@ -31,13 +32,12 @@ _handle: Any = None
 _keys: list[tuple[Any, Any]] = []
 
 
-def camera_frame(region: Any, view: Any, scene: bpy.types.Scene) -> Rect | None:
-    """What a viewport's scene camera sees, in the region's pixels; None where that is nowhere.
+def camera_frame(region: Any, view: Any, scene: bpy.types.Scene, camera: bpy.types.Object | None) -> Rect | None:
+    """What the camera that a viewport looks through sees, in the region's pixels; None where that is nowhere.
 
     A viewport that looks through the camera stands where it stands: the projection alone says where its frame lies.
     Camera and view are not set to a new frame at the same moment, so places in the world would be of two frames.
     """
-    camera = scene.camera
     if camera is None or not isinstance(camera.data, bpy.types.Camera):
         return None
     corners = [view.window_matrix @ corner.to_4d() for corner in camera.data.view_frame(scene=scene)]
@@ -54,9 +54,10 @@ def _shown(context: Any) -> tuple[wipe.Wipe, Rect] | None:
     if shown is None or scene is None or scene.session_uid != shown.scene:
         return None
     take = props.take_by_uid(scene, shown.take)
-    if take is None or not looks_through(context.region_data, scene, take):
+    if take is None or not looks_through(context, take):
         return None
-    frame = camera_frame(context.region, context.region_data, scene)
+    camera = viewed_camera(context.space_data, context.region_data, scene)
+    frame = camera_frame(context.region, context.region_data, scene, camera)
     return (shown, frame) if frame is not None and frame.width > 0 and frame.height > 0 else None
 
 

@@ -108,7 +108,8 @@ def see_meta_strips(out: Path, view: bpy.types.Area) -> Iterator[Wait]:
 def wipe_frame(view: bpy.types.Area) -> Any:
     """The camera's frame on the screen, y up."""
     seen = region(view, "WINDOW")
-    frame = extension("ui.wipe").camera_frame(seen, view.spaces.active.region_3d, window().scene)
+    scene = window().scene
+    frame = extension("ui.wipe").camera_frame(seen, view.spaces.active.region_3d, scene, scene.camera)
     return type(frame)(frame.left + seen.x, frame.bottom + seen.y, frame.right + seen.x, frame.top + seen.y)
 
 

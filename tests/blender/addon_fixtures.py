@@ -7,11 +7,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import addon_utils
 import bpy
 import pytest
+
+from ex4d.protocol.jobs import JobSnapshot
 
 ADDON = "ex4d_blender"
 
@@ -80,3 +83,35 @@ def shot(reconstruct: Callable[[Path], None], plate: Path, shot_file: Path) -> A
         reconstruct(plate)
         bpy.ops.wm.save_mainfile()
     return bpy.context.scene
+
+
+@pytest.fixture
+def live(monkeypatch: pytest.MonkeyPatch, addon: Any) -> Iterator[Any]:
+    """The module, with a backend that only writes down what it is asked for; ``jobs`` are those, by id."""
+    from ex4d_blender import changes, live_preview, out_of_date
+
+    current = addon.current()
+    asked: list[str] = []
+    cancelled: list[str] = []
+
+    def submit(_jobs: Any, scene: bpy.types.Scene, _request: Any, *, data: dict[str, Any], **options: Any) -> str:
+        job = f"20260101-000000-{len(asked):08d}"
+        asked.append(job)
+        current.expect(scene, job, options["action"], data)
+        current.link.client.jobs[job] = JobSnapshot(job, "preview", state="running")
+        return job
+
+    monkeypatch.setattr(addon.JobList, "submit", submit)
+    monkeypatch.setattr(type(current.link.client), "cancel", lambda _, job: cancelled.append(job))
+    live_preview.forget()
+    yield SimpleNamespace(
+        look=live_preview.look,
+        stale=out_of_date.stale,
+        module=live_preview,
+        asked=asked,
+        cancelled=cancelled,
+        jobs=current.link.client.jobs,
+        current=current,
+        stir=changes.stir,
+    )
+    live_preview.forget()

@@ -78,7 +78,7 @@ def context_of(scene: Any, editor: str) -> SimpleNamespace:
         window=window,
         workspace=window.workspace,
         preferences=bpy.context.preferences,
-        space_data=SimpleNamespace(type=editor, overlay=SimpleNamespace(show_overlays=True)),
+        space_data=SimpleNamespace(type=editor, use_local_camera=False, overlay=SimpleNamespace(show_overlays=True)),
         region=SimpleNamespace(width=1200, x=0),
         region_data=SimpleNamespace(view_perspective="CAMERA"),
         area=SimpleNamespace(regions=[]),

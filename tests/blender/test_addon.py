@@ -161,7 +161,7 @@ def test_the_way_from_plate_to_strip(shot: Any, tmp_path: Path) -> None:
 
     shot.ex4d.with_mask = shot.ex4d.with_color = True
     assert bpy.ops.ex4d.generate() == {"FINISHED"}
-    from ex4d_blender.scene import sequencer
+    from ex4d_blender.scene import sequencer, version_strips
 
     (meta,) = strips(shot)
     placed = [
@@ -175,7 +175,8 @@ def test_the_way_from_plate_to_strip(shot: Any, tmp_path: Path) -> None:
         ("Take 01 v001 color", 1001, 6, True),
     ]
     version = shot.ex4d.takes[0].versions[0]
-    assert (version.name, version.profile, version.strip) == ("v001", "preview", "Take 01 v001 result")
+    assert (version.name, version.profile) == ("v001", "preview")
+    assert version_strips.is_placed(shot, version.folder)
     take = tmp_path / "ex4d" / "plate" / "takes" / "v001"
     assert Path(version.folder) == take
     # None of them needs the cache, and the take is as whole as it was without the colour.

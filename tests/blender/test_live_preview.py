@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,38 +32,6 @@ def take(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> Any:
     shots.import_shot(scene, make_shot(tmp_path, pictures=False))
     bpy.ops.ex4d.add_take_camera(move="orbit:20")
     return scene.ex4d.takes[0]
-
-
-@pytest.fixture
-def live(monkeypatch: pytest.MonkeyPatch, addon: Any) -> Iterator[Any]:
-    """The module, with a backend that only writes down what it is asked for; ``jobs`` are those, by id."""
-    from ex4d_blender import changes, live_preview, out_of_date
-
-    current = addon.current()
-    asked: list[str] = []
-    cancelled: list[str] = []
-
-    def submit(_jobs: Any, scene: bpy.types.Scene, _request: Any, *, data: dict[str, Any], **options: Any) -> str:
-        job = f"20260101-000000-{len(asked):08d}"
-        asked.append(job)
-        current.expect(scene, job, options["action"], data)
-        current.link.client.jobs[job] = JobSnapshot(job, "preview", state="running")
-        return job
-
-    monkeypatch.setattr(addon.JobList, "submit", submit)
-    monkeypatch.setattr(type(current.link.client), "cancel", lambda _, job: cancelled.append(job))
-    live_preview.forget()
-    yield SimpleNamespace(
-        look=live_preview.look,
-        stale=out_of_date.stale,
-        module=live_preview,
-        asked=asked,
-        cancelled=cancelled,
-        jobs=current.link.client.jobs,
-        current=current,
-        stir=changes.stir,
-    )
-    live_preview.forget()
 
 
 def end(live: Any, scene: bpy.types.Scene, folder: Path, state: str = "done") -> None:

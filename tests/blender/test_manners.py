@@ -751,14 +751,29 @@ def test_the_bar_is_seen_through_its_takes_camera_only(scene: bpy.types.Scene) -
     from ex4d_blender.ui import coverage
 
     mine, other = (bpy.data.objects.new(name, bpy.data.cameras.new(name)) for name in ("Mine", "Other"))
-    view, take = SimpleNamespace(view_perspective="CAMERA"), SimpleNamespace(camera=mine, use_scene_camera=False)
-    scene.camera = mine
-    assert coverage.looks_through(view, scene, take)
-    scene.camera = other
-    assert not coverage.looks_through(view, scene, take)
-    scene.camera = mine
-    assert not coverage.looks_through(SimpleNamespace(view_perspective="PERSP"), scene, take)
-    assert not coverage.looks_through(None, scene, take)
+    area = bpy.context.window_manager.windows[0].screen.areas[0]
+    area.type = "VIEW_3D"
+    space = area.spaces.active
+
+    def seen(take: Any) -> bool:
+        return coverage.looks_through(SimpleNamespace(scene=scene, space_data=space, region_data=space.region_3d), take)
+
+    own, switched = (SimpleNamespace(camera=mine, use_scene_camera=follows) for follows in (False, True))
+    for perspective, of_scene, of_view, expected in (
+        ("CAMERA", mine, None, (True, True)),
+        ("CAMERA", other, None, (False, True)),
+        ("PERSP", mine, None, (False, False)),
+        # A viewport may have a camera of its own.
+        ("CAMERA", mine, other, (False, False)),
+        ("CAMERA", other, mine, (True, False)),
+        ("PERSP", other, mine, (False, False)),
+    ):
+        scene.camera, space.region_3d.view_perspective = of_scene, perspective
+        space.use_local_camera = of_view is not None
+        if of_view is not None:
+            space.camera = of_view
+        assert (seen(own), seen(switched)) == expected
+    assert not coverage.looks_through(SimpleNamespace(scene=scene, space_data=space, region_data=None), own)
 
 
 def test_frames_are_called_by_the_scenes_numbers(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:

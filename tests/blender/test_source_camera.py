@@ -114,7 +114,7 @@ def test_tracks_lie_where_the_viewport_shows_the_plate(scene: Any, tmp_path: Pat
     scene.ex4d.show_tracks = True
     scene.frame_set(placed.frames[1])
     plain = read_tracks(Path(record["solve"]))
-    found = tracks.shown(scene)
+    found = tracks.shown(scene, placed.source_camera)
     assert found is not None
     np.testing.assert_allclose(found[0], plain.xy[plain.seen_in(1)], atol=1e-9)
     view, lens = placed.source(), Lens("brown", (-0.2, 0.05))
@@ -135,14 +135,16 @@ def test_tracks_lie_where_the_viewport_shows_the_plate(scene: Any, tmp_path: Pat
         on_frame(wide, through + np.array([5, 3]), replace(view, lens=lens)), ideal / (48, 32), atol=1e-9
     )
     assert on_frame(replace(wide, K=wide.K * (2.0, 2.0, 1.0)), ideal, view) is None
-    # Nothing is drawn of frames that the plate has not, of other cameras, and of files that are gone.
+    # Nothing is drawn through other cameras, of frames that the plate has not, and of files that are gone.
+    assert tracks.shown(scene, None) is None
+    assert tracks.shown(scene, bpy.data.objects.new("Other", bpy.data.cameras.new("Other"))) is None
     scene.frame_set(placed.frames[-1] + 1)
-    assert tracks.shown(scene) is None
+    assert tracks.shown(scene, placed.source_camera) is None
     scene.frame_set(placed.frames[1])
     (Path(record["solve"]) / "solved_camera.json").unlink()
-    assert tracks.shown(scene) is not None
+    assert tracks.shown(scene, placed.source_camera) is not None
     tracks.forget()
-    assert tracks.shown(scene) is None
+    assert tracks.shown(scene, placed.source_camera) is None
 
 
 # What is said of it, and asked

@@ -177,6 +177,25 @@ def test_the_plate_is_shown_in_both_modes(scene: bpy.types.Scene, tmp_path: Path
         assert shading.type == "MATERIAL"
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_the_button_looks_through_the_source_camera_in_each_viewport(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any, own: bool
+) -> None:
+    placed = shots.import_shot(scene, make_shot(tmp_path))
+    other = bpy.data.objects.new("Other", bpy.data.cameras.new("Other"))
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "VIEW_3D"
+    space = area.spaces.active
+    scene.camera, space.use_local_camera = other, own
+    if own:
+        space.camera = other
+    with bpy.context.temp_override(window=window, area=area):
+        assert bpy.ops.ex4d.view_shot() == {"FINISHED"}
+    assert editors.viewed_camera(space, space.region_3d, scene) == placed.source_camera
+    assert space.use_local_camera == own
+
+
 def test_a_changed_material_is_drawn_with_a_picture_that_exists(scene: bpy.types.Scene, tmp_path: Path) -> None:
     placed = shots.import_shot(scene, make_shot(tmp_path))
     found = placed.mesh.data.materials[0]

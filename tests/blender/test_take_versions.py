@@ -11,7 +11,7 @@ import bpy
 import pytest
 from ex4d_blender.core import texts
 from ex4d_blender.core.deliveries import read_take
-from ex4d_blender.scene import sequencer
+from ex4d_blender.scene import sequencer, version_strips
 from ex4d_blender.scene import shot as shots
 from panel_drawing import draw_all
 from test_manners import make_take
@@ -114,7 +114,6 @@ def test_a_click_on_a_version_shows_it(scene: bpy.types.Scene, take: Any) -> Non
 def test_a_version_that_another_take_lies_over_is_seen_when_it_is_clicked(
     scene: bpy.types.Scene, take: Any, tmp_path: Path
 ) -> None:
-    from ex4d_blender.scene import version_strips
 
     first = place(scene, take, "v001")
     bpy.ops.ex4d.add_take_camera(move="zoom_in:2")
@@ -142,13 +141,43 @@ def test_a_version_without_a_strip_is_put_into_the_sequencer(scene: bpy.types.Sc
     deliver(folder, "v001", camera={"preset": "orbit:20"})
     assert bpy.ops.ex4d.find_versions() == {"FINISHED"}
     version = take.versions[0]
-    assert (version.name, version.created, version.move, version.strip) == ("v001", CREATED, "orbit:20", "")
+    assert (version.name, version.created, version.move) == ("v001", CREATED, "orbit:20")
     # As Blender's own takes have it.
     deliver(folder, "v003", camera={"file": "/cam.json", "move": "crane:0.2, changed"})
     assert read_take(folder / "takes" / "v003").move == "crane:0.2, changed"
     assert bpy.ops.ex4d.import_take(directory=version.folder) == {"FINISHED"}
-    found = [strip.name for edit in sequencer.edit_scenes(scene) for strip in sequencer.all_strips(edit)]
-    assert version.strip in found
+    assert version_strips.is_placed(scene, version.folder)
+    assert "Put into Sequencer" not in draw_all(scene)
+
+
+@pytest.mark.parametrize("deleted", ["strip", "result", "scene"])
+def test_a_version_whose_strip_is_deleted_can_be_put_there_again(
+    scene: bpy.types.Scene, take: Any, deleted: str
+) -> None:
+    folder = place(scene, take, "v001").folder
+    place(scene, take, "v002")
+    take.active_version = 0
+    take.versions[0].note = "Its colour is another."
+    lines = draw_all(scene)
+    assert "Put into Sequencer" not in lines
+    assert "Its colour is another." in lines
+    (edit,) = sequencer.edit_scenes(scene)
+    strips = sequencer.strips_of(edit.sequence_editor)
+    meta = strips["Take 01 v001"]
+    # Another name is no other strip.
+    meta.name = "Hero"
+    assert "Put into Sequencer" not in draw_all(scene)
+    if deleted == "scene":
+        bpy.data.scenes.remove(edit)
+    elif deleted == "strip":
+        strips.remove(meta)
+    else:
+        inner = sequencer.strips_of(meta)
+        inner.remove(next(strip for strip in inner if sequencer.take_of_strip(strip)["role"] == "result"))
+    lines = draw_all(scene)
+    assert "Put into Sequencer" in lines
+    assert "Its colour is another." not in lines
+    assert bpy.ops.ex4d.import_take(directory=folder) == {"FINISHED"}
     assert "Put into Sequencer" not in draw_all(scene)
 
 
@@ -230,14 +259,15 @@ def test_a_move_that_was_changed_by_hand_says_so(scene: bpy.types.Scene, tmp_pat
 def test_the_same_version_again_has_one_row_and_one_strip(scene: bpy.types.Scene, take: Any) -> None:
     from ex4d_blender import arrivals
 
-    first = place(scene, take, "v001").strip
+    first = place(scene, take, "v001").folder
     place(scene, take, "v002")
     last = arrivals.last()
     assert last is not None
     assert last.is_new
     place(scene, take, "v001")
     assert [version.name for version in take.versions] == ["v001", "v002"]
-    assert (take.active_version, take.versions[0].strip) == (0, first)
+    assert take.active_version == 0
+    assert version_strips.is_placed(scene, first)
     (edit,) = sequencer.edit_scenes(scene)
     strips = sequencer.strips_of(edit.sequence_editor)
     assert sorted(strip.name for strip in strips) == ["Take 01 v001", "Take 01 v002"]

@@ -275,7 +275,7 @@ def test_the_frame_stays_where_it_is_while_the_camera_moves(versions: bpy.types.
             window = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=size[0], y=size[1])
             window = Matrix.Diagonal((scale, scale, 1, 1)) @ window
             looking = SimpleNamespace(window_matrix=window, perspective_matrix=window @ placed)
-            found = view.camera_frame(region, looking, versions)
+            found = view.camera_frame(region, looking, versions, camera)
             assert found is not None
             sides = (found.left, found.right, found.bottom, found.top)
             low, high = (1 - scale) / 2, (1 + scale) / 2

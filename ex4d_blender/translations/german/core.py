@@ -468,5 +468,6 @@ TEXTS = {
     "{}, starting": "{0:t}, startet",
     "Generate the take again, then project it.": "Den Take neu generieren, dann projizieren.",
     "Project Take": "Take projizieren",
+    "Preview Take": "Vorschau des Takes",
     "The shot was reconstructed anew meanwhile.": "Der Shot wurde inzwischen neu rekonstruiert.",
 }

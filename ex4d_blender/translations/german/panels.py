@@ -356,7 +356,6 @@ TEXTS = {
     "Mean share of filled pixels": "Mittlerer Anteil gefüllter Pixel",
     "Filled From": "Gefüllt aus",
     "Where the filled pixels come from, in words": "Woher die gefüllten Pixel kommen, in Worten",
-    "Name of its strip in the sequencer": "Name des Strips im Sequencer",
     "What should be known of how Blender shows it": "Was man darüber wissen sollte, wie Blender es zeigt",
     "Folder within the version's with its AOV files": "Ordner mit den AOV-Dateien im Ordner der Version",
     "File within the version's folder: its movie for editing": "Datei im Ordner der Version: ihr Film für den Schnitt",

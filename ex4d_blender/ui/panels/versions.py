@@ -7,6 +7,7 @@ from typing import Any
 from ... import props
 from ...core.texts import moment
 from ...localisation import localised
+from ...scene import version_strips
 from ..layout import draw_text, form_of, section
 
 
@@ -31,9 +32,10 @@ def draw_versions(layout: Any, take: Any) -> None:
         draw_text(column, version.filled, "BLANK1")
     _draw_extras(column, version)
     form_of(layout.column()).prop(version, "comment")
-    if version.note:
-        draw_text(layout.column(), version.note, "ERROR")
-    if not version.strip:
+    if version_strips.is_placed(take.id_data, version.folder):
+        if version.note:
+            draw_text(layout.column(), version.note, "ERROR")
+    else:
         column = layout.column()
         column.operator_context = "EXEC_DEFAULT"
         column.operator("ex4d.import_take", text="Put into Sequencer", icon="IMPORT").directory = version.folder

@@ -175,6 +175,10 @@ def test_what_counts_as_a_text() -> None:
          "Die Farbmatrix ist nicht angegeben: BT.601 wird angenommen, da die Höhe unter 720 ist."),
         ("The colour range is tagged limited: full is used, as was asked for.",
          "Als Farbbereich ist begrenzt angegeben: voll wird benutzt, wie verlangt."),
+        ("To download and on disk: about 80.0 GB. Commercial use: no. GPU memory for fast, turbo: 21 GiB; from 6 GiB "
+         "on with 18 GiB of main memory, slower.",
+         "Herunterzuladen und auf der Platte: etwa 80.0 GB. Kommerzielle Nutzung: nein. GPU-Speicher für fast, turbo: "
+         "21 GiB; ab 6 GiB mit 18 GiB Hauptspeicher, langsamer."),
         ("of nothing known", "of nothing known"),
     ],
 )  # fmt: skip

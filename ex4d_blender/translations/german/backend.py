@@ -60,6 +60,13 @@ TEXTS = {
     "fills what a move reveals: the profiles exact, fast, turbo, draft; needs an NVIDIA GPU": (
         "füllt, was eine Fahrt freilegt: die Profile exact, fast, turbo, draft; braucht eine NVIDIA-GPU"
     ),
+    "Commercial use: yes.": "Kommerzielle Nutzung: ja.",
+    "Commercial use: no.": "Kommerzielle Nutzung: nein.",
+    "Commercial use: read its licence first.": "Kommerzielle Nutzung: zuerst die Lizenz lesen.",
+    "GPU memory: not measured.": "GPU-Speicher: nicht gemessen.",
+    "GPU memory for {}: {} GiB; from {} GiB on with {} GiB of main memory, slower.": (
+        "GPU-Speicher für {0}: {1} GiB; ab {2} GiB mit {3} GiB Hauptspeicher, langsamer."
+    ),
     "The colour matrix is not tagged: {} is assumed, as {}.": (
         "Die Farbmatrix ist nicht angegeben: {0} wird angenommen, {1:t}."
     ),

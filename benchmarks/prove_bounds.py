@@ -60,8 +60,8 @@ BREAKS = {
     "tears": Break(
         "mesh: faces never tear",
         "mesh/dwmesh.py",
-        "face_valid = valid_grid_faces(",
-        "face_valid = np.ones(topology.grid_faces, dtype=np.bool_) | valid_grid_faces(",
+        "face_valid = valid_depth_faces(",
+        "face_valid = np.ones(topology.grid_faces, dtype=np.bool_) | valid_depth_faces(",
     ),
     "motion": Break(
         "depth: the source camera's motion dropped",

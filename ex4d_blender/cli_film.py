@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, get_args
 
-from ex4d.protocol.values import CodesAs, EditMovie, ExrCompression, OverRange, TakeLens
+from ex4d.protocol.values import (
+    CodesAs,
+    ColourMatrix,
+    ColourRange,
+    EditMovie,
+    ExrCompression,
+    OverRange,
+    TakeLens,
+)
 
 from .cli_values import file_path, filled_text, whole_in
 from .core import property_ranges as ranges
@@ -19,6 +27,8 @@ _PLATE = {
     "layer": "plate_layer",
     "handles": "plate_handles",
     "over_range": "plate_over_range",
+    "colour_matrix": "plate_colour_matrix",
+    "colour_range": "plate_colour_range",
     "pixel_aspect": "plate_pixel_aspect",
 }
 _TAKE = {"take_lens": "take_lens"}
@@ -42,6 +52,8 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         "--handles", type=whole_in(*ranges.HANDLES), help="frames before and after --frames that are reconstructed too"
     )
     parser.add_argument("--over-range", choices=get_args(OverRange), help="values beyond black and white of a movie")
+    parser.add_argument("--colour-matrix", choices=get_args(ColourMatrix), help="of a movie; auto for what it says")
+    parser.add_argument("--colour-range", choices=get_args(ColourRange), help="of a movie; auto for what it says")
     parser.add_argument("--pixel-aspect", type=filled_text, help="width of a pixel by its height, such as 2 or 4/3")
     parser.add_argument("--lens", type=file_path, help="lens file: JSON, or a calibration that OpenCV saved")
 

@@ -11,7 +11,7 @@ import bpy
 from ex4d.protocol.models import ModelInfo
 
 from . import model_downloads
-from .core.model_texts import parts, state_text
+from .core.model_texts import needs_text, parts, state_text
 from .core.texts import wrapped
 from .localisation import localised
 
@@ -20,7 +20,8 @@ _SPLIT = 0.55
 
 
 def draw_models(layout: Any, infos: Iterable[ModelInfo], columns: int) -> None:
-    """Rows under headings: those for commercial work first, each with its size, its licence and a button.
+    """Rows under headings: those for commercial work first, each with its size, its licence, the memory it needs and a
+    button.
 
     Args:
         layout: of Blender.
@@ -45,7 +46,8 @@ def _draw_model(layout: Any, info: ModelInfo, columns: int) -> None:
     about = layout.column(align=True)
     about.active = False
     label = localised(info.label)
-    for line in wrapped(localised(f"{label[:1].upper()}{label[1:]}. Licence: {info.licence}."), columns):
+    sentences = [f"{label[:1].upper()}{label[1:]}. Licence: {info.licence}.", needs_text(info)]
+    for line in (line for text in sentences for line in wrapped(localised(text), columns)):
         about.label(text=line, icon="BLANK1")
     job = model_downloads.job_of(info)
     if job is not None and job.state == "failed" and info.state != "here":

@@ -26,6 +26,11 @@ def size_text(info: ModelInfo) -> str:
     return size(info.size) if info.size_known else f"about {size(info.size)}"
 
 
+def needs_text(info: ModelInfo, profile: str = "") -> str:
+    """Sentences on its size, what it may be used for and the memory that it, or one of its profiles, needs."""
+    return " ".join([f"To download and on disk: {size_text(info)}.", *info.use(profile)])
+
+
 def packages_text() -> str:
     """How much the packages are that learned models need, to download; on disk they take about twice that."""
     return _PACKAGES.get(sys.platform, "several GB")
@@ -62,7 +67,7 @@ def sentences_before(info: ModelInfo) -> list[str]:
     what its files are compared with."""
     left = max(info.size - info.got, 0)
     rest = f" {size(info.got)} are here, {size(left)} are still to come." if info.state == "begun" else ""
-    said = [f"{heading(info)}. Licence: {info.licence}.", f"To download: {size_text(info)}.{rest}"]
+    said = [f"{heading(info)}. Licence: {info.licence}.", f"To download: {size_text(info)}.{rest}", *info.use()[1:]]
     if info.missing:
         # MoGe's own are few; the others may be there already.
         few = moge_text() if info.missing == ("moge",) else packages_text()

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from ex4d.camera import json_bytes
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import DepthRequest, MeshRequest, PlateRequest, ReconstructRequest, SolvedCamera
-from ex4d.protocol.values import PARALLAX, OverRange, SourceCameraKind
+from ex4d.protocol.values import PARALLAX, ColourMatrix, ColourRange, OverRange, SourceCameraKind
 from ex4d.system.inputs import read_bytes
 
 from .. import capabilities, colour_spaces, job_list
@@ -145,6 +145,8 @@ def _plate_request(scene: bpy.types.Scene) -> PlateRequest:
         over_range=over_range,
         pixel_aspect=_pixel_aspect(state),
         lens=_lens(state),
+        colour_matrix=cast(ColourMatrix, state.plate_colour_matrix),
+        colour_range=cast(ColourRange, state.plate_colour_range),
     )
 
 

@@ -18,6 +18,18 @@ OVER_RANGE = [
     ("clip", "Clip", "Values beyond black and white are clipped", 1),
     ("keep", "Keep", "Values beyond black and white are kept; the result then is scene-linear", 2),
 ]
+#: A movie's colour matrix and range; the names of the others are those of the field in every language.
+MATRICES = [
+    ("auto", "Automatic", "As the movie says; else BT.709 from a height of 720 on, BT.601 below", 0),
+    ("bt601", "BT.601", "Of standard definition", 1),
+    ("bt709", "BT.709", "Of high definition", 2),
+    ("bt2020", "BT.2020", "Of wide gamuts and HDR", 3),
+]
+CODE_RANGES = [
+    ("auto", "Automatic", "As the movie says; else limited", 0),
+    ("limited", "Limited", "Black and white are the codes 16 and 235, of 8 bits", 1),
+    ("full", "Full", "Black and white are the lowest and the highest code", 2),
+]
 LENSES = [
     ("NONE", "None", "A pinhole: the plate has no distortion, or it was taken off", 0),
     ("CLIP", "Movie Clip", "Distortion, focal length and principal point of the plate's Movie Clip", 1),
@@ -53,6 +65,8 @@ class PlateProperties:
         plate_handles: int
         plate_pixel_aspect: str
         plate_over_range: str
+        plate_colour_matrix: str
+        plate_colour_range: str
         plate_lens: str
         plate_lens_file: str
     else:
@@ -105,6 +119,16 @@ class PlateProperties:
             name="Over-Range",
             items=OVER_RANGE,
             description="What becomes of a movie's values beyond black and white",
+        )
+        plate_colour_matrix: EnumProperty(
+            name="Colour Matrix",
+            items=MATRICES,
+            description="Of a movie's luma and chroma, before what the movie says",
+        )
+        plate_colour_range: EnumProperty(
+            name="Colour Range",
+            items=CODE_RANGES,
+            description="Of a movie's luma and chroma codes, before what the movie says",
         )
         plate_lens: EnumProperty(name="Lens", items=LENSES, description="The lens that the plate was taken through")
         plate_lens_file: StringProperty(

@@ -25,6 +25,8 @@ _NAMES = (
     "plate_handles",
     "plate_pixel_aspect",
     "plate_over_range",
+    "plate_colour_matrix",
+    "plate_colour_range",
     "plate_lens_file",
     "depth_source",
     "depth_path",

@@ -16,6 +16,7 @@ from . import mesh, scan, stored_paths, version_strips
 from . import shot as shots
 from .data import mesh_data
 from .files import MAX_FOLDER_BYTES, MAX_PATH_BYTES, absolute_path, stored_path
+from .results_scene import follow_output
 from .shot import ShotObjects
 
 
@@ -36,6 +37,7 @@ def relocate(shot: ShotObjects, new: Path) -> None:
             viewport = mesh.read_viewport(place)
             mesh.check_point_cache(viewport.pc2, len(mesh_data(other.mesh).vertices), len(viewport.numbers))
     follow(old, new)
+    follow_output(old, new)
     for other, place in zip(found, places, strict=True):
         shots.move_record(other, place or Path(other.record["viewport"]))
 

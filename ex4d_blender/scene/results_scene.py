@@ -14,7 +14,7 @@ from ..core.deliveries import DeliveredTake
 from . import sequencer
 from . import shot as shots
 from .camera import render_size, scene_fps
-from .files import stored_path
+from .files import absolute_path, stored_path
 
 
 def results_scene(
@@ -41,6 +41,21 @@ def results_scene(
         plate["fps"] = str(take.fps) if take.fps is not None else plate["fps"]
         plate["colour"] = asdict(take.colour) if take.colour is not None else None
         plate["pixel_aspect"] = str(take.pixel_aspect)
-    # Beside the shot, whose own folder holds nothing but what the backend makes.
-    output = stored_path(folder.parent / f"{folder.name} Edit") + "/"
-    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset, output=output)
+    return sequencer.ensure_edit_scene(scene, plate, plate["numbers"][0] + offset, output=stored_output(folder))
+
+
+def output_folder(folder: Path) -> Path:
+    """Where renders of a shot's results go: beside its folder, which holds nothing but what the backend makes."""
+    return folder.parent / f"{folder.name} Edit"
+
+
+def stored_output(folder: Path) -> str:
+    """``output_folder`` as scenes keep it."""
+    return stored_path(output_folder(folder)) + "/"
+
+
+def follow_output(old: Path, new: Path) -> None:
+    """Let scenes that render beside a shot's former folder do so beside the new one; what is rendered stays."""
+    for scene in bpy.data.scenes:
+        if scene.library is None and absolute_path(scene.render.filepath) == output_folder(old):
+            scene.render.filepath = stored_output(new)

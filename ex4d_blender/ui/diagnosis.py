@@ -9,6 +9,7 @@ from ex4d.protocol.results import DoctorResult, Finding
 
 from .. import model_downloads
 from ..core.diagnosis_texts import AREAS, is_restricted, rows
+from ..core.model_texts import needs_text
 from ..core.texts import wrapped
 from ..localisation import localised
 
@@ -53,6 +54,9 @@ def _draw_finding(layout: Any, finding: Finding, columns: int) -> None:
     column = split.column(align=True)
     licence = localised(f" Licence: {finding.licence}.") if finding.licence else ""
     for line in wrapped(f"{localised(finding.detail).rstrip('.')}.{licence}", columns):
+        column.label(text=line)
+    info = model_downloads.find(finding.model) if finding.model else None
+    for line in wrapped(localised(needs_text(info, finding.name)), columns) if info is not None else ():
         column.label(text=line)
     for index, line in enumerate(wrapped(localised(_hint(finding)), columns)):
         column.label(text=line, icon="FORWARD" if index == 0 else "BLANK1")

@@ -93,9 +93,10 @@ def test_what_is_said_of_a_film_plate_and_asked_of_its_take(runtime: Path, plate
     assert (code, "none.json" in out) == (10, True), err
     code, out, err = run(
         runtime, None, *arguments, "--lens", lens, "--pixel-aspect", "2", "--colour-space", "ACEScct", "--frames",
-        "1002-1003", "--handles", "1",
+        "1002-1003", "--handles", "1", "--colour-matrix", "bt601", "--colour-range", "limited",
     )  # fmt: skip
     assert code == 0, out + err
+    assert "The colour matrix is tagged BT.709: BT.601 is used, as was asked for." in out
     told = result_of(out)["plate"]
     assert (told["pixel_aspect"], told["colour"]["space"], told["handles"]) == ("2", "ACEScct", [1, 1])
     asked = ("--aov", "--movie", "prores4444", "--pictures", "codes", "--handles", "1", "--take-lens", "none")

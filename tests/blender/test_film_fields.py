@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from clip_factory import solved_clip
 from ex4d_blender import colour_spaces, take_versions
+from ex4d_blender.core import assumptions
 from ex4d_blender.core.deliveries import colour_of, read_take
 from ex4d_blender.ops.generate import _output_request
 from ex4d_blender.ops.reconstruct import reconstruct_request
@@ -75,11 +76,13 @@ def test_fields_reach_the_requests(scene: bpy.types.Scene, addon: Any, tmp_path:
     state = scene.ex4d
     state.plate_path = str(tmp_path / "p.mp4")
     state.plate_pixel_aspect, state.plate_over_range, state.plate_first_frame = " 4/3 ", "keep", -8
+    state.plate_colour_matrix, state.plate_colour_range = "bt2020", "full"
     calibration = "%YAML:1.0\n---\ndistortion_coefficients: !!opencv-matrix\n   rows: 1\n   cols: 2\n   dt: d\n"
     (tmp_path / "lens.yml").write_text(calibration + "   data: [ -1.0e-01, 2.0e-02 ]\n")
     state.plate_lens, state.plate_lens_file = "FILE", str(tmp_path / "lens.yml")
     request = plate_request(scene)
     assert (request.pixel_aspect, request.over_range, request.first_frame) == ("4/3", "keep", -8)
+    assert (request.colour_matrix, request.colour_range) == ("bt2020", "full")
     assert request.lens == (tmp_path / "lens.yml").read_text()
     state.result_pictures, state.result_compression, state.result_aov = "codes", "piz", True
     state.result_movie, state.result_audio = "h265", True
@@ -363,6 +366,26 @@ def test_values_beyond_white_are_kept_where_that_is_chosen(
     reconstruct(tmp_path / "over.mkv")
     colour = shots.find_shot(scene).record["plate"]["colour"]
     assert (colour["kind"] if colour else None) == kind
+
+
+def test_an_assumed_colour_matrix_stands_where_it_can_be_changed(
+    reconstruct: Callable[[Path], None], scene: bpy.types.Scene, tmp_path: Path, backend_python: str
+) -> None:
+    subprocess.run([backend_python, "-I", "-c", _OVER, str(tmp_path / "over.mkv")], check=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "over.blend"))
+    scene = bpy.context.scene
+    reconstruct(tmp_path / "over.mkv")
+
+    def noted() -> dict[str, str]:
+        return {name: note for note, name in assumptions.plate_notes(shots.find_shot(scene).record)}
+
+    assert "BT.601 is assumed" in noted()["plate_colour_matrix"]
+    scene.ex4d.plate_colour_matrix, scene.ex4d.plate_colour_range = "bt709", "full"
+    reconstruct(tmp_path / "over.mkv")
+    assert "BT.709 is used, as was asked for" in noted()["plate_colour_matrix"]
+    assert "full is used, as was asked for" in noted()["plate_colour_range"]
+    assert not assumptions.plate_needs_look(shots.find_shot(scene).record)
+    assert "BT.709 is used, as was asked for" in " ".join(draw_panels(scene))
 
 
 def test_overscan_and_size_cost_the_viewport_nothing(

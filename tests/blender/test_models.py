@@ -23,7 +23,7 @@ from results_factory import model_info, welcome
 from ex4d.protocol.capabilities import Capabilities
 from ex4d.protocol.errors import ResourceError, TransientError
 from ex4d.protocol.jobs import JobSnapshot
-from ex4d.protocol.models import ModelInfo
+from ex4d.protocol.models import MemoryNeed, ModelInfo
 from ex4d.protocol.requests import DownloadRequest, ModelsRequest
 from ex4d.protocol.results import ModelsResult
 
@@ -39,7 +39,7 @@ SIZE = 12_000_000
 
 
 def test_what_is_said_before_a_download() -> None:
-    from ex4d_blender.core.model_texts import parts, sentences_before, size_text, state_text
+    from ex4d_blender.core.model_texts import needs_text, parts, sentences_before, size_text, state_text
 
     free = model_info("Free", size=116_000_000)
     said = " ".join(sentences_before(free))
@@ -48,6 +48,14 @@ def test_what_is_said_before_a_download() -> None:
     assert "does not know its checksums" in said
     assert "a file changed on the hub is not" in said
     assert "packages" not in said
+    assert said.count("Commercial use") == 0  # the heading says it
+    assert "GPU memory: not measured." in said
+    needs = MemoryNeed(("fast",), 21, 6, 18), MemoryNeed(("exact",), 34, 8, 31)
+    text = needs_text(replace(free, memory=needs), "exact")
+    assert text == (
+        "To download and on disk: about 116 MB. Commercial use: yes. GPU memory for exact: 34 GiB; from 8 GiB on with "
+        "31 GiB of main memory, slower."
+    )
     sold = replace(free, title="Sold", commercial="no", licence="CC-BY-NC-4.0", pinned=True, size_known=True)
     assert sentences_before(sold)[0].startswith("Not for commercial work. Licence: CC-BY-NC-4.0")
     assert "checksums" not in " ".join(sentences_before(sold))
@@ -122,6 +130,8 @@ def test_a_model_is_asked_for_shown_paused_and_gone_on_with(online: Any) -> None
     info = model_info("Model One")
     tell(online, info)
     assert "Get" in rows()
+    needs = "To download and on disk: about 116 MB. Commercial use: yes. GPU memory: not measured."
+    assert needs in " ".join(rows())
     online.models.get(bpy.context.scene, info, block=False)
     assert online.asked == [DownloadRequest("model_one")]
     running = JobSnapshot(

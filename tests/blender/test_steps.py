@@ -114,12 +114,22 @@ def test_what_is_folded_by_hand_stays_folded(scene: bpy.types.Scene, tmp_path: P
 def test_notes_stand_in_the_step_that_changes_them() -> None:
     rate = "The file names no frame rate: 24 fps is assumed."
     matrix = "The colour matrix is not tagged: BT.601 is assumed, as the height is below 720."
+    asked = "The colour range is tagged limited: full is used, as was asked for."
+    primaries = "The file does not say which primaries it has: Rec.709 is assumed."
     lens = "The lens is not known; a field of view of 54° is assumed. Give it with --fov."
-    record = {"notes": [rate, matrix, lens], "depth": {}}
-    assert assumptions.plate_notes(record) == [(rate, "plate_fps"), (matrix, "")]
+    record = {"notes": [rate, matrix, asked, primaries, lens], "depth": {}}
+    assert assumptions.plate_notes(record) == [
+        (rate, "plate_fps"),
+        (matrix, "plate_colour_matrix"),
+        (asked, "plate_colour_range"),
+        (primaries, "plate_colour_space"),
+    ]
     assert assumptions.geometry_notes(record) == ["The lens is not known; a field of view of 54° is assumed."]
-    assert assumptions.plate_needs_look(record)
-    assert not assumptions.plate_needs_look({"notes": [matrix, lens]})
+    for note in (rate, primaries):
+        assert assumptions.plate_needs_look({"notes": [note, lens]})
+    # Whoever has chosen has looked, and most small movies name no matrix.
+    for note in (asked, matrix):
+        assert not assumptions.plate_needs_look({"notes": [note, lens]})
 
 
 def test_choosing_a_shot_selects_it_and_brings_its_plate_back(

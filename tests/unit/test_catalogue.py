@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
+from ex4d.fill.ex4d_wan.profiles import PROFILES, profile_plans
 from ex4d.jobs import catalogue, run_job
 from ex4d.jobs.catalogue import downloadables, find_downloadable
 from ex4d.jobs.context import JobContext
@@ -43,6 +45,33 @@ def test_models_for_commercial_work_come_first_and_say_so() -> None:
     assert infos["ex4d"].commercial == "read"
     assert infos["depthcrafter"].gated
     assert "no commercial use" in infos["depth_anything_large"].licence
+
+
+def test_the_memory_is_that_of_the_plans_that_jobs_choose_from() -> None:
+    infos = listed()
+    assert infos["depth_pro"].memory == ()
+    assert infos["depth_pro"].use() == ["Commercial use: no.", "GPU memory: not measured."]
+    needs = {name: need for need in infos["ex4d"].memory for name in need.profiles}
+    assert set(needs) == set(PROFILES)
+    for name, profile in PROFILES.items():
+        # 49 frames of 512x512: 13 groups of frames, a token for 16x16 pixels.
+        plans = {plan.name: plan for plan in profile_plans(profile, 32 * 32 * 13, 0.262144) if plan.fp8 == profile.fp8}
+        assert needs[name].gpu_gib == round(plans["resident"].gib)
+        assert (needs[name].least_gpu_gib, needs[name].ram_gib) == (
+            round(plans["streamed"].gib),
+            ceil(plans["streamed"].ram_gib),
+        )
+        assert f"about {needs[name].gpu_gib} GiB" in plans["resident"].describe()
+    # The pages say what the plans do.
+    page = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+    for name in ("exact", "fast"):
+        need = needs[name]
+        assert f"| `{name}`, everything resident | {need.gpu_gib} GiB" in page
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`, blocks streamed"))
+        assert f"| {need.least_gpu_gib} GiB" in row
+        assert f"| {need.ram_gib} GiB |" in row
+    assert len(infos["ex4d"].use("fast")) == 2
+    assert "21 GiB" in infos["ex4d"].use("fast")[1]
 
 
 def test_sizes_are_estimates_until_pins_or_the_hub_tell(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,24 @@ def test_doctor(ex4d_command: Run) -> None:
         assert word in done.out
 
 
+def test_models_are_told_of_with_licence_size_and_memory(ex4d_command: Run) -> None:
+    done = ex4d_command("models")
+    assert (done.code, done.err) == (0, "")
+    told = " ".join(done.out.split())
+    for model in ex4d_command("models", "--json").result["models"]:
+        row = told[told.index(f"{model['title']}: {model['label']}") :]
+        for words in (f"Licence: {model['licence']}.", "To download and on disk: ", "Commercial use: ", "GPU memory"):
+            assert 0 < row.index(words) < 600, words
+    assert "GPU memory for fast, turbo, draft: 21 GiB; from 6 GiB on with 18 GiB" in told
+    assert "No action is named" in ex4d_command("models", "--depth", "moge", "--json").refused(2)
+    assert "No action is named" in ex4d_command("models", "--models", "there", "--json").refused(2)
+    # doctor's rows have the same line.
+    doctor = " ".join(ex4d_command("doctor").out.split())
+    assert doctor.count("GPU memory for exact: 34 GiB") == 1
+    assert doctor.count("GPU memory for fast, turbo, draft: 21 GiB") == 3
+    assert doctor.count("GPU memory: not measured.") == told.count("GPU memory: not measured.")
+
+
 def test_doctor_json(ex4d_command: Run) -> None:
     done = ex4d_command("doctor", "--json")
     assert done.err == ""

@@ -14,6 +14,8 @@ import pytest
 from command import Run, files_below, make_depth, make_plate, runner, textured
 
 from ex4d.camera import read_trajectory
+from ex4d.protocol.errors import UsageError
+from ex4d.protocol.requests import PlateRequest
 
 SIZE = (96, 64)
 COUNT = 3
@@ -97,6 +99,8 @@ def test_odd_plates_have_no_h265(ex4d_command: Run, tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--over-range", "keep"], "--over-range has no effect"),
+        (["--colour-matrix", "bt601"], "--colour-matrix has no effect"),
+        (["--colour-range", "full"], "--colour-range has no effect"),
         (["--pictures", "codes"], "--pictures codes has no effect"),
         (["--grain"], "--grain has no effect"),
         (["--handles", 2], "has 0 before the range and 0 after"),
@@ -108,6 +112,35 @@ def test_options_without_effect_are_told_of(
     run = ["run", exr, "--cam", "hold", *given(tmp_path)]
     assert words not in notes(ex4d_command(*run))
     assert words in notes(ex4d_command(*run, *options))
+
+
+def test_another_colour_matrix_is_another_plate(ex4d_command: Run, movie: Path, tmp_path: Path) -> None:
+    run = ["recon", movie, *given(tmp_path)]
+
+    def plates() -> set[str]:
+        return {path.name for path in (tmp_path / "shot" / "cache").glob("plate-*")}
+
+    said = notes(ex4d_command(*run, "--colour-matrix", "auto"))
+    assert "BT.2020" not in said
+    plain = plates()
+    assert len(plain) == 1
+    ex4d_command(*run)
+    assert plates() == plain
+    said = notes(ex4d_command(*run, "--colour-matrix", "bt2020"))
+    assert "BT.2020 is used, as was asked for" in said
+    assert len(plates() - plain) == 1
+    said = notes(ex4d_command(*run, "--colour-matrix", "bt2020", "--colour-range", "full"))
+    assert "full is used, as was asked for" in said
+    assert len(plates() - plain) == 2
+
+
+@pytest.mark.parametrize("option", ["--colour-matrix", "--colour-range"])
+def test_what_is_no_matrix_is_refused(ex4d_command: Run, movie: Path, tmp_path: Path, option: str) -> None:
+    refused = ex4d_command("recon", movie, *given(tmp_path), option, "rec709").refused(2)
+    assert "rec709" in refused
+    assert not (tmp_path / "shot").exists()
+    with pytest.raises(UsageError, match="«rec709» is no choice for colour-"):
+        PlateRequest("p.mp4", **{option[2:].replace("-", "_"): "rec709"})
 
 
 def test_options_without_effect_on_movies(ex4d_command: Run, movie: Path, tmp_path: Path) -> None:

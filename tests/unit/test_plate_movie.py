@@ -133,6 +133,96 @@ def test_untagged_colour(tmp_path: Path, height: int, matrix: str, name: str, pi
         assert np.abs(frame.pixels.astype(int) - rgb).max() <= 2, rgb
 
 
+#: R = Y + a Cr, G = Y - b Cb - c Cr, B = Y + d Cb: a, b, c, d of ITU-R BT.601, BT.709 and BT.2020 for Y from 0 to 1 and
+#: Cb, Cr from -0.5 to 0.5.
+DECODED = {
+    "bt601": (1.402, 0.344136, 0.714136, 1.772),
+    "bt709": (1.5748, 0.187324, 0.468124, 1.8556),
+    "bt2020": (1.4746, 0.164553, 0.571353, 1.8814),
+}
+CODES = ((120, 100, 150), (150, 150, 110), (90, 128, 170), (180, 90, 128))
+
+
+def decoded(codes: tuple[int, int, int], matrix: str, bits: int, full: bool) -> np.ndarray:
+    """R'G'B' of codes of 8 bits, from 0 to 255, where a code of more bits is a shifted one."""
+    top, shift = (1 << bits) - 1, 1 << bits - 8
+    y, cb, cr = (code * shift for code in codes)
+    luma = y / top if full else (y - 16 * shift) / (219 * shift)
+    cb, cr = ((code - 128 * shift) / (top if full else 224 * shift) for code in (cb, cr))
+    a, b, c, d = DECODED[matrix]
+    return 255 * np.array([luma + a * cr, luma - b * cb - c * cr, luma + d * cb])
+
+
+def code_frames(pix_fmt: str, bits: int) -> list[av.VideoFrame]:
+    return [yuv_frame(pix_fmt, [code << bits - 8 for code in codes], 64, 48) for codes in CODES]
+
+
+@pytest.mark.parametrize("tagged", [None, "bt709"])
+@pytest.mark.parametrize("full", [None, False, True])
+@pytest.mark.parametrize("matrix", DECODED)
+@pytest.mark.parametrize(("pix_fmt", "bits"), [("yuv420p", 8), ("yuv444p10le", 10)])
+def test_the_colour_matrix_that_is_asked_for(
+    tmp_path: Path, pix_fmt: str, bits: int, matrix: str, full: bool | None, tagged: str | None
+) -> None:
+    tags = {} if tagged is None else {"matrix": tagged, "full_range": False}
+    path = write_movie(tmp_path / "a.mkv", code_frames(pix_fmt, bits), codec="ffv1", pix_fmt=pix_fmt, **tags)
+    colour_range = {None: "auto", False: "limited", True: "full"}[full]
+    reader = open_plate(path, options=PlateOptions(colour_matrix=matrix, colour_range=colour_range))
+    for codes, frame in zip(CODES, reader.frames(), strict=True):
+        levels = frame.pixels / (1 if bits == 8 else 257)
+        assert np.abs(levels - decoded(codes, matrix, bits, bool(full))).max() <= 1, codes
+    said = " ".join(reader.info.notes)
+    assert "assumed" not in said
+    title = matrix.upper().replace("BT", "BT.")
+    if tagged is None:
+        assert f"The colour matrix is not tagged: {title} is used, as was asked for." in said
+        assert (f"The colour range is not tagged: {colour_range} is used" in said) == (full is not None)
+    else:
+        assert ("The colour matrix is tagged BT.709: " in said) == (matrix != "bt709")
+        assert ("The colour range is tagged limited: full is used" in said) == (full is True)
+
+
+def test_the_range_that_is_asked_for_goes_before_formats_that_are_full_by_name(tmp_path: Path) -> None:
+    """H.264 that is tagged full range is decoded as yuvj420p, which swscale takes for full whatever its tag says."""
+    path = write_movie(
+        tmp_path / "a.mp4", code_frames("yuv420p", 8), matrix="bt601", full_range=True, options={"qp": "0"}
+    )
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).format.name == "yuvj420p"
+    for colour_range in ("full", "limited"):
+        frames = open_plate(path, options=PlateOptions(colour_range=colour_range)).frames()
+        for codes, frame in zip(CODES, frames, strict=True):
+            assert np.abs(frame.pixels - decoded(codes, "bt601", 8, colour_range == "full")).max() <= 1, codes
+
+
+def test_the_matrix_and_the_range_that_are_asked_for_hold_beyond_black_and_white(tmp_path: Path) -> None:
+    codes = (250, 120, 140)
+    path = write_movie(
+        tmp_path / "a.mkv", [yuv_frame("yuv444p", codes)], codec="ffv1", pix_fmt="yuv444p", matrix="bt709"
+    )
+    reader = open_plate(path, options=PlateOptions(over_range="keep", colour_matrix="bt2020"))
+    frame = next(iter(reader.frames()))
+    assert reader.info.colour.kind == "codes"
+    levels = reader.info.truth.unit(frame.pixels)[8, 8] * 255
+    assert levels.max() > 255
+    assert np.abs(levels - decoded(codes, "bt2020", 8, False)).max() <= 0.5
+    # In full range nothing lies beyond.
+    full = open_plate(path, options=PlateOptions(over_range="keep", colour_range="full"))
+    assert full.info.colour.kind == "display"
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray", "gbrp10le"])
+def test_movies_without_chroma_have_no_matrix_to_ask_for(tmp_path: Path, pix_fmt: str) -> None:
+    picture = av.VideoFrame.from_ndarray(numbered_picture(1), format="rgb24").reformat(format=pix_fmt)
+    path = write_movie(tmp_path / "a.mkv", [picture], codec="ffv1", pix_fmt=pix_fmt)
+    plain = open_plate(path)
+    asked = open_plate(path, options=PlateOptions(colour_matrix="bt2020", colour_range="full"))
+    for one, other in zip(plain.frames(), asked.frames(), strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+    assert "has no effect" not in " ".join(plain.info.notes)
+    assert "a colour matrix or a colour range that was asked for has no effect" in " ".join(asked.info.notes)
+
+
 @pytest.mark.parametrize("matrix", ["bt709", "bt601"])
 def test_colour_through_h264(tmp_path: Path, matrix: str) -> None:
     pictures = [yuv_frame("yuv420p", yuv_codes(rgb, matrix), 64, 48) for rgb in PATCHES]
@@ -186,6 +276,9 @@ def test_unsupported_matrix_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     path = write_movie(tmp_path / "a.mkv", [numbered_picture(0)], codec="ffv1", matrix="ycgco")
     with pytest.raises(BadInputError, match="colour matrix"):
         frames_of(path)
+    reader = open_plate(path, options=PlateOptions(colour_matrix="bt709"))
+    assert len(list(reader.frames())) == 1
+    assert "The colour matrix is tagged number 8 of H.273: BT.709 is used" in " ".join(reader.info.notes)
 
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])

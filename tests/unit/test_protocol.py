@@ -40,7 +40,7 @@ from ex4d.protocol.jobs import (
     job_of,
     new_job_id,
 )
-from ex4d.protocol.models import ModelInfo
+from ex4d.protocol.models import MemoryNeed, ModelInfo
 from ex4d.protocol.requests import (
     REQUESTS,
     CheckRequest,
@@ -328,7 +328,7 @@ def test_job_ids_are_ids() -> None:
 
 MODEL = ModelInfo(
     "moge", "depth", "MoGe-2", "learned", "MIT", "yes", ("a/b",), 10, False, False, False, "begun", 3, ("torch",),
-    "gpu", "pip", "/m/depth",
+    "gpu", "pip", "/m/depth", (MemoryNeed(("fast",), 21, 6, 18),),
 )  # fmt: skip
 RESULT_RECORDS: dict[str, Result] = {
     "reconstruct": ReconstructResult(

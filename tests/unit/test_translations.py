@@ -38,7 +38,8 @@ NOT_SHOWN = {
         "0.3 GB", "2.8 GB", "40 MB", "{} GB", "{} MB", "{}:{} min", "PIZ", "ZIP", "nvdiffrast", "EX-4D",
     },
     "words that are looked for in what others say": {
-        "Error: {}", "colour matrix", "frame rate", "pixel aspect", "no commercial", "requires a different Python",
+        "Error: {}", "colour matrix", "colour range", "was asked for", "frame rate", "pixel aspect", "no commercial",
+        "requires a different Python",
         " and ",
     },
     "reports for whoever helps, logs and the terminal": {
@@ -180,6 +181,12 @@ def test_what_counts_as_a_text() -> None:
         ("Geometry: Turns on its place.", "Geometrie: Dreht sich auf der Stelle."),
         ("The colour matrix is not tagged: BT.601 is assumed, as the height is below 720.",
          "Die Farbmatrix ist nicht angegeben: BT.601 wird angenommen, da die Höhe unter 720 ist."),
+        ("The colour range is tagged limited: full is used, as was asked for.",
+         "Als Farbbereich ist begrenzt angegeben: voll wird benutzt, wie verlangt."),
+        ("To download and on disk: about 80.0 GB. Commercial use: no. GPU memory for fast, turbo: 21 GiB; from 6 GiB "
+         "on with 18 GiB of main memory, slower.",
+         "Herunterzuladen und auf der Platte: etwa 80.0 GB. Kommerzielle Nutzung: nein. GPU-Speicher für fast, turbo: "
+         "21 GiB; ab 6 GiB mit 18 GiB Hauptspeicher, langsamer."),
         ("of nothing known", "of nothing known"),
     ],
 )  # fmt: skip

@@ -11,9 +11,11 @@ import argparse
 from pathlib import Path
 
 from ex4d.commands.console import Console
+from ex4d.commands.model_table import model_infos, needs_line
 from ex4d.jobs import check, doctor
 from ex4d.jobs.context import JobContext
 from ex4d.protocol.errors import BadInputError, ResourceError
+from ex4d.protocol.models import ModelInfo
 from ex4d.protocol.requests import CheckRequest
 from ex4d.protocol.results import Finding, result_record
 
@@ -23,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shot", nargs="?", type=Path, help="a shot's folder, to be checked instead of the machine")
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Finding, infos: dict[str, ModelInfo]) -> str:
     mark = "ok  " if finding.works else "no  "
     licence = f" [{finding.licence}]" if finding.licence else ""
     hint = f"\n{'':<41}{finding.hint}" if finding.hint else ""
-    return f"{mark}{finding.area:<8} {finding.name:<26} {finding.detail}{licence}{hint}"
+    needs = f"\n{'':<41}{needs_line(infos[finding.model], finding.name)}" if finding.model in infos else ""
+    return f"{mark}{finding.area:<8} {finding.name:<26} {finding.detail}{licence}{hint}{needs}"
 
 
 def _check(shot: Path, console: Console) -> None:
@@ -48,7 +51,8 @@ def execute(args: argparse.Namespace, console: Console) -> None:
         _check(args.shot, console)
         return
     result = doctor.diagnosis()
-    lines = [_line(finding) for finding in result.findings]
+    infos = model_infos()
+    lines = [_line(finding, infos) for finding in result.findings]
     lines.append("")
     if result.rasterizer:
         lines.append(f"The rasterizer «{result.rasterizer}» is used unless --raster names another.")

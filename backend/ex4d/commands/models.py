@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Get, check, list, convert and pin the EX-4D model: models download | verify | list | convert | pin.
 
+Without an action it tells of all models that can be downloaded: size, licence, commercial use, memory, what is here.
 The model is Wan 2.1 image-to-video 14B with the EX-4D adapter, about 80 GB to download. HF_ENDPOINT names a mirror of
 the hub, HF_HUB_OFFLINE=1 forbids the network. Files that were got in another way work as well: name their folder.
 With --depth the same is done for a depth estimator: models download --depth video_depth_anything
@@ -16,18 +17,20 @@ from pathlib import Path
 from ex4d.commands import depth_models
 from ex4d.commands.console import Console
 from ex4d.commands.downloads import report_downloads
+from ex4d.commands.model_table import model_infos, table
 from ex4d.depth.learned.estimator_spec import ESTIMATOR_SPECS
 from ex4d.fill.arguments import add_models_option
 from ex4d.models.locations import default_models_folder, model_places
 from ex4d.models.packages import require_packages
 from ex4d.protocol.errors import BadInputError, UsageError
+from ex4d.protocol.results import ModelsResult, result_record
 
 ACTIONS = ("download", "verify", "list", "convert", "pin")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("action", nargs="?", choices=ACTIONS, help="without one: all models that can be downloaded")
     parser.add_argument("folders", nargs="*", type=Path, help="where the model is; for download, where to put it")
     add_models_option(parser)
     parser.add_argument("--depth", metavar="NAME", help=f"an estimator's weights instead: {', '.join(ESTIMATOR_SPECS)}")
@@ -42,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace, console: Console) -> None:
     """Run the command."""
+    if args.action is None:
+        _tell_of_all(args, console)
+        return
     if args.depth is not None:
         depth_models.execute(args.action, args.depth, [*args.folders, *(args.models or ())], console)
         return
@@ -60,6 +66,13 @@ def execute(args: argparse.Namespace, console: Console) -> None:
             _pin(named, args.to, console)
         case _:
             _convert(list(model_places(named)), args.to, args.dtype, console)
+
+
+def _tell_of_all(args: argparse.Namespace, console: Console) -> None:
+    if args.depth is not None or args.to is not None or args.models:
+        raise UsageError("No action is named.", f"Use one of {', '.join(ACTIONS)}.")
+    infos = model_infos()
+    console.result(result_record(ModelsResult(tuple(infos.values()))), table(infos))
 
 
 def _download(named: list[Path], console: Console) -> None:

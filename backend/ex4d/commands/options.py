@@ -32,6 +32,8 @@ from ex4d.protocol.values import (
     FIRST_FRAME,
     PARALLAX,
     CodesAs,
+    ColourMatrix,
+    ColourRange,
     EditMovie,
     ExrCompression,
     OverRange,
@@ -80,6 +82,19 @@ def add_plate_options(parser: argparse.ArgumentParser) -> None:
         "--over-range",
         choices=get_args(OverRange),
         help="values beyond black and white of a limited-range movie (default: clip those of 8 bits, else keep)",
+    )
+    plate.add_argument(
+        "--colour-matrix",
+        choices=get_args(ColourMatrix),
+        default=AUTOMATIC,
+        help="of a movie's luma and chroma, before what it says (default: what it says, else bt709 from a height of "
+        "720 on and of codecs for high definition, bt601 of others)",
+    )
+    plate.add_argument(
+        "--colour-range",
+        choices=get_args(ColourRange),
+        default=AUTOMATIC,
+        help="of a movie's luma and chroma codes, before what it says (default: what it says, else limited)",
     )
     plate.add_argument(
         "--handles",
@@ -176,6 +191,8 @@ def plate_request(args: argparse.Namespace) -> PlateRequest:
         pixel_aspect=args.pixel_aspect,
         lens=read_lens(args.lens).text() if args.lens is not None else None,
         handles=args.handles,
+        colour_matrix=args.colour_matrix,
+        colour_range=args.colour_range,
     )
 
 

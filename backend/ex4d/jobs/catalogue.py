@@ -18,7 +18,7 @@ from ex4d.models.locations import default_models_folder, model_places
 from ex4d.models.packages import PACKAGES
 from ex4d.models.pins import pinned_files, read_pins
 from ex4d.protocol.errors import Ex4dError, ResourceError, UsageError
-from ex4d.protocol.models import Commercial, Extra, ModelInfo, ModelKind
+from ex4d.protocol.models import Commercial, Extra, MemoryNeed, ModelInfo, ModelKind
 
 _HUB_PACKAGE = "huggingface_hub"
 _COMMERCIAL_FIRST: dict[Commercial, int] = {"yes": 0, "read": 1, "no": 2}
@@ -50,6 +50,7 @@ class Downloadable:
     extra: Extra
     install: str
     usable: bool
+    memory: tuple[MemoryNeed, ...] = ()
 
     @property
     def folders(self) -> list[tuple[Source, Path]]:
@@ -91,6 +92,7 @@ class Downloadable:
             self.extra,
             self.install,
             str(self.root),
+            self.memory,
         )
 
     def _size(self) -> tuple[int, bool]:
@@ -168,6 +170,7 @@ def _fill_model(spec: GeneratorSpec) -> Downloadable:
         "gpu",
         GPU_EXTRA,
         all(records) or _works(spec),
+        files.memory,
     )
 
 

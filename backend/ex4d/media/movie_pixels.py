@@ -12,12 +12,13 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import SideData
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from ex4d.media.encoding import HEADROOM_16, TruthEncoding
 from ex4d.media.images import Pixels
 from ex4d.media.yuv import CodeRange, luma_extent, rgb_codes
 from ex4d.protocol.errors import BadInputError
+from ex4d.protocol.values import AUTOMATIC, ColourMatrix, ColourRange
 
 #: swscale's defaults are off by two levels and interpolate no chroma; with these flags it is within one level and
 #: gives the same values on every processor.
@@ -43,10 +44,25 @@ _MATRICES = {
 _NO_MATRIX = (_MATRIX_RGB, _MATRIX_UNSPECIFIED)
 _ASSUMED = {"BT.709": 1, "BT.601": 6}
 _SAME = {"BT.709": (1,), "BT.601": (5, 6)}
+_ASKED = {"bt601": 6, "bt709": 1, "bt2020": 9}
+_TITLES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 _RANGE_LIMITED, _RANGE_FULL = 1, 2
 
 # The depths of integer YUV and grey above 8 bits; floating-point formats need no correction.
 _STRETCHED_BITS = (9, 10, 12, 14, 16)
+
+
+@dataclass(frozen=True)
+class CodeMeaning:
+    """What a movie's luma and chroma codes mean, by who asks for it; "auto" = by the movie, else by what is usual."""
+
+    matrix: ColourMatrix = "auto"
+    range: ColourRange = "auto"
+
+    @property
+    def matrix_title(self) -> str:
+        """For people; "" where nobody asks for one."""
+        return _TITLES[_ASKED[self.matrix]] if self.matrix != AUTOMATIC else ""
 
 
 @dataclass(frozen=True)
@@ -141,46 +157,60 @@ class FrameConverter:
         tags: of the clip; None = those of the frame.
         is_mastering: untagged frames are BT.709 at any size.
         codes: the frames are wanted as code values of a curve, with what lies beyond black and white.
+        asked: what their codes mean, before what the clip says.
 
     Attributes:
         bit_depth: 8, or 16 for sources of more than 8 bits.
         source_bits: of a code value.
         has_alpha: whether frames carry alpha.
-        assumed_matrix: ``BT.709`` or ``BT.601`` where the clip has a colour matrix but does not say which.
+        has_matrix: whether the frames are of luma and chroma; RGB and grey have neither matrix nor range.
+        tagged_matrix: the one that the clip names, for people; None = none.
+        tagged_range: the one that the clip names; None = none.
+        assumed_matrix: ``BT.709`` or ``BT.601`` where the clip has a colour matrix but does not say which and
+            nobody asks for one.
         former_matrix: whether the matrix is the one that was taken when tags of containers were not looked at.
         encoding: of what ``convert`` gives.
     """
 
     def __init__(
-        self, first: av.VideoFrame, tags: ClipTags | None = None, *, is_mastering: bool = False, codes: bool = False
+        self,
+        first: av.VideoFrame,
+        tags: ClipTags | None = None,
+        *,
+        is_mastering: bool = False,
+        codes: bool = False,
+        asked: CodeMeaning | None = None,
     ) -> None:
         self.source_bits = max(c.bits for c in first.format.components)
         self.bit_depth: Literal[8, 16] = 16 if self.source_bits > 8 else 8
         self.has_alpha = any(c.is_alpha for c in first.format.components)
         self._size = (first.width, first.height)
-        self._reformatter = VideoReformatter()
+        self._reformatter, self._renamer = VideoReformatter(), VideoReformatter()
         self._format = {(8, False): "rgb24", (8, True): "rgba", (16, False): "rgb48le", (16, True): "rgba64le"}[
             self.bit_depth, self.has_alpha
         ]
-        self._has_matrix = _has_matrix(first)
-        self._full_range = _is_full_range(first)
+        self._asked = asked or CodeMeaning()
+        self.has_matrix = _has_matrix(first)
+        self._full_range = self._is_full_range(first)
         self._tagged = tags.matrix if tags is not None else None
+        self.tagged_matrix = self._title_of_tag(first)
+        self.tagged_range = _tagged_range(first) if self.has_matrix else None
         self.assumed_matrix: str | None = None
         self.former_matrix = True
-        if self._has_matrix and first.colorspace in _NO_MATRIX:
+        if self.has_matrix and first.colorspace in _NO_MATRIX and self._asked.matrix == AUTOMATIC:
             by_height = "BT.709" if first.height >= HD_HEIGHT else "BT.601"
             if self._tagged in (None, *_NO_MATRIX):
                 self._tagged = None
                 self.assumed_matrix = "BT.709" if is_mastering else by_height
             taken = self._tagged if self.assumed_matrix is None else _ASSUMED[self.assumed_matrix]
             self.former_matrix = taken in _SAME[by_height]
-        self._codes = codes and self._has_matrix
+        self._codes = codes and self.has_matrix
         self.encoding = self._encoding(codes)
 
     @property
     def may_exceed(self) -> bool:
         """Whether the frames can have luma codes beyond those of black and white."""
-        return self._has_matrix and not self._full_range
+        return self.has_matrix and not self._full_range
 
     def extent(self, frame: av.VideoFrame) -> tuple[float, float]:
         """The lowest and the highest luma of a frame on a scale from 0 = black to 1 = white."""
@@ -201,6 +231,7 @@ class FrameConverter:
         Raises:
             BadInputError: the clip's colour matrix is not supported.
         """
+        frame = self._with_range(frame)
         if self._codes:
             return rgb_codes(
                 frame,
@@ -225,7 +256,7 @@ class FrameConverter:
             pixels = cast(Pixels, np.ascontiguousarray(pixels[..., :3]))
         bits = max(c.bits for c in frame.format.components)
         if bits in _STRETCHED_BITS and not frame.format.is_rgb:
-            pixels = _stretched(pixels, _white(bits, _is_full_range(frame)))
+            pixels = _stretched(pixels, _white(bits, self._is_full_range(frame)))
             alpha = None if alpha is None else _stretched(alpha, _white(bits, full_range=True))
         return pixels, alpha
 
@@ -236,17 +267,40 @@ class FrameConverter:
         return TruthEncoding("codes" if codes else "display", pixel_type, 0, (1 << self.bit_depth) - 1)
 
     def _code_range(self, frame: av.VideoFrame) -> CodeRange:
-        return CodeRange(max(c.bits for c in frame.format.components), _is_full_range(frame))
+        return CodeRange(max(c.bits for c in frame.format.components), self._is_full_range(frame))
+
+    def _is_full_range(self, frame: av.VideoFrame) -> bool:
+        if not _has_matrix(frame):
+            return True
+        return (_tagged_range(frame) if self._asked.range == AUTOMATIC else self._asked.range) == "full"
+
+    def _with_range(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame with the tag of the range that is asked for, its codes as they are: swscale goes by the tag, and by
+        the formats that are full range by name."""
+        if self._asked.range == AUTOMATIC or not _has_matrix(frame):
+            return frame
+        if frame.format.name.startswith("yuvj"):
+            # The same range on both sides, so that no code changes.
+            full, name = ColorRange.JPEG, frame.format.name.replace("yuvj", "yuv")
+            colorspace = frame.colorspace
+            frame = self._renamer.reformat(frame, format=name, src_color_range=full, dst_color_range=full)
+            frame.colorspace = colorspace
+        frame.color_range = _RANGE_FULL if self._asked.range == "full" else _RANGE_LIMITED
+        return frame
+
+    def _title_of_tag(self, frame: av.VideoFrame) -> str | None:
+        number = next((n for n in (int(frame.colorspace), self._tagged) if n not in (None, *_NO_MATRIX)), None)
+        return _TITLES.get(number, f"number {number} of H.273") if number is not None and self.has_matrix else None
 
     def _matrix(self, frame: av.VideoFrame) -> int:
         """The number in H.273 of the matrix of a frame that has one."""
-        number = int(frame.colorspace)
+        number = _ASKED.get(self._asked.matrix, int(frame.colorspace))
         if number in _NO_MATRIX:
             number = _ASSUMED[self.assumed_matrix] if self.assumed_matrix else self._tagged or number
         if number not in _MATRICES:
             raise BadInputError(
                 f"The clip's colour matrix (H.273 number {number}) is not supported.",
-                "Convert the clip to BT.709.",
+                "Convert the clip to BT.709. If the tag is wrong, say which matrix it is: --colour-matrix.",
             )
         return number
 
@@ -256,8 +310,9 @@ def _has_matrix(frame: av.VideoFrame) -> bool:
     return not frame.format.is_rgb and len(frame.format.components) >= 3
 
 
-def _is_full_range(frame: av.VideoFrame) -> bool:
-    return not _has_matrix(frame) or frame.color_range == _RANGE_FULL
+def _tagged_range(frame: av.VideoFrame) -> Literal["limited", "full"] | None:
+    number = int(frame.color_range)
+    return "full" if number == _RANGE_FULL else "limited" if number == _RANGE_LIMITED else None
 
 
 @cache

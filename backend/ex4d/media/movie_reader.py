@@ -32,6 +32,7 @@ from ex4d.media.lens_tags import LensTags, movie_lens
 from ex4d.media.movie_pixels import (
     MASTERING_CODECS,
     ClipTags,
+    CodeMeaning,
     FrameConverter,
     Orientation,
     orientation_of,
@@ -98,7 +99,8 @@ class MovieFacts:
         interlaced: whether a frame is two fields.
         pixel_aspect: width of a pixel by its height, in the upright picture.
         clean_aperture: width and height of the part that players show, in the picture as it is stored; None = all.
-        assumed_matrix: the colour matrix taken where the clip has no tag.
+        has_matrix, tagged_matrix, tagged_range: see ``FrameConverter``.
+        assumed_matrix: the colour matrix taken where the clip has no tag and nobody asks for one.
         former_matrix: see ``FrameConverter``.
         mastering: whether codec or container are those of finished high definition.
         colour: what container and frames say of the colours.
@@ -127,6 +129,9 @@ class MovieFacts:
     interlaced: bool
     pixel_aspect: Fraction
     clean_aperture: tuple[Fraction, Fraction] | None
+    has_matrix: bool
+    tagged_matrix: str | None
+    tagged_range: str | None
     assumed_matrix: str | None
     former_matrix: bool
     mastering: bool
@@ -167,13 +172,18 @@ class MovieFrame:
 class MovieReader:
     """Reads one movie file, from the start, as often as wanted.
 
+    Args:
+        path: the file.
+        asked: what its luma and chroma codes mean, before what it says.
+
     Raises (when made and when read):
         BadInputError: the file is missing, no movie, has no video, no frames or frames of several sizes.
         MovieDamagedError: the file is damaged or cut short.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, asked: CodeMeaning | None = None) -> None:
         self.path = path
+        self._asked = asked
         refuse_camera_raw(path)
         with open_input(path) as file:
             if not file.read(1):
@@ -246,7 +256,7 @@ class MovieReader:
             raise MovieTooShortError(self.path, decoded)
 
     def _converter(self, picture: av.VideoFrame, *, codes: bool) -> FrameConverter:
-        return FrameConverter(picture, self._tags, is_mastering=self._is_mastering, codes=codes)
+        return FrameConverter(picture, self._tags, is_mastering=self._is_mastering, codes=codes, asked=self._asked)
 
 
 @dataclass
@@ -482,6 +492,9 @@ def _facts(source: _Source, first: av.VideoFrame, converter: FrameConverter, tag
         interlaced=first.interlaced_frame,
         pixel_aspect=1 / aspect if turned else aspect,
         clean_aperture=clap if clap is not None and _is_cropped(clap, first) else None,
+        has_matrix=converter.has_matrix,
+        tagged_matrix=converter.tagged_matrix,
+        tagged_range=converter.tagged_range,
         assumed_matrix=converter.assumed_matrix,
         former_matrix=converter.former_matrix,
         mastering=source.is_mastering,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ex4d.models.hub import Source
-from ex4d.protocol.models import Commercial
+from ex4d.protocol.models import Commercial, MemoryNeed
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -71,6 +71,7 @@ class FileSpec:
         licence: of its weights, for people.
         commercial: whether that allows commercial use; "read" = its pages must be read.
         megabytes: of what is downloaded, about.
+        memory: what it needs, see ``ModelInfo``.
     """
 
     roles: tuple[FileRole, ...]
@@ -84,6 +85,7 @@ class FileSpec:
     licence: str = ""
     commercial: Commercial = "read"
     megabytes: int = 0
+    memory: tuple[MemoryNeed, ...] = ()
 
     def role(self, name: str) -> FileRole:
         """By name; raises KeyError."""

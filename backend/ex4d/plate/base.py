@@ -16,7 +16,7 @@ from ex4d.media.encoding import TruthEncoding
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.requests import PlateRequest
-from ex4d.protocol.values import FrameRange, OverRange
+from ex4d.protocol.values import AUTOMATIC, ColourMatrix, ColourRange, FrameRange, OverRange
 
 #: Frames per second of plates that name none.
 FALLBACK_FPS = Fraction(24)
@@ -33,6 +33,8 @@ class PlateOptions:
         over_range: what becomes of values beyond black and white of a limited-range movie; None = clipped in movies of
             8 bits, else kept.
         pixel_aspect: width of a pixel by its height; None = what the file says.
+        colour_matrix, colour_range: of a movie's luma and chroma, before what it says; "auto" = what it says, else what
+            is usual.
     """
 
     colour_space: str = AUTO
@@ -40,6 +42,8 @@ class PlateOptions:
     layer: str | None = None
     over_range: OverRange | None = None
     pixel_aspect: Fraction | None = None
+    colour_matrix: ColourMatrix = "auto"
+    colour_range: ColourRange = "auto"
 
     @classmethod
     def of(cls, request: PlateRequest) -> Self:
@@ -50,6 +54,8 @@ class PlateOptions:
             request.layer,
             request.over_range,
             pixel_aspect=request.aspect,
+            colour_matrix=request.colour_matrix,
+            colour_range=request.colour_range,
         )
 
 
@@ -178,8 +184,13 @@ def unused_notes(options: PlateOptions, suffix: str | None = None) -> tuple[str,
     notes = []
     if options.layer is not None and suffix != ".exr":
         notes.append("--layer has no effect: only OpenEXR files have layers.")
-    if options.over_range is not None and suffix is not None:
-        notes.append("--over-range has no effect: it is for movies.")
+    of_movies = {
+        "--over-range": options.over_range is not None,
+        "--colour-matrix": options.colour_matrix != AUTOMATIC,
+        "--colour-range": options.colour_range != AUTOMATIC,
+    }
+    if suffix is not None:
+        notes += [f"{option} has no effect: it is for movies." for option, given in of_movies.items() if given]
     return tuple(notes)
 
 

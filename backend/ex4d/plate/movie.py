@@ -12,7 +12,7 @@ from ex4d.colour.plate_colour import PlateColour
 from ex4d.colour.resolve import resolve
 from ex4d.colour.transforms import DISPLAY_WORKING
 from ex4d.media.encoding import HEADROOM_16
-from ex4d.media.movie_pixels import HD_HEIGHT
+from ex4d.media.movie_pixels import HD_HEIGHT, CodeMeaning
 from ex4d.media.movie_reader import MovieDamagedError, MovieFacts, MovieFrame, MovieReader, MovieTooShortError
 from ex4d.media.picture_facts import PictureFacts
 from ex4d.media.timecode import Timecode
@@ -27,7 +27,7 @@ from ex4d.plate.base import (
     with_handles,
 )
 from ex4d.protocol.errors import BadInputError
-from ex4d.protocol.values import FrameRange
+from ex4d.protocol.values import AUTOMATIC, FrameRange
 
 #: Containers that count in milliseconds make intervals that differ by one at a constant rate.
 _RATE_TOLERANCE = Fraction(3, 2000)
@@ -59,7 +59,8 @@ class MoviePlate:
         options: PlateOptions | None = None,
     ) -> None:
         options = options or PlateOptions()
-        self._reader = MovieReader(path)
+        asked = CodeMeaning(options.colour_matrix, options.colour_range)
+        self._reader = MovieReader(path, asked)
         self._clip_start = first_frame
         self._wanted = frames or FrameRange(first_frame)
         self._fixed_rate = fps is not None
@@ -77,7 +78,12 @@ class MoviePlate:
         self._clips = False
         picture = self._decide(options)
         self._codes = self._colour.kind == "codes"
-        self._own_notes = (*self._colour.notes, *handle_notes(handles, found), *unused_notes(options))
+        self._own_notes = (
+            *_asked_notes(facts, asked),
+            *self._colour.notes,
+            *handle_notes(handles, found),
+            *unused_notes(options),
+        )
         timing = _Timing(None if self._fixed_rate else facts.intervals)
         self._info = PlateInfo(
             path=path,
@@ -329,6 +335,23 @@ def _picture_notes(facts: MovieFacts) -> Iterator[str]:
         yield f"The file's time code «{facts.timecode}» is none at its rate: it is left out."
     if facts.sound is not None:
         yield "The plate has sound: --audio takes it into a take's movies, which are silent without."
+
+
+def _asked_notes(facts: MovieFacts, asked: CodeMeaning) -> Iterator[str]:
+    """Where what is asked for takes the place of what the movie says, or of what would be assumed."""
+    if asked == CodeMeaning():
+        return
+    if not facts.has_matrix:
+        yield "The movie is RGB or grey: a colour matrix or a colour range that was asked for has no effect."
+        return
+    if asked.matrix != AUTOMATIC and facts.tagged_matrix is None:
+        yield f"The colour matrix is not tagged: {asked.matrix_title} is used, as was asked for."
+    elif asked.matrix != AUTOMATIC and facts.tagged_matrix != asked.matrix_title:
+        yield f"The colour matrix is tagged {facts.tagged_matrix}: {asked.matrix_title} is used, as was asked for."
+    if asked.range != AUTOMATIC and facts.tagged_range is None:
+        yield f"The colour range is not tagged: {asked.range} is used, as was asked for."
+    elif asked.range not in (AUTOMATIC, facts.tagged_range):
+        yield f"The colour range is tagged {facts.tagged_range}: {asked.range} is used, as was asked for."
 
 
 def _short(size: Fraction) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be downloaded: each model with its licence, its size, and how much of it is on this machine."""
+"""What can be downloaded: each model with its licence, its size, the memory it needs, and how much of it is on this
+machine."""
 
 from __future__ import annotations
 
@@ -16,6 +17,37 @@ Extra: TypeAlias = Literal["", "gpu", "moge"]
 
 #: Bytes that a step of a download's stage stands for.
 DOWNLOAD_STEP_BYTES = 1_000_000
+
+
+_COMMERCIAL_USE: dict[Commercial, str] = {
+    "yes": "Commercial use: yes.",
+    "no": "Commercial use: no.",
+    "read": "Commercial use: read its licence first.",
+}
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What some profiles of a model need at the size that it was trained for: estimates, from measured peaks.
+
+    Attributes:
+        profiles: their names.
+        gpu_gib: GiB of GPU memory with which everything stays there.
+        least_gpu_gib: with which they run at all, the weights coming from main memory as they are needed.
+        ram_gib: GiB of main memory that this takes.
+    """
+
+    profiles: tuple[str, ...]
+    gpu_gib: int
+    least_gpu_gib: int
+    ram_gib: int
+
+    def sentence(self) -> str:
+        """For people."""
+        return (
+            f"GPU memory for {', '.join(self.profiles)}: {self.gpu_gib} GiB; from {self.least_gpu_gib} GiB on with "
+            f"{self.ram_gib} GiB of main memory, slower."
+        )
 
 
 @dataclass(frozen=True)
@@ -40,6 +72,7 @@ class ModelInfo:
         extra: what the installer brings them with.
         install: how else to get them.
         folder: where its files come to.
+        memory: what it needs; () = nobody has measured it.
     """
 
     name: str
@@ -59,3 +92,10 @@ class ModelInfo:
     extra: Extra
     install: str
     folder: str
+    memory: tuple[MemoryNeed, ...] = ()
+
+    def use(self, profile: str = "") -> list[str]:
+        """Sentences on what it may be used for and which memory it needs, or one of its profiles."""
+        asked = [need for need in self.memory if profile in ("", *need.profiles)]
+        needs = [need.sentence() for need in asked or self.memory] or ["GPU memory: not measured."]
+        return [_COMMERCIAL_USE[self.commercial], *needs]

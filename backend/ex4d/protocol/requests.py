@@ -27,6 +27,8 @@ from ex4d.protocol.values import (
     THICKNESS,
     VIEWPORT_SIDE,
     CodesAs,
+    ColourMatrix,
+    ColourRange,
     EditMovie,
     ExrCompression,
     FrameRange,
@@ -71,6 +73,9 @@ class PlateRequest:
         layer: of EXR files with several; None = the picture without a layer's name.
         over_range: what becomes of values beyond black and white of a limited-range movie: "clip" or "keep"; None =
             clipped in 8-bit movies, else kept.
+        colour_matrix: of a movie's luma and chroma, before what the movie says; "auto" = what it says, else BT.709 from
+            a height of 720 on and of codecs for high definition, BT.601 of others.
+        colour_range: of a movie's luma and chroma, before what the movie says; "auto" = what it says, else limited.
         pixel_aspect: such as "2" or "4/3"; None = what the file says.
         lens: what a lens file says: JSON of ``ex4d.camera.lens``, or a calibration as OpenCV writes it; None = a
             pinhole.
@@ -87,11 +92,15 @@ class PlateRequest:
     over_range: OverRange | None = None
     pixel_aspect: str | None = None
     lens: str | None = None
+    colour_matrix: ColourMatrix = "auto"
+    colour_range: ColourRange = "auto"
 
     def __post_init__(self) -> None:
         _range(self.frames)
         check_handles(self.handles)
         check_choice(self.over_range, (None, *get_args(OverRange)), "over-range")
+        check_choice(self.colour_matrix, get_args(ColourMatrix), "colour-matrix")
+        check_choice(self.colour_range, get_args(ColourRange), "colour-range")
         if self.fps is not None:
             parse_rate(self.fps)
         if self.pixel_aspect is not None:

@@ -59,6 +59,12 @@ MAX_MASK_EROSION = 64
 
 #: What becomes of values beyond black and white of a limited-range movie.
 OverRange = Literal["clip", "keep"]
+#: The matrix of a movie's luma and chroma, as FFmpeg's filter scale names it; "auto" = what the movie says, else what
+#: is usual.
+ColourMatrix = Literal["auto", "bt601", "bt709", "bt2020"]
+#: Luma codes of a movie's black and white: 16 and 235 of 8 bits ("limited"), or the lowest and the highest ("full");
+#: "auto" = what the movie says, else limited.
+ColourRange = Literal["auto", "limited", "full"]
 #: What takes of a plate with a lens are drawn through.
 TakeLens = Literal["plate", "none"]
 #: What the pictures of plates hold whose values are codes of a curve.

@@ -287,7 +287,8 @@ def _selection(request: PlateRequest) -> dict[str, Any]:
         "first_frame": request.first_frame,
     }
     plain = PlateRequest(request.path)
-    more = {name: getattr(request, name) for name in ("handles", "colour_space", "ocio", "layer", "over_range")}
+    named = ("handles", "colour_space", "ocio", "layer", "over_range", "colour_matrix", "colour_range")
+    more = {name: getattr(request, name) for name in named}
     more["pixel_aspect"] = str(request.aspect) if request.aspect else None
     return selection | {name: value for name, value in more.items() if value != getattr(plain, name)}
 

@@ -60,8 +60,32 @@ TEXTS = {
     "fills what a move reveals: the profiles exact, fast, turbo, draft; needs an NVIDIA GPU": (
         "füllt, was eine Fahrt freilegt: die Profile exact, fast, turbo, draft; braucht eine NVIDIA-GPU"
     ),
+    "Commercial use: yes.": "Kommerzielle Nutzung: ja.",
+    "Commercial use: no.": "Kommerzielle Nutzung: nein.",
+    "Commercial use: read its licence first.": "Kommerzielle Nutzung: zuerst die Lizenz lesen.",
+    "GPU memory: not measured.": "GPU-Speicher: nicht gemessen.",
+    "GPU memory for {}: {} GiB; from {} GiB on with {} GiB of main memory, slower.": (
+        "GPU-Speicher für {0}: {1} GiB; ab {2} GiB mit {3} GiB Hauptspeicher, langsamer."
+    ),
     "The colour matrix is not tagged: {} is assumed, as {}.": (
         "Die Farbmatrix ist nicht angegeben: {0} wird angenommen, {1:t}."
+    ),
+    "The colour matrix is not tagged: {} is used, as was asked for.": (
+        "Die Farbmatrix ist nicht angegeben: {0} wird benutzt, wie verlangt."
+    ),
+    "The colour matrix is tagged {}: {} is used, as was asked for.": (
+        "Als Farbmatrix ist {0} angegeben: {1} wird benutzt, wie verlangt."
+    ),
+    "The colour range is not tagged: {} is used, as was asked for.": (
+        "Der Farbbereich ist nicht angegeben: {0:t} wird benutzt, wie verlangt."
+    ),
+    "The colour range is tagged {}: {} is used, as was asked for.": (
+        "Als Farbbereich ist {0:t} angegeben: {1:t} wird benutzt, wie verlangt."
+    ),
+    "limited": "begrenzt",
+    "full": "voll",
+    "The movie is RGB or grey: a colour matrix or a colour range that was asked for has no effect.": (
+        "Der Film ist RGB oder grau: eine verlangte Farbmatrix oder ein verlangter Farbbereich hat keine Wirkung."
     ),
     "the height is {} {}": "da die Höhe {0:t} {1} ist",
     "at least": "mindestens",
@@ -80,6 +104,12 @@ TEXTS = {
     ),
     "The file does not say which primaries it has: Rec.709 is assumed.": (
         "Die Datei sagt nicht, welche Primärfarben sie hat: Rec.709 wird angenommen."
+    ),
+    "The tagged primaries (H.273 number {}) are not known: Rec.709 is assumed.": (
+        "Die angegebenen Primärfarben (H.273 Nummer {0}) sind nicht bekannt: Rec.709 wird angenommen."
+    ),
+    "The DPX header says linear and no primaries: Rec.709 is assumed.": (
+        "Der DPX-Kopf sagt linear und keine Primärfarben: Rec.709 wird angenommen."
     ),
     "assumed": "angenommen",
     "degrees round the pivot, + to the right": "Grad um den Drehpunkt, + nach rechts",

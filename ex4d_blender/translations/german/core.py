@@ -290,6 +290,7 @@ TEXTS = {
     "paused: {}{} of {}": "angehalten: {0}{1} von {2:t}",
     " {} are here, {} are still to come.": " {0} sind da, {1} kommen noch.",
     "{}. Licence: {}.": "{0:t}. Lizenz: {1}.",
+    "To download and on disk: {}.": "Herunterzuladen und auf der Platte: {0:t}.",
     "To download: {}.{}": "Herunterzuladen: {0:t}.{1:t}",
     "It comes from the Hugging Face hub, {}, to {}.": "Es kommt vom Hugging Face Hub, {0}, nach {1}.",
     (

@@ -592,6 +592,28 @@ TEXTS = {
     "Frames": "Frames",
     "Layer": "Layer",
     "Over-Range": "Übersteuerung",
+    "Colour Matrix": "Farbmatrix",
+    "Colour Range": "Farbbereich",
+    "BT.601": "BT.601",
+    "BT.709": "BT.709",
+    "BT.2020": "BT.2020",
+    "Limited": "Begrenzt",
+    "Full": "Voll",
+    "Of a movie's luma and chroma, before what the movie says": (
+        "Von Luma und Chroma eines Films, vor dem, was der Film sagt"
+    ),
+    "Of a movie's luma and chroma codes, before what the movie says": (
+        "Der Luma- und Chroma-Codes eines Films, vor dem, was der Film sagt"
+    ),
+    "As the movie says; else BT.709 from a height of 720 on, BT.601 below": (
+        "Wie der Film sagt; sonst BT.709 ab einer Höhe von 720, darunter BT.601"
+    ),
+    "As the movie says; else limited": "Wie der Film sagt; sonst begrenzt",
+    "Of standard definition": "Von SD",
+    "Of high definition": "Von HD",
+    "Of wide gamuts and HDR": "Von weiten Gamuts und HDR",
+    "Black and white are the codes 16 and 235, of 8 bits": "Schwarz und Weiß sind die Codes 16 und 235, bei 8 Bit",
+    "Black and white are the lowest and the highest code": "Schwarz und Weiß sind der kleinste und der größte Code",
     "Open": "Offen",
     "Orbit": "Orbit",
     "Truck": "Seitfahrt",

@@ -44,6 +44,9 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     form.prop(state, "plate_fps")
     form.prop(state, "plate_first_frame")
     form.prop(state, "plate_colour_space")
+    if may_be_movie(Path(state.plate_path)):
+        form.prop(state, "plate_colour_matrix")
+        form.prop(state, "plate_colour_range")
     form.prop(state, "plate_handles")
     _draw_film(layout, state)
     form = form_of(layout.column())
@@ -54,11 +57,10 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
 
 
 def _draw_assumed(layout: Any, state: Any, shot: shots.ShotObjects) -> None:
-    """What was assumed of the plate's files, each with what changes it: the next reconstruction takes that."""
+    """What was assumed of the plate's files, or asked for, each with what changes it in the next reconstruction."""
     for text, name in plate_notes(shot.record):
         draw_text(layout, text, "QUESTION")
-        if name:
-            form_of(layout.column()).prop(state, name)
+        form_of(layout.column()).prop(state, name)
     if colour := shot.record["plate"].get("colour"):
         draw_text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({colour['said_by']})", "COLOR")
         if colour["said_by"] == "assumed":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Threads beside the main one: a few for file work (compressing, writing) with bounded memory, all for bands of rows."""
+"""Threads beside the main one: a few for file work (compressing, writing), all of them for bands of rows."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rasterizers on this machine's GPU: how far from the CPU's (Embree), and how fast.
 
-    python -m benchmarks.bench_raster_gpu [VIDEO] [--agreement-step 4] [--repeat 10] [--time-only]
+    python -m benchmarks.bench_raster_gpu [VIDEO] [--agreement-step 4] [--repeat 10] [--time-only] [--film]
 
 VIDEO is reconstructed with the default depth estimator; beside it stand the three scenes of raster_clips.py.
-Without it their thin things, 49 frames, are timed.
+Without it their thin things, 49 frames, are timed. --film times single frames with the pixels of UHD instead.
 Prints tables in Markdown for docs/benchmarks.md. A rasterizer that does not work here is left out with its reason.
 """
 
@@ -23,10 +23,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.raster_clips import SCENES, Clip, agreement, flower, synthetic
+from ex4d.mesh import build_mesh
 from ex4d.protocol.errors import ResourceError
 from ex4d.raster import Rasterizer, View, create_rasterizer
 
 CANDIDATES = ("opengl", "nvdiffrast")
+#: A square of as many pixels as UHD has.
+FILM_SIDE = 2880
 
 
 def created() -> Iterator[Rasterizer]:
@@ -190,6 +193,32 @@ def time_batch(rasterizer: Any, clip: Clip, repeat: int) -> None:
     print(f"\nPeak GPU memory of torch: {peak:.1f} GiB; nvdiffrast's own buffers come on top.")
 
 
+def report_film(rasterizers: list[Rasterizer], repeat: int) -> None:
+    """Frames with the pixels of UHD, from depth in arrays to the picture in arrays, one part after the other."""
+    clip = synthetic("blocks", 3, FILM_SIDE)
+    names = ("mesh", "occlusion edges", "upload, render, read back")
+    print(f"\n| a frame {FILM_SIDE}x{FILM_SIDE} | minimum, ms | median, ms |\n|---|---|---|")
+    for rasterizer in rasterizers:
+        spent: list[list[float]] = [[] for _ in range(len(names) + 1)]
+        for index in range(repeat + 1):
+            frame = index % len(clip.takes)
+            moments = [time.perf_counter()]
+            mesh = build_mesh(clip.depth[frame], clip.sources[frame], clip.far, clip.opaque[frame])
+            moments.append(time.perf_counter())
+            _ = mesh.edges
+            moments.append(time.perf_counter())
+            list(rasterizer.render_sequence([(mesh, clip.color[frame], clip.takes[frame])]))
+            moments.append(time.perf_counter())
+            # The first round makes the topology and buffers.
+            if index:
+                for values, first, last in zip(
+                    spent, [*moments[:-1], moments[0]], [*moments[1:], moments[-1]], strict=True
+                ):
+                    values.append(1e3 * (last - first))
+        for name, values in zip((*names, "all"), spent, strict=True):
+            row(f"{rasterizer.name}: {name}", (min(values), statistics.median(values)))
+
+
 def main() -> int:
     """Command line; 1 where a rasterizer is further from Embree than it may be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -197,8 +226,12 @@ def main() -> int:
     parser.add_argument("--agreement-step", type=int, default=4, help="compare every so many frames of the video")
     parser.add_argument("--repeat", type=int, default=10)
     parser.add_argument("--time-only", action="store_true", help="compare nothing with Embree")
+    parser.add_argument("--film", action="store_true", help="time frames with the pixels of UHD, and nothing else")
     args = parser.parse_args()
     rasterizers = list(created())
+    if args.film:
+        report_film(rasterizers, args.repeat)
+        return 0
     clip = flower(args.video) if args.video else synthetic("thin things", 49)
     count, height, width = clip.depth.shape
     print(f"{clip.name}: {count} frames {width}x{height}, {time.strftime('%Y-%m-%d')}")

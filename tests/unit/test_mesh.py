@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 
 from ex4d.camera import Camera, intrinsics
 from ex4d.camera.transforms import rigid, rotation_y
-from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh, closed_topology, far_plane, grid_size
+from ex4d.mesh import MeshSettings, build_mesh, build_released_mesh, closed_topology, far_plane, grid_size, validity
 from ex4d.mesh.dwmesh import sample_grid
 from ex4d.mesh.topology import grid_face_indices, grid_positions
 from ex4d.mesh.validity import (
     GUESSED_MAX_DEPTH_RATIO,
     GUESSED_MIN_ANGLE_DEG,
     minimum_angle_faces,
+    valid_depth_faces,
     valid_grid_faces,
 )
 from ex4d.protocol.errors import BadInputError
+from ex4d.system import threads
 
 SIZES = [(w, h) for w in range(2, 8) for h in range(2, 8)] + [(3, 2), (31, 17), (64, 3), (3, 64), (40, 40)]
 
@@ -128,6 +130,24 @@ def test_grid_validity_agrees_with_the_rules_face_by_face():
     found = valid_grid_faces(points, pixel_valid, min_angle_deg=10, max_depth_ratio=1.12)
     np.testing.assert_array_equal(found, expected)
     assert 0.2 < found.mean() < 0.8
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+@pytest.mark.parametrize("guesses", [False, True])
+def test_validity_by_bands_of_rows_is_that_of_the_whole(monkeypatch, cores, guesses):
+    rng = np.random.default_rng(6)
+    h, w = 23, 19
+    z = rng.uniform(2, 2.4, (h, w)).astype(np.float32)
+    rays = rng.uniform(0, 0.02, (h, w, 2)).astype(np.float32)
+    rays += np.stack(np.meshgrid(np.arange(w), np.arange(h)), axis=-1).astype(np.float32) / 8
+    pixel_valid, guessed = rng.random((h, w)) > 0.05, rng.random((h, w)) < 0.3 if guesses else None
+    points = np.concatenate([rays * z[..., None], z[..., None]], axis=-1)
+    monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
+    whole = valid_grid_faces(points, pixel_valid, guessed=guessed)
+    assert 0.1 < whole.mean() < 0.9
+    for rows in (1, 4):
+        monkeypatch.setattr(validity, "BAND_VALUES", rows * w)
+        np.testing.assert_array_equal(valid_depth_faces(rays, z, pixel_valid, guessed=guessed), whole)
 
 
 def test_faces_with_a_guessed_corner_are_held_to_stricter_rules():

@@ -18,7 +18,7 @@ from ex4d.camera import Camera, Lens, pixel_rays
 from ex4d.camera.transforms import invert_rigid
 from ex4d.mesh.occlusion_edges import OcclusionEdges, edge_pieces
 from ex4d.mesh.topology import MIN_GRID, Topology, closed_topology
-from ex4d.mesh.validity import valid_grid_faces
+from ex4d.mesh.validity import valid_depth_faces
 from ex4d.protocol.errors import BadInputError
 from ex4d.protocol.values import MAX_DEPTH_RATIO, MAX_GRID_SIDE, MIN_ANGLE_DEG, THICKNESS
 
@@ -102,13 +102,20 @@ class DWMesh:
         """
         if self.vertex_alpha is not None:
             return np.where(self.surface, np.float32(0), np.float32(np.inf))
-        out = np.zeros(self.topology.grid_faces, dtype=np.float32)
+        out = np.zeros(len(self.topology.faces), dtype=np.float32)
+        invalid, gap = self._grid_gaps
+        out[invalid] = gap
+        out[self.topology.grid_faces :] = self.outer_gap
+        return out
+
+    @cached_property
+    def _grid_gaps(self) -> tuple[NDArray[np.intp], Float]:
+        """Indices (N,) of the grid's faces that are no surface, ascending, and their ``face_gap``."""
         invalid = np.flatnonzero(~self.surface)
         faces = self.topology.faces[invalid]
         # A needle between corners of equal depth spans no jump, but it must not pass for surface.
         jump = np.maximum(_disparity_jump(self, faces), np.finfo(np.float32).tiny)
-        out[invalid] = np.where(_measured_corners(self, faces), jump, np.inf)
-        return np.concatenate([out, self.outer_gap])
+        return invalid, np.where(_measured_corners(self, faces), jump, np.float32(np.inf))
 
     @cached_property
     def outer_gap(self) -> Float:
@@ -133,10 +140,9 @@ class DWMesh:
         """What is drawn in place of faces that span a depth jump; None for the released construction."""
         if self.vertex_alpha is not None:
             return None
-        settings = self.settings
-        return edge_pieces(
-            self.topology, self.points, self.face_gap, self.source, settings.thickness, settings.max_depth_ratio
-        )
+        settings, (invalid, gap) = self.settings, self._grid_gaps
+        jumps = invalid[np.isfinite(gap)]
+        return edge_pieces(self.topology, self.z, jumps, self.source, settings.thickness, settings.max_depth_ratio)
 
     def world_points(self) -> NDArray[np.float64]:
         """(V, 3) vertices in world coordinates."""
@@ -172,10 +178,14 @@ def viewing_rays(topology: Topology, fx: float, fy: float, cx: float, cy: float,
     return pixel_rays(topology.pixels, K, lens).astype(np.float32)
 
 
+def _source_rays(topology: Topology, source: Camera) -> Float:
+    K = source.K
+    return viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2], source.lens)
+
+
 def unproject(z: Float, topology: Topology, source: Camera) -> Float:
     """The first N vertices (N, 3) float32 in the source camera's coordinates at z-depths (N,)."""
-    K = source.K
-    rays = viewing_rays(topology, K[0, 0], K[1, 1], K[0, 2], K[1, 2], source.lens)[: len(z)]
+    rays = _source_rays(topology, source)[: len(z)]
     out = np.empty((len(z), 3), dtype=np.float32)
     np.multiply(rays, z[:, None], out=out[:, :2])
     out[:, 2] = z
@@ -265,9 +275,9 @@ def build_mesh(
     z = np.where(pixel_valid, np.minimum(z, limit), limit)
     if opaque is not None:
         pixel_valid &= sample_grid(opaque, topology)
-    points = unproject(z.ravel(), topology, source)
-    face_valid = valid_grid_faces(
-        points.reshape(*z.shape, 3),
+    face_valid = valid_depth_faces(
+        _source_rays(topology, source)[: z.size].reshape(*z.shape, 2),
+        z,
         pixel_valid,
         min_angle_deg=settings.min_angle_deg,
         max_depth_ratio=settings.max_depth_ratio,

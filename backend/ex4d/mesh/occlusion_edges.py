@@ -76,8 +76,8 @@ def local_width(edge: Bool) -> Float:
 
 def edge_pieces(
     topology: Topology,
-    points: Float,
-    face_gap: Float,
+    vertex_z: Float,
+    replaced: Index,
     source: Camera,
     thickness: float,
     max_depth_ratio: float,
@@ -85,14 +85,15 @@ def edge_pieces(
     """Take the faces across depth jumps apart.
 
     Args:
-        topology, points, face_gap: of a ``DWMesh``.
+        topology: of a ``DWMesh``.
+        vertex_z: (V,) float32, its ``z``.
+        replaced: (R,) indices of those faces, ascending.
         source: its source camera.
         thickness: see the module; inf lets walls go all the way.
         max_depth_ratio: largest ratio of z-depths inside a piece of surface.
     """
-    replaced = np.flatnonzero((face_gap[: topology.grid_faces] > 0) & np.isfinite(face_gap[: topology.grid_faces]))
     corners = topology.faces[replaced].astype(np.intp)
-    z = points[corners, 2].astype(np.float64)
+    z = vertex_z[corners].astype(np.float64)
     rows = np.arange(len(corners))
     # The lone corner is the one on its own side of the largest step in disparity.
     order = np.argsort(z, axis=1)
@@ -100,7 +101,7 @@ def edge_pieces(
     lone = np.where(nearness[:, 0] - nearness[:, 1] >= nearness[:, 1] - nearness[:, 2], order[:, 0], order[:, 2])
     # Going round from the lone corner keeps the winding.
     a, b, c = (corners[rows, (lone + k) % 3] for k in range(3))
-    za, zb, zc = (points[i, 2].astype(np.float64) for i in (a, b, c))
+    za, zb, zc = (vertex_z[i].astype(np.float64) for i in (a, b, c))
     pa, pb, pc = (topology.pixels[i] for i in (a, b, c))
     half_b, half_c = (pa + pb) / 2, (pa + pc) / 2
     nearest = z.min(axis=1)

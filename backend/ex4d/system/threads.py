@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A few threads for file work (compressing, writing) beside the main one; memory stays bounded."""
+"""Threads beside the main one: a few for file work (compressing, writing), all of them for bands of rows."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -63,3 +64,17 @@ def prefetched(load: Callable[[T], R], items: Iterable[T], ahead: int = 1, threa
         finally:
             for future in pending:
                 future.cancel()
+
+
+def in_bands(work: Callable[[int, int], object], rows: int, band: int) -> None:
+    """``work(first, last)`` for bands of ``band`` rows that together are 0 … ``rows``, on all cores; a single one on
+    the caller's thread. Raises the first exception of a band."""
+    starts = range(0, rows, band)
+    threads = min(os.cpu_count() or 1, len(starts))
+    if threads < 2:
+        for first in starts:
+            work(first, min(first + band, rows))
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for future in [pool.submit(work, first, min(first + band, rows)) for first in starts]:
+            future.result()

@@ -12,7 +12,7 @@ import bpy
 from . import capabilities
 from .core import records
 from .core.move_amounts import AMOUNTS, property_name
-from .scene import background, material, scan
+from .scene import background, material, scan, sequencer
 from .scene import shot as shots
 from .scene.data import scene_state
 from .scene.shot import PROPERTY
@@ -71,6 +71,7 @@ def migrate() -> list[str]:
     """Bring all scenes of the open file to the current version; returns sentences on what could not be known."""
     notes: list[str] = []
     _start_at_pictures()
+    sequencer.renew_links()
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
@@ -134,7 +135,8 @@ def _shot_of_take(scene: bpy.types.Scene, take: Any) -> bpy.types.Object | None:
 
 
 def stamp() -> None:
-    """Write the version into all scenes that can be read, before the file is saved."""
+    """Write the version into all scenes that can be read, and what they are called, before the file is saved."""
+    sequencer.renew_links()
     for scene in bpy.data.scenes:
         if scene.library is None and not records.is_newer(scene_state(scene).version):
             scene_state(scene).version = records.VERSION

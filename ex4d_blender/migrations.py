@@ -12,7 +12,7 @@ import bpy
 from . import capabilities
 from .core import records
 from .core.move_amounts import AMOUNTS, property_name
-from .scene import scan
+from .scene import background, material, scan, sequencer
 from .scene import shot as shots
 from .scene.data import scene_state
 from .scene.shot import PROPERTY
@@ -58,9 +58,20 @@ def _take_over_range(scene: bpy.types.Scene) -> None:
     del group["use_frames"]
 
 
+def _start_at_pictures() -> None:
+    """Image sequences of earlier versions stand at number 0, which no picture has; linked ones are drawn, too."""
+    for item in bpy.data.materials:
+        if material.is_ours(item):
+            material.start_at_pictures(item)
+    for camera in bpy.data.cameras:
+        background.start_at_pictures(camera)
+
+
 def migrate() -> list[str]:
     """Bring all scenes of the open file to the current version; returns sentences on what could not be known."""
     notes: list[str] = []
+    _start_at_pictures()
+    sequencer.renew_links()
     for scene in bpy.data.scenes:
         if scene.library is not None:
             continue
@@ -124,7 +135,8 @@ def _shot_of_take(scene: bpy.types.Scene, take: Any) -> bpy.types.Object | None:
 
 
 def stamp() -> None:
-    """Write the version into all scenes that can be read, before the file is saved."""
+    """Write the version into all scenes that can be read, and what they are called, before the file is saved."""
+    sequencer.renew_links()
     for scene in bpy.data.scenes:
         if scene.library is None and not records.is_newer(scene_state(scene).version):
             scene_state(scene).version = records.VERSION

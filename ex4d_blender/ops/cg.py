@@ -12,6 +12,7 @@ from ex4d.protocol.errors import BadInputError
 from ..localisation import localised
 from ..props import state_of
 from ..scene import mesh_switches as switches
+from ..scene import obstacles
 from ..scene import shot as shots
 from ..scene.cg import compositing, trees, view_layers
 from ..scene.data import manager_of, scene_of
@@ -53,6 +54,12 @@ def _mesh_of(shot: shots.ShotObjects) -> bpy.types.Object:
     return shot.mesh
 
 
+def _look_again(scene: bpy.types.Scene, shot: shots.ShotObjects) -> None:
+    """Ask again what of that which was said to stand in the way still does: by a switch it has become CG."""
+    if shot.root.get(obstacles.IN_THE_WAY) is not None:
+        obstacles.remember(scene, shot)
+
+
 class EX4D_OT_mesh_switch(WithShot, bpy.types.Operator):
     bl_idname = "ex4d.mesh_switch"
     bl_label = "Mesh in CG"
@@ -87,13 +94,15 @@ class EX4D_OT_mesh_switch(WithShot, bpy.types.Operator):
 
     @report_errors
     def execute(self, context: bpy.types.Context) -> OperatorResult:
-        mesh = _mesh_of(shots.chosen_shot(scene_of(context)))
+        shot = shots.chosen_shot(scene_of(context))
+        mesh = _mesh_of(shot)
         if self.switch == "CATCHER":
             switches.set_catches_shadows(mesh, self.on)
         elif self.switch == "HOLDOUT":
             mesh.is_holdout = self.on
         else:
             switches.set_relight(mesh, self.strength if self.on else None)
+        _look_again(scene_of(context), shot)
         return {"FINISHED"}
 
 
@@ -148,6 +157,7 @@ class EX4D_OT_cg_preset(WithShot, bpy.types.Operator):
             trees_free = not trees.others_nodes(scene)
             compositing.build_tree(scene, base[1], layers, render_with=self.replace or trees_free)
             self.report({"INFO"}, localised(f"CG and shadows go over «{base[1].name}»."))
+        _look_again(scene, shot)
         others = [layer.name for layer in scene.view_layers if layer not in (layers.cg, layers.shadow) and layer.use]
         if others:
             self.report(

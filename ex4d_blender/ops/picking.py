@@ -159,10 +159,10 @@ class PointPicker:
         shot = shots.chosen_shot(scene)
         point = sight.point_under(shot, scene.frame_current, found, event.mouse_x, event.mouse_y)
         if point is None:
-            this.report(
-                {"WARNING"}, localised(f"The plate has seen nothing of «{shot.root.name}» there: click on its surface")
+            # A report of an operator that goes on is shown when it ends.
+            return self._tell(
+                shot, localised(f"The plate has seen nothing of «{shot.root.name}» there: click on its surface")
             )
-            return {"RUNNING_MODAL"}
         index = 3 * this.count
         this.points[index : index + 3] = point.tolist()
         this.count += 1
@@ -172,16 +172,17 @@ class PointPicker:
         done: OperatorResult = this.execute(context)
         return done
 
-    def _tell(self, shot: shots.ShotObjects) -> OperatorResult:
-        """Say in the headers what is asked for, and mark what is picked."""
+    def _tell(self, shot: shots.ShotObjects, note: str = "") -> OperatorResult:
+        """Say in the headers what is asked for, after a note on the last click, and mark what is picked."""
         this: Any = self
         kept = alignment.picked(this.points[: 3 * this.count])
         pick_marks.show(placing.placed(shot.root)(kept))
         text = f"{this.bl_label}: click on {self.asks[this.count]}   Backspace: one back   Esc: cancel"
         if len(self.asks) > 1:
             text = f"{this.count + 1}/{len(self.asks)}   {text}"
+        asked = localised(text)
         for area in _viewports():
-            area.header_text_set(localised(text))
+            area.header_text_set(f"{note}   {asked}" if note else asked)
             area.tag_redraw()
         return {"RUNNING_MODAL"}
 

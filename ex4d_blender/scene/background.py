@@ -13,7 +13,7 @@ from ex4d.protocol.values import picture_numbers
 from ..core.frame_mapping import check_consecutive
 from .camera import own_animation
 from .data import camera_data
-from .files import absolute_path, load_sequence, numbered_files, show_sequence
+from .files import absolute_path, load_sequence, numbered_files, show_sequence, start_at_a_picture
 from .shot import PROPERTY
 
 
@@ -71,6 +71,12 @@ def show_preview(
 
 def _previews(data: bpy.types.Camera) -> list[bpy.types.CameraBackgroundImage]:
     return [item for item in data.background_images if item.image is not None and item.image.get(PROPERTY) is not None]
+
+
+def start_at_pictures(data: bpy.types.Camera) -> None:
+    """Let viewports draw a camera's preview, of an earlier version too, from a picture that exists."""
+    for item in _previews(data):
+        start_at_a_picture(item.image_user)
 
 
 def has_preview(camera_obj: bpy.types.Object) -> bool:

@@ -128,6 +128,15 @@ def show_sequence(
     user.use_cyclic = False
     user.use_auto_refresh = True
     if isinstance(user, bpy.types.ImageUser):
-        # What Blender draws starts from this number each time that it copies a changed material, until the frame
-        # changes. It is 0 in a new one; where no file has that number, viewports would draw pink.
-        user.frame_current = first_number
+        start_at_a_picture(user)
+
+
+def start_at_a_picture(user: bpy.types.ImageUser) -> None:
+    """Let what is drawn of a sequence start from a picture that exists.
+
+    Blender starts from the user's number each time that it copies a changed material, until the frame changes. It is 0
+    in a new one, and in files of earlier versions; where no picture has that number, viewports draw pink.
+    """
+    first = user.frame_offset + 1
+    if not first <= user.frame_current < first + user.frame_duration:
+        user.frame_current = first

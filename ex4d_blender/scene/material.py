@@ -16,7 +16,7 @@ from ex4d.protocol.errors import BadInputError
 
 from ..core.frame_mapping import numbered_name, split_number
 from .data import node_tree
-from .files import absolute_path, load_sequence, numbered_files, show_sequence
+from .files import absolute_path, load_sequence, numbered_files, show_sequence, start_at_a_picture
 from .mesh import PLATE_UV, VALIDITY_UV, ViewportFolder
 
 COLOR_NODE = "EX-4D Plate"
@@ -156,6 +156,14 @@ def retime(material: bpy.types.Material, numbers: Sequence[int], first_frame: in
     for name in (COLOR_NODE, VALID_NODE):
         user = node_tree(material).nodes[name].image_user
         show_sequence(user, first_number=numbers[0], count=len(numbers), first_frame=first_frame)
+
+
+def start_at_pictures(material: bpy.types.Material) -> None:
+    """Let viewports draw a material of ours, of an earlier version too, from pictures that exist."""
+    for name in (COLOR_NODE, VALID_NODE):
+        node = node_tree(material).nodes[name]
+        if node.image is not None and node.image.source == "SEQUENCE":
+            start_at_a_picture(node.image_user)
 
 
 def show_pictures(

@@ -150,6 +150,11 @@ def strength_socket(mesh: bpy.types.Object) -> Any:
     return None
 
 
+def is_in_cg(mesh: bpy.types.Object) -> bool:
+    """Whether the mesh is something to the objects around it: it catches shadows, holds out or is lit."""
+    return mesh.is_holdout or catches_shadows(mesh) or relight_strength(mesh) > 0.0
+
+
 def set_relight(mesh: bpy.types.Object, strength: float | None) -> None:
     """Let the scene's lights fall on the mesh: a diffuse surface of the plate's colours under the plate's own light.
 

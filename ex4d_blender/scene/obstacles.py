@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from . import scan
+from . import mesh_switches, scan
 from .data import mesh_data
 from .shot import PROPERTY, ShotObjects
 
@@ -18,13 +18,16 @@ from .shot import PROPERTY, ShotObjects
 IN_THE_WAY = "ex4d_in_the_way"
 #: Rays from the source camera, and how much nearer than the mesh something must be.
 RAYS, NEARER = 400, 0.98
+#: Share of the mesh that an object may hide where CG goes into the plate: what the camera stands in hides all of it.
+MOST_OF_CG = 0.5
 _SOLID = {"MESH", "CURVE", "SURFACE", "FONT", "META", "CURVES", "POINTCLOUD", "VOLUME", "GPENCIL", "GREASEPENCIL"}
 
 
 def find(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object]:
     """Visible objects that hide some of the mesh from the source camera at the scene's frame; not those of the shot.
 
-    Rays go from the camera to points of the mesh: exact for meshes, by the bounding box for other objects.
+    Rays go from the camera to points of the mesh: exact for meshes, by the bounding box for other objects. Once the
+    mesh is set up for CG, what stands before it is meant to, and only what hides more than ``MOST_OF_CG`` is found.
     """
     camera, mesh = shot.source_camera, shot.mesh
     if camera is None or mesh is None:
@@ -48,7 +51,8 @@ def find(scene: bpy.types.Scene, shot: ShotObjects) -> list[bpy.types.Object]:
     matrix = np.array(seen.matrix_world, np.float64)
     targets = points[np.sort(chosen)] @ matrix[:3, :3].T + matrix[:3, 3]
     eye = camera.evaluated_get(graph).matrix_world.translation.copy()
-    return [obj for obj in others if _hides(obj.evaluated_get(graph), eye, targets)]
+    most = int(MOST_OF_CG * len(targets)) if mesh_switches.is_in_cg(mesh) else 0
+    return [obj for obj in others if _hides(obj.evaluated_get(graph), eye, targets, most)]
 
 
 def _may_hide(obj: bpy.types.Object, layer: bpy.types.ViewLayer, shot: ShotObjects) -> bool:
@@ -62,7 +66,9 @@ def _may_hide(obj: bpy.types.Object, layer: bpy.types.ViewLayer, shot: ShotObjec
     return obj.visible_get(view_layer=layer) and obj.display_type not in ("BOUNDS", "WIRE")
 
 
-def _hides(obj: bpy.types.Object, eye: Vector, targets: np.ndarray) -> bool:
+def _hides(obj: bpy.types.Object, eye: Vector, targets: np.ndarray, most: int) -> bool:
+    """Whether an object stands between the eye and more than ``most`` of the targets."""
+    hidden = 0
     inverse = obj.matrix_world.inverted_safe()
     start = inverse @ eye
     corners = np.array([corner[:] for corner in obj.bound_box])
@@ -72,7 +78,9 @@ def _hides(obj: bpy.types.Object, eye: Vector, targets: np.ndarray) -> bool:
         if _meets_box(np.array(start), np.array(ray), low, high) and (
             obj.type != "MESH" or obj.ray_cast(start, ray.normalized(), distance=ray.length)[0]
         ):
-            return True
+            hidden += 1
+            if hidden > most:
+                return True
     return False
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ from .shot import PROPERTY, match_scene
 
 #: Custom property of a scene that shows results: the working scene they belong to.
 EDIT_PROPERTY = "ex4d_results_of"
+#: Of such a scene, too: what that scene is called, by which it is told from its copies; and of that scene: its id.
+EDIT_NAME, SCENE_UID = "ex4d_results_of_name", "ex4d_scene"
 #: A strip of any kind, called ``Strip`` since Blender 4.4 and ``Sequence`` before; what it has depends on its kind.
 Strip: TypeAlias = Any
 #: The highest channel Blender has.
@@ -89,8 +92,48 @@ def working_scene_of(window: bpy.types.Window) -> bpy.types.Scene:
 
 def scene_of_edit(scene: bpy.types.Scene) -> bpy.types.Scene | None:
     """The working scene whose results a scene shows, None where the scene is not such a one."""
-    found = scene.get(EDIT_PROPERTY)
-    return found if isinstance(found, bpy.types.Scene) and found != scene else None
+    told = scene.get(EDIT_PROPERTY)
+    if told is None:
+        return None
+    # In files of earlier versions it is the scene itself.
+    found = told if isinstance(told, bpy.types.Scene) else _scene_with(str(told), str(scene.get(EDIT_NAME, "")))
+    return found if found != scene else None
+
+
+def _scene_with(uid: str, name: str) -> bpy.types.Scene | None:
+    """The scene of an id; of copies of a scene, which have its id, the one of a name, else the first."""
+    found = [scene for scene in bpy.data.scenes if scene.get(SCENE_UID) == uid]
+    return next((scene for scene in found if scene.name == name), found[0] if found else None)
+
+
+def set_scene_of_edit(edit: bpy.types.Scene, scene: bpy.types.Scene) -> None:
+    """Let a scene be one that shows a working scene's results.
+
+    By an id, not by a pointer: Blender's dependency graph follows those, and the scene of results, evaluated at its own
+    frame, would then say where the working scene's cameras and roots stand.
+    """
+    uid = scene.get(SCENE_UID)
+    if uid is None or not _owns(scene, uid):
+        uid = scene[SCENE_UID] = uuid.uuid4().hex
+    edit[EDIT_PROPERTY], edit[EDIT_NAME] = uid, scene.name
+
+
+def _owns(scene: bpy.types.Scene, uid: str) -> bool:
+    """Whether what shows the results of an id shows those of this scene, and not of one that it is a copy of."""
+    shown = [other for other in bpy.data.scenes if other.get(EDIT_PROPERTY) == uid]
+    return all(scene_of_edit(other) == scene for other in shown)
+
+
+def renew_links() -> None:
+    """Write down in all scenes of results what their working scenes are called now, and link those of earlier files."""
+    for edit in bpy.data.scenes:
+        scene = scene_of_edit(edit) if edit.library is None else None
+        if scene is None or scene.library is not None:
+            continue
+        if isinstance(edit[EDIT_PROPERTY], bpy.types.Scene):
+            set_scene_of_edit(edit, scene)
+        elif edit.get(EDIT_NAME) != scene.name:
+            edit[EDIT_NAME] = scene.name
 
 
 def edit_scenes(scene: bpy.types.Scene) -> list[bpy.types.Scene]:
@@ -120,7 +163,7 @@ def ensure_edit_scene(
             found.frame_start = min(found.frame_start, max(0, first))
             return found
     edit = bpy.data.scenes.new(f"{scene.name} EX-4D Edit")
-    edit[EDIT_PROPERTY] = scene
+    set_scene_of_edit(edit, scene)
     edit.sequence_editor_create()
     match_scene(edit, {"plate": plate}, first_frame=start)
     if output:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bmesh
@@ -20,6 +20,8 @@ from gui.screen import call, on_plate, open_sidebar
 ANGLE = 12.0
 #: Shares of the plate, from its upper left corner, of two points on one upright edge of the tall tower.
 UPRIGHT = ((0.47, 0.85), (0.535, 0.36))
+#: How long that edge is taken to be, metres.
+EDGE = 60.0
 #: The airship's way over the plate in shares of it; how far it is, and half its length, in the solve's unit: behind
 #: both towers, before the sky.
 WAY, FAR, HALF_LENGTH = ((0.27, 0.3), (0.62, 0.27)), 3.7, 0.42
@@ -31,9 +33,9 @@ PARTS = (
     ((-0.85, 0.0, 0.0), (0.2, 0.36, 0.02), 2),
 )
 #: Paints: colour, and how much of it glows.
-PAINTS = (((0.75, 0.72, 0.68), 0.05), ((1.0, 0.7, 0.3), 3.0), ((0.8, 0.12, 0.05), 0.15))
+PAINTS = (((0.75, 0.72, 0.68), 0.05), ((1.0, 0.7, 0.3), 1.2), ((0.8, 0.12, 0.05), 0.15))
 #: Of each comp, and the rays of a pixel.
-FRAMES, RAYS = 3, 6
+FRAMES, RAYS = 3, 48
 
 
 def walkthrough(out: Path, view: bpy.types.Area, plate: Path) -> Iterator[Wait]:
@@ -92,26 +94,37 @@ def source_camera(scene: bpy.types.Scene) -> bpy.types.Object:
 
 
 def set_world(out: Path, view: bpy.types.Area, scene: bpy.types.Scene) -> Iterator[Wait]:
-    """The tower's edge along Z, picked with the mouse."""
+    """The tower's edge along Z, and its length, one picked right after the other with the mouse."""
     scene.camera = source_camera(scene)
     scene.frame_set(scene.frame_start)
     call(bpy.ops.ex4d.view_shot, area=view)
     only_step(scene, "")
     open_panel("world")
     yield after(3.0)
-    places = [on_plate(view, *share) for share in UPRIGHT]
-    call(bpy.ops.ex4d.align_axis, "INVOKE_DEFAULT", area=view, direction="Z")
-    yield after(2.0)
-    for x, y in places:
-        yield request(out, f"click {x} {y}")
-        yield after(2.0)
-    yield lambda: extension("ops.picking").PointPicker._running is None
-    yield after(1.0)
-    if not scene.camera.parent.get("ex4d_aligned"):
-        raise DriveError("The picked points have placed nothing.")
-    call(bpy.ops.ex4d.view_shot, area=view)
-    yield after(2.0)
+    yield from pick_edge(out, view, bpy.ops.ex4d.align_axis, direction="Z")
+    yield from pick_edge(out, view, bpy.ops.ex4d.align_length, length=EDGE)
+    low, high = picked_edge(scene)
+    if abs((high - low).length - EDGE) > 1e-3 * EDGE or (high - low).normalized().z < 1.0 - 1e-3:
+        raise DriveError(f"The edge goes by {high - low}, not {EDGE} m along Z.")
     yield from whole_shot(out, "walkthrough_7_world")
+
+
+def pick_edge(out: Path, view: bpy.types.Area, operator: Callable[..., set[str]], **options: object) -> Iterator[Wait]:
+    """Start an operator that asks for two points, and click on the ends of the edge."""
+    call(operator, "INVOKE_DEFAULT", area=view, **options)
+    picker = extension("ops.picking").PointPicker
+    for share in UPRIGHT:
+        x, y = on_plate(view, *share)
+        yield request(out, f"click {x} {y}")
+        yield after(1.0)
+    yield lambda: picker._running is None
+
+
+def picked_edge(scene: bpy.types.Scene) -> tuple[Vector, Vector]:
+    """Where the points lie now that were picked last, by the operator that keeps them for *Adjust Last Operation*."""
+    points = bpy.context.window_manager.operators[-1].points
+    root = source_camera(scene).parent.matrix_world
+    return root @ Vector(points[:3]), root @ Vector(points[3:6])
 
 
 def place_on_plate(scene: bpy.types.Scene, across: float, down: float, depth: float) -> Vector:
@@ -189,6 +202,8 @@ def put_cg(out: Path, view: bpy.types.Area, scene: bpy.types.Scene) -> Iterator[
     view.spaces.active.node_tree = scene.compositing_node_group
     yield after(1.0)
     call(bpy.ops.node.view_all, area=view)
+    # Off the nodes, whose sockets and buttons would show what they are for.
+    yield request(out, f"rest {view.x + view.width // 3} {window().height - view.y - view.height + 80}")
     yield after(1.0)
     yield from whole_shot(out, "walkthrough_9_nodes")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "walkthrough.blend"))

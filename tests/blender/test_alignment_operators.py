@@ -228,6 +228,7 @@ def picker(shot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def __init__(self) -> None:
             self.points, self.count, self.done, self.said = [0.0] * 9, 0, [], []
+            self.headers: list[str | None] = []
             self.places = [np.array([0.1, 0.2, 3.0]), None, np.array([1.0, 0.2, 4.0]), np.array([2.0, 0.2, 4.0])]
             self.cursor: list[str] = []
             window = SimpleNamespace(
@@ -247,6 +248,8 @@ def picker(shot: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
             return self.modal(self.context, event)
 
     operator = Pick()
+    view = SimpleNamespace(header_text_set=operator.headers.append, tag_redraw=lambda: None)
+    monkeypatch.setattr(picking, "_viewports", lambda: [view])
     monkeypatch.setattr(sight, "area_under", lambda *_: SimpleNamespace(type="VIEW_3D"))
     monkeypatch.setattr(sight, "view_under", lambda _window, x, _y: "view" if x >= 0 else None)
     monkeypatch.setattr(sight, "point_under", lambda *_: operator.places.pop(0))
@@ -263,9 +266,11 @@ def test_clicks_are_points_and_backspace_takes_one_back(picker: Any) -> None:
     assert picker.send(Click()) == {"RUNNING_MODAL"}
     # Drawn where the point lies in Blender's world.
     np.testing.assert_allclose(pick_marks.shown(), [(0.1, 3.0, -0.2)], atol=1e-6)
-    # Nothing was seen there by the plate; over the sidebar nothing is asked.
+    # Nothing was seen there by the plate, which the header says, for reports come when all is over; over the sidebar
+    # nothing is asked.
     assert picker.send(Click()) == {"RUNNING_MODAL"}
-    assert len(picker.said) == 1
+    assert picker.headers[-1].startswith("The plate has seen nothing of «")
+    assert picker.headers[-1].endswith(picker.headers[-2])
     assert picker.send(Click(mouse_x=-1)) == {"RUNNING_MODAL"}
     assert len(picker.places) == 2
     assert picker.send(Click("BACK_SPACE")) == {"RUNNING_MODAL"}
@@ -274,6 +279,7 @@ def test_clicks_are_points_and_backspace_takes_one_back(picker: Any) -> None:
     assert picker.send(Click()) == {"FINISHED"}
     np.testing.assert_allclose(picker.done, [[(1, 0.2, 4), (2, 0.2, 4)]])
     assert (pick_marks.shown(), picker.cursor) == ([], ["EYEDROPPER", "back"])
+    assert picker.headers[-1] is None
     assert bpy.ops.ex4d.align_floor.poll()
 
 

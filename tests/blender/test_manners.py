@@ -348,6 +348,26 @@ def test_what_stands_in_the_way(
     assert [obj.type for obj in obstacles.find(scene, placed)] == ([kind] if hides else [])
 
 
+@pytest.mark.parametrize("switch", ["CATCHER", "HOLDOUT", "RELIGHT"])
+def test_cg_before_the_mesh_is_meant_to_be_there(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any, switch: str
+) -> None:
+    placed = shots.import_shot(scene, make_shot(tmp_path))
+    scene.frame_set(1001)
+    bpy.ops.mesh.primitive_cube_add(location=(0, 1.5, 0), scale=(0.2,) * 3)
+    cube = bpy.context.active_object
+    assert obstacles.remember(scene, placed) == [cube]
+    bpy.ops.ex4d.mesh_switch(switch=switch)
+    assert not any("Between the camera and the mesh" in line for line in drawn(scene))
+    assert obstacles.find(scene, placed) == []
+    # What hides the most of it, as what the camera stands in does, is not.
+    cube.scale = (5.0, 0.2, 5.0)
+    assert obstacles.find(scene, placed) == [cube]
+    cube.scale = (0.2,) * 3
+    bpy.ops.ex4d.mesh_switch(switch=switch, on=False)
+    assert obstacles.find(scene, placed) == [cube]
+
+
 def test_parts_of_the_shot_and_wires_do_not_hide_it(scene: bpy.types.Scene, tmp_path: Path) -> None:
     placed = shots.import_shot(scene, make_shot(tmp_path))
     scene.frame_set(1001)

@@ -14,8 +14,10 @@ import pytest
 
 bpy = pytest.importorskip("bpy")
 import addon_utils  # noqa: E402
+import numpy as np  # noqa: E402
 import results_factory  # noqa: E402
 from ex4d_blender.core.capability_files import FORMAT  # noqa: E402
+from viewport_factory import make_shot, write_png  # noqa: E402
 
 from ex4d.protocol.capabilities import (  # noqa: E402
     Capabilities,
@@ -106,6 +108,57 @@ def test_a_file_of_0f2baa4_is_read_whole(quiet: Any, earlier_job: Path, tmp_path
     assert bpy.context.scene.ex4d.version == records.VERSION
     assert migrations.migrate() == []
     assert [take.shot.name for take in bpy.context.scene.ex4d.takes] == ["plate", "plate"]
+
+
+def sequence_users(path: Path) -> list[tuple[int, range]]:
+    """Number and pictures of all image users that play the sequences of an opened file."""
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    found = [
+        node.image_user
+        for item in bpy.data.materials
+        if item.node_tree is not None
+        for node in item.node_tree.nodes
+        if node.bl_idname == "ShaderNodeTexImage" and node.image is not None and node.image.source == "SEQUENCE"
+    ]
+    found += [item.image_user for camera in bpy.data.cameras for item in camera.background_images]
+    return [
+        (user.frame_current, range(user.frame_offset + 1, user.frame_offset + 1 + user.frame_duration))
+        for user in found
+    ]
+
+
+def test_sequences_of_earlier_files_are_drawn_from_a_picture_that_exists(
+    quiet: Any, earlier_job: Path, tmp_path: Path
+) -> None:
+    users = sequence_users(earlier_job / "job.blend")
+    assert len(users) >= 2
+    assert all(number in pictures for number, pictures in users)
+
+
+def test_plate_and_preview_whose_number_no_picture_has_are_mended_at_load(quiet: Any, tmp_path: Path) -> None:
+    from ex4d_blender.scene import background, material
+    from ex4d_blender.scene import shot as shots
+
+    bpy.ops.wm.read_homefile(use_empty=True)
+    placed = shots.import_shot(bpy.context.scene, make_shot(tmp_path / "shot"))
+    for number in placed.numbers:
+        for kind in ("color", "mask"):
+            write_png(tmp_path / "p" / kind / f"{kind}.{number}.png", np.full((8, 12, 3), 50, np.uint8))
+    background.show_preview(placed.source_camera, results_factory.render_result(tmp_path / "p", placed.numbers))
+    nodes = placed.mesh.data.materials[0].node_tree.nodes
+    users = [nodes[name].image_user for name in (material.COLOR_NODE, material.VALID_NODE)]
+    users.append(placed.source_camera.data.background_images[0].image_user)
+    first, last = placed.numbers[0], placed.numbers[-1]
+    users[0].frame_current, users[1].frame_current, users[2].frame_current = 0, last + 1, 0
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "old.blend"))
+    found = sequence_users(tmp_path / "old.blend")
+    assert [number for number, _ in found] == [first] * 3
+    # What shows a picture is left at it.
+    kept = shots.find_shots(bpy.context.scene)[0]
+    user = kept.mesh.data.materials[0].node_tree.nodes[material.COLOR_NODE].image_user
+    user.frame_current = last
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "old.blend"))
+    assert sorted(number for number, _ in sequence_users(tmp_path / "old.blend")) == [first, first, last]
 
 
 @pytest.mark.parametrize("through_a_file", [False, True])

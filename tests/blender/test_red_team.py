@@ -202,9 +202,11 @@ def test_damaged_coverage_draws_nothing() -> None:
 def test_a_scene_of_results_of_itself_is_none(scene: Any) -> None:
     from ex4d_blender.scene import sequencer
 
-    scene[sequencer.EDIT_PROPERTY] = scene
-    assert sequencer.scene_of_edit(scene) is None
-    assert sequencer.working_scene(bpy.context) == scene
+    for told in (scene, "an id"):
+        scene[sequencer.EDIT_PROPERTY], scene[sequencer.SCENE_UID] = told, "an id"
+        assert sequencer.scene_of_edit(scene) is None
+        assert sequencer.working_scene(bpy.context) == scene
+        del scene[sequencer.EDIT_PROPERTY]
 
 
 # Duplicates

@@ -21,6 +21,8 @@ from viewport_factory import write_png
 
 from ex4d.protocol.errors import BadInputError
 
+pytest_plugins = ["addon_fixtures"]
+
 
 def make_take(folder: Path, *, first: int = 1001, count: int = 4) -> DeliveredTake:
     numbers = list(range(first, first + count))
@@ -144,6 +146,59 @@ def test_what_is_muted_in_a_meta_strip_hides_nothing_below(scene: bpy.types.Scen
         bpy.ops.render.render(write_still=True)
         image = bpy.data.images.load(scene.render.filepath, check_existing=False)
         assert 255 * float(image.pixels[0]) == pytest.approx(grey, abs=1)
+
+
+PLATE = {"fps": "24", "numbers": [1001, 1002], "width": 64, "height": 36}
+
+
+def evaluated_with(edit: bpy.types.Scene) -> set[str]:
+    layer = edit.view_layers[0]
+    layer.update()
+    return {item.name for item in layer.depsgraph.ids}
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_scene_of_results_evaluates_nothing_of_the_scene_that_is_worked_in(
+    scene: bpy.types.Scene, addon: Any, earlier: bool
+) -> None:
+    from ex4d_blender import migrations
+
+    camera = bpy.data.objects.new("Camera of a take", bpy.data.cameras.new("Camera of a take"))
+    scene.collection.objects.link(camera)
+    scene.ex4d.takes.add().camera = camera
+    edit = sequencer.ensure_edit_scene(scene, PLATE, 1001)
+    if earlier:
+        edit[sequencer.EDIT_PROPERTY] = scene
+        assert sequencer.scene_of_edit(edit) == scene
+        edit.collection.objects.link(bpy.data.objects.new("One", None))
+        assert camera.name in evaluated_with(edit)
+        migrations.migrate()
+        # Relations are built anew, as when a file is opened.
+        edit.collection.objects.link(bpy.data.objects.new("Other", None))
+    assert sequencer.scene_of_edit(edit) == scene
+    assert camera.name not in evaluated_with(edit)
+
+
+def test_a_scene_and_its_copy_have_results_of_their_own(scene: bpy.types.Scene, addon: Any, tmp_path: Path) -> None:
+    edit = sequencer.ensure_edit_scene(scene, PLATE, 1001)
+    copy = scene.copy()
+    copy.name, copy.use_fake_user = "A copy, first in the list", True
+    assert sequencer.edit_scenes(copy) == []
+    own = sequencer.ensure_edit_scene(copy, PLATE, 1001)
+    assert (sequencer.scene_of_edit(edit), sequencer.scene_of_edit(own)) == (scene, copy)
+    # Renamed they stay so, and after a file that was saved since, too.
+    names = {scene: edit.name, copy: own.name}
+    scene.name, copy.name = copy.name, "Another"
+    assert (sequencer.scene_of_edit(edit), sequencer.scene_of_edit(own)) == (scene, copy)
+    names = {working.name: shown for working, shown in names.items()}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "results.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "results.blend"))
+    found = {name: sequencer.scene_of_edit(bpy.data.scenes[shown]).name for name, shown in names.items()}
+    assert found == {name: name for name in names}
+    # The working scene is gone: what showed its results is a scene as any.
+    shown = bpy.data.scenes[names["Another"]]
+    bpy.data.scenes.remove(bpy.data.scenes["Another"])
+    assert sequencer.scene_of_edit(shown) is None
 
 
 def test_results_are_shown_at_a_frame_that_has_one(scene: bpy.types.Scene, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ bpy.ops.ex4d.load_plate(filepath=sys.argv[1])
 bpy.ops.ex4d.reconstruct()
 bpy.ops.ex4d.add_take_camera(move="orbit:15")
 bpy.ops.ex4d.generate()
-editor = next(other for other in bpy.data.scenes if other.get("ex4d_results_of") == scene).sequence_editor
+editor = next(other for other in bpy.data.scenes if other.get("ex4d_results_of")).sequence_editor
 strips = editor.strips if hasattr(editor, "strips") else editor.sequences
 tell(objects=sorted(obj.type for obj in scene.objects), runtime=str(os.environ.get("EX4D_RUNTIME_DIR")),
      strips=[[strip.frame_final_start, strip.frame_final_duration] for strip in strips],

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ex4d.camera import Camera, build_take, intrinsics, parse_preset, static_trajectory
-from ex4d.mesh import MeshSettings, build_mesh, far_plane
-from ex4d.mesh.occlusion_edges import PIECES_PER_FACE, local_width
+from ex4d.mesh import MeshSettings, build_mesh, far_plane, occlusion_edges
+from ex4d.mesh.occlusion_edges import PIECES_PER_FACE, edge_width, local_width
 from ex4d.raster import create_rasterizer
 
 SIZE = 129
@@ -54,6 +54,25 @@ def test_width_of_a_bar_and_of_a_disc():
     width = local_width(ring)
     assert np.median(width[r <= 29]) == pytest.approx(60, rel=0.5)
     assert (local_width(np.zeros((5, 9), bool)) >= 9).all()
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.2, 1.0])
+@pytest.mark.parametrize("rings", [0.0, 3.0, 1e9])
+def test_widths_beside_jumps_alone_are_those_of_the_whole_picture(
+    share: float, rings: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(occlusion_edges, "_RING_SHARE", rings)
+    monkeypatch.setattr(occlusion_edges, "_AT_A_TIME", 1000)
+    random = np.random.default_rng(7)
+    for height, width in ((90, 140), (3, 200), (64, 64)):
+        edge = random.random((height, width)) < share
+        edge[height // 2, width // 3] = True
+        pixels = random.choice(np.flatnonzero(edge), 40)
+        np.testing.assert_array_equal(edge_width(edge, pixels), local_width(edge).reshape(-1)[pixels])
+
+
+def test_no_width_is_asked_for() -> None:
+    assert edge_width(np.zeros((5, 9), bool), np.empty(0, np.intp)).shape == (0,)
 
 
 def test_every_replaced_face_has_its_pieces_and_they_tile_the_picture():

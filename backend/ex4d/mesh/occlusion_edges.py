@@ -16,7 +16,9 @@ which is right for a wall and wrong for a lamp-post.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -33,6 +35,12 @@ Index = NDArray[np.intp]
 WIDTH_STEP = 1.5
 #: Triangles that stand for one face: near or far piece at its lone corner, two for the other side, two for the wall.
 PIECES_PER_FACE = 5
+#: Rings are looked at where they have fewer pixels than this many pictures: a distance transform costs as much.
+_RING_SHARE = 3.0
+#: Pixels of rings that are looked at in one go.
+_AT_A_TIME = 1 << 20
+#: Pixels by which a distance may be wrong.
+_ROUND_OFF = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +71,81 @@ def local_width(edge: Bool) -> Float:
     """
     if not edge.any():
         return np.full(edge.shape, 2.0 * max(edge.shape), dtype=np.float32)
-    # The jump itself runs half a pixel outside the pixels next to it.
-    inside = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) + np.float32(0.5)
+    inside = _inside(edge)
     width = np.ones(edge.shape, dtype=np.float32)
-    radius, largest = 1.0, float(inside.max())
-    while radius <= largest:
-        to_core = cv2.distanceTransform((inside < radius).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        width[to_core <= radius] = 2 * radius
-        radius *= WIDTH_STEP
+    for radius in _radii(inside):
+        width[_covered(inside, radius)] = 2 * radius
     return width
+
+
+def edge_width(edge: Bool, pixels: Index) -> Float:
+    """``local_width`` (N,) float32 at some pixels next to a jump, to the bit, in a fraction of the time.
+
+    A disc that covers such a pixel has its centre almost as far from it as the disc is large, as it may not reach over
+    the jump: so only a ring of centres is looked at around each pixel, unless the rings are more work than the picture.
+
+    Args:
+        edge: (h, w) bool, as of ``local_width``.
+        pixels: (N,) indices of the flat picture, where ``edge`` is true.
+    """
+    wanted, found = np.unique(pixels, return_inverse=True)
+    width, left = np.ones(len(wanted), np.float32), np.arange(len(wanted))
+    # Where there is no jump distances have no end.
+    radii = _radii(inside := _inside(edge)) if len(wanted) else []
+    if not radii:
+        return width[found]
+    # How many of the radii fit around each pixel, in a frame of pixels around which none fits.
+    border = math.ceil(radii[-1])
+    fitting = np.zeros(edge.shape, np.uint8)
+    for radius in radii:
+        fitting += inside >= radius
+    framed = cv2.copyMakeBorder(fitting, border, border, border, border, cv2.BORDER_CONSTANT, value=0)
+    row, column = np.divmod(wanted, edge.shape[1])
+    place = (row + border) * framed.shape[1] + column + border
+    for index, radius in reversed(list(enumerate(radii))):
+        ring = _ring(radius)
+        if len(ring[0]) * len(left) < _RING_SHARE * edge.size:
+            offsets = ring[0] * framed.shape[1] + ring[1]
+            step = max(1, _AT_A_TIME // len(offsets))
+            blocks = (place[left[start : start + step], None] + offsets for start in range(0, len(left), step))
+            covered = np.concatenate([(framed.take(block) > index).any(axis=1) for block in blocks] or [left > 0])
+        else:
+            covered = _covered(inside, radius).reshape(-1).take(wanted[left])
+        width[left[covered]] = 2 * radius
+        left = left[~covered]
+    return width[found]
+
+
+def _inside(edge: Bool) -> Float:
+    """Distance from each pixel to the nearest jump, which runs half a pixel outside the pixels next to it."""
+    return _distance(~edge) + np.float32(0.5)
+
+
+def _distance(there: Bool) -> Float:
+    """Distance from each pixel to the nearest one that is not there."""
+    return np.asarray(cv2.distanceTransform(there.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+
+
+def _radii(inside: Float) -> list[float]:
+    """Of the discs that are tried, ascending."""
+    radii, largest = [1.0], float(inside.max())
+    while radii[-1] * WIDTH_STEP <= largest:
+        radii.append(radii[-1] * WIDTH_STEP)
+    return radii if radii[0] <= largest else []
+
+
+def _covered(inside: Float, radius: float) -> Bool:
+    """Which pixels a disc of that radius covers that crosses no edge."""
+    return np.asarray(_distance(inside < radius) <= radius)
+
+
+@cache
+def _ring(radius: float) -> tuple[Index, Index]:
+    """Steps down and right to the centres of discs that can cover a pixel next to a jump."""
+    reach = np.arange(-math.ceil(radius), math.ceil(radius) + 1)
+    length = np.sqrt((reach[:, None] ** 2 + reach**2).astype(np.float32))
+    down, right = np.nonzero((length <= np.float32(radius)) & (length > radius - 0.5 - _ROUND_OFF))
+    return down - math.ceil(radius), right - math.ceil(radius)
 
 
 def edge_pieces(
@@ -148,6 +222,6 @@ def _backs(
     width, height = topology.grid
     edge = np.zeros(width * height, dtype=np.bool_)
     edge[corners] = True
-    pixels = local_width(edge.reshape(height, width)).reshape(-1)
     near_corner = corners[np.arange(len(corners)), z.argmin(axis=1)]
-    return np.asarray(nearest + thickness * pixels[near_corner] * topology.step[0] * nearest / K[0, 0])
+    pixels = edge_width(edge.reshape(height, width), near_corner)
+    return np.asarray(nearest + thickness * pixels * topology.step[0] * nearest / K[0, 0])

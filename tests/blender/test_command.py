@@ -31,6 +31,25 @@ sys.stdout.flush(); sys.stderr.flush()
 import os; os._exit(code)
 """
 
+#: Several command lines, one after the other, each on the file as it is on the disk; prints [code, out, err] of each.
+RUN_ALL = """
+import contextlib, io, json, os, sys, bpy, addon_utils
+addon_utils.enable("ex4d_blender", default_set=True)
+from ex4d_blender import cli
+told = []
+for arguments in json.loads(sys.argv[2]):
+    if sys.argv[1]:
+        bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+    else:
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(arguments)
+    told.append([code, out.getvalue(), err.getvalue()])
+print("TOLD " + json.dumps(told), flush=True)
+os._exit(0)
+"""
+
 
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Iterator[Path]:
@@ -56,6 +75,16 @@ def run(runtime: Path, file: Path | None, *arguments: object) -> tuple[int, str,
     process = start(runtime, file, *arguments)
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
+
+
+def run_all(runtime: Path, file: Path | None, lines: list[list[Any]]) -> list[tuple[int, str, str]]:
+    """As ``run`` of each of these command lines, in one process: for many that end at once."""
+    asked = json.dumps([[str(argument) for argument in line] for line in lines])
+    command = [sys.executable, "-c", RUN_ALL, str(file or ""), asked]
+    variables = {**os.environ, "EX4D_RUNTIME_DIR": str(runtime)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=True)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("TOLD ")]
+    return [(code, out, err) for code, out, err in json.loads(line.removeprefix("TOLD "))]
 
 
 def events(out: str) -> list[dict[str, Any]]:
@@ -86,19 +115,23 @@ def test_what_is_said_of_a_film_plate_and_asked_of_its_take(runtime: Path, plate
     lens.write_text('{"model": "brown", "coefficients": {"k1": -0.05}}')
     folder, saved = tmp_path / "shot", tmp_path / "film.blend"
     arguments = ("reconstruct", "--plate", plate, "--shot", folder, "--viewport", 32, "--json", "--output", saved)
-    for option in ("--lens", "--colour-space", "--pixel-aspect"):
-        code, out, err = run(runtime, None, *arguments, option, "")
-        assert (code, "it is empty" in out) == (2, True), err
-    code, out, err = run(runtime, None, *arguments, "--lens", tmp_path / "none.json")
-    assert (code, "none.json" in out) == (10, True), err
+    refused = [
+        (["--lens", ""], 2, "it is empty"),
+        (["--colour-space", ""], 2, "it is empty"),
+        (["--pixel-aspect", ""], 2, "it is empty"),
+        (["--lens", tmp_path / "none.json"], 10, "none.json"),
+    ]
+    told = run_all(runtime, None, [[*arguments, *options] for options, _, _ in refused])
+    for (code, out, err), (_, expected, words) in zip(told, refused, strict=True):
+        assert (code, words in out) == (expected, True), err
     code, out, err = run(
         runtime, None, *arguments, "--lens", lens, "--pixel-aspect", "2", "--colour-space", "ACEScct", "--frames",
         "1002-1003", "--handles", "1", "--colour-matrix", "bt601", "--colour-range", "limited",
     )  # fmt: skip
     assert code == 0, out + err
     assert "The colour matrix is tagged BT.709: BT.601 is used, as was asked for." in out
-    told = result_of(out)["plate"]
-    assert (told["pixel_aspect"], told["colour"]["space"], told["handles"]) == ("2", "ACEScct", [1, 1])
+    found = result_of(out)["plate"]
+    assert (found["pixel_aspect"], found["colour"]["space"], found["handles"]) == ("2", "ACEScct", [1, 1])
     asked = ("--aov", "--movie", "prores4444", "--pictures", "codes", "--handles", "1", "--take-lens", "none")
     code, out, err = run(runtime, saved, "generate", "--move", "hold", "--json", "--output", saved, *asked)
     assert code == 0, out + err
@@ -164,30 +197,50 @@ def test_status(runtime: Path, blend: Path) -> None:
     assert "does not run" in out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "words"),
-    [
-        (["dance"], 2, "dance"),
-        (["render", "--speed", "9"], 2, "--speed"),
-        (["render", "--move", "dance"], 2, "dance"),
-        (["generate", "--take", "Nobody"], 10, "no such take"),
-        (["generate", "--camera", "Nobody"], 10, "Nobody"),
-        (["generate", "--move", "orbit:1", "--frames", "x"], 2, "frame range"),
-        (["generate", "--move", "orbit:1", "--frames", "1-5"], 10, "1-5"),
-        (["generate", "--move", "orbit:1", "--profile", "magic"], 2, "magic"),
-        (["generate", "--move", "orbit:1", "--seed", "3"], 2, "seed"),
-        (["reconstruct", "--plate", "/nowhere/plate.mp4", "--shot", "/tmp/x"], 10, "plate.mp4"),
-    ],
-)
-def test_exit_codes(runtime: Path, blend: Path, arguments: list[str], code: int, words: str) -> None:
-    found, _, err = run(runtime, blend, *arguments)
+#: Command lines that are refused, the exit code, and what the sentence names.
+REFUSED = [
+    (["dance"], 2, "dance"),
+    (["render", "--speed", "9"], 2, "--speed"),
+    (["render", "--move", "dance"], 2, "dance"),
+    (["generate", "--take", "Nobody"], 10, "no such take"),
+    (["generate", "--camera", "Nobody"], 10, "Nobody"),
+    (["generate", "--move", "orbit:1", "--frames", "x"], 2, "frame range"),
+    (["generate", "--move", "orbit:1", "--frames", "1-5"], 10, "1-5"),
+    (["generate", "--move", "orbit:1", "--profile", "magic"], 2, "magic"),
+    (["generate", "--move", "orbit:1", "--seed", "3"], 2, "seed"),
+    (["reconstruct", "--plate", "/nowhere/plate.mp4", "--shot", "/tmp/x"], 10, "plate.mp4"),
+]
+
+
+def check_refusal(told: tuple[int, str, str], code: int, words: str) -> None:
+    """Fail unless a command ended with that code, a sentence with these words and a hint."""
+    found, _, err = told
     assert found == code, err
     lines = [line for line in err.splitlines() if line.startswith(("error: ", "       "))]
     assert words in lines[0]
     assert len(lines) == 2
-    found, out, _ = run(runtime, blend, *arguments, "--json")
+
+
+@pytest.fixture(scope="module")
+def refusals(runtime: Path, blend: Path) -> list[tuple[int, str, str]]:
+    """What one process answers to each of ``REFUSED``, then to each with ``--json``."""
+    plain = [arguments for arguments, _, _ in REFUSED]
+    return run_all(runtime, blend, [*plain, *([*arguments, "--json"] for arguments in plain)])
+
+
+@pytest.mark.parametrize("index", range(len(REFUSED)))
+def test_exit_codes(refusals: list[tuple[int, str, str]], index: int) -> None:
+    _, code, words = REFUSED[index]
+    check_refusal(refusals[index], code, words)
+    found, out, _ = refusals[len(REFUSED) + index]
     last = events(out)[-1]
     assert (last["event"], last["exit_code"], found) == ("error", code, code)
+
+
+@pytest.mark.parametrize("index", [0, 3])
+def test_blender_ends_with_the_exit_code(runtime: Path, blend: Path, index: int) -> None:
+    arguments, code, words = REFUSED[index]
+    check_refusal(run(runtime, blend, *arguments), code, words)
 
 
 def test_the_plate_s_options_are_those_of_the_panel(runtime: Path, plate: Path, tmp_path: Path) -> None:
@@ -278,7 +331,18 @@ def test_stopped_it_cancels_its_job(
         "    for i in range(60): movie.write(np.roll(back, i, 1))"
     )
     subprocess.run([backend_python, "-I", "-c", make, str(movie)], check=True)
-    process = start(runtime, None, "reconstruct", "--plate", movie, "--shot", tmp_path / "shot", "--json")
+    process = start(
+        runtime,
+        None,
+        "reconstruct",
+        "--plate",
+        movie,
+        "--source-camera",
+        "still",
+        "--shot",
+        tmp_path / "shot",
+        "--json",
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{") and json.loads(line).get("stage") == "depth":

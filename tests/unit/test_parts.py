@@ -40,7 +40,9 @@ from ex4d.stages.stage import Part, PartedStage, PartOutput, parts_of
 from ex4d.stages.work_folder import PARTS_FOLDER, has_parts, remove_leftovers
 from ex4d.system.progress import Progress, Silent
 
-FRAMES, SIZE = 200, (96, 64)
+#: Parts of a quarter of their length, so that a fourth of the frames has as many of them.
+PART_FRAMES = 8
+FRAMES = 50
 KILLED_AT = FRAMES * 7 // 10
 CAMERA = ["--cam", "orbit:10", "--raster", "embree", "--json"]
 
@@ -58,7 +60,8 @@ COUNTING = """
 import importlib, os, signal, sys, threading
 
 module, name = sys.argv[1].split(":")
-place, limit, arguments = sys.argv[2], int(sys.argv[3]), sys.argv[4:]
+place, limit, arguments = sys.argv[2], int(sys.argv[3]), sys.argv[5:]
+importlib.import_module("ex4d.stages.stage").PART_FRAMES = int(sys.argv[4])
 holder = importlib.import_module(module)
 while "." in name:
     first, _, name = name.partition(".")
@@ -101,7 +104,7 @@ def delivered(take: Path) -> dict[str, Any]:
 
 
 class Whole:
-    """A shot of 200 frames that was made without a break, and its plate and depth."""
+    """A shot of six parts that was made without a break, and its plate and depth."""
 
     def __init__(self, folder: Path) -> None:
         self.plate = make_plate(folder / "plate.mp4", FRAMES)
@@ -113,7 +116,7 @@ class Whole:
         """Exit code of a run, and how often it did that stage's work."""
         count = shot.with_name(f"{shot.name}-count")
         count.unlink(missing_ok=True)
-        command = [sys.executable, "-c", COUNTING, SEAMS[stage], str(count), str(limit)]
+        command = [sys.executable, "-c", COUNTING, SEAMS[stage], str(count), str(limit), str(PART_FRAMES)]
         command += ["run", str(plate or self.plate), "--depth", str(self.depth), "--out", str(shot), *CAMERA]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode in (0, -signal.SIGKILL), done.stdout + done.stderr
@@ -145,7 +148,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 @pytest.mark.parametrize("stage", list(SEAMS))
 def test_killed_at_seventy_percent(whole: Whole, tmp_path: Path, stage: str) -> None:
-    """At most one part of the 140 frames that were done is done again."""
+    """At most one part of the 35 frames that were done is done again."""
     order, shot = ["plate", "depth", "mesh", "raster", "fill", "composite"], tmp_path / "shot"
     whole.copy_stages(order[: order.index(stage)], shot)
     code, _ = whole.run(shot, stage, KILLED_AT)
@@ -153,7 +156,7 @@ def test_killed_at_seventy_percent(whole: Whole, tmp_path: Path, stage: str) -> 
     (left,) = [path for path in shot.glob("*/.tmp-*") if has_parts(path)]
     code, again = whole.run(shot, stage)
     assert code == 0
-    assert FRAMES - KILLED_AT < again <= FRAMES - KILLED_AT + stages.PART_FRAMES
+    assert FRAMES - KILLED_AT < again <= FRAMES - KILLED_AT + PART_FRAMES
     assert not left.exists()
     whole.check(shot)
 
@@ -162,7 +165,7 @@ def test_killed_at_seventy_percent(whole: Whole, tmp_path: Path, stage: str) -> 
 def test_killed_again_and_again(whole: Whole, tmp_path: Path) -> None:
     shot, counts = tmp_path / "shot", []
     whole.copy_stages(["plate", "depth"], shot)
-    while whole.run(shot, "mesh", 50)[0] and len(counts) < 20:
+    while whole.run(shot, "mesh", 12)[0] and len(counts) < 20:
         counts.append(len(list(shot.glob(f"cache/.tmp-*/{PARTS_FOLDER}/*"))))
     assert counts == [1, 2, 3, 4, 5]
     whole.check(shot)
@@ -180,7 +183,7 @@ def test_a_plate_whose_length_only_decoding_tells(whole: Whole, tmp_path: Path) 
     assert code == -signal.SIGKILL
     code, again = whole.run(shot, "plate", plate=plate)
     assert code == 0
-    assert again <= FRAMES - KILLED_AT + stages.PART_FRAMES
+    assert again <= FRAMES - KILLED_AT + PART_FRAMES
     for path in (tmp_path / "whole" / "cache").iterdir():
         assert sealed(shot / "cache" / path.name) == sealed(path)
 

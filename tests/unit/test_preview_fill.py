@@ -102,10 +102,15 @@ STILL = np.broadcast_to(np.eye(4), (COUNT, 4, 4))
 MOVING = np.stack([rigid(rotation_y(0.01 * i), np.array([-0.03 * i, 0.0, 0.0])) for i in range(COUNT)])
 
 
-@pytest.fixture(scope="module", params=["still source", "moving source"])
-def take(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Take:
-    poses = STILL if request.param == "still source" else MOVING
-    return shoot(tmp_path_factory.mktemp("shot"), poses)
+@pytest.fixture(scope="module")
+def takes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Take]:
+    poses = {"still source": STILL, "moving source": MOVING}
+    return {name: shoot(tmp_path_factory.mktemp("shot"), of_it) for name, of_it in poses.items()}
+
+
+@pytest.fixture(params=["still source", "moving source"])
+def take(request: pytest.FixtureRequest, takes: dict[str, Take]) -> Take:
+    return takes[request.param]
 
 
 def test_measured_pixels_are_the_source(take: Take) -> None:
@@ -171,9 +176,9 @@ def test_the_record_says_what_it_is(take: Take) -> None:
     assert take.record["camera"]["file"].endswith("take.json")
 
 
-def test_nothing_static_flickers(tmp_path: Path) -> None:
+def test_nothing_static_flickers(takes: dict[str, Take]) -> None:
     """Still source and take cameras: filled background that no card ever crosses does not change."""
-    take = shoot(tmp_path, STILL)
+    take = takes["still source"]
     results = np.stack([take.result(index) for index in range(COUNT)]).astype(float)
     other = np.stack([take.origin(index) != PixelOrigin.MEASURED for index in range(COUNT)])
     away = np.stack([~card(index, camera) for index, camera in enumerate(take.trajectory)]).all(axis=0)
@@ -182,8 +187,8 @@ def test_nothing_static_flickers(tmp_path: Path) -> None:
     assert np.abs(np.diff(results, axis=0)).max(axis=-1)[:, strip].mean() < 1.5
 
 
-def test_two_runs_are_the_same_to_the_bit(tmp_path: Path) -> None:
-    first, second = shoot(tmp_path / "a", MOVING), shoot(tmp_path / "b", MOVING)
+def test_two_runs_are_the_same_to_the_bit(takes: dict[str, Take], tmp_path: Path) -> None:
+    first, second = takes["moving source"], shoot(tmp_path, MOVING)
     for index in range(COUNT):
         assert np.array_equal(first.result(index), second.result(index))
         assert np.array_equal(first.origin(index), second.origin(index))

@@ -58,12 +58,14 @@ def test_pictures_of_a_room_give_its_camera(plate):
 
 
 def test_a_killed_solve_goes_on_and_ends_alike(tmp_path, monkeypatch, plate):
-    monkeypatch.setattr(stages, "PART_FRAMES", 4)
-    frames, _ = plate
+    monkeypatch.setattr(stages, "PART_FRAMES", 3)
+    longer, _ = plate
+    numbers = longer.numbers[2:11]
+    frames = ArrayFrames.of([longer.pictures[number] for number in numbers], RATE, numbers)
     whole = StageCache(tmp_path / "whole").ensure(SolveStage("plate", frames, SolveOptions()), Silent())
     cache = StageCache(tmp_path / "killed")
     with pytest.raises(KilledError):
-        cache.ensure(SolveStage("plate", frames, SolveOptions()), Dies(9))
+        cache.ensure(SolveStage("plate", frames, SolveOptions()), Dies(7))
     reads = []
 
     class Counted(ArrayFrames):

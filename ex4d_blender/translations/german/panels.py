@@ -479,6 +479,10 @@ TEXTS = {
         "«{0}» war nicht fertig, als Blender beendet wurde. Noch einmal starten; fertige Stufen bleiben."
     ),
     "No jobs.": "Keine Jobs.",
+    "Reconstruct the plate first.": "Zuerst die Plate rekonstruieren.",
+    "Reconstruct makes a new shot of it. {} stays as it is.": (
+        "«Rekonstruieren» macht daraus einen neuen Shot. {0} bleibt, wie er ist."
+    ),
     "The mesh is made from {}. Reconstruct takes this plate.": (
         "Das Mesh stammt aus {0}. «Rekonstruieren» nimmt diese Plate."
     ),

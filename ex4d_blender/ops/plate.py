@@ -18,11 +18,13 @@ from ex4d.system.sequence_names import is_pattern
 from ..core import frame_mapping
 from ..localisation import localised
 from ..props import state_of
-from ..scene import plates
+from ..props.steps import is_of_plate
+from ..scene import asked, choosing, plates
 from ..scene import shot as shots
 from ..scene.camera import scene_fps
 from ..scene.data import manager_of, scene_of
 from ..scene.sequencer import sequencer_scene, working_scene
+from ..scene.shot_place import same_plate_shot
 from .common import OperatorResult, report_errors
 
 #: Blender shows one file of a sequence, a plate is all of them.
@@ -51,6 +53,7 @@ def _choose(
         notes.append(f"The plate would start at scene frame {start}; Blender's scenes start at 0, so it does not.")
         start = None
     state = state_of(scene)
+    _turn_to_shot(scene, choice.path)
     state.plate_path = str(choice.path)
     state.plate_frames = choice.frames or ""
     state.plate_fps = str(scene_fps(played_in)) if played_in is not None and choice.fps is None else ""
@@ -64,6 +67,21 @@ def _choose(
     if clip is not None and (problem := _left_out(scene, around=state.source_camera != "still")):
         notes.append(problem)
     state.plate_info = "\n".join([info, *notes])
+
+
+def _turn_to_shot(scene: bpy.types.Scene, plate: Path) -> None:
+    """Work on the scene's shot of a plate that is about to be chosen, where there is one; else let one begin."""
+    state, chosen = state_of(scene), shots.find_shot(scene)
+    if chosen is None:
+        return
+    known = same_plate_shot(scene, plate)
+    if known is None:
+        if is_of_plate(state, chosen):
+            asked.begin_shot(state)
+    elif known.root != chosen.root:
+        for layer in scene.view_layers:
+            choosing.select_shot(layer, known)
+        asked.bring_back(state, known)
 
 
 def media_info(path: Path) -> str:

@@ -60,6 +60,7 @@ class PlateProperties:
         plate_clip: bpy.types.MovieClip | None
         use_solved_camera: bool
         plate_info: str
+        plate_shot: str
         plate_colour_space: str
         plate_layer: str
         plate_handles: int
@@ -94,6 +95,9 @@ class PlateProperties:
             name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
         )
         plate_info: StringProperty(options={"HIDDEN"})
+        plate_shot: StringProperty(
+            options={"HIDDEN"}, description="Folder of the scene's shot that was made from the plate"
+        )
         plate_colour_space: StringProperty(
             name="Colour Space",
             search=_space_search,

@@ -19,13 +19,36 @@ _UNTOUCHED, _OPENED, _FOLDED = 0, 1, 2
 
 
 def is_of_plate(state: Any, shot: shots.ShotObjects) -> bool:
-    """Whether a shot was made from the plate that the panel shows; neither is looked for on disk."""
+    """Whether a shot was made from the plate that the panel shows; neither is looked for on disk.
+
+    A plate that has moved since was recognised when it was chosen or its file was opened.
+    """
     made_from = shot.record["plate"].get("path", "")
     if not made_from or not state.plate_path:
         return True
-    return os.path.normcase(os.path.normpath(bpy.path.abspath(state.plate_path))) == os.path.normcase(
-        os.path.normpath(made_from)
+    return _same_name(bpy.path.abspath(state.plate_path), made_from) or (
+        bool(state.plate_shot) and _same_name(state.plate_shot, shot.folder)
     )
+
+
+def _same_name(one: str, other: str) -> bool:
+    return os.path.normcase(os.path.normpath(one)) == os.path.normcase(os.path.normpath(other))
+
+
+def begins_shot(state: Any) -> bool:
+    """Whether the scene's plate is of none of its shots: Reconstruct makes a new one of it, and takes wait for that."""
+    found = shots.known(state.id_data).shots
+    return bool(found) and not any(is_of_plate(state, shot) for shot in found)
+
+
+def takes_of_shot(state: Any) -> list[Any]:
+    """The takes of the shot that is worked on; none while a new one begins."""
+    shot = shots.known(state.id_data).find()
+    if shot is None or begins_shot(state):
+        return []
+    # Those of a shot that is gone are shown with any.
+    others = {other.root for other in shots.known(state.id_data).shots if other.root != shot.root}
+    return [take for take in state.takes if take.shot not in others]
 
 
 def is_done(state: Any, step: str) -> bool:
@@ -33,9 +56,9 @@ def is_done(state: Any, step: str) -> bool:
     if step == "plate":
         return bool(state.plate_path)
     if step == "takes":
-        return len(state.takes) > 0
+        return len(takes_of_shot(state)) > 0
     if step == "generate":
-        return any(len(take.versions) for take in state.takes)
+        return any(len(take.versions) for take in takes_of_shot(state))
     # Another shot's object may be the active one just now.
     return any(is_of_plate(state, shot) for shot in shots.known(state.id_data).shots)
 

@@ -49,6 +49,8 @@ _BLOCKS = {"plate_clip": "movieclips", "source_object": "objects"}
 #: After the clip, whose lens it may be.
 _LAST = ("plate_lens",)
 _KEY = "asked"
+#: Of those, and beside them, what is said of one plate's files alone.
+_OF_ONE_PLATE = ("plate_layer", "depth_path", "depth_camera", "mattes_path", "shot_folder", "use_fov")
 
 
 def asked(state: Any) -> dict[str, Any]:
@@ -65,8 +67,22 @@ def keep(shot: ShotObjects, values: dict[str, Any]) -> None:
     shot.root[PROPERTY][_KEY] = json.dumps(values)
 
 
+def begin_shot(state: Any) -> None:
+    """Forget what was said of the former plate alone, its files, camera, lens and folder: another shot begins. How
+    depth and mesh are made stays."""
+    for name in _OF_ONE_PLATE:
+        state.property_unset(name)
+    state.source_object = None
+    if state.source_camera in ("FILE", "OBJECT"):
+        state.property_unset("source_camera")
+    if state.depth_source == "FILES":
+        state.property_unset("depth_source")
+
+
 def bring_back(state: Any, shot: ShotObjects) -> None:
     """Let the panel ask for what a shot was asked for with; of shots of earlier versions only the plate is known."""
+    # A folder that was chosen for another shot: this one has its own.
+    state.property_unset("shot_folder")
     values: dict[str, Any] = {}
     with suppress(ValueError, TypeError):
         values = dict(json.loads(shot.root[PROPERTY].get(_KEY) or "{}"))

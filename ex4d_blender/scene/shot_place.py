@@ -88,12 +88,17 @@ def _is_beside(shot: shots.ShotObjects) -> bool:
 
 
 def propose_folder(scene: bpy.types.Scene) -> None:
-    """Write down where the next reconstruction goes, for the panel: drawing it must not look at the disk."""
+    """Write down which of the scene's shots its plate is of, and where the next reconstruction goes, for the panel:
+    drawing it must not look at the disk."""
     state = scene_state(scene)
-    proposed = ""
+    proposed = made = ""
     if state.plate_path and not records.is_newer(state.version):
         # A panel that cannot tell where is no reason to fail; the job will say why.
         with suppress(Ex4dError, OSError, RuntimeError, ValueError):
+            known = same_plate_shot(scene, plate_path(scene))
+            made = known.folder if known is not None else ""
             proposed = str(shot_folder(scene))
+    if state.plate_shot != made:
+        state.plate_shot = made
     if state.proposed_folder != proposed:
         state.proposed_folder = proposed

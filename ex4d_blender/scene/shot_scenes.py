@@ -13,7 +13,7 @@ from . import shot as shots
 from .data import scene_state
 
 #: What a scene knows of its own work, and of its own frames.
-_NOT_TAKEN = ("rna_type", "name", "takes", "active_take", "pending", "proposed_folder", "plate_handles")
+_NOT_TAKEN = ("rna_type", "name", "takes", "active_take", "pending", "plate_shot", "proposed_folder", "plate_handles")
 #: Menus show other properties.
 _MENU = "_menu"
 #: Of a scene's rendering: a plate without a rate of its own has the scene's.

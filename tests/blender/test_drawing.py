@@ -131,7 +131,7 @@ def busy(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> bpy.types.Scene:
     from ex4d_blender import model_downloads
 
     state = scene.ex4d
-    state.plate_path = str(tmp_path / "other.mp4")
+    state.plate_path = placed.record["plate"]["path"]
     state.profile, state.depth_source, state.shot_folder = "exact", "small", ""
     state.plate_lens, state.plate_lens_file, state.result_aov = "FILE", str(tmp_path / "lens.json"), True
     for number in range(3):
@@ -195,6 +195,16 @@ def test_drawing_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path, addon: 
         lines = draw_all(busy)
     assert dict(found) == {}
     assert any("75% at least" in line for line in lines)
+
+
+def test_drawing_while_a_shot_begins_asks_for_nothing(busy: bpy.types.Scene, tmp_path: Path) -> None:
+    busy.ex4d.plate_path = str(tmp_path / "other.mp4")
+    bpy.context.view_layer.update()
+    draw_all(busy)
+    with counting(*_modules()) as found:
+        lines = draw_all(busy)
+    assert dict(found) == {}
+    assert any("Reconstruct makes a new shot of it." in line for line in lines)
 
 
 def test_the_counters_count(busy: bpy.types.Scene, tmp_path: Path) -> None:

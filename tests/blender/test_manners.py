@@ -437,7 +437,9 @@ def test_what_was_assumed_is_in_the_panel(scene: bpy.types.Scene, tmp_path: Path
     assert "ex4d.plate_from_clip" in lines
     assert not any("made from" in line for line in lines)
     scene.ex4d.plate_path = str(tmp_path / "other.mp4")
-    assert any("The mesh is made from plate.mp4" in line for line in drawn(scene))
+    lines = drawn(scene)
+    assert any("Reconstruct makes a new shot of it." in line for line in lines)
+    assert record["notes"][1] not in lines
 
 
 def test_drawing_asks_neither_disk_nor_parser(

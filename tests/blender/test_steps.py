@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -391,3 +393,105 @@ def test_where_the_blend_moves_its_shot_may_follow(scene: bpy.types.Scene, tmp_p
     (first / "a.blend").rename(second / "b.blend")
     bpy.ops.wm.open_mainfile(filepath=str(second / "b.blend"))
     assert is_left_behind(shots.find_shot(bpy.context.scene))
+
+
+def two_plates(tmp_path: Path) -> tuple[Path, Path]:
+    """Two pictures that Blender can open, with other contents."""
+    made = []
+    for index, name in enumerate(("a", "b")):
+        image = bpy.data.images.new(name, 96, 64)
+        image.generated_color = (index, 0.5, 0.5, 1)
+        path = tmp_path / "plates" / name / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.filepath_raw, image.file_format = str(path), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+        made.append(path)
+    return made[0], made[1]
+
+
+def reconstructed(scene: bpy.types.Scene, folder: Path, plate: Path) -> shots.ShotObjects:
+    """The shot of the scene's plate, as a job would bring it."""
+    from ex4d_blender import job_results
+    from ex4d_blender.scene import asked
+
+    record = make_shot(folder, grid=(6, 4), plate=(96, 64), count=1, pictures=False)
+    digest, size = hashlib.sha256(plate.read_bytes()).hexdigest(), plate.stat().st_size
+    record["shot"] = str(folder)
+    record["plate"].update(path=str(plate), sha256=digest, files=[[plate.name, size]])
+    (folder / "shot.json").write_text(json.dumps({"plate": record["plate"]}))
+    data = {"name": plate.stem, "asked": asked.asked(scene.ex4d)}
+    job_results.import_reconstruction(scene, reconstruct_result(record), data)
+    return next(shot for shot in shots.find_shots(scene) if shot.folder == str(folder))
+
+
+def drawn(scene: bpy.types.Scene) -> list[str]:
+    from ex4d_blender.ui.panels.steps import draw_steps
+
+    lines: list[str] = []
+    context = context_of(scene, "VIEW_3D")
+    draw_steps(Layout(context, lines), context)
+    return lines
+
+
+def test_another_plate_begins_a_shot_and_one_click_brings_the_former_back(
+    scene: bpy.types.Scene, tmp_path: Path, addon: Any
+) -> None:
+    from ex4d_blender.props.steps import begins_shot, is_done
+    from ex4d_blender.scene.shot_place import shot_folder
+
+    state, (one, other) = scene.ex4d, two_plates(tmp_path)
+    bpy.ops.ex4d.load_plate(filepath=str(one))
+    state.thickness, state.plate_layer, state.shot_folder = 0.5, "beauty", str(tmp_path / "mine")
+    first = reconstructed(scene, tmp_path / "mine", one)
+    bpy.ops.ex4d.add_take_camera(move="orbit:20")
+    assert all(is_done(state, step) for step in ("plate", "geometry", "takes"))
+    bpy.ops.ex4d.load_plate(filepath=str(other))
+    assert begins_shot(state)
+    assert [is_done(state, step) for step in STEPS] == [True, False, False, False]
+    # What was said of the former plate's files is not meant for this one; how a mesh is made is.
+    assert (state.plate_layer, state.shot_folder, state.thickness) == ("", "", 0.5)
+    assert shot_folder(scene) != Path(first.folder)
+    lines = drawn(scene)
+    assert "ex4d.reconstruct" in lines
+    assert lines.count("Reconstruct the plate first.") == 2
+    assert not {"ex4d.add_take_camera", "ex4d.generate", "ex4d.preview_take", "ex4d.view_shot"} & set(lines)
+    assert first.root.name in lines
+    bpy.ops.ex4d.choose_shot(root=first.root.name)
+    assert not begins_shot(state)
+    assert (state.plate_path, state.plate_layer) == (str(one), "beauty")
+    assert is_done(state, "takes")
+    assert shot_folder(scene) == Path(first.folder)
+    # The second, once made, has no takes yet; opening the first one's plate again chooses that shot.
+    bpy.ops.ex4d.load_plate(filepath=str(other))
+    second = reconstructed(scene, tmp_path / "second", other)
+    bpy.ops.ex4d.choose_shot(root=second.root.name)
+    assert [is_done(state, step) for step in STEPS] == [True, True, False, False]
+    assert opened(scene)[-1] == "takes"
+    assert len(state.takes) == 1
+    bpy.ops.ex4d.load_plate(filepath=str(one))
+    assert shots.find_shot(scene).root == first.root
+    assert (state.plate_layer, is_done(state, "takes")) == ("beauty", True)
+
+
+def test_a_plate_that_has_moved_is_still_its_shots(scene: bpy.types.Scene, tmp_path: Path, addon: Any) -> None:
+    from ex4d_blender.props.steps import begins_shot, is_of_plate
+
+    state, (one, _) = scene.ex4d, two_plates(tmp_path)
+    bpy.ops.ex4d.load_plate(filepath=str(one))
+    shot = reconstructed(scene, tmp_path / "a", one)
+    moved = tmp_path / "elsewhere" / one.name
+    moved.parent.mkdir()
+    one.rename(moved)
+    bpy.ops.ex4d.load_plate(filepath=str(moved))
+    assert is_of_plate(state, shot)
+    assert not begins_shot(state)
+    # A .blend of an earlier version has not written down which shot that is, and has the path relative to itself.
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "job.blend"))
+    state.plate_path = "//elsewhere/a.png"
+    state.property_unset("plate_shot")
+    assert not is_of_plate(state, shot)
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "job.blend"))
+    scene = bpy.context.scene
+    assert is_of_plate(scene.ex4d, shots.find_shot(scene))

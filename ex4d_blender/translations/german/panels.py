@@ -498,6 +498,10 @@ TEXTS = {
     "«{}» is done: {}": "«{0:t}» ist fertig: {1:t}",
     "a file that was not saved": "eine nicht gespeicherte Datei",
     "Open {}": "{0} öffnen",
+    "Reconstruct the plate first.": "Zuerst die Plate rekonstruieren.",
+    "Reconstruct makes a new shot of it. {} stays as it is.": (
+        "«Rekonstruieren» macht daraus einen neuen Shot. {0} bleibt, wie er ist."
+    ),
     "The mesh is made from {}. Reconstruct takes this plate.": (
         "Das Mesh stammt aus {0}. «Rekonstruieren» nimmt diese Plate."
     ),

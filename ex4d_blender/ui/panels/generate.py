@@ -10,6 +10,7 @@ from ...core.generator_options import PROMPT, SEED, takes
 from ...localisation import localised
 from ...ops.sequencer import EX4D_OT_show_result, stray_strips
 from ...props import state_of
+from ...props.steps import begins_shot
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ...strip_takes import offered_take
@@ -73,12 +74,30 @@ def _draw_output(layout: Any, state: Any, shot: shots.ShotObjects | None) -> Non
     form.prop(state, "result_colour_match")
 
 
+def _draw_stray_strips(layout: Any, scene: bpy.types.Scene) -> None:
+    """Strips of takes that stand in for the scene's objects, whatever shot is worked on."""
+    if count := stray_strips(scene):
+        box = layout.box()
+        text = (
+            "A strip of a take is in this scene: it renders it in place of its objects."
+            if count == 1
+            else f"{count} strips of takes are in this scene: it renders them in place of its objects."
+        )
+        draw_text(box, text, "ERROR")
+        box.operator("ex4d.move_strips", icon="SEQUENCE")
+
+
 def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     """Generate."""
     state = state_of(scene_of(context))
     # In the viewport the step before has said it.
     if context.space_data is None or context.space_data.type != "VIEW_3D":
         needs_backend(layout)
+    # In the sequencer a strip says which take is meant.
+    elif begins_shot(state):
+        draw_text(layout, "Reconstruct the plate first.", "INFO")
+        _draw_stray_strips(layout, scene_of(context))
+        return
     take = offered_take(context)
     known = shots.known(scene_of(context))
     row = layout.row()
@@ -98,15 +117,7 @@ def draw_generate(layout: Any, context: bpy.types.Context) -> None:
     _draw_profile(layout, state, take)
     _draw_range(layout, scene_of(context))
     _draw_output(layout, state, (known.of_root(take.shot) if take is not None else None) or known.find())
-    if count := stray_strips(scene_of(context)):
-        box = layout.box()
-        text = (
-            "A strip of a take is in this scene: it renders it in place of its objects."
-            if count == 1
-            else f"{count} strips of takes are in this scene: it renders them in place of its objects."
-        )
-        draw_text(box, text, "ERROR")
-        box.operator("ex4d.move_strips", icon="SEQUENCE")
+    _draw_stray_strips(layout, scene_of(context))
     if take is not None:
         draw_versions(layout, take)
     row = layout.row(align=True)

@@ -13,7 +13,7 @@ from ...core.texts import size as size_text
 from ...localisation import localised
 from ...ops.reconstruct import expected_memory
 from ...props import state_of
-from ...props.steps import is_of_plate
+from ...props.steps import begins_shot, is_of_plate
 from ...scene import obstacles, showing
 from ...scene import shot as shots
 from ...scene.data import scene_of
@@ -72,6 +72,9 @@ def draw_reconstruct(layout: Any, context: bpy.types.Context) -> None:
     needs_backend(layout)
     shot = shots.known(scene).find()
     done = shot is not None and is_of_plate(state, shot)
+    if begins_shot(state):
+        # What stands here below is another shot's.
+        shot = None
     if not done:
         _draw_settings(layout, state, shot)
     if shot is not None:

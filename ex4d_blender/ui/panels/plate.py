@@ -9,7 +9,7 @@ import bpy
 from ...core.assumptions import plate_notes
 from ...ops.plate import lacks_solved_frames, may_be_movie
 from ...props import state_of
-from ...props.steps import is_of_plate
+from ...props.steps import begins_shot, is_of_plate
 from ...scene import plates
 from ...scene import shot as shots
 from ...scene.data import scene_of
@@ -32,7 +32,10 @@ def draw_plate(layout: Any, context: bpy.types.Context) -> None:
     shot = shots.known(scene_of(context)).find()
     if shot is not None and not is_of_plate(state, shot):
         made_from = Path(shot.record["plate"]["path"]).name
-        draw_text(layout, f"The mesh is made from {made_from}. Reconstruct takes this plate.", "ERROR")
+        if begins_shot(state):
+            draw_text(layout, f"Reconstruct makes a new shot of it. {shot.root.name} stays as it is.", "INFO")
+        else:
+            draw_text(layout, f"The mesh is made from {made_from}. Reconstruct takes this plate.", "ERROR")
         layout.operator("ex4d.choose_shot", text="Back to Its Plate", icon="LOOP_BACK").root = shot.root.name
         shot = None
     if shot is not None:

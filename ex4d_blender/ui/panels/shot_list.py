@@ -10,6 +10,8 @@ from ... import folder_sizes
 from ...core.texts import size as size_text
 from ...localisation import localised
 from ...ops.move_shot import is_in_old_place, stray_shots
+from ...props import state_of
+from ...props.steps import begins_shot
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ...scene.shot_place import is_left_behind
@@ -55,12 +57,15 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
     chosen = known.find()
     if chosen is None:
         return
+    # One that begins has no row yet, and none of the others is worked on.
+    begins = begins_shot(state_of(scene_of(context)))
     if len(known.shots) > ROWS:
-        layout.menu("EX4D_MT_shots", text=chosen.root.name, translate=False, icon="EMPTY_ARROWS")
-    elif len(known.shots) > 1:
+        name = localised("Choose Shot") if begins else chosen.root.name
+        layout.menu("EX4D_MT_shots", text=name, translate=False, icon="EMPTY_ARROWS")
+    elif len(known.shots) > 1 or begins:
         column = layout.column(align=True)
         for shot in known.shots:
-            is_chosen = shot.root == chosen.root
+            is_chosen = shot.root == chosen.root and not begins
             row = column.operator(
                 "ex4d.choose_shot",
                 text=shot.root.name,
@@ -69,6 +74,8 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
                 depress=is_chosen,
             )
             row.root = shot.root.name
+    if begins:
+        return
     row = layout.row(align=True)
     row.label(text=localised(f"Shot: {chosen.root.name}"), icon="EMPTY_ARROWS")
     if (size := folder_sizes.size(chosen.folder)) is not None:

@@ -13,7 +13,7 @@ from ...core.found_camera import said_of
 from ...core.shot_rules import source_camera_of
 from ...localisation import localised
 from ...props import state_of
-from ...props.steps import is_done, needs_look
+from ...props.steps import begins_shot, is_done, needs_look, takes_of_shot
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from .generate import draw_generate
@@ -60,16 +60,19 @@ def _geometry_line(context: bpy.types.Context) -> str:
 
 
 def _takes_line(context: bpy.types.Context) -> str:
-    count = len(state_of(scene_of(context)).takes)
+    count = len(takes_of_shot(state_of(scene_of(context))))
     return f"Takes ({count})" if count else "Takes"
 
 
 def _add_take(context: bpy.types.Context) -> tuple[str, str, str] | None:
-    return ("ex4d.add_take_camera", localised("Add"), "NONE") if shots.known(scene_of(context)).shots else None
+    scene = scene_of(context)
+    there = shots.known(scene).shots and not begins_shot(state_of(scene))
+    return ("ex4d.add_take_camera", localised("Add"), "NONE") if there else None
 
 
 def _generate(context: bpy.types.Context) -> tuple[str, str, str] | None:
-    take = props.active_take(scene_of(context))
+    scene = scene_of(context)
+    take = props.active_take(scene) if not begins_shot(state_of(scene)) else None
     return ("ex4d.generate", take.name, "RENDER_ANIMATION") if take is not None else None
 
 

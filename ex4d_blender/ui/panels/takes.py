@@ -13,6 +13,7 @@ from ...core.move_amounts import AMOUNTS, property_name
 from ...localisation import localised
 from ...ops.preview import has_preview
 from ...props import state_of
+from ...props.steps import begins_shot
 from ...scene import shot as shots
 from ...scene.data import scene_of
 from ..coverage import summary
@@ -88,6 +89,9 @@ def draw_take(layout: Any, context: bpy.types.Context) -> None:
     shot = known.find()
     if shot is None:
         draw_text(layout, "Reconstruct a plate first.", "INFO")
+        return
+    if begins_shot(state):
+        draw_text(layout, "Reconstruct the plate first.", "INFO")
         return
     if len(known.shots) > 1:
         draw_text(layout, f"New takes are of the shot {shot.root.name}.", "EMPTY_ARROWS")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,7 +89,7 @@ class ResultPictures:
         if self.raster.encoding is not None:
             truth, alpha = self._measured(truth, alpha)
         pixels, holes = truth, mask == 0
-        clipped = self._is_clipped(self.encoding.unit(truth[~holes]))
+        clipped = self.encoding.kind == "codes" and self._is_clipped(self.encoding.unit(truth[~holes]))
         if holes.any():
             color = self.raster.color(number)
             other = self.background.working(number) if self.background else None
@@ -98,12 +99,13 @@ class ResultPictures:
                 seen_mask = np.where(other.known, np.uint8(255), mask)
                 seen_z = np.where(other.known, other.z, z)
             filled = blend(seen, seen_mask, self._drawn(number), seen_z)
-            filled = self.adjusted.with_grain(filled, number, display(color.dtype).white)[holes]
+            filled = self.adjusted.with_grain(filled, number, display(color.dtype).white)
             pixels = pixels.copy()
             if self.raster.encoding is None:
-                pixels[holes] = display(color.dtype).codes(filled)
+                drawn = display(color.dtype).codes(filled)
+                pixels = np.asarray(cv2.copyTo(drawn, holes.astype(np.uint8), pixels))
             else:
-                unit = self._unit(filled)
+                unit = self._unit(filled[holes])
                 pixels[holes] = self.encoding.values(unit)
                 clipped |= self._is_clipped(unit if other is None else unit[~other.known[holes]])
             if other is not None:

@@ -108,5 +108,7 @@ def _inside(camera: Camera, points: NDArray[np.float64], rim: float = 0.0) -> ND
     """Whether a camera has points (N, 3) in its picture, ``rim`` pixels from its edge."""
     with np.errstate(divide="ignore", invalid="ignore"):
         pixels, z = camera.project(points)
-        within = (pixels >= rim).all(-1) & (pixels <= (camera.width - rim, camera.height - rim)).all(-1)
+        # Component by component: numpy is slow along an axis of two.
+        x, y = pixels[..., 0], pixels[..., 1]
+        within = (x >= rim) & (y >= rim) & (x <= camera.width - rim) & (y <= camera.height - rim)
         return np.asarray((z > 0) & within)

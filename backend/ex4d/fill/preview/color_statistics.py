@@ -8,6 +8,7 @@ is still in sight do not.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,18 +48,22 @@ class MissingColors:
         bins = self._bins(color)
         seen = self._histogram(bins, known)
         missed = np.maximum(self._plate - seen, 0) / (seen + CHANCE)
-        score = missed[bins[..., 0], bins[..., 1], bins[..., 2]]
+        score = missed.take(bins)
         most = max(float(np.percentile(score[known], 98)), 1e-6)
         return np.maximum(np.minimum(score / most, 1) ** EXPONENT, FLOOR).astype(np.float32)
 
     def _bins(self, color: Float) -> NDArray[np.intp]:
-        return np.clip(color * self._scale, 0, BINS - 1).astype(np.intp)
+        """Indices (H, W) of the flat histogram's bins."""
+        red, green, blue = cv2.split(np.clip(color * self._scale, 0, BINS - 1).astype(np.uint8))
+        index = np.multiply(red, BINS * BINS, dtype=np.intp)
+        index += np.multiply(green, BINS, dtype=np.intp)
+        index += blue
+        return index
 
     @staticmethod
     def _histogram(bins: NDArray[np.intp], known: Bool) -> NDArray[np.float64]:
         """(BINS, BINS, BINS) shares of all pixels, smoothed so that a bin's border matters little."""
-        index = np.ravel_multi_index(tuple(np.moveaxis(bins[known], -1, 0)), (BINS,) * 3)
-        counts = np.bincount(index, minlength=BINS**3).reshape((BINS,) * 3) / known.size
+        counts = np.bincount(bins[known], minlength=BINS**3).reshape((BINS,) * 3) / known.size
         for axis in range(3):
             padded = np.pad(counts, [(1, 1) if a == axis else (0, 0) for a in range(3)])
             low, mid, high = (np.take(padded, range(i, i + BINS), axis=axis) for i in range(3))

@@ -155,7 +155,7 @@ class PreviewFrames:
         if self.background and self.take.scene and not known.all():
             camera = self.take.scene.trajectory[index].resized(known.shape[1], known.shape[0])
             seen = self.background.uncover(index, camera, ~known)
-            color[seen.known] = seen.color[seen.known]
+            color = np.asarray(cv2.copyTo(seen.color, seen.known.astype(np.uint8), color), np.float32)
             origin[seen.known] = PixelOrigin.OTHER_FRAME
             known |= seen.known
             z = np.where(seen.known, seen.z, z) if z is not None else None
@@ -168,5 +168,4 @@ class PreviewFrames:
         weight, say = (weight * missed, missed) if z is None else (weight, say * missed)
         weight = np.where(inner, weight, weight * np.float32(0.02))
         filled = pull_push(color, weight, say, ~known)
-        filled[known] = color[known]
-        return filled, origin
+        return np.asarray(cv2.copyTo(color, known.astype(np.uint8), filled), np.float32), origin

@@ -7,7 +7,6 @@ the .blend, which an earlier version may have written.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,8 +30,8 @@ from ex4d.protocol.results import (
 )
 
 from . import arrivals, backend_link, changes, folder_sizes, live_preview, model_downloads, props
+from .core import coverage_record
 from .core.checked_folders import check_ahead
-from .core.coverage_record import parse as parse_coverage
 from .core.deliveries import delivered_take, read_take
 from .core.kept_colour import keep_colour
 from .job_list import Preparation, ResultHandler
@@ -41,6 +40,7 @@ from .scene import (
     asked,
     background,
     colour_tables,
+    editors,
     mesh,
     mesh_building,
     obstacles,
@@ -90,6 +90,9 @@ def import_reconstruction(scene: bpy.types.Scene, result: Result, data: dict[str
     scene.frame_set(scene.frame_current if inside else first)
     if former is None and not bpy.app.background:
         showing.show_shot(windows(), scene, shot)
+        for window in windows():
+            if window.scene == scene:
+                editors.frame_time_editors(window)
     obstacles.remember(scene, shot)
     note_beside(scene)
     propose_folder(scene)
@@ -165,11 +168,12 @@ def _remember_coverage(
     changes.stir()
     if take.coverage and take.fingerprint != shown and take.fingerprint == preview.fingerprint(scene, take):
         return
+    # A job of some frames tells nothing of the others, which keep theirs while the move is the same.
+    former = take.coverage if shown and take.fingerprint == shown else ""
     take.fingerprint = shown
-    known = {"numbers": list(numbers), "coverage": list(coverage)}
-    take.coverage = json.dumps({**known, "never_covered": list(never_covered)} if never_covered else known)
+    take.coverage = coverage_record.merged(former, numbers, coverage, never_covered)
     # Panels and the bar find it parsed.
-    parse_coverage(take.coverage)
+    coverage_record.parse(take.coverage)
 
 
 def keep_colour_of(result: Result, data: dict[str, Any]) -> None:

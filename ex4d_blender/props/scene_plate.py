@@ -95,9 +95,7 @@ class PlateProperties:
             name="Use Solved Camera", default=True, description="Take the source camera from the clip's camera solution"
         )
         plate_info: StringProperty(options={"HIDDEN"})
-        plate_shot: StringProperty(
-            options={"HIDDEN"}, description="Folder of the scene's shot that was made from the plate"
-        )
+        plate_shot: StringProperty(options={"HIDDEN"})
         plate_colour_space: StringProperty(
             name="Colour Space",
             search=_space_search,

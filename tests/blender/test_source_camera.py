@@ -525,6 +525,17 @@ def test_coverage_tells_what_is_revealed_from_what_no_frame_shows(scene: Any, tm
         scene, render_result(tmp_path, numbers, coverage=(0.9, 0.5)), {"take": take.uid, "show": False}
     )
     assert coverage.summary(take.coverage, placed).endswith("(frame 1002)")
+    # A job of one frame leaves the other, as long as the move is the same.
+    from ex4d_blender.core.coverage_record import parse
+
+    for shown, expected in (("2-a", ((1001, 1002), (0.9, 0.5))), ("2-a", ((1001, 1002), (0.9, 0.25)))):
+        frames = numbers if expected[1][1] == 0.5 else numbers[1:]
+        again = render_result(tmp_path, frames, coverage=expected[1][-len(frames) :])
+        job_results.show_preview(scene, again, {"take": take.uid, "show": False, "fingerprint": shown})
+        assert parse(take.coverage) == expected
+    again = render_result(tmp_path, numbers[1:], coverage=(0.3,))
+    job_results.show_preview(scene, again, {"take": take.uid, "show": False, "fingerprint": "2-b"})
+    assert parse(take.coverage) == ((1002,), (0.3,))
     for never in ([0.1], [2, 0], ["x", 0], "ab", None):
         text = json.dumps({"numbers": numbers, "coverage": [0.9, 0.5], "never_covered": never})
         assert coverage.revealed_and_never(text) is None

@@ -362,11 +362,10 @@ def test_a_job_that_nobody_knows(server: Server) -> None:
     assert (snapshot.state, snapshot.kind) == ("failed", "")
 
 
-def test_the_doctor_does_not_wait_and_previews_overtake(server: Server, long_plate: Path, tmp_path: Path) -> None:
+def test_the_doctor_does_not_wait_and_previews_overtake(server: Server, long_shot: Path) -> None:
     server.start()
     client = server.client()
-    shot = tmp_path / "shot"
-    assert finish(client, client.submit(reconstruct_request(shot, long_plate))).state == "done"
+    shot = long_shot
     slow = client.submit(generate_request(shot, "orbit:30"))
     wait_for_stage(client, slow, "raster")
     later = client.submit(generate_request(shot, "orbit:31"))

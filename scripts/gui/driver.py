@@ -101,7 +101,7 @@ def shot(out: Path, name: str) -> Iterator[Wait]:
     for _ in range(3):
         for area in window().screen.areas:
             area.tag_redraw()
-        yield after(0.5)
+        yield after(0.3)
     yield request(out, f"shot {name}")
 
 

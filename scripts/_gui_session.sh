@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # gui_test's inner part, in a mount and process namespace of its own: mounts, virtual screen, Blender, screenshots.
-#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE SCREEN [PART]
+#   _gui_session.sh ROOT OUT PLATE LAST_STEP PYTHON_FOLDER MOVING_PLATE SCREEN [PARTS]
 set -euo pipefail
 folder=$(realpath "$1")
 out=$2 plate=$3 until=$4 python_folder=$5 moving=$6 screen=$7 only=${8:-}
@@ -108,6 +108,7 @@ done
 status=0
 wait "$blender" || status=$?
 
+grep -hE '^(the steps|part [a-z]+): [0-9]+ s$' "$out/blender.log" || true
 cat "$out/result.txt" 2>/dev/null || true
 if [ -e "$out/times.txt" ]; then
     echo "Blender's main thread in the extension, the longest calls first (! more than 0.25 s; all are in $out/times.txt):"

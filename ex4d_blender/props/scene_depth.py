@@ -194,7 +194,7 @@ class DepthProperties:
             " behind them, and was seen beside them, stays; larger values make larger holes",
         )
         viewport_side: IntProperty(
-            name="Proxy Resolution",
+            name="Proxy Size",
             default=VIEWPORT_SIDE,
             min=ranges.VIEWPORT_SIDE[0],
             max=ranges.VIEWPORT_SIDE[1],

@@ -25,7 +25,7 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
     only_step(scene, "")
     mesh, hand = dw_mesh(), Clicks(out)
     sidebar = region(view, "UI")
-    open_panel("cg")
+    panel = open_panel("cg")
     yield after(1.0)
     yield from shot(out, "23-cg-panel")
     yield from hand.press("ex4d.mesh_switch", view, "UI")
@@ -47,4 +47,5 @@ def cg(out: Path, view: bpy.types.Area, moving_plate: Path) -> Iterator[Wait]:
     yield after(1.0)
     yield from shot(out, "26-cg-nodes")
     view.ui_type = "VIEW_3D"
+    bpy.utils.unregister_class(panel)
     window().scene = former

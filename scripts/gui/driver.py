@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import numpy as np
+
+from gui.pixels import read_pixels
 
 #: Of the interface, where more of it is to be seen.
 SMALL = 0.55
@@ -100,7 +101,7 @@ def shot(out: Path, name: str) -> Iterator[Wait]:
     for _ in range(3):
         for area in window().screen.areas:
             area.tag_redraw()
-        yield after(0.5)
+        yield after(0.3)
     yield request(out, f"shot {name}")
 
 
@@ -111,11 +112,7 @@ def whole_shot(out: Path, name: str) -> Iterator[Wait]:
         DriveError: a part of the screen is.
     """
     yield from shot(out, name)
-    image = bpy.data.images.load(str(out / f"{name}.png"))
-    pixels = np.empty((image.size[0] * image.size[1], image.channels), np.float32)
-    image.pixels.foreach_get(pixels.ravel())
-    bpy.data.images.remove(image)
-    missing = float((pixels[:, :3] == (1.0, 0.0, 1.0)).all(axis=-1).mean())
+    missing = float((read_pixels(out / f"{name}.png") == (1.0, 0.0, 1.0)).all(axis=-1).mean())
     if missing > MOST_MISSING:
         raise DriveError(f"{missing:.0%} of the screen {name} are drawn as a missing picture.")
 

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from gui.driver import DriveError, Wait, after, shot, window
+from gui.pixels import read_pixels
 from gui.scene import strips
 from gui.screen import call, region
 
@@ -63,12 +64,7 @@ def film_plate(folder: Path) -> Path:
 
 def check_film_picture(screenshot: Path, seen: bpy.types.Region) -> None:
     """Raise DriveError unless a screenshot shows ``film_plate`` in a region: green, and a lamp near white in it."""
-    image = bpy.data.images.load(str(screenshot))
-    width, height = image.size
-    pixels = np.empty(width * height * image.channels, np.float32)
-    image.pixels.foreach_get(pixels)
-    bpy.data.images.remove(image)
-    part = pixels.reshape(height, width, -1)[seen.y : seen.y + seen.height, seen.x : seen.x + seen.width, :3]
+    part = read_pixels(screenshot)[seen.y : seen.y + seen.height, seen.x : seen.x + seen.width]
     green = float((part[..., 1] > part[..., (0, 2)].max(axis=-1) + 0.1).mean())
     lamp = float((part.min(axis=-1) > 0.8).mean())
     print(f"film strip: {green:.0%} green, {lamp:.1%} lamp", flush=True)

@@ -58,9 +58,11 @@ def only_step(scene: bpy.types.Scene, name: str) -> None:
         setattr(scene.ex4d, f"open_{step}", step == name)
 
 
-def open_panel(name: str) -> None:
-    """Put an open copy of a closed panel, "world", at the sidebar's end: no script can open that one."""
+def open_panel(name: str) -> type[bpy.types.Panel]:
+    """Put an open copy of a closed panel, "world", at the sidebar's end: no script can open that one. Returns it."""
     panels = extension("ui.panels").CLASSES
     panel = next(cls for cls in panels if cls.__name__ == f"EX4D_PT_view3d_{name}")
     parts = {"bl_label": panel.bl_label, "draw": panel.draw}
-    bpy.utils.register_class(type(f"{panel.__name__}_open", panel.__bases__, parts))
+    copy = type(f"{panel.__name__}_open", panel.__bases__, parts)
+    bpy.utils.register_class(copy)
+    return copy

@@ -84,7 +84,7 @@ def look_at(item: bpy.types.Object, area: bpy.types.Area) -> None:
 def look_through_camera(view: bpy.types.Area) -> Iterator[Wait]:
     """See the plate on the mesh, as it will be."""
     call(bpy.ops.ex4d.view_shot, area=view, shading="RENDERED")
-    # Software OpenGL compiles this mode's shaders and draws nothing meanwhile.
+    # Software OpenGL compiles this mode's shaders and draws nothing meanwhile. Then it gets smoother for minutes.
     yield after(20.0)
     # Pictures that are drawn as missing stay so until the frame changes.
     yield lambda: all(image.has_data for image in pictures())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,17 +19,18 @@ STEPS = ("window", "plate", "reconstruct", "take", "generate")
 
 
 def story(  # noqa: PLR0912, PLR0915  steps in one place
-    out: Path, plate: Path, moving_plate: Path, until: str, only: str | None
+    out: Path, plate: Path, moving_plate: Path, until: str, only: tuple[str, ...]
 ) -> Iterator[Wait]:
-    """The artist's way; each step is named in ``STEPS``. Or one of the ``PARTS`` alone that come after it."""
+    """The artist's way; each step is named in ``STEPS``. Or alone some of the ``PARTS`` that come after it."""
     scene = bpy.context.scene
+    began = time.monotonic()
     yield after(2.0)
     view = largest("VIEW_3D")
     yield from open_sidebar(out, view)
     yield from shot(out, "1-window")
-    if only is not None:
-        yield from PARTS[only](out, view, moving_plate)
-    if until == "window" or only is not None:
+    for name in only:
+        yield from timed(name, PARTS[name](out, view, moving_plate))
+    if until == "window" or only:
         return
 
     call(bpy.ops.ex4d.load_plate, area=view, filepath=str(plate))
@@ -101,6 +103,14 @@ def story(  # noqa: PLR0912, PLR0915  steps in one place
             raise DriveError(f"Strip {strip.name} has {strip.frame_final_duration} frame; its files are not found.")
     bpy.ops.wm.save_as_mainfile(filepath=str(out / "gui.blend"))
 
+    print(f"the steps: {time.monotonic() - began:.0f} s", flush=True)
     for name, part in PARTS.items():
         if name not in ALONE:
-            yield from part(out, view, moving_plate)
+            yield from timed(name, part(out, view, moving_plate))
+
+
+def timed(name: str, part: Iterator[Wait]) -> Iterator[Wait]:
+    """The part; prints how long it took."""
+    began = time.monotonic()
+    yield from part
+    print(f"part {name}: {time.monotonic() - began:.0f} s", flush=True)

@@ -67,8 +67,10 @@ class _Part:
 
     def look(self, width: float, found: list[Overflow]) -> None:
         if self.name:
-            if text_width(self.name) > NAMES * width:
-                found.append(Overflow(self.name, text_width(self.name), NAMES * width))
+            # At its right end it keeps clear of the value.
+            needs = text_width(self.name) + TIGHT / 2
+            if needs > NAMES * width:
+                found.append(Overflow(self.name, needs, NAMES * width))
             width *= 1 - NAMES
         if self.text and self.needs > width + 0.5:
             found.append(Overflow(self.text, self.needs, width))

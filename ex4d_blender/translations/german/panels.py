@@ -238,7 +238,7 @@ TEXTS = {
         "Für wie tief Dinge gehalten werden, als Anteil ihrer Breite im Bild. Was weiter hinter ihnen liegt und "
         "neben ihnen gesehen wurde, bleibt; größere Werte machen größere Löcher"
     ),
-    "Proxy Resolution": "Proxy-Auflösung",
+    "Proxy Size": "Proxy-Größe",
     "Vertices along the longer side of the mesh in Blender; renders always use the full plate": (
         "Vertices entlang der längeren Seite des Meshs in Blender; gerendert wird immer mit der vollen Plate"
     ),

@@ -79,7 +79,10 @@ def draw_shots(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.label(text=localised(f"Shot: {chosen.root.name}"), icon="EMPTY_ARROWS")
     if (size := folder_sizes.size(chosen.folder)) is not None:
-        row.label(text=size_text(size))
+        # As wide as it is: the name gets what is left.
+        end = row.row()
+        end.alignment = "RIGHT"
+        end.label(text=size_text(size))
     row.operator("ex4d.open_folder", text="", icon="FILE_FOLDER").folder = chosen.folder
     row.operator("ex4d.look_at_cache", text="", icon="TRASH")
     _draw_place(layout, chosen)

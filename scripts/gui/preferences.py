@@ -78,8 +78,10 @@ def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate:
     yield after(1.0)
     yield request(out, "shot 15-wrong-click")
     yield from show_preferences(view)
-    yield from shot(out, "16-preferences")
     yield from small_shot(out, "16-preferences-whole")
+    # What the button said goes meanwhile.
+    yield after(3.0)
+    yield from shot(out, "16-preferences")
     problem = TransientError("The disk that holds the shot is full.", "Free some space.")
     extension("error_dialog").show_error(problem, "what was printed last\n" * 5)
     yield from shot(out, "17-error")

@@ -11,11 +11,9 @@ from pathlib import Path
 import bpy
 
 from gui.driver import Wait, after, request, shot, small_shot, window
-from gui.scene import extension
+from gui.mouse import Clicks
+from gui.scene import extension, only_step
 from gui.screen import call, open_sidebar
-
-#: The panel's button *Strip* in a window of 1600 x 1000.
-STRIP_BUTTON = (1223, 147)
 
 
 def models(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iterator[Wait]:
@@ -74,11 +72,16 @@ def wrong_button_and_preferences(out: Path, view: bpy.types.Area, _moving_plate:
     from ex4d.protocol.errors import TransientError  # of the extension
 
     # A button that has nothing to work on: the status bar says so.
-    yield request(out, f"click {STRIP_BUTTON[0]} {STRIP_BUTTON[1]}")
+    only_step(window().scene, "plate")
+    yield after(1.0)
+    yield from Clicks(out).press("ex4d.plate_from_strip", view, "UI")
     yield after(1.0)
     yield request(out, "shot 15-wrong-click")
     yield from show_preferences(view)
-    yield from small_shot(out, "16-preferences")
+    yield from small_shot(out, "16-preferences-whole")
+    # What the button said goes meanwhile.
+    yield after(3.0)
+    yield from shot(out, "16-preferences")
     problem = TransientError("The disk that holds the shot is full.", "Free some space.")
     extension("error_dialog").show_error(problem, "what was printed last\n" * 5)
     yield from shot(out, "17-error")

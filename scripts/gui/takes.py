@@ -61,6 +61,9 @@ def takes_by_mouse(out: Path, view: bpy.types.Area, _moving_plate: Path) -> Iter
     if chosen()[0] != 0:
         raise DriveError("The click cannot be done again.")
     yield from preview_follows(out, view, scene)
+    # Versions of few frames, where the move has gone farthest.
+    scene.ex4d.frame_range = "FRAMES"
+    scene.ex4d.frame_start, scene.ex4d.frame_end = scene.frame_end - 2, scene.frame_end
     for _ in range(2):
         versions = len(scene.ex4d.takes[0].versions)
         call(bpy.ops.ex4d.generate, "INVOKE_DEFAULT", area=view)

@@ -454,7 +454,7 @@ def write_room(folder: Path, backend_python: str, pictures: str) -> Path:
 @pytest.fixture(scope="module")
 def moving_plate(tmp_path_factory: pytest.TempPathFactory, backend_python: str) -> Path:
     """A camera slides past a room."""
-    return write_room(tmp_path_factory.mktemp("room"), backend_python, "room('slides', count=9, size=(128, 96))[0]")
+    return write_room(tmp_path_factory.mktemp("room"), backend_python, "room('slides', count=7, size=(128, 96))[0]")
 
 
 @pytest.fixture(scope="module")

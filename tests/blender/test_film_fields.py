@@ -329,6 +329,8 @@ def test_log_pictures_are_delivered_in_their_own_curve_where_that_is_chosen(
     scene = bpy.context.scene
     scene.ex4d.plate_colour_space = "ACEScct"
     reconstruct(tmp_path / "plate.1001.png")
+    # Without the name of the command line's option.
+    assert "Colour: ACEScct (as chosen)" in " ".join(draw_panels(scene))
     bpy.ops.ex4d.add_take_camera(move="hold")
     for pictures, suffix in (("linear", ".exr"), ("codes", ".png")):
         scene.ex4d.result_pictures = pictures

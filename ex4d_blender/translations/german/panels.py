@@ -506,6 +506,7 @@ TEXTS = {
         "Das Mesh stammt aus {0}. «Rekonstruieren» nimmt diese Plate."
     ),
     "Colour: {} ({})": "Farbe: {0} ({1:t})",
+    "as chosen": "wie gewählt",
     "The plate is no Movie Clip.": "Die Plate ist kein Movie Clip.",
     "Back to Its Plate": "Zurück zu seiner Plate",
     "The .blend has moved, its shot is still in {}.": "Die .blend ist umgezogen, ihr Shot ist noch in {0}.",

@@ -65,7 +65,9 @@ def _draw_assumed(layout: Any, state: Any, shot: shots.ShotObjects) -> None:
         draw_text(layout, text, "QUESTION")
         form_of(layout.column()).prop(state, name)
     if colour := shot.record["plate"].get("colour"):
-        draw_text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({colour['said_by']})", "COLOR")
+        # The backend names its option; here that is the property below.
+        said_by = "as chosen" if colour["said_by"].startswith("--") else colour["said_by"]
+        draw_text(layout, f"Colour: {colour['space'] or colour['linear_space']} ({said_by})", "COLOR")
         if colour["said_by"] == "assumed":
             form_of(layout.column()).prop(state, "plate_colour_space")
 

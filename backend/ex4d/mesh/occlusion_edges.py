@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from ex4d.camera import Camera
 from ex4d.mesh.topology import Topology
+from ex4d.system.threads import in_bands
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
@@ -37,8 +38,8 @@ WIDTH_STEP = 1.5
 PIECES_PER_FACE = 5
 #: Rings are looked at where they have fewer pixels than this many pictures: a distance transform costs as much.
 _RING_SHARE = 3.0
-#: Pixels of rings that are looked at in one go.
-_AT_A_TIME = 1 << 20
+#: Pixels of rings, or of the picture, that a thread looks at in one go: they stay in the processor's caches.
+_AT_A_TIME = 1 << 17
 #: Pixels by which a distance may be wrong.
 _ROUND_OFF = 1e-3
 
@@ -97,23 +98,37 @@ def edge_width(edge: Bool, pixels: Index) -> Float:
     # How many of the radii fit around each pixel, in a frame of pixels around which none fits.
     border = math.ceil(radii[-1])
     fitting = np.zeros(edge.shape, np.uint8)
-    for radius in radii:
-        fitting += inside >= radius
-    framed = cv2.copyMakeBorder(fitting, border, border, border, border, cv2.BORDER_CONSTANT, value=0)
+
+    def count(first: int, last: int) -> None:
+        for radius in radii:
+            fitting[first:last] += inside[first:last] >= radius
+
+    in_bands(count, len(fitting), max(1, _AT_A_TIME // edge.shape[1]))
+    sides = (border, border, border, border)
+    framed = np.asarray(cv2.copyMakeBorder(fitting, *sides, cv2.BORDER_CONSTANT, value=0), np.uint8)
     row, column = np.divmod(wanted, edge.shape[1])
     place = (row + border) * framed.shape[1] + column + border
     for index, radius in reversed(list(enumerate(radii))):
         ring = _ring(radius)
         if len(ring[0]) * len(left) < _RING_SHARE * edge.size:
             offsets = ring[0] * framed.shape[1] + ring[1]
-            step = max(1, _AT_A_TIME // len(offsets))
-            blocks = (place[left[start : start + step], None] + offsets for start in range(0, len(left), step))
-            covered = np.concatenate([(framed.take(block) > index).any(axis=1) for block in blocks] or [left > 0])
+            covered = _any_above(framed, index, place[left], offsets)
         else:
-            covered = _covered(inside, radius).reshape(-1).take(wanted[left])
+            covered = _to_centre(inside, radius).reshape(-1).take(wanted[left]) <= radius
         width[left[covered]] = 2 * radius
         left = left[~covered]
     return width[found]
+
+
+def _any_above(values: NDArray[np.uint8], limit: int, places: Index, offsets: Index) -> Bool:
+    """Whether a value at some offsets from each place (N,) of a flat picture is above a limit, (N,)."""
+    out = np.empty(len(places), np.bool_)
+
+    def look(first: int, last: int) -> None:
+        out[first:last] = (values.take(places[first:last, None] + offsets) > limit).any(axis=1)
+
+    in_bands(look, len(places), max(1, _AT_A_TIME // len(offsets)))
+    return out
 
 
 def _inside(edge: Bool) -> Float:
@@ -123,7 +138,7 @@ def _inside(edge: Bool) -> Float:
 
 def _distance(there: Bool) -> Float:
     """Distance from each pixel to the nearest one that is not there."""
-    return np.asarray(cv2.distanceTransform(there.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
+    return np.asarray(cv2.distanceTransform(there.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _radii(inside: Float) -> list[float]:
@@ -136,7 +151,12 @@ def _radii(inside: Float) -> list[float]:
 
 def _covered(inside: Float, radius: float) -> Bool:
     """Which pixels a disc of that radius covers that crosses no edge."""
-    return np.asarray(_distance(inside < radius) <= radius)
+    return np.asarray(_to_centre(inside, radius) <= radius)
+
+
+def _to_centre(inside: Float, radius: float) -> Float:
+    """Distance from each pixel to the nearest centre of such a disc."""
+    return _distance(inside < radius)
 
 
 @cache

@@ -15,8 +15,8 @@ from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
-from ex4d.fill.ex4d_wan.clip import Clip, token_count
-from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.clip import Clip
+from ex4d.fill.ex4d_wan.conditioning import TAKES, token_count
 from ex4d.fill.ex4d_wan.geometry import GeometryEncoder
 from ex4d.training.model import RELEASED_TRANSFORMER
 

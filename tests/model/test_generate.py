@@ -22,7 +22,8 @@ from ex4d.diffusion import EX4DPipeline
 from ex4d.fill import TakeFrame, create_generator
 from ex4d.fill.base import OtherFrame
 from ex4d.fill.ex4d_wan import host as host_module
-from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size, token_count
+from ex4d.fill.ex4d_wan.clip import Clip, check_size, make_clip, model_size
+from ex4d.fill.ex4d_wan.conditioning import token_count
 from ex4d.fill.ex4d_wan.generator import ModelFill
 from ex4d.fill.ex4d_wan.host import ModelHost, Request, clip_tensors
 from ex4d.fill.ex4d_wan.options import ModelOptions

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ex4d.fill.ex4d_wan.clip import token_count
+from ex4d.fill.ex4d_wan.conditioning import token_count
 from ex4d.models.wan.sizes import TEXT_LENGTH
 from ex4d.training.settings import TrainingSettings
 

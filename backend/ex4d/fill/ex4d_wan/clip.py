@@ -72,12 +72,6 @@ def check_count(frames: int, lead: int = 0) -> None:
         )
 
 
-def token_count(size: tuple[int, int], frames: int) -> int:
-    """Tokens of the transformer for a clip of so many frames at a size."""
-    side = TAKES.size.multiple
-    return (size[0] // side) * (size[1] // side) * TAKES.frames.groups(frames)
-
-
 def starts_at_source(take: TakeView) -> bool | None:
     """Whether the take's first frame is the source view; None where no cameras are known."""
     scene = take.scene

@@ -18,3 +18,9 @@ TAKES = Conditioning(
     source_first=True,
     caption=True,
 )
+
+
+def token_count(size: tuple[int, int], frames: int) -> int:
+    """Tokens of the transformer for a clip of so many frames at a size."""
+    side = TAKES.size.multiple
+    return (size[0] // side) * (size[1] // side) * TAKES.frames.groups(frames)

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from ex4d.fill.ex4d_wan.clip import token_count
-from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.conditioning import TAKES, token_count
 from ex4d.fill.ex4d_wan.profiles import PROFILES, profile_plans
 from ex4d.models.file_spec import FileKind, FileRole, FileSpec
 from ex4d.models.hub import Source

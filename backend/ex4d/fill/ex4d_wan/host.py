@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ex4d.fill.ex4d_wan.clip import Clip, token_count
-from ex4d.fill.ex4d_wan.conditioning import TAKES
+from ex4d.fill.ex4d_wan.clip import Clip
+from ex4d.fill.ex4d_wan.conditioning import TAKES, token_count
 from ex4d.fill.ex4d_wan.conditions import masked
 from ex4d.fill.ex4d_wan.model_files import check_quantized, needed_roles
 from ex4d.fill.ex4d_wan.pipeline import EX4DPipeline, Phase, Surroundings

@@ -35,7 +35,7 @@ def merged(text: str, numbers: Sequence[int], shares: Sequence[float], never: Se
         shares: of each frame's pixels, that were seen.
         never: of each frame's pixels, that no frame has in its view; empty where nobody has counted.
     """
-    former, former_shares, former_never = parsed(text) if text else ((), (), ())
+    former, former_shares, former_never = parsed(text)
     seen = {**dict(zip(former, former_shares, strict=True)), **dict(zip(numbers, shares, strict=True))}
     unseen = {**dict(zip(former, former_never, strict=False)), **dict(zip(numbers, never, strict=False))}
     frames = sorted(seen)

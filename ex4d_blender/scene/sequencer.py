@@ -58,18 +58,19 @@ def strips_of(editor: Any) -> Any:
 
 def all_strips(scene: bpy.types.Scene) -> list[Strip]:
     """Every strip of a scene, those within meta strips too."""
-    editor = scene.sequence_editor
-    if editor is None:
-        return []
-    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+    return list(_all_strips(scene))
 
 
 def count_strips(scene: bpy.types.Scene) -> int:
     """How many strips a scene has, those within meta strips too; none of them is looked at."""
+    return len(_all_strips(scene))
+
+
+def _all_strips(scene: bpy.types.Scene) -> Any:
     editor: Any = scene.sequence_editor
     if editor is None:
-        return 0
-    return len(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
+        return ()
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
 
 
 def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
